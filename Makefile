@@ -1,0 +1,4 @@
+# Filled in with the set-up and drill targets.
+.PHONY: test
+test:
+	cargo test --workspace --locked

@@ -1,0 +1,310 @@
+//! The journal's events: a closed enum of past-tense facts. `Run::apply` gives each its meaning.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    failure::{Failure, Reason},
+    name::{RoleName, RunId, StepId},
+    plan::RunbookRef,
+};
+
+/// Something that happened in a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// First event of every journal.
+    RunStarted(RunStarted),
+    /// An attempt of a step may now begin.
+    StepStarted {
+        /// Which step.
+        step: StepId,
+        /// Counted from 1.
+        attempt: u32,
+        /// What the action gets, rendered. Null for steps that are no action.
+        parameters: Value,
+        /// The attempt is over at this instant.
+        deadline: Option<Timestamp>,
+    },
+    /// An attempt did what it should.
+    StepSucceeded {
+        /// Which step.
+        step: StepId,
+        /// Which attempt.
+        attempt: u32,
+        /// `steps.<id>.outputs` from now on.
+        outputs: Value,
+        /// One line for people.
+        summary: String,
+        /// How it is known.
+        known_by: KnownBy,
+    },
+    /// An attempt failed; the next event of the step says what follows.
+    AttemptFailed {
+        /// Which step.
+        step: StepId,
+        /// Which attempt.
+        attempt: u32,
+        /// Why.
+        failure: Failure,
+    },
+    /// The step will be tried again.
+    RetryScheduled {
+        /// Which step.
+        step: StepId,
+        /// Not before.
+        until: Timestamp,
+    },
+    /// The step is lost.
+    StepFailed {
+        /// Which step.
+        step: StepId,
+        /// The failure that decided it.
+        failure: Failure,
+    },
+    /// The step is not done.
+    StepSkipped {
+        /// Which step.
+        step: StepId,
+        /// Why.
+        reason: SkipReason,
+    },
+    /// The engine ended while the attempt ran; nobody knows how far it came.
+    AttemptInterrupted {
+        /// Which step.
+        step: StepId,
+        /// Which attempt.
+        attempt: u32,
+    },
+    /// The plugin is asked whether the interrupted attempt took effect.
+    ObservationStarted {
+        /// Which step.
+        step: StepId,
+        /// The interrupted attempt.
+        attempt: u32,
+    },
+    /// The plugin says that the interrupted attempt did not take effect: it may be run again.
+    ObservedNotDone {
+        /// Which step.
+        step: StepId,
+        /// The interrupted attempt.
+        attempt: u32,
+    },
+    /// A person is asked for a yes or no.
+    ApprovalRequested {
+        /// Which step.
+        step: StepId,
+        /// Roles of the people who may answer.
+        by: Vec<String>,
+        /// What they are asked.
+        message: String,
+    },
+    /// A person said yes or no. A yes is followed by `StepSucceeded`, a no by `StepFailed`.
+    ApprovalAnswered {
+        /// Which step.
+        step: StepId,
+        /// Who answered.
+        who: Person,
+        /// The answer.
+        approved: bool,
+        /// Why.
+        comment: Option<String>,
+    },
+    /// A person is asked to do something.
+    HandsRequested {
+        /// Which step.
+        step: StepId,
+        /// What to do.
+        instruction: String,
+        /// What to hand in: name and type.
+        evidence: BTreeMap<String, String>,
+    },
+    /// A person did it and handed in the evidence; `verify`, where there is one, starts next.
+    HandsReported {
+        /// Which step.
+        step: StepId,
+        /// Who did it.
+        who: Person,
+        /// What was handed in.
+        evidence: Value,
+    },
+    /// A step that a person did is done.
+    ResolvedByHand {
+        /// Which step.
+        step: StepId,
+        /// Who did it.
+        who: Person,
+        /// What was handed in; also `steps.<id>.outputs`.
+        evidence: Value,
+    },
+    /// The engine can not decide: an operator must say what became of an interrupted attempt.
+    OperatorAsked {
+        /// Which step.
+        step: StepId,
+        /// Why the engine can not tell.
+        reason: Reason,
+    },
+    /// The operator decided about an interrupted attempt.
+    OperatorAnswered {
+        /// Which step.
+        step: StepId,
+        /// Who.
+        who: Person,
+        /// What.
+        answer: OperatorAnswer,
+    },
+    /// Somebody or something asked to end the run early. Nothing new starts.
+    AbortRequested {
+        /// Who.
+        who: Person,
+        /// Why.
+        reason: String,
+    },
+    /// A step will not run, or was stopped, because the run ends early.
+    StepCancelled {
+        /// Which step.
+        step: StepId,
+    },
+    /// What was done is now taken back, last first.
+    UndoBegan,
+    /// An attempt to take a step back may now begin.
+    UndoStarted {
+        /// Which step.
+        step: StepId,
+        /// Counted from 1, apart from the step's own attempts.
+        attempt: u32,
+        /// What the action gets, rendered.
+        parameters: Value,
+        /// The attempt is over at this instant.
+        deadline: Option<Timestamp>,
+    },
+    /// The step is taken back.
+    StepUndone {
+        /// Which step.
+        step: StepId,
+    },
+    /// The step could not be taken back.
+    UndoFailed {
+        /// Which step.
+        step: StepId,
+        /// Why.
+        failure: Failure,
+    },
+    /// Last event of every finished journal.
+    RunFinished {
+        /// How it ended.
+        outcome: Outcome,
+    },
+}
+
+/// What a run is started with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunStarted {
+    /// The run.
+    pub run: RunId,
+    /// Version of the journal's format.
+    pub format: u32,
+    /// Which runbook.
+    pub runbook: RunbookRef,
+    /// `sha256:…` of the plan.
+    pub plan_digest: String,
+    /// Version of the engine.
+    pub engine: String,
+    /// Every input with its value.
+    pub inputs: Value,
+    /// What expressions may know of the real systems behind the roles; never a secret.
+    pub targets: BTreeMap<RoleName, Value>,
+    /// Whether anything may be changed.
+    pub mode: Mode,
+    /// Who started it.
+    pub who: Person,
+}
+
+/// Whether a run may change anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// It may do what its grants allow.
+    Real,
+    /// The host refuses everything above `read`.
+    DryRun,
+}
+
+/// Somebody, or a named policy that stands in for somebody in a drill.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Person {
+    /// A user of the operating system.
+    User {
+        /// The login name.
+        name: String,
+    },
+    /// A rule that answers in a drill; the report names it.
+    Policy {
+        /// Its name.
+        name: String,
+    },
+    /// The engine itself, as on a signal.
+    Engine,
+}
+
+/// How the success of a step is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KnownBy {
+    /// The attempt answered.
+    Answer,
+    /// The attempt was interrupted, and the plugin found its effect.
+    Observation,
+    /// A person approved.
+    Approval,
+    /// An operator said that the interrupted attempt took effect.
+    Operator,
+}
+
+/// Why a step was skipped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "why", rename_all = "snake_case")]
+pub enum SkipReason {
+    /// Its `when` is false.
+    WhenFalse,
+    /// A step that it needs failed or was skipped because of a failure (`on_failure: continue`).
+    NeedNotMet {
+        /// That step.
+        step: StepId,
+    },
+}
+
+/// What an operator says about an interrupted attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "say", rename_all = "snake_case")]
+pub enum OperatorAnswer {
+    /// It did not happen, or may safely happen again: run it again.
+    RunAgain,
+    /// It happened, with these outputs.
+    ItHappened {
+        /// `steps.<id>.outputs` from now on.
+        outputs: Value,
+    },
+    /// Count the step as failed.
+    GiveUp,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Every step succeeded.
+    Succeeded,
+    /// It went through, but a step was skipped, done by hand, or failed with `on_failure: continue`.
+    SucceededWithExceptions,
+    /// A step failed.
+    Failed,
+    /// A step failed and everything was taken back.
+    RolledBack,
+    /// Somebody ended it.
+    Aborted,
+}

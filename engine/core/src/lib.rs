@@ -1,0 +1,15 @@
+//! The engine's pure core: runbooks, plans, runs and the three functions that move them.
+//!
+//! Nothing here does I/O, reads a clock, draws a random number or waits.
+
+pub mod action;
+pub mod bindings;
+pub mod diagnostic;
+pub mod event;
+pub mod expression;
+pub mod failure;
+pub mod input;
+pub mod name;
+pub mod plan;
+pub mod run;
+pub mod types;

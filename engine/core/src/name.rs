@@ -1,0 +1,133 @@
+//! Names: one type for each thing that has a name, so that a step can not be passed where a role is meant.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A name that does not follow the rule of its kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not a {kind}: {rule}")]
+pub struct NameError {
+    /// What the text should have been.
+    pub kind: &'static str,
+    /// The text as it was written.
+    pub text: String,
+    /// The rule it breaks, for people.
+    pub rule: &'static str,
+}
+
+fn is_word(text: &str) -> bool {
+    let mut chars = text.chars();
+    chars.next().is_some_and(|first| first.is_ascii_lowercase())
+        && chars.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-')
+        && text.len() <= 64
+}
+
+const WORD_RULE: &str =
+    "a name starts with a lowercase letter and goes on with lowercase letters, digits, `_` or `-` (64 at most)";
+
+macro_rules! word {
+    ($(#[$doc:meta])* $name:ident, $kind:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// Takes a name, or says which rule it breaks.
+            pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
+                let text = text.into();
+                if is_word(&text) { Ok(Self(text)) } else { Err(NameError { kind: $kind, text, rule: WORD_RULE }) }
+            }
+
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = NameError;
+            fn try_from(text: String) -> Result<Self, NameError> {
+                Self::new(text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> String {
+                name.0
+            }
+        }
+    };
+}
+
+word!(
+    /// The name of a step within its runbook.
+    StepId,
+    "step id"
+);
+word!(
+    /// The name of a role that a bindings file fills with a real system.
+    RoleName,
+    "role"
+);
+word!(
+    /// The name of a run, made for people: `dr-003-20261121-7f3a`.
+    RunId,
+    "run"
+);
+
+/// The name of an action: `plugin/action`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ActionName {
+    plugin: String,
+    action: String,
+}
+
+impl ActionName {
+    /// Takes `plugin/action`, or says which rule it breaks.
+    pub fn new(text: &str) -> Result<Self, NameError> {
+        match text.split_once('/') {
+            Some((plugin, action)) if is_word(plugin) && is_word(action) => {
+                Ok(Self { plugin: plugin.to_owned(), action: action.to_owned() })
+            }
+            _ => Err(NameError { kind: "action", text: text.to_owned(), rule: "an action is written `plugin/action`" }),
+        }
+    }
+
+    /// The plugin that has the action.
+    pub fn plugin(&self) -> &str {
+        &self.plugin
+    }
+
+    /// The action within its plugin.
+    pub fn action(&self) -> &str {
+        &self.action
+    }
+}
+
+impl fmt::Display for ActionName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.plugin, self.action)
+    }
+}
+
+impl TryFrom<String> for ActionName {
+    type Error = NameError;
+    fn try_from(text: String) -> Result<Self, NameError> {
+        Self::new(&text)
+    }
+}
+
+impl From<ActionName> for String {
+    fn from(name: ActionName) -> String {
+        name.to_string()
+    }
+}

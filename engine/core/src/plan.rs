@@ -1,0 +1,192 @@
+//! The plan: what will be executed. Immutable, with a digest, made by `compile` only.
+
+use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    action::Effect,
+    expression::{Expression, Template},
+    failure::FailureKind,
+    name::{ActionName, RoleName, StepId},
+    types::{TargetKind, Type},
+};
+
+/// The place of a step in [`Plan::steps`].
+pub type StepIndex = usize;
+
+/// A runbook, checked and put in order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The runbook it was made from.
+    pub runbook: RunbookRef,
+    /// What the recovery must achieve.
+    pub objectives: Objectives,
+    /// What must be given when the run starts.
+    pub inputs: BTreeMap<String, InputDeclaration>,
+    /// The roles and what may be done with each.
+    pub targets: BTreeMap<RoleName, TargetDeclaration>,
+    /// Steps in topological order; where the order is free, as the author wrote them.
+    pub steps: Vec<Step>,
+}
+
+/// Which runbook, named so that a report can be held against the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunbookRef {
+    /// `DR-003`.
+    pub id: String,
+    /// For people.
+    pub name: String,
+    /// `sha256:…` of the file's bytes.
+    pub digest: String,
+}
+
+/// Recovery objectives. What is not given is not judged.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Objectives {
+    /// Longest tolerable outage.
+    pub rto: Option<SignedDuration>,
+    /// Longest tolerable span of lost writes.
+    pub rpo: Option<SignedDuration>,
+    /// From which instant the RTO counts.
+    pub clock: Clock,
+}
+
+/// From which instant the RTO counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Clock {
+    /// The first user noticed.
+    #[default]
+    Onset,
+    /// Monitoring noticed.
+    Detect,
+    /// Somebody declared the disaster.
+    Declare,
+}
+
+/// An input as the runbook declares it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InputDeclaration {
+    /// Its type.
+    #[serde(rename = "type")]
+    pub ty: Type,
+    /// For people.
+    pub description: String,
+    /// The value where none is given; without one the input is required.
+    pub default: Option<Value>,
+}
+
+/// A role as the runbook declares it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetDeclaration {
+    /// What kind of system plays it.
+    pub kind: TargetKind,
+    /// The most that any step may do with it.
+    pub access: Effect,
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Its name.
+    pub id: StepId,
+    /// What the author calls it, if anything.
+    pub title: Option<String>,
+    /// The steps that must have ended well before it starts; each index is smaller than its own.
+    pub needs: Vec<StepIndex>,
+    /// What it does.
+    pub kind: StepKind,
+    /// It is skipped where this is false.
+    pub when: Option<Expression>,
+    /// Longest time for one attempt.
+    pub timeout: Option<SignedDuration>,
+    /// When to try again.
+    pub retry: Retry,
+    /// How to take it back.
+    pub undo: Option<Invocation>,
+    /// What its failure means for the run.
+    pub on_failure: OnFailure,
+    /// The line of the runbook, counted from 1, for messages.
+    pub line: u32,
+}
+
+/// What a step does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum StepKind {
+    /// Runs an action of a plugin.
+    Uses(Invocation),
+    /// Waits for a person to say yes.
+    Approve {
+        /// Roles of people who may; empty means anyone who can reach the run.
+        by: Vec<String>,
+        /// What they are asked.
+        message: Template,
+    },
+    /// Waits for a person to do something outside.
+    Manual {
+        /// What to do.
+        instruction: Template,
+        /// What they must hand in, by name.
+        evidence: BTreeMap<String, Type>,
+        /// Checked before the run goes on.
+        verify: Option<Invocation>,
+    },
+}
+
+/// An action with its parameters, and the facts about it that policy needs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Invocation {
+    /// Which action.
+    pub action: ActionName,
+    /// Its parameters, still with expressions.
+    pub with: BTreeMap<String, Template>,
+    /// The targets among the parameters, and what the action does with each: the grants of the call.
+    pub grants: BTreeMap<RoleName, Effect>,
+    /// The strongest effect, from the catalogue.
+    pub effect: Effect,
+    /// Running it twice does what running it once does.
+    pub idempotent: bool,
+    /// The plugin can say whether an interrupted attempt took effect.
+    pub observable: bool,
+}
+
+/// When and how often to try again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Retry {
+    /// Attempts in all, 1 or more.
+    pub attempts: u32,
+    /// Wait before the second attempt; doubled for each further one.
+    pub backoff: SignedDuration,
+    /// The wait never grows beyond this.
+    pub backoff_max: SignedDuration,
+    /// The failures worth another attempt.
+    pub on: Vec<FailureKind>,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            attempts: 1,
+            backoff: SignedDuration::from_secs(1),
+            backoff_max: SignedDuration::from_mins(5),
+            on: vec![FailureKind::Transient],
+        }
+    }
+}
+
+/// What a step's failure means for the run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// Nothing new starts; what runs ends; the run has failed.
+    #[default]
+    Stop,
+    /// The run goes on without it and can end at best with exceptions.
+    Continue,
+    /// As `stop`, and then what was done is taken back in reverse order.
+    Undo,
+}

@@ -1,0 +1,92 @@
+//! How the engine gets an action done. The runtime knows no wasm; the host implements this.
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use lifeboat_core::{
+    event::Mode,
+    failure::Failure,
+    input::{Call, Done, Observation},
+    name::{RunId, StepId},
+};
+use tokio_util::sync::CancellationToken;
+
+/// A future that can be kept in a list with others.
+pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Runs plugin calls.
+pub trait Invoke: Send + Sync {
+    /// Runs a call to its end. The future must resolve soon after `cancel` fires or the call's deadline passes; dropping it
+    /// ends the call too. Whatever the plugin does (loops, traps, rubbish), the answer is a `Failure`, never a panic.
+    fn invoke(&self, request: Request) -> Pending<Answer>;
+}
+
+/// One call with all that surrounds it.
+#[derive(Clone)]
+pub struct Request {
+    /// What to run.
+    pub call: Call,
+    /// For which run.
+    pub run: RunId,
+    /// Whether anything may be changed.
+    pub mode: Mode,
+    /// Fires when the call should end.
+    pub cancel: CancellationToken,
+    /// Where progress and log lines go.
+    pub notes: Arc<dyn Fn(Note) + Send + Sync>,
+}
+
+/// What came of a call.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// Of a call with purpose run, verify or undo.
+    Ran(Result<Done, Failure>),
+    /// Of a call with purpose observe.
+    Observed(Result<Observation, Failure>),
+}
+
+/// Something a plugin said while it ran. Shown and logged, never journalled.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Note {
+    /// How far it is.
+    Progress {
+        /// So far.
+        done: u64,
+        /// In all, where known.
+        total: Option<u64>,
+        /// `rows`, `bytes`, …
+        unit: String,
+        /// What is being done.
+        message: String,
+    },
+    /// A line of the log.
+    Log {
+        /// How important.
+        level: Level,
+        /// The line.
+        message: String,
+        /// Details.
+        fields: Vec<(String, String)>,
+    },
+}
+
+/// How important a log line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// For the author of the plugin.
+    Debug,
+    /// For everyone.
+    Info,
+    /// Something is odd.
+    Warn,
+    /// Something failed.
+    Error,
+}
+
+/// A note with the step it belongs to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepNote {
+    /// Which step.
+    pub step: StepId,
+    /// What it said.
+    pub note: Note,
+}

@@ -1,0 +1,28 @@
+//! One linear stream of what happens, for many dumb readers: the live view, the log files, the drill's time line.
+
+use lifeboat_core::run::Run;
+
+use crate::{invoke::StepNote, journal::Recorded};
+
+/// Something a reader may want to show.
+#[derive(Debug, Clone)]
+pub enum Report {
+    /// An event is on disk and applied.
+    Recorded(Recorded),
+    /// A plugin said something.
+    Note(StepNote),
+}
+
+/// Reads the stream. Called in order from the driver; must not block for long.
+pub trait Reporter: Send + Sync {
+    /// Takes one report and the state of the run after it.
+    fn report(&self, report: &Report, run: &Run);
+}
+
+/// A reader that shows nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Silent;
+
+impl Reporter for Silent {
+    fn report(&self, _report: &Report, _run: &Run) {}
+}

@@ -1,0 +1,63 @@
+//! A place where programs run and files lie.
+
+pub use crate::bindings::lifeboat::machine::machine::{Entry, EntryKind, Error, Output};
+
+/// Programs and files of the machines that the bindings name. Paths are absolute and below an allowed folder.
+pub trait Machine {
+    /// A program that runs.
+    type Process: Process;
+
+    /// Absolute path of a folder of the binding.
+    fn folder(&self, machine: &str, name: &str) -> Result<String, Error>;
+    /// The ports on which instances may be started.
+    fn ports(&self, machine: &str) -> Result<Vec<u16>, Error>;
+    /// The address an instance must listen on so that the engine reaches it.
+    fn listen_address(&self, machine: &str) -> Result<String, Error>;
+    /// Runs a program of the allow-list to its end, whatever its exit code.
+    fn run(&self, machine: &str, program: &str, arguments: &[String], stdin: Option<&str>) -> Result<Output, Error>;
+    /// Starts a program to read what it prints. A line is delivered where `keep` is empty, or where all texts of at least
+    /// one list of `keep` occur in it.
+    fn spawn(
+        &self,
+        machine: &str,
+        program: &str,
+        arguments: &[String],
+        keep: &[Vec<String>],
+    ) -> Result<Self::Process, Error>;
+    /// A file's content, at most 16 MiB.
+    fn read_file(&self, machine: &str, path: &str) -> Result<Vec<u8>, Error>;
+    /// Writes a file so that readers see the old content or the new one, never a part.
+    fn write_file(&self, machine: &str, path: &str, content: &[u8]) -> Result<(), Error>;
+    /// As [`Machine::write_file`], but denied with `machine-exists` where something is there already.
+    fn create_file(&self, machine: &str, path: &str, content: &[u8]) -> Result<(), Error>;
+    /// What lies in a folder, by name.
+    fn list_folder(&self, machine: &str, path: &str) -> Result<Vec<Entry>, Error>;
+    /// Makes a folder and its parents.
+    fn create_folder(&self, machine: &str, path: &str) -> Result<(), Error>;
+    /// Removes a file, or a folder with all that is in it; not there is fine.
+    fn remove(&self, machine: &str, path: &str) -> Result<(), Error>;
+    /// Free bytes where the path lies.
+    fn free_space(&self, machine: &str, path: &str) -> Result<u64, Error>;
+}
+
+/// A program that runs. Dropping it ends it.
+pub trait Process {
+    /// At least one line and at most `max`, without newlines; none when the output is over.
+    fn read_lines(&self, max: u32) -> Result<Vec<String>, Error>;
+    /// Exit code and standard error.
+    fn wait(&self) -> Result<Output, Error>;
+}
+
+impl Output {
+    /// Whether the program ended with 0.
+    pub fn succeeded(&self) -> bool {
+        self.exit == 0
+    }
+
+    /// The last `count` lines of standard error (of standard output where it is empty), for messages.
+    pub fn last_lines(&self, count: usize) -> String {
+        let text = if self.stderr.trim().is_empty() { &self.stdout } else { &self.stderr };
+        let lines: Vec<&str> = text.trim_end().lines().collect();
+        lines[lines.len().saturating_sub(count)..].join("\n")
+    }
+}

@@ -1,0 +1,1 @@
+//! In-memory doubles of every capability, for native tests.

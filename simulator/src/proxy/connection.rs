@@ -1,0 +1,114 @@
+//! One connection through the proxy, from its acceptance to its end.
+
+use std::{io, sync::Arc};
+
+use tokio::{net::TcpStream, sync::watch};
+
+use super::{
+    listener::{Counters, Setting, connect},
+    pump::{Lane, pump},
+    rule::{Direction, Verdict, judge},
+};
+
+/// How a connection ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// In good order.
+    Close,
+    /// With a reset.
+    Reset,
+}
+
+/// Carries a client's connection until one side, a rule or a switch of the server ends it.
+pub(super) async fn serve(client: TcpStream, number: u64, setting: watch::Receiver<Setting>, counters: Arc<Counters>) {
+    let ending = match open(&client, number, setting.clone()).await {
+        Ok(server) => carry(&client, server, number, setting, &counters).await,
+        Err(ending) => ending,
+    };
+    end(&client, ending);
+}
+
+/// Waits until the rules let the connection through to the server, and makes it.
+async fn open(client: &TcpStream, number: u64, mut setting: watch::Receiver<Setting>) -> Result<TcpStream, Ending> {
+    client.set_nodelay(true).map_err(|_| Ending::Close)?;
+    loop {
+        let now = setting.borrow_and_update().clone();
+        match judge(&now.rules, number, Direction::ToServer) {
+            Verdict::Cut => return Err(Ending::Close),
+            Verdict::Reset => return Err(Ending::Reset),
+            Verdict::BlackHole => changed(&mut setting).await,
+            Verdict::Delay(delay) => {
+                tokio::time::sleep(delay).await;
+                return reach(&now.upstream).await;
+            }
+            Verdict::Pass | Verdict::Throttle { .. } => return reach(&now.upstream).await,
+        }
+    }
+}
+
+/// A client that was accepted can no longer be refused; a reset is the nearest to it.
+async fn reach(upstream: &str) -> Result<TcpStream, Ending> {
+    connect(upstream).await.map_err(|_| Ending::Reset)
+}
+
+async fn carry(
+    client: &TcpStream,
+    server: TcpStream,
+    number: u64,
+    setting: watch::Receiver<Setting>,
+    counters: &Counters,
+) -> Ending {
+    let lane = |direction, bytes| Lane { number, direction, setting: setting.clone(), bytes };
+    let pumps = async {
+        tokio::try_join!(
+            pump(client, &server, lane(Direction::ToServer, &counters.to_server_bytes)),
+            pump(&server, client, lane(Direction::ToClient, &counters.to_client_bytes)),
+        )
+    };
+    let ending = tokio::select! {
+        biased;
+        ending = doom(number, setting.clone()) => ending,
+        done = pumps => ending_of(&done),
+    };
+    end(&server, ending);
+    ending
+}
+
+/// A side that was reset resets the other one, as a wire would.
+fn ending_of(done: &io::Result<((), ())>) -> Ending {
+    match done {
+        Ok(_) => Ending::Close,
+        Err(_) => Ending::Reset,
+    }
+}
+
+/// Resolves when a rule, or a switch to another server, ends the connection; idle connections feel it through this.
+async fn doom(number: u64, mut setting: watch::Receiver<Setting>) -> Ending {
+    let upstream = setting.borrow().upstream.clone();
+    loop {
+        let now = setting.borrow_and_update().clone();
+        if now.upstream != upstream {
+            return Ending::Close;
+        }
+        let verdicts = [Direction::ToServer, Direction::ToClient].map(|direction| judge(&now.rules, number, direction));
+        match verdicts.into_iter().find(|verdict| verdict.is_fatal()) {
+            Some(Verdict::Reset) => return Ending::Reset,
+            Some(_) => return Ending::Close,
+            None => changed(&mut setting).await,
+        }
+    }
+}
+
+/// Waits for the next setting. The sender lives as long as the proxy, and with the proxy all of this is aborted.
+pub(super) async fn changed(setting: &mut watch::Receiver<Setting>) {
+    if setting.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// With zero linger the close that follows is a reset. A socket that is gone already needs none.
+fn end(stream: &TcpStream, ending: Ending) {
+    if ending == Ending::Reset {
+        stream.set_zero_linger().ok();
+    }
+}

@@ -1,0 +1,14 @@
+//! The TCP fault proxy: all traffic of a drill goes through one, so that a path can be slowed, cut or swallowed.
+//!
+//! A proxy holds an ordered list of [`Rule`]s; the first that matches gives the [`Verdict`] for a piece of traffic.
+//! Rules can be changed at any time and bite at once, also on connections that are open and idle. Nothing here knows
+//! what the traffic means.
+
+mod connection;
+mod control;
+mod listener;
+mod pump;
+mod rule;
+
+pub use listener::{Proxy, ProxyStatistics};
+pub use rule::{Direction, Rule, Verdict};

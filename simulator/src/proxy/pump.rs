@@ -1,0 +1,131 @@
+//! Carries bytes one way. A reader stamps what it reads with the time of its delivery; a writer delivers in order.
+//!
+//! Between the two lies a bounded queue, so that a delay does not lower the throughput and a black hole takes in only so
+//! much before TCP's own flow control stops the sender, as a real one would.
+
+use std::{
+    io,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use tokio::{
+    net::TcpStream,
+    sync::{mpsc, watch},
+    time::Instant,
+};
+
+use super::{
+    connection::changed,
+    listener::Setting,
+    rule::{Direction, Verdict, judge},
+};
+
+/// Bytes read at once; with the queue's length 1 MiB is the most that is held.
+const CHUNK_BYTES: usize = 16 * 1024;
+const QUEUE_CHUNKS: usize = 64;
+/// A throttled writer writes so many times a second, so that the flow is even.
+const THROTTLE_SLICES_PER_S: u64 = 20;
+
+/// One direction of one connection.
+pub(super) struct Lane<'a> {
+    pub(super) number: u64,
+    pub(super) direction: Direction,
+    pub(super) setting: watch::Receiver<Setting>,
+    pub(super) bytes: &'a AtomicU64,
+}
+
+impl Lane<'_> {
+    fn verdict(&mut self) -> Verdict {
+        judge(&self.setting.borrow_and_update().rules, self.number, self.direction)
+    }
+}
+
+struct Chunk {
+    due: Instant,
+    bytes: Vec<u8>,
+}
+
+/// Carries until the source is at its end, and passes the end on.
+pub(super) async fn pump(from: &TcpStream, to: &TcpStream, lane: Lane<'_>) -> io::Result<()> {
+    let (queue, queued) = mpsc::channel(QUEUE_CHUNKS);
+    let reading = Lane { setting: lane.setting.clone(), ..lane };
+    tokio::try_join!(read(from, reading, queue), write(to, lane, queued))?;
+    Ok(())
+}
+
+async fn read(from: &TcpStream, mut lane: Lane<'_>, queue: mpsc::Sender<Chunk>) -> io::Result<()> {
+    loop {
+        from.readable().await?;
+        let mut bytes = Vec::with_capacity(CHUNK_BYTES);
+        match from.try_read_buf(&mut bytes) {
+            Ok(0) => return Ok(()),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+            Err(error) => return Err(error),
+        }
+        let delay = match lane.verdict() {
+            Verdict::Delay(delay) => delay,
+            _ => Duration::ZERO,
+        };
+        if queue.send(Chunk { due: Instant::now() + delay, bytes }).await.is_err() {
+            return Ok(());
+        }
+    }
+}
+
+async fn write(to: &TcpStream, mut lane: Lane<'_>, mut queued: mpsc::Receiver<Chunk>) -> io::Result<()> {
+    let mut pace = Instant::now();
+    while let Some(chunk) = queued.recv().await {
+        tokio::time::sleep_until(chunk.due).await;
+        let mut rest = chunk.bytes.as_slice();
+        while !rest.is_empty() {
+            let slice = admit(&mut lane, &mut pace, rest).await;
+            write_all(to, slice).await?;
+            lane.bytes.fetch_add(slice.len() as u64, Ordering::Relaxed);
+            rest = &rest[slice.len()..];
+        }
+    }
+    // A black hole swallows the end of a connection too.
+    admit(&mut lane, &mut pace, &[]).await;
+    socket2::SockRef::from(to).shutdown(std::net::Shutdown::Write).or_else(not_connected)
+}
+
+/// Waits until some of the bytes may go, and says which.
+async fn admit<'b>(lane: &mut Lane<'_>, pace: &mut Instant, rest: &'b [u8]) -> &'b [u8] {
+    loop {
+        match lane.verdict() {
+            Verdict::Throttle { bytes_per_s } => {
+                let slice = (bytes_per_s / THROTTLE_SLICES_PER_S).clamp(1, CHUNK_BYTES as u64);
+                let slice = rest.len().min(usize::try_from(slice).unwrap_or(CHUNK_BYTES));
+                let cost = Duration::from_secs_f64(slice as f64 / bytes_per_s.max(1) as f64);
+                let start = (*pace).max(Instant::now());
+                tokio::select! {
+                    () = tokio::time::sleep_until(start) => {}
+                    () = changed(&mut lane.setting) => continue,
+                }
+                *pace = start + cost;
+                return &rest[..slice];
+            }
+            Verdict::BlackHole => changed(&mut lane.setting).await,
+            Verdict::Pass | Verdict::Delay(_) | Verdict::Cut | Verdict::Reset => return rest,
+        }
+    }
+}
+
+async fn write_all(to: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        to.writable().await?;
+        match to.try_write(bytes) {
+            Ok(written) => bytes = &bytes[written..],
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// The other side may be gone already; then there is nothing to pass on.
+fn not_connected(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::NotConnected { Ok(()) } else { Err(error) }
+}

@@ -1,0 +1,95 @@
+//! Faults as data: first-match rules with a verdict.
+
+use std::time::Duration;
+
+/// Which way a piece of traffic goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// From the client to the server.
+    ToServer,
+    /// From the server to the client.
+    ToClient,
+}
+
+/// What happens to traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It passes.
+    Pass,
+    /// It arrives so much later; order and throughput stay.
+    Delay(Duration),
+    /// It flows at most at this rate, for each connection and direction.
+    Throttle {
+        /// Bytes a second; 0 is taken as 1.
+        bytes_per_s: u64,
+    },
+    /// Both sides of the connection are closed in good order; new connections are closed as soon as they are accepted.
+    Cut,
+    /// Both sides of the connection are reset; new connections are reset as soon as they are accepted.
+    Reset,
+    /// Connections are accepted and what is sent is taken, but nothing arrives and nothing is answered. When the rule
+    /// goes, what was held arrives, as TCP's own repetitions would make it.
+    BlackHole,
+}
+
+impl Verdict {
+    /// Whether the connection ends by it.
+    pub(super) fn is_fatal(self) -> bool {
+        matches!(self, Self::Cut | Self::Reset)
+    }
+}
+
+/// One rule. What is `None` matches everything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Traffic in this direction only. Opening a connection is traffic to the server.
+    pub direction: Option<Direction>,
+    /// Connections accepted from this number on only; see [`super::ProxyStatistics::accepted`].
+    pub from_connection: Option<u64>,
+    /// What happens.
+    pub verdict: Verdict,
+}
+
+impl Rule {
+    /// A rule for all traffic.
+    pub fn all(verdict: Verdict) -> Self {
+        Self { direction: None, from_connection: None, verdict }
+    }
+
+    /// A rule for one direction.
+    pub fn direction(direction: Direction, verdict: Verdict) -> Self {
+        Self { direction: Some(direction), ..Self::all(verdict) }
+    }
+
+    fn matches(&self, connection: u64, direction: Direction) -> bool {
+        self.direction.is_none_or(|wanted| wanted == direction)
+            && self.from_connection.is_none_or(|first| connection >= first)
+    }
+}
+
+/// The verdict of the first rule that matches, [`Verdict::Pass`] where none does.
+pub(super) fn judge(rules: &[Rule], connection: u64, direction: Direction) -> Verdict {
+    rules.iter().find(|rule| rule.matches(connection, direction)).map_or(Verdict::Pass, |rule| rule.verdict)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_match_wins() {
+        let rules = [
+            Rule { from_connection: Some(3), ..Rule::direction(Direction::ToClient, Verdict::Reset) },
+            Rule::direction(Direction::ToClient, Verdict::BlackHole),
+            Rule { from_connection: Some(5), ..Rule::all(Verdict::Cut) },
+        ];
+        let check = |connection, direction, expected| {
+            assert_eq!(judge(&rules, connection, direction), expected, "{connection} {direction:?}");
+        };
+        check(1, Direction::ToClient, Verdict::BlackHole);
+        check(3, Direction::ToClient, Verdict::Reset);
+        check(4, Direction::ToServer, Verdict::Pass);
+        check(5, Direction::ToServer, Verdict::Cut);
+        check(6, Direction::ToClient, Verdict::Reset);
+    }
+}

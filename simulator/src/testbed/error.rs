@@ -1,0 +1,109 @@
+//! What can go wrong with a testbed.
+
+use std::{io, path::PathBuf};
+
+use super::options::Unavailable;
+
+/// A testbed could not be built, used or torn down.
+#[derive(Debug, thiserror::Error)]
+pub enum TestbedError {
+    /// This machine can not run the backend.
+    #[error("the testbed can not run here: {0}")]
+    Unavailable(#[from] Unavailable),
+    /// A folder or file could not be made, read or removed.
+    #[error("{}: {source}", path.display())]
+    Folder {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The folder can not be entered by the user that must run PostgreSQL.
+    #[error("{} can not be entered by the user {user}, which runs PostgreSQL: choose another folder", path.display())]
+    Unreachable {
+        /// The folder.
+        path: PathBuf,
+        /// The user.
+        user: String,
+    },
+    /// A program failed.
+    #[error("{program}: {message}")]
+    Program {
+        /// Its name.
+        program: String,
+        /// What it said, or why it could not be run.
+        message: String,
+    },
+    /// PostgreSQL did not start.
+    #[error("PostgreSQL did not start: {message}")]
+    ServerStart {
+        /// The last lines of its log.
+        message: String,
+    },
+    /// PostgreSQL refused something the testbed needs.
+    #[error("{doing}: {}", postgres_message(source))]
+    Sql {
+        /// What was being done.
+        doing: &'static str,
+        /// The server's or the driver's answer.
+        source: tokio_postgres::Error,
+    },
+    /// No image with PostgreSQL could be had.
+    #[error("no image with PostgreSQL {major}: {message}")]
+    Image {
+        /// The major version.
+        major: u16,
+        /// Why, and what to do.
+        message: String,
+    },
+    /// The container engine refused something.
+    #[error("container engine, {doing}: {message}")]
+    Engine {
+        /// What was being done.
+        doing: &'static str,
+        /// Its answer.
+        message: String,
+    },
+    /// A socket of the fault proxy or of the webhook could not be opened.
+    #[error("{what}: {source}")]
+    Socket {
+        /// Whose.
+        what: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// Something of the testbed is still there after its teardown.
+    #[error("left behind by the teardown: {}", left.join(", "))]
+    Leftover {
+        /// Processes, containers, folders.
+        left: Vec<String>,
+    },
+}
+
+impl TestbedError {
+    /// The stable code; `lifeboat explain CODE` prints its page.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "drill-testbed-unavailable",
+            Self::Folder { .. } | Self::Unreachable { .. } => "drill-testbed-folder",
+            Self::Program { .. } => "drill-testbed-program",
+            Self::ServerStart { .. } => "drill-testbed-server",
+            Self::Sql { .. } => "drill-testbed-sql",
+            Self::Image { .. } => "drill-testbed-image",
+            Self::Engine { .. } => "drill-testbed-engine",
+            Self::Socket { .. } => "drill-testbed-socket",
+            Self::Leftover { .. } => "drill-testbed-leftover",
+        }
+    }
+}
+
+/// The driver's own text says only `db error`; the server's message is behind it.
+fn postgres_message(error: &tokio_postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(answer) => format!("{} (SQLSTATE {})", answer.message(), answer.code().code()),
+        None => std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source())
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(": "),
+    }
+}

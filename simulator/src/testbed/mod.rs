@@ -1,0 +1,19 @@
+//! Testbeds: the real systems of a drill, built before it and torn down after it, whatever happens between.
+//!
+//! A testbed is a primary PostgreSQL server that archives its WAL, a fault proxy on the application's path to it, a
+//! machine on which copies can be restored, and a webhook that records notifications. [`Backend::Process`] runs
+//! PostgreSQL's own binaries on this machine; [`Backend::Container`] runs containers. No caller needs to know which.
+
+mod backup;
+mod error;
+mod lifecycle;
+mod options;
+mod system;
+mod webhook;
+
+pub use backup::BackupInfo;
+pub use error::TestbedError;
+pub use lifecycle::Testbed;
+pub use options::{Backend, TestbedOptions, Unavailable, available};
+pub use system::{Fidelity, SystemInfo};
+pub use webhook::{Notification, Signature};

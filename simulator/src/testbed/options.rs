@@ -1,0 +1,64 @@
+//! What a testbed is asked to be, and whether this machine can be it.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// What the systems run in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Backend {
+    /// PostgreSQL's own binaries on this machine, loopback addresses, temporary folders.
+    Process,
+    /// Containers of the local engine.
+    Container,
+}
+
+impl Backend {
+    /// The word for it on the command line and in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Container => "container",
+        }
+    }
+}
+
+/// How a testbed is built.
+#[derive(Debug, Clone)]
+pub struct TestbedOptions {
+    /// What the systems run in.
+    pub backend: Backend,
+    /// Leave everything standing at the end, for a person to look at.
+    pub keep: bool,
+    /// PostgreSQL's `archive_timeout`: a segment is archived at the latest after so many seconds with writes.
+    pub archive_timeout_s: u32,
+    /// PostgreSQL's major version; none: the newest that there is.
+    pub postgres_major: Option<u16>,
+    /// The testbed makes its folder in here; none: the machine's folder for temporary files. The user that runs
+    /// PostgreSQL must be able to enter it.
+    pub folder: Option<PathBuf>,
+}
+
+impl Default for TestbedOptions {
+    fn default() -> Self {
+        Self { backend: Backend::Process, keep: false, archive_timeout_s: 5, postgres_major: None, folder: None }
+    }
+}
+
+/// Why a backend can not be used here.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Unavailable {
+    /// What is missing, and what to do about it.
+    pub reason: String,
+}
+
+/// Whether a testbed of this backend can be started on this machine. It looks and changes nothing; a container image
+/// that is not there yet is no obstacle where it can be pulled or built.
+///
+/// # Errors
+/// What is missing, so that a caller can skip loudly.
+pub fn available(backend: Backend) -> Result<(), Unavailable> {
+    Err(Unavailable { reason: format!("the {} testbed is not part of this build yet", backend.as_str()) })
+}

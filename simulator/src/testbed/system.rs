@@ -1,0 +1,30 @@
+//! What a drill's numbers were measured on.
+
+use serde::{Deserialize, Serialize};
+
+/// How true a number is to the real system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fidelity {
+    /// The real server did it.
+    Real,
+    /// An emulator did it.
+    Emulated,
+    /// A model says how long it would take.
+    Modelled,
+}
+
+/// One system of a testbed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SystemInfo {
+    /// The role it plays in the bindings.
+    pub role: String,
+    /// `postgres`, `machine`, `notify`.
+    pub kind: String,
+    /// Its version in its own words.
+    pub version: String,
+    /// How true its numbers are.
+    pub fidelity: Fidelity,
+    /// Where it comes from: which binaries, which image and how that came about.
+    pub origin: String,
+}

@@ -1,1 +1,21 @@
-//! Skeleton.
+//! The host of the plugins: loads components, gives them exactly the capabilities they import, and enforces limits, grants
+//! and deadlines. Nothing else in the engine knows wasm, and no credential ever leaves this crate towards a guest.
+
+mod answer;
+mod cache;
+mod call;
+mod capability;
+mod component;
+mod description;
+mod engine;
+mod error;
+mod grants;
+mod host;
+mod invoke;
+mod limits;
+mod secret;
+mod wit;
+
+pub use error::HostError;
+pub use host::{Component, Host, HostOptions, PluginInfo};
+pub use limits::Limits;

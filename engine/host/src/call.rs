@@ -1,0 +1,205 @@
+//! The state of one call: what it may do, when it must end, and what is known of how far it came.
+
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use lifeboat_core::{bindings::Bindings, failure::Reason};
+use lifeboat_runtime::invoke::Note;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use wasmtime::{ResourceLimiter, component::ResourceTable};
+
+use crate::{capability::runtime::Throttle, grants::Grants, limits::Limits, secret::Secrets};
+
+/// Everything that a capability may know of the call it serves.
+pub(crate) struct CallContext {
+    /// `run/step`, as connections name themselves.
+    pub(crate) key: String,
+    /// What the call may do.
+    pub(crate) grants: Grants,
+    /// The real systems behind the roles.
+    pub(crate) bindings: Arc<Bindings>,
+    /// Resolves and scrubs secrets.
+    pub(crate) secrets: Arc<Secrets>,
+    /// When it must end.
+    pub(crate) deadline: Instant,
+    /// Fires when it should end.
+    pub(crate) cancel: CancellationToken,
+    /// How long the guest may go on afterwards.
+    pub(crate) grace: Duration,
+    /// Where notes go.
+    pub(crate) notes: Arc<dyn Fn(Note) + Send + Sync>,
+    changing: AtomicBool,
+    uncertain: AtomicBool,
+}
+
+/// Why a wait ended early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CutOff {
+    /// The deadline passed.
+    Deadline,
+    /// The call was cancelled.
+    Cancelled,
+}
+
+impl CutOff {
+    /// Code and message.
+    pub(crate) fn reason(self) -> Reason {
+        match self {
+            Self::Deadline => Reason::new("host-deadline", "the time of this attempt was up before it was done"),
+            Self::Cancelled => Reason::new("host-cancelled", "the call was cancelled before it was done"),
+        }
+    }
+}
+
+/// What a call is made with.
+pub(crate) struct NewCall {
+    pub(crate) key: String,
+    pub(crate) grants: Grants,
+    pub(crate) bindings: Arc<Bindings>,
+    pub(crate) secrets: Arc<Secrets>,
+    pub(crate) deadline: Option<Timestamp>,
+    pub(crate) cancel: CancellationToken,
+    pub(crate) notes: Arc<dyn Fn(Note) + Send + Sync>,
+}
+
+impl CallContext {
+    pub(crate) fn new(call: NewCall, limits: &Limits) -> Self {
+        let wall = call.deadline.map_or(limits.wall, |at| {
+            let left = at.duration_since(Timestamp::now());
+            Duration::try_from(left).unwrap_or(Duration::ZERO)
+        });
+        Self {
+            key: call.key,
+            grants: call.grants,
+            bindings: call.bindings,
+            secrets: call.secrets,
+            deadline: Instant::now() + wall,
+            cancel: call.cancel,
+            grace: limits.grace,
+            notes: call.notes,
+            changing: AtomicBool::new(false),
+            uncertain: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether the call should be over, and why.
+    pub(crate) fn cut_off(&self) -> Option<CutOff> {
+        if self.cancel.is_cancelled() {
+            Some(CutOff::Cancelled)
+        } else if Instant::now() >= self.deadline {
+            Some(CutOff::Deadline)
+        } else {
+            None
+        }
+    }
+
+    /// Waits for something, but not beyond the deadline or a cancellation. What is cut off is dropped.
+    pub(crate) async fn bounded<T>(&self, work: impl Future<Output = T>) -> Result<T, CutOff> {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(CutOff::Cancelled),
+            () = tokio::time::sleep_until(self.deadline) => Err(CutOff::Deadline),
+            done = work => Ok(done),
+        }
+    }
+
+    /// Resolves when the call should have been over for the whole grace: whatever still runs then is dropped.
+    pub(crate) async fn overdue(&self) {
+        let cut = self.bounded(std::future::pending::<()>()).await;
+        debug_assert!(cut.is_err(), "nothing else can end the wait");
+        tokio::time::sleep(self.grace).await;
+    }
+
+    /// Says that something outside is about to be changed.
+    pub(crate) fn note_change(&self) {
+        self.changing.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether anything outside may have been changed.
+    pub(crate) fn has_changed(&self) -> bool {
+        self.changing.load(Ordering::Relaxed)
+    }
+
+    /// Says that a change was cut off: nobody knows whether it took effect.
+    pub(crate) fn note_uncertain(&self) {
+        self.uncertain.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a change was cut off.
+    pub(crate) fn is_uncertain(&self) -> bool {
+        self.uncertain.load(Ordering::Relaxed)
+    }
+
+    /// Sends a note on, without secrets.
+    pub(crate) fn note(&self, note: Note) {
+        (self.notes)(match note {
+            Note::Progress { done, total, unit, message } => {
+                Note::Progress { done, total, unit, message: self.secrets.scrub(message) }
+            }
+            Note::Log { level, message, fields } => Note::Log {
+                level,
+                message: self.secrets.scrub(message),
+                fields: fields.into_iter().map(|(name, value)| (name, self.secrets.scrub(value))).collect(),
+            },
+        });
+    }
+}
+
+/// What a store holds: the call, the guest's handles, and its limits.
+pub(crate) struct CallState {
+    pub(crate) context: Arc<CallContext>,
+    pub(crate) table: ResourceTable,
+    pub(crate) throttle: Throttle,
+    limits: Limits,
+    /// A growth beyond the limit was refused; the trap that follows is explained by it.
+    pub(crate) memory_refused: bool,
+    /// When the guest that should have ended is stopped.
+    pub(crate) stop_at: Option<Instant>,
+}
+
+impl CallState {
+    pub(crate) fn new(context: Arc<CallContext>, limits: Limits) -> Self {
+        Self {
+            context,
+            table: ResourceTable::new(),
+            throttle: Throttle::default(),
+            limits,
+            memory_refused: false,
+            stop_at: None,
+        }
+    }
+}
+
+impl ResourceLimiter for CallState {
+    fn memory_growing(&mut self, _current: usize, desired: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
+        let fits = desired <= self.limits.memory_bytes;
+        self.memory_refused |= !fits;
+        Ok(fits)
+    }
+
+    fn table_growing(&mut self, _current: usize, desired: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
+        let fits = desired <= self.limits.table_elements;
+        self.memory_refused |= !fits;
+        Ok(fits)
+    }
+
+    fn instances(&self) -> usize {
+        16
+    }
+
+    fn tables(&self) -> usize {
+        4
+    }
+
+    fn memories(&self) -> usize {
+        1
+    }
+}

@@ -1,0 +1,110 @@
+//! The `runtime` capability: log, progress, time, waiting, cancellation. What a guest says is kept within bounds, so that a
+//! chatty plugin floods neither the log nor the terminal.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use lifeboat_runtime::invoke::{Level, Note};
+use tokio::time::Instant;
+
+use crate::{call::CallState, wit::lifeboat::runtime::runtime as wit};
+
+/// At most 20 progress notes a second are kept.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(50);
+/// Log lines of one call; one more says that the rest is left out.
+const LOG_LINES_MAX: u32 = 10_000;
+const TEXT_BYTES_MAX: usize = 4096;
+const FIELDS_MAX: usize = 32;
+
+/// What a call has said so far.
+#[derive(Default)]
+pub(crate) struct Throttle {
+    progress: Option<Instant>,
+    lines: u32,
+}
+
+impl Throttle {
+    fn admits_progress(&mut self, now: Instant, last: bool) -> bool {
+        let due = self.progress.is_none_or(|before| now.duration_since(before) >= PROGRESS_INTERVAL);
+        if due || last {
+            self.progress = Some(now);
+        }
+        due || last
+    }
+}
+
+/// Cuts a text to at most 4 KiB, at a character.
+fn short(mut text: String) -> String {
+    if text.len() > TEXT_BYTES_MAX {
+        let end = (0..=TEXT_BYTES_MAX).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+impl wit::Host for CallState {
+    async fn log(&mut self, level: wit::Level, message: String, fields: Vec<(String, String)>) -> wasmtime::Result<()> {
+        self.throttle.lines = self.throttle.lines.saturating_add(1);
+        let note = match self.throttle.lines {
+            lines if lines <= LOG_LINES_MAX => Note::Log {
+                level: match level {
+                    wit::Level::Debug => Level::Debug,
+                    wit::Level::Info => Level::Info,
+                    wit::Level::Warn => Level::Warn,
+                    wit::Level::Error => Level::Error,
+                },
+                message: short(message),
+                fields: fields.into_iter().take(FIELDS_MAX).map(|(name, value)| (short(name), short(value))).collect(),
+            },
+            lines if lines == LOG_LINES_MAX + 1 => Note::Log {
+                level: Level::Warn,
+                message: format!("the plugin logged more than {LOG_LINES_MAX} lines; the rest is left out"),
+                fields: Vec::new(),
+            },
+            _ => return Ok(()),
+        };
+        self.context.note(note);
+        Ok(())
+    }
+
+    async fn progress(&mut self, done: u64, total: Option<u64>, unit: String, message: String) -> wasmtime::Result<()> {
+        if self.throttle.admits_progress(Instant::now(), total == Some(done)) {
+            self.context.note(Note::Progress { done, total, unit: short(unit), message: short(message) });
+        }
+        Ok(())
+    }
+
+    async fn now_ms(&mut self) -> wasmtime::Result<u64> {
+        Ok(u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0))
+    }
+
+    async fn sleep_ms(&mut self, ms: u64) -> wasmtime::Result<bool> {
+        Ok(self.context.bounded(tokio::time::sleep(Duration::from_millis(ms))).await.is_ok())
+    }
+
+    async fn cancelled(&mut self) -> wasmtime::Result<bool> {
+        Ok(self.context.cut_off().is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_thinned_out_and_its_end_is_kept() {
+        let mut throttle = Throttle::default();
+        let start = Instant::now();
+        let kept = (0..1000).filter(|ms| throttle.admits_progress(start + Duration::from_millis(*ms), false)).count();
+        assert_eq!(kept, 20);
+        assert!(throttle.admits_progress(start + Duration::from_millis(999), true));
+    }
+
+    #[test]
+    fn a_long_text_is_cut_at_a_character() {
+        let cut = short("ä".repeat(TEXT_BYTES_MAX));
+        assert_eq!(cut.len(), TEXT_BYTES_MAX + "…".len());
+        assert_eq!(short("short".to_owned()), "short");
+    }
+}

@@ -1,0 +1,118 @@
+//! Grants: what one call may do with each role, and a refusal that names the line which would allow more.
+
+use std::collections::BTreeMap;
+
+use lifeboat_core::{
+    action::Effect,
+    bindings::{Binding, Bindings},
+    event::Mode,
+    failure::Reason,
+    input::Call,
+    name::RoleName,
+    plan::Plan,
+};
+
+/// What one call may do, by role.
+#[derive(Debug, Default)]
+pub(crate) struct Grants {
+    roles: BTreeMap<String, Grant>,
+    step: String,
+}
+
+/// What one call may do with one role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Grant {
+    allowed: Effect,
+    /// What set the limit, in words that tell where to change it.
+    because: String,
+}
+
+impl Grants {
+    /// The least of the action's declared effect, the runbook's access, the bindings' access, and read in a dry-run.
+    pub(crate) fn of(call: &Call, plan: &Plan, bindings: &Bindings, mode: Mode) -> Self {
+        let line = plan.steps.iter().find(|step| step.id == call.step).map_or(0, |step| step.line);
+        let step = format!("step `{}` (line {line} of the runbook)", call.step);
+        let roles = call
+            .grants
+            .iter()
+            .map(|(role, effect)| (role.as_str().to_owned(), grant(role, *effect, call, plan, bindings, mode)))
+            .collect();
+        Self { roles, step }
+    }
+
+    /// Whether the call may do that with the role; the reason says what would allow it.
+    pub(crate) fn check(&self, role: &str, needed: Effect) -> Result<(), Reason> {
+        let grant = self.granted(role)?;
+        if needed <= grant.allowed {
+            return Ok(());
+        }
+        let (needed, allowed) = (word(needed), word(grant.allowed));
+        Err(Reason::new(
+            "host-refused-effect",
+            format!("{} wants to {needed} `{role}`, and it may only {allowed}: {}", self.step, grant.because),
+        ))
+    }
+
+    /// The most that the call may do with the role.
+    pub(crate) fn allowed(&self, role: &str) -> Result<Effect, Reason> {
+        self.granted(role).map(|grant| grant.allowed)
+    }
+
+    fn granted(&self, role: &str) -> Result<&Grant, Reason> {
+        self.roles.get(role).ok_or_else(|| {
+            let given: Vec<_> = self.roles.keys().map(|role| format!("`{role}`")).collect();
+            let given = if given.is_empty() { "none".to_owned() } else { given.join(", ") };
+            let message = format!(
+                "{} asked for the target `{role}`, which it was not given; its `with:` names {given}. \
+                 A step reaches a target only through a parameter that names it",
+                self.step
+            );
+            Reason::new("host-refused-role", message)
+        })
+    }
+}
+
+fn grant(role: &RoleName, declared: Effect, call: &Call, plan: &Plan, bindings: &Bindings, mode: Mode) -> Grant {
+    let mut grant = Grant { allowed: declared, because: format!("the action `{}` declares no more", call.action) };
+    match plan.targets.get(role) {
+        Some(target) => grant.limit(target.access, || {
+            format!("`targets.{role}.access` in the runbook {} is `{}`", plan.runbook.id, spelled(target.access))
+        }),
+        None => grant.limit(Effect::Read, || format!("the runbook declares no target `{role}`")),
+    }
+    if let Some(Binding { access, line, .. }) = bindings.targets.get(role) {
+        grant.limit(*access, || {
+            format!("{}:{line} binds `{role}` with `access: {}`", bindings.source, spelled(*access))
+        });
+    }
+    if mode == Mode::DryRun {
+        grant.limit(Effect::Read, || "this is a dry-run; a real run would be allowed to".to_owned());
+    }
+    grant
+}
+
+impl Grant {
+    fn limit(&mut self, most: Effect, because: impl FnOnce() -> String) {
+        if most < self.allowed {
+            *self = Self { allowed: most, because: because() };
+        }
+    }
+}
+
+/// The effect as a verb.
+fn word(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Read => "read",
+        Effect::Mutate => "change",
+        Effect::Destroy => "destroy in",
+    }
+}
+
+/// The effect as YAML spells it.
+pub(crate) fn spelled(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Read => "read",
+        Effect::Mutate => "write",
+        Effect::Destroy => "destroy",
+    }
+}

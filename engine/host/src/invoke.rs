@@ -1,0 +1,194 @@
+//! Running calls: `lifeboat_runtime::invoke::Invoke` over loaded plugins. Whatever a plugin does, the answer is a `Failure` of its
+//! step and nothing else is harmed.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use lifeboat_core::{
+    action::Field,
+    bindings::Bindings,
+    event::Mode,
+    failure::{Failure, Reason},
+    input::{Done, Observation, Purpose},
+    plan::Plan,
+};
+use lifeboat_runtime::invoke::{Answer, Invoke, Pending, Request};
+use tokio::sync::Semaphore;
+use wasmtime::{Store, Trap};
+
+use crate::{
+    answer,
+    call::{CallContext, CallState, CutOff, NewCall},
+    component::{Loaded, MemoryRefused, Stopped},
+    grants::Grants,
+    limits::Limits,
+    secret::Secrets,
+    wit::{self, lifeboat::plugin::types},
+};
+
+/// Plugins, a plan and the real systems behind its roles.
+#[derive(Clone)]
+pub(crate) struct Bound {
+    plugins: Arc<BTreeMap<String, Loaded>>,
+    permits: Arc<Semaphore>,
+    limits: Limits,
+    plan: Arc<Plan>,
+    bindings: Arc<Bindings>,
+    secrets: Arc<Secrets>,
+}
+
+impl Bound {
+    pub(crate) fn new(
+        plugins: Arc<BTreeMap<String, Loaded>>,
+        permits: Arc<Semaphore>,
+        limits: Limits,
+        plan: Arc<Plan>,
+        bindings: Arc<Bindings>,
+    ) -> Self {
+        Self { plugins, permits, limits, plan, bindings, secrets: Arc::default() }
+    }
+
+    async fn answer(self, request: Request) -> Answer {
+        let observing = request.call.purpose == Purpose::Observe;
+        let context = Arc::new(self.context(&request));
+        match self.call(&request, &context).await {
+            Ok(Reply::Ran(done)) => Answer::Ran(Ok(done)),
+            Ok(Reply::Observed(seen)) => Answer::Observed(Ok(seen)),
+            Err(failure) => {
+                let failure = scrubbed(failure, &self.secrets);
+                if observing { Answer::Observed(Err(failure)) } else { Answer::Ran(Err(failure)) }
+            }
+        }
+    }
+
+    fn context(&self, request: &Request) -> CallContext {
+        let call = NewCall {
+            key: format!("{}/{}", request.run, request.call.step),
+            grants: Grants::of(&request.call, &self.plan, &self.bindings, request.mode),
+            bindings: self.bindings.clone(),
+            secrets: self.secrets.clone(),
+            deadline: request.call.deadline,
+            cancel: request.cancel.clone(),
+            notes: request.notes.clone(),
+        };
+        CallContext::new(call, &self.limits)
+    }
+
+    async fn call(&self, request: &Request, context: &Arc<CallContext>) -> Result<Reply, Failure> {
+        let name = &request.call.action;
+        let unknown =
+            || Failure::Permanent(Reason::new("host-action-unknown", format!("no loaded plugin has `{name}`")));
+        let plugin = self.plugins.get(name.plugin()).ok_or_else(unknown)?;
+        let action = plugin.actions.iter().find(|action| action.name == *name).ok_or_else(unknown)?;
+        let permit = context.bounded(self.permits.acquire()).await.map_err(|cut| Failure::Transient(cut.reason()))?;
+        let work = attempt(plugin, request, context, &action.outputs);
+        let reply = tokio::select! {
+            reply = work => reply,
+            () = context.overdue() => Err(stopped(context.cut_off().unwrap_or(CutOff::Deadline), context)),
+        };
+        drop(permit);
+        reply
+    }
+}
+
+impl Invoke for Bound {
+    fn invoke(&self, request: Request) -> Pending<Answer> {
+        Box::pin(self.clone().answer(request))
+    }
+}
+
+enum Reply {
+    Ran(Done),
+    Observed(Observation),
+}
+
+/// Instantiates, calls and drops: nothing of a call outlives it.
+async fn attempt(
+    plugin: &Loaded,
+    request: &Request,
+    context: &Arc<CallContext>,
+    outputs: &[Field],
+) -> Result<Reply, Failure> {
+    let (mut store, instance) =
+        plugin.instantiate(context.clone()).await.map_err(|error| broken(&error, false, plugin, context))?;
+    let actions = instance.lifeboat_plugin_actions();
+    let call = wire(request);
+    if request.call.purpose == Purpose::Observe {
+        let seen = actions.call_observe(&mut store, &call).await;
+        let seen = returned(seen, &store, plugin, context)?;
+        return answer::observation(seen, outputs).map(Reply::Observed);
+    }
+    let ran = actions.call_run(&mut store, &call).await;
+    let ran = returned(ran, &store, plugin, context)?;
+    answer::outcome(ran, outputs).map(Reply::Ran)
+}
+
+fn wire(request: &Request) -> wit::exports::lifeboat::plugin::actions::Call {
+    let call = &request.call;
+    types::Call {
+        action: call.action.action().to_owned(),
+        parameters: call.parameters.to_string(),
+        run: request.run.to_string(),
+        key: format!("{}/{}", request.run, call.step),
+        attempt: call.attempt,
+        deadline_ms: call.deadline.and_then(|at| u64::try_from(at.as_millisecond()).ok()),
+        dry_run: request.mode == Mode::DryRun,
+    }
+}
+
+/// What the guest returned, or why it returned nothing.
+fn returned<T>(
+    result: wasmtime::Result<Result<T, types::Failure>>,
+    store: &Store<CallState>,
+    plugin: &Loaded,
+    context: &CallContext,
+) -> Result<T, Failure> {
+    match result {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(failure)) => Err(judged(answer::failure(failure), context)),
+        Err(error) => Err(broken(&error, store.data().memory_refused, plugin, context)),
+    }
+}
+
+/// A guest may take a change that was cut off for one that failed; the host knows better.
+fn judged(failure: Failure, context: &CallContext) -> Failure {
+    match failure {
+        Failure::Transient(reason) | Failure::Permanent(reason) if context.is_uncertain() => {
+            Failure::Interrupted(reason)
+        }
+        failure => failure,
+    }
+}
+
+/// Why a guest ended without an answer.
+fn broken(error: &wasmtime::Error, memory_refused: bool, plugin: &Loaded, context: &CallContext) -> Failure {
+    if let Some(Stopped(cut)) = error.downcast_ref() {
+        return stopped(*cut, context);
+    }
+    let name = &plugin.name;
+    if memory_refused || error.downcast_ref::<MemoryRefused>().is_some() {
+        let message = format!("the plugin `{name}` needs more memory than a call may have");
+        return Failure::Permanent(Reason::new("host-plugin-memory", message));
+    }
+    let cause = match error.downcast_ref::<Trap>() {
+        Some(trap) => trap.to_string(),
+        None => error.root_cause().to_string(),
+    };
+    let message = format!("the plugin `{name}` broke off: {cause}. This is a defect of the plugin");
+    Failure::Permanent(Reason::new("host-plugin-trapped", message))
+}
+
+/// The call was ended from outside: harmless where nothing was changed yet.
+fn stopped(cut: CutOff, context: &CallContext) -> Failure {
+    let reason = cut.reason();
+    if context.has_changed() { Failure::Interrupted(reason) } else { Failure::Transient(reason) }
+}
+
+fn scrubbed(failure: Failure, secrets: &Secrets) -> Failure {
+    match failure {
+        Failure::InvalidInput(reason) => Failure::InvalidInput(secrets.scrub_reason(reason)),
+        Failure::Denied(reason) => Failure::Denied(secrets.scrub_reason(reason)),
+        Failure::Transient(reason) => Failure::Transient(secrets.scrub_reason(reason)),
+        Failure::Permanent(reason) => Failure::Permanent(secrets.scrub_reason(reason)),
+        Failure::Interrupted(reason) => Failure::Interrupted(secrets.scrub_reason(reason)),
+    }
+}

@@ -18,6 +18,22 @@ pub enum Effect {
     Destroy,
 }
 
+impl Effect {
+    /// The word for it in YAML and in the text form of a target type.
+    pub fn access(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Mutate => "write",
+            Self::Destroy => "destroy",
+        }
+    }
+
+    /// The effect that a YAML word means.
+    pub fn from_access(word: &str) -> Option<Self> {
+        [Self::Read, Self::Mutate, Self::Destroy].into_iter().find(|effect| effect.access() == word)
+    }
+}
+
 /// One parameter or output of an action.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Field {

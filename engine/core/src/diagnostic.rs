@@ -41,3 +41,12 @@ pub struct Diagnostic {
     /// What would be right.
     pub help: Option<String>,
 }
+
+/// A file that was read, with the name that messages use for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Its name, as the user gave it.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}

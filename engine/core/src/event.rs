@@ -24,7 +24,7 @@ pub enum Event {
         step: StepId,
         /// Counted from 1.
         attempt: u32,
-        /// What the action gets, rendered. Null for steps that are no action.
+        /// What the action (of a manual step: its `verify`) gets, rendered.
         parameters: Value,
         /// The attempt is over at this instant.
         deadline: Option<Timestamp>,
@@ -33,7 +33,7 @@ pub enum Event {
     StepSucceeded {
         /// Which step.
         step: StepId,
-        /// Which attempt.
+        /// Which attempt; 0 for an approval.
         attempt: u32,
         /// `steps.<id>.outputs` from now on.
         outputs: Value,
@@ -42,7 +42,7 @@ pub enum Event {
         /// How it is known.
         known_by: KnownBy,
     },
-    /// An attempt failed; the next event of the step says what follows.
+    /// An attempt (to run, observe, verify or undo) failed; the next event of the step says what follows.
     AttemptFailed {
         /// Which step.
         step: StepId,
@@ -200,6 +200,35 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The step it is about; `None` where it is about the run.
+    pub fn step(&self) -> Option<&StepId> {
+        match self {
+            Self::RunStarted(_) | Self::AbortRequested { .. } | Self::UndoBegan | Self::RunFinished { .. } => None,
+            Self::StepStarted { step, .. }
+            | Self::StepSucceeded { step, .. }
+            | Self::AttemptFailed { step, .. }
+            | Self::RetryScheduled { step, .. }
+            | Self::StepFailed { step, .. }
+            | Self::StepSkipped { step, .. }
+            | Self::AttemptInterrupted { step, .. }
+            | Self::ObservationStarted { step, .. }
+            | Self::ObservedNotDone { step, .. }
+            | Self::ApprovalRequested { step, .. }
+            | Self::ApprovalAnswered { step, .. }
+            | Self::HandsRequested { step, .. }
+            | Self::HandsReported { step, .. }
+            | Self::ResolvedByHand { step, .. }
+            | Self::OperatorAsked { step, .. }
+            | Self::OperatorAnswered { step, .. }
+            | Self::StepCancelled { step }
+            | Self::UndoStarted { step, .. }
+            | Self::StepUndone { step }
+            | Self::UndoFailed { step, .. } => Some(step),
+        }
+    }
+}
+
 /// What a run is started with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunStarted {
@@ -249,6 +278,16 @@ pub enum Person {
     },
     /// The engine itself, as on a signal.
     Engine,
+}
+
+impl std::fmt::Display for Person {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::User { name } => f.write_str(name),
+            Self::Policy { name } => write!(f, "policy `{name}`"),
+            Self::Engine => f.write_str("the engine"),
+        }
+    }
 }
 
 /// How the success of a step is known.

@@ -27,6 +27,22 @@ pub enum Failure {
     Interrupted(Reason),
 }
 
+impl FailureKind {
+    /// Every kind, in the order of the documentation.
+    pub const ALL: [Self; 5] = [Self::Transient, Self::Interrupted, Self::Permanent, Self::Denied, Self::InvalidInput];
+
+    /// The word for it in YAML.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidInput => "invalid_input",
+            Self::Denied => "denied",
+            Self::Transient => "transient",
+            Self::Permanent => "permanent",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
 /// The variant alone, as a runbook names it in `retry: { on: [transient] }`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

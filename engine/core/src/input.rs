@@ -37,8 +37,8 @@ pub enum Input {
         step: StepId,
         /// The interrupted attempt.
         attempt: u32,
-        /// What it said.
-        observation: Observation,
+        /// What it said, or why it could not be asked.
+        observation: Result<Observation, Failure>,
     },
     /// Sent on resume for each step whose call was in flight when the engine ended.
     Interrupted {

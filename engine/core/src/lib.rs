@@ -4,7 +4,10 @@
 
 pub mod action;
 pub mod bindings;
+pub mod decide;
 pub mod diagnostic;
+mod digest;
+pub mod due;
 pub mod event;
 pub mod expression;
 pub mod failure;

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::{
     action::Effect,
+    digest::sha256,
     expression::{Expression, Template},
     failure::FailureKind,
     name::{ActionName, RoleName, StepId},
@@ -41,6 +42,36 @@ pub struct RunbookRef {
     pub name: String,
     /// `sha256:…` of the file's bytes.
     pub digest: String,
+}
+
+impl Plan {
+    /// `sha256:…` of the plan's canonical JSON: the same for the same plan on every machine.
+    pub fn digest(&self) -> String {
+        sha256(&serde_json::to_vec(self).unwrap_or_default())
+    }
+
+    /// The place of the step of that name.
+    pub fn position(&self, id: &StepId) -> Option<StepIndex> {
+        self.steps.iter().position(|step| step.id == *id)
+    }
+}
+
+impl Step {
+    /// The action that it runs, if it is of that kind.
+    pub fn action(&self) -> Option<&Invocation> {
+        match &self.kind {
+            StepKind::Uses(invocation) => Some(invocation),
+            _ => None,
+        }
+    }
+
+    /// The action that checks what a person did, if there is one.
+    pub fn verify(&self) -> Option<&Invocation> {
+        match &self.kind {
+            StepKind::Manual { verify, .. } => verify.as_ref(),
+            _ => None,
+        }
+    }
 }
 
 /// Recovery objectives. What is not given is not judged.
@@ -152,6 +183,12 @@ pub struct Invocation {
     pub idempotent: bool,
     /// The plugin can say whether an interrupted attempt took effect.
     pub observable: bool,
+    /// The declared types of its parameters: rendered values are held against them.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, Type>,
+    /// The declared types of its outputs: expressions see timestamps and durations as such.
+    #[serde(default)]
+    pub outputs: BTreeMap<String, Type>,
 }
 
 /// When and how often to try again.

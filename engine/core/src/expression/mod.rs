@@ -1,13 +1,90 @@
-//! CEL expressions inside `${{ }}`.
+//! CEL expressions inside `${{ }}`: found in text, checked while compiling, evaluated when a step starts.
+//!
+//! Everything is bounded: the length of an expression, its nesting, what it may look at and what it may give back, so that
+//! neither an author nor an output of a plugin can make the engine hang or eat memory.
+
+mod analysis;
+mod evaluate;
+mod scan;
+mod value;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub(crate) use self::{
+    analysis::{Analysis, Reference, analyse},
+    evaluate::Scope,
+    scan::{Part, parts},
+};
+
+/// Longer expressions are refused.
+pub const LENGTH_MAX: usize = 4096;
+/// What an expression may give back, in bytes of JSON, roughly.
+pub const RESULT_BYTES_MAX: usize = 1 << 20;
+
+/// An expression that can not be read or has no value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ExpressionError {
+    /// What is wrong, for people.
+    pub message: String,
+    /// Where in the expression's text, in bytes, where that is known.
+    pub at: Option<(usize, usize)>,
+}
+
+impl ExpressionError {
+    fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), at: None }
+    }
+}
 
 /// A whole expression, kept as its source text and checked by `compile`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Expression(String);
 
+impl Expression {
+    /// An expression from its CEL text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The CEL text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn is_true(&self, scope: &Scope<'_>) -> Result<bool, ExpressionError> {
+        match scope.evaluate(&self.0)? {
+            Value::Bool(yes) => Ok(yes),
+            _ => Err(ExpressionError::new(format!("`{}` is neither true nor false", self.0.trim()))),
+        }
+    }
+}
+
 /// A YAML value whose strings may hold `${{ }}`: whole expressions keep their type, others are rendered into the text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Template(serde_json::Value);
+pub struct Template(Value);
+
+impl Template {
+    /// A template from a value whose strings may hold `${{ }}`.
+    pub fn new(value: impl Into<Value>) -> Self {
+        Self(value.into())
+    }
+
+    /// The value as the author wrote it.
+    pub fn as_value(&self) -> &Value {
+        &self.0
+    }
+
+    /// The value with every expression replaced by what it gives.
+    pub(crate) fn render(&self, scope: &Scope<'_>) -> Result<Value, ExpressionError> {
+        scope.render(&self.0)
+    }
+
+    /// As [`Template::render`], as text.
+    pub(crate) fn render_text(&self, scope: &Scope<'_>) -> Result<String, ExpressionError> {
+        Ok(value::as_text(&scope.render(&self.0)?))
+    }
+}

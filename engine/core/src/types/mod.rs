@@ -3,11 +3,17 @@
 //! The text form is what a plugin declares over the component boundary (WIT has no recursive types) and what
 //! `lifeboat plugins` prints: `string`, `list<int>`, `target<postgres:write>`, `one_of{latest: bool, time: timestamp}`.
 
+mod check;
+mod parse;
+mod print;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::action::Effect;
+
+pub use self::{check::Mismatch, parse::TypeError};
 
 /// The type of a value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,23 +88,15 @@ impl TargetKind {
             Self::Endpoint => "endpoint",
         }
     }
+
+    /// The kind that a YAML word means.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
 }
 
 impl fmt::Display for TargetKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
-    }
-}
-
-impl TryFrom<String> for Type {
-    type Error = String;
-    fn try_from(_text: String) -> Result<Self, String> {
-        Err("not written yet".to_owned())
-    }
-}
-
-impl From<Type> for String {
-    fn from(ty: Type) -> String {
-        format!("{ty:?}")
     }
 }

@@ -1,0 +1,114 @@
+//! Begins an attempt: renders its parameters and records them.
+
+use serde_json::{Map, Value};
+
+use super::Draft;
+use crate::{
+    event::{Event, SkipReason},
+    expression::{ExpressionError, Scope, Template},
+    failure::{Failure, Reason},
+    plan::{Invocation, StepIndex, StepKind},
+    run::{Next, View},
+};
+
+/// Begins a step whose needs are met.
+pub(super) fn begin(draft: &mut Draft<'_>, index: StepIndex) {
+    let planned = draft.planned(index);
+    if let Some(condition) = &planned.when {
+        match in_scope(draft, None, |scope| condition.is_true(scope)) {
+            Ok(true) => {}
+            Ok(false) => {
+                draft.emit(Event::StepSkipped { step: draft.id(index), reason: SkipReason::WhenFalse });
+                return;
+            }
+            Err(error) => return give_up(draft, index, "when", &error),
+        }
+    }
+    match &planned.kind {
+        StepKind::Uses(action) => start(draft, index, action, None),
+        StepKind::Approve { by, message } => match in_scope(draft, None, |scope| message.render_text(scope)) {
+            Ok(message) => {
+                draft.emit(Event::ApprovalRequested { step: draft.id(index), by: by.clone(), message });
+            }
+            Err(error) => give_up(draft, index, "message", &error),
+        },
+        StepKind::Manual { .. } => ask_hands(draft, index, None),
+    }
+}
+
+/// Asks a person to do a manual step; `problem` says why what they handed in before was not enough.
+pub(super) fn ask_hands(draft: &mut Draft<'_>, index: StepIndex, problem: Option<&str>) {
+    let StepKind::Manual { instruction, evidence, .. } = &draft.planned(index).kind else { return };
+    match in_scope(draft, None, |scope| instruction.render_text(scope)) {
+        Ok(instruction) => {
+            let instruction = match problem {
+                Some(problem) => format!("{instruction}\n\nNot done yet: {problem}"),
+                None => instruction,
+            };
+            let evidence = evidence.iter().map(|(name, ty)| (name.clone(), ty.to_string())).collect();
+            draft.emit(Event::HandsRequested { step: draft.id(index), instruction, evidence });
+        }
+        Err(error) => give_up(draft, index, "instruction", &error),
+    }
+}
+
+/// The wait before another attempt is over.
+pub(super) fn again(draft: &mut Draft<'_>, index: StepIndex, next: &Next) {
+    let planned = draft.planned(index);
+    match (next, &planned.kind) {
+        (Next::Run, StepKind::Uses(action)) => start(draft, index, action, None),
+        (Next::Verify { evidence, .. }, StepKind::Manual { verify: Some(action), .. }) => {
+            start(draft, index, action, Some(evidence));
+        }
+        (Next::Observe(attempt), _) => {
+            draft.emit(Event::ObservationStarted { step: draft.id(index), attempt: attempt.number });
+        }
+        // A journal of another plan; the plan's digest is compared before it gets here.
+        _ => {}
+    }
+}
+
+/// Starts the step's action, or the check of what a person did.
+pub(super) fn start(draft: &mut Draft<'_>, index: StepIndex, action: &Invocation, own: Option<&Value>) {
+    match in_scope(draft, own.map(|outputs| (index, outputs)), |scope| parameters(action, scope)) {
+        Ok(parameters) => {
+            let attempt = draft.step(index).attempts + 1;
+            let deadline = draft.deadline(index);
+            draft.emit(Event::StepStarted { step: draft.id(index), attempt, parameters, deadline });
+        }
+        Err(error) => give_up(draft, index, "with", &error),
+    }
+}
+
+/// Rendered parameters, held against their declared types.
+pub(super) fn parameters(action: &Invocation, scope: &Scope<'_>) -> Result<Value, ExpressionError> {
+    let mut rendered = Map::new();
+    for (name, template) in &action.with {
+        let wrong = |problem: String| ExpressionError { message: format!("`{name}`: {problem}"), at: None };
+        let value = Template::render(template, scope).map_err(|error| wrong(error.message))?;
+        if let Some(ty) = action.parameters.get(name) {
+            ty.check(&value).map_err(|mismatch| wrong(mismatch.to_string()))?;
+        }
+        rendered.insert(name.clone(), value);
+    }
+    Ok(Value::Object(rendered))
+}
+
+pub(super) fn in_scope<T>(
+    draft: &Draft<'_>,
+    own: Option<(StepIndex, &Value)>,
+    read: impl FnOnce(&Scope<'_>) -> Result<T, ExpressionError>,
+) -> Result<T, ExpressionError> {
+    draft
+        .with_scope(own, read)
+        .unwrap_or_else(|| Err(ExpressionError { message: "the run has not started".to_owned(), at: None }))
+}
+
+fn give_up(draft: &mut Draft<'_>, index: StepIndex, part: &str, error: &ExpressionError) {
+    draft.emit(Event::StepFailed { step: draft.id(index), failure: not_rendered(part, error) });
+}
+
+/// The failure of a step whose text could not be rendered.
+pub(super) fn not_rendered(part: &str, error: &ExpressionError) -> Failure {
+    Failure::InvalidInput(Reason::new("run-render", format!("its `{part}` has no value: {error}")))
+}

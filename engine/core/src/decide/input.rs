@@ -1,0 +1,151 @@
+//! Takes in what happened outside.
+
+use jiff::Timestamp;
+
+use super::{Draft, INTERRUPTIONS_MAX};
+use crate::{
+    event::{Event, KnownBy},
+    failure::{Failure, Reason},
+    input::{Done, Input, Observation, Purpose},
+    name::StepId,
+    plan::StepIndex,
+    run::{Attempt, Awaiting, Phase, StepState, View},
+};
+
+pub(super) fn take(draft: &mut Draft<'_>, input: &Input) {
+    match (input, draft.phase()) {
+        (Input::Start(started), Phase::NotStarted) => {
+            draft.emit(Event::RunStarted(started.as_ref().clone()));
+        }
+        (_, Phase::NotStarted | Phase::Finished { .. }) => {}
+        (Input::Start(_) | Input::Tick, _) => {}
+        (Input::Abort { who, reason }, Phase::Running)
+        | (Input::Abort { who, reason }, Phase::Stopping { aborted_by: None, .. })
+        | (Input::Abort { who, reason }, Phase::Undoing { aborted_by: None }) => {
+            draft.emit(Event::AbortRequested { who: who.clone(), reason: reason.clone() });
+        }
+        (Input::Abort { .. }, _) => {}
+        (Input::Answered { step, attempt, purpose, answer }, _) => answered(draft, step, *attempt, *purpose, answer),
+        (Input::Observed { step, attempt, observation }, _) => observed(draft, step, *attempt, observation),
+        (Input::Interrupted { step }, _) => interrupted(draft, step),
+        (Input::Approval { .. } | Input::Hands { .. } | Input::Operator { .. }, _) => person(draft, input),
+    }
+}
+
+fn answered(draft: &mut Draft<'_>, id: &StepId, number: u32, purpose: Purpose, answer: &Result<Done, Failure>) {
+    let Some(index) = draft.position(id) else { return };
+    let step = id.clone();
+    let event = match (&draft.step(index).state, purpose, answer) {
+        (StepState::Running(attempt), Purpose::Run, Ok(done)) if attempt.number == number => Event::StepSucceeded {
+            step,
+            attempt: number,
+            outputs: done.outputs.clone(),
+            summary: done.summary.clone(),
+            known_by: KnownBy::Answer,
+        },
+        (StepState::Verifying { attempt, who, evidence }, Purpose::Verify, Ok(_)) if attempt.number == number => {
+            Event::ResolvedByHand { step, who: who.clone(), evidence: evidence.clone() }
+        }
+        (StepState::Undoing { attempt, .. }, Purpose::Undo, Ok(_)) if attempt.number == number => {
+            Event::StepUndone { step }
+        }
+        (StepState::Running(attempt), Purpose::Run, Err(failure))
+        | (StepState::Verifying { attempt, .. }, Purpose::Verify, Err(failure))
+        | (StepState::Undoing { attempt, .. }, Purpose::Undo, Err(failure))
+            if attempt.number == number =>
+        {
+            Event::AttemptFailed { step, attempt: number, failure: failure.clone() }
+        }
+        _ => return,
+    };
+    draft.emit(event);
+}
+
+fn observed(draft: &mut Draft<'_>, id: &StepId, number: u32, observation: &Result<Observation, Failure>) {
+    let Some(index) = draft.position(id) else { return };
+    if !matches!(&draft.step(index).state, StepState::Observing(attempt) if attempt.number == number) {
+        return;
+    }
+    let step = id.clone();
+    let event = match observation {
+        Ok(Observation::Done(done)) => Event::StepSucceeded {
+            step,
+            attempt: number,
+            outputs: done.outputs.clone(),
+            summary: done.summary.clone(),
+            known_by: KnownBy::Observation,
+        },
+        Ok(Observation::NotDone) if draft.step(index).interruptions >= INTERRUPTIONS_MAX => {
+            let message = format!("it was interrupted {INTERRUPTIONS_MAX} times without taking effect");
+            Event::StepFailed { step, failure: Failure::Permanent(Reason::new("run-interrupted-often", message)) }
+        }
+        Ok(Observation::NotDone) => Event::ObservedNotDone { step, attempt: number },
+        Ok(Observation::Unknown(why)) => {
+            Event::OperatorAsked { step, reason: Reason::new("run-outcome-unknown", why.clone()) }
+        }
+        Err(failure) => Event::AttemptFailed { step, attempt: number, failure: failure.clone() },
+    };
+    draft.emit(event);
+}
+
+/// An observation, and a repeatable check or undo, is simply called again: `due` still lists it.
+fn interrupted(draft: &mut Draft<'_>, id: &StepId) {
+    let Some(index) = draft.position(id) else { return };
+    let planned = draft.planned(index);
+    let repeatable = |invocation: Option<&crate::plan::Invocation>| invocation.is_none_or(|action| action.idempotent);
+    let cut_off = |attempt: &Attempt| {
+        let reason = Reason::new("run-interrupted", "the engine ended while it ran");
+        Event::AttemptFailed { step: id.clone(), attempt: attempt.number, failure: Failure::Interrupted(reason) }
+    };
+    let event = match &draft.step(index).state {
+        StepState::Running(attempt) => Event::AttemptInterrupted { step: id.clone(), attempt: attempt.number },
+        StepState::Verifying { attempt, .. } if !repeatable(planned.verify()) => cut_off(attempt),
+        StepState::Undoing { attempt, .. } if !repeatable(planned.undo.as_ref()) => cut_off(attempt),
+        _ => return,
+    };
+    draft.emit(event);
+}
+
+fn person(draft: &mut Draft<'_>, input: &Input) {
+    let event = match input {
+        Input::Approval { step, who, approved, comment } => waits(draft, step, |awaiting| {
+            matches!(awaiting, Awaiting::Approval { .. }).then(|| Event::ApprovalAnswered {
+                step: step.clone(),
+                who: who.clone(),
+                approved: *approved,
+                comment: comment.clone(),
+            })
+        }),
+        Input::Hands { step, who, evidence } => waits(draft, step, |awaiting| {
+            matches!(awaiting, Awaiting::Hands { .. }).then(|| Event::HandsReported {
+                step: step.clone(),
+                who: who.clone(),
+                evidence: evidence.clone(),
+            })
+        }),
+        Input::Operator { step, who, answer } => waits(draft, step, |awaiting| {
+            matches!(awaiting, Awaiting::Decision { .. }).then(|| Event::OperatorAnswered {
+                step: step.clone(),
+                who: who.clone(),
+                answer: answer.clone(),
+            })
+        }),
+        _ => None,
+    };
+    if let Some(event) = event {
+        draft.emit(event);
+    }
+}
+
+fn waits(draft: &Draft<'_>, id: &StepId, event: impl FnOnce(&Awaiting) -> Option<Event>) -> Option<Event> {
+    let index: StepIndex = draft.position(id)?;
+    match &draft.step(index).state {
+        StepState::Awaiting(awaiting) => event(awaiting),
+        _ => None,
+    }
+}
+
+/// When an observation that was asked at that instant is given up.
+pub(crate) fn observation_deadline(asked: Timestamp) -> Timestamp {
+    asked.checked_add(jiff::SignedDuration::from_mins(5)).unwrap_or(Timestamp::MAX)
+}

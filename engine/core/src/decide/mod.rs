@@ -1,0 +1,38 @@
+//! Policy: what follows from an input. Total, and the only place where anything is decided.
+//!
+//! A decision is a list of events, each legal after the ones before it. An input that means nothing in this state (the answer
+//! of an older attempt, say) gives an empty list. After the input itself has been taken in, `settle` goes on until nothing
+//! more follows: that is why a journal which was cut off between two events of one decision needs no special treatment.
+
+mod backoff;
+mod begin;
+mod draft;
+mod failed;
+mod input;
+mod interrupted;
+mod settle;
+mod undo;
+
+use jiff::Timestamp;
+
+pub(crate) use self::{
+    draft::Draft,
+    input::observation_deadline,
+    settle::{Readiness, readiness},
+};
+use crate::{event::Event, input::Input, plan::Plan, run::Run};
+
+/// Attempts of one step that may be interrupted before an operator is asked instead of the plugin.
+pub const INTERRUPTIONS_MAX: u32 = 10;
+/// Calls of a plugin's `observe` that may fail before an operator is asked.
+pub const OBSERVATIONS_MAX: u32 = 4;
+/// Attempts to take a step back.
+pub const UNDO_ATTEMPTS_MAX: u32 = 3;
+
+/// The events that follow from an input.
+pub fn decide(plan: &Plan, run: &Run, input: &Input, now: Timestamp) -> Vec<Event> {
+    let mut draft = Draft::new(plan, run, now);
+    input::take(&mut draft, input);
+    settle::settle(&mut draft);
+    draft.into_events()
+}

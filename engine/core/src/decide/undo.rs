@@ -1,0 +1,124 @@
+//! Takes back what was done: one step at a time, the last one first.
+
+use super::{Draft, UNDO_ATTEMPTS_MAX, backoff, begin, settle};
+use crate::{
+    event::Event,
+    failure::{Failure, FailureKind, Reason},
+    plan::{Retry, StepIndex},
+    run::{Next, Phase, Settling, StepState, View},
+};
+
+pub(super) fn settle(draft: &mut Draft<'_>) {
+    if matches!(draft.phase(), Phase::Undoing { aborted_by: Some(_) }) {
+        return abort(draft);
+    }
+    for index in (0..draft.count()).rev() {
+        let mut before = usize::MAX;
+        while draft.len() != before {
+            before = draft.len();
+            under_way(draft, index);
+        }
+        if !draft.step(index).state.is_over() {
+            return;
+        }
+        if wants_undo(draft, index) {
+            start(draft, index);
+            if !draft.step(index).state.is_over() {
+                return;
+            }
+        }
+    }
+}
+
+/// Whether a step is left that has to be taken back.
+pub(super) fn is_due(draft: &Draft<'_>) -> bool {
+    matches!(draft.phase(), Phase::Undoing { aborted_by: None })
+        && (0..draft.count()).any(|index| wants_undo(draft, index))
+}
+
+fn under_way(draft: &mut Draft<'_>, index: StepIndex) {
+    match &draft.step(index).state {
+        StepState::Undoing { attempt, .. } if attempt.deadline.is_some_and(|deadline| deadline <= draft.now) => {
+            let number = attempt.number;
+            settle::time_out(draft, index, number, draft.planned(index).undo.as_ref());
+        }
+        StepState::BackingOff { until, next: Next::Undo { .. }, .. } if *until <= draft.now => start(draft, index),
+        StepState::Settling(Settling::AttemptFailed { failure, next: Next::Undo { .. }, .. }) => {
+            let failure = failure.clone();
+            failed(draft, index, failure);
+        }
+        _ => {}
+    }
+}
+
+/// What succeeded is taken back, and so is what failed after it may have begun to take effect.
+fn wants_undo(draft: &Draft<'_>, index: StepIndex) -> bool {
+    let step = draft.step(index);
+    draft.planned(index).undo.is_some()
+        && match &step.state {
+            StepState::Succeeded { .. } | StepState::ResolvedByHand { .. } => true,
+            StepState::Failed { failure } => {
+                let refused = matches!(failure.kind(), FailureKind::InvalidInput | FailureKind::Denied);
+                step.attempts > 0 && !refused && (is_unknown(failure) || parameters(draft, index).is_ok())
+            }
+            _ => false,
+        }
+}
+
+/// Whether nobody knows how far the step came.
+fn is_unknown(failure: &Failure) -> bool {
+    failure.kind() == FailureKind::Interrupted
+}
+
+fn parameters(draft: &Draft<'_>, index: StepIndex) -> Result<serde_json::Value, crate::expression::ExpressionError> {
+    let own = match &draft.step(index).state {
+        StepState::Succeeded { outputs, .. } => outputs.clone(),
+        StepState::ResolvedByHand { evidence, .. } => evidence.clone(),
+        StepState::BackingOff { next: Next::Undo { outputs }, .. } => outputs.clone(),
+        _ => serde_json::Value::Null,
+    };
+    begin::in_scope(draft, Some((index, &own)), |scope| match &draft.planned(index).undo {
+        Some(undo) => begin::parameters(undo, scope),
+        None => Ok(serde_json::Value::Null),
+    })
+}
+
+fn start(draft: &mut Draft<'_>, index: StepIndex) {
+    let step = draft.id(index);
+    match parameters(draft, index) {
+        Ok(parameters) => {
+            let attempt = draft.step(index).undo_attempts + 1;
+            let deadline = draft.deadline(index);
+            draft.emit(Event::UndoStarted { step, attempt, parameters, deadline });
+        }
+        Err(error) => {
+            draft.emit(Event::UndoFailed { step, failure: begin::not_rendered("undo", &error) });
+        }
+    }
+}
+
+/// An attempt to take the step back failed.
+pub(super) fn failed(draft: &mut Draft<'_>, index: StepIndex, failure: Failure) {
+    let step = draft.id(index);
+    let repeatable = draft.planned(index).undo.as_ref().is_some_and(|undo| undo.idempotent);
+    let again = match failure.kind() {
+        FailureKind::Transient => true,
+        FailureKind::Interrupted => repeatable,
+        _ => false,
+    };
+    let attempts = draft.step(index).undo_attempts;
+    if again && attempts < UNDO_ATTEMPTS_MAX {
+        let wait = backoff::wait(&Retry::default(), attempts);
+        draft.emit(Event::RetryScheduled { step, until: draft.after(wait) });
+    } else {
+        draft.emit(Event::UndoFailed { step, failure });
+    }
+}
+
+/// Somebody ended the run while it was being undone: what is under way is cut off, the rest is left.
+fn abort(draft: &mut Draft<'_>) {
+    for index in (0..draft.count()).filter(|index| !draft.step(*index).state.is_over()).collect::<Vec<_>>() {
+        let reason = Reason::new("run-aborted", "the run was aborted while the step was being taken back");
+        draft.emit(Event::UndoFailed { step: draft.id(index), failure: Failure::Interrupted(reason) });
+    }
+}

@@ -1,0 +1,255 @@
+//! What an expression refers to, found in its syntax tree.
+
+use cel::Program;
+use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators};
+
+use super::{ExpressionError, LENGTH_MAX};
+use crate::types::Type;
+
+/// Comprehensions in comprehensions multiply their work: one level is what a runbook needs.
+const COMPREHENSION_DEPTH_MAX: usize = 1;
+
+/// Functions of CEL that can be called; operators and macros are not among them.
+pub(crate) const FUNCTIONS: &[&str] = &[
+    "size",
+    "contains",
+    "startsWith",
+    "endsWith",
+    "string",
+    "int",
+    "uint",
+    "double",
+    "bool",
+    "bytes",
+    "duration",
+    "timestamp",
+    "type",
+    "dyn",
+    "getFullYear",
+    "getMonth",
+    "getDate",
+    "getDayOfMonth",
+    "getDayOfWeek",
+    "getDayOfYear",
+    "getHours",
+    "getMinutes",
+    "getSeconds",
+    "getMilliseconds",
+];
+
+/// A name with what follows it: `steps.find.outputs.xid`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reference {
+    /// The name and its keys, as far as they are written out.
+    pub(crate) path: Vec<String>,
+    /// Where each segment is, in bytes of the expression's text.
+    pub(crate) spans: Vec<(usize, usize)>,
+}
+
+/// What `compile` and the evaluation need to know of an expression.
+#[derive(Debug)]
+pub(crate) struct Analysis {
+    /// The parsed program.
+    pub(crate) program: Program,
+    /// Every reference, in the order of the tree.
+    pub(crate) references: Vec<Reference>,
+    /// Functions that do not exist, with their place.
+    pub(crate) unknown_functions: Vec<String>,
+    /// Whether a macro goes over a collection.
+    pub(crate) loops: bool,
+    /// Whether the whole expression is one reference.
+    pub(crate) bare: bool,
+    /// The type of the result, where the form alone tells it.
+    pub(crate) ty: Option<Type>,
+}
+
+/// Parses an expression and finds what it refers to.
+pub(crate) fn analyse(text: &str) -> Result<Analysis, ExpressionError> {
+    if text.len() > LENGTH_MAX {
+        return Err(ExpressionError::new(format!("an expression has at most {LENGTH_MAX} bytes")));
+    }
+    if text.trim().is_empty() {
+        return Err(ExpressionError::new("there is no expression here"));
+    }
+    nesting(text)?;
+    let program = Program::compile(text).map_err(|errors| syntax_error(text, &errors))?;
+    let mut walk = Walk { text, program: &program, references: Vec::new(), unknown: Vec::new(), loops: false };
+    walk.expr(program.expression(), &mut Vec::new(), 0)?;
+    let (references, unknown_functions, loops) = (walk.references, walk.unknown, walk.loops);
+    let bare = path(program.expression()).is_some();
+    let ty = result_type(&program.expression().expr);
+    Ok(Analysis { program, references, unknown_functions, loops, bare, ty })
+}
+
+/// The parser recurses: what is nested too deep is refused before it sees it.
+fn nesting(text: &str) -> Result<(), ExpressionError> {
+    const DEPTH_MAX: usize = 32;
+    let mut depth = 0_usize;
+    for byte in text.bytes() {
+        match byte {
+            b'(' | b'[' | b'{' | b'?' | b'!' | b'-' => depth += 1,
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEPTH_MAX * 8 {
+            return Err(ExpressionError::new("the expression is nested too deep"));
+        }
+    }
+    let brackets = text.bytes().fold((0_usize, 0_usize), |(depth, most), byte| match byte {
+        b'(' | b'[' | b'{' => (depth + 1, most.max(depth + 1)),
+        b')' | b']' | b'}' => (depth.saturating_sub(1), most),
+        _ => (depth, most),
+    });
+    if brackets.1 > DEPTH_MAX { Err(ExpressionError::new("the expression is nested too deep")) } else { Ok(()) }
+}
+
+fn syntax_error(text: &str, errors: &cel::ParseErrors) -> ExpressionError {
+    let Some(first) = errors.errors.first() else { return ExpressionError::new("the expression can not be read") };
+    let (line, column) = (first.pos.0.max(1) as usize, first.pos.1.max(0) as usize);
+    let before: usize = text.split_inclusive('\n').take(line - 1).map(str::len).sum();
+    let rest = &text[before.min(text.len())..];
+    let at = before + rest.char_indices().nth(column.saturating_sub(1)).map_or(rest.len(), |(at, _)| at);
+    let at = at.min(text.len());
+    let end = at + text[at..].chars().next().map_or(0, char::len_utf8);
+    let message = first.msg.lines().next().unwrap_or_default().trim_start_matches("Syntax error: ").to_owned();
+    ExpressionError { message: format!("not a CEL expression: {message}"), at: Some((at, end)) }
+}
+
+struct Walk<'a> {
+    text: &'a str,
+    program: &'a Program,
+    references: Vec<Reference>,
+    unknown: Vec<String>,
+    loops: bool,
+}
+
+impl Walk<'_> {
+    fn expr(&mut self, node: &IdedExpr, bound: &mut Vec<String>, loops: usize) -> Result<(), ExpressionError> {
+        if let Some((root, segments)) = path(node) {
+            if !bound.contains(&segments[0]) && !segments[0].starts_with('@') {
+                self.reference(root, segments);
+            }
+            return Ok(());
+        }
+        match &node.expr {
+            Expr::Call(call) => self.call(call, bound, loops),
+            Expr::Comprehension(comprehension) => self.comprehension(comprehension, bound, loops),
+            Expr::List(list) => list.elements.iter().try_for_each(|item| self.expr(item, bound, loops)),
+            Expr::Map(map) => map.entries.iter().try_for_each(|entry| self.entry(&entry.expr, bound, loops)),
+            Expr::Struct(object) => object.entries.iter().try_for_each(|entry| self.entry(&entry.expr, bound, loops)),
+            Expr::Select(select) => self.expr(&select.operand, bound, loops),
+            Expr::Ident(_) | Expr::Literal(_) | Expr::Unspecified => Ok(()),
+        }
+    }
+
+    fn call(&mut self, call: &CallExpr, bound: &mut Vec<String>, loops: usize) -> Result<(), ExpressionError> {
+        let word = call.func_name.starts_with(|c: char| c.is_ascii_alphabetic());
+        if word && !FUNCTIONS.contains(&call.func_name.as_str()) {
+            self.unknown.push(call.func_name.clone());
+        }
+        if let Some(target) = &call.target {
+            self.expr(target, bound, loops)?;
+        }
+        call.args.iter().try_for_each(|argument| self.expr(argument, bound, loops))
+    }
+
+    fn comprehension(
+        &mut self,
+        comprehension: &ComprehensionExpr,
+        bound: &mut Vec<String>,
+        loops: usize,
+    ) -> Result<(), ExpressionError> {
+        if loops >= COMPREHENSION_DEPTH_MAX {
+            return Err(ExpressionError::new("`all`, `exists`, `map` and `filter` can not stand inside one another"));
+        }
+        self.loops = true;
+        self.expr(&comprehension.iter_range, bound, loops)?;
+        self.expr(&comprehension.accu_init, bound, loops)?;
+        let before = bound.len();
+        bound.push(comprehension.iter_var.clone());
+        bound.extend(comprehension.iter_var2.clone());
+        bound.push(comprehension.accu_var.clone());
+        for part in [&comprehension.loop_cond, &comprehension.loop_step, &comprehension.result] {
+            self.expr(part, bound, loops + 1)?;
+        }
+        bound.truncate(before);
+        Ok(())
+    }
+
+    fn entry(&mut self, entry: &EntryExpr, bound: &mut Vec<String>, loops: usize) -> Result<(), ExpressionError> {
+        match entry {
+            EntryExpr::StructField(field) => self.expr(&field.value, bound, loops),
+            EntryExpr::MapEntry(entry) => {
+                self.expr(&entry.key, bound, loops)?;
+                self.expr(&entry.value, bound, loops)
+            }
+        }
+    }
+
+    /// The tree knows where the root begins (in characters); the segments after it are found in the text.
+    fn reference(&mut self, root: &IdedExpr, path: Vec<String>) {
+        let start = self.program.source_info().offset_for(root.id).map_or(0, |(start, _)| start as usize);
+        let mut at = self.text.char_indices().nth(start).map_or(self.text.len(), |(at, _)| at);
+        let mut spans = Vec::new();
+        for segment in &path {
+            let found = self.text[at..].find(segment.as_str()).map_or(at, |found| at + found);
+            let end = (found + segment.len()).min(self.text.len());
+            spans.push((found, end));
+            at = end;
+        }
+        self.references.push(Reference { path, spans });
+    }
+}
+
+/// The root and the segments of `a.b["c"].d`; `None` for any other form.
+fn path(node: &IdedExpr) -> Option<(&IdedExpr, Vec<String>)> {
+    match &node.expr {
+        Expr::Ident(name) => Some((node, vec![name.clone()])),
+        Expr::Select(select) => {
+            let (root, mut segments) = path(&select.operand)?;
+            segments.push(select.field.clone());
+            Some((root, segments))
+        }
+        Expr::Call(call) if call.func_name == operators::INDEX && call.args.len() == 2 => {
+            let (root, mut segments) = path(&call.args[0])?;
+            let Expr::Literal(LiteralValue::String(key)) = &call.args[1].expr else { return None };
+            segments.push(key.inner().to_owned());
+            Some((root, segments))
+        }
+        _ => None,
+    }
+}
+
+/// The type of a result whose form alone tells it.
+fn result_type(expr: &Expr) -> Option<Type> {
+    match expr {
+        Expr::Literal(LiteralValue::String(_)) => Some(Type::String),
+        Expr::Literal(LiteralValue::Boolean(_)) => Some(Type::Bool),
+        Expr::Literal(LiteralValue::Int(_)) => Some(Type::Int),
+        Expr::Literal(LiteralValue::Double(_)) => Some(Type::Float),
+        Expr::Select(select) if select.test => Some(Type::Bool),
+        Expr::Call(call) => match call.func_name.as_str() {
+            operators::LOGICAL_AND
+            | operators::LOGICAL_OR
+            | operators::LOGICAL_NOT
+            | operators::EQUALS
+            | operators::NOT_EQUALS
+            | operators::GREATER
+            | operators::GREATER_EQUALS
+            | operators::LESS
+            | operators::LESS_EQUALS
+            | operators::IN
+            | "startsWith"
+            | "endsWith"
+            | "contains"
+            | "bool" => Some(Type::Bool),
+            "size" | "int" => Some(Type::Int),
+            "string" => Some(Type::String),
+            "double" => Some(Type::Float),
+            "duration" => Some(Type::Duration),
+            "timestamp" => Some(Type::Timestamp),
+            _ => None,
+        },
+        _ => None,
+    }
+}

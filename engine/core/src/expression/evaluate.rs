@@ -1,0 +1,165 @@
+//! Evaluates expressions against a run. Only what an expression refers to is handed to CEL.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, LazyLock},
+};
+
+use cel::{Context, Env, Value as Cel};
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::{Analysis, ExpressionError, Part, analyse, parts, value};
+use crate::{
+    event::RunStarted,
+    plan::{Plan, StepIndex, StepKind},
+    types::Type,
+};
+
+/// What an expression may look at, in bytes of JSON.
+const SCOPE_BYTES_MAX: usize = 1 << 20;
+/// The same where a macro goes over it: its work and its result grow with the square.
+const LOOP_SCOPE_BYTES_MAX: usize = 32 << 10;
+
+static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+
+/// What expressions can see of a run.
+pub(crate) struct Scope<'a> {
+    /// The plan, for the types.
+    pub(crate) plan: &'a Plan,
+    /// When the run started, and with what.
+    pub(crate) started: &'a (Timestamp, RunStarted),
+    /// The outputs of a step; `None` where it has none.
+    pub(crate) outputs: &'a dyn Fn(StepIndex) -> Option<&'a Value>,
+}
+
+impl Scope<'_> {
+    /// The value with every expression replaced by what it gives.
+    pub(super) fn render(&self, template: &Value) -> Result<Value, ExpressionError> {
+        Ok(match template {
+            Value::String(text) => self.render_string(text)?,
+            Value::Array(items) => Value::Array(items.iter().map(|item| self.render(item)).collect::<Result<_, _>>()?),
+            Value::Object(entries) => {
+                let render = |(key, value): (&String, &Value)| Ok((key.clone(), self.render(value)?));
+                Value::Object(entries.iter().map(render).collect::<Result<Map<_, _>, ExpressionError>>()?)
+            }
+            other => other.clone(),
+        })
+    }
+
+    fn render_string(&self, text: &str) -> Result<Value, ExpressionError> {
+        let parts = parts(text)?;
+        if let [Part::Expression { text, .. }] = parts.as_slice() {
+            return self.evaluate(text);
+        }
+        let mut rendered = String::new();
+        for part in parts {
+            match part {
+                Part::Text(text) => rendered.push_str(text),
+                Part::Expression { text, .. } => rendered.push_str(&value::as_text(&self.evaluate(text)?)),
+            }
+        }
+        Ok(Value::String(rendered))
+    }
+
+    /// The value of a CEL expression.
+    pub(crate) fn evaluate(&self, text: &str) -> Result<Value, ExpressionError> {
+        let analysis = analyse(text)?;
+        let mut context = Context::with_env(Arc::clone(&ENV));
+        for (name, value) in self.variables(&analysis)? {
+            context.add_variable_from_value(name, value);
+        }
+        let result = analysis
+            .program
+            .execute(&context)
+            .map_err(|error| ExpressionError::new(format!("`{}`: {}", text.trim(), shorten(&error.to_string()))))?;
+        value::from_cel(&result)
+    }
+
+    fn variables(&self, analysis: &Analysis) -> Result<Vec<(&'static str, Cel)>, ExpressionError> {
+        let mut names: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for reference in &analysis.references {
+            let wanted = names.entry(reference.path[0].as_str()).or_default();
+            wanted.extend(reference.path.get(1).map(String::as_str));
+        }
+        let mut budget = if analysis.loops { LOOP_SCOPE_BYTES_MAX } else { SCOPE_BYTES_MAX };
+        let mut variables = Vec::new();
+        for (root, wanted) in names {
+            match root {
+                "inputs" => variables.push(("inputs", self.inputs(&wanted, &mut budget)?)),
+                "steps" => variables.push(("steps", self.steps(&wanted, &mut budget)?)),
+                "targets" => variables.push(("targets", self.targets(&wanted, &mut budget)?)),
+                "run" => variables.push(("run", self.run())),
+                _ => {}
+            }
+        }
+        Ok(variables)
+    }
+
+    fn inputs(&self, wanted: &BTreeSet<&str>, budget: &mut usize) -> Result<Cel, ExpressionError> {
+        let given = self.started.1.inputs.as_object();
+        let mut entries = Vec::new();
+        for (name, value) in given.into_iter().flatten().filter(|(name, _)| wanted.contains(name.as_str())) {
+            spend(budget, value)?;
+            let ty = self.plan.inputs.get(name).map_or(&Type::Json, |input| &input.ty);
+            entries.push((name.clone(), value::to_cel(value, ty)));
+        }
+        Ok(value::map(entries.into_iter()))
+    }
+
+    fn steps(&self, wanted: &BTreeSet<&str>, budget: &mut usize) -> Result<Cel, ExpressionError> {
+        let mut entries = Vec::new();
+        for (index, step) in self.plan.steps.iter().enumerate().filter(|(_, step)| wanted.contains(step.id.as_str())) {
+            let nothing = Value::Object(Map::new());
+            let outputs = (self.outputs)(index).filter(|outputs| outputs.is_object()).unwrap_or(&nothing);
+            spend(budget, outputs)?;
+            let types = output_types(&step.kind);
+            let outputs =
+                value::map(
+                    outputs.as_object().into_iter().flatten().map(|(name, value)| {
+                        (name.clone(), value::to_cel(value, types.get(name).unwrap_or(&Type::Json)))
+                    }),
+                );
+            entries.push((step.id.to_string(), value::map([("outputs".to_owned(), outputs)].into_iter())));
+        }
+        Ok(value::map(entries.into_iter()))
+    }
+
+    fn targets(&self, wanted: &BTreeSet<&str>, budget: &mut usize) -> Result<Cel, ExpressionError> {
+        let mut entries = Vec::new();
+        for (role, value) in self.started.1.targets.iter().filter(|(role, _)| wanted.contains(role.as_str())) {
+            spend(budget, value)?;
+            entries.push((role.to_string(), value::to_cel(value, &Type::Json)));
+        }
+        Ok(value::map(entries.into_iter()))
+    }
+
+    fn run(&self) -> Cel {
+        let (at, started) = self.started;
+        let id = Cel::String(Arc::new(started.run.to_string()));
+        value::map([("id".to_owned(), id), ("started".to_owned(), value::instant(*at))].into_iter())
+    }
+}
+
+/// The declared types of what `steps.<id>.outputs` has.
+pub(crate) fn output_types(kind: &StepKind) -> &BTreeMap<String, Type> {
+    static NONE: BTreeMap<String, Type> = BTreeMap::new();
+    match kind {
+        StepKind::Uses(invocation) => &invocation.outputs,
+        StepKind::Manual { evidence, .. } => evidence,
+        StepKind::Approve { .. } => &NONE,
+    }
+}
+
+fn spend(budget: &mut usize, value: &Value) -> Result<(), ExpressionError> {
+    *budget = budget
+        .checked_sub(value::weight(value))
+        .ok_or_else(|| ExpressionError::new("the expression looks at too much data; let the action give less back"))?;
+    Ok(())
+}
+
+/// An error of CEL may quote whole values.
+fn shorten(text: &str) -> String {
+    let short: String = text.chars().take(200).collect();
+    if short.len() < text.len() { format!("{short}…") } else { short }
+}

@@ -1,0 +1,323 @@
+//! The state of a run: always equal to the fold of its journal.
+//!
+//! `apply` is the only function that changes a [`Run`]. What it allows is in `transition`; what happens next is decided
+//! elsewhere, in `decide`.
+
+mod apply;
+mod transition;
+mod view;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::{
+    event::{KnownBy, OperatorAnswer, Outcome, Person, RunStarted, SkipReason},
+    failure::{Failure, Reason},
+    name::StepId,
+    plan::{OnFailure, Plan, StepIndex},
+};
+
+pub use self::apply::Illegal;
+pub(crate) use self::{transition::transition, view::View};
+
+/// A run. [`Run::new`] gives the state before the first event.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Run {
+    /// What it was started with and when; `None` before the first event.
+    pub started: Option<(Timestamp, RunStarted)>,
+    /// Where it is as a whole.
+    pub phase: Phase,
+    /// One entry a step of the plan, in plan order.
+    pub steps: Vec<StepRun>,
+    index: BTreeMap<StepId, StepIndex>,
+}
+
+impl Run {
+    /// A run of this plan to which nothing has happened yet.
+    pub fn new(plan: &Plan) -> Self {
+        Self {
+            started: None,
+            phase: Phase::NotStarted,
+            steps: plan.steps.iter().map(|step| StepRun::waiting(step.id.clone(), step.on_failure)).collect(),
+            index: plan.steps.iter().enumerate().map(|(index, step)| (step.id.clone(), index)).collect(),
+        }
+    }
+
+    /// The step of that name.
+    pub fn find(&self, id: &StepId) -> Option<&StepRun> {
+        self.steps.get(*self.index.get(id)?)
+    }
+
+    /// Whether and how it ended.
+    pub fn outcome(&self) -> Option<Outcome> {
+        match self.phase {
+            Phase::Finished { outcome, .. } => Some(outcome),
+            _ => None,
+        }
+    }
+}
+
+/// Where a run is as a whole.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub enum Phase {
+    /// No event yet.
+    #[default]
+    NotStarted,
+    /// Steps start as their needs are met.
+    Running,
+    /// Nothing new starts; what runs is waited for.
+    Stopping {
+        /// Whether what was done will be taken back afterwards.
+        undo: bool,
+        /// Who ended it early; `None` where a failure did.
+        aborted_by: Option<Person>,
+    },
+    /// What was done is being taken back.
+    Undoing {
+        /// Who ended it early; `None` where a failure did.
+        aborted_by: Option<Person>,
+    },
+    /// Over.
+    Finished {
+        /// When.
+        at: Timestamp,
+        /// How.
+        outcome: Outcome,
+    },
+}
+
+/// A step of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepRun {
+    /// Its name.
+    pub id: StepId,
+    /// Where it is.
+    pub state: StepState,
+    /// Attempts started so far, verifications of a manual step included.
+    pub attempts: u32,
+    /// Attempts that failed since the step began (or since its work was last handed in): what `retry` counts.
+    pub failures: u32,
+    /// Attempts of which nobody knew how far they came.
+    pub interruptions: u32,
+    /// Failed calls of the plugin's `observe` since the last interruption.
+    pub observations: u32,
+    /// Attempts started so far to take it back.
+    pub undo_attempts: u32,
+    /// What its failure means for the run.
+    pub on_failure: OnFailure,
+    /// Start of the first attempt.
+    pub started: Option<Timestamp>,
+    /// When it reached its present state.
+    pub changed: Option<Timestamp>,
+}
+
+impl StepRun {
+    fn waiting(id: StepId, on_failure: OnFailure) -> Self {
+        Self {
+            id,
+            state: StepState::Waiting,
+            attempts: 0,
+            failures: 0,
+            interruptions: 0,
+            observations: 0,
+            undo_attempts: 0,
+            on_failure,
+            started: None,
+            changed: None,
+        }
+    }
+}
+
+/// Where a step is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StepState {
+    /// For its needs.
+    Waiting,
+    /// An attempt is in flight.
+    Running(Attempt),
+    /// The engine ended during the attempt; what became of it is not known yet.
+    Interrupted(Attempt),
+    /// The plugin is being asked what became of it.
+    Observing(Attempt),
+    /// The next attempt comes later.
+    BackingOff {
+        /// Not before.
+        until: Timestamp,
+        /// Why the last one failed.
+        failure: Failure,
+        /// What is tried again.
+        next: Next,
+    },
+    /// Something is known and what follows from it is not recorded yet: the engine ended between two events of one decision.
+    Settling(Settling),
+    /// A person must answer.
+    Awaiting(Awaiting),
+    /// A person did it; the `verify` action runs.
+    Verifying {
+        /// The attempt of the verification.
+        attempt: Attempt,
+        /// Who did it.
+        who: Person,
+        /// What was handed in.
+        evidence: Value,
+    },
+    /// Done.
+    Succeeded {
+        /// `steps.<id>.outputs`.
+        outputs: Value,
+        /// One line for people.
+        summary: String,
+        /// How it is known.
+        known_by: KnownBy,
+    },
+    /// Done by a person.
+    ResolvedByHand {
+        /// Who.
+        who: Person,
+        /// What was handed in; also `steps.<id>.outputs`.
+        evidence: Value,
+    },
+    /// Not done.
+    Skipped {
+        /// Why.
+        reason: SkipReason,
+    },
+    /// Lost.
+    Failed {
+        /// Why.
+        failure: Failure,
+    },
+    /// Not started, or stopped, because the run ended early.
+    Cancelled,
+    /// It is being taken back.
+    Undoing {
+        /// The attempt.
+        attempt: Attempt,
+        /// Its outputs, which the undo may need.
+        outputs: Value,
+    },
+    /// Taken back.
+    Undone,
+    /// Could not be taken back.
+    UndoFailed {
+        /// Why.
+        failure: Failure,
+    },
+}
+
+impl StepState {
+    /// Whether the step is over as far as going forward is concerned (it may still be taken back).
+    pub fn is_over(&self) -> bool {
+        matches!(
+            self,
+            Self::Succeeded { .. }
+                | Self::ResolvedByHand { .. }
+                | Self::Skipped { .. }
+                | Self::Failed { .. }
+                | Self::Cancelled
+                | Self::Undone
+                | Self::UndoFailed { .. }
+        )
+    }
+}
+
+/// What is tried again after a wait.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Next {
+    /// The step's own action.
+    Run,
+    /// Asking the plugin what became of an interrupted attempt.
+    Observe(Attempt),
+    /// Checking what a person did.
+    Verify {
+        /// Who did it.
+        who: Person,
+        /// What was handed in.
+        evidence: Value,
+    },
+    /// Taking the step back.
+    Undo {
+        /// Its outputs, which the undo may need.
+        outputs: Value,
+    },
+}
+
+/// Something that is known and from which one more event follows.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Settling {
+    /// A call failed: it is tried again, or not.
+    AttemptFailed {
+        /// Which attempt.
+        attempt: Attempt,
+        /// Why.
+        failure: Failure,
+        /// What would be tried again.
+        next: Next,
+    },
+    /// A person said yes or no.
+    Approval {
+        /// Who.
+        who: Person,
+        /// Which.
+        approved: bool,
+        /// Why.
+        comment: Option<String>,
+    },
+    /// A person did a manual step.
+    Hands {
+        /// Who.
+        who: Person,
+        /// What was handed in.
+        evidence: Value,
+    },
+    /// An operator said what became of an interrupted attempt.
+    Decision {
+        /// That attempt.
+        attempt: Attempt,
+        /// Who.
+        who: Person,
+        /// What.
+        answer: OperatorAnswer,
+    },
+}
+
+/// An attempt in flight.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attempt {
+    /// Counted from 1.
+    pub number: u32,
+    /// Rendered parameters.
+    pub parameters: Value,
+    /// When it started.
+    pub started: Timestamp,
+    /// When it is over.
+    pub deadline: Option<Timestamp>,
+}
+
+/// Whom a step waits for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Awaiting {
+    /// A yes or no.
+    Approval {
+        /// Roles of the people who may answer.
+        by: Vec<String>,
+        /// What they are asked.
+        message: String,
+    },
+    /// Work outside.
+    Hands {
+        /// What to do.
+        instruction: String,
+        /// What to hand in: name and type.
+        evidence: BTreeMap<String, String>,
+    },
+    /// A decision about an interrupted attempt.
+    Decision {
+        /// The interrupted attempt.
+        attempt: Attempt,
+        /// Why the engine can not tell.
+        reason: Reason,
+    },
+}

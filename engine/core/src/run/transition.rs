@@ -1,0 +1,336 @@
+//! Which event may follow in which state, and the state that it leads to.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{Attempt, Awaiting, Next, Phase, Settling, StepRun, StepState, view::View};
+use crate::{
+    event::{Event, KnownBy, OperatorAnswer},
+    failure::{Failure, FailureKind, Reason},
+    plan::{OnFailure, StepIndex},
+};
+
+/// What an event changes.
+#[derive(Debug, Default)]
+pub(crate) struct Change {
+    /// The step, as it is afterwards.
+    pub(crate) step: Option<(StepIndex, StepRun)>,
+    /// The phase, as it is afterwards.
+    pub(crate) phase: Option<Phase>,
+}
+
+/// What the event changes; `None` where it can not happen.
+pub(crate) fn transition(view: &impl View, at: Timestamp, event: &Event) -> Option<Change> {
+    let Some(id) = event.step() else {
+        return Some(Change { step: None, phase: Some(phase_after(view, at, event)?) });
+    };
+    let index = view.position(id)?;
+    if !phase_allows(view.phase(), event, view.step(index)) {
+        return None;
+    }
+    let mut step = view.step(index).clone();
+    step.state = state_after(&step, at, event)?;
+    step.changed = Some(at);
+    count(&mut step, at, event);
+    let phase = phase_after_failure(view.phase(), event, step.on_failure);
+    Some(Change { step: Some((index, step)), phase })
+}
+
+fn phase_after(view: &impl View, at: Timestamp, event: &Event) -> Option<Phase> {
+    match (event, view.phase()) {
+        (Event::RunStarted(_), Phase::NotStarted) => Some(Phase::Running),
+        (Event::AbortRequested { who, .. }, Phase::Running | Phase::Stopping { aborted_by: None, .. }) => {
+            Some(Phase::Stopping { undo: false, aborted_by: Some(who.clone()) })
+        }
+        (Event::AbortRequested { who, .. }, Phase::Undoing { aborted_by: None }) => {
+            Some(Phase::Undoing { aborted_by: Some(who.clone()) })
+        }
+        (Event::UndoBegan, Phase::Stopping { undo: true, aborted_by: None })
+            if (0..view.count()).all(|index| view.step(index).state.is_over()) =>
+        {
+            Some(Phase::Undoing { aborted_by: None })
+        }
+        (Event::RunFinished { outcome }, _) if view.outcome_now() == Some(*outcome) => {
+            Some(Phase::Finished { at, outcome: *outcome })
+        }
+        _ => None,
+    }
+}
+
+/// A failed step ends the run early, unless it says that the run goes on; a wish to undo outlives one to stop only.
+fn phase_after_failure(phase: &Phase, event: &Event, on_failure: OnFailure) -> Option<Phase> {
+    let Event::StepFailed { .. } = event else { return None };
+    match (phase, on_failure) {
+        (Phase::Running, OnFailure::Stop) => Some(Phase::Stopping { undo: false, aborted_by: None }),
+        (Phase::Running | Phase::Stopping { aborted_by: None, .. }, OnFailure::Undo) => {
+            Some(Phase::Stopping { undo: true, aborted_by: None })
+        }
+        _ => None,
+    }
+}
+
+fn phase_allows(phase: &Phase, event: &Event, step: &StepRun) -> bool {
+    let undoing = matches!(step.state, StepState::Undoing { .. })
+        || matches!(&step.state, StepState::Settling(Settling::AttemptFailed { next: Next::Undo { .. }, .. }));
+    match (phase, event) {
+        (Phase::NotStarted | Phase::Finished { .. }, _) => false,
+        (Phase::Undoing { .. }, Event::UndoStarted { .. } | Event::StepUndone { .. } | Event::UndoFailed { .. }) => {
+            true
+        }
+        (_, Event::UndoStarted { .. } | Event::StepUndone { .. } | Event::UndoFailed { .. }) => false,
+        (Phase::Undoing { .. }, Event::AttemptFailed { .. } | Event::RetryScheduled { .. }) => undoing,
+        (Phase::Undoing { .. }, _) => false,
+        (Phase::Stopping { .. }, Event::StepStarted { .. } | Event::ApprovalRequested { .. }) => false,
+        (Phase::Stopping { .. }, Event::HandsRequested { .. } | Event::StepSkipped { .. }) => false,
+        (Phase::Running | Phase::Stopping { .. }, _) => true,
+    }
+}
+
+fn count(step: &mut StepRun, at: Timestamp, event: &Event) {
+    match event {
+        Event::StepStarted { .. } => {
+            step.attempts += 1;
+            step.started.get_or_insert(at);
+        }
+        Event::ApprovalRequested { .. } | Event::HandsRequested { .. } => {
+            step.failures = 0;
+            step.started.get_or_insert(at);
+        }
+        Event::AttemptInterrupted { .. } => step.interrupted(),
+        Event::AttemptFailed { failure, .. } => match &step.state {
+            StepState::Settling(Settling::AttemptFailed { next: Next::Observe(_), .. }) => step.observations += 1,
+            StepState::Settling(Settling::AttemptFailed { next: Next::Run, .. })
+                if failure.kind() == FailureKind::Interrupted =>
+            {
+                step.failures += 1;
+                step.interrupted();
+            }
+            StepState::Settling(Settling::AttemptFailed { next: Next::Run | Next::Verify { .. }, .. }) => {
+                step.failures += 1;
+            }
+            _ => {}
+        },
+        Event::UndoStarted { .. } => step.undo_attempts += 1,
+        _ => {}
+    }
+}
+
+impl StepRun {
+    fn interrupted(&mut self) {
+        self.interruptions += 1;
+        self.observations = 0;
+    }
+}
+
+/// One arm a kind of event; the function for its group says in which states it may come.
+fn state_after(step: &StepRun, at: Timestamp, event: &Event) -> Option<StepState> {
+    match event {
+        Event::StepStarted { attempt, parameters, deadline, .. } => {
+            let attempt = begun(*attempt, step.attempts, parameters, at, *deadline)?;
+            after_start(&step.state, attempt)
+        }
+        Event::UndoStarted { attempt, parameters, deadline, .. } => {
+            let attempt = begun(*attempt, step.undo_attempts, parameters, at, *deadline)?;
+            Some(StepState::Undoing { attempt, outputs: undoable(&step.state)? })
+        }
+        Event::StepSucceeded { attempt, outputs, summary, known_by, .. } => may_succeed(step, *attempt, *known_by)
+            .then(|| StepState::Succeeded { outputs: outputs.clone(), summary: summary.clone(), known_by: *known_by }),
+        Event::AttemptFailed { attempt, failure, .. } => after_attempt_failed(&step.state, *attempt, failure),
+        Event::RetryScheduled { until, .. } => after_retry_scheduled(&step.state, *until),
+        Event::StepFailed { failure, .. } => {
+            may_fail(&step.state).then(|| StepState::Failed { failure: failure.clone() })
+        }
+        Event::StepSkipped { reason, .. } => {
+            matches!(step.state, StepState::Waiting).then(|| StepState::Skipped { reason: reason.clone() })
+        }
+        Event::StepCancelled { .. } => may_be_cancelled(&step.state).then_some(StepState::Cancelled),
+        Event::AttemptInterrupted { .. } | Event::ObservationStarted { .. } | Event::ObservedNotDone { .. } => {
+            after_interruption(&step.state, at, event)
+        }
+        Event::StepUndone { .. } => matches!(step.state, StepState::Undoing { .. }).then_some(StepState::Undone),
+        Event::UndoFailed { failure, .. } => {
+            may_fail_to_undo(&step.state).then(|| StepState::UndoFailed { failure: failure.clone() })
+        }
+        _ => after_person(&step.state, at, event),
+    }
+}
+
+fn begun(
+    number: u32,
+    before: u32,
+    parameters: &Value,
+    started: Timestamp,
+    deadline: Option<Timestamp>,
+) -> Option<Attempt> {
+    (number.checked_sub(1) == Some(before)).then(|| Attempt {
+        number,
+        parameters: parameters.clone(),
+        started,
+        deadline,
+    })
+}
+
+fn after_start(state: &StepState, attempt: Attempt) -> Option<StepState> {
+    match state {
+        StepState::Waiting | StepState::BackingOff { next: Next::Run, .. } => Some(StepState::Running(attempt)),
+        StepState::Settling(Settling::Hands { who, evidence })
+        | StepState::BackingOff { next: Next::Verify { who, evidence }, .. } => {
+            Some(StepState::Verifying { attempt, who: who.clone(), evidence: evidence.clone() })
+        }
+        _ => None,
+    }
+}
+
+/// The outputs of a step that can be taken back: null where it never told any.
+fn undoable(state: &StepState) -> Option<Value> {
+    match state {
+        StepState::Succeeded { outputs, .. } | StepState::BackingOff { next: Next::Undo { outputs }, .. } => {
+            Some(outputs.clone())
+        }
+        StepState::ResolvedByHand { evidence, .. } => Some(evidence.clone()),
+        StepState::Failed { .. } => Some(Value::Null),
+        _ => None,
+    }
+}
+
+fn may_succeed(step: &StepRun, number: u32, known_by: KnownBy) -> bool {
+    match (&step.state, known_by) {
+        (StepState::Running(attempt), KnownBy::Answer) => attempt.number == number,
+        (StepState::Observing(attempt), KnownBy::Observation) => attempt.number == number,
+        (StepState::Settling(Settling::Approval { approved, .. }), KnownBy::Approval) => *approved && number == 0,
+        (StepState::Settling(Settling::Decision { attempt, answer, .. }), KnownBy::Operator) => {
+            attempt.number == number && matches!(answer, OperatorAnswer::ItHappened { .. })
+        }
+        _ => false,
+    }
+}
+
+fn after_attempt_failed(state: &StepState, number: u32, failure: &Failure) -> Option<StepState> {
+    let (attempt, next) = match state {
+        StepState::Running(attempt) => (attempt, Next::Run),
+        StepState::Observing(attempt) => (attempt, Next::Observe(attempt.clone())),
+        StepState::Verifying { attempt, who, evidence } => {
+            (attempt, Next::Verify { who: who.clone(), evidence: evidence.clone() })
+        }
+        StepState::Undoing { attempt, outputs } => (attempt, Next::Undo { outputs: outputs.clone() }),
+        _ => return None,
+    };
+    (attempt.number == number).then(|| {
+        StepState::Settling(Settling::AttemptFailed { attempt: attempt.clone(), failure: failure.clone(), next })
+    })
+}
+
+fn after_retry_scheduled(state: &StepState, until: Timestamp) -> Option<StepState> {
+    match state {
+        StepState::Settling(Settling::AttemptFailed { failure, next, .. }) => {
+            Some(StepState::BackingOff { until, failure: failure.clone(), next: next.clone() })
+        }
+        StepState::Interrupted(_) => Some(run_again(until)),
+        _ => None,
+    }
+}
+
+fn run_again(until: Timestamp) -> StepState {
+    let reason = Reason::new("run-interrupted", "the attempt before this one was cut off");
+    StepState::BackingOff { until, failure: Failure::Interrupted(reason), next: Next::Run }
+}
+
+fn may_fail(state: &StepState) -> bool {
+    match state {
+        StepState::Waiting | StepState::Interrupted(_) | StepState::Observing(_) | StepState::Awaiting(_) => true,
+        StepState::BackingOff { next, .. } | StepState::Settling(Settling::AttemptFailed { next, .. }) => {
+            !matches!(next, Next::Undo { .. })
+        }
+        StepState::Settling(_) => true,
+        _ => false,
+    }
+}
+
+fn may_be_cancelled(state: &StepState) -> bool {
+    may_fail(state) || matches!(state, StepState::Running(_) | StepState::Verifying { .. })
+}
+
+fn may_fail_to_undo(state: &StepState) -> bool {
+    undoable(state).is_some()
+        || matches!(
+            state,
+            StepState::Undoing { .. } | StepState::Settling(Settling::AttemptFailed { next: Next::Undo { .. }, .. })
+        )
+}
+
+fn after_interruption(state: &StepState, at: Timestamp, event: &Event) -> Option<StepState> {
+    match (event, state) {
+        (Event::AttemptInterrupted { attempt: number, .. }, StepState::Running(attempt))
+            if attempt.number == *number =>
+        {
+            Some(StepState::Interrupted(attempt.clone()))
+        }
+        (
+            Event::ObservationStarted { attempt: number, .. },
+            StepState::Interrupted(attempt)
+            | StepState::Settling(Settling::AttemptFailed { attempt, next: Next::Run, .. })
+            | StepState::BackingOff { next: Next::Observe(attempt), .. },
+        ) if attempt.number == *number => Some(StepState::Observing(attempt.clone())),
+        (Event::ObservedNotDone { attempt: number, .. }, StepState::Observing(attempt))
+            if attempt.number == *number =>
+        {
+            Some(run_again(at))
+        }
+        _ => None,
+    }
+}
+
+fn after_person(state: &StepState, at: Timestamp, event: &Event) -> Option<StepState> {
+    match (event, state) {
+        (Event::ApprovalRequested { by, message, .. }, StepState::Waiting) => {
+            Some(StepState::Awaiting(Awaiting::Approval { by: by.clone(), message: message.clone() }))
+        }
+        (Event::ApprovalAnswered { who, approved, comment, .. }, StepState::Awaiting(Awaiting::Approval { .. })) => {
+            Some(StepState::Settling(Settling::Approval {
+                who: who.clone(),
+                approved: *approved,
+                comment: comment.clone(),
+            }))
+        }
+        (
+            Event::HandsRequested { instruction, evidence, .. },
+            StepState::Waiting
+            | StepState::Settling(Settling::Hands { .. } | Settling::AttemptFailed { next: Next::Verify { .. }, .. }),
+        ) => {
+            Some(StepState::Awaiting(Awaiting::Hands { instruction: instruction.clone(), evidence: evidence.clone() }))
+        }
+        (Event::HandsReported { who, evidence, .. }, StepState::Awaiting(Awaiting::Hands { .. })) => {
+            Some(StepState::Settling(Settling::Hands { who: who.clone(), evidence: evidence.clone() }))
+        }
+        (
+            Event::ResolvedByHand { who, evidence, .. },
+            StepState::Settling(Settling::Hands { .. }) | StepState::Verifying { .. },
+        ) => Some(StepState::ResolvedByHand { who: who.clone(), evidence: evidence.clone() }),
+        (Event::OperatorAsked { reason, .. }, _) => {
+            let attempt = undecided(state)?.clone();
+            Some(StepState::Awaiting(Awaiting::Decision { attempt, reason: reason.clone() }))
+        }
+        (Event::OperatorAnswered { who, answer, .. }, StepState::Awaiting(Awaiting::Decision { attempt, .. })) => {
+            Some(match answer {
+                OperatorAnswer::RunAgain => run_again(at),
+                OperatorAnswer::ItHappened { .. } | OperatorAnswer::GiveUp => StepState::Settling(Settling::Decision {
+                    attempt: attempt.clone(),
+                    who: who.clone(),
+                    answer: answer.clone(),
+                }),
+            })
+        }
+        _ => None,
+    }
+}
+
+/// The attempt of which nobody knows what became of it.
+fn undecided(state: &StepState) -> Option<&Attempt> {
+    match state {
+        StepState::Interrupted(attempt) | StepState::Observing(attempt) => Some(attempt),
+        StepState::Settling(Settling::AttemptFailed { attempt, next: Next::Run | Next::Observe(_), .. }) => {
+            Some(attempt)
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,142 @@
+//! [`Fake`] has every capability by handing each call to the double of that capability.
+
+use super::{Connection, Fake, Process};
+use crate::capability::{self, http::Format, runtime::Level};
+
+impl capability::runtime::Runtime for Fake {
+    fn log(&self, level: Level, message: &str, fields: &[(&str, &str)]) {
+        self.runtime.log(level, message, fields);
+    }
+
+    fn progress(&self, done: u64, total: Option<u64>, unit: &str, message: &str) {
+        self.runtime.progress(done, total, unit, message);
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.runtime.now_ms()
+    }
+
+    fn sleep_ms(&self, ms: u64) -> bool {
+        self.runtime.sleep_ms(ms)
+    }
+
+    fn cancelled(&self) -> bool {
+        self.runtime.cancelled()
+    }
+}
+
+impl capability::postgres::Postgres for Fake {
+    type Connection = Connection;
+
+    fn open(&self, role: &str) -> Result<Connection, capability::postgres::Error> {
+        self.postgres.open(role)
+    }
+
+    fn open_instance(
+        &self,
+        machine: &str,
+        port: u16,
+        login_as: &str,
+    ) -> Result<Connection, capability::postgres::Error> {
+        self.postgres.open_instance(machine, port, login_as)
+    }
+
+    fn copy_between(
+        &self,
+        source: &Connection,
+        query: &str,
+        destination: &Connection,
+        table: &str,
+        columns: &[String],
+    ) -> Result<u64, capability::postgres::Error> {
+        self.postgres.copy_between(source, query, destination, table, columns)
+    }
+}
+
+impl capability::machine::Machine for Fake {
+    type Process = Process;
+
+    fn folder(&self, machine: &str, name: &str) -> Result<String, capability::machine::Error> {
+        self.machine.folder(machine, name)
+    }
+
+    fn ports(&self, machine: &str) -> Result<Vec<u16>, capability::machine::Error> {
+        self.machine.ports(machine)
+    }
+
+    fn listen_address(&self, machine: &str) -> Result<String, capability::machine::Error> {
+        self.machine.listen_address(machine)
+    }
+
+    fn run(
+        &self,
+        machine: &str,
+        program: &str,
+        arguments: &[String],
+        stdin: Option<&str>,
+    ) -> Result<capability::machine::Output, capability::machine::Error> {
+        self.machine.run(machine, program, arguments, stdin)
+    }
+
+    fn spawn(
+        &self,
+        machine: &str,
+        program: &str,
+        arguments: &[String],
+        keep: &[Vec<String>],
+    ) -> Result<Process, capability::machine::Error> {
+        self.machine.spawn(machine, program, arguments, keep)
+    }
+
+    fn read_file(&self, machine: &str, path: &str) -> Result<Vec<u8>, capability::machine::Error> {
+        self.machine.read_file(machine, path)
+    }
+
+    fn write_file(&self, machine: &str, path: &str, content: &[u8]) -> Result<(), capability::machine::Error> {
+        self.machine.write_file(machine, path, content)
+    }
+
+    fn create_file(&self, machine: &str, path: &str, content: &[u8]) -> Result<(), capability::machine::Error> {
+        self.machine.create_file(machine, path, content)
+    }
+
+    fn list_folder(
+        &self,
+        machine: &str,
+        path: &str,
+    ) -> Result<Vec<capability::machine::Entry>, capability::machine::Error> {
+        self.machine.list_folder(machine, path)
+    }
+
+    fn create_folder(&self, machine: &str, path: &str) -> Result<(), capability::machine::Error> {
+        self.machine.create_folder(machine, path)
+    }
+
+    fn remove(&self, machine: &str, path: &str) -> Result<(), capability::machine::Error> {
+        self.machine.remove(machine, path)
+    }
+
+    fn free_space(&self, machine: &str, path: &str) -> Result<u64, capability::machine::Error> {
+        self.machine.free_space(machine, path)
+    }
+}
+
+impl capability::http::Http for Fake {
+    fn channel(&self, role: &str) -> Result<Format, capability::http::Error> {
+        self.http.channel(role)
+    }
+
+    fn post(&self, role: &str, id: &str, body: &str) -> Result<capability::http::Response, capability::http::Error> {
+        self.http.post(role, id, body)
+    }
+}
+
+impl capability::endpoint::Endpoint for Fake {
+    fn current(&self, role: &str) -> Result<String, capability::endpoint::Error> {
+        self.endpoint.current(role)
+    }
+
+    fn switch(&self, role: &str, address: &str) -> Result<(), capability::endpoint::Error> {
+        self.endpoint.switch(role, address)
+    }
+}

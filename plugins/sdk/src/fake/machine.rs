@@ -1,0 +1,235 @@
+//! A machine of files and scripted programs.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, VecDeque},
+    rc::Rc,
+};
+
+use super::{files::Files, grant::Grant};
+use crate::{
+    Effect, Reason,
+    capability::{
+        self,
+        machine::{Entry, Error, Output},
+    },
+};
+
+type Script = Rc<dyn Fn(&Files, &Invocation) -> Output>;
+
+/// One machine; every role that a test uses is played by it.
+#[derive(Default)]
+pub struct Machine {
+    files: Files,
+    folders: RefCell<BTreeMap<String, String>>,
+    ports: RefCell<Vec<u16>>,
+    listen_address: RefCell<Option<String>>,
+    programs: RefCell<BTreeMap<String, (Effect, Script)>>,
+    invocations: RefCell<Vec<Invocation>>,
+    unreachable: Cell<bool>,
+    grant: Grant,
+}
+
+/// A program that was started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invocation {
+    /// On which machine.
+    pub machine: String,
+    /// Which program.
+    pub program: String,
+    /// With what.
+    pub arguments: Vec<String>,
+    /// Its standard input.
+    pub stdin: Option<String>,
+}
+
+impl Invocation {
+    /// Whether an argument is exactly this.
+    pub fn has(&self, argument: &str) -> bool {
+        self.arguments.iter().any(|candidate| candidate == argument)
+    }
+
+    /// The program and its arguments in one line.
+    pub fn line(&self) -> String {
+        [std::slice::from_ref(&self.program), &self.arguments].concat().join(" ")
+    }
+}
+
+/// What a program leaves: its exit code and what it printed.
+pub fn ended(exit: i32, stdout: &str, stderr: &str) -> Output {
+    Output { exit, stdout: stdout.to_owned(), stderr: stderr.to_owned() }
+}
+
+impl Machine {
+    /// Allows a folder under a name, and makes it.
+    pub fn add_folder(&self, name: &str, path: &str) -> Result<(), Error> {
+        self.folders.borrow_mut().insert(name.to_owned(), path.to_owned());
+        self.files.create_folder(path)
+    }
+
+    /// Allows a program with its effect; `script` is what it does.
+    pub fn add_program(&self, name: &str, effect: Effect, script: impl Fn(&Files, &Invocation) -> Output + 'static) {
+        self.programs.borrow_mut().insert(name.to_owned(), (effect, Rc::new(script)));
+    }
+
+    /// The ports on which instances may be started.
+    pub fn set_ports(&self, ports: &[u16]) {
+        *self.ports.borrow_mut() = ports.to_vec();
+    }
+
+    /// The address on which instances must listen; `127.0.0.1` unless set.
+    pub fn set_listen_address(&self, address: &str) {
+        *self.listen_address.borrow_mut() = Some(address.to_owned());
+    }
+
+    /// Cuts the machine off, or brings it back.
+    pub fn set_unreachable(&self, unreachable: bool) {
+        self.unreachable.set(unreachable);
+    }
+
+    /// What lies on the machine, without guards.
+    pub fn files(&self) -> &Files {
+        &self.files
+    }
+
+    /// Every program that was started, in order.
+    pub fn invocations(&self) -> Vec<Invocation> {
+        self.invocations.borrow().clone()
+    }
+
+    /// What the plugin may do here.
+    pub fn grant(&self) -> &Grant {
+        &self.grant
+    }
+
+    fn guard(&self, needed: Effect, path: &str) -> Result<(), Error> {
+        if self.unreachable.get() {
+            return Err(Error::Unreachable(Reason::new("machine-unreachable", "the machine does not answer")));
+        }
+        self.grant.check(needed, path).map_err(Error::Denied)?;
+        let folders = self.folders.borrow();
+        let allowed = folders.values().any(|folder| is_below(path, folder));
+        if !allowed || path.split('/').any(|part| part == "..") {
+            let message = format!("{path} does not lie below an allowed folder");
+            return Err(Error::Denied(Reason::new("machine-path", message)));
+        }
+        if needed == Effect::Destroy && folders.values().any(|folder| folder == path) {
+            return Err(Error::Denied(Reason::new("machine-path", format!("{path} is an allowed folder itself"))));
+        }
+        Ok(())
+    }
+
+    fn execute(&self, invocation: Invocation) -> Result<Output, Error> {
+        if self.unreachable.get() {
+            return Err(Error::Unreachable(Reason::new("machine-unreachable", "the machine does not answer")));
+        }
+        let found = self.programs.borrow().get(&invocation.program).cloned();
+        let Some((effect, script)) = found else {
+            let message = format!("`{}` is not in the allow-list", invocation.program);
+            return Err(Error::Denied(Reason::new("machine-program", message)));
+        };
+        self.grant.check(effect, &invocation.line()).map_err(Error::Denied)?;
+        self.invocations.borrow_mut().push(invocation.clone());
+        Ok(script(&self.files, &invocation))
+    }
+}
+
+fn is_below(path: &str, folder: &str) -> bool {
+    path == folder || path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+}
+
+impl capability::machine::Machine for Machine {
+    type Process = Process;
+
+    fn folder(&self, _machine: &str, name: &str) -> Result<String, Error> {
+        let folders = self.folders.borrow();
+        folders.get(name).cloned().ok_or_else(|| {
+            Error::Denied(Reason::new("machine-folder", format!("the binding names no folder `{name}`")))
+        })
+    }
+
+    fn ports(&self, _machine: &str) -> Result<Vec<u16>, Error> {
+        Ok(self.ports.borrow().clone())
+    }
+
+    fn listen_address(&self, _machine: &str) -> Result<String, Error> {
+        Ok(self.listen_address.borrow().clone().unwrap_or_else(|| "127.0.0.1".to_owned()))
+    }
+
+    fn run(&self, machine: &str, program: &str, arguments: &[String], stdin: Option<&str>) -> Result<Output, Error> {
+        self.execute(Invocation {
+            machine: machine.to_owned(),
+            program: program.to_owned(),
+            arguments: arguments.to_vec(),
+            stdin: stdin.map(str::to_owned),
+        })
+    }
+
+    fn spawn(
+        &self,
+        machine: &str,
+        program: &str,
+        arguments: &[String],
+        keep: &[Vec<String>],
+    ) -> Result<Process, Error> {
+        let output = self.run(machine, program, arguments, None)?;
+        let kept = |line: &&str| keep.is_empty() || keep.iter().any(|all| all.iter().all(|text| line.contains(text)));
+        let lines = output.stdout.lines().filter(kept).map(str::to_owned).collect();
+        Ok(Process { lines: RefCell::new(lines), output })
+    }
+
+    fn read_file(&self, _machine: &str, path: &str) -> Result<Vec<u8>, Error> {
+        self.guard(Effect::Read, path)?;
+        self.files.read(path)
+    }
+
+    fn write_file(&self, _machine: &str, path: &str, content: &[u8]) -> Result<(), Error> {
+        self.guard(Effect::Mutate, path)?;
+        self.files.write(path, content)
+    }
+
+    fn create_file(&self, _machine: &str, path: &str, content: &[u8]) -> Result<(), Error> {
+        self.guard(Effect::Mutate, path)?;
+        self.files.create(path, content)
+    }
+
+    fn list_folder(&self, _machine: &str, path: &str) -> Result<Vec<Entry>, Error> {
+        self.guard(Effect::Read, path)?;
+        self.files.list(path)
+    }
+
+    fn create_folder(&self, _machine: &str, path: &str) -> Result<(), Error> {
+        self.guard(Effect::Mutate, path)?;
+        self.files.create_folder(path)
+    }
+
+    fn remove(&self, _machine: &str, path: &str) -> Result<(), Error> {
+        self.guard(Effect::Destroy, path)?;
+        self.files.remove(path);
+        Ok(())
+    }
+
+    fn free_space(&self, _machine: &str, path: &str) -> Result<u64, Error> {
+        self.guard(Effect::Read, path)?;
+        Ok(self.files.free())
+    }
+}
+
+/// A program that has printed everything already and is being read.
+#[derive(Debug)]
+pub struct Process {
+    lines: RefCell<VecDeque<String>>,
+    output: Output,
+}
+
+impl capability::machine::Process for Process {
+    fn read_lines(&self, max: u32) -> Result<Vec<String>, Error> {
+        let mut lines = self.lines.borrow_mut();
+        let count = lines.len().min(max as usize);
+        Ok(lines.drain(..count).collect())
+    }
+
+    fn wait(&self) -> Result<Output, Error> {
+        Ok(Output { stdout: String::new(), ..self.output.clone() })
+    }
+}

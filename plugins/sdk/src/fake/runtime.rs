@@ -1,0 +1,99 @@
+//! A clock that moves only when the plugin sleeps, and everything that the plugin said.
+
+use std::cell::{Cell, RefCell};
+
+use crate::capability::{self, runtime::Level};
+
+/// The call's surroundings.
+#[derive(Debug)]
+pub struct Runtime {
+    now_ms: Cell<u64>,
+    ends_ms: Cell<Option<u64>>,
+    lines: RefCell<Vec<Line>>,
+    progress: RefCell<Vec<Progress>>,
+}
+
+/// A line of the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line {
+    /// How important.
+    pub level: Level,
+    /// The line.
+    pub message: String,
+    /// Details.
+    pub fields: Vec<(String, String)>,
+}
+
+/// A report of progress.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// So far.
+    pub done: u64,
+    /// In all.
+    pub total: Option<u64>,
+    /// Of what.
+    pub unit: String,
+    /// What is being done.
+    pub message: String,
+}
+
+impl Default for Runtime {
+    /// The clock shows 2026-11-21T03:00:00Z.
+    fn default() -> Self {
+        Self {
+            now_ms: Cell::new(1_795_230_000_000),
+            ends_ms: Cell::new(None),
+            lines: RefCell::default(),
+            progress: RefCell::default(),
+        }
+    }
+}
+
+impl Runtime {
+    /// Cancels the call `ms` after now.
+    pub fn cancel_after_ms(&self, ms: u64) {
+        self.ends_ms.set(Some(self.now_ms.get() + ms));
+    }
+
+    /// Moves the clock.
+    pub fn advance_ms(&self, ms: u64) {
+        self.now_ms.set(self.now_ms.get() + ms);
+    }
+
+    /// Everything logged so far.
+    pub fn lines(&self) -> Vec<Line> {
+        self.lines.borrow().clone()
+    }
+
+    /// Every report of progress so far.
+    pub fn progress_reports(&self) -> Vec<Progress> {
+        self.progress.borrow().clone()
+    }
+}
+
+impl capability::runtime::Runtime for Runtime {
+    fn log(&self, level: Level, message: &str, fields: &[(&str, &str)]) {
+        let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        self.lines.borrow_mut().push(Line { level, message: message.to_owned(), fields });
+    }
+
+    fn progress(&self, done: u64, total: Option<u64>, unit: &str, message: &str) {
+        let (unit, message) = (unit.to_owned(), message.to_owned());
+        self.progress.borrow_mut().push(Progress { done, total, unit, message });
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.now_ms.get()
+    }
+
+    fn sleep_ms(&self, ms: u64) -> bool {
+        let until = self.now_ms.get().saturating_add(ms);
+        let end = self.ends_ms.get().unwrap_or(u64::MAX);
+        self.now_ms.set(until.min(end.max(self.now_ms.get())));
+        until < end
+    }
+
+    fn cancelled(&self) -> bool {
+        self.ends_ms.get().is_some_and(|end| self.now_ms.get() >= end)
+    }
+}

@@ -1,7 +1,19 @@
 //! The shell around the pure core: the driver loop, the journal on disk, timers, leases, and resuming.
+//!
+//! `session` is what a program calls. It takes the run's lock and the leases of its targets, opens the journal, and lets the
+//! `driver` loop run in the real `world`. Plugins are behind `invoke`, people behind `people`, readers behind `report`.
 
+pub mod driver;
+pub mod error;
+pub mod holder;
+pub mod home;
 pub mod invoke;
 pub mod journal;
+pub mod lease;
+pub mod lock;
 pub mod people;
 pub mod report;
 pub mod session;
+mod world;
+
+pub use error::Error;

@@ -15,7 +15,7 @@ pub enum Report {
 
 /// Reads the stream. Called in order from the driver; must not block for long.
 pub trait Reporter: Send + Sync {
-    /// Takes one report and the state of the run after it.
+    /// Takes one report and the state of the run after it; of a decision with several events, after all of them.
     fn report(&self, report: &Report, run: &Run);
 }
 

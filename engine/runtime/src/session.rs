@@ -1,18 +1,30 @@
 //! Starting and resuming a run: what the command line and the simulator call.
 
-use std::sync::Arc;
+use std::{fs, fs::File, sync::Arc};
 
 use jiff::Timestamp;
 use lifeboat_core::{
-    event::{Mode, Outcome, Person},
+    event::{Mode, Outcome, Person, RunStarted},
+    input::Input,
     name::{RoleName, RunId, StepId},
     plan::Plan,
-    run::Run,
+    run::{Phase, Run},
 };
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::{invoke::Invoke, people::People, report::Reporter};
+use crate::{
+    Error,
+    driver::{self, World},
+    home::{Home, Leases, RunFolder},
+    invoke::Invoke,
+    journal::{self, Journal},
+    lease::Lease,
+    lock::RunLock,
+    people::People,
+    report::Reporter,
+    world::{Materials, RealWorld},
+};
 
 /// What surrounds every run of this process.
 #[derive(Clone)]
@@ -71,4 +83,104 @@ pub enum How {
     Waiting(Vec<StepId>),
     /// The engine was told to stop.
     Stopped,
+}
+
+/// Starts a run and drives it until it is over, waits, or is stopped. Where this is refused before the first event (by a
+/// lease, or a full disk), the run's folder is removed again: nothing has happened.
+pub async fn start(home: &Home, new: NewRun, surroundings: Surroundings) -> Result<Ended, Error> {
+    let folder = home.folder(&new.run);
+    fs::create_dir_all(folder.path()).map_err(Error::disk(folder.path()))?;
+    let lock = RunLock::take(folder.path(), &new.run)?;
+    if folder.journal().exists() {
+        return Err(Error::Exists { run: new.run });
+    }
+    let (journal, leases) = match prepare(home, &folder, &new) {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            // The refusal is what the user must see; a folder that stays behind holds no journal and no run.
+            let _ = fs::remove_dir_all(folder.path());
+            return Err(error);
+        }
+    };
+    let plan = new.plan;
+    let opening = Input::Start(Box::new(RunStarted {
+        run: new.run.clone(),
+        format: journal::FORMAT,
+        runbook: plan.runbook.clone(),
+        plan_digest: plan.digest(),
+        engine: env!("CARGO_PKG_VERSION").to_owned(),
+        inputs: new.inputs,
+        targets: new.targets,
+        mode: new.mode,
+        who: new.who,
+    }));
+    let journal = Journal::begin(journal, &new.run);
+    let state = Run::new(&plan);
+    let session = Session { run: new.run, mode: new.mode, plan, folder, _lock: lock, leases };
+    session.drive(journal, state, vec![opening], surroundings).await
+}
+
+/// Goes on with a run after a crash, a stop, or where somebody can be asked now. A run that is over stays as it is.
+pub async fn resume(home: &Home, run: &RunId, surroundings: Surroundings) -> Result<Ended, Error> {
+    let folder = home.folder(run);
+    if !folder.path().exists() {
+        return Err(Error::Unknown { name: run.to_string() });
+    }
+    let lock = RunLock::take(folder.path(), run)?;
+    let loaded = home.load(run)?;
+    let at = loaded.end.at.unwrap_or_else(Timestamp::now);
+    if let Phase::Finished { outcome, .. } = loaded.run.phase {
+        return Ok(Ended { run: run.clone(), how: How::Finished(outcome), state: loaded.run, at });
+    }
+    let mode = loaded.run.started.as_ref().map_or(Mode::DryRun, |(_, started)| started.mode);
+    let leases = home.lease(&home.leases_of(run)?.resources, run)?;
+    let journal =
+        Journal::go_on(folder.open_journal()?, loaded.end, loaded.torn_bytes).map_err(Error::disk(folder.journal()))?;
+    let opening = driver::interrupted(&loaded.run);
+    let session = Session { run: run.clone(), mode, plan: loaded.plan, folder, _lock: lock, leases };
+    session.drive(journal, loaded.run, opening, surroundings).await
+}
+
+/// Takes the leases and writes what must stand on disk before the first event. A dry-run writes to no target.
+fn prepare(home: &Home, folder: &RunFolder, new: &NewRun) -> Result<(File, Vec<Lease>), Error> {
+    let resources = if new.mode == Mode::Real { new.leases.clone() } else { Vec::new() };
+    let leases = home.lease(&resources, &new.run)?;
+    folder.prepare(&new.plan, &new.runbook_source, &new.bindings_source, &Leases { resources })?;
+    Ok((folder.create_journal()?, leases))
+}
+
+/// A run with everything that this process holds for it.
+struct Session {
+    run: RunId,
+    mode: Mode,
+    plan: Plan,
+    folder: RunFolder,
+    _lock: RunLock,
+    leases: Vec<Lease>,
+}
+
+impl Session {
+    async fn drive(
+        self,
+        journal: Journal<File>,
+        run: Run,
+        opening: Vec<Input>,
+        surroundings: Surroundings,
+    ) -> Result<Ended, Error> {
+        let materials = Materials {
+            run: self.run.clone(),
+            mode: self.mode,
+            journal,
+            journal_path: self.folder.journal(),
+            logs: self.folder.logs(),
+        };
+        let mut world = RealWorld::new(materials, surroundings);
+        let driven = driver::drive(&self.plan, run, opening, &mut world).await;
+        world.wind_down(driven.as_ref().map_or(&Run::default(), |(run, _)| run)).await;
+        let (state, how) = driven?;
+        if let How::Finished(_) = how {
+            self.leases.into_iter().try_for_each(Lease::release)?;
+        }
+        Ok(Ended { run: self.run, how, state, at: world.now() })
+    }
 }

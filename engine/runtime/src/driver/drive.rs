@@ -1,0 +1,73 @@
+//! The loop: take an input, decide, make the events durable, apply them, and put the effects right.
+
+use jiff::Timestamp;
+use lifeboat_core::{
+    decide::decide,
+    due::due,
+    input::Input,
+    name::StepId,
+    plan::Plan,
+    run::{Phase, Run, StepState},
+};
+
+use super::{Next, World};
+use crate::{Error, report::Report, session::How};
+
+/// Drives a run from its present state until it is over, waits for people who can not be asked, or is stopped. `opening` are
+/// the inputs that come before anything in the world: the start, or what a crash interrupted.
+///
+/// # Panics
+/// When the core decides something that it then refuses to apply, or leaves a run with nothing to wait for. Both are bugs of
+/// the engine; the journal stays as it was before.
+pub async fn drive<W: World>(
+    plan: &Plan,
+    mut run: Run,
+    opening: impl IntoIterator<Item = Input>,
+    world: &mut W,
+) -> Result<(Run, How), Error> {
+    for input in opening {
+        let at = world.now();
+        take(plan, &mut run, at, &input, world)?;
+    }
+    loop {
+        if let Phase::Finished { outcome, .. } = run.phase {
+            world.reconcile(Vec::new());
+            return Ok((run, How::Finished(outcome)));
+        }
+        let now = world.now();
+        world.reconcile(due(plan, &run, now));
+        match world.next().await {
+            Next::Input(at, input) => take(plan, &mut run, at, &input, world)?,
+            Next::Note(note) => world.report(Report::Note(note), &run),
+            Next::Stopped => return Ok((run, How::Stopped)),
+            Next::Quiet => {
+                let waiting = awaiting(&run);
+                assert!(!waiting.is_empty(), "nothing is due, nobody is waited for, and the run is not over: {run:?}");
+                return Ok((run, How::Waiting(waiting)));
+            }
+        }
+    }
+}
+
+fn take<W: World>(plan: &Plan, run: &mut Run, at: Timestamp, input: &Input, world: &mut W) -> Result<(), Error> {
+    let events = decide(plan, run, input, at);
+    if events.is_empty() {
+        return Ok(());
+    }
+    // Applied before they are written, so that an illegal one never reaches the disk. Where writing fails the state that is
+    // ahead of the journal is dropped with the error.
+    for event in &events {
+        if let Err(illegal) = run.apply(at, event) {
+            panic!("the decision about {input:?} holds {event:?}, which is illegal: {illegal}");
+        }
+    }
+    for record in world.append(at, &events)? {
+        world.report(Report::Recorded(record), run);
+    }
+    Ok(())
+}
+
+fn awaiting(run: &Run) -> Vec<StepId> {
+    let waits = run.steps.iter().filter(|step| matches!(step.state, StepState::Awaiting(_)));
+    waits.map(|step| step.id.clone()).collect()
+}

@@ -1,0 +1,9 @@
+//! The driver: the one loop that moves a run on, live and after a crash, in the real world and in virtual ones.
+
+mod drive;
+mod recovery;
+mod world;
+
+pub use drive::drive;
+pub use recovery::{fold, interrupted};
+pub use world::{Next, World};

@@ -1,0 +1,34 @@
+//! Recovery: the same fold as live, and one input for each step whose call was in flight.
+
+use lifeboat_core::{
+    input::Input,
+    plan::Plan,
+    run::{Run, StepState},
+};
+
+use crate::journal::{Damage, Problem, Recorded};
+
+/// The state that a journal leads to.
+pub fn fold(plan: &Plan, records: &[Recorded]) -> Result<Run, Damage> {
+    let mut run = Run::new(plan);
+    for record in records {
+        run.apply(record.at, &record.event)
+            .map_err(|illegal| Damage { line: record.seq, problem: Problem::Illegal(illegal.to_string()) })?;
+    }
+    Ok(run)
+}
+
+/// What a resumed engine tells the core first: nobody knows how far these calls came.
+pub fn interrupted(run: &Run) -> Vec<Input> {
+    let in_flight = run.steps.iter().filter(|step| {
+        matches!(
+            step.state,
+            StepState::Running(_)
+                | StepState::Interrupted(_)
+                | StepState::Observing(_)
+                | StepState::Verifying { .. }
+                | StepState::Undoing { .. }
+        )
+    });
+    in_flight.map(|step| Input::Interrupted { step: step.id.clone() }).collect()
+}

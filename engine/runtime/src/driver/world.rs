@@ -1,0 +1,43 @@
+//! What the driver needs of the world around it: time, a journal, and effects that come back as inputs.
+
+use std::future::Future;
+
+use jiff::Timestamp;
+use lifeboat_core::{
+    event::Event,
+    input::{Effect, Input},
+    run::Run,
+};
+
+use crate::{Error, invoke::StepNote, journal::Recorded, report::Report};
+
+/// The world of a run. The real one is tokio and the disk; a virtual one is a queue ordered by time and a seed.
+pub trait World {
+    /// The present, never before an instant that was given out or journalled earlier.
+    fn now(&mut self) -> Timestamp;
+
+    /// Waits until something happens. Dropping the future loses nothing.
+    fn next(&mut self) -> impl Future<Output = Next> + Send;
+
+    /// Makes what is in flight equal to what is due: starts what is missing, cancels what is surplus.
+    fn reconcile(&mut self, due: Vec<Effect>);
+
+    /// Makes the events of one decision durable, all or none. Their effects have not begun.
+    fn append(&mut self, at: Timestamp, events: &[Event]) -> Result<Vec<Recorded>, Error>;
+
+    /// Shows what happened, with the state after it.
+    fn report(&mut self, report: Report, run: &Run);
+}
+
+/// What happens next.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Next {
+    /// Something that may move the run on.
+    Input(Timestamp, Input),
+    /// A plugin said something.
+    Note(StepNote),
+    /// Nothing is in flight and nobody can be asked: nothing will ever happen.
+    Quiet,
+    /// The engine shall stop.
+    Stopped,
+}

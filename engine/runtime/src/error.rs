@@ -1,0 +1,134 @@
+//! What can go wrong around a run. Each variant has a stable code with a page in `docs/errors`.
+
+use std::{io, path::PathBuf};
+
+use lifeboat_core::name::RunId;
+
+use crate::{holder::Holder, journal::Damage};
+
+/// A failure of the shell: the run's state could not be kept, found or trusted, or somebody else has it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file or folder of the state could not be written.
+    #[error("can not write `{}`: {source}", path.display())]
+    Disk {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file or folder of the state could not be read.
+    #[error("can not read `{}`: {source}", path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The journal can not be trusted.
+    #[error("the journal `{}` can not be used: {damage}", path.display())]
+    Journal {
+        /// Which journal.
+        path: PathBuf,
+        /// What is wrong with it.
+        damage: Damage,
+    },
+    /// The plan beside the journal is not the one that the run was started with.
+    #[error("the plan `{}` is not the one that the run was started with: {problem}", path.display())]
+    Plan {
+        /// Which plan.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// No run has that name.
+    #[error("there is no run `{name}`")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+    },
+    /// Several runs begin like that.
+    #[error("`{prefix}` can mean {}", list(candidates))]
+    Ambiguous {
+        /// What was asked for.
+        prefix: String,
+        /// The runs that begin so.
+        candidates: Vec<RunId>,
+    },
+    /// The run has a folder and nothing was ever journalled.
+    #[error("the run `{run}` was never started: its journal has no events")]
+    NeverStarted {
+        /// Which run.
+        run: RunId,
+    },
+    /// The run has a journal already.
+    #[error("the run `{run}` was started before; resume it instead")]
+    Exists {
+        /// Which run.
+        run: RunId,
+    },
+    /// Another engine is working on the run.
+    #[error("the run `{run}` is being worked on by {holder}")]
+    Locked {
+        /// Which run.
+        run: RunId,
+        /// By whom.
+        holder: Box<Holder>,
+    },
+    /// Another run is writing to the target.
+    #[error("`{resource}` is being used by the run `{run}`, {holder}", run = holder.run)]
+    LeaseHeld {
+        /// The target.
+        resource: String,
+        /// By whom.
+        holder: Box<Holder>,
+    },
+    /// Another run was writing to the target and did not end.
+    #[error(
+        "`{resource}` belongs to the run `{run}`, which is not over ({holder}); end it first: lifeboat resume {run}",
+        run = holder.run
+    )]
+    LeaseUnfinished {
+        /// The target.
+        resource: String,
+        /// Who left it so.
+        holder: Box<Holder>,
+    },
+    /// The operating system gave no random bytes for a name.
+    #[error("the operating system gives no random bytes: {0}")]
+    Randomness(getrandom::Error),
+}
+
+impl Error {
+    /// The stable code; `lifeboat explain CODE` prints its page.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Disk { .. } => "run-state-disk",
+            Self::Unreadable { .. } => "run-state-unreadable",
+            Self::Journal { damage, .. } => damage.code(),
+            Self::Plan { .. } => "run-plan-changed",
+            Self::Unknown { .. } => "run-unknown",
+            Self::Ambiguous { .. } => "run-ambiguous",
+            Self::NeverStarted { .. } => "run-never-started",
+            Self::Exists { .. } => "run-exists",
+            Self::Locked { .. } => "run-locked",
+            Self::LeaseHeld { .. } => "run-lease-held",
+            Self::LeaseUnfinished { .. } => "run-lease-unfinished",
+            Self::Randomness(_) => "run-no-randomness",
+        }
+    }
+
+    pub(crate) fn disk(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Disk { path, source }
+    }
+
+    pub(crate) fn unreadable(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Unreadable { path, source }
+    }
+}
+
+fn list(runs: &[RunId]) -> String {
+    runs.iter().map(|run| format!("`{run}`")).collect::<Vec<_>>().join(", ")
+}

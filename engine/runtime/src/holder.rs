@@ -1,0 +1,119 @@
+//! Who holds a lock or a lease: written into the file that is locked, so that a refusal can name them.
+
+use std::{
+    fmt,
+    fs::{File, OpenOptions, TryLockError},
+    io::{self, Read, Seek, SeekFrom, Write},
+    path::Path,
+    thread,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use lifeboat_core::name::RunId;
+use serde::{Deserialize, Serialize};
+
+/// A process that holds something for a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The run it works on.
+    pub run: RunId,
+    /// Its process id.
+    pub pid: u32,
+    /// The machine it runs on.
+    pub host: String,
+    /// The user it runs as.
+    pub user: String,
+    /// When it took hold.
+    pub since: Timestamp,
+}
+
+impl Holder {
+    /// This process, from now on.
+    pub fn this_process(run: &RunId) -> Self {
+        Self {
+            run: run.clone(),
+            pid: std::process::id(),
+            host: whoami::hostname().unwrap_or_else(|_| "unknown".to_owned()),
+            user: whoami::username().unwrap_or_else(|_| "unknown".to_owned()),
+            since: Timestamp::now(),
+        }
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "process {} of {} on {} since {:.0}", self.pid, self.user, self.host, self.since)
+    }
+}
+
+/// A file that this process has locked; the lock ends with it, also when the process is killed.
+#[derive(Debug)]
+pub(crate) struct HeldFile {
+    file: File,
+}
+
+/// What came of trying to lock a file.
+pub(crate) enum Attempt {
+    /// It is ours; with what its last holder left in it.
+    Taken(HeldFile, Option<Holder>),
+    /// Another process has it.
+    Busy(Option<Holder>),
+}
+
+/// Somebody who only looks whether a lock is free holds it for an instant; a few short waits tell that from a real holder.
+const LOOKS: u32 = 5;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
+
+/// Tries to lock a file, which is made where there is none.
+pub(crate) fn try_hold(path: &Path) -> io::Result<Attempt> {
+    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    for look in 1.. {
+        match file.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::WouldBlock) if look < LOOKS => thread::sleep(BETWEEN_LOOKS),
+            Err(TryLockError::WouldBlock) => return Ok(Attempt::Busy(read(&mut file)?)),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    let left = read(&mut file)?;
+    Ok(Attempt::Taken(HeldFile { file }, left))
+}
+
+/// Who holds the file at this moment; `None` where nobody does.
+pub(crate) fn present(path: &Path) -> io::Result<Option<Holder>> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(None),
+        Err(TryLockError::WouldBlock) => read(&mut file),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+impl HeldFile {
+    /// Writes who holds it.
+    pub(crate) fn sign(&mut self, holder: &Holder) -> io::Result<()> {
+        let text = serde_json::to_vec(holder)?;
+        self.clear()?;
+        self.file.write_all(&text)?;
+        self.file.sync_data()
+    }
+
+    /// Writes that nobody needs it any more.
+    pub(crate) fn clear(&mut self) -> io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.seek(SeekFrom::Start(0)).map(drop)
+    }
+}
+
+/// A signature that was cut off by a crash names nobody: its writer had not begun to work yet.
+fn read(file: &mut File) -> io::Result<Option<Holder>> {
+    let mut text = String::new();
+    file.seek(SeekFrom::Start(0))?;
+    file.read_to_string(&mut text)?;
+    Ok(serde_json::from_str(&text).ok())
+}

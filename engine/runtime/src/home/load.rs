@@ -1,0 +1,97 @@
+//! Loading a run: the plan, and the fold of the journal.
+
+use std::{fs, io::ErrorKind, path::Path};
+
+use lifeboat_core::{event::Event, name::RunId, plan::Plan, run::Run};
+
+use super::{Home, Leases, RunFolder};
+use crate::{
+    Error, driver,
+    journal::{self, Contents, Damage, End, Problem, Recorded},
+};
+
+/// A run as it stands on disk.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// What it executes.
+    pub plan: Plan,
+    /// Its state: the fold of the events.
+    pub run: Run,
+    /// Its journal.
+    pub events: Vec<Recorded>,
+    /// The bindings file's bytes.
+    pub bindings_source: Vec<u8>,
+    /// The runbook's bytes.
+    pub runbook_source: Vec<u8>,
+    /// Where the journal goes on.
+    pub end: End,
+    /// Bytes behind its end: a line that was being written when the engine ended.
+    pub torn_bytes: u64,
+}
+
+impl Home {
+    /// Loads a run, live or not, without taking its lock. Refuses a damaged journal and a plan that is not the run's own.
+    pub fn load(&self, run: &RunId) -> Result<Loaded, Error> {
+        let folder = self.folder(run);
+        let contents = read_journal(&folder, run)?;
+        let plan = read_plan(&folder, &contents)?;
+        let state = driver::fold(&plan, &contents.records).map_err(damaged(&folder))?;
+        Ok(Loaded {
+            plan,
+            run: state,
+            events: contents.records,
+            bindings_source: read(&folder.bindings())?,
+            runbook_source: read(&folder.runbook())?,
+            end: contents.end,
+            torn_bytes: contents.torn_bytes,
+        })
+    }
+
+    /// The resources of a run, as it took them when it started.
+    pub(crate) fn leases_of(&self, run: &RunId) -> Result<Leases, Error> {
+        let path = self.folder(run).leases();
+        let text = read(&path)?;
+        serde_json::from_slice(&text).map_err(|error| Error::unreadable(path)(error.into()))
+    }
+}
+
+/// The journal's records; at least one, and all of this run.
+fn read_journal(folder: &RunFolder, run: &RunId) -> Result<Contents, Error> {
+    let path = folder.journal();
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound && !folder.path().exists() => {
+            return Err(Error::Unknown { name: run.to_string() });
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err(Error::NeverStarted { run: run.clone() }),
+        Err(error) => return Err(Error::unreadable(path)(error)),
+    };
+    let contents = journal::read(&bytes).map_err(damaged(folder))?;
+    match contents.run() {
+        None => Err(Error::NeverStarted { run: run.clone() }),
+        Some(named) if named == run => Ok(contents),
+        Some(named) => {
+            let problem = Problem::Illegal(format!("it is the journal of `{named}`"));
+            Err(damaged(folder)(Damage { line: 1, problem }))
+        }
+    }
+}
+
+fn read_plan(folder: &RunFolder, contents: &Contents) -> Result<Plan, Error> {
+    let path = folder.plan();
+    let changed = |problem: String| Error::Plan { path: path.clone(), problem };
+    let plan: Plan = serde_json::from_slice(&read(&path)?).map_err(|error| changed(error.to_string()))?;
+    match contents.records.first().map(|record| &record.event) {
+        Some(Event::RunStarted(started)) if started.plan_digest == plan.digest() => Ok(plan),
+        _ => Err(changed(format!("its digest is {}, which is not what the journal says", plan.digest()))),
+    }
+}
+
+fn damaged(folder: &RunFolder) -> impl FnOnce(Damage) -> Error {
+    let path = folder.journal();
+    move |damage| Error::Journal { path, damage }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    fs::read(path).map_err(Error::unreadable(path))
+}

@@ -1,0 +1,13 @@
+//! Where Lifeboat keeps its state: `runs/`, `cache/`, `leases/` and `history.jsonl` in one folder.
+
+mod find;
+mod folder;
+mod list;
+mod load;
+mod run_folder;
+mod run_name;
+
+pub use folder::Home;
+pub use list::{Listed, Standing};
+pub use load::Loaded;
+pub(crate) use run_folder::{Leases, RunFolder};

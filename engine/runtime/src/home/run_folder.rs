@@ -1,0 +1,103 @@
+//! The folder of one run: what stands beside the journal, and in which order it is written.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use lifeboat_core::plan::Plan;
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// Paths and files of one run.
+#[derive(Debug, Clone)]
+pub(crate) struct RunFolder {
+    path: PathBuf,
+}
+
+/// `leases.json`: what the run must hold whenever it goes on.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Leases {
+    pub(crate) resources: Vec<String>,
+}
+
+impl RunFolder {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.path.join("journal.jsonl")
+    }
+
+    pub(crate) fn plan(&self) -> PathBuf {
+        self.path.join("plan.json")
+    }
+
+    pub(crate) fn runbook(&self) -> PathBuf {
+        self.path.join("runbook.yaml")
+    }
+
+    pub(crate) fn bindings(&self) -> PathBuf {
+        self.path.join("bindings.yaml")
+    }
+
+    pub(crate) fn leases(&self) -> PathBuf {
+        self.path.join("leases.json")
+    }
+
+    pub(crate) fn logs(&self) -> PathBuf {
+        self.path.join("logs")
+    }
+
+    /// Writes everything that a resumed run needs, durably: the first event must find it there.
+    pub(crate) fn prepare(&self, plan: &Plan, runbook: &[u8], bindings: &[u8], leases: &Leases) -> Result<(), Error> {
+        self.write(&self.runbook(), runbook)?;
+        self.write(&self.bindings(), bindings)?;
+        self.write(&self.leases(), &json(&self.leases(), leases)?)?;
+        self.write(&self.plan(), &json(&self.plan(), plan)?)?;
+        fs::create_dir_all(self.logs()).map_err(Error::disk(self.logs()))
+    }
+
+    /// Makes an empty journal whose name is durable too.
+    pub(crate) fn create_journal(&self) -> Result<File, Error> {
+        let path = self.journal();
+        let create = || {
+            let file = OpenOptions::new().append(true).create_new(true).open(&path)?;
+            file.sync_all()?;
+            sync_folder(&self.path)?;
+            Ok(file)
+        };
+        create().map_err(Error::disk(&path))
+    }
+
+    /// Opens the journal for appending.
+    pub(crate) fn open_journal(&self) -> Result<File, Error> {
+        let path = self.journal();
+        OpenOptions::new().append(true).open(&path).map_err(Error::disk(&path))
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+        let write = || {
+            let mut file = File::create(path)?;
+            file.write_all(bytes)?;
+            file.sync_all()
+        };
+        write().map_err(Error::disk(path))
+    }
+}
+
+fn json(path: &Path, value: &impl Serialize) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec(value).map_err(|error| Error::disk(path)(error.into()))
+}
+
+/// A new name in a folder survives a power cut only when the folder itself was synced.
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}

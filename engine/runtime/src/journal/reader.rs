@@ -1,0 +1,155 @@
+//! Reading a journal back: every record in order, or the line at which it can not be trusted.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use lifeboat_core::{event::Event, name::RunId};
+use serde::Deserialize;
+
+use super::{
+    FORMAT, Recorded,
+    record::{hash, hash_of_name},
+};
+
+/// What a journal says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Contents {
+    /// Every whole line.
+    pub records: Vec<Recorded>,
+    /// Where the next one goes.
+    pub end: End,
+    /// Bytes behind it: a line that was being written when the engine ended.
+    pub torn_bytes: u64,
+}
+
+impl Contents {
+    /// The run that the first record names.
+    pub fn run(&self) -> Option<&RunId> {
+        match &self.records.first()?.event {
+            Event::RunStarted(started) => Some(&started.run),
+            _ => None,
+        }
+    }
+}
+
+/// The end of a journal's chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct End {
+    /// Sequence number of the last record; 0 without one.
+    pub seq: u64,
+    /// What the next record must name as `previous`.
+    pub hash: String,
+    /// Length in bytes up to here.
+    pub length: u64,
+    /// When the last record was decided.
+    pub at: Option<Timestamp>,
+}
+
+/// Why a journal can not be trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// The first line that is wrong, counted from 1.
+    pub line: u64,
+    /// What is wrong with it.
+    pub problem: Problem,
+}
+
+/// What is wrong with a line of a journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Problem {
+    /// It is no record.
+    NotARecord(String),
+    /// A record is missing or doubled.
+    Sequence {
+        /// What should stand there.
+        expected: u64,
+        /// What stands there.
+        found: u64,
+    },
+    /// A record before it was changed, or it comes from another journal.
+    Chain,
+    /// It says something that can not follow what came before.
+    Illegal(String),
+    /// The journal is written in a format that this engine does not know.
+    Format(u64),
+}
+
+impl Damage {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self.problem {
+            Problem::Format(_) => "run-journal-format",
+            _ => "run-journal-damaged",
+        }
+    }
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: ", self.line)?;
+        match &self.problem {
+            Problem::NotARecord(why) => write!(f, "no record of a journal ({why})"),
+            Problem::Sequence { expected, found } => write!(f, "record {expected} should stand here, not {found}"),
+            Problem::Chain => f.write_str("its hash of the record before does not match: a record was changed"),
+            Problem::Illegal(why) => write!(f, "it can not follow what came before ({why})"),
+            Problem::Format(found) => {
+                write!(f, "written in format {found} of the journal; this engine reads format {FORMAT}")
+            }
+        }
+    }
+}
+
+/// Reads a journal. An empty one has no records and is no damage.
+pub fn read(bytes: &[u8]) -> Result<Contents, Damage> {
+    let mut records: Vec<Recorded> = Vec::new();
+    let mut end = End { seq: 0, hash: String::new(), length: 0, at: None };
+    for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+        let Some(text) = line.strip_suffix(b"\n") else { break };
+        let record = next(text, &end).map_err(|problem| Damage { line: end.seq + 1, problem })?;
+        let length = end.length + line.len() as u64;
+        end = End { seq: record.seq, hash: hash(text), length, at: Some(record.at) };
+        records.push(record);
+    }
+    let torn_bytes = bytes.len() as u64 - end.length;
+    Ok(Contents { records, end, torn_bytes })
+}
+
+fn next(line: &[u8], before: &End) -> Result<Recorded, Problem> {
+    let expected = before.seq + 1;
+    let record = parse(line, expected)?;
+    if record.seq != expected {
+        return Err(Problem::Sequence { expected, found: record.seq });
+    }
+    let previous = if expected == 1 { &first_hash(&record)? } else { &before.hash };
+    if record.previous != *previous {
+        return Err(Problem::Chain);
+    }
+    Ok(record)
+}
+
+fn parse(line: &[u8], number: u64) -> Result<Recorded, Problem> {
+    if number == 1 {
+        check_format(line)?;
+    }
+    serde_json::from_slice(line).map_err(|error| Problem::NotARecord(error.to_string()))
+}
+
+/// The format stands in the first record, and is looked at before the rest of it: a later format may look different.
+fn check_format(line: &[u8]) -> Result<(), Problem> {
+    #[derive(Deserialize)]
+    struct Head {
+        format: u64,
+    }
+    match serde_json::from_slice::<Head>(line) {
+        Ok(Head { format }) if format == u64::from(FORMAT) => Ok(()),
+        Ok(Head { format }) => Err(Problem::Format(format)),
+        Err(error) => Err(Problem::NotARecord(error.to_string())),
+    }
+}
+
+fn first_hash(record: &Recorded) -> Result<String, Problem> {
+    match &record.event {
+        Event::RunStarted(started) => Ok(hash_of_name(&started.run)),
+        _ => Err(Problem::Illegal("the first record is not the start of a run".to_owned())),
+    }
+}

@@ -1,0 +1,12 @@
+//! The real world of a run: tokio's tasks and timers, the journal on disk, and the wall clock.
+
+mod calls;
+mod clock;
+mod inbox;
+mod logs;
+mod notes;
+mod questions;
+mod real;
+
+use clock::Clock;
+pub(crate) use real::{Materials, RealWorld};

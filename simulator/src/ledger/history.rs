@@ -1,0 +1,119 @@
+//! The ledger folded into one entry a write: what measurement reads.
+
+use std::collections::BTreeMap;
+
+use super::record::{Entry, EntryKind, Operation, RowChange, RowKey, WriteId};
+use crate::clock::At;
+
+/// The initial load: acknowledged as one, each row at version 1 and write 0.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Baseline {
+    /// When the load was acknowledged.
+    pub acknowledged: At,
+    /// Every row with its parent's key (0 where the table has no parent).
+    pub rows: BTreeMap<RowKey, i64>,
+}
+
+/// What became of a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriteOutcome {
+    /// Acknowledged.
+    Ok,
+    /// Refused: without effect.
+    Failed,
+    /// Nobody knows.
+    Unknown,
+    /// The ledger has no answer: the drill ended before one came, or a line is missing.
+    Pending,
+}
+
+/// A write from its invocation to its answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Write {
+    /// Its unique id.
+    pub id: WriteId,
+    /// Which writer.
+    pub writer: u32,
+    /// When the schedule wanted it.
+    pub scheduled: At,
+    /// When it was sent.
+    pub invoked: At,
+    /// When the answer, or the loss of it, was seen.
+    pub ended: Option<At>,
+    /// What became of it.
+    pub outcome: WriteOutcome,
+    /// What kind of write.
+    pub operation: Operation,
+    /// What it does, row by row; keys filled in where the server told them.
+    pub rows: Vec<RowChange>,
+}
+
+/// Everything the application wrote, in the order in which it was invoked.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct History {
+    /// The initial load.
+    pub baseline: Baseline,
+    /// The writes after it, ordered by invocation.
+    pub writes: Vec<Write>,
+}
+
+impl History {
+    /// Folds the lines of a ledger. An answer without an invocation is left out: it proves nothing.
+    pub fn fold(baseline: Baseline, entries: impl IntoIterator<Item = Entry>) -> Self {
+        let mut writes: Vec<Write> = Vec::new();
+        let mut place: BTreeMap<WriteId, usize> = BTreeMap::new();
+        for Entry { write, at, kind, .. } in entries {
+            match kind {
+                EntryKind::Invoked { writer, scheduled, operation, rows } => {
+                    place.insert(write, writes.len());
+                    writes.push(Write {
+                        id: write,
+                        writer,
+                        scheduled,
+                        invoked: at,
+                        ended: None,
+                        outcome: WriteOutcome::Pending,
+                        operation,
+                        rows,
+                    });
+                }
+                answer => {
+                    if let Some(index) = place.get(&write) {
+                        writes[*index].answer(at, &answer);
+                    }
+                }
+            }
+        }
+        writes.sort_by_key(|write| (write.invoked, write.id));
+        Self { baseline, writes }
+    }
+
+    /// The acknowledged writes with the instant of the acknowledgement.
+    pub fn acknowledged(&self) -> impl Iterator<Item = (At, &Write)> {
+        self.writes
+            .iter()
+            .filter(|write| write.outcome == WriteOutcome::Ok)
+            .filter_map(|write| write.ended.map(|at| (at, write)))
+    }
+
+    /// How many writes ended that way.
+    pub fn count(&self, outcome: WriteOutcome) -> usize {
+        self.writes.iter().filter(|write| write.outcome == outcome).count()
+    }
+}
+
+impl Write {
+    fn answer(&mut self, at: At, kind: &EntryKind) {
+        self.ended = Some(at);
+        self.outcome = match kind {
+            EntryKind::Ok { id } => {
+                for row in self.rows.iter_mut().filter(|row| row.id.is_none()) {
+                    row.id = *id;
+                }
+                WriteOutcome::Ok
+            }
+            EntryKind::Failed { .. } => WriteOutcome::Failed,
+            EntryKind::Unknown { .. } | EntryKind::Invoked { .. } => WriteOutcome::Unknown,
+        };
+    }
+}

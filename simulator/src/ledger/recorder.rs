@@ -1,0 +1,135 @@
+//! The live ledger: hands out write ids and writes each line before its caller goes on.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use super::{
+    file::{Appender, LedgerError},
+    record::{Entry, EntryKind, Operation, RowChange, WriteId},
+    watch::{Expectation, Watch},
+};
+use crate::{
+    clock::{At, Clock},
+    ledger::RowKey,
+};
+
+/// The live ledger of a drill, shared by all writers.
+#[derive(Debug)]
+pub struct Ledger {
+    clock: Clock,
+    path: PathBuf,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    file: Appender,
+    watch: Watch,
+    last_write: WriteId,
+    acknowledged: u64,
+    drop_acknowledgement: Option<u64>,
+}
+
+/// A write that was entered and waits for its answer. It must be answered exactly once.
+#[derive(Debug)]
+#[must_use = "a write without an answer stays pending"]
+pub struct Invocation {
+    /// The write's id.
+    pub id: WriteId,
+    rows: Vec<RowChange>,
+}
+
+impl Ledger {
+    /// A new ledger in a new file.
+    pub fn create(path: &Path, clock: Clock, watch: Watch) -> Result<Self, LedgerError> {
+        let file = Appender::create(path)?;
+        let inner = Inner { file, watch, last_write: 0, acknowledged: 0, drop_acknowledgement: None };
+        Ok(Self { clock, path: path.to_owned(), inner: Mutex::new(inner) })
+    }
+
+    /// Sabotage for tests: loses the line of the n-th acknowledgement (counted from 1), as a broken ledger would.
+    pub fn sabotage_acknowledgement(&self, nth: u64) {
+        self.inner().drop_acknowledgement = Some(nth);
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Enters a write that is about to be sent. `rows` gets the write's id, because the rows carry it.
+    pub fn invoke(
+        &self,
+        writer: u32,
+        scheduled: At,
+        operation: Operation,
+        rows: Vec<RowChange>,
+    ) -> Result<Invocation, LedgerError> {
+        let mut inner = self.inner();
+        inner.last_write += 1;
+        let id = inner.last_write;
+        for (key, change) in rows.iter().filter_map(|row| Some((row.key()?, row))) {
+            inner.watch.invoked(key, id, change.after);
+        }
+        let kind = EntryKind::Invoked { writer, scheduled, operation, rows: rows.clone() };
+        inner.file.append(&self.entry(id, kind))?;
+        Ok(Invocation { id, rows })
+    }
+
+    /// Enters the server's acknowledgement, with the key that it gave to an inserted row.
+    pub fn ok(&self, invocation: Invocation, id: Option<i64>) -> Result<(), LedgerError> {
+        let mut inner = self.inner();
+        inner.acknowledged += 1;
+        if inner.drop_acknowledgement != Some(inner.acknowledged) {
+            inner.file.append(&self.entry(invocation.id, EntryKind::Ok { id }))?;
+        }
+        for key in invocation.rows.iter().filter_map(RowChange::key) {
+            inner.watch.acknowledged(key, invocation.id);
+        }
+        Ok(())
+    }
+
+    /// Enters that the write is known to have had no effect.
+    pub fn failed(&self, invocation: Invocation, reason: String) -> Result<(), LedgerError> {
+        let mut inner = self.inner();
+        inner.file.append(&self.entry(invocation.id, EntryKind::Failed { reason }))?;
+        for key in invocation.rows.iter().filter_map(RowChange::key) {
+            inner.watch.failed(key, invocation.id);
+        }
+        Ok(())
+    }
+
+    /// Enters that nobody knows what became of the write.
+    pub fn unknown(&self, invocation: Invocation, reason: String) -> Result<(), LedgerError> {
+        self.inner().file.append(&self.entry(invocation.id, EntryKind::Unknown { reason }))
+    }
+
+    /// How many acknowledgements the writers handed in; the ledger's lines must say the same.
+    pub fn acknowledged(&self) -> u64 {
+        self.inner().acknowledged
+    }
+
+    /// The watched rows with their last acknowledged states.
+    pub fn settled(&self) -> Vec<(RowKey, Expectation)> {
+        let inner = self.inner();
+        inner.watch.keys().filter_map(|key| Some((key, inner.watch.settled(key)?))).collect()
+    }
+
+    /// For each of these rows, every state that was possible since the one given.
+    pub fn possible_since(&self, rows: &[(RowKey, Expectation)]) -> Vec<Vec<Expectation>> {
+        let inner = self.inner();
+        rows.iter().map(|(key, settled)| inner.watch.possible_since(*key, *settled).to_vec()).collect()
+    }
+
+    fn entry(&self, write: WriteId, kind: EntryKind) -> Entry {
+        let at = self.clock.now();
+        Entry { write, at, wall: self.clock.wall(at), kind }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        // A writer that panicked leaves whole lines behind: the ledger stays usable for the others and for the report.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,9 +1,10 @@
 //! The state of one call: what it may do, when it must end, and what is known of how far it came.
 
 use std::{
+    collections::BTreeSet,
     future::Future,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -38,6 +39,8 @@ pub(crate) struct CallContext {
     pub(crate) notes: Arc<dyn Fn(Note) + Send + Sync>,
     changing: AtomicBool,
     uncertain: AtomicBool,
+    /// Machines that have proved to be the ones meant.
+    proved: Mutex<BTreeSet<String>>,
 }
 
 /// Why a wait ended early.
@@ -87,6 +90,7 @@ impl CallContext {
             notes: call.notes,
             changing: AtomicBool::new(false),
             uncertain: AtomicBool::new(false),
+            proved: Mutex::default(),
         }
     }
 
@@ -138,6 +142,21 @@ impl CallContext {
         self.uncertain.load(Ordering::Relaxed)
     }
 
+    /// Time until the deadline.
+    pub(crate) fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// Whether the machine has proved in this call to be the one meant.
+    pub(crate) fn proved(&self, role: &str) -> bool {
+        self.proved.lock().unwrap_or_else(PoisonError::into_inner).contains(role)
+    }
+
+    /// Remembers that it has.
+    pub(crate) fn note_proved(&self, role: &str) {
+        self.proved.lock().unwrap_or_else(PoisonError::into_inner).insert(role.to_owned());
+    }
+
     /// Sends a note on, without secrets.
     pub(crate) fn note(&self, note: Note) {
         (self.notes)(match note {
@@ -161,6 +180,10 @@ pub(crate) struct CallState {
     limits: Limits,
     /// A growth beyond the limit was refused; the trap that follows is explained by it.
     pub(crate) memory_refused: bool,
+    /// Connections that the guest holds.
+    pub(crate) connections: usize,
+    /// Programs that the guest holds.
+    pub(crate) processes: usize,
     /// When the guest that should have ended is stopped.
     pub(crate) stop_at: Option<Instant>,
 }
@@ -173,6 +196,8 @@ impl CallState {
             throttle: Throttle::default(),
             limits,
             memory_refused: false,
+            connections: 0,
+            processes: 0,
             stop_at: None,
         }
     }

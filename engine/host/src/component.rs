@@ -75,7 +75,12 @@ fn imports(name: &str, component: &Component, linker: &Linker<CallState>) -> Res
 }
 
 /// What may be imported. `plugin/types` holds types only.
-const CAPABILITIES: &[&str] = &["lifeboat:plugin/types@0.1.0", "lifeboat:runtime/runtime@0.1.0"];
+const CAPABILITIES: &[&str] = &[
+    "lifeboat:plugin/types@0.1.0",
+    "lifeboat:runtime/runtime@0.1.0",
+    "lifeboat:postgres/postgres@0.1.0",
+    "lifeboat:machine/machine@0.1.0",
+];
 
 async fn describe(loaded: &Loaded, context: Arc<CallContext>) -> Result<Vec<Action>, HostError> {
     let wrong = |problem: String| HostError::Description { plugin: loaded.name.clone(), problem };

@@ -1,0 +1,197 @@
+//! Files and folders, by small scripts that run on the machine as the binding's user. Each script resolves links first and
+//! stops where they lead out of the folder that allows the path.
+
+use lifeboat_core::action::Effect;
+use tokio::io::AsyncReadExt;
+
+use super::{
+    cut, denied, failed,
+    folder::Allowed,
+    place::Place,
+    running::{self, Exit},
+};
+use crate::{
+    call::CallContext,
+    wit::lifeboat::machine::machine::{Entry, EntryKind, Error},
+};
+
+const FILE_BYTES_MAX: usize = 16 << 20;
+const LISTING_BYTES_MAX: usize = 32 << 20;
+
+/// Exit codes of the scripts.
+const OUTSIDE: i32 = 42;
+const NOT_FOUND: i32 = 44;
+const EXISTS: i32 = 45;
+
+/// `$1` is the allowed folder, `$2` the path below it; leaves the real path in `real`.
+const RESOLVE: &str = r#"root=$(realpath -e -- "$1") || exit 44
+real=$(realpath -m -- "$2") || exit 1
+case "$real" in "$root"|"$root"/*) ;; *) exit 42 ;; esac
+"#;
+/// As `RESOLVE`, but a link at the end of the path stays a link: it is what will be removed.
+const RESOLVE_PARENT: &str = r#"root=$(realpath -e -- "$1") || exit 44
+real=$(realpath -m -- "${2%/*}")/${2##*/} || exit 1
+case "$real" in "$root"/*) ;; *) exit 42 ;; esac
+"#;
+const READ: &str = r#"[ -f "$real" ] || exit 44
+exec head -c 16777217 -- "$real""#;
+/// The length is compared, so that content cut short with its engine never gets the name.
+const RECEIVE: &str = r#"umask 077
+folder=${real%/*}
+[ -d "$folder" ] || exit 44
+new=$folder/.lifeboat-new.$$
+trap 'rm -f -- "$new"' EXIT
+cat >"$new" || exit 1
+[ "$(stat -c %s -- "$new")" = "$3" ] || exit 1
+sync -- "$new" || exit 1
+"#;
+const REPLACE: &str = r#"mv -fT -- "$new" "$real" || exit 1
+sync -- "$folder""#;
+const LINK: &str = r#"ln -T -- "$new" "$real" || { [ -e "$real" ] && exit 45; exit 1; }
+sync -- "$folder""#;
+const LIST: &str = r#"[ -d "$real" ] || exit 44
+exec find "$real" -mindepth 1 -maxdepth 1 -printf '%y %s %T@ %f\0'"#;
+const MAKE_FOLDER: &str = r#"umask 077
+exec mkdir -p -- "$real""#;
+const REMOVE: &str = r#"exec rm -rf -- "$real""#;
+const FREE: &str = r#"while [ ! -e "$real" ]; do real=${real%/*}; done
+df -B1 --output=avail -- "$real" | tail -n 1"#;
+
+/// What a script printed.
+struct Printed {
+    stdout: Vec<u8>,
+    exit: Exit,
+}
+
+pub(super) async fn read(context: &CallContext, machine: &str, path: &str) -> Result<Vec<u8>, Error> {
+    let place = Place::enter(context, machine, Effect::Read).await?;
+    read_in(context, &place, path).await
+}
+
+/// As [`read`] on a machine that is not proved yet.
+pub(super) async fn read_in(context: &CallContext, place: &Place<'_>, path: &str) -> Result<Vec<u8>, Error> {
+    let allowed = place.allowed(path, Effect::Read)?;
+    let content = script(context, place, &allowed, &[RESOLVE, READ], Effect::Read, None, FILE_BYTES_MAX + 1).await?;
+    if content.len() > FILE_BYTES_MAX {
+        return Err(failed("machine-file-size", format!("`{path}` is larger than {} MiB", FILE_BYTES_MAX >> 20)));
+    }
+    Ok(content)
+}
+
+pub(super) async fn write(context: &CallContext, machine: &str, path: &str, content: Vec<u8>) -> Result<(), Error> {
+    put(context, machine, path, content, REPLACE).await
+}
+
+pub(super) async fn create(context: &CallContext, machine: &str, path: &str, content: Vec<u8>) -> Result<(), Error> {
+    put(context, machine, path, content, LINK).await
+}
+
+async fn put(context: &CallContext, machine: &str, path: &str, content: Vec<u8>, finish: &str) -> Result<(), Error> {
+    let place = Place::enter(context, machine, Effect::Mutate).await?;
+    let allowed = place.allowed(path, Effect::Mutate)?;
+    if content.len() > FILE_BYTES_MAX {
+        return Err(failed("machine-file-size", format!("a file of {} bytes is too large", content.len())));
+    }
+    script(context, &place, &allowed, &[RESOLVE, RECEIVE, finish], Effect::Mutate, Some(content), 0).await.map(drop)
+}
+
+pub(super) async fn list(context: &CallContext, machine: &str, path: &str) -> Result<Vec<Entry>, Error> {
+    let place = Place::enter(context, machine, Effect::Read).await?;
+    let allowed = place.allowed(path, Effect::Read)?;
+    let listing = script(context, &place, &allowed, &[RESOLVE, LIST], Effect::Read, None, LISTING_BYTES_MAX).await?;
+    let odd = || failed("machine-listing", format!("the listing of `{path}` can not be read"));
+    let mut entries = listing
+        .split(|byte| *byte == 0)
+        .filter(|line| !line.is_empty())
+        .map(|line| entry(&String::from_utf8_lossy(line)).ok_or_else(odd))
+        .collect::<Result<Vec<_>, _>>()?;
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(entries)
+}
+
+/// One line of the listing: kind, size, seconds since 1970 with a fraction, name.
+fn entry(line: &str) -> Option<Entry> {
+    let mut parts = line.splitn(4, ' ');
+    let kind = match parts.next()? {
+        "f" => EntryKind::File,
+        "d" => EntryKind::Folder,
+        _ => EntryKind::Other,
+    };
+    let size = parts.next()?.parse().ok()?;
+    let (seconds, fraction) = parts.next()?.split_once('.')?;
+    let millis: u64 = fraction.get(..3)?.parse().ok()?;
+    let modified_ms = seconds.parse::<u64>().unwrap_or(0) * 1000 + millis;
+    Some(Entry { name: parts.next()?.to_owned(), kind, size, modified_ms })
+}
+
+pub(super) async fn create_folder(context: &CallContext, machine: &str, path: &str) -> Result<(), Error> {
+    let place = Place::enter(context, machine, Effect::Mutate).await?;
+    let allowed = place.allowed(path, Effect::Mutate)?;
+    script(context, &place, &allowed, &[RESOLVE, MAKE_FOLDER], Effect::Mutate, None, 0).await.map(drop)
+}
+
+pub(super) async fn remove(context: &CallContext, machine: &str, path: &str) -> Result<(), Error> {
+    let place = Place::enter(context, machine, Effect::Destroy).await?;
+    let allowed = place.allowed(path, Effect::Destroy)?;
+    match script(context, &place, &allowed, &[RESOLVE_PARENT, REMOVE], Effect::Destroy, None, 0).await {
+        Ok(_) | Err(Error::NotFound(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+pub(super) async fn free_space(context: &CallContext, machine: &str, path: &str) -> Result<u64, Error> {
+    let place = Place::enter(context, machine, Effect::Read).await?;
+    let allowed = place.allowed(path, Effect::Read)?;
+    let printed = script(context, &place, &allowed, &[RESOLVE, FREE], Effect::Read, None, 1024).await?;
+    let text = String::from_utf8_lossy(&printed);
+    text.trim().parse().map_err(|_| failed("machine-listing", format!("`df` answered `{}`", text.trim())))
+}
+
+/// Runs a script over the allowed path; gives what it printed.
+async fn script(
+    context: &CallContext,
+    place: &Place<'_>,
+    allowed: &Allowed,
+    parts: &[&str],
+    effect: Effect,
+    input: Option<Vec<u8>>,
+    longest: usize,
+) -> Result<Vec<u8>, Error> {
+    let length = input.as_ref().map_or(0, Vec::len).to_string();
+    let words = ["sh", "-c", &parts.concat(), "sh", &allowed.root, &allowed.path, &length].map(str::to_owned);
+    let (mut running, mut stdout) = running::start(context, place, &words, input)?;
+    let work = async {
+        let printed = async {
+            let mut content = Vec::new();
+            let _read = (&mut stdout).take(longest as u64).read_to_end(&mut content).await;
+            let _rest = running::tail(stdout, 0).await;
+            content
+        };
+        let (stdout, exit) = tokio::join!(printed, running.exit());
+        exit.map(|exit| Printed { stdout, exit })
+    };
+    let printed = match context.bounded(work).await {
+        Ok(printed) => printed?,
+        Err(why) => {
+            running.end().await;
+            return Err(cut(context, why, effect, &allowed.path));
+        }
+    };
+    answered(printed, place, allowed)
+}
+
+fn answered(printed: Printed, place: &Place<'_>, allowed: &Allowed) -> Result<Vec<u8>, Error> {
+    let path = &allowed.path;
+    match printed.exit.code {
+        0 => Ok(printed.stdout),
+        OUTSIDE => {
+            Err(denied("machine-path", format!("`{path}` on `{}` leads by a link out of {}", place.role, allowed.root)))
+        }
+        NOT_FOUND => Err(Error::NotFound(path.clone())),
+        EXISTS => Err(denied("machine-exists", format!("`{path}` is there already on `{}`", place.role))),
+        code => {
+            let said = printed.exit.stderr.lines().last().unwrap_or("nothing").to_owned();
+            Err(failed("machine-file", format!("`{path}` on `{}`: exit code {code}: {said}", place.role)))
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The proof that a machine is the one meant: a file in its work folder, compared with the binding.
+
+use lifeboat_core::action::Effect;
+
+use super::{denied, files, place::Place};
+use crate::{call::CallContext, wit::lifeboat::machine::machine::Error};
+
+/// The file in the folder `work`.
+pub(super) const FILE: &str = ".lifeboat-identity";
+
+/// Refuses a machine that is not the one meant, and to destroy on one that does not say.
+pub(super) async fn prove(context: &CallContext, place: &Place<'_>, needed: Effect) -> Result<(), Error> {
+    let (role, source) = (place.role, &context.bindings.source);
+    let missing = |problem: &str| match needed {
+        Effect::Destroy => Err(denied(
+            "host-identity-missing",
+            format!("`{role}` may be destroyed on only when it proves that it is the machine meant: {problem}"),
+        )),
+        _ => Ok(()),
+    };
+    let Some(expected) = &place.machine.identity else {
+        return missing(&format!("{source} gives no `identity` for it"));
+    };
+    if context.proved(role) {
+        return Ok(());
+    }
+    let Some(work) = place.machine.folders.get("work") else {
+        return missing(&format!("{source} gives it no folder `work`"));
+    };
+    let path = format!("{}/{FILE}", work.path.trim_end_matches('/'));
+    match files::read_in(context, place, &path).await {
+        Ok(content) if String::from_utf8_lossy(&content).trim() == expected.trim() => {
+            context.note_proved(role);
+            Ok(())
+        }
+        Ok(_) => Err(denied(
+            "host-identity-mismatch",
+            format!(
+                "the file {path} of `{role}` is not what {source} expects as its `identity`: it is another machine"
+            ),
+        )),
+        Err(Error::NotFound(_)) => missing(&format!("the file {path} is not there")),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,116 @@
+//! A machine that a call may use: its binding, and what the call may do with it.
+
+use std::collections::BTreeSet;
+
+use lifeboat_core::{
+    action::Effect,
+    bindings::{Machine, System, Via},
+    failure::Reason,
+    name::RoleName,
+};
+
+use super::{arguments, denied, failed, folder, identity};
+use crate::{call::CallContext, wit::lifeboat::machine::machine::Error};
+
+/// Programs that every machine has and plugins need, found on its PATH.
+const EVERYWHERE: &[(&str, Effect)] = &[("cp", Effect::Mutate), ("tar", Effect::Mutate), ("sha256sum", Effect::Read)];
+
+/// A machine within a call.
+pub(super) struct Place<'a> {
+    pub(super) role: &'a str,
+    pub(super) machine: &'a Machine,
+    source: &'a str,
+    line: u32,
+}
+
+/// A program that may be run.
+pub(super) struct Runnable {
+    pub(super) path: String,
+    pub(super) effect: Effect,
+}
+
+impl<'a> Place<'a> {
+    /// The machine that plays a role, where the call may do that much with it.
+    pub(super) fn of(context: &'a CallContext, role: &'a str, needed: Effect) -> Result<Self, Error> {
+        context.grants.check(role, needed).map_err(|reason| Error::Denied(reason.into()))?;
+        let source = context.bindings.source.as_str();
+        let binding = RoleName::new(role).ok().and_then(|role| context.bindings.targets.get(&role));
+        match binding.map(|binding| (&binding.system, binding.line)) {
+            Some((System::Machine(machine), line)) => Ok(Self { role, machine, source, line }),
+            Some(_) => Err(failed("host-refused-role", format!("the target `{role}` is no machine"))),
+            None => Err(failed("host-refused-role", format!("{source} binds no system to the target `{role}`"))),
+        }
+    }
+
+    /// As [`Place::of`], with proof that it is the machine meant.
+    pub(super) async fn enter(context: &'a CallContext, role: &'a str, needed: Effect) -> Result<Self, Error> {
+        let place = Self::of(context, role, needed)?;
+        identity::prove(context, &place, needed).await?;
+        if needed > Effect::Read {
+            context.note_change();
+        }
+        Ok(place)
+    }
+
+    pub(super) fn folder(&self, name: &str) -> Result<String, Error> {
+        self.machine.folders.get(name).map(|folder| folder::normal(&folder.path)).ok_or_else(|| {
+            let names: Vec<_> = self.machine.folders.keys().map(String::as_str).collect();
+            let message = format!(
+                "`{}` has no folder `{name}` ({}:{} gives it {})",
+                self.role,
+                self.source,
+                self.line,
+                names.join(", ")
+            );
+            denied("machine-folder", message)
+        })
+    }
+
+    pub(super) fn ports(&self) -> Vec<u16> {
+        self.machine.ports.keys().copied().collect()
+    }
+
+    /// Where an instance must listen: here, the addresses under which the binding lists the ports; elsewhere everywhere,
+    /// because the engine comes from outside.
+    pub(super) fn listen_address(&self) -> String {
+        if self.machine.via != Via::Local {
+            return "*".to_owned();
+        }
+        let hosts: BTreeSet<_> = self.machine.ports.values().filter_map(|address| address.rsplit_once(':')).collect();
+        let hosts: BTreeSet<_> = hosts.into_iter().map(|(host, _)| host.trim_matches(['[', ']'])).collect();
+        if hosts.is_empty() { "127.0.0.1".to_owned() } else { Vec::from_iter(hosts).join(",") }
+    }
+
+    /// The program, where the binding allows it.
+    pub(super) fn program(&self, name: &str) -> Result<Runnable, Error> {
+        if let Some(program) = self.machine.programs.get(name) {
+            return Ok(Runnable { path: program.path.clone(), effect: program.effect });
+        }
+        let everywhere = EVERYWHERE.iter().find(|(known, _)| *known == name);
+        everywhere.map(|(name, effect)| Runnable { path: (*name).to_owned(), effect: *effect }).ok_or_else(|| {
+            let message = format!(
+                "`{name}` is not among the programs of `{}`; to allow it, add it to `programs` at {}:{}",
+                self.role, self.source, self.line
+            );
+            denied("machine-program", message)
+        })
+    }
+
+    /// Refuses arguments that reach outside of the binding.
+    pub(super) fn check_arguments(&self, program: &str, arguments: &[String]) -> Result<(), Error> {
+        let folders: Vec<_> = self.machine.folders.values().map(|folder| folder.path.as_str()).collect();
+        let programs: Vec<_> = self.machine.programs.values().map(|program| program.path.as_str()).collect();
+        arguments::check(program, arguments, &folders, &programs).map_err(|problem| {
+            let message = format!("{problem}; the folders of `{}` stand at {}:{}", self.role, self.source, self.line);
+            denied("machine-argument", message)
+        })
+    }
+
+    /// The path, where a folder of the binding allows it.
+    pub(super) fn allowed(&self, path: &str, needed: Effect) -> Result<folder::Allowed, Error> {
+        folder::allowed(&self.machine.folders, path, needed).map_err(|refusal| {
+            let message = format!("{refusal}; the folders of `{}` stand at {}:{}", self.role, self.source, self.line);
+            Error::Denied(Reason::new("machine-path", message).into())
+        })
+    }
+}

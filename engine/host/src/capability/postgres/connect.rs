@@ -1,0 +1,174 @@
+//! Opening connections: address and login from the bindings, encryption, and the proof that the server is the one meant.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use lifeboat_core::{
+    action::Effect,
+    bindings::{Postgres, System, Tls},
+    failure::Reason,
+    name::RoleName,
+};
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject},
+};
+use secrecy::ExposeSecret;
+use tokio_postgres::{Config, NoTls, config::SslMode};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::{
+    connection::{Connection, Encryption},
+    denied, invalid, read_only,
+};
+use crate::{call::CallContext, capability::tls, wit::lifeboat::postgres::postgres::Error};
+
+/// A server that does not answer for so long is not there.
+const CONNECT_MAX: Duration = Duration::from_secs(15);
+
+/// A connection to the server that plays a role.
+pub(super) async fn role(context: &CallContext, role: &str) -> Result<Connection, Error> {
+    let effect = context.grants.allowed(role).map_err(denied)?;
+    let server = postgres(context, role)?;
+    let mut config = login(context, server)?;
+    config.host(&server.host).port(server.port);
+    let connection = open(context, config, encryption(&server.tls)?, effect, role).await?;
+    identify(context, &connection, server, role).await?;
+    Ok(connection)
+}
+
+/// A connection to a server that was started on a port of a machine.
+pub(super) async fn instance(
+    context: &CallContext,
+    machine: &str,
+    port: u16,
+    login_as: &str,
+) -> Result<Connection, Error> {
+    let effect = context.grants.allowed(machine).map_err(denied)?;
+    let address = match system(context, machine)? {
+        System::Machine(machine) => machine.ports.get(&port),
+        _ => return Err(invalid("host-refused-role", format!("the target `{machine}` is no machine"))),
+    };
+    let address = address.ok_or_else(|| {
+        let message = format!("port {port} is not among the `ports` of `{machine}` in {}", context.bindings.source);
+        denied(Reason::new("machine-port", message))
+    })?;
+    let (host, port) = address
+        .rsplit_once(':')
+        .and_then(|(host, port)| Some((host.trim_matches(['[', ']']), port.parse().ok()?)))
+        .ok_or_else(|| invalid("machine-port", format!("`{address}` is no address of the form host:port")))?;
+    let mut config = login(context, postgres(context, login_as)?)?;
+    config.host(host).port(port);
+    open(context, config, Encryption::Plain, effect, machine).await
+}
+
+fn system<'a>(context: &'a CallContext, role: &str) -> Result<&'a System, Error> {
+    let binding = RoleName::new(role).ok().and_then(|role| context.bindings.targets.get(&role));
+    binding.map(|binding| &binding.system).ok_or_else(|| {
+        invalid("host-refused-role", format!("{} binds no system to the target `{role}`", context.bindings.source))
+    })
+}
+
+fn postgres<'a>(context: &'a CallContext, role: &str) -> Result<&'a Postgres, Error> {
+    match system(context, role)? {
+        System::Postgres(server) => Ok(server),
+        _ => Err(invalid("host-refused-role", format!("the target `{role}` is no PostgreSQL server"))),
+    }
+}
+
+fn login(context: &CallContext, server: &Postgres) -> Result<Config, Error> {
+    let mut config = Config::new();
+    config
+        .user(&server.user)
+        .dbname(&server.database)
+        .application_name(format!("lifeboat/{}", context.key))
+        .connect_timeout(CONNECT_MAX)
+        .keepalives_idle(Duration::from_secs(10))
+        .keepalives_interval(Duration::from_secs(5))
+        .keepalives_retries(3);
+    if let Some(reference) = &server.password {
+        let password = context.secrets.resolve(reference).map_err(|reason| Error::Invalid(reason.into()))?;
+        config.password(password.expose_secret());
+    }
+    Ok(config)
+}
+
+fn encryption(tls: &Tls) -> Result<Encryption, Error> {
+    let wrong = |problem: String| invalid("host-tls", problem);
+    let root_cert = match tls {
+        Tls::Disable => return Ok(Encryption::Plain),
+        Tls::VerifyFull { root_cert } => root_cert,
+    };
+    tls::install_provider();
+    let connector = match root_cert {
+        Some(path) => MakeRustlsConnect::new(
+            ClientConfig::builder()
+                .with_root_certificates(roots(Path::new(path)).map_err(wrong)?)
+                .with_no_client_auth(),
+        ),
+        None => MakeRustlsConnect::with_native_certs()
+            .map(|(connector, _)| connector)
+            .map_err(|_| wrong("this machine has no root certificates; name a file with `root_cert`".to_owned()))?,
+    };
+    Ok(Encryption::Tls(Arc::new(connector)))
+}
+
+fn roots(path: &Path) -> Result<RootCertStore, String> {
+    let named = |error: &dyn std::fmt::Display| format!("the root certificates in {}: {error}", path.display());
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| named(&error))? {
+        roots.add(certificate.map_err(|error| named(&error))?).map_err(|error| named(&error))?;
+    }
+    if roots.is_empty() { Err(named(&"there is none")) } else { Ok(roots) }
+}
+
+async fn open(
+    context: &CallContext,
+    mut config: Config,
+    encryption: Encryption,
+    effect: Effect,
+    role: &str,
+) -> Result<Connection, Error> {
+    if read_only(effect) {
+        config.options("-c default_transaction_read_only=on");
+    }
+    let connecting = async {
+        match &encryption {
+            Encryption::Plain => {
+                let (client, link) = config.ssl_mode(SslMode::Disable).connect(NoTls).await?;
+                Ok((client, tokio::spawn(async move { link.await.err() })))
+            }
+            Encryption::Tls(connector) => {
+                let (client, link) = config.ssl_mode(SslMode::Require).connect(connector.as_ref().clone()).await?;
+                Ok((client, tokio::spawn(async move { link.await.err() })))
+            }
+        }
+    };
+    match context.bounded(connecting).await {
+        Ok(Ok((client, link))) => Ok(Connection::new(client, link, encryption, effect, role)),
+        Ok(Err(error)) => Err(super::connection::failed(&error, role)),
+        Err(cut) => Err(Error::Connection(cut.reason().into())),
+    }
+}
+
+/// Compares the server's `system_identifier` with the binding's.
+async fn identify(context: &CallContext, connection: &Connection, server: &Postgres, role: &str) -> Result<(), Error> {
+    let Some(expected) = &server.system_identifier else {
+        if connection.effect() < Effect::Destroy {
+            return Ok(());
+        }
+        let message = format!(
+            "`{role}` may be destroyed in only when {} gives its `system_identifier`, to prove that it is the server meant",
+            context.bindings.source
+        );
+        return Err(denied(Reason::new("host-identity-missing", message)));
+    };
+    let found = connection.system_identifier(context).await?;
+    if found == *expected {
+        return Ok(());
+    }
+    let message = format!(
+        "the server behind `{role}` has the system identifier {found}, and {} expects {expected}: it is another server",
+        context.bindings.source
+    );
+    Err(denied(Reason::new("host-identity-mismatch", message)))
+}

@@ -1,0 +1,12 @@
+//! Which cryptography TLS uses: ring, for every client of this process.
+
+use std::sync::Once;
+
+/// Makes ring the provider, once.
+pub(crate) fn install_provider() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // Somebody else in the process may have chosen one already, which is as good.
+        let _already = rustls::crypto::ring::default_provider().install_default();
+    });
+}

@@ -1,10 +1,40 @@
 //! The PostgreSQL plugin: finds what a transaction removed, restores a copy of a server to a moment, and puts rows back.
 //!
-//! The modules here are pure.
+//! Each action is a file of its own; what they compute is in pure modules beside them.
 
+use lifeboat_plugin::{Action, Call, Failure, Observation, Outcome, Plugin};
+
+mod action;
+pub mod archive;
 pub mod damage;
+pub mod dump;
 pub mod duration;
 pub mod exact_set;
 pub mod identifier;
+pub mod marker;
+pub mod relation;
+pub mod search;
+pub mod server;
 pub mod wal_name;
 pub mod waldump;
+
+/// The plugin.
+pub struct Pg;
+
+impl<C: server::Capabilities> Plugin<C> for Pg {
+    const NAME: &'static str = "pg";
+
+    fn actions() -> Vec<Action> {
+        action::declare()
+    }
+
+    fn run(call: &Call, caps: &C) -> Result<Outcome, Failure> {
+        action::run(call, caps).unwrap_or_else(|| Err(call.unknown_action(<Self as Plugin<C>>::NAME)))
+    }
+
+    fn observe(call: &Call, caps: &C) -> Result<Observation, Failure> {
+        action::observe(call, caps)
+    }
+}
+
+lifeboat_plugin::export!(Pg);

@@ -1,0 +1,109 @@
+//! The server that an action talks to, and what it says of itself.
+
+use lifeboat_plugin::{Connection, Failure, Machine, Postgres, Runtime, postgres::Value};
+
+use crate::{marker, wal_name::SegmentSize};
+
+/// Everything that an action may use.
+pub trait Capabilities: Runtime + Postgres + Machine {}
+
+impl<C: Runtime + Postgres + Machine> Capabilities for C {}
+
+/// Which server is meant: one that plays a role, or an instance that a run has restored on a machine.
+#[derive(Debug, Clone, serde::Deserialize)]
+pub struct Which {
+    /// A role.
+    pub server: Option<String>,
+    /// The machine of an instance.
+    pub machine: Option<String>,
+    /// The instance.
+    pub instance: Option<String>,
+}
+
+impl Which {
+    /// Opens a connection; fails with `pg-which-server` where it is not one of the two.
+    pub fn open<C: Capabilities>(&self, caps: &C) -> Result<C::Connection, Failure> {
+        match (&self.server, &self.machine, &self.instance) {
+            (Some(server), None, None) => Ok(caps.open(server)?),
+            (None, Some(machine), Some(instance)) => {
+                let marker = marker::read(caps, machine, instance)?;
+                Ok(caps.open_instance(machine, marker.port, &marker.login_as)?)
+            }
+            _ => Err(Failure::invalid_input(
+                "pg-which-server",
+                "say either `server`, or `machine` and `instance`: exactly one server is meant",
+            )),
+        }
+    }
+}
+
+/// What identifies a cluster and how its WAL is cut.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// Made when the cluster was; never changes.
+    pub system_identifier: u64,
+    /// Of its WAL.
+    pub segment_size: SegmentSize,
+    /// Which it writes on.
+    pub timeline: u32,
+    /// `150014` for 15.14.
+    pub version: i64,
+    /// OID of the database of the connection.
+    pub database: u32,
+}
+
+/// Asks the server for its facts.
+pub fn facts(connection: &impl Connection) -> Result<Facts, Failure> {
+    let rows = connection.query(
+        "SELECT s.system_identifier::text AS system_identifier, c.timeline_id::bigint AS timeline,
+                current_setting('server_version_num')::bigint AS version,
+                (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size') AS segment_size,
+                (SELECT oid::bigint FROM pg_database WHERE datname = current_database()) AS database
+           FROM pg_control_system() AS s, pg_control_checkpoint() AS c",
+        &[],
+    )?;
+    let row = rows.one()?;
+    let identifier: String = row.get("system_identifier")?;
+    let bytes: i64 = row.get("segment_size")?;
+    let segment_size = u64::try_from(bytes).ok().and_then(SegmentSize::new);
+    Ok(Facts {
+        // The catalog's type is a signed integer, the identifier is not.
+        system_identifier: identifier.parse::<i64>().map(i64::cast_unsigned).map_err(|_| odd("system_identifier"))?,
+        segment_size: segment_size.ok_or_else(|| odd("wal_segment_size"))?,
+        timeline: row.get("timeline")?,
+        version: row.get("version")?,
+        database: row.get("database")?,
+    })
+}
+
+fn odd(what: &str) -> Failure {
+    Failure::permanent("pg-odd-answer", format!("the server gave a value for {what} that no server has"))
+}
+
+/// A moment in the forms that are compared with file times and with pg_waldump's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moment {
+    /// Milliseconds since 1970 (UTC).
+    pub ms: u64,
+    /// `2026-11-21 03:55:29.073844`, UTC.
+    pub text: String,
+}
+
+/// The server reads the time stamp, so that there is one reader of time stamps for everything.
+pub fn moment(connection: &impl Connection, timestamp: &str) -> Result<Moment, Failure> {
+    let rows = connection.query(
+        "SELECT floor(extract(epoch FROM t.at) * 1000)::bigint AS ms,
+                to_char(t.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') AS text
+           FROM (SELECT $1::text::timestamptz AS at) AS t",
+        &[Value::from(timestamp)],
+    )?;
+    let row = rows.one()?;
+    let ms: i64 = row.get("ms")?;
+    Ok(Moment { ms: u64::try_from(ms).unwrap_or(0), text: row.get("text")? })
+}
+
+/// Whether the server has the setting in question; for one that a plain `SHOW` would refuse.
+pub fn setting(connection: &impl Connection, name: &str) -> Result<Option<String>, Failure> {
+    let rows = connection.query("SELECT current_setting($1::text, true) AS value", &[Value::from(name)])?;
+    rows.one()?.get("value")
+}

@@ -31,8 +31,8 @@ fn no_folder_of_this_machine_is_in_a_component() {
 
 /// Compares the decoded WIT with the snapshot, and the capabilities with the few that the plugin is meant to have.
 fn check(name: &str, capabilities: &[&str]) {
-    let (_, bytes) = COMPONENTS.iter().find(|(candidate, _)| *candidate == name).unwrap();
-    let DecodedWasm::Component(resolve, world) = wit_component::decode(bytes).unwrap() else {
+    let (_, bytes) = COMPONENTS.iter().find(|(candidate, _)| *candidate == name).expect("every plugin is in the table");
+    let DecodedWasm::Component(resolve, world) = wit_component::decode(bytes).expect("a component") else {
         panic!("`{name}` is no component");
     };
     let imported: Vec<String> = resolve.worlds[world].imports.keys().map(|key| resolve.name_world_key(key)).collect();
@@ -42,9 +42,9 @@ fn check(name: &str, capabilities: &[&str]) {
     }
     let mut printer = WitPrinter::default();
     printer.emit_docs(false);
-    let package = resolve.worlds[world].package.unwrap();
+    let package = resolve.worlds[world].package.expect("a world lies in a package");
     let nested: Vec<_> = resolve.packages.iter().map(|(id, _)| id).filter(|id| *id != package).collect();
-    printer.print(&resolve, package, &nested).unwrap();
+    printer.print(&resolve, package, &nested).expect("what was decoded can be printed");
     insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
         insta::assert_snapshot!(name, printer.output.to_string());
     });

@@ -50,7 +50,7 @@ impl Fake {
 #[macro_export]
 macro_rules! values {
     ($($value:expr),* $(,)?) => {
-        vec![$($crate::postgres::Value::from($value)),*]
+        Vec::<$crate::postgres::Value>::from([$($crate::postgres::Value::from($value)),*])
     };
 }
 

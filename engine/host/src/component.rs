@@ -80,6 +80,8 @@ const CAPABILITIES: &[&str] = &[
     "lifeboat:runtime/runtime@0.1.0",
     "lifeboat:postgres/postgres@0.1.0",
     "lifeboat:machine/machine@0.1.0",
+    "lifeboat:http/http@0.1.0",
+    "lifeboat:endpoint/endpoint@0.1.0",
 ];
 
 async fn describe(loaded: &Loaded, context: Arc<CallContext>) -> Result<Vec<Action>, HostError> {

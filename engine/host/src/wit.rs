@@ -8,6 +8,8 @@ wasmtime::component::bindgen!({
             import lifeboat:runtime/runtime@0.1.0;
             import lifeboat:postgres/postgres@0.1.0;
             import lifeboat:machine/machine@0.1.0;
+            import lifeboat:http/http@0.1.0;
+            import lifeboat:endpoint/endpoint@0.1.0;
             export lifeboat:plugin/actions@0.1.0;
         }
     ",
@@ -17,6 +19,8 @@ wasmtime::component::bindgen!({
         "../../wit/runtime@0.1.0",
         "../../wit/postgres@0.1.0",
         "../../wit/machine@0.1.0",
+        "../../wit/http@0.1.0",
+        "../../wit/endpoint@0.1.0",
     ],
     imports: { default: async | trappable },
     exports: { default: async },

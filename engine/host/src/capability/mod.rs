@@ -1,5 +1,8 @@
 //! The capabilities: one module each, each the host side of one WIT package.
 
+mod client;
+mod endpoint;
+mod http;
 pub(crate) mod machine;
 pub(crate) mod postgres;
 pub(crate) mod runtime;

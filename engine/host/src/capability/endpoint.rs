@@ -1,0 +1,178 @@
+//! The `endpoint` capability: where the application's traffic goes, and switching it, by an HTTP resource or by programs of
+//! the operator.
+
+use std::process::Stdio;
+
+use lifeboat_core::{
+    action::Effect,
+    bindings::{Endpoint, System},
+    failure::Reason,
+    name::RoleName,
+};
+use serde::{Deserialize, Serialize};
+use tokio::process::Command;
+
+use super::client;
+use crate::{
+    call::{CallContext, CallState},
+    wit::lifeboat::endpoint::endpoint::{self as wit, Error},
+};
+
+const ANSWER_BYTES_MAX: usize = 4096;
+
+/// What an HTTP endpoint shows and takes.
+#[derive(Serialize, Deserialize)]
+struct Direction {
+    address: String,
+}
+
+impl wit::Host for CallState {
+    async fn current(&mut self, role: String) -> wasmtime::Result<Result<String, Error>> {
+        let address = current(&self.context, &role).await;
+        Ok(self.endpoint_outward(address))
+    }
+
+    async fn switch(&mut self, role: String, address: String) -> wasmtime::Result<Result<(), Error>> {
+        let switched = switch(&self.context, &role, address).await;
+        Ok(self.endpoint_outward(switched))
+    }
+}
+
+impl CallState {
+    fn endpoint_outward<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        let scrub = |reason: wit::Reason| wit::Reason {
+            code: reason.code,
+            message: self.context.secrets.scrub(reason.message),
+        };
+        result.map_err(|error| match error {
+            Error::Denied(reason) => Error::Denied(scrub(reason)),
+            Error::Connection(reason) => Error::Connection(scrub(reason)),
+            Error::Invalid(reason) => Error::Invalid(scrub(reason)),
+        })
+    }
+}
+
+fn endpoint<'a>(context: &'a CallContext, role: &str, needed: Effect) -> Result<&'a Endpoint, Error> {
+    context.grants.check(role, needed).map_err(|reason| Error::Denied(reason.into()))?;
+    let binding = RoleName::new(role).ok().and_then(|role| context.bindings.targets.get(&role));
+    match binding.map(|binding| &binding.system) {
+        Some(System::Endpoint(endpoint)) => Ok(endpoint),
+        Some(_) => Err(invalid("host-refused-role", format!("the target `{role}` is no endpoint"))),
+        None => Err(invalid(
+            "host-refused-role",
+            format!("{} binds no system to the target `{role}`", context.bindings.source),
+        )),
+    }
+}
+
+async fn current(context: &CallContext, role: &str) -> Result<String, Error> {
+    let text = match endpoint(context, role, Effect::Read)? {
+        Endpoint::Http { url } => {
+            let answer = request(context, url, reqwest::Method::GET, None).await?;
+            let direction: Direction = serde_json::from_str(&answer)
+                .map_err(|error| invalid("endpoint-answer", format!("`{role}` answered no address: {error}")))?;
+            direction.address
+        }
+        Endpoint::Command { show, .. } => run(context, role, show, None).await?,
+    };
+    checked(text.trim())
+}
+
+async fn switch(context: &CallContext, role: &str, address: String) -> Result<(), Error> {
+    let endpoint = endpoint(context, role, Effect::Mutate)?;
+    let address = checked(&address)?;
+    context.note_change();
+    match endpoint {
+        Endpoint::Http { url } => {
+            request(context, url, reqwest::Method::PUT, Some(Direction { address })).await.map(drop)
+        }
+        Endpoint::Command { switch, .. } => run(context, role, switch, Some(address)).await.map(drop),
+    }
+    .inspect_err(|error| {
+        if matches!(error, Error::Connection(_)) {
+            context.note_uncertain();
+        }
+    })
+}
+
+/// `host:port`, and nothing that a program could take for an option.
+fn checked(address: &str) -> Result<String, Error> {
+    let valid = address.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty()
+            && port.parse::<u16>().is_ok()
+            && host.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '[')
+            && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte))
+    });
+    if valid {
+        Ok(address.to_owned())
+    } else {
+        Err(invalid("endpoint-address", format!("`{address}` is no host:port")))
+    }
+}
+
+async fn request(
+    context: &CallContext,
+    url: &str,
+    method: reqwest::Method,
+    body: Option<Direction>,
+) -> Result<String, Error> {
+    let refused = |reason: Reason| Error::Invalid(reason.into());
+    let url = client::url(url, true).map_err(refused)?;
+    let mut request = client::get().map_err(refused)?.request(method, url);
+    if let Some(body) = body {
+        request = request.json(&body);
+    }
+    let answer = context.bounded(async {
+        let response = request.send().await?;
+        Ok((response.status(), client::body(response, ANSWER_BYTES_MAX).await))
+    });
+    match answer.await {
+        Ok(Ok((status, body))) if status.is_success() => Ok(body),
+        Ok(Ok((status, body))) => Err(invalid("endpoint-answer", format!("the endpoint answered {status}: {body}"))),
+        Ok(Err(error)) => Err(Error::Connection(client::unanswered(error).into())),
+        Err(cut) => Err(Error::Connection(cut.reason().into())),
+    }
+}
+
+async fn run(context: &CallContext, role: &str, words: &[String], last: Option<String>) -> Result<String, Error> {
+    let [program, arguments @ ..] = words else {
+        return Err(invalid("endpoint-command", format!("the binding of `{role}` names no program")));
+    };
+    let mut command = Command::new(program);
+    command.args(arguments).args(last).stdin(Stdio::null()).kill_on_drop(true);
+    let output = match context.bounded(command.output()).await {
+        Ok(output) => output.map_err(|error| invalid("endpoint-command", format!("`{program}`: {error}")))?,
+        Err(cut) => return Err(Error::Connection(cut.reason().into())),
+    };
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said = said.trim().lines().last().unwrap_or("nothing");
+    Err(invalid("endpoint-command", format!("`{program}` ended with {}: {said}", output.status)))
+}
+
+fn invalid(code: &str, message: impl Into<String>) -> Error {
+    Error::Invalid(Reason::new(code, message).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_host_and_port() {
+        let cases = [
+            ("db1:5432", true),
+            ("127.0.0.1:5432", true),
+            ("[::1]:5432", true),
+            ("db1", false),
+            ("--help:1", false),
+            ("db1:99999", false),
+            ("a b:1", false),
+        ];
+        for (address, expect) in cases {
+            assert_eq!(checked(address).is_ok(), expect, "{address}");
+        }
+    }
+}

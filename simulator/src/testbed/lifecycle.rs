@@ -1,35 +1,87 @@
 //! A testbed from its start to its end.
 
-use std::path::{Path, PathBuf};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
 
 use super::{
     backup::BackupInfo,
+    bindings::{self, Facts},
     error::TestbedError,
-    options::{TestbedOptions, available},
-    system::SystemInfo,
-    webhook::Notification,
+    ground::{self, Ground},
+    options::{Backend, TestbedOptions, available},
+    roles,
+    secrets::{Secrets, token},
+    system::{Fidelity, SystemInfo},
+    systems::{self, Systems},
+    webhook::{Notification, Webhook},
 };
 use crate::proxy::Proxy;
+
+const LOOPBACK: &str = "127.0.0.1";
 
 /// Running systems. Dropping it tears everything down as well as it can; [`Testbed::stop`] also says what was left.
 #[derive(Debug)]
 pub struct Testbed {
-    folder: PathBuf,
+    // Fields are dropped in this order: nothing is removed while something still serves from it.
     proxy: Proxy,
+    webhook: Webhook,
+    systems: Systems,
     application: tokio_postgres::Config,
     observer: tokio_postgres::Config,
     bindings: String,
-    systems: Vec<SystemInfo>,
+    infos: Vec<SystemInfo>,
+    swept: Vec<String>,
+    ground: Ground,
 }
 
 impl Testbed {
-    /// Builds the systems and waits until they serve.
+    /// Builds the systems and waits until they serve. What testbeds of dead processes left is cleared first.
     ///
     /// # Errors
     /// Where a system can not be built; what was built until then is gone again.
     pub async fn start(options: TestbedOptions) -> Result<Self, TestbedError> {
         available(options.backend)?;
-        Err(TestbedError::ServerStart { message: "no backend".into() })
+        let parent = options.folder.clone().unwrap_or_else(env::temp_dir);
+        let swept = ground::sweep(&parent, options.backend);
+        let ground = Ground::lay(&parent, options.backend, options.keep)?;
+        let secrets = Secrets::random()?;
+        let identity = identify(&ground)?;
+        let systems = match options.backend {
+            Backend::Process => systems::processes(&options, &ground, &secrets).await?,
+            Backend::Container => systems::containers(&options, &ground, &secrets).await?,
+        };
+        systems.primary.initialise(&secrets).await?;
+        systems.primary.start().await?;
+        let server = roles::create(LOOPBACK, systems.primary_port, &secrets).await?;
+        let upstream = format!("{LOOPBACK}:{}", systems.primary_port);
+        let proxy = Proxy::start(&upstream).await.map_err(socket("the fault proxy"))?;
+        let webhook = Webhook::start(&secrets.webhook).await.map_err(socket("the webhook"))?;
+        let (primary_password, webhook_key) = secrets.write(&ground.layout)?;
+        let bindings = bindings::render(&Facts {
+            primary: (LOOPBACK, systems.primary_port),
+            primary_password: &primary_password,
+            system_identifier: &server.system_identifier,
+            archive_timeout_s: options.archive_timeout_s,
+            machine: systems.machine.clone(),
+            root: &systems.backups_root(),
+            identity: &identity,
+            webhook_url: &webhook.url(),
+            webhook_key: &webhook_key,
+        });
+        let login = |port, user, password: &String| roles::login(LOOPBACK, port, user, password);
+        Ok(Self {
+            application: login(proxy.address().port(), roles::APPLICATION, &secrets.application),
+            observer: login(systems.primary_port, roles::OBSERVER, &secrets.observer),
+            infos: describe(&systems, &server),
+            proxy,
+            webhook,
+            systems,
+            bindings,
+            swept,
+            ground,
+        })
     }
 
     /// The application's path: through the fault proxy, as the role `app` that owns the database `app`.
@@ -50,9 +102,9 @@ impl Testbed {
     /// Takes a base backup with a manifest into the backups folder.
     ///
     /// # Errors
-    /// Where `pg_basebackup` fails.
+    /// Where `pg_basebackup` fails, or the label is no plain name.
     pub async fn base_backup(&self, label: &str) -> Result<BackupInfo, TestbedError> {
-        Err(TestbedError::Program { program: "pg_basebackup".into(), message: label.to_owned() })
+        self.systems.backups.take(label, &self.ground.layout).await
     }
 
     /// Bindings for the engine: the roles `primary`, `recovery` and `oncall`; secrets by reference to files of mode 0600.
@@ -62,32 +114,37 @@ impl Testbed {
 
     /// What the systems are.
     pub fn systems(&self) -> Vec<SystemInfo> {
-        self.systems.clone()
+        self.infos.clone()
     }
 
     /// What the webhook has received so far, oldest first.
     pub fn notifications(&self) -> Vec<Notification> {
-        Vec::new()
+        self.webhook.notifications()
+    }
+
+    /// Names of the testbeds of dead processes that were cleared before this one was built.
+    pub fn swept(&self) -> &[String] {
+        &self.swept
     }
 
     /// The testbed's own folder.
     pub fn folder(&self) -> &Path {
-        &self.folder
+        &self.ground.layout.root
     }
 
     /// The WAL archive, as seen by this process.
     pub fn archive_folder(&self) -> PathBuf {
-        self.folder.join("archive")
+        self.ground.layout.archive()
     }
 
     /// The base backups, as seen by this process.
     pub fn backups_folder(&self) -> PathBuf {
-        self.folder.join("backups")
+        self.ground.layout.backups()
     }
 
     /// The folder in which copies are restored, as seen by this process.
     pub fn work_folder(&self) -> PathBuf {
-        self.folder.join("work")
+        self.ground.layout.work()
     }
 
     /// Kills the primary as `kill -9` of its postmaster does, and waits until none of its processes is left.
@@ -95,7 +152,7 @@ impl Testbed {
     /// # Errors
     /// Where it does not run.
     pub async fn kill_primary(&self) -> Result<(), TestbedError> {
-        Ok(())
+        self.systems.primary.kill().await
     }
 
     /// Starts the primary again and waits until it serves.
@@ -103,7 +160,7 @@ impl Testbed {
     /// # Errors
     /// Where it does not come up.
     pub async fn start_primary(&self) -> Result<(), TestbedError> {
-        Ok(())
+        self.systems.primary.start().await
     }
 
     /// Stops the primary in good order (a fast shutdown).
@@ -111,7 +168,7 @@ impl Testbed {
     /// # Errors
     /// Where it does not end in time.
     pub async fn stop_primary(&self) -> Result<(), TestbedError> {
-        Ok(())
+        self.systems.primary.stop().await
     }
 
     /// Tears everything down, unless it is to be kept.
@@ -119,6 +176,49 @@ impl Testbed {
     /// # Errors
     /// What was left behind.
     pub async fn stop(self) -> Result<(), TestbedError> {
-        Ok(())
+        let Self { ground, proxy, webhook, .. } = self;
+        drop((proxy, webhook));
+        let root = ground.layout.root.clone();
+        // Waiting for processes and containers to end would hold up everything else on this thread.
+        match tokio::task::spawn_blocking(move || ground.clear()).await {
+            Ok(cleared) => cleared,
+            Err(error) => Err(TestbedError::Leftover { left: vec![format!("{} ({error})", root.display())] }),
+        }
     }
+}
+
+fn socket(what: &'static str) -> impl Fn(std::io::Error) -> TestbedError {
+    move |source| TestbedError::Socket { what, source }
+}
+
+/// Writes the file by which the engine knows the recovery machine, before the folder is given away.
+fn identify(ground: &Ground) -> Result<String, TestbedError> {
+    let identity = format!("recovery-{}", &token()?[..12]);
+    let path = ground.layout.work().join(".lifeboat-identity");
+    fs::write(&path, &identity).map_err(|source| TestbedError::Folder { path, source })?;
+    Ok(identity)
+}
+
+impl Systems {
+    /// Root of the shared folders as the recovery machine sees them.
+    fn backups_root(&self) -> String {
+        self.primary.inside.root.clone()
+    }
+}
+
+fn describe(systems: &Systems, server: &roles::Identity) -> Vec<SystemInfo> {
+    let info = |role: &str, kind: &str, version: String, fidelity, origin: &str| SystemInfo {
+        role: role.into(),
+        kind: kind.into(),
+        version,
+        fidelity,
+        origin: origin.into(),
+    };
+    let postgres = format!("PostgreSQL {}", server.version);
+    let webhook = format!("lifeboat {}", env!("CARGO_PKG_VERSION"));
+    vec![
+        info("primary", "postgres", postgres, Fidelity::Real, &systems.origin),
+        info("recovery", "machine", systems.machine_version.clone(), Fidelity::Real, &systems.origin),
+        info("oncall", "notify", webhook, Fidelity::Emulated, "a webhook in the simulator"),
+    ]
 }

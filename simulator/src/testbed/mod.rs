@@ -5,10 +5,24 @@
 //! PostgreSQL's own binaries on this machine; [`Backend::Container`] runs containers. No caller needs to know which.
 
 mod backup;
+mod binaries;
+mod bindings;
+mod container;
+mod engine;
 mod error;
+mod ground;
+mod layout;
 mod lifecycle;
 mod options;
+mod owner;
+mod place;
+mod ports;
+mod primary;
+mod roles;
+mod secrets;
+mod servers;
 mod system;
+mod systems;
 mod webhook;
 
 pub use backup::BackupInfo;

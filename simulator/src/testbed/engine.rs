@@ -1,0 +1,160 @@
+//! The container engine, by its command line: what the containers' own life needs beyond testcontainers.
+//!
+//! The engine's command line is needed anyway, because the host's `machine` capability reaches into containers with it;
+//! and unlike a client library it can be called while a program unwinds.
+
+use std::{
+    io::Write,
+    process::{Command, Stdio},
+};
+
+use super::{error::TestbedError, options::Unavailable, owner::Owner};
+
+/// The command line that is used.
+pub(super) const ENGINE: &str = "docker";
+/// The label of everything a testbed makes; its value names the testbed.
+pub(super) const LABEL: &str = "org.lifeboat.testbed";
+/// The label that says whose it is.
+pub(super) const OWNER_LABEL: &str = "org.lifeboat.owner";
+/// The label of containers that are to stay.
+pub(super) const KEEP_LABEL: &str = "org.lifeboat.keep";
+
+/// Builds an image from the distribution's packages.
+const BUILD_SCRIPT: &str = include_str!("../../images/build");
+/// Major versions that the script knows.
+const BUILDABLE: [u16; 2] = [17, 15];
+
+/// Whether an engine answers.
+pub(super) fn answers() -> Result<(), Unavailable> {
+    let reason = match Command::new(ENGINE).args(["version", "--format", "{{.Server.Version}}"]).output() {
+        Ok(output) if output.status.success() => return Ok(()),
+        Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        Err(error) => error.to_string(),
+    };
+    Err(Unavailable { reason: format!("no container engine answers to `{ENGINE}`: {reason}") })
+}
+
+/// Runs the command line and returns what it printed.
+pub(super) fn run(doing: &'static str, arguments: &[&str]) -> Result<String, TestbedError> {
+    let failed = |message: String| TestbedError::Engine { doing, message };
+    let output = Command::new(ENGINE).args(arguments).output().map_err(|error| failed(error.to_string()))?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
+    }
+}
+
+/// An image with PostgreSQL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Image {
+    pub(super) name: String,
+    pub(super) tag: String,
+    /// Its id and how it came about, for the report.
+    pub(super) origin: String,
+}
+
+impl Image {
+    /// The official image where it is here or can be pulled, else one built from the distribution's packages.
+    pub(super) fn provide(major: Option<u16>) -> Result<Self, TestbedError> {
+        let wanted: Vec<u16> = major.map_or_else(|| BUILDABLE.to_vec(), |major| vec![major]);
+        for major in &wanted {
+            for name in ["postgres", "lifeboat/postgres"] {
+                if let Some(image) = Self::present(name, *major, "was here") {
+                    return Ok(image);
+                }
+            }
+        }
+        let major = wanted[0];
+        let pulled = run("pulling an image", &["pull", "--quiet", &format!("postgres:{major}")]);
+        if let Some(image) = pulled.is_ok().then(|| Self::present("postgres", major, "pulled")).flatten() {
+            return Ok(image);
+        }
+        let pull_failure = pulled.err().map(|error| error.to_string()).unwrap_or_default();
+        if !BUILDABLE.contains(&major) {
+            return Err(TestbedError::Image { major, message: format!("it can not be pulled ({pull_failure})") });
+        }
+        build(major).map_err(|message| {
+            let message = format!("it can not be pulled ({pull_failure}) nor built ({message})");
+            TestbedError::Image { major, message }
+        })?;
+        Self::present("lifeboat/postgres", major, "built now")
+            .ok_or_else(|| TestbedError::Image { major, message: "the build left no image".into() })
+    }
+
+    fn present(name: &str, major: u16, how: &str) -> Option<Self> {
+        let reference = format!("{name}:{major}");
+        let format = r#"{{.Id}}|{{index .Config.Labels "org.lifeboat.image.origin"}}"#;
+        let text = run("looking at an image", &["image", "inspect", "--format", format, &reference]).ok()?;
+        let (id, made) = text.trim().split_once('|')?;
+        let id: String = id.chars().take("sha256:".len() + 12).collect();
+        let made = if made.is_empty() { String::new() } else { format!("; {made}") };
+        let origin = format!("image {reference} ({id}), {how}{made}");
+        Some(Self { name: name.to_owned(), tag: major.to_string(), origin })
+    }
+}
+
+/// Runs the script that is part of this program; what it says of itself is shown only where it fails.
+fn build(major: u16) -> Result<(), String> {
+    let text = |error: std::io::Error| error.to_string();
+    let mut script = Command::new("bash");
+    script.args(["-s", "--", &major.to_string()]).env("LIFEBOAT_ENGINE", ENGINE);
+    script.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = script.spawn().map_err(text)?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(BUILD_SCRIPT.as_bytes()).map_err(text)?;
+    }
+    let output = child.wait_with_output().map_err(text)?;
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    if output.status.success() { Ok(()) } else { Err(said) }
+}
+
+/// Removes containers (with their volumes) and a network; what is not there is fine. Returns what is still there.
+pub(super) fn remove(testbed: &str, network: &str) -> Vec<String> {
+    let containers = labelled(&format!("{LABEL}={testbed}"));
+    for (container, _) in &containers {
+        run("removing a container", &["rm", "--force", "--volumes", container]).ok();
+    }
+    run("removing a network", &["network", "rm", network]).ok();
+    let mut left: Vec<String> = labelled(&format!("{LABEL}={testbed}"))
+        .into_iter()
+        .map(|(container, _)| format!("container {container}"))
+        .collect();
+    if run("looking for a network", &["network", "inspect", network]).is_ok() {
+        left.push(format!("network {network}"));
+    }
+    left
+}
+
+/// Ids of containers with that label, and the testbed and owner of each.
+fn labelled(filter: &str) -> Vec<(String, String)> {
+    let format = format!("{{{{.ID}}}} {{{{.Label \"{LABEL}\"}}}} {{{{.Label \"{OWNER_LABEL}\"}}}}");
+    let filter = format!("label={filter}");
+    let listed = run("listing containers", &["ps", "--all", "--filter", &filter, "--format", &format]);
+    let listed = listed.unwrap_or_default();
+    listed.lines().filter_map(|line| line.split_once(' ')).map(|(id, rest)| (id.into(), rest.into())).collect()
+}
+
+/// Removes the containers and networks of testbeds whose owner has died, except those that are to stay.
+pub(super) fn sweep() -> Vec<String> {
+    let kept: Vec<String> = labelled(KEEP_LABEL).into_iter().map(|(id, _)| id).collect();
+    let mut testbeds: Vec<String> = labelled(LABEL)
+        .into_iter()
+        .filter(|(id, _)| !kept.contains(id))
+        .filter_map(|(_, labels)| {
+            let (testbed, owner) = labels.split_once(' ')?;
+            owner.parse::<Owner>().is_ok_and(|owner| owner.is_gone()).then(|| testbed.to_owned())
+        })
+        .collect();
+    testbeds.sort();
+    testbeds.dedup();
+    for testbed in &testbeds {
+        remove(testbed, &network(testbed));
+    }
+    testbeds
+}
+
+/// The name of a testbed's network.
+pub(super) fn network(testbed: &str) -> String {
+    format!("lifeboat-{testbed}")
+}

@@ -1,0 +1,165 @@
+//! What a testbed stands on and must be cleared of at its end: folder, server processes, containers.
+//!
+//! It is the first thing made and the last thing dropped, so that a start that fails half-way, a panic and an orderly
+//! stop all clear the same things in the same way. A file in the folder names the owner, for the case that the owner
+//! is killed: the next testbed that starts sweeps what dead owners left.
+
+use std::{fs, io, path::Path};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    engine,
+    error::TestbedError,
+    layout::{Layout, PREFIX},
+    options::Backend,
+    owner::Owner,
+    servers,
+};
+
+/// The content of `testbed.json`.
+#[derive(Debug, Serialize, Deserialize)]
+struct Guard {
+    format: String,
+    id: String,
+    backend: Backend,
+    owner: Owner,
+    keep: bool,
+}
+
+const FORMAT: &str = "lifeboat.testbed/1";
+
+/// The things to clear.
+#[derive(Debug)]
+pub(super) struct Ground {
+    pub(super) layout: Layout,
+    /// Names the testbed: the random end of its folder's name.
+    pub(super) id: String,
+    backend: Backend,
+    keep: bool,
+    cleared: bool,
+}
+
+impl Ground {
+    /// Makes the folders, and the file that says whose they are.
+    pub(super) fn lay(parent: &Path, backend: Backend, keep: bool) -> Result<Self, TestbedError> {
+        let layout = Layout::create(parent)?;
+        let name = layout.root.file_name().unwrap_or_default().to_string_lossy();
+        let id = name.trim_start_matches(PREFIX).to_lowercase();
+        let ground = Self { layout, id, backend, keep, cleared: false };
+        let guard = Guard { format: FORMAT.into(), id: ground.id.clone(), backend, owner: Owner::current(), keep };
+        let path = ground.layout.guard();
+        let written =
+            serde_json::to_vec_pretty(&guard).map_err(io::Error::from).and_then(|text| fs::write(&path, text));
+        written.map_err(|source| TestbedError::Folder { path, source })?;
+        Ok(ground)
+    }
+
+    /// Clears everything and says what is left; does nothing for a testbed that is to be kept.
+    pub(super) fn clear(mut self) -> Result<(), TestbedError> {
+        let left = self.clear_now();
+        if left.is_empty() { Ok(()) } else { Err(TestbedError::Leftover { left }) }
+    }
+
+    fn clear_now(&mut self) -> Vec<String> {
+        if self.keep || std::mem::replace(&mut self.cleared, true) {
+            return Vec::new();
+        }
+        clear(&self.layout.root, &self.id, self.backend)
+    }
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        // Nobody is left to tell: `stop` tells, and the sweep of the next start tries again.
+        self.clear_now();
+    }
+}
+
+fn clear(root: &Path, id: &str, backend: Backend) -> Vec<String> {
+    let mut left = match backend {
+        Backend::Process => {
+            servers::end_below(root);
+            servers::below(root).into_iter().map(|process| format!("process {}", process.pid)).collect()
+        }
+        Backend::Container => {
+            empty_from_inside(id);
+            engine::remove(id, &engine::network(id))
+        }
+    };
+    match fs::remove_dir_all(root) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            left.push(format!("folder {} ({error})", root.display()))
+        }
+        _ => {}
+    }
+    left
+}
+
+/// Files in the shared folders belong to the containers' users: who is not root can only remove them from inside.
+fn empty_from_inside(id: &str) {
+    if rustix::process::geteuid().is_root() {
+        return;
+    }
+    for role in ["primary", "recovery"] {
+        let name = format!("lifeboat-{id}-{role}");
+        let script = "cd /srv/lifeboat && find . -mindepth 2 -delete";
+        engine::run("emptying the shared folders", &["exec", "-u", "root", &name, "sh", "-c", script]).ok();
+    }
+}
+
+/// Clears testbeds below `parent`, and containers, whose owner has died. Returns their names.
+pub(super) fn sweep(parent: &Path, backend: Backend) -> Vec<String> {
+    let entries = fs::read_dir(parent).into_iter().flatten().filter_map(Result::ok);
+    let ours = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX));
+    let mut swept: Vec<String> = ours.filter_map(|entry| sweep_folder(&entry.path())).collect();
+    if backend == Backend::Container {
+        swept.extend(engine::sweep());
+    }
+    swept
+}
+
+fn sweep_folder(folder: &Path) -> Option<String> {
+    let text = fs::read(folder.join("testbed.json")).ok()?;
+    let guard: Guard = serde_json::from_slice(&text).ok().filter(|guard: &Guard| guard.format == FORMAT)?;
+    if guard.keep || !guard.owner.is_gone() {
+        return None;
+    }
+    clear(&folder.canonicalize().ok()?, &guard.id, guard.backend);
+    Some(guard.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_abandoned_is_swept() {
+        let parent = tempfile::tempdir().unwrap();
+        let ground = Ground::lay(parent.path(), Backend::Process, false).unwrap();
+        let abandoned = parent.path().join(format!("{PREFIX}dead"));
+        fs::create_dir(&abandoned).unwrap();
+        let text = fs::read_to_string(ground.layout.guard()).unwrap();
+        let mut guard: serde_json::Value = serde_json::from_str(&text).unwrap();
+        guard["id"] = "dead".into();
+        guard["owner"]["started"] = 1.into();
+        fs::write(abandoned.join("testbed.json"), guard.to_string()).unwrap();
+        let strange = parent.path().join(format!("{PREFIX}strange"));
+        fs::create_dir(&strange).unwrap();
+
+        assert_eq!(sweep(parent.path(), Backend::Process), ["dead"]);
+        assert!(!abandoned.exists() && strange.exists() && ground.layout.root.exists());
+        let root = ground.layout.root.clone();
+        ground.clear().unwrap();
+        assert!(!root.exists());
+    }
+
+    #[test]
+    fn what_is_kept_stays() {
+        let parent = tempfile::tempdir().unwrap();
+        let ground = Ground::lay(parent.path(), Backend::Process, true).unwrap();
+        let root = ground.layout.root.clone();
+        ground.clear().unwrap();
+        assert!(root.exists());
+    }
+}

@@ -1,0 +1,59 @@
+//! Passwords and keys of a testbed: random, and handed to the engine as files that only this user can read.
+
+use std::{
+    fs::OpenOptions,
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::PathBuf,
+};
+
+use super::{error::TestbedError, layout::Layout};
+
+/// All of a testbed's secrets.
+#[derive(Clone)]
+pub(super) struct Secrets {
+    /// Of PostgreSQL's role `postgres`.
+    pub(super) superuser: String,
+    pub(super) application: String,
+    pub(super) observer: String,
+    /// Of the role the engine logs in as.
+    pub(super) engine: String,
+    /// Signs notifications.
+    pub(super) webhook: String,
+}
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secrets(…)")
+    }
+}
+
+impl Secrets {
+    /// New ones from the operating system's source of randomness.
+    pub(super) fn random() -> Result<Self, TestbedError> {
+        Ok(Self { superuser: token()?, application: token()?, observer: token()?, engine: token()?, webhook: token()? })
+    }
+
+    /// Writes those that the engine needs, and says where: the server's password, the webhook's key.
+    pub(super) fn write(&self, layout: &Layout) -> Result<(PathBuf, PathBuf), TestbedError> {
+        let write = |name: &str, secret: &str| {
+            let path = layout.secrets().join(name);
+            write_private(&path, secret).map_err(|source| TestbedError::Folder { path: path.clone(), source })?;
+            Ok::<_, TestbedError>(path)
+        };
+        Ok((write("primary-password", &self.engine)?, write("webhook-key", &self.webhook)?))
+    }
+}
+
+fn write_private(path: &PathBuf, secret: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    writeln!(file, "{secret}")
+}
+
+/// 48 hexadecimal digits: nothing that any syntax would need quoted.
+pub(super) fn token() -> Result<String, TestbedError> {
+    let mut bytes = [0; 24];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| TestbedError::Socket { what: "randomness", source: io::Error::other(error.to_string()) })?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}

@@ -1,0 +1,204 @@
+//! Testbeds on real servers: they come up, serve, can be hurt, and leave nothing behind however they end.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use lifeboat_simulator::testbed::{Backend, Fidelity, Testbed, TestbedOptions, available};
+use tokio_postgres::{Client, Config, NoTls};
+
+/// Set for the child process of the test of a killed owner.
+const CHILD: &str = "LIFEBOAT_TEST_TESTBED_PARENT";
+
+fn options(backend: Backend, parent: &Path) -> TestbedOptions {
+    TestbedOptions { backend, archive_timeout_s: 1, folder: Some(parent.to_owned()), ..TestbedOptions::default() }
+}
+
+/// A folder that the server's user can enter.
+fn parent() -> tempfile::TempDir {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    folder
+}
+
+fn can_run(backend: Backend) -> bool {
+    available(backend).inspect_err(|missing| println!("SKIPPED, {}: {missing}", backend.as_str())).is_ok()
+}
+
+async fn connect(config: &Config) -> Client {
+    let (client, connection) = config.connect(NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+async fn count(config: &Config) -> i64 {
+    connect(config).await.query_one("SELECT count(*) FROM t", &[]).await.unwrap().get(0)
+}
+
+/// Processes of servers that work below the folder.
+fn servers_below(folder: &Path) -> Vec<PathBuf> {
+    let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok).map(|entry| entry.path());
+    processes.filter(|process| fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd.starts_with(folder))).collect()
+}
+
+/// Names of containers that belong to the testbed of that folder.
+fn containers_of(folder: &Path) -> String {
+    let id = folder.file_name().unwrap().to_str().unwrap().trim_start_matches("lifeboat-testbed-").to_lowercase();
+    let filter = format!("label=org.lifeboat.testbed={id}");
+    let output = Command::new("docker").args(["ps", "--all", "--quiet", "--filter", &filter]).output();
+    output.map(|output| String::from_utf8(output.stdout).unwrap()).unwrap_or_default()
+}
+
+fn assert_gone(backend: Backend, folder: &Path) {
+    assert!(!folder.exists(), "{} is left", folder.display());
+    assert_eq!(servers_below(folder), Vec::<PathBuf>::new());
+    if backend == Backend::Container {
+        assert_eq!(containers_of(folder), "");
+    }
+}
+
+/// Start, write through the proxy, back up, archive, kill, start again, stop.
+async fn check_life(backend: Backend, major: Option<u16>) {
+    let parent = parent();
+    let testbed =
+        Testbed::start(TestbedOptions { postgres_major: major, ..options(backend, parent.path()) }).await.unwrap();
+    let application = connect(&testbed.application()).await;
+    application.batch_execute("CREATE TABLE t (n int); INSERT INTO t SELECT generate_series(1, 100)").await.unwrap();
+
+    let backup = testbed.base_backup("first").await.unwrap();
+    assert!(backup.bytes > 1_000_000 && backup.started < backup.ended, "{backup:?}");
+    assert!(backup.folder.join("backup_manifest").exists());
+    application.batch_execute("INSERT INTO t VALUES (101)").await.unwrap();
+    archived(&testbed).await;
+    let statistics = testbed.proxy().statistics();
+    assert!(statistics.accepted == 1 && statistics.to_client_bytes > 0, "{statistics:?}");
+
+    testbed.kill_primary().await.unwrap();
+    assert!(testbed.observer().connect(NoTls).await.is_err());
+    testbed.start_primary().await.unwrap();
+    assert_eq!(count(&testbed.application()).await, 101);
+    testbed.stop_primary().await.unwrap();
+    testbed.start_primary().await.unwrap();
+    assert_eq!(count(&testbed.observer()).await, 101);
+
+    let systems = testbed.systems();
+    let primary = systems.iter().find(|system| system.role == "primary").unwrap();
+    assert!(primary.version.starts_with("PostgreSQL 1") && primary.fidelity == Fidelity::Real, "{primary:?}");
+    if let Some(major) = major {
+        assert!(primary.version.contains(&format!("PostgreSQL {major}.")), "{primary:?}");
+    }
+    let folder = testbed.folder().to_owned();
+    assert_eq!(servers_below(&folder).is_empty(), backend == Backend::Container);
+    testbed.stop().await.unwrap();
+    assert_gone(backend, &folder);
+}
+
+/// The server itself says when a segment is in the archive.
+async fn archived(testbed: &Testbed) {
+    let observer = connect(&testbed.observer()).await;
+    let segment: String = observer.query_one("SELECT pg_walfile_name(pg_switch_wal())", &[]).await.unwrap().get(0);
+    let sql = "SELECT coalesce(last_archived_wal >= $1, false) FROM pg_stat_archiver";
+    while !observer.query_one(sql, &[&segment]).await.unwrap().get::<_, bool>(0) {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(fs::metadata(testbed.archive_folder().join(segment)).unwrap().len(), 16 * 1024 * 1024);
+}
+
+async fn check_panic(backend: Backend) {
+    let parent = parent();
+    let options = options(backend, parent.path());
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let doomed = tokio::spawn(async move {
+        let testbed = Testbed::start(options).await.unwrap();
+        tell.send(testbed.folder().to_owned()).unwrap();
+        panic!("a panic in the middle of a drill");
+    });
+    assert!(doomed.await.unwrap_err().is_panic());
+    assert_gone(backend, &told.await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn process_life() {
+    if can_run(Backend::Process) {
+        check_life(Backend::Process, None).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn process_panic() {
+    if can_run(Backend::Process) {
+        check_panic(Backend::Process).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn container_life() {
+    if can_run(Backend::Container) {
+        check_life(Backend::Container, None).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn container_life_15() {
+    if can_run(Backend::Container) {
+        check_life(Backend::Container, Some(15)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn container_panic() {
+    if can_run(Backend::Container) {
+        check_panic(Backend::Container).await;
+    }
+}
+
+/// Not a test of its own: the process that [`check_killed_owner`] kills.
+#[tokio::test(flavor = "multi_thread")]
+async fn child_that_is_killed() {
+    let Ok(parent) = std::env::var(CHILD) else { return };
+    let (backend, parent) = parent.split_once(':').unwrap();
+    let backend = if backend == "process" { Backend::Process } else { Backend::Container };
+    let testbed = Testbed::start(options(backend, Path::new(parent))).await.unwrap();
+    println!("\nfolder={}", testbed.folder().display());
+    std::future::pending::<()>().await;
+}
+
+/// `kill -9` of the owner leaves everything standing; the next testbed sweeps it.
+async fn check_killed_owner(backend: Backend) {
+    let parent = parent();
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child_that_is_killed", "--nocapture"])
+        .env(CHILD, format!("{}:{}", backend.as_str(), parent.path().display()))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let folder = lines.map_while(Result::ok).find_map(|line| line.strip_prefix("folder=").map(PathBuf::from));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let folder = folder.unwrap();
+    assert!(folder.exists());
+
+    let testbed = Testbed::start(options(backend, parent.path())).await.unwrap();
+    assert!(!testbed.swept().is_empty());
+    assert_gone(backend, &folder);
+    testbed.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn process_killed_owner() {
+    if can_run(Backend::Process) {
+        check_killed_owner(Backend::Process).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn container_killed_owner() {
+    if can_run(Backend::Container) {
+        check_killed_owner(Backend::Container).await;
+    }
+}

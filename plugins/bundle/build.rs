@@ -13,7 +13,7 @@ mod table;
 use std::{env, path::PathBuf, process::ExitCode};
 
 /// The plugins, by name; each is the package `plugin-<name>` in `plugins/<name>`.
-const PLUGINS: [&str; 1] = ["notify"];
+const PLUGINS: [&str; 2] = ["notify", "pg"];
 
 fn main() -> ExitCode {
     match bundle() {

@@ -49,14 +49,14 @@ pub(crate) fn workspace() -> Result<PathBuf, String> {
 /// Compiles the plugins.
 pub(crate) fn build(workspace: &Path, out: &Path, plugins: &[&str]) -> Result<Vec<Guest>, String> {
     let toolchain = Toolchain::read()?;
-    let target_dir = out.join("guests");
+    let target_dir = target_dir(out);
     let mut command = Command::new(variable("CARGO")?);
     clear_environment(&mut command);
     command
         .current_dir(workspace)
         .args(["build", "--release", "--locked", "--target", TARGET, "--target-dir"])
         .arg(&target_dir)
-        .env("CARGO_ENCODED_RUSTFLAGS", toolchain.flags(workspace, out))
+        .env("CARGO_ENCODED_RUSTFLAGS", toolchain.flags(workspace, &target_dir))
         .envs(PROFILE);
     for plugin in plugins {
         command.arg("--package").arg(format!("plugin-{plugin}"));
@@ -67,6 +67,15 @@ pub(crate) fn build(workspace: &Path, out: &Path, plugins: &[&str]) -> Result<Ve
     }
     let release = target_dir.join(TARGET).join("release");
     plugins.iter().map(|plugin| compiled(plugin, &release)).collect()
+}
+
+/// `guests` beside the outer build's profiles, so that tests, clippy and releases share what was compiled; within `out`
+/// where the folders above it are not the usual `<target>/<profile>/build/<package>/out`.
+fn target_dir(out: &Path) -> PathBuf {
+    let mut above = out.ancestors().skip(2);
+    let usual = above.next().is_some_and(|folder| folder.ends_with("build"));
+    let target = above.nth(1).filter(|_| usual);
+    target.unwrap_or(out).join("guests")
 }
 
 fn compiled(plugin: &str, release: &Path) -> Result<Guest, String> {
@@ -119,10 +128,10 @@ impl Toolchain {
 
     /// Names in the component are the same on every machine: no folder of this one is in it. The last prefix that fits
     /// counts, so the inner folders come last.
-    fn flags(&self, workspace: &Path, out: &Path) -> String {
+    fn flags(&self, workspace: &Path, target_dir: &Path) -> String {
         let mut prefixes = vec![
             (workspace.to_path_buf(), "/lifeboat".to_owned()),
-            (out.to_path_buf(), "/guests".to_owned()),
+            (target_dir.to_path_buf(), "/guests".to_owned()),
             (self.sysroot.join("lib/rustlib/src/rust"), format!("/rustc/{}", self.commit)),
         ];
         if let Some(home) = cargo_home() {

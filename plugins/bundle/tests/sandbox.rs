@@ -19,6 +19,11 @@ fn notify() {
 }
 
 #[test]
+fn pg() {
+    check("pg", &["lifeboat:machine/", "lifeboat:postgres/", "lifeboat:runtime/"]);
+}
+
+#[test]
 fn no_folder_of_this_machine_is_in_a_component() {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_str().unwrap();
     for (name, bytes) in COMPONENTS {

@@ -7,6 +7,7 @@
 //! ```text
 //! lifeboat-exact-set 1
 //! xid 734
+//! commit 0/2129F48
 //! table {"schema":"public","name":"orders"}
 //! 0-99:1-61
 //! 100:1-7,9
@@ -16,7 +17,7 @@ use std::{collections::BTreeMap, fmt::Write, iter};
 
 use sha2::{Digest, Sha256};
 
-use crate::identifier::TableName;
+use crate::{identifier::TableName, wal_name::Lsn};
 
 const FIRST_LINE: &str = "lifeboat-exact-set 1";
 
@@ -25,6 +26,8 @@ const FIRST_LINE: &str = "lifeboat-exact-set 1";
 pub struct ExactSet {
     /// The transaction.
     pub xid: u32,
+    /// Where its commit record begins.
+    pub commit: Lsn,
     /// Its tables, by name.
     pub tables: BTreeMap<TableName, Tuples>,
 }
@@ -134,7 +137,7 @@ impl ExactSet {
 
     /// The file's text.
     pub fn print(&self) -> String {
-        let mut text = format!("{FIRST_LINE}\nxid {}\n", self.xid);
+        let mut text = format!("{FIRST_LINE}\nxid {}\ncommit {}\n", self.xid, self.commit);
         for (table, tuples) in &self.tables {
             let name = serde_json::json!({ "schema": table.schema, "name": table.name });
             // Writing to a String can not fail.
@@ -154,7 +157,9 @@ impl ExactSet {
             return Err(format!("the first line is not `{FIRST_LINE}`"));
         }
         let xid = expect("the xid")?.strip_prefix("xid ").and_then(|xid| xid.parse().ok()).ok_or("line 2: no xid")?;
-        let mut set = Self { xid, tables: BTreeMap::new() };
+        let commit =
+            expect("the commit")?.strip_prefix("commit ").and_then(|lsn| lsn.parse().ok()).ok_or("line 3: no LSN")?;
+        let mut set = Self { xid, commit, tables: BTreeMap::new() };
         let mut table = None;
         for (number, line) in lines {
             read_line(&mut set, &mut table, line).ok_or_else(|| format!("line {}: `{line}`", number + 1))?;
@@ -229,7 +234,11 @@ mod tests {
         let tuples: Tuples = (0..100).flat_map(|block| (1..=61).map(move |offset| (block, offset))).collect();
         let mut odd: Tuples = [(7, 3), (7, 1), (7, 2), (7, 9)].into_iter().collect();
         assert!(!odd.insert(7, 2));
-        let set = ExactSet { xid: 734, tables: [(table("orders"), tuples), (table("a\nb"), odd)].into() };
+        let set = ExactSet {
+            xid: 734,
+            commit: Lsn(0x212_9F48),
+            tables: [(table("orders"), tuples), (table("a\nb"), odd)].into(),
+        };
         insta::assert_snapshot!(set.print());
         assert_eq!(set.rows(), 6104);
     }
@@ -240,8 +249,10 @@ mod tests {
         check("", "the first line is missing");
         check("lifeboat-exact-set 2\n", "the first line is not `lifeboat-exact-set 1`");
         check("lifeboat-exact-set 1\nxid x\n", "line 2: no xid");
-        check("lifeboat-exact-set 1\nxid 7\n0:1\n", "line 3: `0:1`");
-        check("lifeboat-exact-set 1\nxid 7\ntable {\"schema\":\"s\",\"name\":\"t\"}\n0:2-1\n", "line 4: `0:2-1`");
+        check("lifeboat-exact-set 1\nxid 7\n", "the commit is missing");
+        check("lifeboat-exact-set 1\nxid 7\ncommit 0/1\n0:1\n", "line 4: `0:1`");
+        let table = r#"table {"schema":"s","name":"t"}"#;
+        check(&format!("lifeboat-exact-set 1\nxid 7\ncommit 0/1\n{table}\n0:2-1\n"), "line 5: `0:2-1`");
     }
 
     #[test]
@@ -282,9 +293,9 @@ mod tests {
         }
 
         #[test]
-        fn a_printed_set_parses(xid: u32, tables in prop::collection::btree_map("\\PC{1,10}", places(), 0..4)) {
+        fn a_printed_set_parses(xid: u32, commit: u64, tables in prop::collection::btree_map("\\PC{1,10}", places(), 0..4)) {
             let tables = tables.into_iter().map(|(name, places)| (table(&name), places.into_iter().collect())).collect();
-            let set = ExactSet { xid, tables };
+            let set = ExactSet { xid, commit: Lsn(commit), tables };
             prop_assert_eq!(ExactSet::parse(&set.print()), Ok(set));
         }
 

@@ -6,15 +6,24 @@ use lifeboat_plugin::{Action, Call, Failure, Observation, Outcome, Plugin};
 
 mod action;
 pub mod archive;
+pub mod backup;
+pub mod choice;
+pub mod control;
 pub mod damage;
 pub mod dump;
 pub mod duration;
 pub mod exact_set;
 pub mod identifier;
+pub mod instance;
 pub mod marker;
+pub mod merge;
+pub mod preparation;
+pub mod recovery;
 pub mod relation;
 pub mod search;
 pub mod server;
+pub mod set_file;
+pub mod target;
 pub mod wal_name;
 pub mod waldump;
 

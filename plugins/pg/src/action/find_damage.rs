@@ -117,7 +117,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let commit = Segment::holding(culprit.transaction.lsn, facts.timeline, facts.segment_size);
     let removals = search.removals(&culprit.transaction, commit.number)?;
 
-    let (set, tables) = sort(caps, &relation::all_files(&connection)?, culprit.transaction.xid, removals);
+    let (set, tables) = sort(caps, &relation::all_files(&connection)?, &culprit.transaction, removals);
     let (set_file, set_digest) = write(call, caps, &parameters, &set)?;
     let rows = files.iter().filter_map(|file| set.tables.get(&file.table)).map(|tuples| tuples.len()).sum();
     let outputs = Outputs {
@@ -175,8 +175,8 @@ fn rfc3339(connection: &impl Connection, time: &str) -> Result<String, Failure> 
 }
 
 /// Gives each file its table. What belongs to the server itself (catalogs, TOAST) comes back by itself.
-fn sort(caps: &impl Capabilities, files: &Files, xid: u32, removals: Removals) -> (ExactSet, Vec<Touched>) {
-    let mut set = ExactSet { xid, tables: BTreeMap::new() };
+fn sort(caps: &impl Capabilities, files: &Files, culprit: &Candidate, removals: Removals) -> (ExactSet, Vec<Touched>) {
+    let mut set = ExactSet { xid: culprit.xid, commit: culprit.lsn, tables: BTreeMap::new() };
     let mut touched: BTreeMap<TableName, Touched> = BTreeMap::new();
     let entry = |table: &TableName| Touched { table: table.plain(), rows: 0, updated: 0 };
     for (file, updated) in removals.updated() {

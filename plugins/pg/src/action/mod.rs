@@ -4,22 +4,51 @@ use lifeboat_plugin::{Action, Call, Failure, Observation, Outcome};
 
 use crate::server::Capabilities;
 
+mod archive_status;
+mod check;
+mod compare;
+mod destroy_instance;
 mod find_damage;
+mod merge_missing;
+mod restore;
+mod switch_wal;
+mod wait_ready;
 
 /// Every action.
 pub(crate) fn declare() -> Vec<Action> {
-    vec![find_damage::action()]
+    vec![
+        archive_status::action(),
+        check::action(),
+        compare::action(),
+        destroy_instance::action(),
+        find_damage::action(),
+        merge_missing::action(),
+        restore::action(),
+        switch_wal::action(),
+        wait_ready::action(),
+    ]
 }
 
 /// Runs the action that the call names; none where there is no such action.
 pub(crate) fn run(call: &Call, caps: &impl Capabilities) -> Option<Result<Outcome, Failure>> {
     Some(match call.action.as_str() {
+        "archive-status" => archive_status::run(call, caps),
+        "check" => check::run(call, caps),
+        "compare" => compare::run(call, caps),
+        "destroy-instance" => destroy_instance::run(call, caps),
         "find-damage" => find_damage::run(call, caps),
+        "merge-missing" => merge_missing::run(call, caps),
+        "restore" => restore::run(call, caps),
+        "switch-wal" => switch_wal::run(call, caps),
+        "wait-ready" => wait_ready::run(call, caps),
         _ => return None,
     })
 }
 
 /// Says whether an interrupted attempt took effect.
-pub(crate) fn observe(call: &Call, _caps: &impl Capabilities) -> Result<Observation, Failure> {
-    Ok(Observation::Unknown(format!("`pg/{}` can not be observed", call.action)))
+pub(crate) fn observe(call: &Call, caps: &impl Capabilities) -> Result<Observation, Failure> {
+    match call.action.as_str() {
+        "merge-missing" => merge_missing::observe(call, caps),
+        other => Ok(Observation::Unknown(format!("`pg/{other}` can not be observed"))),
+    }
 }

@@ -1,0 +1,49 @@
+//! `pg/destroy-instance`: removes a copy that this run has made, and nothing else.
+
+use lifeboat_plugin::{Action, Call, Effect, Failure, Outcome};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::{instance::Instance, marker, server::Capabilities};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Parameters {
+    machine: String,
+    instance: String,
+}
+
+pub(super) fn action() -> Action {
+    Action::new(
+        "destroy-instance",
+        Effect::Destroy,
+        "Stops a copy that this run has restored and removes its folder. Refuses what another run made. An instance that is \
+         gone already is fine.",
+    )
+    .parameter("machine", "target<machine:destroy>", "Where the copy is.")
+    .parameter("instance", "string", "The copy, as `pg/restore` named it.")
+    .output("removed", "bool", "Whether there was something to remove.")
+    .idempotent()
+}
+
+pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Failure> {
+    let parameters: Parameters = call.parameters()?;
+    let Parameters { machine, instance: name } = &parameters;
+    let folder = marker::folder(caps, machine, name)?;
+    let Some(marker) = marker::find(caps, machine, name)? else {
+        return Outcome::new(json!({ "removed": false }), format!("{name} is gone already"));
+    };
+    if marker.run != call.run {
+        let message = format!("{name} on `{machine}` was made by the run `{}`, not by this one", marker.run);
+        return Err(Failure::denied("pg-not-ours", message));
+    }
+    let instance = Instance { caps, machine, folder: &folder };
+    if instance.is_running()? {
+        instance.stop()?;
+    }
+    // The marker goes last: whatever interrupts this, what is left still says whose it is.
+    caps.remove(machine, &instance.data())?;
+    caps.remove(machine, &instance.log())?;
+    caps.remove(machine, &folder)?;
+    Outcome::new(json!({ "removed": true }), format!("{name} is removed"))
+}

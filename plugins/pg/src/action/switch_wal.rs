@@ -1,0 +1,145 @@
+//! `pg/switch-wal`: pushes the WAL that was written so far into the archive.
+
+use lifeboat_plugin::{Action, Call, Connection, Effect, Failure, Outcome, postgres::Value};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::{
+    archive::ARCHIVE,
+    server::{self, Capabilities},
+};
+
+const PAUSE_MS: u64 = 100;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Parameters {
+    server: String,
+    machine: Option<String>,
+    wait: Option<bool>,
+    archive: Option<String>,
+}
+
+pub(super) fn action() -> Action {
+    Action::new(
+        "switch-wal",
+        Effect::Mutate,
+        "Ends the current WAL segment, so that everything written so far is archived, and waits until it is. Needs the right \
+         to call pg_switch_wal.",
+    )
+    .parameter("server", "target<postgres:write>", "The server that writes.")
+    .optional("machine", "target<machine:read>", "Where the archive lies, to see the segment there too.")
+    .optional("wait", "bool", "Wait until the segment is archived (true).")
+    .optional("archive", "string", "Folder of the binding with the WAL archive (`archive`).")
+    .output("lsn", "string", "Everything before it is archived.")
+    .output("segment", "string", "The last segment that was pushed.")
+    .output("archived", "bool", "Whether it was seen as archived.")
+    .idempotent()
+}
+
+pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Failure> {
+    let parameters: Parameters = call.parameters()?;
+    let connection = caps.open(&parameters.server)?;
+    check_archiving(&connection)?;
+    // Without a record since the last switch, the switch does nothing and the segment before is the last one with content.
+    let rows = connection.query(
+        "SELECT s.lsn::text AS lsn, pg_walfile_name(s.lsn) AS segment FROM (SELECT pg_switch_wal() AS lsn) AS s",
+        &[],
+    )?;
+    let (lsn, segment): (String, String) = (rows.one()?.get("lsn")?, rows.one()?.get("segment")?);
+    if parameters.wait == Some(false) {
+        let outputs = json!({ "lsn": lsn, "segment": segment, "archived": false });
+        return Outcome::new(outputs, format!("switched at {lsn}; not waited for the archive"));
+    }
+    wait_archived(caps, &connection, &segment)?;
+    if let Some(machine) = &parameters.machine {
+        let folder = parameters.archive.as_deref().unwrap_or(ARCHIVE);
+        wait_file(caps, &connection, machine, folder, &segment)?;
+    }
+    let outputs = json!({ "lsn": lsn, "segment": segment, "archived": true });
+    Outcome::new(outputs, format!("everything up to {lsn} is archived (segment {segment})"))
+}
+
+fn check_archiving(connection: &impl Connection) -> Result<(), Failure> {
+    let mode = server::setting(connection, "archive_mode")?.unwrap_or_default();
+    if mode == "off" {
+        let message = "archive_mode is off: this server archives nothing";
+        return Err(Failure::permanent("pg-not-archiving", message));
+    }
+    Ok(())
+}
+
+/// Waits until pg_stat_archiver has a segment at or after this one on the same timeline. A failure of the archiver that is
+/// newer than its last success ends the wait: it may go away, so it is transient.
+fn wait_archived(caps: &impl Capabilities, connection: &impl Connection, segment: &str) -> Result<(), Failure> {
+    loop {
+        let rows = connection.query(
+            "SELECT coalesce(last_archived_wal, '') AS done, coalesce(last_failed_wal, '') AS failed,
+                    coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false) AS failing
+               FROM pg_stat_archiver",
+            &[],
+        )?;
+        let row = rows.one()?;
+        if is_at_least(&row.get::<String>("done")?, segment) {
+            return Ok(());
+        }
+        if row.get("failing")? {
+            let failed: String = row.get("failed")?;
+            let message = format!("the server can not archive {failed}: see its log, and archive_command");
+            return Err(Failure::transient("pg-archiver-failing", message));
+        }
+        pause(caps, segment)?;
+    }
+}
+
+/// Whether an archived file is that segment or a later one; other files (histories, labels) are named after segments too.
+fn is_at_least(done: &str, segment: &str) -> bool {
+    let name = |file: &str| file.get(..24).map(str::to_owned);
+    name(done).is_some_and(|done| Some(done) >= name(segment))
+}
+
+fn wait_file<C: Capabilities>(
+    caps: &C,
+    connection: &C::Connection,
+    machine: &str,
+    folder: &str,
+    segment: &str,
+) -> Result<(), Failure> {
+    let path = caps.folder(machine, folder)?;
+    let rows = connection.query(
+        "SELECT setting::bigint AS size FROM pg_settings WHERE name = $1::text",
+        &[Value::from("wal_segment_size")],
+    )?;
+    let size: i64 = rows.one()?.get("size")?;
+    loop {
+        let files = caps.list_folder(machine, &path)?;
+        if files.iter().any(|entry| entry.name == segment && i64::try_from(entry.size) == Ok(size)) {
+            return Ok(());
+        }
+        pause(caps, segment)?;
+    }
+}
+
+fn pause(caps: &impl Capabilities, segment: &str) -> Result<(), Failure> {
+    if caps.sleep_ms(PAUSE_MS) {
+        return Ok(());
+    }
+    Err(Failure::transient("pg-not-archived", format!("segment {segment} is not in the archive yet")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_at_least;
+
+    #[test]
+    fn a_later_segment_counts() {
+        let check =
+            |done: &str, expect: bool| assert_eq!(is_at_least(done, "000000010000000000000003"), expect, "{done}");
+        check("000000010000000000000003", true);
+        check("000000010000000000000004", true);
+        check("000000010000000000000003.00000028.backup", true);
+        check("000000010000000000000002", false);
+        check("00000002.history", false);
+        check("", false);
+    }
+}

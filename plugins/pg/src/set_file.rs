@@ -1,0 +1,64 @@
+//! Reading the exact set that `pg/find-damage` wrote, and making sure that a copy stands where it holds.
+
+use lifeboat_plugin::{Connection, Failure, Machine};
+
+use crate::{
+    exact_set::{self, ExactSet},
+    wal_name::Lsn,
+};
+
+/// What can lie between the end of the last replayed record and the begin of the next one: alignment, and the header of a
+/// page.
+const SLACK_BYTES: u64 = 64;
+
+/// Reads a set; fails with `pg-set-changed` where it is not the one with that digest.
+pub fn read(caps: &impl Machine, machine: &str, path: &str, expected: &str) -> Result<ExactSet, Failure> {
+    let content = caps.read_file(machine, path)?;
+    let found = exact_set::digest(&content);
+    if found != expected {
+        let message = format!("{path} has the digest {found}, not {expected}: it was changed since it was written");
+        return Err(Failure::permanent("pg-set-changed", message));
+    }
+    ExactSet::parse(&String::from_utf8_lossy(&content))
+        .map_err(|what| Failure::permanent("pg-set-damaged", format!("{path}: {what}")))
+}
+
+/// Fails with `pg-copy-elsewhere` unless the copy is paused exactly before the commit of the set's transaction: at any other
+/// moment other rows may lie at the set's places.
+pub fn check_copy(copy: &impl Connection, set: &ExactSet) -> Result<(), Failure> {
+    let rows = copy.query(
+        "SELECT pg_is_in_recovery() AS in_recovery, coalesce(pg_last_wal_replay_lsn(), '0/0')::text AS lsn",
+        &[],
+    )?;
+    let row = rows.one()?;
+    let lsn: String = row.get("lsn")?;
+    let lsn: Lsn = lsn.parse().map_err(|error| Failure::permanent("pg-odd-answer", format!("{error}")))?;
+    if row.get("in_recovery")? && stands_before(lsn, set.commit) {
+        return Ok(());
+    }
+    let message = format!(
+        "the copy stands at {lsn}, the transaction {} committed at {}: only a copy restored with `before_xid: {}` and not \
+         promoted has the removed rows at the places that the WAL names",
+        set.xid, set.commit, set.xid
+    );
+    Err(Failure::permanent("pg-copy-elsewhere", message))
+}
+
+fn stands_before(replayed: Lsn, commit: Lsn) -> bool {
+    replayed <= commit && commit.0 - replayed.0 <= SLACK_BYTES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_moment_before_the_commit_will_do() {
+        let check =
+            |replayed: u64, expect: bool| assert_eq!(stands_before(Lsn(replayed), Lsn(1000)), expect, "{replayed}");
+        check(1000, true);
+        check(960, true);
+        check(900, false);
+        check(1001, false);
+    }
+}

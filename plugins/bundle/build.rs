@@ -15,6 +15,9 @@ use std::{env, path::PathBuf, process::ExitCode};
 /// The plugins, by name; each is the package `plugin-<name>` in `plugins/<name>`.
 const PLUGINS: [&str; 2] = ["notify", "pg"];
 
+/// Built beside them for tests of the host, and not in the table.
+const HOSTILE: &str = "hostile";
+
 fn main() -> ExitCode {
     match bundle() {
         Ok(()) => ExitCode::SUCCESS,
@@ -28,7 +31,7 @@ fn main() -> ExitCode {
 fn bundle() -> Result<(), String> {
     let out = PathBuf::from(env::var("OUT_DIR").map_err(|error| format!("OUT_DIR: {error}"))?);
     let workspace = guests::workspace()?;
-    let built = guests::build(&workspace, &out, &PLUGINS)?;
+    let built = guests::build(&workspace, &out, &[&PLUGINS[..], &[HOSTILE]].concat())?;
     for guest in &built {
         encode::component(guest, &out)?;
         for source in &guest.sources {
@@ -38,11 +41,11 @@ fn bundle() -> Result<(), String> {
     for file in ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "wit", "plugins/sdk/Cargo.toml"] {
         println!("cargo::rerun-if-changed={}", workspace.join(file).display());
     }
-    for plugin in PLUGINS {
+    for plugin in PLUGINS.iter().chain(&[HOSTILE]) {
         println!("cargo::rerun-if-changed={}", workspace.join("plugins").join(plugin).join("Cargo.toml").display());
     }
     for file in ["build.rs", "build/encode.rs", "build/guests.rs", "build/table.rs"] {
         println!("cargo::rerun-if-changed={file}");
     }
-    table::write(&out, &PLUGINS)
+    table::write(&out, &PLUGINS, HOSTILE)
 }

@@ -4,4 +4,4 @@
 
 mod components;
 
-pub use components::COMPONENTS;
+pub use components::{COMPONENTS, HOSTILE};

@@ -9,7 +9,7 @@ use cel::{Context, Env, Value as Cel};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{Analysis, ExpressionError, Part, analyse, parts, value};
+use super::{Analysis, ExpressionError, Part, Reference, analyse, parts, value};
 use crate::{
     event::RunStarted,
     plan::{Plan, StepIndex, StepKind},
@@ -65,15 +65,44 @@ impl Scope<'_> {
     /// The value of a CEL expression.
     pub(crate) fn evaluate(&self, text: &str) -> Result<Value, ExpressionError> {
         let analysis = analyse(text)?;
+        let Some(program) = &analysis.program else { return self.look_up(&analysis.references[0]) };
         let mut context = Context::with_env(Arc::clone(&ENV));
         for (name, value) in self.variables(&analysis)? {
             context.add_variable_from_value(name, value);
         }
-        let result = analysis
-            .program
+        let result = program
             .execute(&context)
             .map_err(|error| ExpressionError::new(format!("`{}`: {}", text.trim(), shorten(&error.to_string()))))?;
         value::from_cel(&result)
+    }
+
+    /// The value of a plain reference: what CEL would give, without the way there and back.
+    fn look_up(&self, reference: &Reference) -> Result<Value, ExpressionError> {
+        let path = &reference.path;
+        let missing = |at: usize| {
+            let (before, key) = (path[..at].join("."), &path[at]);
+            ExpressionError::new(format!("`{}`: there is no `{key}` in `{before}`", path.join(".")))
+        };
+        let (found, from) = match path[0].as_str() {
+            "inputs" => (self.started.1.inputs.get(&path[1]).cloned(), 2),
+            "targets" => {
+                let role = self.started.1.targets.iter().find(|(role, _)| role.as_str() == path[1]);
+                (role.map(|(_, facts)| facts.clone()), 2)
+            }
+            "run" if path[1] == "id" => (Some(Value::String(self.started.1.run.to_string())), 2),
+            "run" if path[1] == "started" => (Some(Value::String(self.started.0.to_string())), 2),
+            "steps" if path.get(2).is_some_and(|part| part == "outputs") => {
+                let index = self.plan.steps.iter().position(|step| step.id.as_str() == path[1]);
+                (index.and_then(|index| (self.outputs)(index)).cloned(), 3)
+            }
+            _ => (None, 2),
+        };
+        let mut value = found.ok_or_else(|| missing(1))?;
+        for (at, key) in path.iter().enumerate().skip(from) {
+            value = value.get_mut(key).map(Value::take).ok_or_else(|| missing(at))?;
+        }
+        spend(&mut SCOPE_BYTES_MAX.clone(), &value)?;
+        Ok(value)
     }
 
     fn variables(&self, analysis: &Analysis) -> Result<Vec<(&'static str, Cel)>, ExpressionError> {

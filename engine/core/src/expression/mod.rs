@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub(crate) use self::{
-    analysis::{Analysis, Reference, analyse},
+    analysis::{Analysis, FUNCTIONS, Reference, analyse},
     evaluate::Scope,
     scan::{Part, parts},
 };

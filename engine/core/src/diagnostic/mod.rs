@@ -1,8 +1,21 @@
 //! Diagnostics: what is wrong with a file, where, and what would be right.
 
+pub(crate) mod codes;
+mod findings;
+mod render;
+mod source;
+mod suggest;
+
 use serde::Serialize;
 
-/// A place in a file.
+pub use self::{
+    codes::{CODES, Code},
+    render::render,
+    source::{FILE_BYTES_MAX, SourceFile},
+};
+pub(crate) use self::{findings::Findings, suggest::closest};
+
+/// A place in a file. Where `start` and `end` are both 0 and the line is not, the whole line is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
 pub struct Span {
     /// First byte.
@@ -40,13 +53,4 @@ pub struct Diagnostic {
     pub label: String,
     /// What would be right.
     pub help: Option<String>,
-}
-
-/// A file that was read, with the name that messages use for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourceFile {
-    /// Its name, as the user gave it.
-    pub name: String,
-    /// Its text.
-    pub text: String,
 }

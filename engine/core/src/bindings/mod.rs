@@ -1,11 +1,22 @@
 //! Bindings: which real system plays each role. Parsed here, used by the host. Credentials are references only.
 
+mod check;
+mod decode;
+mod facts;
+mod grammar;
+
 use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use crate::{action::Effect, name::RoleName, types::TargetKind};
+
+pub use self::{
+    check::{check, leases},
+    decode::{Parsed, parse},
+};
+pub(crate) use self::{facts::fact_types, grammar::BINDINGS};
 
 /// A bindings file.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -1,0 +1,115 @@
+//! Whether bindings fit a plan, and what a run of the plan must have for itself alone.
+
+use std::collections::BTreeMap;
+
+use super::{Binding, Bindings, Endpoint, System, facts::via};
+use crate::{
+    action::Effect,
+    diagnostic::{Code, Diagnostic, Span, codes},
+    name::RoleName,
+    plan::{Plan, StepKind},
+};
+
+/// Reports roles without a system, of the wrong kind, with too little access, or without the identity that destroying
+/// demands. Places are whole lines of the bindings file.
+pub fn check(plan: &Plan, bindings: &Bindings) -> Vec<Diagnostic> {
+    let used = strongest_effects(plan);
+    let mut found = Vec::new();
+    for (role, declared) in &plan.targets {
+        let Some(binding) = bindings.targets.get(role) else {
+            let help = format!("add `{role}` under `targets`, of kind {}", declared.kind);
+            found.push(finding(codes::NOT_BOUND, 0, format!("no system plays the role `{role}`"), Some(help)));
+            continue;
+        };
+        if binding.system.kind() != declared.kind {
+            let message =
+                format!("`{role}` is a {} here, and the runbook wants a {}", binding.system.kind(), declared.kind);
+            found.push(finding(codes::BOUND_KIND, binding.line, message, None));
+            continue;
+        }
+        let Some(effect) = used.get(role).copied() else { continue };
+        if effect > binding.access {
+            let message =
+                format!("the runbook needs {} of `{role}`, and {} is given", effect.access(), binding.access.access());
+            let help = format!("say `access: {}` if that is what you want", effect.access());
+            found.push(finding(codes::BOUND_ACCESS, binding.line, message, Some(help)));
+        }
+        if effect == Effect::Destroy && !has_identity(binding) {
+            let message = format!("a step may destroy something on `{role}`, and nothing here proves what it is");
+            found.push(finding(codes::NO_IDENTITY, binding.line, message, identity_help(binding)));
+        }
+    }
+    for (role, binding) in bindings.targets.iter().filter(|(role, _)| !plan.targets.contains_key(*role)) {
+        found.push(finding(codes::SPARE_ROLE, binding.line, format!("the runbook has no role `{role}`"), None));
+    }
+    found
+}
+
+/// The exclusive resources that a run of the plan writes to, for one lease each: sorted, each once.
+pub fn leases(plan: &Plan, bindings: &Bindings) -> Vec<String> {
+    let changed = strongest_effects(plan).into_iter().filter(|(_, effect)| *effect >= Effect::Mutate);
+    let mut leases: Vec<String> = changed.filter_map(|(role, _)| lease(&bindings.targets.get(&role)?.system)).collect();
+    leases.sort();
+    leases.dedup();
+    leases
+}
+
+fn lease(system: &System) -> Option<String> {
+    match system {
+        System::Postgres(server) => Some(match &server.system_identifier {
+            Some(identifier) => format!("postgres:{identifier}"),
+            None => format!("postgres:{}:{}", server.host, server.port),
+        }),
+        System::Machine(machine) => {
+            let work = machine.folders.get("work").map_or("", |folder| folder.path.as_str());
+            Some(format!("machine:{}:{work}", via(&machine.via)))
+        }
+        System::Endpoint(Endpoint::Http { url }) => Some(format!("endpoint:{url}")),
+        System::Endpoint(Endpoint::Command { switch, .. }) => Some(format!("endpoint:{}", switch.join(" "))),
+        System::Notify(_) => None,
+    }
+}
+
+/// The most that any action of the plan does with each role.
+fn strongest_effects(plan: &Plan) -> BTreeMap<RoleName, Effect> {
+    let mut effects = BTreeMap::new();
+    let actions = plan.steps.iter().flat_map(|step| {
+        let main = match &step.kind {
+            StepKind::Uses(action) => Some(action),
+            StepKind::Manual { verify, .. } => verify.as_ref(),
+            StepKind::Approve { .. } => None,
+        };
+        main.into_iter().chain(&step.undo)
+    });
+    for (role, effect) in actions.flat_map(|action| &action.grants) {
+        let strongest = effects.entry(role.clone()).or_insert(*effect);
+        *strongest = (*strongest).max(*effect);
+    }
+    effects
+}
+
+fn has_identity(binding: &Binding) -> bool {
+    match &binding.system {
+        System::Postgres(server) => server.system_identifier.is_some(),
+        System::Machine(machine) => machine.identity.is_some(),
+        System::Notify(_) | System::Endpoint(_) => true,
+    }
+}
+
+fn identity_help(binding: &Binding) -> Option<String> {
+    match &binding.system {
+        System::Postgres(_) => {
+            Some("add `system_identifier`, as `SELECT system_identifier FROM pg_control_system()` shows it".to_owned())
+        }
+        System::Machine(_) => Some(
+            "write a word of your choice into `.lifeboat-identity` in the folder `work`, and here as `identity`"
+                .to_owned(),
+        ),
+        System::Notify(_) | System::Endpoint(_) => None,
+    }
+}
+
+fn finding(code: Code, line: u32, message: String, help: Option<String>) -> Diagnostic {
+    let span = Span { line, column: u32::from(line > 0), ..Span::default() };
+    Diagnostic { code: code.id, severity: code.severity, message, span, label: String::new(), help }
+}

@@ -1,0 +1,72 @@
+//! Every code of a diagnostic: stable, never used again for something else. Each has a page in `docs/errors`.
+
+use super::Severity;
+
+/// A kind of finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Code {
+    /// `LB0012`.
+    pub id: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// The title of its page.
+    pub title: &'static str,
+}
+
+macro_rules! codes {
+    ($($name:ident $id:literal $severity:ident $title:literal)*) => {
+        $(pub(crate) const $name: Code = Code { id: $id, severity: Severity::$severity, title: $title };)*
+        /// Every code, in order.
+        pub const CODES: &[Code] = &[$($name),*];
+    };
+}
+
+codes! {
+    NOT_YAML "LB0001" Error "the file is not YAML"
+    TOO_LARGE "LB0002" Error "the file is too large"
+    NOT_UTF8 "LB0003" Error "the file is not UTF-8"
+    TOO_DEEP "LB0004" Error "the file is nested too deep or repeats itself too often"
+    DUPLICATE_KEY "LB0005" Error "a key is there twice"
+    VERSION "LB0006" Error "this version of the language is not known"
+    UNKNOWN_KEY "LB0010" Error "unknown key"
+    MISSING_KEY "LB0011" Error "a key is missing"
+    WRONG_SHAPE "LB0012" Error "a value of the wrong shape"
+    WRONG_WORD "LB0013" Error "not one of the words that can stand here"
+    BAD_NAME "LB0014" Error "a name that can not be used"
+    BAD_DURATION "LB0015" Error "not a duration"
+    BAD_TYPE "LB0016" Error "not a type"
+    STEP_KIND "LB0017" Error "a step does exactly one thing"
+    OUT_OF_RANGE "LB0018" Error "a number out of range"
+    NO_STEPS "LB0019" Error "a runbook without steps"
+    DUPLICATE_STEP "LB0020" Error "two steps of one name"
+    UNKNOWN_NEED "LB0021" Error "a step needs a step that does not exist"
+    CYCLE "LB0022" Error "steps need each other in a circle"
+    UNKNOWN_ACTION "LB0023" Error "unknown action"
+    UNKNOWN_PARAMETER "LB0024" Error "unknown parameter"
+    MISSING_PARAMETER "LB0025" Error "a parameter is missing"
+    WRONG_TYPE "LB0026" Error "a value of the wrong type"
+    UNKNOWN_TARGET "LB0027" Error "unknown target"
+    WRONG_KIND "LB0028" Error "a target of the wrong kind"
+    LITTLE_ACCESS "LB0029" Error "the target does not give enough access"
+    BAD_EXPRESSION "LB0030" Error "an expression that can not be read"
+    UNKNOWN_NAME "LB0031" Error "unknown name in an expression"
+    UNKNOWN_INPUT "LB0032" Error "unknown input"
+    UNKNOWN_STEP "LB0033" Error "an expression refers to a step that does not exist"
+    NOT_BEFORE "LB0034" Error "an expression refers to a step that has not run for certain"
+    UNKNOWN_OUTPUT "LB0035" Error "unknown output"
+    UNKNOWN_FUNCTION "LB0036" Error "unknown function"
+    BAD_DEFAULT "LB0037" Error "a default that is not of the input's type"
+    IDLE_RETRY "LB0038" Warning "a retry that can never be used"
+    UNUSED_INPUT "LB0039" Warning "an input that nothing uses"
+    UNUSED_TARGET "LB0040" Warning "a target that nothing uses"
+    PLAIN_SECRET "LB0050" Error "a secret in plain text"
+    BAD_ADDRESS "LB0051" Error "not an address, a path or a URL"
+    NOT_BOUND "LB0052" Error "a role without a system"
+    BOUND_KIND "LB0053" Error "a role is played by the wrong kind of system"
+    BOUND_ACCESS "LB0054" Error "the binding does not give enough access"
+    NO_IDENTITY "LB0055" Error "a system that may be destroyed must prove what it is"
+    SPARE_ROLE "LB0056" Warning "a binding that the runbook does not use"
+    MISSING_INPUT "LB0060" Error "an input is missing"
+    SPARE_INPUT "LB0061" Error "an input that the runbook does not have"
+    BAD_INPUT "LB0062" Error "an input of the wrong type"
+}

@@ -1,0 +1,44 @@
+//! Collects findings while a file is read.
+
+use super::{Code, Diagnostic, Severity, SourceFile, Span};
+
+/// The findings of one file so far.
+pub(crate) struct Findings<'a> {
+    /// The file.
+    pub(crate) file: &'a SourceFile,
+    list: Vec<Diagnostic>,
+}
+
+impl<'a> Findings<'a> {
+    pub(crate) fn new(file: &'a SourceFile) -> Self {
+        Self { file, list: Vec::new() }
+    }
+
+    /// Adds a finding; `label` stands under the underlined text.
+    pub(crate) fn add(&mut self, code: Code, span: Span, message: impl Into<String>, label: impl Into<String>) {
+        self.add_with(code, span, message, label, None);
+    }
+
+    /// Adds a finding that says what would be right.
+    pub(crate) fn add_with(
+        &mut self,
+        code: Code,
+        span: Span,
+        message: impl Into<String>,
+        label: impl Into<String>,
+        help: Option<String>,
+    ) {
+        let (message, label) = (message.into(), label.into());
+        self.list.push(Diagnostic { code: code.id, severity: code.severity, message, span, label, help });
+    }
+
+    pub(crate) fn has_errors(&self) -> bool {
+        self.list.iter().any(|finding| finding.severity == Severity::Error)
+    }
+
+    /// The findings in the order of the file.
+    pub(crate) fn into_sorted(mut self) -> Vec<Diagnostic> {
+        self.list.sort_by(|a, b| (a.span.start, a.span.line, a.code).cmp(&(b.span.start, b.span.line, b.code)));
+        self.list
+    }
+}

@@ -1,0 +1,47 @@
+//! Diagnostics as people read them: the source line, underlined.
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+use super::{Diagnostic, Severity, SourceFile, Span};
+
+/// The diagnostics of a file as text, each with its place, separated by empty lines; with ANSI colours where asked for.
+pub fn render(file: &SourceFile, diagnostics: &[Diagnostic], colour: bool) -> String {
+    let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+    let blocks: Vec<String> = diagnostics.iter().map(|finding| block(&renderer, file, finding)).collect();
+    blocks.join("\n\n") + if blocks.is_empty() { "" } else { "\n" }
+}
+
+fn block(renderer: &Renderer, file: &SourceFile, finding: &Diagnostic) -> String {
+    let level = match finding.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let title = level.primary_title(finding.message.as_str()).id(finding.code);
+    let mut group = match range(file, finding.span) {
+        Some(range) => {
+            let mark = AnnotationKind::Primary.span(range).label(finding.label.as_str());
+            title.element(Snippet::source(file.text.as_str()).path(file.name.as_str()).annotation(mark))
+        }
+        None => title.element(annotate_snippets::Origin::path(file.name.as_str())),
+    };
+    if let Some(help) = &finding.help {
+        group = group.element(Level::HELP.message(help.as_str()));
+    }
+    renderer.render(&[group] as &[Group<'_>])
+}
+
+/// The bytes to underline: at least one, never more than one line.
+fn range(file: &SourceFile, span: Span) -> Option<std::ops::Range<usize>> {
+    let (start, end) = match (span.start, span.end, span.line) {
+        (0, 0, 0) => return None,
+        (0, 0, line) => file.line(line),
+        (start, end, _) => (start, end),
+    };
+    if start > file.text.len() || !file.text.is_char_boundary(start) {
+        return None;
+    }
+    let rest = &file.text[start..];
+    let line = rest.find('\n').unwrap_or(rest.len());
+    let end = end.clamp(start, start + line);
+    Some(start..end.max((start + 1).min(file.text.len())))
+}

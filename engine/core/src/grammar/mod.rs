@@ -1,0 +1,81 @@
+//! The grammar of the YAML files, once: a table a mapping. `check` holds a file against it, `schema` prints it.
+
+mod check;
+mod schema;
+
+pub(crate) use self::{check::check, schema::schema};
+
+/// A mapping with known keys.
+#[derive(Debug)]
+pub(crate) struct Object {
+    /// What it describes, with its article: `a step`.
+    pub(crate) what: &'static str,
+    /// Its keys in the order of the documentation.
+    pub(crate) fields: &'static [Field],
+    /// Exactly one of these keys must be there; empty: no such rule.
+    pub(crate) one_of: &'static [&'static str],
+}
+
+/// A key of an [`Object`].
+#[derive(Debug)]
+pub(crate) struct Field {
+    pub(crate) key: &'static str,
+    pub(crate) doc: &'static str,
+    pub(crate) required: bool,
+    pub(crate) shape: Shape,
+}
+
+/// What can stand as a value.
+#[derive(Debug)]
+pub(crate) enum Shape {
+    /// Text.
+    Text,
+    /// Text in which `${{ }}` may stand.
+    Template,
+    /// A CEL expression, with or without `${{ }}` around it.
+    Expression,
+    /// A whole number within these bounds.
+    Int(i64, i64),
+    /// A name by the rule of names.
+    Name,
+    /// `plugin/action`.
+    Action,
+    /// A length of time.
+    Duration,
+    /// The text form of a type.
+    Type,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// Anything; checked against a declared type elsewhere.
+    Any,
+    /// `env:NAME` or `file:/path`.
+    Secret,
+    /// An absolute path on some machine.
+    Path,
+    /// An `http:` or `https:` address, or a reference to a secret one.
+    Url,
+    /// `host:port`.
+    HostPort,
+    /// A list.
+    List(&'static Shape),
+    /// Keys chosen by the author, which must be names.
+    Names(&'static Shape),
+    /// Keys chosen by the author, which must be port numbers.
+    Ports(&'static Shape),
+    /// A mapping with known keys.
+    Object(&'static Object),
+    /// One of these words, or a mapping.
+    WordOr(&'static [&'static str], &'static Object),
+    /// A mapping whose keys depend on the word under `kind`.
+    ByKind(&'static [(&'static str, &'static Object)]),
+}
+
+/// A key that must be there.
+pub(crate) const fn required(key: &'static str, doc: &'static str, shape: Shape) -> Field {
+    Field { key, doc, required: true, shape }
+}
+
+/// A key that may be left out.
+pub(crate) const fn optional(key: &'static str, doc: &'static str, shape: Shape) -> Field {
+    Field { key, doc, required: false, shape }
+}

@@ -1,0 +1,104 @@
+//! A plan as a picture: text for the terminal, DOT and Mermaid for documents.
+
+use std::fmt::Write;
+
+use crate::plan::{OnFailure, Plan, Step, StepKind};
+
+/// The steps in order, one a line, with what each waits for and its modifiers.
+pub fn tree(plan: &Plan) -> String {
+    let mut text = format!("{}  {}\n", plan.runbook.id, plan.runbook.name);
+    let width = plan.steps.iter().map(|step| step.id.as_str().len()).max().unwrap_or(0);
+    let kinds: Vec<String> = plan.steps.iter().map(kind).collect();
+    let kind_width = kinds.iter().map(|kind| kind.chars().count()).max().unwrap_or(0);
+    for (index, (step, kind)) in plan.steps.iter().zip(&kinds).enumerate() {
+        let branch = if index + 1 == plan.steps.len() { "└─" } else { "├─" };
+        let notes = notes(plan, index, step);
+        let line = format!("{branch} {:width$}  {kind:kind_width$}  {notes}", step.id.as_str());
+        // Writing to a string can not fail.
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text
+}
+
+fn kind(step: &Step) -> String {
+    match &step.kind {
+        StepKind::Uses(action) => action.action.to_string(),
+        StepKind::Approve { by, .. } if by.is_empty() => "approve".to_owned(),
+        StepKind::Approve { by, .. } => format!("approve by {}", by.join(", ")),
+        StepKind::Manual { .. } => "manual".to_owned(),
+    }
+}
+
+fn notes(plan: &Plan, index: usize, step: &Step) -> String {
+    let mut notes = Vec::new();
+    match step.needs.as_slice() {
+        [] if index > 0 => notes.push("starts at once".to_owned()),
+        [need] if need + 1 == index => {}
+        [] => {}
+        needs => {
+            let names: Vec<_> = needs.iter().map(|need| plan.steps[*need].id.as_str()).collect();
+            notes.push(format!("after {}", names.join(", ")));
+        }
+    }
+    notes.extend(step.when.as_ref().map(|when| format!("when {}", when.as_str())));
+    notes.extend(step.timeout.map(|timeout| format!("timeout {}", format!("{timeout:#}").replace(' ', ""))));
+    if step.retry.attempts > 1 {
+        notes.push(format!("up to {} attempts", step.retry.attempts));
+    }
+    notes.extend(step.undo.as_ref().map(|undo| format!("undo {}", undo.action)));
+    match step.on_failure {
+        OnFailure::Stop => {}
+        OnFailure::Continue => notes.push("may fail".to_owned()),
+        OnFailure::Undo => notes.push("failure undoes the run".to_owned()),
+    }
+    notes.join(" · ")
+}
+
+/// The plan in the language of Graphviz.
+pub fn dot(plan: &Plan) -> String {
+    let mut text = format!("digraph {} {{\n  rankdir=TB;\n  node [shape=box];\n", quoted(&plan.runbook.id));
+    for step in &plan.steps {
+        let shape = match step.kind {
+            StepKind::Uses(_) => "box",
+            StepKind::Approve { .. } => "diamond",
+            StepKind::Manual { .. } => "house",
+        };
+        let (id, label) = (quoted(step.id.as_str()), quoted(&format!("{}\n{}", step.id, kind(step))));
+        let _ = writeln!(text, "  {id} [label={label}, shape={shape}];");
+    }
+    for (from, to) in edges(plan) {
+        let _ = writeln!(text, "  {} -> {};", quoted(from), quoted(to));
+    }
+    text + "}\n"
+}
+
+/// The plan in the language of Mermaid.
+pub fn mermaid(plan: &Plan) -> String {
+    let mut text = "flowchart TD\n".to_owned();
+    for (index, step) in plan.steps.iter().enumerate() {
+        let label = format!("{}<br/>{}", escaped(step.id.as_str()), escaped(&kind(step)));
+        let _ = match step.kind {
+            StepKind::Uses(_) => writeln!(text, "  s{index}[\"{label}\"]"),
+            StepKind::Approve { .. } => writeln!(text, "  s{index}{{\"{label}\"}}"),
+            StepKind::Manual { .. } => writeln!(text, "  s{index}[/\"{label}\"/]"),
+        };
+    }
+    for (index, step) in plan.steps.iter().enumerate() {
+        for need in &step.needs {
+            let _ = writeln!(text, "  s{need} --> s{index}");
+        }
+    }
+    text
+}
+
+fn edges(plan: &Plan) -> impl Iterator<Item = (&str, &str)> {
+    plan.steps.iter().flat_map(|step| step.needs.iter().map(|need| (plan.steps[*need].id.as_str(), step.id.as_str())))
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;").replace('>', "&gt;")
+}

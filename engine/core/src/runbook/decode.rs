@@ -1,0 +1,136 @@
+//! Takes a runbook out of its YAML. What does not fit the grammar has been reported before and is passed over here.
+
+use jiff::SignedDuration;
+
+use super::model::{At, Body, Runbook, Step, Use};
+use crate::{
+    action::Effect,
+    failure::FailureKind,
+    plan::{Clock, InputDeclaration, Objectives, OnFailure, Retry, TargetDeclaration},
+    types::{TargetKind, Type},
+    yaml::{Entry, Node, Yaml},
+};
+
+/// The runbook, as far as it can be understood.
+pub(super) fn decode(root: &Node) -> Runbook<'_> {
+    Runbook {
+        id: root.text_of("id").unwrap_or_default().to_owned(),
+        name: root.text_of("name").unwrap_or_default().to_owned(),
+        objectives: root.get("objectives").map(objectives).unwrap_or_default(),
+        inputs: entries(root, "inputs").map(|entry| (name(entry), input(&entry.value))).collect(),
+        targets: entries(root, "targets").filter_map(|entry| Some((name(entry), target(&entry.value)?))).collect(),
+        steps: root.get("steps").map(Node::items).unwrap_or_default().iter().filter_map(step).collect(),
+    }
+}
+
+fn entries<'n>(node: &'n Node, key: &str) -> impl Iterator<Item = &'n Entry> {
+    node.get(key).map(Node::entries).unwrap_or_default().iter()
+}
+
+fn name(entry: &Entry) -> At<&str> {
+    At { value: entry.key.as_str(), span: entry.key_span }
+}
+
+fn text<'n>(node: &'n Node, key: &str) -> Option<At<&'n str>> {
+    let node = node.get(key)?;
+    Some(At { value: node.text()?, span: node.span })
+}
+
+fn duration(node: &Node, key: &str) -> Option<SignedDuration> {
+    node.text_of(key)?.parse().ok()
+}
+
+fn objectives(node: &Node) -> Objectives {
+    let clock = match node.text_of("clock") {
+        Some("detect") => Clock::Detect,
+        Some("declare") => Clock::Declare,
+        _ => Clock::Onset,
+    };
+    Objectives { rto: duration(node, "rto"), rpo: duration(node, "rpo"), clock }
+}
+
+/// An input whose type is wrong counts as `json`, so that its uses are not reported as well.
+fn input(node: &Node) -> InputDeclaration {
+    InputDeclaration {
+        ty: node.text_of("type").and_then(|text| text.parse().ok()).unwrap_or(Type::Json),
+        description: node.text_of("description").unwrap_or_default().to_owned(),
+        default: node.get("default").map(Node::to_json),
+    }
+}
+
+fn target(node: &Node) -> Option<TargetDeclaration> {
+    let kind = TargetKind::from_word(node.text_of("kind")?)?;
+    // Telling people something is what a channel is for.
+    let least = if kind == TargetKind::Notify { Effect::Mutate } else { Effect::Read };
+    let access = node.text_of("access").and_then(Effect::from_access).unwrap_or(least);
+    Some(TargetDeclaration { kind, access })
+}
+
+fn step(node: &Node) -> Option<Step<'_>> {
+    Some(Step {
+        id: text(node, "id").or_else(|| node.entry("id").is_none().then_some(At { value: "", span: node.span }))?,
+        title: node.text_of("title").map(str::to_owned),
+        body: body(node),
+        needs: node.get("needs").map(|needs| needs.items().iter().filter_map(item).collect()),
+        when: node.get("when"),
+        timeout: duration(node, "timeout"),
+        retry: node.get("retry").map(retry).unwrap_or_default(),
+        undo: node.get("undo").and_then(action),
+        on_failure: match node.text_of("on_failure") {
+            Some("continue") => OnFailure::Continue,
+            Some("undo") => OnFailure::Undo,
+            _ => OnFailure::Stop,
+        },
+    })
+}
+
+fn item(node: &Node) -> Option<At<&str>> {
+    Some(At { value: node.text()?, span: node.span })
+}
+
+fn body(node: &Node) -> Body<'_> {
+    match (node.get("uses"), node.get("approve"), node.get("manual")) {
+        (Some(_), None, None) => action(node).map_or(Body::Unclear, Body::Uses),
+        (None, Some(approve), None) => Body::Approve {
+            by: approve
+                .get("by")
+                .map(Node::items)
+                .unwrap_or_default()
+                .iter()
+                .filter_map(Node::text)
+                .map(str::to_owned)
+                .collect(),
+            message: approve.get("message"),
+        },
+        (None, None, Some(manual)) => Body::Manual {
+            instruction: manual.get("instruction"),
+            evidence: entries(manual, "evidence")
+                .filter_map(|entry| Some((entry.key.as_str(), entry.value.text()?.parse().ok()?)))
+                .collect(),
+            verify: manual.get("verify").and_then(action),
+        },
+        _ => Body::Unclear,
+    }
+}
+
+fn action(node: &Node) -> Option<Use<'_>> {
+    Some(Use { action: text(node, "uses")?, with: node.get("with") })
+}
+
+fn retry(node: &Node) -> Retry {
+    let standard = Retry::default();
+    let attempts = match node.get("attempts").map(|node| &node.value) {
+        Some(Yaml::Int(int)) => u32::try_from(*int).unwrap_or(1),
+        _ => 1,
+    };
+    let listed = |node: &Node| {
+        let kind = |word: &str| FailureKind::ALL.into_iter().find(|kind| kind.as_str() == word);
+        node.items().iter().filter_map(|item| kind(item.text()?)).collect()
+    };
+    Retry {
+        attempts,
+        backoff: duration(node, "backoff").unwrap_or(standard.backoff),
+        backoff_max: duration(node, "backoff_max").unwrap_or(standard.backoff_max),
+        on: node.get("on").map(listed).unwrap_or(standard.on),
+    }
+}

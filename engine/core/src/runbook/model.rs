@@ -1,0 +1,74 @@
+//! The runbook as the author wrote it, places kept. Never executed: `compile` makes a plan of it.
+
+use crate::{
+    diagnostic::Span,
+    plan::{InputDeclaration, Objectives, OnFailure, Retry, TargetDeclaration},
+    yaml::Node,
+};
+
+/// Something with its place.
+#[derive(Debug, Clone)]
+pub(super) struct At<T> {
+    pub(super) value: T,
+    pub(super) span: Span,
+}
+
+/// A runbook.
+#[derive(Debug)]
+pub(super) struct Runbook<'n> {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) objectives: Objectives,
+    pub(super) inputs: Vec<(At<&'n str>, InputDeclaration)>,
+    pub(super) targets: Vec<(At<&'n str>, TargetDeclaration)>,
+    pub(super) steps: Vec<Step<'n>>,
+}
+
+/// A step.
+#[derive(Debug)]
+pub(super) struct Step<'n> {
+    pub(super) id: At<&'n str>,
+    pub(super) title: Option<String>,
+    pub(super) body: Body<'n>,
+    /// `None`: the step before it.
+    pub(super) needs: Option<Vec<At<&'n str>>>,
+    pub(super) when: Option<&'n Node>,
+    pub(super) timeout: Option<jiff::SignedDuration>,
+    pub(super) retry: Retry,
+    pub(super) undo: Option<Use<'n>>,
+    pub(super) on_failure: OnFailure,
+}
+
+/// What a step does.
+#[derive(Debug)]
+pub(super) enum Body<'n> {
+    Uses(Use<'n>),
+    Approve {
+        by: Vec<String>,
+        message: Option<&'n Node>,
+    },
+    Manual {
+        instruction: Option<&'n Node>,
+        evidence: Vec<(&'n str, crate::types::Type)>,
+        verify: Option<Use<'n>>,
+    },
+    /// What that is was reported already.
+    Unclear,
+}
+
+/// An action with its parameters.
+#[derive(Debug)]
+pub(super) struct Use<'n> {
+    pub(super) action: At<&'n str>,
+    pub(super) with: Option<&'n Node>,
+}
+
+impl Runbook<'_> {
+    pub(super) fn target(&self, role: &str) -> Option<&TargetDeclaration> {
+        self.targets.iter().find(|(name, _)| name.value == role).map(|(_, target)| target)
+    }
+
+    pub(super) fn input(&self, name: &str) -> Option<&InputDeclaration> {
+        self.inputs.iter().find(|(input, _)| input.value == name).map(|(_, input)| input)
+    }
+}

@@ -1,0 +1,61 @@
+//! Bindings files, against themselves and against a plan.
+
+use std::collections::BTreeMap;
+
+use lifeboat_core::{bindings, diagnostic::render, inputs, runbook::compile};
+
+use crate::{catalogue::catalogue, file, text};
+
+#[test]
+fn a_bindings_file_is_read() {
+    let file = file("bindings.yaml");
+    let parsed = bindings::parse(&file);
+    assert_eq!(render(&file, &parsed.diagnostics, false), "");
+    insta::assert_debug_snapshot!(parsed.bindings.expect("bindings").targets);
+}
+
+#[test]
+fn facts_hold_no_secret_and_no_reference() {
+    let facts = bindings::parse(&file("bindings.yaml")).bindings.expect("bindings").facts();
+    insta::assert_json_snapshot!("facts", facts);
+}
+
+#[test]
+fn mistakes_in_bindings_are_all_reported_and_the_password_is_not_repeated() {
+    let file = file("bad-bindings.yaml");
+    let parsed = bindings::parse(&file);
+    assert_eq!(parsed.bindings, None);
+    for finding in &parsed.diagnostics {
+        assert!(!format!("{finding:?}").contains("hunter2"));
+    }
+    insta::assert_snapshot!("bad-bindings", render(&file, &parsed.diagnostics, false));
+}
+
+#[test]
+fn bindings_are_held_against_the_plan() {
+    let plan = compile(&file("good.yaml"), &catalogue()).plan.expect("a plan");
+    let right = bindings::parse(&file("bindings.yaml")).bindings.expect("bindings");
+    assert_eq!(bindings::check(&plan, &right), []);
+    assert_eq!(bindings::leases(&plan, &right), ["machine:docker/recovery:/srv/lifeboat/work"]);
+
+    let wrong = text(
+        "lifeboat: 1\ntargets:\n  recovery: { kind: machine, access: read }\n  oncall: { kind: endpoint, http: { url: 'http://x' } }\n  spare: { kind: machine }\n",
+    );
+    let bindings = bindings::parse(&wrong).bindings.expect("bindings");
+    insta::assert_snapshot!("unfit-bindings", render(&wrong, &bindings::check(&plan, &bindings), false));
+}
+
+#[test]
+fn inputs_are_read_by_their_types() {
+    let plan = compile(&file("good.yaml"), &catalogue()).plan.expect("a plan");
+    let given = |list: &[(&str, &str)]| -> BTreeMap<String, String> {
+        list.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    };
+    let right = inputs::resolve(&plan, &given(&[("table", "public.a"), ("since", "2026-11-21T05:00:00+02:00")]));
+    assert_eq!(
+        right.expect("inputs"),
+        serde_json::json!({"limit": 5, "since": "2026-11-21T03:00:00Z", "table": "public.a"})
+    );
+    let wrong = inputs::resolve(&plan, &given(&[("since", "yesterday"), ("limit", "many"), ("tabel", "x")]));
+    insta::assert_snapshot!("inputs", render(&text(""), &wrong.expect_err("wrong inputs"), false));
+}

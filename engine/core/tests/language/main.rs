@@ -1,0 +1,24 @@
+//! The language as its users meet it: whole files in, plans and diagnostics out.
+
+mod bindings;
+mod catalogue;
+mod hostile;
+mod runbooks;
+mod schemas;
+mod size;
+
+use std::path::Path;
+
+use lifeboat_core::diagnostic::SourceFile;
+
+/// A file of `tests/files`.
+fn file(name: &str) -> SourceFile {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files").join(name);
+    let bytes = std::fs::read(&path).expect(name);
+    SourceFile::from_bytes(name, &bytes).expect(name)
+}
+
+/// A file made up by a test.
+fn text(text: &str) -> SourceFile {
+    SourceFile::from_bytes("test.yaml", text.as_bytes()).expect("a text is UTF-8")
+}

@@ -17,12 +17,18 @@ fn block(renderer: &Renderer, file: &SourceFile, finding: &Diagnostic) -> String
         Severity::Warning => Level::WARNING,
     };
     let title = level.primary_title(finding.message.as_str()).id(finding.code);
-    let mut group = match range(file, finding.span) {
+    // A line that holds a secret is named, never shown.
+    let secret = finding.code == super::codes::PLAIN_SECRET.id;
+    let mut group = match range(file, finding.span).filter(|_| !secret) {
         Some(range) => {
             let mark = AnnotationKind::Primary.span(range).label(finding.label.as_str());
             title.element(Snippet::source(file.text.as_str()).path(file.name.as_str()).annotation(mark))
         }
-        None => title.element(annotate_snippets::Origin::path(file.name.as_str())),
+        None => {
+            let origin = annotate_snippets::Origin::path(file.name.as_str());
+            let line = usize::try_from(finding.span.line).unwrap_or(0);
+            title.element(if line > 0 { origin.line(line) } else { origin })
+        }
     };
     if let Some(help) = &finding.help {
         group = group.element(Level::HELP.message(help.as_str()));

@@ -133,7 +133,9 @@ fn syntax_error(text: &str, errors: &cel::ParseErrors) -> ExpressionError {
     let at = before + rest.char_indices().nth(column.saturating_sub(1)).map_or(rest.len(), |(at, _)| at);
     let at = at.min(text.len());
     let end = at + text[at..].chars().next().map_or(0, char::len_utf8);
-    let message = first.msg.lines().next().unwrap_or_default().trim_start_matches("Syntax error: ").to_owned();
+    let message = first.msg.lines().next().unwrap_or_default().trim_start_matches("Syntax error: ");
+    let message = message.split(" expecting ").next().unwrap_or(message);
+    let message = message.replace("mismatched input '<EOF>'", "it ends too early");
     ExpressionError { message: format!("not a CEL expression: {message}"), at: Some((at, end)) }
 }
 

@@ -171,7 +171,10 @@ fn refuse(findings: &mut Findings<'_>, error: &serde_yaml::Error) {
         | Error::AliasExpansionLimitExceeded { .. }
         | Error::AliasReplayStackDepthExceeded { .. }
         | Error::AliasReplayCounterOverflow { .. } => (codes::TOO_DEEP, "the limit is reached here"),
-        _ if message.contains("nest") || message.contains("recursion") => (codes::TOO_DEEP, "too deep here"),
+        // The parser wraps these in errors about the place where an alias is used.
+        _ if ["nest", "recursion", "limit exceeded", "budget"].iter().any(|word| message.contains(word)) => {
+            (codes::TOO_DEEP, "too deep here")
+        }
         _ => (codes::NOT_YAML, "here"),
     };
     let short: String = message.chars().take(300).collect();

@@ -6,6 +6,7 @@ use crate::{invoke::StepNote, journal::Recorded};
 
 /// Something a reader may want to show.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and readers get a reference")]
 pub enum Report {
     /// An event is on disk and applied.
     Recorded(Recorded),

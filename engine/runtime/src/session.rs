@@ -179,7 +179,7 @@ impl Session {
         world.wind_down(driven.as_ref().map_or(&Run::default(), |(run, _)| run)).await;
         let (state, how) = driven?;
         if let How::Finished(_) = how {
-            self.leases.into_iter().try_for_each(Lease::release)?;
+            self.leases.into_iter().for_each(Lease::release);
         }
         Ok(Ended { run: self.run, how, state, at: world.now() })
     }

@@ -157,6 +157,15 @@ impl Calls {
     }
 }
 
+/// A session that is dropped in the middle leaves no call behind that goes on.
+impl Drop for Calls {
+    fn drop(&mut self) {
+        for flight in self.flying.values() {
+            flight.cancel.cancel();
+        }
+    }
+}
+
 /// `None` where the call was cancelled and did not end in time.
 async fn call_to_its_end(invoke: Arc<dyn Invoke>, request: Request, earlier: Vec<CancellationToken>) -> Option<Answer> {
     for over in earlier {

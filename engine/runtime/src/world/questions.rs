@@ -7,7 +7,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
 use super::inbox::{Arrival, Ticket};
-use crate::people::People;
+use crate::people::{People, Reply, ReplyAnswer};
 
 /// A question that was asked.
 struct Asked {
@@ -52,16 +52,16 @@ impl Questions {
         }
     }
 
-    /// Takes the question out of the open ones, unless nobody answered; false where the reply is to an older question.
-    pub(super) fn arrived(&mut self, step: &StepId, ticket: Ticket, answered: bool) -> bool {
-        match self.asked.get_mut(step) {
-            Some(asked) if asked.ticket == ticket => asked.nobody = !answered,
-            _ => return false,
-        }
-        if answered {
+    /// Takes the question out of the open ones where the reply answers it. A reply to an older question is none, and who
+    /// answers another question than was asked can not be asked again.
+    pub(super) fn arrived(&mut self, step: &StepId, ticket: Ticket, reply: Option<Reply>) -> Option<Reply> {
+        let asked = self.asked.get_mut(step).filter(|asked| asked.ticket == ticket)?;
+        let reply = reply.filter(|reply| fits(&asked.question, &reply.answer));
+        asked.nobody = reply.is_none();
+        if reply.is_some() {
             self.asked.remove(step);
         }
-        true
+        reply
     }
 
     fn ask(&mut self, step: StepId, question: Question) {
@@ -76,4 +76,13 @@ impl Questions {
             let _ = arrivals.send(Arrival::Reply { step, ticket, reply });
         });
     }
+}
+
+fn fits(question: &Question, answer: &ReplyAnswer) -> bool {
+    matches!(
+        (question, answer),
+        (Question::Approve { .. }, ReplyAnswer::Approval { .. })
+            | (Question::Hands { .. }, ReplyAnswer::Evidence(_))
+            | (Question::Decide { .. }, ReplyAnswer::Decision(_))
+    )
 }

@@ -85,8 +85,8 @@ impl RealWorld {
                 self.calls.arrived(&key, ticket).then(|| input_of_answer(key, answer))
             }
             Arrival::Reply { step, ticket, reply } => {
-                let current = self.questions.arrived(&step, ticket, reply.is_some());
-                reply.filter(|_| current).map(|reply| input_of_reply(step, reply))
+                let reply = self.questions.arrived(&step, ticket, reply)?;
+                Some(input_of_reply(step, reply))
             }
         }
     }

@@ -1,0 +1,95 @@
+//! A thousand steps in a chain that do nothing, journalled, beside a thousand bare writes of the same size with `fdatasync`.
+
+use std::{collections::BTreeMap, fs::OpenOptions, io::Write, sync::Arc};
+
+use lifeboat_core::{
+    event::{Mode, Outcome, Person},
+    input::Done,
+};
+use lifeboat_runtime::{
+    home::Home,
+    invoke::{Answer, Invoke, Pending, Request},
+    people::Nobody,
+    report::Silent,
+    session::{How, NewRun, Surroundings, start},
+};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    measure::{folder, median, rounded},
+    plans::chain,
+};
+
+const STEPS: usize = 1_000;
+const REPETITIONS: usize = 5;
+const RATIO_BAR: f64 = 1.5;
+const ALLOWANCE_S: f64 = 0.1;
+
+struct NoOp;
+
+impl Invoke for NoOp {
+    fn invoke(&self, _request: Request) -> Pending<Answer> {
+        let done = Done { outputs: json!({}), summary: String::new() };
+        Box::pin(std::future::ready(Answer::Ran(Ok(done))))
+    }
+}
+
+pub(crate) fn measure() -> Value {
+    let folder = folder();
+    let home = Home::open(folder.path().join("home")).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut journal_bytes = 0;
+    let run = median(
+        REPETITIONS,
+        || new_run(&home),
+        |new| {
+            let journal = home.journal(&new.run);
+            let ended = runtime.block_on(start(&home, new, surroundings())).unwrap();
+            assert_eq!(ended.how, How::Finished(Outcome::Succeeded));
+            journal_bytes = journal.metadata().unwrap().len();
+        },
+    );
+    let block = vec![b'x'; usize::try_from(journal_bytes).unwrap() / STEPS];
+    let path = folder.path().join("bare");
+    let bare = median(REPETITIONS, || (), |()| write_bare(&path, &block));
+    let (value, bare) = (run.as_secs_f64(), bare.as_secs_f64());
+    let ratio = (value - ALLOWANCE_S).max(0.0) / bare;
+    json!({
+        "name": "chain-of-1000-steps", "value": rounded(value, 6), "unit": "s",
+        "baseline": "1,000 bare write + fdatasync of the same size", "baseline_value": rounded(bare, 6),
+        "ratio": rounded(ratio, 3), "ratio_is": "(value - 0.1 s) / baseline", "bar": RATIO_BAR, "met": ratio <= RATIO_BAR,
+    })
+}
+
+fn write_bare(path: &std::path::Path, block: &[u8]) {
+    let mut file = OpenOptions::new().create(true).append(true).open(path).unwrap();
+    for _ in 0..STEPS {
+        file.write_all(block).unwrap();
+        file.sync_data().unwrap();
+    }
+}
+
+fn surroundings() -> Surroundings {
+    Surroundings {
+        invoke: Arc::new(NoOp),
+        people: Arc::new(Nobody),
+        reporter: Arc::new(Silent),
+        stop: CancellationToken::new(),
+    }
+}
+
+fn new_run(home: &Home) -> NewRun {
+    let plan = chain(STEPS);
+    NewRun {
+        run: home.new_run_id(&plan, jiff::Timestamp::now()).unwrap(),
+        plan,
+        runbook_source: Vec::new(),
+        bindings_source: Vec::new(),
+        inputs: json!({}),
+        targets: BTreeMap::new(),
+        leases: Vec::new(),
+        mode: Mode::Real,
+        who: Person::Engine,
+    }
+}

@@ -1,0 +1,20 @@
+//! What the engine itself costs. One line of JSON a benchmark: `{"name", "value", "unit", "ratio", "bar", "met"}`; the ratio
+//! is against the least that any program would have to do on the same machine, so that it can be held against another one.
+#![expect(clippy::print_stdout, reason = "the lines on stdout are the result")]
+#![expect(clippy::unwrap_used, reason = "a benchmark that can not be set up has no result")]
+
+mod chain;
+mod measure;
+#[expect(dead_code, reason = "the tests use more of it")]
+#[path = "../../tests/runtime/plans.rs"]
+mod plans;
+mod resume;
+mod virtual_runs;
+#[path = "../../tests/runtime/virtual_world.rs"]
+mod virtual_world;
+
+fn main() {
+    for result in [chain::measure(), resume::measure(), virtual_runs::measure()] {
+        println!("{result}");
+    }
+}

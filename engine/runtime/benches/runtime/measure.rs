@@ -4,18 +4,22 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// The median time of so many repetitions. `prepare` is not counted.
-pub(crate) fn median<T>(repetitions: usize, mut prepare: impl FnMut() -> T, mut work: impl FnMut(T)) -> Duration {
-    let mut times: Vec<Duration> = (0..repetitions)
-        .map(|_| {
-            let prepared = prepare();
-            let start = Instant::now();
-            work(prepared);
-            start.elapsed()
-        })
-        .collect();
+/// The median time of so many repetitions.
+pub(crate) fn median(repetitions: usize, mut work: impl FnMut()) -> Duration {
+    median_of((0..repetitions).map(|_| time(&mut work)).collect())
+}
+
+/// The one in the middle.
+pub(crate) fn median_of(mut times: Vec<Duration>) -> Duration {
     times.sort();
-    times[repetitions / 2]
+    times[times.len() / 2]
+}
+
+/// How long it takes.
+pub(crate) fn time(work: impl FnOnce()) -> Duration {
+    let start = Instant::now();
+    work();
+    start.elapsed()
 }
 
 /// A folder on the disk of the build, not in memory as `/tmp` may be.

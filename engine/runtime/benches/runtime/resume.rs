@@ -34,24 +34,16 @@ pub(crate) fn measure() -> Value {
     let run = home.new_run_id(&plan, Timestamp::now()).unwrap();
     let events = write(&home, &run, &plan);
     assert!(events >= 100_000, "{events}");
-    let load = median(
-        REPETITIONS,
-        || (),
-        |()| {
-            let loaded = home.load(&run).unwrap();
-            assert_eq!(loaded.events.len(), events);
-            black_box(interrupted(&loaded.run));
-        },
-    );
+    let load = median(REPETITIONS, || {
+        let loaded = home.load(&run).unwrap();
+        assert_eq!(loaded.events.len(), events);
+        black_box(interrupted(&loaded.run));
+    });
     let text = fs::read_to_string(home.journal(&run)).unwrap();
-    let parse = median(
-        REPETITIONS,
-        || (),
-        |()| {
-            let records: Vec<Recorded> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-            black_box(records);
-        },
-    );
+    let parse = median(REPETITIONS, || {
+        let records: Vec<Recorded> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        black_box(records);
+    });
     let value = load.as_secs_f64();
     json!({
         "name": "resume-100000-events", "value": rounded(value, 6), "unit": "s",

@@ -26,18 +26,14 @@ pub(crate) fn measure() -> Value {
     let time =
         median(REPETITIONS, || (), |()| journals = (0..RUNS).map(|seed| run_with_a_crash(&plan, seed)).collect());
     let records: Vec<_> = journals.iter().map(|journal| read(journal).unwrap().records).collect();
-    let write = median(
-        REPETITIONS,
-        || (),
-        |()| {
-            for records in &records {
-                let mut journal = Journal::begin(Vec::new(), &run_id());
-                for record in records {
-                    journal.append(record.at, std::slice::from_ref(&record.event)).unwrap();
-                }
+    let write = median(REPETITIONS, || {
+        for records in &records {
+            let mut journal = Journal::begin(Vec::new(), &run_id());
+            for record in records {
+                journal.append(record.at, std::slice::from_ref(&record.event)).unwrap();
             }
-        },
-    );
+        }
+    });
     #[expect(clippy::cast_precision_loss, reason = "a thousand is exact")]
     let per_second = RUNS as f64 / time.as_secs_f64();
     json!({

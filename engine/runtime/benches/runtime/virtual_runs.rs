@@ -23,8 +23,7 @@ const BAR_PER_S: f64 = 5_000.0;
 pub(crate) fn measure() -> Value {
     let plan = ten_steps();
     let mut journals = Vec::new();
-    let time =
-        median(REPETITIONS, || (), |()| journals = (0..RUNS).map(|seed| run_with_a_crash(&plan, seed)).collect());
+    let time = median(REPETITIONS, || journals = (0..RUNS).map(|seed| run_with_a_crash(&plan, seed)).collect());
     let records: Vec<_> = journals.iter().map(|journal| read(journal).unwrap().records).collect();
     let write = median(REPETITIONS, || {
         for records in &records {

@@ -192,3 +192,117 @@ async fn after_grace(cancel: &CancellationToken) {
 pub(super) fn lost() -> Failure {
     Failure::Interrupted(Reason::new("run-call-lost", "the call ended without an answer; this is a bug of Lifeboat"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use lifeboat_core::{input::Done, name::ActionName};
+    use serde_json::json;
+    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+    use super::{super::notes::notes, *};
+    use crate::invoke::Pending;
+
+    /// A plugin that says what it does, and ends when it is let go.
+    #[derive(Default)]
+    struct Slow {
+        said: Arc<Mutex<Vec<String>>>,
+        began: CancellationToken,
+        go: CancellationToken,
+    }
+
+    impl Invoke for Slow {
+        fn invoke(&self, request: Request) -> Pending<Answer> {
+            let (said, go, began) = (Arc::clone(&self.said), self.go.clone(), self.began.clone());
+            Box::pin(async move {
+                said.lock().unwrap().push(format!("began {}", request.call.attempt));
+                began.cancel();
+                go.cancelled().await;
+                said.lock().unwrap().push(format!("ended {}", request.call.attempt));
+                Answer::Ran(Ok(Done { outputs: json!({}), summary: String::new() }))
+            })
+        }
+    }
+
+    fn call(attempt: u32) -> Call {
+        Call {
+            step: StepId::new("merge").unwrap(),
+            attempt,
+            purpose: Purpose::Run,
+            action: ActionName::new("test/merge").unwrap(),
+            parameters: json!({}),
+            grants: BTreeMap::new(),
+            deadline: None,
+        }
+    }
+
+    fn calls(plugin: Arc<Slow>) -> (Calls, UnboundedReceiver<Arrival>) {
+        let (sender, arrivals) = unbounded_channel();
+        let run = RunId::new("dr-003-20261121-7f3a").unwrap();
+        (Calls::new(plugin, run, Mode::Real, sender, notes().0), arrivals)
+    }
+
+    async fn next_answer(arrivals: &mut UnboundedReceiver<Arrival>) -> (CallKey, Ticket) {
+        match arrivals.recv().await.unwrap() {
+            Arrival::Answer { key, ticket, .. } => (key, ticket),
+            Arrival::Reply { .. } => panic!("nobody was asked"),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_next_attempt_waits_until_the_cancelled_one_has_ended() {
+        let plugin = Arc::new(Slow::default());
+        let (mut calls, mut arrivals) = calls(Arc::clone(&plugin));
+        calls.reconcile(vec![call(1)]);
+        plugin.began.cancelled().await;
+        calls.reconcile(vec![call(2)]);
+        plugin.go.cancel();
+
+        let (first, ticket) = next_answer(&mut arrivals).await;
+        assert_eq!(first.attempt, 1);
+        assert!(!calls.arrived(&first, ticket), "the answer of a cancelled call moves nothing");
+        let (second, ticket) = next_answer(&mut arrivals).await;
+        assert!(calls.arrived(&second, ticket) && calls.is_empty());
+        assert_eq!(*plugin.said.lock().unwrap(), ["began 1", "ended 1", "began 2", "ended 2"]);
+    }
+
+    #[tokio::test]
+    async fn what_stays_due_goes_on_and_what_is_dropped_ends() {
+        let plugin = Arc::new(Slow::default());
+        let (mut calls, mut arrivals) = calls(Arc::clone(&plugin));
+        calls.reconcile(vec![call(1)]);
+        plugin.began.cancelled().await;
+        calls.reconcile(vec![call(1)]);
+        assert_eq!(calls.flying.len(), 1);
+        let cancel = calls.flying.values().next().unwrap().cancel.clone();
+        drop(calls);
+        assert!(cancel.is_cancelled());
+        plugin.go.cancel();
+        next_answer(&mut arrivals).await;
+        assert_eq!(*plugin.said.lock().unwrap(), ["began 1", "ended 1"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_does_not_end_when_cancelled_is_dropped() {
+        let plugin = Arc::new(Slow::default());
+        let (mut calls, mut arrivals) = calls(Arc::clone(&plugin));
+        calls.reconcile(vec![call(1)]);
+        plugin.began.cancelled().await;
+        calls.wind_down().await;
+        assert!(arrivals.try_recv().is_err());
+        assert_eq!(*plugin.said.lock().unwrap(), ["began 1"]);
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "an attempt that has answered is due again")]
+    async fn an_attempt_that_has_answered_is_never_run_again() {
+        let plugin = Arc::new(Slow::default());
+        plugin.go.cancel();
+        let (mut calls, mut arrivals) = calls(plugin);
+        calls.reconcile(vec![call(1)]);
+        let (key, ticket) = next_answer(&mut arrivals).await;
+        calls.arrived(&key, ticket);
+        calls.reconcile(vec![call(1)]);
+    }
+}

@@ -73,3 +73,36 @@ fn line(at: Timestamp, level: Level, message: &str, fields: &[(String, String)])
 fn one_line(text: &str) -> String {
     text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(message: &str) -> StepNote {
+        let fields = vec![("table".to_owned(), "orders\u{1b}[2J".to_owned())];
+        let note = Note::Log { level: Level::Error, message: message.to_owned(), fields };
+        StepNote { step: StepId::new("merge").unwrap(), note }
+    }
+
+    #[test]
+    fn a_line_is_one_line_whatever_the_plugin_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut logs = Logs::new(folder.path().to_owned());
+        let at = "2026-11-21T03:00:00Z".parse().unwrap();
+        assert_eq!(logs.write(at, &said("first\n2026 ERROR second")), None);
+        assert_eq!(logs.write(at, &said("ümlaut")), None);
+        let text = std::fs::read_to_string(folder.path().join("merge.log")).unwrap();
+        let expected = "2026-11-21T03:00:00.000000Z ERROR first\\n2026 ERROR second table=orders\\u{1b}[2J\n\
+                        2026-11-21T03:00:00.000000Z ERROR ümlaut table=orders\\u{1b}[2J\n";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_log_that_can_not_be_written_is_told_once() {
+        let mut logs = Logs::new(PathBuf::from("/nonexistent/logs"));
+        let at = "2026-11-21T03:00:00Z".parse().unwrap();
+        let warning = logs.write(at, &said("lost")).unwrap();
+        assert!(matches!(warning.note, Note::Log { level: Level::Warn, .. }));
+        assert_eq!(logs.write(at, &said("lost too")), None);
+    }
+}

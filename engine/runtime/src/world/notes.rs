@@ -62,3 +62,20 @@ impl NoteReceiver {
         Some(self.dropped.swap(0, Ordering::Relaxed)).filter(|&count| count > 0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_plugin_that_talks_too_fast_loses_words_and_they_are_counted() {
+        let (sender, mut receiver) = notes();
+        let say = sender.of_step(&StepId::new("merge").unwrap());
+        for done in 0..NOTES_MAX as u64 + 3 {
+            say(Note::Progress { done, total: None, unit: "rows".to_owned(), message: String::new() });
+        }
+        assert_eq!(receiver.take_dropped(), Some(3));
+        assert_eq!(receiver.take_dropped(), None);
+        assert!(matches!(receiver.next().await.note, Note::Progress { done: 0, .. }));
+    }
+}

@@ -86,3 +86,71 @@ fn fits(question: &Question, answer: &ReplyAnswer) -> bool {
             | (Question::Decide { .. }, ReplyAnswer::Decision(_))
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use lifeboat_core::event::{OperatorAnswer, Person};
+    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+    use super::*;
+    use crate::invoke::Pending;
+
+    /// Somebody who has one answer to everything.
+    struct Always(Option<ReplyAnswer>);
+
+    impl People for Always {
+        fn ask(&self, _step: StepId, _question: Question, _cancel: CancellationToken) -> Pending<Option<Reply>> {
+            let reply = self.0.clone().map(|answer| Reply { who: Person::Engine, answer });
+            Box::pin(std::future::ready(reply))
+        }
+    }
+
+    fn approve(message: &str) -> BTreeMap<StepId, Question> {
+        let question = Question::Approve { by: Vec::new(), message: message.to_owned() };
+        BTreeMap::from([(StepId::new("sign-off").unwrap(), question)])
+    }
+
+    fn asked(answer: Option<ReplyAnswer>) -> (Questions, UnboundedReceiver<Arrival>) {
+        let (sender, arrivals) = unbounded_channel();
+        let mut questions = Questions::new(Arc::new(Always(answer)), sender);
+        questions.reconcile(approve("Merge?"));
+        (questions, arrivals)
+    }
+
+    async fn take(questions: &mut Questions, arrivals: &mut UnboundedReceiver<Arrival>) -> Option<Reply> {
+        match arrivals.recv().await.unwrap() {
+            Arrival::Reply { step, ticket, reply } => questions.arrived(&step, ticket, reply),
+            Arrival::Answer { .. } => panic!("nothing was called"),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_to_the_question_counts() {
+        let yes = ReplyAnswer::Approval { approved: true, comment: None };
+        let (mut questions, mut arrivals) = asked(Some(yes.clone()));
+        assert!(!questions.is_hopeless());
+        assert_eq!(take(&mut questions, &mut arrivals).await.unwrap().answer, yes);
+    }
+
+    #[tokio::test]
+    async fn where_nobody_answers_to_the_point_nobody_is_asked_again() {
+        for answer in [None, Some(ReplyAnswer::Decision(OperatorAnswer::GiveUp))] {
+            let (mut questions, mut arrivals) = asked(answer);
+            assert_eq!(take(&mut questions, &mut arrivals).await, None);
+            assert!(questions.is_hopeless());
+            questions.reconcile(approve("Merge?"));
+            assert!(questions.is_hopeless(), "the same question stays unanswered");
+            questions.reconcile(approve("Really?"));
+            assert!(!questions.is_hopeless(), "another question is asked");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_to_a_question_that_was_taken_back_is_none() {
+        let yes = ReplyAnswer::Approval { approved: true, comment: None };
+        let (mut questions, mut arrivals) = asked(Some(yes));
+        questions.reconcile(approve("Merge 7 rows?"));
+        assert_eq!(take(&mut questions, &mut arrivals).await, None);
+        assert!(take(&mut questions, &mut arrivals).await.is_some());
+    }
+}

@@ -1,7 +1,10 @@
 //! The drill simulator: real servers, a disaster, the real engine, and what the recovery cost.
 
 pub mod clock;
+pub mod fault;
 pub mod ledger;
 pub mod measurement;
+pub mod probes;
 pub mod proxy;
 pub mod testbed;
+pub mod workload;

@@ -1,0 +1,10 @@
+//! Probes on the application's path: every 100 ms, read and write, pooled and fresh, and the content of sampled rows.
+
+mod content;
+mod log;
+mod prober;
+mod sample;
+
+pub use log::{Detection, ProbeLog};
+pub use prober::{ProbePlan, Probers};
+pub use sample::sample;

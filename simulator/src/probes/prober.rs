@@ -1,0 +1,129 @@
+//! One task a kind of probe, each on its own fixed schedule.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    task::JoinSet,
+    time::{sleep_until, timeout},
+};
+use tokio_postgres::{Client, Config};
+use tokio_util::sync::CancellationToken;
+
+use super::{content, log::ProbeLog};
+use crate::{
+    clock::{At, Clock},
+    ledger::Ledger,
+    measurement::{Probe, ProbeKind},
+    workload::connect,
+};
+
+/// How the probes are made.
+#[derive(Debug, Clone)]
+pub struct ProbePlan {
+    /// The application's path.
+    pub application: Config,
+    /// From one probe of a kind to the next.
+    pub interval: Duration,
+    /// A probe without an answer after so long has failed.
+    pub answer_within: Duration,
+}
+
+/// The running probes. Dropped, they end at once.
+#[derive(Debug)]
+pub struct Probers {
+    tasks: JoinSet<()>,
+    stop: CancellationToken,
+}
+
+impl Probers {
+    /// Starts one task a kind.
+    pub fn start(plan: &ProbePlan, ledger: &Arc<Ledger>, log: &Arc<ProbeLog>, clock: Clock) -> Self {
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        for kind in ProbeKind::ALL {
+            let prober = Prober {
+                kind,
+                plan: plan.clone(),
+                ledger: Arc::clone(ledger),
+                log: Arc::clone(log),
+                clock,
+                client: None,
+            };
+            tasks.spawn(prober.run(stop.clone()));
+        }
+        Self { tasks, stop }
+    }
+
+    /// Ends the probes after the one that each is at.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+struct Prober {
+    kind: ProbeKind,
+    plan: ProbePlan,
+    ledger: Arc<Ledger>,
+    log: Arc<ProbeLog>,
+    clock: Clock,
+    client: Option<Client>,
+}
+
+impl Prober {
+    async fn run(mut self, stop: CancellationToken) {
+        let interval = i64::try_from(self.plan.interval.as_micros()).unwrap_or(i64::MAX).max(1);
+        let begin = self.clock.now();
+        let mut slot = 0;
+        while !stop.is_cancelled() {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = sleep_until(self.clock.deadline(At(begin.0 + slot * interval))) => {}
+            }
+            self.probe().await;
+            // A slow probe makes the lane skip the slots that it covered; its own duration shows that it did.
+            slot = ((self.clock.now().0 - begin.0) / interval).max(slot) + 1;
+        }
+    }
+
+    async fn probe(&mut self) {
+        let started = self.clock.now();
+        let within = self.plan.answer_within;
+        let answer =
+            timeout(within, self.ask()).await.unwrap_or_else(|_elapsed| Err(format!("no answer within {within:?}")));
+        let fresh = matches!(self.kind, ProbeKind::FreshRead | ProbeKind::FreshWrite);
+        if fresh || (answer.is_err() && self.kind != ProbeKind::Content) {
+            self.client = None;
+        }
+        let ended = self.clock.now();
+        self.log.push(Probe { kind: self.kind, started, ended, ok: answer.is_ok(), detail: answer.err() });
+    }
+
+    async fn ask(&mut self) -> Result<(), String> {
+        if self.client.as_ref().is_none_or(Client::is_closed) {
+            let connected = connect(&self.plan.application, self.plan.answer_within).await;
+            self.client = Some(connected.map_err(|error| format!("no connection: {error}"))?);
+        }
+        let Some(client) = &self.client else { return Err("no connection".to_owned()) };
+        match self.kind {
+            ProbeKind::PooledRead | ProbeKind::FreshRead => read(client).await,
+            ProbeKind::PooledWrite | ProbeKind::FreshWrite => write(client, self.kind, self.clock.now()).await,
+            ProbeKind::Content => match content::check(client, &self.ledger).await {
+                Ok(None) => Ok(()),
+                Ok(Some(wrong)) => Err(wrong),
+                Err(error) => Err(error.to_string()),
+            },
+        }
+    }
+}
+
+async fn read(client: &Client) -> Result<(), String> {
+    let row = client.query_opt("SELECT id FROM customers ORDER BY id LIMIT 1", &[]).await;
+    row.map_err(|error| error.to_string())?.map(|_| ()).ok_or_else(|| "the table is empty".to_owned())
+}
+
+async fn write(client: &Client, kind: ProbeKind, at: At) -> Result<(), String> {
+    const BEAT: &str = "INSERT INTO heartbeats VALUES ($1, $2) ON CONFLICT (lane) DO UPDATE SET beat = excluded.beat";
+    let written = client.execute(BEAT, &[&kind.title(), &at.0]).await.map_err(|error| error.to_string())?;
+    if written == 1 { Ok(()) } else { Err(format!("{written} rows were written")) }
+}

@@ -1,0 +1,325 @@
+//! `report.json`. Fields are added, never renamed; the schema is held by a test.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    measurement::{Interval, Probe, Verdict},
+    testbed::{Backend, SystemInfo},
+};
+
+/// The version of the document.
+pub const FORMAT: &str = "lifeboat.report/1";
+
+/// A drill's report.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DrillReport {
+    /// Always [`FORMAT`].
+    pub format: String,
+    /// Which drill.
+    pub drill: String,
+    /// Over everything: objectives, checks and controls.
+    pub verdict: Verdict,
+    /// The runbook that was executed.
+    pub runbook: RunbookReport,
+    /// The run of the engine.
+    pub run: String,
+    /// Draws the same writes and samples again.
+    pub seed: u64,
+    /// Lifeboat's own version.
+    pub version: String,
+    /// What it was measured on.
+    pub testbed: TestbedReport,
+    /// How the run ended; `not_started` where the engine had nothing to do or could not begin.
+    pub outcome: String,
+    /// The instants by their names in the definitions.
+    pub instants: Instants,
+    /// Recovery time.
+    pub rto: RtoReport,
+    /// Recovery point.
+    pub rpo: RpoReport,
+    /// What became of the application's writes.
+    pub writes: WritesReport,
+    /// What must hold for the numbers to mean anything, and for the recovery to be right.
+    pub checks: Vec<Check>,
+    /// Known breakages that must turn the drill red.
+    pub controls: Vec<Control>,
+    /// The runbook's steps.
+    pub steps: Vec<StepReport>,
+    /// One entry a run of the drill.
+    pub samples: Vec<Sample>,
+    /// Parameters that the drill shortens, beside their production values.
+    pub scaled: Vec<Scaled>,
+    /// Who answered the runbook's questions.
+    pub approvals: String,
+    /// Where it ran.
+    pub environment: Environment,
+    /// What the probes saw.
+    pub probes: Vec<ProbeSummary>,
+    /// Acknowledged writes that are missing, the oldest first; at most a hundred.
+    pub lost_writes: Vec<LostWrite>,
+    /// Every probe, for the time line; kept beside the document in `probes.jsonl`.
+    #[serde(skip)]
+    pub probe_log: Vec<Probe>,
+    /// The wall time of instant 0 of `probe_log`.
+    #[serde(skip)]
+    pub clock_start: Option<Timestamp>,
+}
+
+/// Which runbook.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunbookReport {
+    /// `DR-003`.
+    pub id: String,
+    /// `sha256:…` of the file.
+    pub digest: String,
+}
+
+/// What it was measured on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TestbedReport {
+    /// Processes or containers.
+    pub backend: Backend,
+    /// Each system with its fidelity.
+    pub systems: Vec<SystemInfo>,
+}
+
+/// The instants of the definitions.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Instants {
+    /// End of the last good probe before the first failed one.
+    pub t_onset: Option<Timestamp>,
+    /// Monitoring noticed.
+    pub t_detect: Option<Timestamp>,
+    /// The disaster was declared.
+    pub t_declare: Option<Timestamp>,
+    /// The engine's first step.
+    pub t_start: Option<Timestamp>,
+    /// The engine says that the data is back.
+    pub t_restored: Option<Timestamp>,
+    /// First acknowledged write and good content probe after that.
+    pub t_first: Option<Timestamp>,
+    /// Start of the first stable window.
+    pub t_stable: Option<Timestamp>,
+    /// The archive holds the recovered state.
+    pub t_redundant: Option<Timestamp>,
+    /// Last write acknowledged before the recovered state took over.
+    pub t_freeze: Option<Timestamp>,
+    /// First damaging operation.
+    #[serde(rename = "T_c")]
+    pub damage: Option<Timestamp>,
+}
+
+/// Recovery time. Durations are `null` where they were not measured, and have a `null` upper bound where they never ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RtoReport {
+    /// The objective in seconds.
+    pub objective_s: Option<f64>,
+    /// `onset`, `detect` or `declare`: from where the objective counts.
+    pub clock: String,
+    /// `t_stable − t_onset`.
+    pub service_s: Option<Interval>,
+    /// From the objective's clock.
+    pub judged_s: Option<Interval>,
+    /// `t_stable − t_start`.
+    pub procedure_s: Option<Interval>,
+    /// `t_start − t_onset`.
+    pub decision_s: Option<Interval>,
+    /// `t_redundant − t_onset`.
+    pub redundancy_s: Option<Interval>,
+    /// By the upper bound.
+    pub verdict: Verdict,
+}
+
+/// Recovery point.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RpoReport {
+    /// The objective in seconds.
+    pub objective_s: Option<f64>,
+    /// `t_freeze − min(ack time of lost writes)`.
+    pub actual_s: Option<Interval>,
+    /// The part before the fault.
+    pub pre_fault_s: Option<Interval>,
+    /// The part after the fault.
+    pub collateral_s: Option<Interval>,
+    /// Damaged rows that are still not right.
+    pub residual_damage: Option<usize>,
+    /// The shortest loss that the workload could have shown.
+    pub resolution_s: Option<f64>,
+    /// By the upper bound; missed where damage is left.
+    pub verdict: Verdict,
+}
+
+/// What became of the application's writes.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct WritesReport {
+    /// Rows loaded before the drill.
+    pub loaded_rows: usize,
+    /// Rows that the fault removed.
+    pub damaged_rows: i64,
+    /// Acknowledged.
+    pub acknowledged: usize,
+    /// Refused, or found no row: without effect.
+    pub failed: usize,
+    /// Acknowledged and missing.
+    pub lost: usize,
+    /// Loaded rows that are missing.
+    pub lost_loaded_rows: usize,
+    /// Kept writes that are younger than the oldest lost one.
+    pub after_first_hole: usize,
+    /// Without an answer.
+    pub unknown: usize,
+    /// Of these, there.
+    pub unknown_found: usize,
+    /// Of these, not there.
+    pub unknown_missing: usize,
+    /// Rows never written, with wrong content, or deleted and back again.
+    pub unexpected: usize,
+    /// Of these, deleted by the application and back again.
+    pub raised_from_the_dead: usize,
+    /// Acknowledged writes a second before the fault.
+    pub rate_before_fault: f64,
+    /// Longest pause between two acknowledgements in the whole drill, in seconds.
+    pub longest_pause_s: f64,
+    /// Rows that the full read found.
+    pub final_rows: usize,
+}
+
+/// What a check is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckKind {
+    /// Without it the drill proves nothing: a failure makes it unmeasured.
+    Evidence,
+    /// It says that the recovery is right: a failure makes it missed.
+    Result,
+}
+
+/// One check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// Its name.
+    pub name: String,
+    /// What it is about.
+    pub kind: CheckKind,
+    /// Whether it held.
+    pub passed: bool,
+    /// What was seen.
+    pub detail: String,
+}
+
+/// A control and what came of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Control {
+    /// Its name.
+    pub name: String,
+    /// Whether it must turn the drill red; the run without a fault must not.
+    pub must_turn_red: bool,
+    /// Whether it did.
+    pub turned_red: bool,
+    /// What saw it.
+    pub by: Option<String>,
+    /// Whether it did what it must.
+    pub passed: bool,
+    /// Its own RTO.
+    pub rto_s: Option<Interval>,
+    /// Its own RPO.
+    pub rpo_s: Option<Interval>,
+    /// What was seen.
+    pub detail: String,
+}
+
+/// A step of the runbook.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepReport {
+    /// Its name.
+    pub id: String,
+    /// What the author calls it.
+    pub title: Option<String>,
+    /// Where it ended.
+    pub state: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Start of the first attempt.
+    pub started: Option<Timestamp>,
+    /// From there to its end.
+    pub seconds: Option<f64>,
+    /// Whether the end of the recovery waited for it.
+    pub on_critical_path: bool,
+    /// What it said, or why it failed.
+    pub summary: Option<String>,
+}
+
+/// The numbers of one run of the drill.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// The run.
+    pub run: String,
+    /// Its verdict.
+    pub verdict: Verdict,
+    /// Its RTO.
+    pub rto_s: Option<Interval>,
+    /// Its RPO.
+    pub rpo_s: Option<Interval>,
+}
+
+/// A parameter that the drill shortens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scaled {
+    /// Which.
+    pub name: String,
+    /// In the drill.
+    pub drill: String,
+    /// In production.
+    pub production: String,
+    /// What that can mean for the numbers at worst.
+    pub worst_case: String,
+}
+
+/// Where the drill ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Environment {
+    /// Operating system and architecture.
+    pub platform: String,
+    /// Processors that this process may use.
+    pub processors: usize,
+    /// `sha256:…` of the bindings.
+    pub bindings_digest: String,
+    /// The plugins.
+    pub plugins: Vec<PluginReport>,
+}
+
+/// A plugin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PluginReport {
+    /// Its name.
+    pub name: String,
+    /// `sha256:…` of the component.
+    pub digest: String,
+}
+
+/// What one kind of probe saw.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeSummary {
+    /// Which kind.
+    pub kind: String,
+    /// How many were made.
+    pub made: usize,
+    /// How many failed.
+    pub failed: usize,
+    /// What the first failed one said.
+    pub first_failure: Option<String>,
+}
+
+/// An acknowledged write that is missing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LostWrite {
+    /// Its id.
+    pub write: u64,
+    /// When it was acknowledged.
+    pub acknowledged: Option<Timestamp>,
+    /// What it did.
+    pub what: String,
+    /// What took it.
+    pub why: String,
+}

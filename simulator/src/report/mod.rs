@@ -1,0 +1,16 @@
+//! What a drill leaves behind: `report.json`, `report.html` and a line of the history.
+
+mod document;
+mod html;
+mod line;
+mod page;
+mod schema;
+mod time_line;
+
+pub use document::{
+    Check, CheckKind, Control, DrillReport, Environment, Instants, LostWrite, PluginReport, ProbeSummary, RpoReport,
+    RtoReport, RunbookReport, Sample, Scaled, StepReport, TestbedReport, WritesReport, FORMAT,
+};
+pub use html::render;
+pub use line::history_line;
+pub use schema::schema;

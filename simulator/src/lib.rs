@@ -1,10 +1,15 @@
 //! The drill simulator: real servers, a disaster, the real engine, and what the recovery cost.
 
 pub mod clock;
+pub mod controls;
+pub mod drill;
 pub mod fault;
 pub mod ledger;
 pub mod measurement;
 pub mod probes;
 pub mod proxy;
+pub mod report;
 pub mod testbed;
 pub mod workload;
+
+pub use drill::DrillError;

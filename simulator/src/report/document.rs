@@ -44,6 +44,8 @@ pub struct DrillReport {
     pub checks: Vec<Check>,
     /// Known breakages that must turn the drill red.
     pub controls: Vec<Control>,
+    /// The run without a fault; `null` where it was not made.
+    pub control_run: Option<ControlRun>,
     /// The runbook's steps.
     pub steps: Vec<StepReport>,
     /// One entry a run of the drill.
@@ -208,23 +210,32 @@ pub struct Check {
     pub detail: String,
 }
 
-/// A control and what came of it.
+/// A negative control and what came of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Control {
     /// Its name.
     pub name: String,
-    /// Whether it must turn the drill red; the run without a fault must not.
-    pub must_turn_red: bool,
-    /// Whether it did.
+    /// Whether the check that should see it turned the drill red.
     pub turned_red: bool,
-    /// What saw it.
+    /// The check that saw it.
     pub by: Option<String>,
-    /// Whether it did what it must.
+    /// What was seen.
+    pub detail: String,
+}
+
+/// The run without a fault: it must measure 0 and 0 by the same code.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ControlRun {
+    /// Whether nothing was lost and no outage was seen.
     pub passed: bool,
-    /// Its own RTO.
+    /// Its verdict.
+    pub verdict: Verdict,
+    /// Its RTO.
     pub rto_s: Option<Interval>,
-    /// Its own RPO.
+    /// Its RPO.
     pub rpo_s: Option<Interval>,
+    /// Its acknowledged writes.
+    pub acknowledged: usize,
     /// What was seen.
     pub detail: String,
 }

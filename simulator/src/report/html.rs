@@ -44,7 +44,7 @@ fn objective(seconds: Option<f64>) -> String {
 fn head(html: &mut String, report: &DrillReport) {
     push(html, format_args!("<h1>Drill {}</h1><div class=\"dim\">Run {} · runbook {} <code>{}</code></div>", escape(&report.drill), escape(&report.run), escape(&report.runbook.id), escape(&report.runbook.digest)));
     let failed = report.checks.iter().filter(|check| !check.passed).map(|check| check.name.as_str());
-    let failed: Vec<&str> = failed.chain(report.controls.iter().filter(|control| !control.passed).map(|control| control.name.as_str())).collect();
+    let failed: Vec<&str> = failed.chain(report.controls.iter().filter(|control| !control.turned_red).map(|control| control.name.as_str())).collect();
     let reason = if failed.is_empty() { "every check held".to_owned() } else { format!("did not hold: {}", failed.join(", ")) };
     push(html, format_args!("<div class=\"verdict {0}\"><strong>{0}</strong><div class=\"dim\">Run ended: {1}; {2}.</div></div>", report.verdict, escape(&report.outcome), escape(&reason)));
 }
@@ -134,13 +134,15 @@ fn controls(html: &mut String, report: &DrillReport) {
         section(html, "Controls", "<p class=\"dim\">Not run. <code>lifeboat drill --controls</code> runs them.</p>");
         return;
     }
+    let by = |control: &super::Control| escape(control.by.as_deref().unwrap_or("nothing: the drill stayed green"));
     let rows = report.controls.iter().map(|control| {
-        let must = if control.must_turn_red { "red" } else { "green" };
-        let colour = if control.turned_red { "red" } else { "green" };
-        let by = control.by.as_deref().unwrap_or_default();
-        vec![escape(&control.name), must.to_owned(), colour.to_owned(), mark(control.passed), escape(by), escape(&control.detail)]
+        vec![escape(&control.name), mark(control.turned_red), by(control), escape(&control.detail)]
     });
-    section(html, "Controls", &table(&["control", "must be", "was", "", "seen by", "what was seen"], rows));
+    section(html, "Controls", &table(&["must turn the drill red", "", "seen by", "what was seen"], rows));
+    if let Some(run) = &report.control_run {
+        let row = vec![mark(run.passed), interval(run.rto_s), interval(run.rpo_s), escape(&run.detail)];
+        push(html, format_args!("<p>Run without a fault:</p>{}", table(&["", "RTO", "RPO", "what was seen"], [row])));
+    }
 }
 
 fn environment(html: &mut String, report: &DrillReport) {

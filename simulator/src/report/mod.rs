@@ -8,7 +8,7 @@ mod schema;
 mod time_line;
 
 pub use document::{
-    Check, CheckKind, Control, DrillReport, Environment, Instants, LostWrite, PluginReport, ProbeSummary, RpoReport,
+    Check, CheckKind, Control, ControlRun, DrillReport, Environment, Instants, LostWrite, PluginReport, ProbeSummary, RpoReport,
     RtoReport, RunbookReport, Sample, Scaled, StepReport, TestbedReport, WritesReport, FORMAT,
 };
 pub use html::render;

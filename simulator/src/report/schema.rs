@@ -36,7 +36,10 @@ pub fn schema() -> Value {
         })),
         "writes": object(json!({ "acknowledged": count(), "failed": count(), "lost": count(), "unknown": count(), "unexpected": count() })),
         "checks": list(json!({ "name": string(), "kind": { "enum": ["evidence", "result"] }, "passed": { "type": "boolean" }, "detail": string() })),
-        "controls": list(json!({ "name": string(), "turned_red": { "type": "boolean" }, "by": nullable("string"), "passed": { "type": "boolean" } })),
+        "controls": list(json!({ "name": string(), "turned_red": { "type": "boolean" }, "by": nullable("string"), "detail": string() })),
+        "control_run": { "anyOf": [{ "type": "null" }, object(json!({
+            "passed": { "type": "boolean" }, "verdict": verdict, "rto_s": interval(), "rpo_s": interval(), "detail": string(),
+        }))] },
         "steps": list(json!({
             "id": string(), "state": string(), "attempts": count(), "started": instant(), "seconds": nullable("number"),
             "on_critical_path": { "type": "boolean" },

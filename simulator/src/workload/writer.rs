@@ -252,7 +252,7 @@ fn statement(planned: &Planned) -> String {
 /// Writes one order of a customer that will be damaged, after the base backup: only WAL replay can bring it back. It goes
 /// through the ledger like any other write. Returns the order's key.
 pub async fn write_marker(
-    client: &Client,
+    client: Client,
     ledger: &Ledger,
     clock: &Clock,
     customer: i64,

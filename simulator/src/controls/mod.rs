@@ -1,0 +1,37 @@
+//! Known breakages. A drill that stays green with one of them proves nothing.
+
+mod saboteur;
+
+pub use saboteur::{Facts, Saboteur};
+
+/// A breakage that a drill can be held with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Sabotage {
+    /// None: the drill itself.
+    #[default]
+    None,
+    /// The copy is restored to a moment after the damage.
+    WrongTargetTime,
+    /// The step that puts the rows back does nothing and says that it did.
+    NoOpRestore,
+    /// The step that puts the rows back skips every thousandth of them.
+    SkippedRows,
+    /// The ledger loses one acknowledgement.
+    LostAcknowledgement,
+}
+
+impl Sabotage {
+    /// The controls that `--controls` holds.
+    pub const CONTROLS: [Self; 2] = [Self::WrongTargetTime, Self::NoOpRestore];
+
+    /// Its name in the report.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::WrongTargetTime => "wrong-target-time",
+            Self::NoOpRestore => "no-op-restore",
+            Self::SkippedRows => "skipped-rows",
+            Self::LostAcknowledgement => "lost-acknowledgement",
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The engine in the drill: the same core, runtime, host and plugins that serve an incident.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use lifeboat_bundle::COMPONENTS;
+use lifeboat_core::{
+    bindings::{self, Bindings},
+    diagnostic::{Diagnostic, Severity, SourceFile},
+    event::{Mode, Person},
+    inputs,
+    name::RunId,
+    plan::Plan,
+    run::Run,
+    runbook,
+};
+use lifeboat_host::{Component, Host, HostOptions, Limits};
+use lifeboat_runtime::{
+    home::Home,
+    invoke::Invoke,
+    journal::Recorded,
+    report::{Report, Reporter},
+    session::{self, Ended, NewRun, Surroundings},
+};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{error::DrillError, observer::DrillObserver, policy::DrillPolicy, request::DrillRequest, variant::Variant};
+use crate::controls::{Facts, Sabotage, Saboteur};
+
+/// The engine, ready to run one plan.
+pub(super) struct Engine {
+    pub(super) home: Home,
+    pub(super) host: Host,
+    pub(super) plan: Plan,
+    pub(super) run: RunId,
+    runbook: SourceFile,
+}
+
+/// What the engine did.
+pub(super) struct Executed {
+    pub(super) ended: Result<Ended, lifeboat_runtime::error::Error>,
+    pub(super) events: Vec<Recorded>,
+}
+
+impl Engine {
+    /// Loads the plugins and compiles the runbook; the run's folder is there afterwards.
+    pub(super) fn prepare(request: &DrillRequest, variant: &Variant) -> Result<Self, DrillError> {
+        let home = Home::open(&variant.home)?;
+        let host = load(variant.cache.clone())?;
+        let compiled = runbook::compile(&request.runbook, &host.catalogue());
+        let plan = compiled.plan.ok_or_else(|| wrong(&request.runbook, compiled.diagnostics))?;
+        let run = home.new_run_id(&plan, Timestamp::now())?;
+        Ok(Self { home, host, plan, run, runbook: request.runbook.clone() })
+    }
+
+    /// The folder of the run, where everything of the drill lies.
+    pub(super) fn folder(&self) -> PathBuf {
+        self.home.run_folder(&self.run)
+    }
+
+    /// Reads the bindings that the testbed gives.
+    pub(super) fn bindings(&self, text: &str) -> Result<Bindings, DrillError> {
+        let file = SourceFile { name: "bindings.yaml".to_owned(), text: text.to_owned() };
+        let parsed = bindings::parse(&file);
+        let found = parsed.bindings.ok_or_else(|| wrong(&file, parsed.diagnostics))?;
+        let problems: Vec<Diagnostic> = bindings::check(&self.plan, &found);
+        if problems.iter().any(|problem| problem.severity == Severity::Error) {
+            return Err(wrong(&file, problems));
+        }
+        Ok(found)
+    }
+
+    /// Runs the plan to its end, or until `stop` fires or `at_most` is over.
+    pub(super) async fn execute(&self, order: Order<'_>) -> Result<Executed, DrillError> {
+        let resolved = inputs::resolve(&self.plan, &order.inputs).map_err(|diagnostics| wrong(&self.runbook, diagnostics))?;
+        let bindings = self.bindings(order.bindings)?;
+        let new = NewRun {
+            run: self.run.clone(),
+            runbook_source: self.runbook.text.clone().into_bytes(),
+            bindings_source: order.bindings.as_bytes().to_vec(),
+            inputs: resolved,
+            targets: bindings.facts(),
+            leases: bindings::leases(&self.plan, &bindings),
+            mode: Mode::Real,
+            who: Person::Policy { name: order.policy.name.clone() },
+            plan: self.plan.clone(),
+        };
+        let invoke = self.host.bind(&self.plan, bindings)?;
+        let invoke: Arc<dyn Invoke> = match order.sabotage {
+            Sabotage::None => invoke,
+            sabotage => Arc::new(Saboteur::new(invoke, sabotage, self.host.catalogue(), order.facts)),
+        };
+        let (sender, mut reports) = mpsc::unbounded_channel();
+        let relay = Arc::new(Relay { sender, events: Mutex::default() });
+        let stop = order.stop.child_token();
+        let surroundings =
+            Surroundings { invoke, people: Arc::new(order.policy), reporter: relay.clone(), stop: stop.clone() };
+        let limit = tokio::time::sleep(order.at_most);
+        let session = session::start(&self.home, new, surroundings);
+        tokio::pin!(limit, session);
+        let ended = loop {
+            tokio::select! {
+                ended = &mut session => break ended,
+                Some((report, run)) = reports.recv() => order.observer.engine(&report, &run),
+                () = &mut limit, if !stop.is_cancelled() => stop.cancel(),
+            }
+        };
+        while let Ok((report, run)) = reports.try_recv() {
+            order.observer.engine(&report, &run);
+        }
+        let events = std::mem::take(&mut *relay.events.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(Executed { ended, events })
+    }
+}
+
+/// What the engine is asked to do.
+pub(super) struct Order<'a> {
+    pub(super) inputs: std::collections::BTreeMap<String, String>,
+    pub(super) bindings: &'a str,
+    pub(super) policy: DrillPolicy,
+    pub(super) sabotage: Sabotage,
+    pub(super) facts: Arc<OnceLock<Facts>>,
+    pub(super) observer: &'a dyn DrillObserver,
+    pub(super) stop: CancellationToken,
+    pub(super) at_most: Duration,
+}
+
+fn load(cache: PathBuf) -> Result<Host, DrillError> {
+    let component = |(name, bytes): &(&str, &[u8])| Component { name: (*name).to_owned(), bytes: bytes.to_vec() };
+    let plugins = COMPONENTS.iter().map(component).collect();
+    Ok(Host::new(HostOptions { cache, plugins, limits: Limits::default() })?)
+}
+
+fn wrong(file: &SourceFile, diagnostics: Vec<Diagnostic>) -> DrillError {
+    DrillError::Diagnostics { name: file.name.clone(), diagnostics }
+}
+
+/// Hands the engine's reports to the drill's observer, which lives on the drill's side, and keeps the events.
+struct Relay {
+    sender: mpsc::UnboundedSender<(Report, Run)>,
+    events: Mutex<Vec<Recorded>>,
+}
+
+impl Reporter for Relay {
+    fn report(&self, report: &Report, run: &Run) {
+        if let Report::Recorded(recorded) = report {
+            self.events.lock().unwrap_or_else(PoisonError::into_inner).push(recorded.clone());
+        }
+        // The receiver lives as long as the session does.
+        let _ = self.sender.send((report.clone(), run.clone()));
+    }
+}

@@ -1,0 +1,116 @@
+//! Why a drill could not be held. A drill that was held and went badly is a report, not an error.
+
+use std::path::PathBuf;
+
+use lifeboat_core::diagnostic::Diagnostic;
+
+use crate::{ledger::LedgerError, testbed::TestbedError, workload::WorkloadError};
+
+/// A drill that could not be held.
+#[derive(Debug, thiserror::Error)]
+pub enum DrillError {
+    /// There is no such drill.
+    #[error("there is no drill `{name}`; built in: {known}")]
+    UnknownDrill {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// A file could not be read or written.
+    #[error("{path} can not be {what}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// `read` or `written`.
+        what: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The drill file is wrong.
+    #[error("the drill file {name} is wrong: {problem}")]
+    Spec {
+        /// The file.
+        name: String,
+        /// What is wrong with it and where.
+        problem: String,
+    },
+    /// The runbook or the bindings are wrong.
+    #[error("{name} has {} problems; the first: {}", diagnostics.len(), diagnostics.first().map_or("", |first| &first.message))]
+    Diagnostics {
+        /// Which file.
+        name: String,
+        /// All problems.
+        diagnostics: Vec<Diagnostic>,
+    },
+    /// The systems could not be built or taken down.
+    #[error(transparent)]
+    Testbed(#[from] TestbedError),
+    /// The plugins could not be loaded or bound.
+    #[error(transparent)]
+    Host(#[from] lifeboat_host::HostError),
+    /// The engine could not begin or go on.
+    #[error(transparent)]
+    Engine(#[from] lifeboat_runtime::error::Error),
+    /// The application could not be set up, or the tables not be read.
+    #[error("{what} failed: {source}")]
+    Database {
+        /// What was tried.
+        what: &'static str,
+        /// Why it failed.
+        source: tokio_postgres::Error,
+    },
+    /// The application's path could not be reached.
+    #[error("the application can not connect: {0}")]
+    Connect(#[from] crate::workload::ConnectError),
+    /// The writers could not go on.
+    #[error(transparent)]
+    Workload(#[from] WorkloadError),
+    /// The ledger could not be written or read.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// Nobody noticed the disaster: no probe failed.
+    #[error("the disaster was not noticed within {seconds} s: no probe failed")]
+    NotNoticed {
+        /// How long the drill waited.
+        seconds: u64,
+    },
+    /// The drill was stopped.
+    #[error("the drill was stopped; its systems are torn down")]
+    Stopped,
+    /// A bug.
+    #[error("the drill panicked: {0}; its systems are torn down")]
+    Panicked(String),
+}
+
+impl DrillError {
+    /// A stable code; `lifeboat explain CODE` has a page for each.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownDrill { .. } => "drill-unknown",
+            Self::File { .. } => "drill-file",
+            Self::Spec { .. } => "drill-spec",
+            Self::Diagnostics { .. } => "drill-runbook",
+            Self::Testbed(error) => error.code(),
+            Self::Host(error) => error.code(),
+            Self::Engine(error) => error.code(),
+            Self::Database { .. } | Self::Connect(_) => "drill-database",
+            Self::Workload(_) => "drill-workload",
+            Self::Ledger(_) => "drill-ledger",
+            Self::NotNoticed { .. } => "drill-not-noticed",
+            Self::Stopped => "drill-stopped",
+            Self::Panicked(_) => "drill-panicked",
+        }
+    }
+
+    /// An error while reading or writing that path.
+    pub(crate) fn file(path: &std::path::Path, what: &'static str) -> impl FnOnce(std::io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::File { path, what, source }
+    }
+
+    /// An error of the database while trying that.
+    pub(crate) fn database(what: &'static str) -> impl FnOnce(tokio_postgres::Error) -> Self {
+        move |source| Self::Database { what, source }
+    }
+}

@@ -1,0 +1,124 @@
+//! Everything that one holding of a drill brought to light, before it is measured.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use lifeboat_core::{
+    event::{Event, Outcome},
+    run::{Run, StepState},
+};
+use lifeboat_runtime::session::How;
+
+use super::engine::Executed;
+use crate::{
+    clock::{At, Clock},
+    fault::Deletion,
+    ledger::{History, WriteOutcome},
+    measurement::{FinalState, Probe, StabilityRule},
+    probes::Detection,
+    testbed::{BackupInfo, Notification, SystemInfo},
+    workload::WriterReport,
+};
+
+/// What was seen.
+pub(super) struct Evidence {
+    pub(super) clock: Clock,
+    pub(super) history: History,
+    /// The full read on the application's path, after the writers had stopped.
+    pub(super) state: FinalState,
+    /// The same read directly from the server.
+    pub(super) direct: FinalState,
+    pub(super) probes: Vec<Probe>,
+    pub(super) rule: StabilityRule,
+    pub(super) steady_from: At,
+    pub(super) steady_until: At,
+    pub(super) deletion: Option<Deletion>,
+    pub(super) detection: Option<Detection>,
+    pub(super) writers: WriterReport,
+    /// Acknowledgements that were handed to the ledger, the marker's among them.
+    pub(super) handed_in: u64,
+    pub(super) backup: BackupInfo,
+    pub(super) backup_ended: At,
+    pub(super) marker: i64,
+    pub(super) instances_before: BTreeSet<String>,
+    pub(super) instances_after: BTreeSet<String>,
+    pub(super) executed: Option<Executed>,
+    pub(super) redundant: Option<At>,
+    pub(super) systems: Vec<SystemInfo>,
+    pub(super) notifications: Vec<Notification>,
+    pub(super) bindings_digest: String,
+}
+
+impl Evidence {
+    /// The state of the engine's run.
+    pub(super) fn run(&self) -> Option<&Run> {
+        self.executed.as_ref()?.ended.as_ref().ok().map(|ended| &ended.state)
+    }
+
+    /// How the run ended, in the words of the report.
+    pub(super) fn outcome(&self) -> &'static str {
+        match self.executed.as_ref().map(|executed| &executed.ended) {
+            None | Some(Err(_)) => "not_started",
+            Some(Ok(ended)) => match &ended.how {
+                How::Finished(Outcome::Succeeded) => "succeeded",
+                How::Finished(Outcome::SucceededWithExceptions) => "succeeded_with_exceptions",
+                How::Finished(Outcome::Failed) => "failed",
+                How::Finished(Outcome::RolledBack) => "rolled_back",
+                How::Finished(Outcome::Aborted) => "aborted",
+                How::Waiting(_) => "waiting",
+                How::Stopped => "stopped",
+            },
+        }
+    }
+
+    /// Why the engine could not run at all.
+    pub(super) fn engine_error(&self) -> Option<String> {
+        self.executed.as_ref()?.ended.as_ref().err().map(|error| format!("{}: {error}", error.code()))
+    }
+
+    /// The first failure among the steps.
+    pub(super) fn step_failure(&self) -> Option<String> {
+        self.run()?.steps.iter().find_map(|step| match &step.state {
+            StepState::Failed { failure } | StepState::UndoFailed { failure } => {
+                let reason = failure.reason();
+                Some(format!("{} failed with {}: {}", step.id, reason.code, reason.message))
+            }
+            _ => None,
+        })
+    }
+
+    /// When the engine's first step started.
+    pub(super) fn started(&self) -> Option<At> {
+        self.find(|event| matches!(event, Event::StepStarted { .. }))
+    }
+
+    /// When that step started.
+    pub(super) fn step_started(&self, name: &str) -> Option<At> {
+        self.find(|event| matches!(event, Event::StepStarted { step, .. } if step.as_str() == name))
+    }
+
+    /// When that step had succeeded.
+    pub(super) fn step_succeeded(&self, name: &str) -> Option<At> {
+        self.find(|event| matches!(event, Event::StepSucceeded { step, .. } if step.as_str() == name))
+    }
+
+    /// Acknowledgements between two instants.
+    pub(super) fn acknowledged_between(&self, from: At, until: At) -> usize {
+        self.history.acknowledged().filter(|(at, _)| (from..=until).contains(at)).count()
+    }
+
+    /// Writes that have no answer in the ledger.
+    pub(super) fn pending(&self) -> usize {
+        self.history.count(WriteOutcome::Pending)
+    }
+
+    /// The wall time of an instant.
+    pub(super) fn wall(&self, at: At) -> Timestamp {
+        self.clock.wall(at)
+    }
+
+    fn find(&self, wanted: impl Fn(&Event) -> bool) -> Option<At> {
+        let events = &self.executed.as_ref()?.events;
+        events.iter().find(|recorded| wanted(&recorded.event)).map(|recorded| self.clock.at(recorded.at))
+    }
+}

@@ -1,0 +1,22 @@
+//! Drills: stand the systems up, replay the disaster under load, let the engine recover, measure, report, tear down.
+
+mod checks;
+mod engine;
+mod error;
+mod evidence;
+mod observer;
+mod policy;
+mod report;
+mod request;
+mod run;
+mod spec;
+mod stage;
+mod steps;
+mod variant;
+
+pub use error::DrillError;
+pub use observer::{DrillObserver, Unwatched};
+pub use policy::DrillPolicy;
+pub use request::DrillRequest;
+pub use run::run;
+pub use spec::{Approvals, Archive, DrillSpec, Fact, FactInput, ProbeSpec, Scenario, Windows, WorkloadSpec};

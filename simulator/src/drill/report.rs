@@ -1,0 +1,241 @@
+//! From evidence to report: measures, checks, and says what they come to.
+
+use std::thread;
+
+use lifeboat_core::plan::{Clock as ObjectiveClock, Objectives};
+
+use super::{
+    checks::{Looked, checks},
+    engine::Engine,
+    evidence::Evidence,
+    request::DrillRequest,
+    steps::steps,
+    variant::Variant,
+};
+use crate::{
+    clock::At,
+    ledger::WriteOutcome,
+    measurement::{
+        self, Bracket, Damage, Instants, Losses, Outage, ProbeKind, Rpo, Rto, UnexpectedKind, Verdict, losses, outage, rpo, rto,
+    },
+    report::{
+        self as document, Check, CheckKind, DrillReport, Environment, LostWrite, PluginReport, ProbeSummary, RpoReport,
+        RtoReport, RunbookReport, Sample, Scaled, TestbedReport, WritesReport,
+    },
+};
+
+/// Measures one holding.
+pub(super) fn assemble(request: &DrillRequest, variant: &Variant, engine: &Engine, evidence: &Evidence) -> DrillReport {
+    let objectives = &engine.plan.objectives;
+    let losses = losses(&evidence.history, &evidence.state);
+    let instants = instants(request, evidence);
+    let damage = evidence.deletion.as_ref().map(|deletion| Damage { began: deletion.began, rows: deletion.keys() });
+    let outage = outage(&evidence.probes, &evidence.rule);
+    let rto = rto(&outage, &instants, objectives.rto, objectives.clock);
+    let rpo = rpo(&evidence.history, &losses, damage.as_ref(), instants.restored, objectives.rpo);
+    let checks = checks(&Looked { evidence, losses: &losses, spec: &request.spec, variant });
+    let verdict = verdict(&rto, &rpo, &checks);
+    let run = engine.run.to_string();
+    DrillReport {
+        format: document::FORMAT.to_owned(),
+        drill: request.spec.drill.clone(),
+        verdict,
+        runbook: RunbookReport { id: engine.plan.runbook.id.clone(), digest: engine.plan.runbook.digest.clone() },
+        run: run.clone(),
+        seed: request.seed,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        testbed: TestbedReport { backend: request.backend, systems: evidence.systems.clone() },
+        outcome: evidence.outcome().to_owned(),
+        instants: wall_instants(evidence, &instants, &outage, &rpo),
+        samples: vec![Sample { run, verdict, rto_s: rto.service, rpo_s: rpo.actual }],
+        writes: writes(evidence, &losses, &rpo),
+        lost_writes: lost_writes(evidence, &losses),
+        rto: rto_report(rto, objectives),
+        rpo: rpo_report(rpo, objectives),
+        checks,
+        controls: Vec::new(),
+        control_run: None,
+        steps: steps(&engine.plan, evidence.run(), &request.spec.restored_by),
+        scaled: scaled(request),
+        approvals: format!("the policy `{}` ({})", request.spec.approvals.policy, request.spec.approvals.comment),
+        environment: environment(engine, evidence),
+        probes: probes(evidence),
+        probe_log: evidence.probes.clone(),
+        clock_start: Some(evidence.wall(At(0))),
+    }
+}
+
+/// A result that is wrong is a miss; evidence that is missing leaves the drill unmeasured, whatever the numbers say.
+pub(super) fn verdict(rto: &Rto, rpo: &Rpo, checks: &[Check]) -> Verdict {
+    let held = |kind: CheckKind| checks.iter().filter(|check| check.kind == kind).all(|check| check.passed);
+    let result = if held(CheckKind::Result) { Verdict::Met } else { Verdict::Missed };
+    let evidence = if held(CheckKind::Evidence) { Verdict::Met } else { Verdict::Unmeasured };
+    rto.verdict.and(rpo.verdict).and(result).and(evidence)
+}
+
+fn instants(request: &DrillRequest, evidence: &Evidence) -> Instants {
+    let restored = evidence.step_succeeded(&request.spec.restored_by);
+    let detect = evidence.detection.map(|detection| detection.at);
+    Instants {
+        detect,
+        // The drill declares at once: how long people take to decide is not what it measures.
+        declare: detect,
+        start: evidence.started(),
+        restored,
+        first: restored.and_then(|restored| first_service(evidence, restored)),
+        redundant: evidence.redundant,
+        damage: evidence.deletion.as_ref().map(|deletion| deletion.began),
+    }
+}
+
+/// The first acknowledged write and the first good content probe after that instant: the later of the two.
+fn first_service(evidence: &Evidence, after: At) -> Option<At> {
+    let write = evidence.history.acknowledged().map(|(at, _)| at).filter(|at| *at > after).min()?;
+    let good = |probe: &&measurement::Probe| probe.ok && probe.kind == ProbeKind::Content && probe.ended > after;
+    let read = evidence.probes.iter().filter(good).map(|probe| probe.ended).min()?;
+    Some(write.max(read))
+}
+
+fn wall_instants(evidence: &Evidence, instants: &Instants, outage: &Outage, rpo: &Rpo) -> document::Instants {
+    let wall = |at: Option<At>| at.map(|at| evidence.wall(at));
+    let (onset, stable) = match outage {
+        Outage::Seen { onset, stable, .. } => (Some(*onset), *stable),
+        Outage::None { .. } | Outage::Unmeasured => (None, None),
+    };
+    let point = |bracket: Option<Bracket>| wall(bracket.map(|bracket| bracket.point));
+    document::Instants {
+        t_onset: point(onset),
+        t_detect: wall(instants.detect),
+        t_declare: wall(instants.declare),
+        t_start: wall(instants.start),
+        t_restored: wall(instants.restored),
+        t_first: wall(instants.first),
+        t_stable: point(stable),
+        t_redundant: wall(instants.redundant),
+        t_freeze: wall(rpo.freeze),
+        damage: wall(instants.damage),
+    }
+}
+
+fn rto_report(rto: Rto, objectives: &Objectives) -> RtoReport {
+    let clock = match objectives.clock {
+        ObjectiveClock::Onset => "onset",
+        ObjectiveClock::Detect => "detect",
+        ObjectiveClock::Declare => "declare",
+    };
+    RtoReport {
+        objective_s: objectives.rto.map(|objective| objective.as_secs_f64()),
+        clock: clock.to_owned(),
+        service_s: rto.service,
+        judged_s: rto.judged,
+        procedure_s: rto.procedure,
+        decision_s: rto.decision,
+        redundancy_s: rto.redundancy,
+        verdict: rto.verdict,
+    }
+}
+
+fn rpo_report(rpo: Rpo, objectives: &Objectives) -> RpoReport {
+    RpoReport {
+        objective_s: objectives.rpo.map(|objective| objective.as_secs_f64()),
+        actual_s: rpo.actual,
+        pre_fault_s: rpo.pre_fault,
+        collateral_s: rpo.collateral,
+        residual_damage: rpo.residual_damage,
+        resolution_s: rpo.resolution,
+        verdict: rpo.verdict,
+    }
+}
+
+fn writes(evidence: &Evidence, losses: &Losses, rpo: &Rpo) -> WritesReport {
+    let history = &evidence.history;
+    let mut acknowledged: Vec<At> = history.acknowledged().map(|(at, _)| at).collect();
+    acknowledged.sort();
+    let pauses = acknowledged.windows(2).map(|pair| pair[1].seconds_since(pair[0]));
+    let steady = evidence.steady_until.seconds_since(evidence.steady_from).max(0.001);
+    let before = evidence.acknowledged_between(evidence.steady_from, evidence.steady_until);
+    WritesReport {
+        loaded_rows: history.baseline.rows.len(),
+        damaged_rows: evidence.deletion.as_ref().map_or(0, crate::fault::Deletion::total),
+        acknowledged: acknowledged.len(),
+        failed: history.count(WriteOutcome::Failed),
+        lost: losses.lost.len(),
+        lost_loaded_rows: losses.lost_loaded.len(),
+        after_first_hole: rpo.after_first_hole,
+        unknown: history.count(WriteOutcome::Unknown) + evidence.pending(),
+        unknown_found: losses.unknown_found.len(),
+        unknown_missing: losses.unknown_missing.len(),
+        unexpected: losses.unexpected.len(),
+        raised_from_the_dead: losses.unexpected.iter().filter(|row| row.kind == UnexpectedKind::RaisedFromTheDead).count(),
+        rate_before_fault: (before as f64 / steady * 10.0).round() / 10.0,
+        longest_pause_s: pauses.fold(0.0, f64::max),
+        final_rows: evidence.state.len(),
+    }
+}
+
+fn lost_writes(evidence: &Evidence, losses: &Losses) -> Vec<LostWrite> {
+    let began = evidence.deletion.as_ref().map(|deletion| deletion.began);
+    let rows = evidence.deletion.as_ref().map(crate::fault::Deletion::keys).unwrap_or_default();
+    let describe = |index: &usize| {
+        let write = &evidence.history.writes[*index];
+        let keys: Vec<String> = write.rows.iter().filter_map(|row| row.key()).map(|key| key.to_string()).collect();
+        let damaged = write.rows.iter().filter_map(|row| row.key()).any(|key| rows.contains(&key));
+        let why = match (damaged, began.zip(write.ended).map(|(began, ended)| ended < began)) {
+            (true, _) => "its row was removed by the fault and is not back",
+            (false, Some(true)) => "acknowledged before the fault, and taken with it or by the recovery",
+            (false, _) => "acknowledged after the fault, and taken by the recovery",
+        };
+        LostWrite {
+            write: write.id,
+            acknowledged: write.ended.map(|at| evidence.wall(at)),
+            what: format!("{:?} {}", write.operation, keys.join(", ")).to_lowercase(),
+            why: why.to_owned(),
+        }
+    };
+    losses.lost.iter().take(100).map(describe).collect()
+}
+
+fn scaled(request: &DrillRequest) -> Vec<Scaled> {
+    let (windows, archive) = (request.spec.windows, request.spec.archive);
+    vec![
+        Scaled {
+            name: "stability window".to_owned(),
+            drill: format!("{:?}", windows.stable),
+            production: format!("{:?}", windows.stable_in_production),
+            worst_case: "A relapse later than the drill's window is not seen here.".to_owned(),
+        },
+        Scaled {
+            name: "archive interval".to_owned(),
+            drill: format!("{:?}", archive.interval),
+            production: format!("{:?}", archive.in_production),
+            worst_case: format!(
+                "The runbook archives the current segment itself. Where the primary can not do that any more, up to {:?} of \
+                 writes are outside the archive.",
+                archive.in_production
+            ),
+        },
+    ]
+}
+
+fn environment(engine: &Engine, evidence: &Evidence) -> Environment {
+    let plugins = engine.host.plugins();
+    Environment {
+        platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        processors: thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        bindings_digest: evidence.bindings_digest.clone(),
+        plugins: plugins.into_iter().map(|plugin| PluginReport { name: plugin.name, digest: plugin.digest }).collect(),
+    }
+}
+
+fn probes(evidence: &Evidence) -> Vec<ProbeSummary> {
+    let summary = |kind: ProbeKind| {
+        let lane = || evidence.probes.iter().filter(move |probe| probe.kind == kind);
+        ProbeSummary {
+            kind: kind.title().to_owned(),
+            made: lane().count(),
+            failed: lane().filter(|probe| !probe.ok).count(),
+            first_failure: lane().find(|probe| !probe.ok).and_then(|probe| probe.detail.clone()),
+        }
+    };
+    ProbeKind::ALL.into_iter().map(summary).collect()
+}

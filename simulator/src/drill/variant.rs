@@ -1,0 +1,22 @@
+//! One holding of a drill: as it is, as a control, or without a fault.
+
+use std::path::PathBuf;
+
+use crate::{controls::Sabotage, workload::Size};
+
+/// A holding.
+#[derive(Debug, Clone)]
+pub(super) struct Variant {
+    /// For the phases that an observer sees; empty for the drill itself.
+    pub(super) name: &'static str,
+    /// Whether the disaster happens.
+    pub(super) fault: bool,
+    /// A known breakage.
+    pub(super) sabotage: Sabotage,
+    /// How much is loaded.
+    pub(super) size: Size,
+    /// The engine's state folder of this holding.
+    pub(super) home: PathBuf,
+    /// Compiled plugins are shared by all holdings.
+    pub(super) cache: PathBuf,
+}

@@ -62,7 +62,8 @@ fn enough_writes(looked: &Looked<'_>) -> Check {
     let seconds = steady_until.seconds_since(steady_from);
     let wanted = seconds * f64::from(looked.spec.workload.writes_per_second) / 2.0;
     let acknowledged = looked.evidence.acknowledged_between(steady_from, steady_until);
-    let detail = format!("{acknowledged} writes acknowledged in {seconds:.1} s before the fault, at least {wanted:.0} wanted");
+    let detail =
+        format!("{acknowledged} writes acknowledged in {seconds:.1} s before the fault, at least {wanted:.0} wanted");
     evidence("enough-writes-before-fault", acknowledged as f64 >= wanted && acknowledged > 0, detail)
 }
 
@@ -76,7 +77,11 @@ fn all_kinds_of_writes(looked: &Looked<'_>) -> Check {
     });
     let missing = wanted.filter(|(kind, table)| !kinds.contains(&(*kind as u8, *table)));
     let missing: Vec<String> = missing.map(|(kind, table)| format!("{kind:?} of {}", table.name())).collect();
-    let detail = if missing.is_empty() { "inserts, updates and deletes over all tables".to_owned() } else { format!("none: {}", missing.join(", ")) };
+    let detail = if missing.is_empty() {
+        "inserts, updates and deletes over all tables".to_owned()
+    } else {
+        format!("none: {}", missing.join(", "))
+    };
     evidence("every-kind-of-write-before-fault", missing.is_empty(), detail)
 }
 
@@ -99,7 +104,9 @@ fn ledger_complete(looked: &Looked<'_>) -> Check {
     let writers = looked.evidence.writers.acknowledged + 1;
     let handed_in = looked.evidence.handed_in;
     let passed = pending == 0 && written == handed_in && writers == handed_in;
-    let detail = format!("{written} acknowledgements on disk, {handed_in} handed in, {writers} seen by the writers; {pending} writes without an answer");
+    let detail = format!(
+        "{written} acknowledgements on disk, {handed_in} handed in, {writers} seen by the writers; {pending} writes without an answer"
+    );
     evidence("ledger-complete", passed, detail)
 }
 
@@ -110,9 +117,16 @@ fn target_empty_before(looked: &Looked<'_>) -> Check {
 }
 
 fn marker_is_younger(looked: &Looked<'_>) -> Check {
-    let marker = looked.evidence.history.acknowledged().find(|(_, write)| is_marker(looked, write.rows.first().and_then(|row| row.key())));
+    let marker = looked
+        .evidence
+        .history
+        .acknowledged()
+        .find(|(_, write)| is_marker(looked, write.rows.first().and_then(|row| row.key())));
     let passed = marker.is_some_and(|(_, write)| write.invoked > looked.evidence.backup_ended);
-    let detail = format!("order {} was written after the base backup {} had ended", looked.evidence.marker, looked.evidence.backup.label);
+    let detail = format!(
+        "order {} was written after the base backup {} had ended",
+        looked.evidence.marker, looked.evidence.backup.label
+    );
     evidence("marker-after-base-backup", passed, detail)
 }
 
@@ -121,16 +135,24 @@ fn is_marker(looked: &Looked<'_>, key: Option<RowKey>) -> bool {
 }
 
 fn fault_took_rows(looked: &Looked<'_>) -> Check {
-    let Some(deletion) = &looked.evidence.deletion else { return evidence("fault-took-rows", false, "there was no fault") };
+    let Some(deletion) = &looked.evidence.deletion else {
+        return evidence("fault-took-rows", false, "there was no fault");
+    };
     let parents = deletion.removed.get(&Table::Customers).copied().unwrap_or(0);
-    let passed = parents == looked.variant.size.damaged_customers && Table::ALL.iter().all(|table| deletion.removed.get(table).is_some_and(|rows| *rows > 0));
-    let by_table: Vec<String> = deletion.removed.iter().map(|(table, rows)| format!("{rows} {}", table.name())).collect();
+    let passed = parents == looked.variant.size.damaged_customers
+        && Table::ALL.iter().all(|table| deletion.removed.get(table).is_some_and(|rows| *rows > 0));
+    let by_table: Vec<String> =
+        deletion.removed.iter().map(|(table, rows)| format!("{rows} {}", table.name())).collect();
     evidence("fault-took-rows", passed, format!("transaction {} removed {}", deletion.xid, by_table.join(", ")))
 }
 
 fn fault_was_seen(looked: &Looked<'_>) -> Check {
     let began = looked.evidence.deletion.as_ref().map(|deletion| deletion.began);
-    let seen = looked.evidence.probes.iter().find(|probe| !probe.ok && probe.kind == ProbeKind::Content && Some(probe.ended) > began);
+    let seen = looked
+        .evidence
+        .probes
+        .iter()
+        .find(|probe| !probe.ok && probe.kind == ProbeKind::Content && Some(probe.ended) > began);
     let detail = seen.and_then(|probe| probe.detail.clone()).unwrap_or_else(|| "no content probe failed".to_owned());
     evidence("fault-was-seen", seen.is_some(), detail)
 }
@@ -149,7 +171,8 @@ fn writers_ran(looked: &Looked<'_>) -> Check {
 
 fn marker_survives(looked: &Looked<'_>) -> Check {
     let key = RowKey { table: Table::Orders, id: looked.evidence.marker };
-    let passed = looked.evidence.state.get(&key).is_some_and(|row| row.intact) && !looked.losses.wrong_rows.contains(&key);
+    let passed =
+        looked.evidence.state.get(&key).is_some_and(|row| row.intact) && !looked.losses.wrong_rows.contains(&key);
     let detail = if passed { "it is there with its content" } else { "it is missing or wrong" };
     result("marker-survives", passed, detail)
 }
@@ -158,33 +181,43 @@ fn rows_equal_ledger(looked: &Looked<'_>) -> Check {
     let losses = looked.losses;
     let passed = losses.wrong_rows.is_empty() && losses.unexpected.is_empty();
     let some: Vec<String> = losses.wrong_rows.iter().take(3).map(ToString::to_string).collect();
-    let strange: Vec<String> = losses.unexpected.iter().take(3).map(|row| format!("{} {:?}", row.key, row.kind)).collect();
+    let strange: Vec<String> =
+        losses.unexpected.iter().take(3).map(|row| format!("{} {:?}", row.key, row.kind)).collect();
     let detail = if passed {
         format!("{} rows, each as the ledger says", looked.evidence.state.len())
     } else {
         let wrong = losses.wrong_rows.len();
-        format!("{wrong} rows differ ({}), {} are unexpected ({})", some.join(", "), losses.unexpected.len(), strange.join(", "))
+        format!(
+            "{wrong} rows differ ({}), {} are unexpected ({})",
+            some.join(", "),
+            losses.unexpected.len(),
+            strange.join(", ")
+        )
     };
     result("rows-equal-ledger", passed, detail)
 }
 
 fn endpoints_agree(looked: &Looked<'_>) -> Check {
     let (state, direct) = (&looked.evidence.state, &looked.evidence.direct);
-    let differing = direct.iter().filter(|(key, row)| state.get(key) != Some(row)).count() + state.keys().filter(|key| !direct.contains_key(key)).count();
-    let detail = format!("{} rows on the application's path, {} directly, {differing} differ", state.len(), direct.len());
+    let differing = direct.iter().filter(|(key, row)| state.get(key) != Some(row)).count()
+        + state.keys().filter(|key| !direct.contains_key(key)).count();
+    let detail =
+        format!("{} rows on the application's path, {} directly, {differing} differ", state.len(), direct.len());
     result("endpoints-agree", differing == 0 && !state.is_empty(), detail)
 }
 
 fn runbook_succeeded(looked: &Looked<'_>) -> Check {
     let outcome = looked.evidence.outcome();
     let why = looked.evidence.engine_error().or_else(|| looked.evidence.step_failure());
-    let detail = why.map_or_else(|| format!("the run ended {outcome}"), |why| format!("the run ended {outcome}: {why}"));
+    let detail =
+        why.map_or_else(|| format!("the run ended {outcome}"), |why| format!("the run ended {outcome}: {why}"));
     result("runbook-succeeded", outcome == "succeeded", detail)
 }
 
 fn copy_removed(looked: &Looked<'_>) -> Check {
     let after = &looked.evidence.instances_after;
-    let detail = if after.is_empty() { "no instance is left in the work folder".to_owned() } else { format!("left: {after:?}") };
+    let detail =
+        if after.is_empty() { "no instance is left in the work folder".to_owned() } else { format!("left: {after:?}") };
     result("copy-removed", after.is_empty(), detail)
 }
 

@@ -77,7 +77,8 @@ impl Engine {
 
     /// Runs the plan to its end, or until `stop` fires or `at_most` is over.
     pub(super) async fn execute(&self, order: Order<'_>) -> Result<Executed, DrillError> {
-        let resolved = inputs::resolve(&self.plan, &order.inputs).map_err(|diagnostics| wrong(&self.runbook, diagnostics))?;
+        let resolved =
+            inputs::resolve(&self.plan, &order.inputs).map_err(|diagnostics| wrong(&self.runbook, diagnostics))?;
         let bindings = self.bindings(order.bindings)?;
         let new = NewRun {
             run: self.run.clone(),

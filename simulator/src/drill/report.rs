@@ -16,7 +16,8 @@ use crate::{
     clock::At,
     ledger::WriteOutcome,
     measurement::{
-        self, Bracket, Damage, Instants, Losses, Outage, ProbeKind, Rpo, Rto, UnexpectedKind, Verdict, losses, outage, rpo, rto,
+        self, Bracket, Damage, Instants, Losses, Outage, ProbeKind, Rpo, Rto, UnexpectedKind, Verdict, losses, outage,
+        rpo, rto,
     },
     report::{
         self as document, Check, CheckKind, DrillReport, Environment, LostWrite, PluginReport, ProbeSummary, RpoReport,
@@ -166,7 +167,11 @@ fn writes(evidence: &Evidence, losses: &Losses, rpo: &Rpo) -> WritesReport {
         unknown_found: losses.unknown_found.len(),
         unknown_missing: losses.unknown_missing.len(),
         unexpected: losses.unexpected.len(),
-        raised_from_the_dead: losses.unexpected.iter().filter(|row| row.kind == UnexpectedKind::RaisedFromTheDead).count(),
+        raised_from_the_dead: losses
+            .unexpected
+            .iter()
+            .filter(|row| row.kind == UnexpectedKind::RaisedFromTheDead)
+            .count(),
         rate_before_fault: (before as f64 / steady * 10.0).round() / 10.0,
         longest_pause_s: pauses.fold(0.0, f64::max),
         final_rows: evidence.state.len(),

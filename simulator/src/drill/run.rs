@@ -13,8 +13,8 @@ use lifeboat_runtime::home::Home;
 use serde_json::to_vec_pretty;
 
 use super::{
-    engine::Engine, error::DrillError, evidence::Evidence, observer::DrillObserver, report::assemble, request::DrillRequest,
-    stage::Stage, variant::Variant,
+    engine::Engine, error::DrillError, evidence::Evidence, observer::DrillObserver, report::assemble,
+    request::DrillRequest, stage::Stage, variant::Variant,
 };
 use crate::{
     controls::Sabotage,
@@ -177,7 +177,10 @@ fn control_run(held: &DrillReport) -> ControlRun {
         rto_s: held.rto.service_s,
         rpo_s: held.rpo.actual_s,
         acknowledged: held.writes.acknowledged,
-        detail: format!("{} writes acknowledged, {} lost, no probe may fail", held.writes.acknowledged, held.writes.lost),
+        detail: format!(
+            "{} writes acknowledged, {} lost, no probe may fail",
+            held.writes.acknowledged, held.writes.lost
+        ),
     }
 }
 

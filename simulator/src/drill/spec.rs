@@ -152,12 +152,16 @@ impl DrillSpec {
 
     fn problem(&self) -> Option<String> {
         let fits = |size: &Size| {
-            size.customers > 0 && size.orders >= size.customers && size.order_items >= size.orders
+            size.customers > 0
+                && size.orders >= size.customers
+                && size.order_items >= size.orders
                 && (1..=size.customers).contains(&size.damaged_customers)
         };
         let sizes = fits(&self.size) && fits(&self.control_size);
-        let workload = (1..=64).contains(&self.workload.writers) && (1..=10_000).contains(&self.workload.writes_per_second);
-        let probes = !self.probes.interval.is_zero() && self.probes.sampled_customers > 1 && self.probes.detect_after > 0;
+        let workload =
+            (1..=64).contains(&self.workload.writers) && (1..=10_000).contains(&self.workload.writes_per_second);
+        let probes =
+            !self.probes.interval.is_zero() && self.probes.sampled_customers > 1 && self.probes.detect_after > 0;
         [
             (self.lifeboat == 1, "`lifeboat` must be 1"),
             (sizes, "a size needs at least one customer, no fewer orders than customers, no fewer items than orders, and damaged customers among them"),

@@ -230,10 +230,14 @@ impl Stage<'_> {
     /// Waits for the stable window; a run that did not end well gets the time that one would need, and no more.
     async fn stability(&self, under_way: &UnderWay, executed: &Executed) {
         let window = self.request.spec.windows.stable;
-        let finished = executed.ended.as_ref().is_ok_and(|ended| ended.how == How::Finished(lifeboat_core::event::Outcome::Succeeded));
+        let finished = executed
+            .ended
+            .as_ref()
+            .is_ok_and(|ended| ended.how == How::Finished(lifeboat_core::event::Outcome::Succeeded));
         let patience = if finished { window * 4 + Duration::from_secs(10) } else { window + Duration::from_secs(1) };
         let rule = self.rule();
-        let stable = under_way.log.wait_until(|probes| matches!(outage(probes, &rule), Outage::Seen { stable: Some(_), .. }));
+        let stable =
+            under_way.log.wait_until(|probes| matches!(outage(probes, &rule), Outage::Seen { stable: Some(_), .. }));
         // Whether it came about is read from the probes by the measurement.
         let _ = timeout(patience, stable).await;
     }
@@ -261,9 +265,12 @@ impl Stage<'_> {
         timeout(patience, archived).await.ok().transpose()
     }
 
-    async fn read_everything(&self) -> Result<(crate::measurement::FinalState, crate::measurement::FinalState), DrillError> {
+    async fn read_everything(
+        &self,
+    ) -> Result<(crate::measurement::FinalState, crate::measurement::FinalState), DrillError> {
         let mut application = connect(&self.testbed.application(), CONNECT_WITHIN).await?;
-        let state = read_back(&mut application).await.map_err(DrillError::database("the full read of the application"))?;
+        let state =
+            read_back(&mut application).await.map_err(DrillError::database("the full read of the application"))?;
         let mut observer = connect(&self.testbed.observer(), CONNECT_WITHIN).await?;
         let direct = read_back(&mut observer).await.map_err(DrillError::database("the full read of the server"))?;
         Ok((state, direct))

@@ -41,7 +41,8 @@ fn critical_path(plan: &Plan, run: &Run, restored_by: &str) -> BTreeSet<usize> {
 }
 
 fn seconds(step: &StepRun) -> Option<f64> {
-    let ended = matches!(step.state, StepState::Succeeded { .. } | StepState::Failed { .. } | StepState::ResolvedByHand { .. });
+    let ended =
+        matches!(step.state, StepState::Succeeded { .. } | StepState::Failed { .. } | StepState::ResolvedByHand { .. });
     let (started, changed) = step.started.zip(step.changed)?;
     ended.then(|| changed.duration_since(started).as_secs_f64())
 }
@@ -62,6 +63,7 @@ fn state(state: &StepState) -> &'static str {
         StepState::Running(_) => "running",
         StepState::Interrupted(_) => "interrupted",
         StepState::Observing(_) => "observing",
+        StepState::Settling(_) => "settling",
         StepState::BackingOff { .. } => "backing_off",
         StepState::Awaiting(_) => "awaiting",
         StepState::Verifying { .. } => "verifying",

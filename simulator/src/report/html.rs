@@ -42,18 +42,61 @@ fn objective(seconds: Option<f64>) -> String {
 }
 
 fn head(html: &mut String, report: &DrillReport) {
-    push(html, format_args!("<h1>Drill {}</h1><div class=\"dim\">Run {} · runbook {} <code>{}</code></div>", escape(&report.drill), escape(&report.run), escape(&report.runbook.id), escape(&report.runbook.digest)));
+    push(
+        html,
+        format_args!(
+            "<h1>Drill {}</h1><div class=\"dim\">Run {} · runbook {} <code>{}</code></div>",
+            escape(&report.drill),
+            escape(&report.run),
+            escape(&report.runbook.id),
+            escape(&report.runbook.digest)
+        ),
+    );
     let failed = report.checks.iter().filter(|check| !check.passed).map(|check| check.name.as_str());
-    let failed: Vec<&str> = failed.chain(report.controls.iter().filter(|control| !control.turned_red).map(|control| control.name.as_str())).collect();
-    let reason = if failed.is_empty() { "every check held".to_owned() } else { format!("did not hold: {}", failed.join(", ")) };
-    push(html, format_args!("<div class=\"verdict {0}\"><strong>{0}</strong><div class=\"dim\">Run ended: {1}; {2}.</div></div>", report.verdict, escape(&report.outcome), escape(&reason)));
+    let failed: Vec<&str> = failed
+        .chain(report.controls.iter().filter(|control| !control.turned_red).map(|control| control.name.as_str()))
+        .collect();
+    let reason =
+        if failed.is_empty() { "every check held".to_owned() } else { format!("did not hold: {}", failed.join(", ")) };
+    push(
+        html,
+        format_args!(
+            "<div class=\"verdict {0}\"><strong>{0}</strong><div class=\"dim\">Run ended: {1}; {2}.</div></div>",
+            report.verdict,
+            escape(&report.outcome),
+            escape(&reason)
+        ),
+    );
 }
 
 fn objectives(html: &mut String, report: &DrillReport) {
     let (rto, rpo) = (&report.rto, &report.rpo);
-    push(html, format_args!("<div class=\"cards\"><div class=\"card\">Recovery time (RTO), from {}<b>{}</b>objective {} · {}</div>", escape(&rto.clock), interval(rto.judged_s), objective(rto.objective_s), verdict(rto.verdict)));
-    push(html, format_args!("<div class=\"card\">Recovery point (RPO)<b>{}</b>objective {} · {}</div>", interval(rpo.actual_s), objective(rpo.objective_s), verdict(rpo.verdict)));
-    push(html, format_args!("<div class=\"card\">Acknowledged writes lost<b>{}</b>of {} · {} unknown</div></div>", report.writes.lost, report.writes.acknowledged, report.writes.unknown));
+    push(
+        html,
+        format_args!(
+            "<div class=\"cards\"><div class=\"card\">Recovery time (RTO), from {}<b>{}</b>objective {} · {}</div>",
+            escape(&rto.clock),
+            interval(rto.judged_s),
+            objective(rto.objective_s),
+            verdict(rto.verdict)
+        ),
+    );
+    push(
+        html,
+        format_args!(
+            "<div class=\"card\">Recovery point (RPO)<b>{}</b>objective {} · {}</div>",
+            interval(rpo.actual_s),
+            objective(rpo.objective_s),
+            verdict(rpo.verdict)
+        ),
+    );
+    push(
+        html,
+        format_args!(
+            "<div class=\"card\">Acknowledged writes lost<b>{}</b>of {} · {} unknown</div></div>",
+            report.writes.lost, report.writes.acknowledged, report.writes.unknown
+        ),
+    );
     let rows = [
         ("RTO of the service (t_stable − t_onset)", rto.service_s),
         ("RTO of the procedure (t_stable − t_start)", rto.procedure_s),
@@ -77,7 +120,14 @@ fn steps(html: &mut String, report: &DrillReport) {
         let seconds = step.seconds.map_or_else(String::new, |seconds| format!("{seconds:.2}"));
         let critical = if step.on_critical_path { "yes" } else { "" };
         let summary = step.summary.as_deref().or(step.title.as_deref()).unwrap_or_default();
-        vec![escape(&step.id), escape(&step.state), step.attempts.to_string(), seconds, critical.to_owned(), escape(summary)]
+        vec![
+            escape(&step.id),
+            escape(&step.state),
+            step.attempts.to_string(),
+            seconds,
+            critical.to_owned(),
+            escape(summary),
+        ]
     });
     section(html, "Steps", &table(&["step", "state", "attempts", "seconds", "critical path", "what it said"], rows));
     push(html, format_args!("<p class=\"dim\">Questions were answered by {}.</p>", escape(&report.approvals)));
@@ -90,7 +140,10 @@ fn writes(html: &mut String, report: &DrillReport) {
         ("Rows removed by the fault", writes.damaged_rows.to_string()),
         ("Writes acknowledged", writes.acknowledged.to_string()),
         ("Writes failed (without effect)", writes.failed.to_string()),
-        ("Writes unknown (found / not found)", format!("{} ({} / {})", writes.unknown, writes.unknown_found, writes.unknown_missing)),
+        (
+            "Writes unknown (found / not found)",
+            format!("{} ({} / {})", writes.unknown, writes.unknown_found, writes.unknown_missing),
+        ),
         ("Acknowledged writes lost", writes.lost.to_string()),
         ("Loaded rows lost", writes.lost_loaded_rows.to_string()),
         ("Unexpected rows (raised from the dead)", format!("{} ({})", writes.unexpected, writes.raised_from_the_dead)),
@@ -135,9 +188,10 @@ fn controls(html: &mut String, report: &DrillReport) {
         return;
     }
     let by = |control: &super::Control| escape(control.by.as_deref().unwrap_or("nothing: the drill stayed green"));
-    let rows = report.controls.iter().map(|control| {
-        vec![escape(&control.name), mark(control.turned_red), by(control), escape(&control.detail)]
-    });
+    let rows = report
+        .controls
+        .iter()
+        .map(|control| vec![escape(&control.name), mark(control.turned_red), by(control), escape(&control.detail)]);
     section(html, "Controls", &table(&["must turn the drill red", "", "seen by", "what was seen"], rows));
     if let Some(run) = &report.control_run {
         let row = vec![mark(run.passed), interval(run.rto_s), interval(run.rpo_s), escape(&run.detail)];
@@ -151,12 +205,18 @@ fn environment(html: &mut String, report: &DrillReport) {
         vec!["Lifeboat".to_owned(), escape(&report.version)],
         vec!["Seed".to_owned(), report.seed.to_string()],
         vec!["Testbed".to_owned(), report.testbed.backend.as_str().to_owned()],
-        vec!["Platform".to_owned(), format!("{}, {} processors", escape(&environment.platform), environment.processors)],
+        vec![
+            "Platform".to_owned(),
+            format!("{}, {} processors", escape(&environment.platform), environment.processors),
+        ],
         vec!["Bindings".to_owned(), format!("<code>{}</code>", escape(&environment.bindings_digest))],
     ];
     rows.extend(report.testbed.systems.iter().map(|system| {
         let fidelity = format!("{:?}", system.fidelity).to_lowercase();
-        vec![escape(&format!("{} ({})", system.role, system.kind)), escape(&format!("{}, {fidelity}; {}", system.version, system.origin))]
+        vec![
+            escape(&format!("{} ({})", system.role, system.kind)),
+            escape(&format!("{}, {fidelity}; {}", system.version, system.origin)),
+        ]
     }));
     rows.extend(environment.plugins.iter().map(|plugin| {
         vec![format!("Plugin {}", escape(&plugin.name)), format!("<code>{}</code>", escape(&plugin.digest))]

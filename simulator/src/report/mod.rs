@@ -8,8 +8,8 @@ mod schema;
 mod time_line;
 
 pub use document::{
-    Check, CheckKind, Control, ControlRun, DrillReport, Environment, Instants, LostWrite, PluginReport, ProbeSummary, RpoReport,
-    RtoReport, RunbookReport, Sample, Scaled, StepReport, TestbedReport, WritesReport, FORMAT,
+    Check, CheckKind, Control, ControlRun, DrillReport, Environment, FORMAT, Instants, LostWrite, PluginReport,
+    ProbeSummary, RpoReport, RtoReport, RunbookReport, Sample, Scaled, StepReport, TestbedReport, WritesReport,
 };
 pub use html::render;
 pub use line::history_line;

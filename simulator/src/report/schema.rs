@@ -9,7 +9,18 @@ pub fn schema() -> Value {
     let nullable = |ty: &str| json!({ "type": [ty, "null"] });
     let interval = || json!({ "anyOf": [{ "type": "null" }, { "$ref": "#/$defs/interval" }] });
     let instant = || json!({ "type": ["string", "null"], "format": "date-time" });
-    let instants = ["t_onset", "t_detect", "t_declare", "t_start", "t_restored", "t_first", "t_stable", "t_redundant", "t_freeze", "T_c"];
+    let instants = [
+        "t_onset",
+        "t_detect",
+        "t_declare",
+        "t_start",
+        "t_restored",
+        "t_first",
+        "t_stable",
+        "t_redundant",
+        "t_freeze",
+        "T_c",
+    ];
     let list = |properties: Value| json!({ "type": "array", "items": object(properties) });
     let verdict = json!({ "$ref": "#/$defs/verdict" });
     let top = json!({

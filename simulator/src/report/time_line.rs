@@ -46,7 +46,16 @@ pub(super) fn draw(report: &DrillReport) -> String {
         let width = (step.seconds.unwrap_or(0.0) / (axis.until - axis.from) * (WIDTH - LEFT)).max(2.0);
         let colour = if step.on_critical_path { "#274c77" } else { "#9db4c8" };
         label(&mut svg, &step.id, y);
-        push(&mut svg, format_args!("<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"11\" rx=\"2\" fill=\"{colour}\"><title>{} {:.2} s</title></rect>", axis.x(from), y - 9.0, escape(&step.id), step.seconds.unwrap_or(0.0)));
+        push(
+            &mut svg,
+            format_args!(
+                "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"11\" rx=\"2\" fill=\"{colour}\"><title>{} {:.2} s</title></rect>",
+                axis.x(from),
+                y - 9.0,
+                escape(&step.id),
+                step.seconds.unwrap_or(0.0)
+            ),
+        );
         y += ROW;
     }
     ticks(&mut svg, &axis, y);
@@ -60,7 +69,14 @@ fn outage(svg: &mut String, report: &DrillReport, axis: &Axis, height: f64, seco
     if let Some(onset) = instants.t_onset {
         let until = instants.t_stable.map_or(axis.until, &seconds);
         let (left, right) = (axis.x(seconds(onset)), axis.x(until));
-        push(svg, format_args!("<rect x=\"{left:.1}\" y=\"34\" width=\"{:.1}\" height=\"{:.1}\" fill=\"#fbe3e1\"/>", right - left, height - 56.0));
+        push(
+            svg,
+            format_args!(
+                "<rect x=\"{left:.1}\" y=\"34\" width=\"{:.1}\" height=\"{:.1}\" fill=\"#fbe3e1\"/>",
+                right - left,
+                height - 56.0
+            ),
+        );
     }
     let named = [
         ("T_c", instants.damage),
@@ -73,7 +89,15 @@ fn outage(svg: &mut String, report: &DrillReport, axis: &Axis, height: f64, seco
     for (number, (name, at)) in named.into_iter().filter_map(|(name, at)| Some((name, at?))).enumerate() {
         let x = axis.x(seconds(at));
         let level = 10.0 + 11.0 * (number % 3) as f64;
-        push(svg, format_args!("<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{:.1}\" y2=\"{:.1}\" stroke=\"#b3261e\" stroke-dasharray=\"2 2\"/><text x=\"{:.1}\" y=\"{level}\">{name}</text>", level + 2.0, height - 22.0, x + 2.0));
+        push(
+            svg,
+            format_args!(
+                "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{:.1}\" y2=\"{:.1}\" stroke=\"#b3261e\" stroke-dasharray=\"2 2\"/><text x=\"{:.1}\" y=\"{level}\">{name}</text>",
+                level + 2.0,
+                height - 22.0,
+                x + 2.0
+            ),
+        );
     }
 }
 
@@ -98,7 +122,10 @@ fn ticks(svg: &mut String, axis: &Axis, y: f64) {
     let step = [1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0].into_iter().find(|step| span / step <= 16.0).unwrap_or(1800.0);
     let mut at = 0.0;
     while at <= span {
-        push(svg, format_args!("<text x=\"{:.1}\" y=\"{y}\" fill=\"#5b6670\">{at:.0} s</text>", axis.x(axis.from + at)));
+        push(
+            svg,
+            format_args!("<text x=\"{:.1}\" y=\"{y}\" fill=\"#5b6670\">{at:.0} s</text>", axis.x(axis.from + at)),
+        );
         at += step;
     }
 }

@@ -200,7 +200,12 @@ impl Connection {
     }
 }
 
-async fn send(client: &Client, statement: &Statement, planned: &Planned, invocation: &Invocation) -> Result<Sent, Error> {
+async fn send(
+    client: &Client,
+    statement: &Statement,
+    planned: &Planned,
+    invocation: &Invocation,
+) -> Result<Sent, Error> {
     let write = i64::try_from(invocation.id).unwrap_or(i64::MAX);
     let [first, second, third] = columns(planned.table, Origin::Written(invocation.id));
     let id = planned.id.unwrap_or_default();
@@ -251,12 +256,7 @@ fn statement(planned: &Planned) -> String {
 
 /// Writes one order of a customer that will be damaged, after the base backup: only WAL replay can bring it back. It goes
 /// through the ledger like any other write. Returns the order's key.
-pub async fn write_marker(
-    client: Client,
-    ledger: &Ledger,
-    clock: &Clock,
-    customer: i64,
-) -> Result<i64, WorkloadError> {
+pub async fn write_marker(client: Client, ledger: &Ledger, clock: &Clock, customer: i64) -> Result<i64, WorkloadError> {
     let rows =
         vec![RowChange { table: Table::Orders, id: None, after: Some(RowState { version: 1, parent: customer }) }];
     let planned = Planned { operation: Operation::Insert, table: Table::Orders, id: None, parent: customer, rows };

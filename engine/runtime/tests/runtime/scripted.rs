@@ -31,6 +31,8 @@ pub(crate) enum Act {
     Succeed,
     /// Fails for good.
     Fail,
+    /// Fails, and may go well the next time.
+    FailForNow,
     /// Panics.
     Panic,
     /// Never ends by itself; ends when it is cancelled.
@@ -53,6 +55,11 @@ impl Plugin {
     /// From now on the calls of that step do this.
     pub(crate) fn act(&self, step: &str, act: Act) {
         self.acts.lock().unwrap().insert(step.to_owned(), act);
+    }
+
+    /// The step's action took effect before.
+    pub(crate) fn happened(&self, step: &str) {
+        self.effects.lock().unwrap().push(StepId::new(step).unwrap());
     }
 
     /// The calls so far.
@@ -85,6 +92,7 @@ impl Invoke for Shared {
                     (request.notes)(Note::Log { level: Level::Info, message: "working\nhard".to_owned(), fields });
                     Answer::Ran(Ok(done()))
                 }
+                Act::FailForNow => Answer::Ran(Err(Failure::Transient(Reason::new("test-failed", "as planned")))),
                 Act::Fail => Answer::Ran(Err(Failure::Permanent(Reason::new("test-failed", "as planned")))),
                 Act::Panic => panic!("the plugin host is broken"),
                 Act::Hang | Act::HangAfterEffect => {
@@ -133,14 +141,20 @@ pub(crate) struct Stage {
     pub(crate) home: Home,
     /// The plugin of every session.
     pub(crate) plugin: Arc<Plugin>,
-    _folder: tempfile::TempDir,
+    _folder: Option<tempfile::TempDir>,
 }
 
 impl Stage {
     /// An empty one.
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self { home: Home::open(folder.path()).unwrap(), plugin: Arc::default(), _folder: folder }
+        let home = Home::open(folder.path()).unwrap();
+        Self { _folder: Some(folder), ..Self::at(home) }
+    }
+
+    /// One whose state is another's.
+    pub(crate) fn at(home: Home) -> Self {
+        Self { home, plugin: Arc::default(), _folder: None }
     }
 
     /// Surroundings in which nobody can be asked.

@@ -1,0 +1,127 @@
+//! Engines in processes of their own, which are killed, or whose disk is full. This program starts itself again for that.
+
+use std::{
+    env,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use jiff::SignedDuration;
+use lifeboat_core::{event::Outcome, input::Purpose, plan::Plan};
+use lifeboat_runtime::{
+    home::{Home, Standing},
+    journal,
+    session::{How, resume, start},
+};
+
+use crate::{
+    plans::{Repeat, plan, uses},
+    scripted::{Act, Stage},
+};
+
+const HOME: &str = "LIFEBOAT_TEST_HOME";
+
+/// An engine in another process, which does not outlive the test that started it.
+struct Engine(Child);
+
+impl Engine {
+    fn kill(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // Both fail where it has ended before, which is all that is wanted.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Runs one of the ignored tests of this program in another process, with its state in that folder.
+fn child(before: &str, test: &str, home: &Path) -> Engine {
+    let script = format!("{before} exec \"$0\" --ignored --exact --nocapture child::{test}");
+    let mut command = Command::new("sh");
+    command.args(["-c", &script]).arg(env::current_exe().unwrap());
+    Engine(command.env(HOME, home).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap())
+}
+
+/// Waits until the child says so; false where it ends without.
+fn wait_for(engine: &mut Engine, word: &str) -> bool {
+    let output = BufReader::new(engine.0.stdout.take().unwrap());
+    output.lines().any(|line| line.unwrap().contains(word))
+}
+
+fn one_step() -> Plan {
+    plan(vec![uses("merge", &[], Repeat::Observable)])
+}
+
+#[tokio::test]
+#[ignore = "the process that is killed; its parent starts it"]
+async fn hangs() {
+    let Some(home) = env::var_os(HOME) else { return };
+    let stage = Stage::at(Home::open(home).unwrap());
+    stage.plugin.act("merge", Act::HangAfterEffect);
+    let hanging = async {
+        stage.plugin.hangs.cancelled().await;
+        println!("HANGS");
+    };
+    let (ended, ()) = tokio::join!(start(&stage.home, stage.new_run(&one_step()), stage.surroundings()), hanging);
+    panic!("it should have been killed: {ended:?}");
+}
+
+#[tokio::test]
+async fn a_killed_engine_lets_go_of_its_run_and_nothing_is_repeated() {
+    let stage = Stage::new();
+    let mut engine = child("", "hangs", stage.home.path());
+    let hangs = wait_for(&mut engine, "HANGS");
+    let listed = stage.home.runs().unwrap().remove(0);
+    engine.kill();
+    assert!(hangs);
+    assert!(matches!(listed.standing, Standing::Live(_)), "{listed:?}");
+    assert_eq!(stage.home.runs().unwrap()[0].standing, Standing::Resumable);
+
+    stage.plugin.happened("merge");
+    let ended = resume(&stage.home, &listed.run, stage.surroundings()).await.unwrap();
+    assert_eq!(ended.how, How::Finished(Outcome::Succeeded));
+    assert_eq!((stage.plugin.calls("merge", Purpose::Run), stage.plugin.calls("merge", Purpose::Observe)), (0, 1));
+}
+
+/// A step that fails so often that the journal outgrows a small disk, while the plan stays small.
+fn stubborn() -> Plan {
+    let mut plan = plan(vec![uses("stubborn", &[], Repeat::Idempotent)]);
+    plan.steps[0].retry.attempts = 50;
+    plan.steps[0].retry.backoff = SignedDuration::ZERO;
+    plan
+}
+
+#[tokio::test]
+#[ignore = "the process whose disk is full; its parent starts it"]
+async fn fills_the_disk() {
+    let Some(home) = env::var_os(HOME) else { return };
+    let stage = Stage::at(Home::open(home).unwrap());
+    stage.plugin.act("stubborn", Act::FailForNow);
+    let error = start(&stage.home, stage.new_run(&stubborn()), stage.surroundings()).await.unwrap_err();
+    println!("REFUSED {}", error.code());
+}
+
+#[tokio::test]
+async fn a_run_goes_on_after_its_disk_was_full() {
+    let stage = Stage::new();
+    let small = "trap '' XFSZ; ulimit -f 8;";
+    let mut engine = child(small, "fills_the_disk", stage.home.path());
+    let refused = wait_for(&mut engine, "REFUSED run-state-disk");
+    engine.0.wait().unwrap();
+    assert!(refused);
+    let listed = stage.home.runs().unwrap().remove(0);
+    assert_eq!(listed.standing, Standing::Resumable);
+    let journal = stage.home.journal(&listed.run);
+    let summary = journal::verify(&journal).unwrap();
+    assert!(summary.records > 3 && summary.torn_bytes == 0, "{summary:?}");
+
+    let ended = resume(&stage.home, &listed.run, stage.surroundings()).await.unwrap();
+    assert_eq!(ended.how, How::Finished(Outcome::Succeeded));
+    assert!(journal::verify(&journal).unwrap().records > summary.records);
+}

@@ -1,10 +1,10 @@
 //! The runtime from outside: in a virtual world, and in the real one with scripted plugins and people.
 #![expect(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
 
-mod child;
 mod crash;
 mod full_disk;
 mod plans;
+#[expect(dead_code, reason = "the test with processes uses more of it")]
 mod scripted;
 mod session;
 mod tamper;

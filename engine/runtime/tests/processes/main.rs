@@ -1,4 +1,14 @@
-//! Engines in processes of their own, which are killed, or whose disk is full. This program starts itself again for that.
+//! Engines in processes of their own, which are killed, or whose disk is full. Without a harness: this program is the test, and
+//! it starts itself again as the engine.
+#![expect(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+#![expect(clippy::print_stdout, reason = "the engine tells the test by its output how far it is")]
+
+#[expect(dead_code, reason = "the other tests use more of it")]
+#[path = "../runtime/plans.rs"]
+mod plans;
+#[expect(dead_code, reason = "the other tests use more of it")]
+#[path = "../runtime/scripted.rs"]
+mod scripted;
 
 use std::{
     env,
@@ -14,13 +24,29 @@ use lifeboat_runtime::{
     journal,
     session::{How, resume, start},
 };
-
-use crate::{
-    plans::{Repeat, plan, uses},
-    scripted::{Act, Stage},
-};
+use plans::{Repeat, plan, uses};
+use scripted::{Act, Stage};
 
 const HOME: &str = "LIFEBOAT_TEST_HOME";
+const ROLE: &str = "LIFEBOAT_TEST_ROLE";
+
+#[tokio::main]
+async fn main() {
+    match env::var(ROLE).as_deref() {
+        Ok("hangs") => hang().await,
+        Ok("fills-the-disk") => fill_the_disk().await,
+        Ok(other) => panic!("`{other}` is no part in this test"),
+        Err(_) => {
+            a_killed_engine_lets_go_of_its_run_and_nothing_is_repeated().await;
+            a_run_goes_on_after_its_disk_was_full().await;
+        }
+    }
+}
+
+/// The stage of an engine that was started by this test.
+fn engine_stage() -> Stage {
+    Stage::at(Home::open(env::var_os(HOME).unwrap()).unwrap())
+}
 
 /// An engine in another process, which does not outlive the test that started it.
 struct Engine(Child);
@@ -40,15 +66,16 @@ impl Drop for Engine {
     }
 }
 
-/// Runs one of the ignored tests of this program in another process, with its state in that folder.
-fn child(before: &str, test: &str, home: &Path) -> Engine {
-    let script = format!("{before} exec \"$0\" --ignored --exact --nocapture child::{test}");
+/// Starts this program again in that role, after those shell commands, with its state in that folder.
+fn engine(before: &str, role: &str, home: &Path) -> Engine {
+    let script = format!("{before} exec \"$0\"");
     let mut command = Command::new("sh");
     command.args(["-c", &script]).arg(env::current_exe().unwrap());
-    Engine(command.env(HOME, home).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap())
+    command.env(HOME, home).env(ROLE, role).stdout(Stdio::piped()).stderr(Stdio::null());
+    Engine(command.spawn().unwrap())
 }
 
-/// Waits until the child says so; false where it ends without.
+/// Waits until the engine says so; false where it ends without.
 fn wait_for(engine: &mut Engine, word: &str) -> bool {
     let output = BufReader::new(engine.0.stdout.take().unwrap());
     output.lines().any(|line| line.unwrap().contains(word))
@@ -58,11 +85,8 @@ fn one_step() -> Plan {
     plan(vec![uses("merge", &[], Repeat::Observable)])
 }
 
-#[tokio::test]
-#[ignore = "the process that is killed; its parent starts it"]
-async fn hangs() {
-    let Some(home) = env::var_os(HOME) else { return };
-    let stage = Stage::at(Home::open(home).unwrap());
+async fn hang() {
+    let stage = engine_stage();
     stage.plugin.act("merge", Act::HangAfterEffect);
     let hanging = async {
         stage.plugin.hangs.cancelled().await;
@@ -72,13 +96,12 @@ async fn hangs() {
     panic!("it should have been killed: {ended:?}");
 }
 
-#[tokio::test]
 async fn a_killed_engine_lets_go_of_its_run_and_nothing_is_repeated() {
     let stage = Stage::new();
-    let mut engine = child("", "hangs", stage.home.path());
-    let hangs = wait_for(&mut engine, "HANGS");
+    let mut started = engine("", "hangs", stage.home.path());
+    let hangs = wait_for(&mut started, "HANGS");
     let listed = stage.home.runs().unwrap().remove(0);
-    engine.kill();
+    started.kill();
     assert!(hangs);
     assert!(matches!(listed.standing, Standing::Live(_)), "{listed:?}");
     assert_eq!(stage.home.runs().unwrap()[0].standing, Standing::Resumable);
@@ -97,23 +120,19 @@ fn stubborn() -> Plan {
     plan
 }
 
-#[tokio::test]
-#[ignore = "the process whose disk is full; its parent starts it"]
-async fn fills_the_disk() {
-    let Some(home) = env::var_os(HOME) else { return };
-    let stage = Stage::at(Home::open(home).unwrap());
+async fn fill_the_disk() {
+    let stage = engine_stage();
     stage.plugin.act("stubborn", Act::FailForNow);
     let error = start(&stage.home, stage.new_run(&stubborn()), stage.surroundings()).await.unwrap_err();
     println!("REFUSED {}", error.code());
 }
 
-#[tokio::test]
 async fn a_run_goes_on_after_its_disk_was_full() {
     let stage = Stage::new();
     let small = "trap '' XFSZ; ulimit -f 8;";
-    let mut engine = child(small, "fills_the_disk", stage.home.path());
-    let refused = wait_for(&mut engine, "REFUSED run-state-disk");
-    engine.0.wait().unwrap();
+    let mut started = engine(small, "fills-the-disk", stage.home.path());
+    let refused = wait_for(&mut started, "REFUSED run-state-disk");
+    started.0.wait().unwrap();
     assert!(refused);
     let listed = stage.home.runs().unwrap().remove(0);
     assert_eq!(listed.standing, Standing::Resumable);

@@ -3,6 +3,7 @@
 mod bindings;
 mod catalogue;
 mod hostile;
+mod pages;
 mod runbooks;
 mod schemas;
 mod size;

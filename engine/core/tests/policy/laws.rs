@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use lifeboat_core::{
-    decide::{INTERRUPTIONS_MAX, decide},
+    decide::decide,
     event::{Event, OperatorAnswer, Outcome, SkipReason},
     failure::FailureKind,
     input::{Effect, Input},
@@ -66,13 +66,15 @@ fn nothing_is_repeated_blindly(plan: &Plan, journal: &Journal, id: &StepId) {
 fn attempts_are_bounded(plan: &Plan, run: &Run, journal: &Journal, id: &StepId) {
     let place = plan.position(id).expect("a step of the plan");
     let step = &run.steps[place];
-    let by_people = journal.iter().filter(|(_, event)| match event {
-        Event::OperatorAnswered { step, .. } | Event::HandsReported { step, .. } => step == id,
-        _ => false,
-    });
-    let people = u32::try_from(by_people.count()).expect("few");
-    let retries = plan.steps[place].retry.attempts * (people + 1);
-    assert!(step.attempts <= retries + INTERRUPTIONS_MAX + people, "{id} has had {} attempts", step.attempts);
+    let count = |wanted: fn(&Event) -> bool| {
+        let events = journal.iter().filter(|(_, event)| event.step() == Some(id) && wanted(event));
+        u32::try_from(events.count()).expect("few")
+    };
+    let people = count(|event| matches!(event, Event::OperatorAnswered { .. } | Event::HandsReported { .. }));
+    let cut_off = count(|event| matches!(event, Event::AttemptInterrupted { .. } | Event::ObservedNotDone { .. }));
+    let handed_in = count(|event| matches!(event, Event::HandsReported { .. }));
+    let retries = plan.steps[place].retry.attempts * handed_in.max(1);
+    assert!(step.attempts < retries + cut_off + people, "{id} has had {} attempts", step.attempts);
 }
 
 fn undo_is_last_first(plan: &Plan, run: &Run, journal: &Journal, id: &StepId) {
@@ -90,6 +92,9 @@ fn undo_is_last_first(plan: &Plan, run: &Run, journal: &Journal, id: &StepId) {
 /// Something is always due, at most one call a step, and time moves what waits for time only.
 pub(crate) fn due(plan: &Plan, run: &Run, now: Timestamp, effects: &[Effect]) {
     assert!(!effects.is_empty(), "a run that is not over waits for something: {run:#?}");
+    let owed = !decide(plan, run, &Input::Tick, now).is_empty();
+    let wakes = effects.iter().any(|effect| matches!(effect, Effect::WakeAt(at) if *at <= now));
+    assert_eq!(owed, wakes, "whoever is owed an event is woken at once: {run:#?}");
     let mut called: Vec<&StepId> = Vec::new();
     for effect in effects {
         match effect {

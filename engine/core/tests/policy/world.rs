@@ -81,7 +81,7 @@ impl<'a> World<'a> {
         let calls = calls(&effects);
         match kind {
             0 => self.crash(usize::from(detail % 4)),
-            1 if detail % 8 == 0 => {
+            1 if detail.is_multiple_of(8) => {
                 self.feed(&Input::Abort { who: Person::Engine, reason: "test".to_owned() });
             }
             2 => self.old_answer(&calls, pick(calls.len())),
@@ -138,7 +138,7 @@ impl<'a> World<'a> {
     fn answer(&mut self, call: &Call, detail: u16) {
         let done = Done { outputs: json!({}), summary: "done".to_owned() };
         let (step, attempt, purpose) = (call.step.clone(), call.attempt, call.purpose);
-        let good = detail % 2 == 0;
+        let good = detail.is_multiple_of(2);
         let events = if purpose == Purpose::Observe {
             let observation = match detail % 8 {
                 1 => Ok(Observation::NotDone),
@@ -157,7 +157,9 @@ impl<'a> World<'a> {
     fn reply(&mut self, step: &StepId, question: &Question, detail: u16) {
         let (step, who) = (step.clone(), Person::User { name: "dba".to_owned() });
         let input = match question {
-            Question::Approve { .. } => Input::Approval { step, who, approved: detail % 2 == 0, comment: None },
+            Question::Approve { .. } => {
+                Input::Approval { step, who, approved: detail.is_multiple_of(2), comment: None }
+            }
             Question::Hands { .. } => Input::Hands { step, who, evidence: json!({}) },
             Question::Decide { .. } => {
                 let answer = match detail % 3 {

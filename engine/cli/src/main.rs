@@ -1,2 +1,66 @@
-//! Skeleton.
-fn main() {}
+//! The binary: arguments, rendering, prompts and exit codes. Only this crate prints and exits.
+
+mod arguments;
+mod commands;
+mod document;
+mod elapsed;
+mod engine;
+mod execution;
+mod exit;
+mod output;
+mod people;
+mod problem;
+mod signals;
+mod source;
+mod stepwise;
+mod table;
+mod view;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::{
+    arguments::{Command, CommandLine, Global},
+    exit::Exit,
+    problem::Problem,
+};
+
+fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| {
+        output::note(panic);
+        Problem::new(Exit::Bug, "this is a defect of Lifeboat, not of your runbook")
+            .hint("nothing is lost: `lifeboat resume last` goes on with the run where its journal ends")
+            .hint(concat!("please report it, with the lines above and `lifeboat ", env!("CARGO_PKG_VERSION"), "`"))
+            .print();
+        Exit::Bug.now()
+    }));
+    let line = CommandLine::parse();
+    line.global.color.apply();
+    let ended = tokio::runtime::Runtime::new()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(dispatch(line.command, &line.global)));
+    let exit = ended.unwrap_or_else(|error| {
+        let problem = Problem::from(error);
+        problem.print();
+        problem.exit
+    });
+    exit.into()
+}
+
+async fn dispatch(command: Command, global: &Global) -> anyhow::Result<Exit> {
+    match command {
+        Command::Check(arguments) => commands::check::execute(&arguments, global),
+        Command::Plan(arguments) => commands::plan::execute(&arguments, global),
+        Command::Run(arguments) => commands::run::execute(arguments, global).await,
+        Command::Resume(arguments) => commands::resume::execute(arguments, global).await,
+        Command::Status(arguments) => commands::status::execute(&arguments, global),
+        Command::Runs(arguments) => commands::runs::execute(&arguments, global),
+        Command::Drill(arguments) => commands::drill::execute(arguments, global).await,
+        Command::Report(arguments) => commands::report::execute(&arguments, global),
+        Command::Plugins(arguments) => commands::plugins::execute(&arguments, global),
+        Command::Schema(arguments) => commands::schema::execute(&arguments),
+        Command::Explain(arguments) => commands::explain::execute(&arguments),
+        Command::Completions(arguments) => Ok(commands::completions::execute(&arguments)),
+    }
+}

@@ -1,0 +1,71 @@
+//! The command line: what all commands share, and the list of commands.
+
+use std::path::PathBuf;
+
+use anstream::ColorChoice;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::{commands, exit::Exit};
+
+/// Disaster-recovery runbooks: checked, executed, rehearsed and measured.
+#[derive(Debug, Parser)]
+#[command(name = "lifeboat", version, propagate_version = true, max_term_width = 110)]
+#[command(subcommand_required = true, arg_required_else_help = true, after_help = Exit::table())]
+pub(crate) struct CommandLine {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Folder of runs, leases and compiled plugins [default: the platform's state folder]
+    #[arg(long, global = true, env = "LIFEBOAT_HOME", hide_env_values = true, value_name = "FOLDER")]
+    pub(crate) home: Option<PathBuf>,
+    /// Whether to use colours
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub(crate) color: Color,
+}
+
+/// Whether to use colours.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Color {
+    /// Where they can be seen and `NO_COLOR` is not set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+impl Color {
+    /// Makes the choice for the whole process.
+    pub(crate) fn apply(self) {
+        let choice = match self {
+            Self::Auto => ColorChoice::Auto,
+            Self::Always => ColorChoice::Always,
+            Self::Never => ColorChoice::Never,
+        };
+        choice.write_global();
+    }
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Check(commands::check::Arguments),
+    Plan(commands::plan::Arguments),
+    Run(commands::run::Arguments),
+    Resume(commands::resume::Arguments),
+    Status(commands::status::Arguments),
+    Runs(commands::runs::Arguments),
+    Drill(commands::drill::Arguments),
+    Report(commands::report::Arguments),
+    Plugins(commands::plugins::Arguments),
+    Schema(commands::schema::Arguments),
+    Explain(commands::explain::Arguments),
+    Completions(commands::completions::Arguments),
+}

@@ -1,0 +1,161 @@
+//! `lifeboat check`: every problem of every file in one go.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use lifeboat_core::{
+    bindings,
+    diagnostic::{Diagnostic, Severity},
+};
+use serde::Serialize;
+
+use crate::{
+    arguments::Global,
+    engine,
+    exit::Exit,
+    output::{BAD, GOOD, WARN, data, json, note, styled},
+    source::{self, Checked, Content, Kind},
+};
+
+/// Check runbooks and bindings files
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  lifeboat check workflows/*.yaml\n  \
+    lifeboat check --strict --bindings production.yaml workflows/dr-003-accidental-deletion.yaml")]
+pub(crate) struct Arguments {
+    /// Runbooks and bindings files, told apart by their content
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Also check that these bindings fill every role of each runbook
+    #[arg(long, short, value_name = "FILE")]
+    bindings: Option<PathBuf>,
+    /// Count warnings as errors
+    #[arg(long)]
+    strict: bool,
+    /// How to print what was found
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+    /// The same as `--format json`
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+}
+
+/// How to print what was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// With the source underlined, on standard error
+    Human,
+    /// One JSON document
+    Json,
+    /// Annotations for GitHub's pull requests
+    Github,
+}
+
+pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<Exit> {
+    let files = check_all(arguments, global)?;
+    let format = if arguments.json { Format::Json } else { arguments.format };
+    let count = |severity| files.iter().map(|file| file.count(severity)).sum::<usize>();
+    let totals = Totals { errors: count(Severity::Error), warnings: count(Severity::Warning) };
+    match format {
+        Format::Human => print_for_people(&files, totals),
+        Format::Json => print_json(&files, totals)?,
+        Format::Github => print_for_github(&files),
+    }
+    let wrong = totals.errors > 0 || (arguments.strict && totals.warnings > 0);
+    Ok(if wrong { Exit::File } else { Exit::Done })
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Totals {
+    errors: usize,
+    warnings: usize,
+}
+
+fn check_all(arguments: &Arguments, global: &Global) -> anyhow::Result<Vec<Checked>> {
+    let catalogue = engine::host_to_look_at(global)?.catalogue();
+    let mut files: Vec<Checked> =
+        arguments.files.iter().map(|path| source::check(path, &catalogue)).collect::<Result<_, _>>()?;
+    if let Some(path) = &arguments.bindings {
+        let mut given = source::bindings(path)?;
+        if let Content::Bindings(bindings) = &given.content {
+            let found = files.iter().filter_map(|file| match &file.content {
+                Content::Plan(plan) => Some(bindings::check(plan, bindings)),
+                Content::Bindings(_) | Content::Nothing => None,
+            });
+            for diagnostic in found.flatten() {
+                if !given.diagnostics.contains(&diagnostic) {
+                    given.diagnostics.push(diagnostic);
+                }
+            }
+        }
+        files.push(given);
+    }
+    Ok(files)
+}
+
+fn print_for_people(files: &[Checked], totals: Totals) {
+    files.iter().for_each(Checked::print);
+    let checked = format!("{} checked", plural(files.len(), "file"));
+    match totals {
+        Totals { errors: 0, warnings: 0 } => note(format_args!("{} {checked}", styled(GOOD, "ok"))),
+        Totals { errors: 0, warnings } => {
+            note(format_args!("{} {checked}, {}", styled(WARN, "ok"), plural(warnings, "warning")));
+        }
+        Totals { errors, warnings } => {
+            let (errors, warnings) = (plural(errors, "error"), plural(warnings, "warning"));
+            note(format_args!("{} {checked}: {errors}, {warnings}", styled(BAD, "failed")));
+        }
+    }
+}
+
+fn plural(number: usize, word: &str) -> String {
+    format!("{number} {word}{}", if number == 1 { "" } else { "s" })
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    format: &'static str,
+    files: Vec<FileDocument<'a>>,
+    errors: usize,
+    warnings: usize,
+}
+
+#[derive(Serialize)]
+struct FileDocument<'a> {
+    file: &'a str,
+    kind: Kind,
+    diagnostics: &'a [Diagnostic],
+}
+
+fn print_json(files: &[Checked], totals: Totals) -> anyhow::Result<()> {
+    let documents = files
+        .iter()
+        .map(|file| FileDocument { file: &file.file.name, kind: file.kind, diagnostics: &file.diagnostics })
+        .collect();
+    json(&Document { format: "lifeboat.check/1", files: documents, errors: totals.errors, warnings: totals.warnings })?;
+    Ok(())
+}
+
+fn print_for_github(files: &[Checked]) {
+    for file in files {
+        for found in &file.diagnostics {
+            let level = match found.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+            };
+            let help = found.help.as_deref().map(|help| format!("\nhelp: {help}")).unwrap_or_default();
+            let name = property(&file.file.name);
+            let (line, column, code) = (found.span.line, found.span.column, found.code);
+            let message = escape(&format!("{}{help}", found.message));
+            data(format_args!("::{level} file={name},line={line},col={column},title={code}::{message}"));
+        }
+    }
+}
+
+/// The escapes of GitHub's workflow commands.
+fn escape(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+fn property(text: &str) -> String {
+    escape(text).replace(':', "%3A").replace(',', "%2C")
+}

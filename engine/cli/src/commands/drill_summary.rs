@@ -1,0 +1,233 @@
+//! What a drill measured, for people: read from `report.json`, so that an old report tells the same as a fresh one.
+
+use jiff::SignedDuration;
+use serde_json::Value;
+
+use crate::{
+    elapsed,
+    exit::Exit,
+    output::{BAD, GOOD, STRONG, WARN, styled},
+};
+
+/// What the report means for the shell. Only `met`, with every control red, is a pass.
+pub(crate) fn exit(report: &Value) -> Exit {
+    let green_control = list(report, "/controls").iter().any(|control| control["turned_red"] != Value::Bool(true))
+        || report.pointer("/control_run/passed").is_some_and(|passed| *passed != Value::Bool(true));
+    match text(report, "/verdict") {
+        "met" if !green_control => Exit::Done,
+        "met" | "missed" | "failed" => Exit::Failed,
+        _ => Exit::Inconclusive,
+    }
+}
+
+/// The lines of the summary.
+pub(crate) fn lines(report: &Value) -> Vec<String> {
+    let mut lines = vec![head(report)];
+    lines.push(rto(report));
+    lines.push(rpo(report));
+    let count = |name: &str| number(report, &format!("/writes/{name}"));
+    lines.push(format!(
+        "  writes    {} acknowledged, {} lost, {} unknown, {} unexpected",
+        count("acknowledged"),
+        count("lost"),
+        count("unknown"),
+        count("unexpected")
+    ));
+    lines.extend(checks(report));
+    lines.extend(controls(report));
+    lines.extend(control_run(report));
+    lines.extend(scaled(report));
+    lines.extend(samples(report));
+    lines
+}
+
+fn head(report: &Value) -> String {
+    let systems: Vec<String> = list(report, "/testbed/systems")
+        .iter()
+        .filter(|system| !system["version"].is_null())
+        .map(|system| format!("{} {}", text(system, "/kind"), text(system, "/version")))
+        .collect();
+    let name = styled(STRONG, text(report, "/drill"));
+    let backend = text(report, "/testbed/backend");
+    let seed = number(report, "/seed");
+    format!("{name}  {}  (testbed {backend}: {}; seed {seed})", verdict(text(report, "/verdict")), systems.join(", "))
+}
+
+fn rto(report: &Value) -> String {
+    let measured = interval(report.pointer("/rto/service_s"));
+    let procedure = interval(report.pointer("/rto/procedure_s"));
+    let decision = interval(report.pointer("/rto/decision_s"));
+    let objective = objective(report, "/rto/objective_s");
+    let verdict = verdict(text(report, "/rto/verdict"));
+    format!("  RTO       {measured}  of {objective}  {verdict}  (procedure {procedure}, decision {decision})")
+}
+
+fn rpo(report: &Value) -> String {
+    let measured = interval(report.pointer("/rpo/actual_s"));
+    let objective = objective(report, "/rpo/objective_s");
+    let verdict = verdict(text(report, "/rpo/verdict"));
+    let pre_fault = interval(report.pointer("/rpo/pre_fault_s"));
+    let collateral = interval(report.pointer("/rpo/collateral_s"));
+    let residual = number(report, "/rpo/residual_damage");
+    format!(
+        "  RPO       {measured}  of {objective}  {verdict}  (pre-fault {pre_fault}, collateral {collateral}, residual \
+         damage {residual})"
+    )
+}
+
+/// How many checks passed, and each that did not.
+fn checks(report: &Value) -> Vec<String> {
+    let checks = list(report, "/checks");
+    let failed: Vec<&Value> = checks.iter().filter(|check| check["passed"] != Value::Bool(true)).collect();
+    let style = if failed.is_empty() { GOOD } else { BAD };
+    let passed = styled(style, format_args!("{} of {} passed", checks.len() - failed.len(), checks.len()));
+    let detail =
+        |check: &&Value| format!("    {} {}: {}", styled(BAD, "✘"), text(check, "/name"), text(check, "/detail"));
+    std::iter::once(format!("  checks    {passed}")).chain(failed.iter().map(detail)).collect()
+}
+
+/// Each negative control, and whether the drill saw it.
+fn controls(report: &Value) -> Vec<String> {
+    let line = |control: &Value| {
+        let name = text(control, "/name");
+        if control["turned_red"] == Value::Bool(true) {
+            format!("  control   {name} {} by {}", styled(GOOD, "turned red"), text(control, "/by"))
+        } else {
+            format!("  control   {name} {}: the drill can not see this failure", styled(BAD, "stayed green"))
+        }
+    };
+    list(report, "/controls").iter().map(line).collect()
+}
+
+/// The run without a fault, where it was made.
+fn control_run(report: &Value) -> Option<String> {
+    let run = report.get("control_run").filter(|run| !run.is_null())?;
+    let (style, word) = if run["passed"] == Value::Bool(true) { (GOOD, "passed") } else { (BAD, "failed") };
+    let (rto, rpo) = (interval(run.get("rto_s")), interval(run.get("rpo_s")));
+    Some(format!("  no fault  {}: RTO {rto}, RPO {rpo}", styled(style, word)))
+}
+
+/// What the drill shortened, beside what production would have.
+fn scaled(report: &Value) -> Vec<String> {
+    let line = |scaled: &Value| {
+        let (name, drill) = (text(scaled, "/name"), text(scaled, "/drill"));
+        format!(
+            "  scaled    {name} {drill} instead of {}: {}",
+            text(scaled, "/production"),
+            text(scaled, "/worst_case")
+        )
+    };
+    list(report, "/scaled").iter().map(line).collect()
+}
+
+/// Every run, where there were several.
+fn samples(report: &Value) -> Vec<String> {
+    let samples = list(report, "/samples");
+    let line = |sample: &Value| {
+        let (rto, rpo) = (interval(sample.get("rto_s")), interval(sample.get("rpo_s")));
+        format!("  sample    {} {}: RTO {rto}, RPO {rpo}", text(sample, "/run"), verdict(text(sample, "/verdict")))
+    };
+    if samples.len() > 1 { samples.iter().map(line).collect() } else { Vec::new() }
+}
+
+fn verdict(word: &str) -> String {
+    let style = match word {
+        "met" => GOOD,
+        "missed" | "failed" => BAD,
+        _ => WARN,
+    };
+    styled(style, word)
+}
+
+/// `11.9s – 12.1s`; what was not measured says so.
+fn interval(value: Option<&Value>) -> String {
+    let seconds = |name: &str| value.and_then(|value| value[name].as_f64());
+    match (seconds("low"), seconds("high")) {
+        (Some(low), Some(high)) if elapsed::seconds(low) == elapsed::seconds(high) => elapsed::seconds(high),
+        (Some(low), Some(high)) => format!("{} – {}", elapsed::seconds(low), elapsed::seconds(high)),
+        (Some(low), None) => format!("> {}", elapsed::seconds(low)),
+        _ => "unmeasured".to_owned(),
+    }
+}
+
+fn objective(report: &Value, pointer: &str) -> String {
+    let seconds = report.pointer(pointer).and_then(Value::as_f64);
+    let length = seconds.and_then(|seconds| SignedDuration::try_from_secs_f64(seconds).ok());
+    length.map_or_else(|| "no objective".to_owned(), elapsed::text)
+}
+
+fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or("unknown")
+}
+
+fn number(value: &Value, pointer: &str) -> String {
+    value.pointer(pointer).filter(|value| value.is_number()).map_or_else(|| "?".to_owned(), Value::to_string)
+}
+
+fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
+    value.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn report() -> Value {
+        json!({
+            "format": "lifeboat.report/1", "drill": "DR-003", "verdict": "met", "seed": 7,
+            "testbed": {"backend": "process", "systems": [
+                {"role": "primary", "kind": "postgres", "version": "15.14", "fidelity": "real"},
+                {"role": "recovery", "kind": "machine", "version": null, "fidelity": "real"}]},
+            "rto": {"objective_s": 3600, "clock": "onset", "service_s": {"low": 11.9, "high": 12.1},
+                    "procedure_s": {"low": 8.0, "high": 8.0}, "decision_s": {"low": 3.9, "high": 4.0}, "verdict": "met"},
+            "rpo": {"objective_s": 300, "actual_s": {"low": 0, "high": 0.1}, "pre_fault_s": {"low": 0, "high": 0},
+                    "collateral_s": {"low": 0, "high": 0}, "residual_damage": 0, "verdict": "met"},
+            "writes": {"acknowledged": 5213, "lost": 0, "unknown": 2, "unexpected": 0},
+            "checks": [{"name": "rows-equal-ledger", "passed": true, "detail": "all"},
+                       {"name": "fault-bit", "passed": false, "detail": "no probe failed"}],
+            "controls": [{"name": "wrong-target-time", "turned_red": true, "by": "residual_damage"},
+                         {"name": "no-op-restore", "turned_red": false}],
+            "control_run": {"passed": true, "verdict": "met", "rto_s": {"low": 0, "high": 0}, "rpo_s": {"low": 0, "high": 0}},
+            "scaled": [{"name": "archive_timeout", "drill": "5s", "production": "5m", "worst_case": "RPO up to 5m"}],
+            "samples": [{"run": "a", "verdict": "met", "rto_s": {"low": 1, "high": 2}, "rpo_s": {"low": 0, "high": 0}},
+                        {"run": "b", "verdict": "missed", "rto_s": {"low": 9, "high": null}, "rpo_s": null}],
+        })
+    }
+
+    #[test]
+    fn the_summary_says_what_was_measured() {
+        let lines: Vec<String> =
+            lines(&report()).iter().map(|line| anstream::adapter::strip_str(line).to_string()).collect();
+        insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    #[test]
+    fn only_a_whole_pass_is_a_pass() {
+        let check = |change: &[(&str, Value)], expected: Exit| {
+            let mut report = report();
+            report["controls"] = json!([]);
+            for (name, value) in change {
+                report[*name] = value.clone();
+            }
+            assert_eq!(exit(&report), expected, "{change:?}");
+        };
+        check(&[], Exit::Done);
+        check(&[("verdict", json!("missed"))], Exit::Failed);
+        check(&[("verdict", json!("unmeasured"))], Exit::Inconclusive);
+        check(&[("verdict", Value::Null)], Exit::Inconclusive);
+        check(&[("controls", json!([{"name": "a", "turned_red": true}]))], Exit::Done);
+        check(&[("controls", json!([{"name": "a", "turned_red": false}]))], Exit::Failed);
+        check(&[("control_run", json!({"passed": true}))], Exit::Done);
+        check(&[("control_run", json!({"passed": false}))], Exit::Failed);
+    }
+
+    #[test]
+    fn what_was_not_measured_has_no_number() {
+        let check = |value: Value, expected: &str| assert_eq!(interval(Some(&value)), expected, "{value}");
+        check(json!({"low": 3.0, "high": null}), "> 3.0s");
+        check(json!(null), "unmeasured");
+        check(json!({"low": 0, "high": 0}), "0ms");
+    }
+}

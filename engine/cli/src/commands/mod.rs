@@ -1,0 +1,15 @@
+//! The commands, one file each: arguments and what they do.
+
+pub(crate) mod check;
+pub(crate) mod completions;
+pub(crate) mod drill;
+pub(crate) mod drill_summary;
+pub(crate) mod explain;
+pub(crate) mod plan;
+pub(crate) mod plugins;
+pub(crate) mod report;
+pub(crate) mod resume;
+pub(crate) mod run;
+pub(crate) mod runs;
+pub(crate) mod schema;
+pub(crate) mod status;

@@ -1,0 +1,176 @@
+//! `lifeboat plan`: what a runbook would do, as a picture or as data.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use lifeboat_core::{
+    action::Effect,
+    bindings::{self, Bindings, Endpoint, System, Url, Via},
+    graph,
+    name::RoleName,
+    plan::{Invocation, Plan, Step, StepKind},
+};
+use serde::Serialize;
+
+use crate::{
+    arguments::Global,
+    engine,
+    exit::Exit,
+    output::{STRONG, data, data_as_is, json, styled},
+    source::{self, Content},
+    table,
+};
+
+/// Show what a runbook would do
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  lifeboat plan workflows/dr-003-accidental-deletion.yaml\n  \
+    lifeboat plan --bindings production.yaml workflows/dr-003-accidental-deletion.yaml\n  \
+    lifeboat plan --format dot runbook.yaml | dot -Tsvg > runbook.svg")]
+pub(crate) struct Arguments {
+    /// A runbook
+    file: PathBuf,
+    /// Show which systems each step would touch
+    #[arg(long, short, value_name = "FILE")]
+    bindings: Option<PathBuf>,
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Format::Tree)]
+    format: Format,
+    /// The same as `--format json`
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+}
+
+/// How to print a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Text
+    Tree,
+    /// For Graphviz
+    Dot,
+    /// For Markdown
+    Mermaid,
+    /// The plan as it will be executed
+    Json,
+}
+
+/// What one step would do with one system.
+#[derive(Debug, Serialize)]
+struct Touch<'a> {
+    step: &'a str,
+    action: String,
+    role: &'a RoleName,
+    effect: Effect,
+    system: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    format: &'static str,
+    digest: String,
+    plan: &'a Plan,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    touches: Option<Vec<Touch<'a>>>,
+}
+
+pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<Exit> {
+    let catalogue = engine::host_to_look_at(global)?.catalogue();
+    let runbook = source::runbook(&arguments.file, &catalogue)?;
+    runbook.print();
+    let bindings = arguments.bindings.as_deref().map(source::bindings).transpose()?;
+    let Some(plan) = runbook.plan() else { return Ok(Exit::File) };
+    let bound = match bindings {
+        None => None,
+        Some(mut file) => {
+            if let Content::Bindings(bindings) = &file.content {
+                file.diagnostics.extend(bindings::check(&plan, bindings));
+            }
+            file.print();
+            let Content::Bindings(bindings) = file.content else { return Ok(Exit::File) };
+            Some(*bindings)
+        }
+    };
+    let touches = bound.as_ref().map(|bindings| touches(&plan, bindings));
+    print(if arguments.json { Format::Json } else { arguments.format }, &plan, touches)?;
+    Ok(Exit::Done)
+}
+
+fn print(format: Format, plan: &Plan, touches: Option<Vec<Touch<'_>>>) -> anyhow::Result<()> {
+    match format {
+        Format::Tree => {
+            data_as_is(graph::tree(plan));
+            touches.iter().for_each(|touches| print_touches(touches));
+        }
+        Format::Dot => data_as_is(graph::dot(plan)),
+        Format::Mermaid => data_as_is(graph::mermaid(plan)),
+        Format::Json => json(&Document { format: "lifeboat.plan/1", digest: plan.digest(), plan, touches })?,
+    }
+    Ok(())
+}
+
+fn print_touches(touches: &[Touch<'_>]) {
+    let heading = ["STEP", "ACTION", "EFFECT", "ROLE", "SYSTEM"].map(str::to_owned).to_vec();
+    let rows = touches.iter().map(|touch| {
+        let system = touch.system.clone().unwrap_or_else(|| "not bound".to_owned());
+        vec![
+            touch.step.to_owned(),
+            touch.action.clone(),
+            touch.effect.access().to_owned(),
+            touch.role.to_string(),
+            system,
+        ]
+    });
+    let rows: Vec<_> = std::iter::once(heading).chain(rows).collect();
+    data(format_args!("\n{}", styled(STRONG, "What it would touch")));
+    table::lines(&rows).into_iter().for_each(data);
+}
+
+fn touches<'a>(plan: &'a Plan, bindings: &Bindings) -> Vec<Touch<'a>> {
+    let of_step = |step: &'a Step| {
+        invocations(step).flat_map(move |invocation| {
+            invocation.grants.iter().map(move |(role, effect)| (step, invocation, role, *effect))
+        })
+    };
+    let touch = |(step, invocation, role, effect): (&'a Step, &'a Invocation, &'a RoleName, Effect)| Touch {
+        step: step.id.as_str(),
+        action: invocation.action.to_string(),
+        role,
+        effect,
+        system: bindings.targets.get(role).map(|binding| system(&binding.system)),
+    };
+    plan.steps.iter().flat_map(of_step).map(touch).collect()
+}
+
+/// Everything that a step may call: itself, its verification, its undo.
+fn invocations(step: &Step) -> impl Iterator<Item = &Invocation> {
+    let own = match &step.kind {
+        StepKind::Uses(invocation) => Some(invocation),
+        StepKind::Manual { verify, .. } => verify.as_ref(),
+        StepKind::Approve { .. } => None,
+    };
+    own.into_iter().chain(&step.undo)
+}
+
+/// Where a system is, without anything secret.
+fn system(system: &System) -> String {
+    match system {
+        System::Postgres(server) => {
+            let identity = server.system_identifier.as_deref().unwrap_or("not given");
+            format!("postgres {}:{}/{} (identity {identity})", server.host, server.port, server.database)
+        }
+        System::Machine(machine) => {
+            let place = match &machine.via {
+                Via::Local => "this machine".to_owned(),
+                Via::Container { engine, name } => format!("{engine} container {name}"),
+                Via::Ssh { host } => format!("ssh {host}"),
+            };
+            let work = machine.folders.get("work").map(|folder| format!(", {}", folder.path)).unwrap_or_default();
+            format!("{place}{work}")
+        }
+        System::Notify(channel) => match &channel.url {
+            Url::Plain(url) => url.clone(),
+            Url::Secret(reference) => String::from(reference.clone()),
+        },
+        System::Endpoint(Endpoint::Http { url }) => url.clone(),
+        System::Endpoint(Endpoint::Command { switch, .. }) => switch.join(" "),
+    }
+}

@@ -1,0 +1,99 @@
+//! `lifeboat report`: what a run did, told again.
+
+use std::{fs, path::Path};
+
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use lifeboat_core::name::RunId;
+use lifeboat_runtime::home::Home;
+
+use crate::{
+    arguments::Global,
+    commands::drill_summary,
+    document, engine,
+    exit::Exit,
+    output::{data, data_as_is, json},
+    problem::Problem,
+    view,
+};
+
+/// Tell again what a run or a drill did
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  lifeboat report last\n  lifeboat report last --format json\n  \
+    xdg-open \"$(lifeboat report last --format html-path)\"")]
+pub(crate) struct Arguments {
+    /// A run: its name, the beginning of it, or `last`
+    #[arg(default_value = "last")]
+    run: String,
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// The same as `--format json`
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+}
+
+/// What to print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Every event as a line, then the verdict of a drill
+    Text,
+    /// `report.json` of a drill; of any other run a document about it
+    Json,
+    /// Where `report.html` of a drill lies
+    HtmlPath,
+}
+
+pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<Exit> {
+    let home = engine::home(global)?;
+    let run = home.find(&arguments.run)?;
+    let folder = home.run_folder(&run);
+    match if arguments.json { Format::Json } else { arguments.format } {
+        Format::Text => print_text(&home, &run)?,
+        Format::Json => print_json(&home, &run)?,
+        Format::HtmlPath => {
+            let path = folder.join("report.html");
+            if !path.exists() {
+                return Err(no_drill(&run).into());
+            }
+            data(path.display());
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn no_drill(run: &RunId) -> Problem {
+    Problem::new(Exit::Failed, format!("`{run}` has no report page")).hint("only drills measure and have one")
+}
+
+/// The whole journal as a person reads it.
+fn print_text(home: &Home, run: &RunId) -> anyhow::Result<()> {
+    let loaded = home.load(run)?;
+    loaded.events.iter().for_each(|recorded| data(view::tell(recorded, &loaded.run)));
+    if let Some(report) = drill_report(&home.run_folder(run))? {
+        let report: serde_json::Value = serde_json::from_str(&report)?;
+        data("");
+        drill_summary::lines(&report).into_iter().for_each(data);
+    }
+    Ok(())
+}
+
+fn print_json(home: &Home, run: &RunId) -> anyhow::Result<()> {
+    match drill_report(&home.run_folder(run))? {
+        Some(report) => data_as_is(format_args!("{}\n", report.trim_end())),
+        None => {
+            let loaded = home.load(run)?;
+            json(&document::run(&loaded.plan, &loaded.run, Timestamp::now()))?;
+        }
+    }
+    Ok(())
+}
+
+/// `report.json` of a drill, as it was written then.
+fn drill_report(folder: &Path) -> anyhow::Result<Option<String>> {
+    match fs::read_to_string(folder.join("report.json")) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}

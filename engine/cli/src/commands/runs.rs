@@ -1,0 +1,75 @@
+//! `lifeboat runs`: every run on this machine.
+
+use clap::Args;
+use lifeboat_core::event::Outcome;
+use lifeboat_runtime::home::{Listed, Standing};
+use serde_json::{Value, json};
+
+use crate::{
+    arguments::Global,
+    elapsed, engine,
+    exit::Exit,
+    output::{BAD, GOOD, WARN, data, hint, json as print_json, styled},
+    table,
+    view::outcome_text,
+};
+
+/// List every run on this machine, the newest first
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  lifeboat runs\n  lifeboat runs --json | jq '.[] | select(.state == \"waiting\")'")]
+pub(crate) struct Arguments {
+    /// Print a JSON list
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<Exit> {
+    let runs = engine::home(global)?.runs()?;
+    if arguments.json {
+        print_json(&runs.iter().map(document).collect::<Vec<_>>())?;
+    } else if runs.is_empty() {
+        hint("there are no runs yet; `lifeboat drill dr-003` rehearses a recovery");
+    } else {
+        let heading = ["RUN", "RUNBOOK", "STARTED (UTC)", "TOOK", "STATE"].map(str::to_owned).to_vec();
+        let rows: Vec<_> = std::iter::once(heading).chain(runs.iter().map(row)).collect();
+        table::lines(&rows).into_iter().for_each(data);
+    }
+    Ok(Exit::Done)
+}
+
+fn row(listed: &Listed) -> Vec<String> {
+    let ended = matches!(listed.standing, Standing::Finished(_)).then_some(listed.changed).flatten();
+    let took = listed.started.zip(ended).map(|(start, end)| elapsed::between(start, end)).unwrap_or_default();
+    let started = listed.started.map(elapsed::date_and_time).unwrap_or_default();
+    let runbook = listed.runbook.as_ref().map(|runbook| runbook.id.clone()).unwrap_or_default();
+    vec![listed.run.to_string(), runbook, started, took, standing(&listed.standing)]
+}
+
+fn standing(standing: &Standing) -> String {
+    match standing {
+        Standing::Live(holder) => styled(GOOD, format_args!("live ({holder})")),
+        Standing::Waiting => styled(WARN, "waits for a person"),
+        Standing::Resumable => styled(WARN, "can be resumed"),
+        Standing::Finished(Outcome::Succeeded) => styled(GOOD, outcome_text(Outcome::Succeeded)),
+        Standing::Finished(outcome) => styled(BAD, outcome_text(*outcome)),
+        Standing::Damaged(code) => styled(BAD, format_args!("damaged [{code}]")),
+    }
+}
+
+fn document(listed: &Listed) -> Value {
+    let (state, detail) = match &listed.standing {
+        Standing::Live(holder) => ("live", json!(holder)),
+        Standing::Waiting => ("waiting", Value::Null),
+        Standing::Resumable => ("resumable", Value::Null),
+        Standing::Finished(outcome) => ("finished", json!(outcome)),
+        Standing::Damaged(code) => ("damaged", json!(code)),
+    };
+    json!({
+        "run": listed.run,
+        "runbook": listed.runbook,
+        "started": listed.started,
+        "changed": listed.changed,
+        "state": state,
+        "detail": detail,
+    })
+}

@@ -1,0 +1,32 @@
+//! `lifeboat schema`: the JSON schema of the files, generated from the types that read them.
+
+use clap::{Args, ValueEnum};
+use lifeboat_core::schema;
+
+use crate::{exit::Exit, output::json};
+
+/// Print the JSON schema of runbooks or bindings, for editors
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  lifeboat schema > runbook.schema.json")]
+pub(crate) struct Arguments {
+    /// Of which file
+    #[arg(value_enum, default_value_t = Of::Runbook)]
+    of: Of,
+}
+
+/// A kind of file.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Of {
+    /// A runbook
+    Runbook,
+    /// A bindings file
+    Bindings,
+}
+
+pub(crate) fn execute(arguments: &Arguments) -> anyhow::Result<Exit> {
+    json(&match arguments.of {
+        Of::Runbook => schema::runbook(),
+        Of::Bindings => schema::bindings(),
+    })?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,99 @@
+//! `lifeboat status`: how one run stands, what it waits for, what is left of its RTO.
+
+use clap::Args;
+use jiff::Timestamp;
+use lifeboat_core::run::{Phase, StepRun, StepState};
+use lifeboat_runtime::home::{Home, Loaded};
+
+use crate::{
+    arguments::Global,
+    document, elapsed, engine,
+    exit::Exit,
+    output::{BAD, GOOD, QUIET, STRONG, WARN, data, hint, json, styled},
+    table,
+    view::{Budget, failure_text, outcome_text},
+};
+
+/// Show how a run stands and what it waits for
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  lifeboat status\n  lifeboat status dr-003-20261121-7f3a --json")]
+pub(crate) struct Arguments {
+    /// A run: its name, the beginning of it, or `last`
+    #[arg(default_value = "last")]
+    run: String,
+    /// When users first noticed: the RTO budget counts from here
+    #[arg(long, value_name = "TIMESTAMP")]
+    onset: Option<Timestamp>,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<Exit> {
+    let home = engine::home(global)?;
+    let run = home.find(&arguments.run)?;
+    let loaded = home.load(&run)?;
+    let now = Timestamp::now();
+    if arguments.json {
+        json(&document::run(&loaded.plan, &loaded.run, now))?;
+        return Ok(Exit::Done);
+    }
+    print_head(&home, &loaded, arguments.onset, now)?;
+    let heading = ["", "STEP", "STATE", "TOOK", ""].map(str::to_owned).to_vec();
+    let rows: Vec<_> = std::iter::once(heading).chain(loaded.run.steps.iter().map(|step| row(step, now))).collect();
+    table::lines(&rows).into_iter().for_each(data);
+    if !matches!(loaded.run.phase, Phase::Finished { .. }) && home.holder(&run)?.is_none() {
+        hint(format_args!("nobody works on it; `lifeboat resume {run}` goes on"));
+    }
+    Ok(Exit::Done)
+}
+
+fn print_head(home: &Home, loaded: &Loaded, onset: Option<Timestamp>, now: Timestamp) -> anyhow::Result<()> {
+    let Some((started, facts)) = &loaded.run.started else { return Ok(()) };
+    let name = format!("{} ({})", facts.runbook.name, facts.runbook.id);
+    data(format_args!("{}  {name}", styled(STRONG, &facts.run)));
+    data(format_args!("started {} UTC", elapsed::date_and_time(*started)));
+    match loaded.run.phase {
+        Phase::Finished { at, outcome } => {
+            data(format_args!("{} after {}", outcome_text(outcome), elapsed::between(*started, at)));
+        }
+        Phase::NotStarted | Phase::Running | Phase::Stopping { .. } | Phase::Undoing { .. } => {
+            if let Some(holder) = home.holder(&facts.run)? {
+                data(format_args!("live: {holder}"));
+            }
+            if let Some(budget) = Budget::new(&loaded.plan.objectives, onset).text(*started, now) {
+                data(budget);
+            }
+        }
+    }
+    data("");
+    Ok(())
+}
+
+fn row(step: &StepRun, now: Timestamp) -> Vec<String> {
+    let state = document::word(&step.state).replace('_', " ");
+    let (style, symbol) = match &step.state {
+        StepState::Succeeded { .. } | StepState::ResolvedByHand { .. } | StepState::Undone => (GOOD, "✔"),
+        StepState::Failed { .. } | StepState::UndoFailed { .. } => (BAD, "✘"),
+        StepState::Awaiting(_) | StepState::Skipped { .. } | StepState::Interrupted(_) | StepState::Cancelled => {
+            (WARN, "!")
+        }
+        _ => (QUIET, "·"),
+    };
+    let what = match &step.state {
+        StepState::Succeeded { summary, .. } => summary.clone(),
+        state => document::failure(state).map(failure_text).or_else(|| document::waits_for(state)).unwrap_or_default(),
+    };
+    vec![styled(style, symbol), step.id.to_string(), state, took(step, now), what]
+}
+
+/// How long a step took, or has been at it.
+fn took(step: &StepRun, now: Timestamp) -> String {
+    let Some(started) = step.started.filter(|_| step.attempts > 0) else { return String::new() };
+    let goes_on = matches!(
+        step.state,
+        StepState::Running(_) | StepState::Observing(_) | StepState::BackingOff { .. } | StepState::Awaiting(_)
+    );
+    let end = if goes_on { Some(now) } else { step.changed };
+    end.map(|end| elapsed::between(started, end)).unwrap_or_default()
+}

@@ -1,0 +1,172 @@
+//! The JSON about a run that `run`, `resume` and `status` print, and the words that go with it.
+
+use jiff::{SignedDuration, Timestamp};
+use lifeboat_core::{
+    event::{Mode, Outcome, Person},
+    failure::Failure,
+    name::{RunId, StepId},
+    plan::{Plan, RunbookRef},
+    run::{Awaiting, Phase, Run, StepRun, StepState},
+};
+use serde::Serialize;
+
+/// A run as other programs read it.
+#[derive(Debug, Serialize)]
+pub(crate) struct RunDocument<'a> {
+    format: &'static str,
+    run: &'a RunId,
+    runbook: &'a RunbookRef,
+    plan_digest: &'a str,
+    engine: &'a str,
+    mode: Mode,
+    who: &'a Person,
+    state: RunState,
+    outcome: Option<Outcome>,
+    started: Timestamp,
+    ended: Option<Timestamp>,
+    seconds: f64,
+    objectives: Seconds,
+    steps: Vec<StepDocument<'a>>,
+    /// How to go on, where the run is not over.
+    resume: Option<String>,
+}
+
+/// How a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RunState {
+    /// It is over.
+    Finished,
+    /// Somebody must answer.
+    Waiting,
+    /// It is not over.
+    Unfinished,
+}
+
+#[derive(Debug, Serialize)]
+struct Seconds {
+    rto_s: Option<f64>,
+    rpo_s: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+struct StepDocument<'a> {
+    id: &'a StepId,
+    state: &'static str,
+    attempts: u32,
+    started: Option<Timestamp>,
+    changed: Option<Timestamp>,
+    seconds: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    summary: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<&'a Failure>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits_for: Option<String>,
+}
+
+/// The document; `None` for a run without events.
+pub(crate) fn run<'a>(plan: &'a Plan, run: &'a Run, now: Timestamp) -> Option<RunDocument<'a>> {
+    let (started, facts) = run.started.as_ref()?;
+    let (ended, outcome) = match run.phase {
+        Phase::Finished { at, outcome } => (Some(at), Some(outcome)),
+        Phase::NotStarted | Phase::Running | Phase::Stopping { .. } | Phase::Undoing { .. } => (None, None),
+    };
+    let seconds = |length: Option<SignedDuration>| length.map(|length| length.as_secs_f64());
+    Some(RunDocument {
+        format: "lifeboat.run/1",
+        run: &facts.run,
+        runbook: &facts.runbook,
+        plan_digest: &facts.plan_digest,
+        engine: &facts.engine,
+        mode: facts.mode,
+        who: &facts.who,
+        state: state(run),
+        outcome,
+        started: *started,
+        ended,
+        seconds: ended.unwrap_or(now).duration_since(*started).as_secs_f64(),
+        objectives: Seconds { rto_s: seconds(plan.objectives.rto), rpo_s: seconds(plan.objectives.rpo) },
+        steps: run.steps.iter().map(step).collect(),
+        resume: ended.is_none().then(|| format!("lifeboat resume {}", facts.run)),
+    })
+}
+
+/// How the run stands as a whole.
+pub(crate) fn state(run: &Run) -> RunState {
+    if matches!(run.phase, Phase::Finished { .. }) {
+        RunState::Finished
+    } else if run.steps.iter().any(|step| matches!(step.state, StepState::Awaiting(_))) {
+        RunState::Waiting
+    } else {
+        RunState::Unfinished
+    }
+}
+
+fn step(step: &StepRun) -> StepDocument<'_> {
+    let length = step.started.zip(step.changed).map(|(start, end)| end.duration_since(start).as_secs_f64());
+    StepDocument {
+        id: &step.id,
+        state: word(&step.state),
+        attempts: step.attempts,
+        started: step.started,
+        changed: step.changed,
+        seconds: length.filter(|_| step.attempts > 0),
+        summary: summary(&step.state),
+        failure: failure(&step.state),
+        waits_for: waits_for(&step.state),
+    }
+}
+
+/// The word for a state, as `journal.jsonl` and `report.json` have it.
+pub(crate) fn word(state: &StepState) -> &'static str {
+    match state {
+        StepState::Waiting => "waiting",
+        StepState::Running(_) => "running",
+        StepState::Interrupted(_) => "interrupted",
+        StepState::Observing(_) => "observing",
+        StepState::BackingOff { .. } => "backing_off",
+        StepState::Settling(_) => "settling",
+        StepState::Awaiting(_) => "awaiting",
+        StepState::Verifying { .. } => "verifying",
+        StepState::Succeeded { .. } => "succeeded",
+        StepState::ResolvedByHand { .. } => "resolved_by_hand",
+        StepState::Skipped { .. } => "skipped",
+        StepState::Failed { .. } => "failed",
+        StepState::Cancelled => "cancelled",
+        StepState::Undoing { .. } => "undoing",
+        StepState::Undone => "undone",
+        StepState::UndoFailed { .. } => "undo_failed",
+    }
+}
+
+fn summary(state: &StepState) -> Option<&str> {
+    match state {
+        StepState::Succeeded { summary, .. } if !summary.is_empty() => Some(summary),
+        _ => None,
+    }
+}
+
+/// Why a step is lost, or waits for its next attempt.
+pub(crate) fn failure(state: &StepState) -> Option<&Failure> {
+    match state {
+        StepState::Failed { failure } | StepState::UndoFailed { failure } | StepState::BackingOff { failure, .. } => {
+            Some(failure)
+        }
+        _ => None,
+    }
+}
+
+/// What a person must do for a step, in a sentence.
+pub(crate) fn waits_for(state: &StepState) -> Option<String> {
+    let StepState::Awaiting(awaiting) = state else { return None };
+    Some(match awaiting {
+        Awaiting::Approval { by, message } => format!("approval by {}: {message}", crate::view::people(by)),
+        Awaiting::Hands { instruction, evidence } if evidence.is_empty() => format!("work by hand: {instruction}"),
+        Awaiting::Hands { instruction, evidence } => {
+            let evidence: Vec<&str> = evidence.keys().map(String::as_str).collect();
+            format!("work by hand: {instruction} (hand in {})", evidence.join(", "))
+        }
+        Awaiting::Decision { reason, .. } => format!("a decision: {}", reason.message),
+    })
+}

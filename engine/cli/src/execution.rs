@@ -1,0 +1,155 @@
+//! What `run` and `resume` share: the view, the people, the signals around a session, and what its end means.
+
+use std::sync::Arc;
+
+use lifeboat_core::{
+    event::Outcome,
+    failure::FailureKind,
+    name::StepId,
+    plan::Plan,
+    run::{Run, StepState},
+};
+use lifeboat_runtime::{
+    Error,
+    invoke::Invoke,
+    report::{Report, Reporter},
+    session::{Ended, How, Surroundings},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    commands::run::Shown,
+    document,
+    exit::Exit,
+    output::{BAD, GOOD, WARN, hint, json, note, styled},
+    people::{Answers, Responder},
+    problem::Problem,
+    signals,
+    view::{self, Budget, View, failure_text, outcome_text},
+};
+
+/// A session with everything around it.
+pub(crate) struct Execution {
+    plan: Plan,
+    shown: Shown,
+    view: Arc<dyn View>,
+    people: Arc<Responder>,
+    invoke: Arc<dyn Invoke>,
+    stop: CancellationToken,
+}
+
+/// Every answer given on the command line must belong to a step.
+pub(crate) fn check_answers(answers: &Answers, plan: &Plan) -> Result<(), Problem> {
+    match answers.steps().find(|step| !plan.steps.iter().any(|known| known.id == **step)) {
+        None => Ok(()),
+        Some(step) => Err(Problem::usage(format!("the runbook has no step `{step}` that an answer could be for"))),
+    }
+}
+
+impl Execution {
+    /// Opens the view and listens for signals.
+    pub(crate) fn open(plan: Plan, shown: Shown, answers: Answers, invoke: Arc<dyn Invoke>) -> Self {
+        let view = view::open(Some(Budget::new(&plan.objectives, shown.onset)));
+        let stop = signals::stop();
+        let people = Arc::new(Responder::new(answers, view.clone(), stop.clone()));
+        Self { plan, shown, view, people, invoke, stop }
+    }
+
+    /// What the session needs.
+    pub(crate) fn surroundings(&self) -> Surroundings {
+        Surroundings {
+            invoke: self.invoke.clone(),
+            people: self.people.clone(),
+            reporter: Arc::new(Forward(self.view.clone())),
+            stop: self.stop.clone(),
+        }
+    }
+
+    /// Leaves the terminal in order and says how the session ended.
+    pub(crate) fn close(self, ended: Result<Ended, Error>) -> anyhow::Result<Exit> {
+        self.view.close();
+        let ended = ended?;
+        say(&ended);
+        if self.shown.json
+            && let Some(document) = document::run(&self.plan, &ended.state, ended.at)
+        {
+            json(&document)?;
+        }
+        Ok(exit(&ended))
+    }
+}
+
+/// The runtime takes a reporter; a view is one.
+struct Forward(Arc<dyn View>);
+
+impl Reporter for Forward {
+    fn report(&self, report: &Report, run: &Run) {
+        self.0.report(report, run);
+    }
+}
+
+fn say(ended: &Ended) {
+    match &ended.how {
+        How::Finished(outcome) => {
+            let style = match outcome {
+                Outcome::Succeeded => GOOD,
+                Outcome::SucceededWithExceptions => WARN,
+                Outcome::Failed | Outcome::RolledBack | Outcome::Aborted => BAD,
+            };
+            note(format_args!("{} {}", styled(style, outcome_text(*outcome)), ended.run));
+            say_failures(&ended.state);
+            hint(format_args!("`lifeboat report {}` tells the whole story", ended.run));
+        }
+        How::Waiting(steps) => {
+            note(format_args!("{} {} waits for a person", styled(WARN, "waiting"), ended.run));
+            for step in ended.state.steps.iter().filter(|step| steps.contains(&step.id)) {
+                let what = document::waits_for(&step.state).unwrap_or_else(|| "an answer".to_owned());
+                note(format_args!("  {}: {what}", step.id));
+            }
+            hint(format_args!("`lifeboat resume {}` in a terminal asks and goes on", ended.run));
+            say_flags(&ended.run.to_string(), steps);
+        }
+        How::Stopped => {
+            note(format_args!("{} {}: nothing more was started", styled(WARN, "stopped"), ended.run));
+            hint(format_args!("`lifeboat resume {}` goes on", ended.run));
+        }
+    }
+}
+
+/// How a script answers.
+fn say_flags(run: &str, steps: &[StepId]) {
+    if let [step, ..] = steps {
+        hint(format_args!(
+            "or give the answer: `lifeboat resume {run} --approve {step}` (see `lifeboat resume --help`)"
+        ));
+    }
+}
+
+fn say_failures(run: &Run) {
+    for step in &run.steps {
+        if let Some(failure) = document::failure(&step.state) {
+            note(format_args!("  {}: {}", step.id, failure_text(failure)));
+        }
+    }
+}
+
+/// What the end of a session means for the shell.
+pub(crate) fn exit(ended: &Ended) -> Exit {
+    match &ended.how {
+        How::Finished(outcome) => exit_of(*outcome, &ended.state),
+        How::Waiting(_) | How::Stopped => Exit::Waiting,
+    }
+}
+
+/// What the end of a run means for the shell. An exception that a person or a `when` made is none for a script.
+pub(crate) fn exit_of(outcome: Outcome, run: &Run) -> Exit {
+    let failed = |step: &&lifeboat_core::run::StepRun| matches!(step.state, StepState::Failed { .. });
+    let refused =
+        |state: &StepState| document::failure(state).is_some_and(|failure| failure.kind() == FailureKind::Denied);
+    match outcome {
+        Outcome::Succeeded => Exit::Done,
+        Outcome::SucceededWithExceptions if !run.steps.iter().any(|step| failed(&step)) => Exit::Done,
+        _ if run.steps.iter().filter(failed).any(|step| refused(&step.state)) => Exit::Refused,
+        _ => Exit::Failed,
+    }
+}

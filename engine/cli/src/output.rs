@@ -1,0 +1,62 @@
+//! Where text goes: data to standard output, everything else to standard error. Colours are stripped where they can not
+//! be shown or are not wanted (`NO_COLOR`, `--color never`, a pipe).
+
+use std::{fmt::Display, io, io::Write as _};
+
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+
+use crate::exit::Exit;
+
+/// Of what worked.
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
+/// Of what failed.
+pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
+/// Of what needs attention.
+pub(crate) const WARN: Style = AnsiColor::Yellow.on_default().bold();
+/// Of what to do next.
+pub(crate) const HINT: Style = AnsiColor::Cyan.on_default();
+/// Of names that the eye looks for.
+pub(crate) const STRONG: Style = Style::new().bold();
+/// Of what matters less.
+pub(crate) const QUIET: Style = Style::new().dimmed();
+
+/// `text` in that style.
+pub(crate) fn styled(style: Style, text: impl Display) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// Writes a line of data to standard output.
+pub(crate) fn data(text: impl Display) {
+    leave_quietly_where_nobody_reads(writeln!(anstream::stdout(), "{text}"));
+}
+
+/// Writes text that already ends as it should to standard output.
+pub(crate) fn data_as_is(text: impl Display) {
+    leave_quietly_where_nobody_reads(write!(anstream::stdout(), "{text}"));
+}
+
+/// Writes a document of data to standard output, readable by people too.
+pub(crate) fn json(value: &impl Serialize) -> serde_json::Result<()> {
+    data(serde_json::to_string_pretty(value)?);
+    Ok(())
+}
+
+/// Writes a line for people to standard error.
+pub(crate) fn note(text: impl Display) {
+    leave_quietly_where_nobody_reads(writeln!(anstream::stderr(), "{text}"));
+}
+
+/// Writes a line that says what to do next.
+pub(crate) fn hint(text: impl Display) {
+    note(format_args!("{}: {text}", styled(HINT, "hint")));
+}
+
+/// `lifeboat runs | head -1` closes our output early; that is no failure of ours. Any other failure to write is.
+fn leave_quietly_where_nobody_reads(written: io::Result<()>) {
+    match written {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done.now(),
+        Err(_) => Exit::Failed.now(),
+    }
+}

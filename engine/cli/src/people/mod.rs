@@ -1,0 +1,89 @@
+//! How the engine reaches people from the command line: answers given as arguments first, then the terminal, else nobody.
+
+mod answers;
+mod evidence;
+mod prompt;
+mod user;
+
+use std::{
+    io::IsTerminal,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use lifeboat_core::{input::Question, name::StepId};
+use lifeboat_runtime::{
+    invoke::Pending,
+    people::{People, Reply, ReplyAnswer},
+};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use answers::Answers;
+pub(crate) use user::current as current_user;
+
+use crate::view::View;
+
+/// Answers for the person at this terminal.
+pub(crate) struct Responder {
+    prepared: Mutex<Answers>,
+    terminal: Option<Terminal>,
+}
+
+/// A terminal that can be asked, one question at a time.
+#[derive(Clone)]
+struct Terminal {
+    view: Arc<dyn View>,
+    stop: CancellationToken,
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Responder {
+    /// Somebody can be asked where both standard input and standard error are a terminal.
+    pub(crate) fn new(prepared: Answers, view: Arc<dyn View>, stop: CancellationToken) -> Self {
+        let interactive = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+        let terminal = interactive.then(|| Terminal { view, stop, turn: Arc::default() });
+        Self { prepared: Mutex::new(prepared), terminal }
+    }
+
+    fn prepared(&self, step: &StepId, question: &Question) -> Option<ReplyAnswer> {
+        self.prepared.lock().unwrap_or_else(PoisonError::into_inner).take(step, question)
+    }
+}
+
+impl People for Responder {
+    fn ask(&self, step: StepId, question: Question, cancel: CancellationToken) -> Pending<Option<Reply>> {
+        if let Some(answer) = self.prepared(&step, &question) {
+            return Box::pin(std::future::ready(Some(Reply { who: current_user(), answer })));
+        }
+        match self.terminal.clone() {
+            Some(terminal) => Box::pin(terminal.ask(step, question, cancel)),
+            None => Box::pin(std::future::ready(None)),
+        }
+    }
+}
+
+impl Terminal {
+    async fn ask(self, step: StepId, question: Question, cancel: CancellationToken) -> Option<Reply> {
+        let _turn = self.turn.lock().await;
+        if cancel.is_cancelled() {
+            return None;
+        }
+        self.view.stand_aside();
+        let (send, receive) = oneshot::channel();
+        // A prompt can not be called off while it reads the keyboard: it gets a thread that nobody waits for.
+        std::thread::spawn(move || drop(send.send(prompt::ask(&step, &question))));
+        let answered = tokio::select! {
+            answered = receive => answered.unwrap_or(prompt::Answered::Later),
+            () = cancel.cancelled() => prompt::Answered::Later,
+        };
+        self.view.go_on();
+        match answered {
+            prompt::Answered::With(answer) => Some(Reply { who: current_user(), answer }),
+            prompt::Answered::Later => None,
+            prompt::Answered::Stop => {
+                self.stop.cancel();
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The live view: what is over stays as lines above, what goes on has a line each that moves, and the last line has the
+//! run and what is left of its RTO.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use jiff::Timestamp;
+use lifeboat_core::{
+    event::Event,
+    name::StepId,
+    run::{Run, StepRun, StepState},
+};
+use lifeboat_runtime::{
+    invoke::{Note, StepNote},
+    report::{Report, Reporter},
+};
+
+use super::{
+    Budget, View,
+    lines::note_text,
+    narration::{self, Line, Tone},
+};
+use crate::output::{BAD, GOOD, QUIET, STRONG, WARN, styled};
+
+const TICK: Duration = Duration::from_millis(120);
+
+/// A moving view on standard error.
+pub(super) struct Live {
+    budget: Option<Budget>,
+    screen: MultiProgress,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    header: Option<ProgressBar>,
+    active: BTreeMap<StepId, ProgressBar>,
+    /// What happened while the view stood aside; `None` while it does not.
+    held_back: Option<Vec<String>>,
+}
+
+impl Live {
+    pub(super) fn new(budget: Option<Budget>) -> Self {
+        Self { budget, screen: MultiProgress::new(), state: Mutex::new(State::default()) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a line above what moves, or keeps it for later.
+    fn print(&self, state: &mut State, line: String) {
+        match &mut state.held_back {
+            Some(held_back) => held_back.push(line),
+            // The terminal is gone where this fails; the run matters more than its picture.
+            None => drop(self.screen.println(line)),
+        }
+    }
+
+    fn show_header(&self, state: &mut State, run: &Run) {
+        let Some((started, facts)) = &run.started else { return };
+        let header = state.header.get_or_insert_with(|| {
+            let bar = self.screen.add(ProgressBar::new(run.steps.len() as u64));
+            bar.set_style(header_style(self.budget, *started));
+            bar.set_prefix(facts.run.to_string());
+            bar.enable_steady_tick(TICK);
+            bar
+        });
+        header.set_position(run.steps.iter().filter(|step| is_over(&step.state)).count() as u64);
+    }
+
+    /// Removes everything that moves: the run is over. A drill may show another one afterwards.
+    fn take_down(&self, state: &mut State) {
+        for bar in std::mem::take(&mut state.active).into_values().chain(state.header.take()) {
+            bar.finish_and_clear();
+            self.screen.remove(&bar);
+        }
+    }
+
+    /// Starts, changes or removes the moving line of a step.
+    fn show_step(&self, state: &mut State, step: &StepRun, width: usize, text: &str) {
+        if !is_active(&step.state) {
+            if let Some(bar) = state.active.remove(&step.id) {
+                bar.finish_and_clear();
+                self.screen.remove(&bar);
+            }
+            return;
+        }
+        let bar = state.active.entry(step.id.clone()).or_insert_with(|| {
+            let bar = ProgressBar::new_spinner();
+            let bar = match &state.header {
+                Some(header) => self.screen.insert_before(header, bar),
+                None => self.screen.add(bar),
+            };
+            bar.set_style(step_style());
+            bar.set_prefix(format!("{:width$}", step.id.as_str()));
+            bar.enable_steady_tick(TICK);
+            bar
+        });
+        bar.set_message(text.to_owned());
+    }
+
+    fn show_note(&self, state: &mut State, said: &StepNote) {
+        let Some(text) = note_text(said) else { return };
+        match &said.note {
+            Note::Progress { .. } => {
+                if let Some(bar) = state.active.get(&said.step) {
+                    bar.set_message(text);
+                }
+            }
+            Note::Log { .. } => {
+                let line = format!("  {} {}", styled(QUIET, &said.step), styled(QUIET, text));
+                self.print(state, line);
+            }
+        }
+    }
+}
+
+/// A line that stays: symbol, step, text.
+fn lasting(line: &Line, width: usize) -> String {
+    let (style, symbol) = match line.tone {
+        Tone::Good => (GOOD, "✔"),
+        Tone::Bad => (BAD, "✘"),
+        Tone::Warn => (WARN, "!"),
+        Tone::Plain => (QUIET, "·"),
+    };
+    let step = line.step.as_ref().map(|step| format!("{:width$} ", step.as_str())).unwrap_or_default();
+    format!("{} {}{}", styled(style, symbol), styled(STRONG, step), line.text)
+}
+
+impl Reporter for Live {
+    fn report(&self, report: &Report, run: &Run) {
+        let state = &mut *self.state();
+        let width = run.steps.iter().map(|step| step.id.as_str().len()).max().unwrap_or(0);
+        match report {
+            Report::Recorded(recorded) => {
+                let line = narration::narrate(recorded, run);
+                // What only moves on is shown by the moving line; everything else stays.
+                if line.tone != Tone::Plain || line.step.is_none() {
+                    self.print(state, lasting(&line, width));
+                }
+                if let Event::RunFinished { .. } = recorded.event {
+                    self.take_down(state);
+                    return;
+                }
+                self.show_header(state, run);
+                let step = line.step.and_then(|id| run.steps.iter().find(|step| step.id == id));
+                if let Some(step) = step {
+                    self.show_step(state, step, width, &line.text);
+                }
+            }
+            Report::Note(said) => self.show_note(state, said),
+        }
+    }
+}
+
+impl View for Live {
+    fn stand_aside(&self) {
+        let mut state = self.state();
+        state.held_back.get_or_insert_default();
+        drop(self.screen.clear());
+        self.screen.set_draw_target(ProgressDrawTarget::hidden());
+    }
+
+    fn go_on(&self) {
+        let mut state = self.state();
+        self.screen.set_draw_target(ProgressDrawTarget::stderr());
+        for line in state.held_back.take().unwrap_or_default() {
+            self.print(&mut state, line);
+        }
+    }
+
+    fn say(&self, text: &str) {
+        let mut state = self.state();
+        self.print(&mut state, text.to_owned());
+    }
+
+    fn close(&self) {
+        self.take_down(&mut self.state());
+        drop(self.screen.clear());
+    }
+}
+
+fn is_over(state: &StepState) -> bool {
+    matches!(
+        state,
+        StepState::Succeeded { .. }
+            | StepState::ResolvedByHand { .. }
+            | StepState::Skipped { .. }
+            | StepState::Failed { .. }
+            | StepState::Cancelled
+            | StepState::Undone
+            | StepState::UndoFailed { .. }
+    )
+}
+
+fn is_active(state: &StepState) -> bool {
+    !is_over(state) && !matches!(state, StepState::Waiting)
+}
+
+fn step_style() -> ProgressStyle {
+    // A template that does not parse would be a defect of this file; the plain spinner is good enough then.
+    ProgressStyle::with_template("{spinner} {prefix:.bold} {elapsed:>4} {wide_msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+fn header_style(budget: Option<Budget>, started: Timestamp) -> ProgressStyle {
+    let left = move |_: &ProgressState, text: &mut dyn fmt::Write| {
+        let left = budget.and_then(|budget| budget.text(started, Timestamp::now())).unwrap_or_default();
+        // Writing into the line's buffer does not fail; were it to, the line would be shorter.
+        drop(text.write_str(&left));
+    };
+    ProgressStyle::with_template("  {prefix:.bold}  {pos}/{len} steps  {budget}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .with_key("budget", left)
+}

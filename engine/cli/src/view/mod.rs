@@ -1,0 +1,38 @@
+//! What people see while a run goes on: a live view on a terminal, plain lines elsewhere. Both only read the stream.
+
+mod budget;
+mod lines;
+mod live;
+mod narration;
+
+use std::{io::IsTerminal, sync::Arc};
+
+use lifeboat_core::run::Run;
+use lifeboat_runtime::{journal::Recorded, report::Reporter};
+
+pub(crate) use budget::Budget;
+use lines::Lines;
+use live::Live;
+pub(crate) use narration::{failure_text, outcome_text, people};
+
+/// A reader of the stream that can also stand aside while a person is asked.
+pub(crate) trait View: Reporter {
+    /// Keeps off the terminal until [`View::go_on`]; what happens meanwhile is shown afterwards.
+    fn stand_aside(&self) {}
+    /// Shows what was held back and goes on.
+    fn go_on(&self) {}
+    /// A line that belongs to no step.
+    fn say(&self, text: &str);
+    /// Leaves the terminal as it should be found.
+    fn close(&self) {}
+}
+
+/// The view for where standard error goes. A drill has no budget to count down: it measures.
+pub(crate) fn open(budget: Option<Budget>) -> Arc<dyn View> {
+    if std::io::stderr().is_terminal() { Arc::new(Live::new(budget)) } else { Arc::new(Lines::new()) }
+}
+
+/// An event as a line, with its time.
+pub(crate) fn tell(recorded: &Recorded, run: &Run) -> String {
+    lines::event(recorded, run)
+}

@@ -1,0 +1,284 @@
+//! What each event means to a person: one line, the same words in every view.
+
+use jiff::Timestamp;
+use lifeboat_core::{
+    event::{Event, KnownBy, Mode, OperatorAnswer, Outcome, Person, RunStarted, SkipReason},
+    failure::{Failure, FailureKind},
+    name::StepId,
+    run::Run,
+};
+use lifeboat_runtime::journal::Recorded;
+
+use crate::elapsed;
+
+/// How a line is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tone {
+    /// Something worked.
+    Good,
+    /// Something is lost.
+    Bad,
+    /// Somebody should look.
+    Warn,
+    /// It goes on.
+    Plain,
+}
+
+/// A line about one event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Line {
+    /// The step it is about.
+    pub(crate) step: Option<StepId>,
+    /// How it is meant.
+    pub(crate) tone: Tone,
+    /// The line, without the step's name.
+    pub(crate) text: String,
+}
+
+/// The line for an event, given the state after it.
+pub(crate) fn narrate(recorded: &Recorded, run: &Run) -> Line {
+    let (tone, text) = step_line(&recorded.event, recorded.at, run)
+        .or_else(|| people_line(&recorded.event))
+        .or_else(|| undo_line(&recorded.event))
+        .unwrap_or_else(|| run_line(&recorded.event, recorded.at, run));
+    Line { step: step_of(&recorded.event).cloned(), tone, text }
+}
+
+/// The step that an event is about.
+pub(crate) fn step_of(event: &Event) -> Option<&StepId> {
+    match event {
+        Event::RunStarted(_) | Event::AbortRequested { .. } | Event::UndoBegan | Event::RunFinished { .. } => None,
+        Event::StepStarted { step, .. }
+        | Event::StepSucceeded { step, .. }
+        | Event::AttemptFailed { step, .. }
+        | Event::RetryScheduled { step, .. }
+        | Event::StepFailed { step, .. }
+        | Event::StepSkipped { step, .. }
+        | Event::AttemptInterrupted { step, .. }
+        | Event::ObservationStarted { step, .. }
+        | Event::ObservedNotDone { step, .. }
+        | Event::ApprovalRequested { step, .. }
+        | Event::ApprovalAnswered { step, .. }
+        | Event::HandsRequested { step, .. }
+        | Event::HandsReported { step, .. }
+        | Event::ResolvedByHand { step, .. }
+        | Event::OperatorAsked { step, .. }
+        | Event::OperatorAnswered { step, .. }
+        | Event::StepCancelled { step }
+        | Event::UndoStarted { step, .. }
+        | Event::StepUndone { step }
+        | Event::UndoFailed { step, .. } => Some(step),
+    }
+}
+
+fn step_line(event: &Event, at: Timestamp, run: &Run) -> Option<(Tone, String)> {
+    Some(match event {
+        Event::StepStarted { attempt: 1, .. } => (Tone::Plain, "started".to_owned()),
+        Event::StepStarted { attempt, .. } => (Tone::Plain, format!("attempt {attempt} started")),
+        Event::StepSucceeded { step, summary, known_by, .. } => {
+            let took = took(run, step, at).map(|took| format!(" in {took}")).unwrap_or_default();
+            let how = match known_by {
+                KnownBy::Answer | KnownBy::Approval => "",
+                KnownBy::Observation => " (the interrupted attempt had taken effect)",
+                KnownBy::Operator => " (as the operator says)",
+            };
+            let summary = if summary.is_empty() { String::new() } else { format!(": {summary}") };
+            (Tone::Good, format!("succeeded{took}{how}{summary}"))
+        }
+        Event::AttemptFailed { attempt, failure, .. } => {
+            (Tone::Warn, format!("attempt {attempt} failed: {}", failure_text(failure)))
+        }
+        Event::RetryScheduled { until, .. } => {
+            (Tone::Plain, format!("next attempt at {} UTC", elapsed::time_of_day(*until)))
+        }
+        Event::StepFailed { failure, .. } => (Tone::Bad, format!("failed: {}", failure_text(failure))),
+        Event::StepSkipped { reason: SkipReason::WhenFalse, .. } => {
+            (Tone::Warn, "skipped: its `when` is false".to_owned())
+        }
+        Event::StepSkipped { reason: SkipReason::NeedNotMet { step }, .. } => {
+            (Tone::Warn, format!("skipped: it needs `{step}`, which was not done"))
+        }
+        Event::AttemptInterrupted { attempt, .. } => {
+            (Tone::Warn, format!("attempt {attempt} was interrupted; how far it came is not known"))
+        }
+        Event::ObservationStarted { attempt, .. } => {
+            (Tone::Plain, format!("finding out whether attempt {attempt} took effect"))
+        }
+        Event::ObservedNotDone { attempt, .. } => (Tone::Plain, format!("attempt {attempt} did not take effect")),
+        Event::StepCancelled { .. } => (Tone::Warn, "cancelled".to_owned()),
+        _ => return None,
+    })
+}
+
+fn people_line(event: &Event) -> Option<(Tone, String)> {
+    Some(match event {
+        Event::ApprovalRequested { by, message, .. } => {
+            (Tone::Warn, format!("waits for approval by {}: {message}", people(by)))
+        }
+        Event::ApprovalAnswered { who, approved, comment, .. } => {
+            let comment = comment.as_deref().map(|comment| format!(": {comment}")).unwrap_or_default();
+            let (tone, verb) = if *approved { (Tone::Good, "approved") } else { (Tone::Bad, "rejected") };
+            (tone, format!("{verb} by {}{comment}", person(who)))
+        }
+        Event::HandsRequested { instruction, .. } => (Tone::Warn, format!("waits for work by hand: {instruction}")),
+        Event::HandsReported { who, .. } => (Tone::Plain, format!("reported as done by {}", person(who))),
+        Event::ResolvedByHand { who, .. } => (Tone::Good, format!("done by hand by {}", person(who))),
+        Event::OperatorAsked { reason, .. } => (Tone::Warn, format!("waits for a decision: {}", reason.message)),
+        Event::OperatorAnswered { who, answer, .. } => {
+            let said = match answer {
+                OperatorAnswer::RunAgain => "run it again",
+                OperatorAnswer::ItHappened { .. } => "it happened",
+                OperatorAnswer::GiveUp => "give it up",
+            };
+            (Tone::Plain, format!("decided by {}: {said}", person(who)))
+        }
+        _ => return None,
+    })
+}
+
+fn undo_line(event: &Event) -> Option<(Tone, String)> {
+    Some(match event {
+        Event::UndoStarted { attempt: 1, .. } => (Tone::Plain, "is being taken back".to_owned()),
+        Event::UndoStarted { attempt, .. } => (Tone::Plain, format!("is being taken back, attempt {attempt}")),
+        Event::StepUndone { .. } => (Tone::Good, "taken back".to_owned()),
+        Event::UndoFailed { failure, .. } => (Tone::Bad, format!("could not be taken back: {}", failure_text(failure))),
+        _ => return None,
+    })
+}
+
+fn run_line(event: &Event, at: Timestamp, run: &Run) -> (Tone, String) {
+    match event {
+        Event::RunStarted(started) => (Tone::Plain, started_text(started)),
+        Event::AbortRequested { who, reason } => (Tone::Warn, format!("ended early by {}: {reason}", person(who))),
+        Event::UndoBegan => (Tone::Warn, "what was done is now taken back, last first".to_owned()),
+        Event::RunFinished { outcome } => {
+            let took = run.started.as_ref().map(|(start, _)| format!(" after {}", elapsed::between(*start, at)));
+            (outcome_tone(*outcome), format!("{}{}", outcome_text(*outcome), took.unwrap_or_default()))
+        }
+        other => (Tone::Plain, format!("{other:?}")),
+    }
+}
+
+fn started_text(started: &RunStarted) -> String {
+    let dry = match started.mode {
+        Mode::Real => "",
+        Mode::DryRun => ", a dry-run: nothing is changed",
+    };
+    format!("{} started: {} ({}){dry}", started.run, started.runbook.name, started.runbook.id)
+}
+
+fn took(run: &Run, step: &StepId, at: Timestamp) -> Option<String> {
+    let step = run.steps.iter().find(|candidate| candidate.id == *step)?;
+    Some(elapsed::between(step.started?, at))
+}
+
+/// A failure for people: its message, its kind where that says something, its code.
+pub(crate) fn failure_text(failure: &Failure) -> String {
+    let reason = failure.reason();
+    let kind = match failure.kind() {
+        FailureKind::InvalidInput => "invalid input, ",
+        FailureKind::Denied => "refused, ",
+        FailureKind::Transient => "transient, ",
+        FailureKind::Permanent => "",
+        FailureKind::Interrupted => "interrupted, ",
+    };
+    format!("{} [{kind}{}]", reason.message, reason.code)
+}
+
+/// How a run ended, in words.
+pub(crate) fn outcome_text(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Succeeded => "succeeded",
+        Outcome::SucceededWithExceptions => "succeeded with exceptions",
+        Outcome::Failed => "failed",
+        Outcome::RolledBack => "failed; everything was taken back",
+        Outcome::Aborted => "ended early",
+    }
+}
+
+fn outcome_tone(outcome: Outcome) -> Tone {
+    match outcome {
+        Outcome::Succeeded => Tone::Good,
+        Outcome::SucceededWithExceptions => Tone::Warn,
+        Outcome::Failed | Outcome::RolledBack | Outcome::Aborted => Tone::Bad,
+    }
+}
+
+fn person(who: &Person) -> String {
+    match who {
+        Person::User { name } => name.clone(),
+        Person::Policy { name } => format!("the policy `{name}`"),
+        Person::Engine => "the engine".to_owned(),
+    }
+}
+
+/// The people who may answer.
+pub(crate) fn people(by: &[String]) -> String {
+    if by.is_empty() { "anyone".to_owned() } else { by.join(" or ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+    use lifeboat_core::failure::Reason;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn line(event: Value) -> String {
+        let mut record = json!({"seq": 1, "at": "2026-11-21T12:03:04Z", "previous": "sha256:0"});
+        let fields = event.as_object().unwrap().clone();
+        record.as_object_mut().unwrap().extend(fields);
+        let recorded: Recorded = serde_json::from_value(record).unwrap();
+        let line = narrate(&recorded, &Run::default());
+        format!("{:?} {}: {}", line.tone, line.step.map_or("-".to_owned(), |step| step.to_string()), line.text)
+    }
+
+    #[test]
+    fn every_kind_of_event_reads_as_a_sentence() {
+        let user = json!({"kind": "user", "name": "ada"});
+        let failure = json!({"kind": "transient", "code": "pg-connection", "message": "the server does not answer"});
+        let step = |event: &str, more: Value| {
+            let mut value = json!({"event": event, "step": "restore"});
+            value.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            value
+        };
+        let lines = [
+            step("step_started", json!({"attempt": 1, "parameters": null, "deadline": null})),
+            step("step_started", json!({"attempt": 2, "parameters": null, "deadline": null})),
+            step("step_succeeded", json!({"attempt": 1, "outputs": {}, "summary": "12 rows", "known_by": "answer"})),
+            step("step_succeeded", json!({"attempt": 1, "outputs": {}, "summary": "", "known_by": "observation"})),
+            step("attempt_failed", json!({"attempt": 1, "failure": failure})),
+            step("retry_scheduled", json!({"until": "2026-11-21T12:03:14Z"})),
+            step("step_failed", json!({"failure": failure})),
+            step("step_skipped", json!({"reason": {"why": "when_false"}})),
+            step("step_skipped", json!({"reason": {"why": "need_not_met", "step": "find"}})),
+            step("attempt_interrupted", json!({"attempt": 1})),
+            step("observation_started", json!({"attempt": 1})),
+            step("observed_not_done", json!({"attempt": 1})),
+            step("approval_requested", json!({"by": ["dba", "lead"], "message": "Merge?"})),
+            step("approval_answered", json!({"who": user, "approved": true, "comment": null})),
+            step("approval_answered", json!({"who": user, "approved": false, "comment": "too many rows"})),
+            step("hands_requested", json!({"instruction": "Point DNS back", "evidence": {}})),
+            step("hands_reported", json!({"who": user, "evidence": {}})),
+            step("resolved_by_hand", json!({"who": user, "evidence": {}})),
+            step("operator_asked", json!({"reason": {"code": "run-unclear", "message": "Nobody can tell."}})),
+            step("operator_answered", json!({"who": user, "answer": {"say": "run_again"}})),
+            step("step_cancelled", json!({})),
+            step("undo_started", json!({"attempt": 1, "parameters": null, "deadline": null})),
+            step("step_undone", json!({})),
+            step("undo_failed", json!({"failure": failure})),
+            json!({"event": "abort_requested", "who": user, "reason": "wrong server"}),
+            json!({"event": "undo_began"}),
+            json!({"event": "run_finished", "outcome": "succeeded_with_exceptions"}),
+        ]
+        .map(line);
+        assert_snapshot!(lines.join("\n"));
+    }
+
+    #[test]
+    fn a_refusal_says_that_it_is_one() {
+        let failure = Failure::Denied(Reason::new("host-refused-effect", "not granted"));
+        assert_eq!(failure_text(&failure), "not granted [refused, host-refused-effect]");
+    }
+}

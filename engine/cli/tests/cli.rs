@@ -1,0 +1,166 @@
+//! The command line as a user meets it: the real binary, its output and its exit codes.
+
+#[expect(clippy::unwrap_used, reason = "a test that can not run its binary has failed")]
+mod screen;
+
+use screen::{Screen, check, fixture, lifeboat};
+
+#[test]
+fn help_of_every_command() {
+    check("help", &lifeboat(&["--help"]));
+    for command in [
+        "check",
+        "plan",
+        "run",
+        "resume",
+        "status",
+        "runs",
+        "drill",
+        "report",
+        "plugins",
+        "schema",
+        "explain",
+        "completions",
+    ] {
+        check(&format!("help_{command}"), &lifeboat(&[command, "--help"]));
+    }
+}
+
+#[test]
+fn the_command_line_is_wrong() {
+    check("usage_unknown_command", &lifeboat(&["chek"]));
+    check("usage_input", &lifeboat(&["run", "x.yaml", "--bindings", "y.yaml", "--input", "novalue"]));
+    check("usage_decision", &lifeboat(&["resume", "last", "--decide", "merge=perhaps"]));
+}
+
+#[test]
+fn check_reports_everything_at_once() {
+    check("check_clean", &lifeboat(&["check", &fixture("good.yaml"), &fixture("bindings.yaml")]));
+    check("check_wrong", &lifeboat(&["check", &fixture("wrong.yaml"), &fixture("good.yaml")]));
+    check("check_wrong_json", &lifeboat(&["check", "--json", &fixture("wrong.yaml")]));
+    check("check_wrong_github", &lifeboat(&["check", "--format", "github", &fixture("wrong.yaml")]));
+    check("check_missing_file", &lifeboat(&["check", "no-such-file.yaml"]));
+}
+
+#[test]
+fn warnings_are_errors_where_that_is_asked() {
+    check("check_warning", &lifeboat(&["check", &fixture("warning.yaml")]));
+    check("check_warning_strict", &lifeboat(&["check", "--strict", &fixture("warning.yaml")]));
+}
+
+#[test]
+fn check_holds_bindings_against_the_runbook() {
+    let arguments = ["check", "--bindings", &fixture("other-bindings.yaml"), &fixture("good.yaml")];
+    check("check_bindings", &lifeboat(&arguments));
+}
+
+#[test]
+fn a_plan_in_every_format() {
+    for format in ["tree", "dot", "mermaid", "json"] {
+        check(&format!("plan_{format}"), &lifeboat(&["plan", "--format", format, &fixture("good.yaml")]));
+    }
+    let arguments = ["plan", "--bindings", &fixture("bindings.yaml"), &fixture("good.yaml")];
+    check("plan_bindings", &lifeboat(&arguments));
+    check("plan_wrong", &lifeboat(&["plan", &fixture("wrong.yaml")]));
+}
+
+#[test]
+fn run_shows_all_missing_inputs_before_anything_starts() {
+    let screen = Screen::new();
+    let (runbook, bindings) = (fixture("good.yaml"), fixture("bindings.yaml"));
+    check("run_inputs", &screen.lifeboat(&["run", &runbook, "--bindings", &bindings]));
+    assert!(screen.runs().is_empty(), "no run was made");
+}
+
+#[test]
+fn run_shows_what_is_wrong_with_both_files() {
+    let arguments = ["run", &fixture("wrong.yaml"), "--bindings", &fixture("wrong-bindings.yaml")];
+    check("run_wrong", &lifeboat(&arguments));
+}
+
+#[test]
+fn a_run_waits_for_a_person_and_is_resumed_with_the_answers() {
+    let screen = Screen::new();
+    let (runbook, bindings) = (fixture("people.yaml"), fixture("people-bindings.yaml"));
+    check("people_run", &screen.lifeboat(&["run", &runbook, "--bindings", &bindings]));
+    check("people_status", &screen.lifeboat(&["status"]));
+    check("people_runs", &screen.lifeboat(&["runs"]));
+    check("people_wrong_answer", &screen.lifeboat(&["resume", "last", "--approve", "nobody"]));
+    check("people_still_waiting", &screen.lifeboat(&["resume", "last", "--approve", "sign_off"]));
+    let done = ["resume", "last", "--evidence", "dns.ticket=OPS-12", "--json"];
+    check("people_done", &screen.lifeboat(&done));
+    check("people_over", &screen.lifeboat(&["resume", "last"]));
+    check("people_report", &screen.lifeboat(&["report"]));
+}
+
+#[test]
+fn a_no_fails_the_run() {
+    let screen = Screen::new();
+    let (runbook, bindings) = (fixture("people.yaml"), fixture("people-bindings.yaml"));
+    let arguments = ["run", &runbook, "--bindings", &bindings, "--reject", "sign_off"];
+    check("people_rejected", &screen.lifeboat(&arguments));
+}
+
+#[test]
+fn step_by_step_asks_before_each_action() {
+    let screen = Screen::new();
+    let (runbook, bindings) = (fixture("good.yaml"), fixture("bindings.yaml"));
+    let inputs = ["--input", "damaged_table=public.orders", "--input", "not_before=2026-11-21T12:00:00Z"];
+    let arguments = [&["run", &runbook, "--bindings", &bindings, "--step"], &inputs[..]].concat();
+    check("step_by_step", &screen.lifeboat(&arguments));
+}
+
+#[test]
+fn a_run_fails_where_nobody_answers_the_webhook() {
+    let screen = Screen::new();
+    let (runbook, bindings) = (fixture("notify.yaml"), fixture("people-bindings.yaml"));
+    check("notify_fails", &screen.lifeboat(&["run", &runbook, "--bindings", &bindings]));
+    check("notify_dry_run", &screen.lifeboat(&["run", &runbook, "--bindings", &bindings, "--dry-run"]));
+}
+
+#[test]
+fn a_damaged_journal_is_refused() {
+    let screen = Screen::new();
+    let (runbook, bindings) = (fixture("people.yaml"), fixture("people-bindings.yaml"));
+    screen.lifeboat(&["run", &runbook, "--bindings", &bindings]);
+    screen.damage_journal();
+    check("journal_damaged", &screen.lifeboat(&["resume", "last"]));
+    check("journal_damaged_runs", &screen.lifeboat(&["runs"]));
+}
+
+#[test]
+fn runs_that_are_not_there() {
+    check("runs_none", &lifeboat(&["runs"]));
+    check("status_none", &lifeboat(&["status"]));
+    check("resume_unknown", &lifeboat(&["resume", "dr-999"]));
+}
+
+#[test]
+fn explain_knows_codes_and_near_misses() {
+    check("explain", &lifeboat(&["explain", "run-locked"]));
+    check("explain_near", &lifeboat(&["explain", "run-loked"]));
+    check("explain_unknown", &lifeboat(&["explain", "pqxyzw"]));
+}
+
+#[test]
+fn plugins_say_what_they_do_and_may_reach() {
+    check("plugins_notify", &lifeboat(&["plugins", "notify"]));
+    check("plugins_unknown", &lifeboat(&["plugins", "mysql"]));
+}
+
+#[test]
+fn schemas_are_json() {
+    for of in ["runbook", "bindings"] {
+        let shown = Screen::new().stdout(&["schema", of]);
+        let schema: serde_json::Value = serde_json::from_str(&shown).unwrap();
+        assert!(schema.get("$schema").is_some(), "{of}");
+    }
+}
+
+#[test]
+fn completions_name_every_command() {
+    let script = Screen::new().stdout(&["completions", "bash"]);
+    for command in ["check", "resume", "drill", "explain"] {
+        assert!(script.contains(command), "{command}");
+    }
+}

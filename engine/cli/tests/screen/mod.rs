@@ -1,0 +1,99 @@
+//! Runs the binary with a state folder of its own, and shows what a user would see, without what differs each time.
+
+use std::{fs, path::PathBuf, process::Output};
+
+use assert_cmd::Command;
+use tempfile::TempDir;
+
+/// A state folder; removed afterwards.
+pub(crate) struct Screen {
+    home: TempDir,
+}
+
+/// Exit code and output of the binary in a fresh state folder.
+pub(crate) fn lifeboat(arguments: &[&str]) -> String {
+    Screen::new().lifeboat(arguments)
+}
+
+/// The path of a file beside the tests, relative to the package.
+pub(crate) fn fixture(name: &str) -> String {
+    format!("tests/fixtures/{name}")
+}
+
+impl Screen {
+    pub(crate) fn new() -> Self {
+        Self { home: tempfile::tempdir().unwrap() }
+    }
+
+    /// Exit code, standard output and standard error.
+    pub(crate) fn lifeboat(&self, arguments: &[&str]) -> String {
+        let output = self.output(arguments);
+        let part = |name: &str, bytes: &[u8]| {
+            let text = self.steady(&String::from_utf8_lossy(bytes));
+            if text.trim().is_empty() { String::new() } else { format!("---- {name} ----\n{}\n", text.trim_end()) }
+        };
+        let code = output.status.code().unwrap();
+        format!("exit code {code}\n{}{}", part("stdout", &output.stdout), part("stderr", &output.stderr))
+    }
+
+    /// Standard output alone, of a call that works.
+    pub(crate) fn stdout(&self, arguments: &[&str]) -> String {
+        let output = self.output(arguments);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The runs in the state folder.
+    pub(crate) fn runs(&self) -> Vec<PathBuf> {
+        let Ok(entries) = fs::read_dir(self.home.path().join("runs")) else { return Vec::new() };
+        entries.map(|entry| entry.unwrap().path()).collect()
+    }
+
+    /// Changes a byte in the middle of the only journal.
+    pub(crate) fn damage_journal(&self) {
+        let runs = self.runs();
+        assert_eq!(runs.len(), 1);
+        let path = runs[0].join("journal.jsonl");
+        let text = fs::read_to_string(&path).unwrap();
+        let damaged = text.replacen("\"started\"", "\"startled\"", 1).replacen("Accidental", "Incidental", 1);
+        assert_ne!(text, damaged, "the journal was changed");
+        fs::write(&path, damaged).unwrap();
+    }
+
+    fn output(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
+        command
+            .args(arguments)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .env("LIFEBOAT_HOME", self.home.path())
+            .env("SUDO_USER", "ada")
+            .env("NO_COLOR", "1")
+            .env("COLUMNS", "100")
+            .env_remove("RUST_BACKTRACE");
+        command.output().unwrap()
+    }
+
+    /// The state folder is another one each time.
+    fn steady(&self, text: &str) -> String {
+        text.replace(&self.home.path().display().to_string(), "HOME")
+    }
+}
+
+/// Compares with the snapshot, with what differs from call to call replaced by words.
+pub(crate) fn check(name: &str, shown: &str) {
+    const VARYING: [(&str, &str); 8] = [
+        (r"\b[a-z0-9-]+-\d{8}-[0-9a-f]{4}\b", "RUN"),
+        (r"sha256:[0-9a-f]{64}", "sha256:DIGEST"),
+        (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "TIMESTAMP"),
+        (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "DATE TIME"),
+        (r"\b\d\d:\d\d:\d\d\b", "TIME"),
+        (r"\b(\d+ms|\d+\.\ds|\d+m \d\ds left)( *)", "LENGTH "),
+        (r#""seconds": [0-9.e-]+"#, r#""seconds": SECONDS"#),
+        (r"process \d+ of \S+ on \S+", "process PID of USER on HOST"),
+    ];
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_snapshot_path("../snapshots");
+    VARYING.iter().for_each(|(pattern, word)| settings.add_filter(pattern, *word));
+    settings.bind(|| insta::assert_snapshot!(name, shown));
+}

@@ -6,6 +6,8 @@
 mod analysis;
 mod evaluate;
 mod scan;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use serde::{Deserialize, Serialize};

@@ -2,6 +2,8 @@
 //!
 //! No test asks how long anything took: what is slow is so slow that it can not arrive while the test runs.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of a test fail as the test itself does")]
+
 use std::{
     io::{self, ErrorKind},
     net::SocketAddr,

@@ -1,8 +1,10 @@
 //! Testbeds on real servers: they come up, serve, can be hurt, and leave nothing behind however they end.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of a test fail as the test itself does")]
+
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -25,8 +27,14 @@ fn parent() -> tempfile::TempDir {
     folder
 }
 
+/// Says so where a backend is missing.
+#[expect(clippy::explicit_write, reason = "the test harness shows nothing of what a test that passes prints")]
 fn can_run(backend: Backend) -> bool {
-    available(backend).inspect_err(|missing| println!("SKIPPED, {}: {missing}", backend.as_str())).is_ok()
+    let missing = available(backend).err();
+    if let Some(missing) = &missing {
+        writeln!(std::io::stderr(), "SKIPPED, no {} testbed: {missing}", backend.as_str()).unwrap();
+    }
+    missing.is_none()
 }
 
 async fn connect(config: &Config) -> Client {
@@ -61,11 +69,11 @@ fn assert_gone(backend: Backend, folder: &Path) {
     }
 }
 
-/// Start, write through the proxy, back up, archive, kill, start again, stop.
+/// Start, write through the proxy, back up, archive, kill, start again, stop; in a folder with an odd name.
 async fn check_life(backend: Backend, major: Option<u16>) {
     let parent = parent();
-    let testbed =
-        Testbed::start(TestbedOptions { postgres_major: major, ..options(backend, parent.path()) }).await.unwrap();
+    let odd = parent.path().join("it's 100% odd");
+    let testbed = Testbed::start(TestbedOptions { postgres_major: major, ..options(backend, &odd) }).await.unwrap();
     let application = connect(&testbed.application()).await;
     application.batch_execute("CREATE TABLE t (n int); INSERT INTO t SELECT generate_series(1, 100)").await.unwrap();
 
@@ -125,6 +133,31 @@ async fn check_panic(backend: Backend) {
 async fn process_life() {
     if can_run(Backend::Process) {
         check_life(Backend::Process, None).await;
+    }
+}
+
+/// Root hands the server to another user, who may not get everywhere; nothing must be left of the attempt.
+#[tokio::test]
+async fn a_folder_that_the_server_can_not_enter() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let parent = tempfile::tempdir().unwrap();
+    fs::set_permissions(parent.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    if is_root && can_run(Backend::Process) {
+        let error = Testbed::start(options(Backend::Process, parent.path())).await.unwrap_err();
+        assert!(error.code() == "drill-testbed-folder" && error.to_string().contains("postgres"), "{error}");
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_version_that_nobody_has() {
+    let parent = parent();
+    if can_run(Backend::Process) {
+        let options = TestbedOptions { postgres_major: Some(9999), ..options(Backend::Process, parent.path()) };
+        let error = Testbed::start(options).await.unwrap_err();
+        assert_eq!(error.code(), "drill-testbed-unavailable");
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
     }
 }
 

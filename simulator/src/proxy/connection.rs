@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc};
 
-use tokio::{net::TcpStream, sync::watch};
+use tokio::{net::TcpStream, sync::watch, time::Instant};
 
 use super::{
     listener::{Counters, Setting, connect},
@@ -19,6 +19,13 @@ enum Ending {
     Reset,
 }
 
+/// The other side of a client's connection.
+struct Server {
+    stream: TcpStream,
+    /// What it was called when it was reached.
+    upstream: Arc<str>,
+}
+
 /// Carries a client's connection until one side, a rule or a switch of the server ends it.
 pub(super) async fn serve(client: TcpStream, number: u64, setting: watch::Receiver<Setting>, counters: Arc<Counters>) {
     let ending = match open(&client, number, setting.clone()).await {
@@ -29,31 +36,33 @@ pub(super) async fn serve(client: TcpStream, number: u64, setting: watch::Receiv
 }
 
 /// Waits until the rules let the connection through to the server, and makes it.
-async fn open(client: &TcpStream, number: u64, mut setting: watch::Receiver<Setting>) -> Result<TcpStream, Ending> {
+async fn open(client: &TcpStream, number: u64, mut setting: watch::Receiver<Setting>) -> Result<Server, Ending> {
     client.set_nodelay(true).map_err(|_| Ending::Close)?;
+    let accepted = Instant::now();
     loop {
         let now = setting.borrow_and_update().clone();
         match judge(&now.rules, number, Direction::ToServer) {
             Verdict::Cut => return Err(Ending::Close),
             Verdict::Reset => return Err(Ending::Reset),
             Verdict::BlackHole => changed(&mut setting).await,
-            Verdict::Delay(delay) => {
-                tokio::time::sleep(delay).await;
-                return reach(&now.upstream).await;
-            }
-            Verdict::Pass | Verdict::Throttle { .. } => return reach(&now.upstream).await,
+            Verdict::Delay(delay) => tokio::select! {
+                () = tokio::time::sleep_until(accepted + delay) => return reach(now.upstream).await,
+                () = changed(&mut setting) => {}
+            },
+            Verdict::Pass | Verdict::Throttle { .. } => return reach(now.upstream).await,
         }
     }
 }
 
 /// A client that was accepted can no longer be refused; a reset is the nearest to it.
-async fn reach(upstream: &str) -> Result<TcpStream, Ending> {
-    connect(upstream).await.map_err(|_| Ending::Reset)
+async fn reach(upstream: Arc<str>) -> Result<Server, Ending> {
+    let stream = connect(&upstream).await.map_err(|_| Ending::Reset)?;
+    Ok(Server { stream, upstream })
 }
 
 async fn carry(
     client: &TcpStream,
-    server: TcpStream,
+    server: Server,
     number: u64,
     setting: watch::Receiver<Setting>,
     counters: &Counters,
@@ -61,16 +70,16 @@ async fn carry(
     let lane = |direction, bytes| Lane { number, direction, setting: setting.clone(), bytes };
     let pumps = async {
         tokio::try_join!(
-            pump(client, &server, lane(Direction::ToServer, &counters.to_server_bytes)),
-            pump(&server, client, lane(Direction::ToClient, &counters.to_client_bytes)),
+            pump(client, &server.stream, lane(Direction::ToServer, &counters.to_server_bytes)),
+            pump(&server.stream, client, lane(Direction::ToClient, &counters.to_client_bytes)),
         )
     };
     let ending = tokio::select! {
         biased;
-        ending = doom(number, setting.clone()) => ending,
+        ending = doom(number, &server.upstream, setting.clone()) => ending,
         done = pumps => ending_of(&done),
     };
-    end(&server, ending);
+    end(&server.stream, ending);
     ending
 }
 
@@ -83,11 +92,10 @@ fn ending_of(done: &io::Result<((), ())>) -> Ending {
 }
 
 /// Resolves when a rule, or a switch to another server, ends the connection; idle connections feel it through this.
-async fn doom(number: u64, mut setting: watch::Receiver<Setting>) -> Ending {
-    let upstream = setting.borrow().upstream.clone();
+async fn doom(number: u64, upstream: &str, mut setting: watch::Receiver<Setting>) -> Ending {
     loop {
         let now = setting.borrow_and_update().clone();
-        if now.upstream != upstream {
+        if *now.upstream != *upstream {
             return Ending::Close;
         }
         let verdicts = [Direction::ToServer, Direction::ToClient].map(|direction| judge(&now.rules, number, direction));

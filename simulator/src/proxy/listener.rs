@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::{
@@ -19,6 +20,9 @@ use super::{
     connection, control,
     rule::{Rule, Verdict},
 };
+
+/// The wait after a connection that could not be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 /// What connections obey. Each looks at the newest one, and is woken when it changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,8 +140,8 @@ async fn accept(listener: TcpListener, setting: watch::Receiver<Setting>, counte
                     let number = counters.accepted.fetch_add(1, Ordering::Relaxed);
                     connections.spawn(connection::serve(client, number, setting.clone(), Arc::clone(&counters)));
                 }
-                // The process is out of file descriptors, or the client is gone already: let others run and try again.
-                Err(_) => tokio::task::yield_now().await,
+                // The client is gone already, or the process is out of file descriptors until others have ended.
+                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             },
             Some(_) = connections.join_next() => {}
         }

@@ -64,10 +64,10 @@ pub enum TestbedError {
         /// Its answer.
         message: String,
     },
-    /// A socket of the fault proxy or of the webhook could not be opened.
+    /// The operating system had no port or no random bytes to give.
     #[error("{what}: {source}")]
-    Socket {
-        /// Whose.
+    Resource {
+        /// For what.
         what: &'static str,
         /// Why.
         source: io::Error,
@@ -91,7 +91,7 @@ impl TestbedError {
             Self::Sql { .. } => "drill-testbed-sql",
             Self::Image { .. } => "drill-testbed-image",
             Self::Engine { .. } => "drill-testbed-engine",
-            Self::Socket { .. } => "drill-testbed-socket",
+            Self::Resource { .. } => "drill-testbed-resource",
             Self::Leftover { .. } => "drill-testbed-leftover",
         }
     }

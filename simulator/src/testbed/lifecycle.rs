@@ -44,7 +44,7 @@ impl Testbed {
     pub async fn start(options: TestbedOptions) -> Result<Self, TestbedError> {
         available(options.backend)?;
         let parent = options.folder.clone().unwrap_or_else(env::temp_dir);
-        let swept = ground::sweep(&parent, options.backend);
+        let swept = sweep(parent.clone(), options.backend).await;
         let ground = Ground::lay(&parent, options.backend, options.keep)?;
         let secrets = Secrets::random()?;
         let identity = identify(&ground)?;
@@ -187,8 +187,13 @@ impl Testbed {
     }
 }
 
+/// Off the async threads, since it waits for what it ends. A panic in it would be a bug, and the testbed can do without.
+async fn sweep(parent: PathBuf, backend: Backend) -> Vec<String> {
+    tokio::task::spawn_blocking(move || ground::sweep(&parent, backend)).await.unwrap_or_default()
+}
+
 fn socket(what: &'static str) -> impl Fn(std::io::Error) -> TestbedError {
-    move |source| TestbedError::Socket { what, source }
+    move |source| TestbedError::Resource { what, source }
 }
 
 /// Writes the file by which the engine knows the recovery machine, before the folder is given away.

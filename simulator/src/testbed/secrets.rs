@@ -54,6 +54,6 @@ fn write_private(path: &PathBuf, secret: &str) -> io::Result<()> {
 pub(super) fn token() -> Result<String, TestbedError> {
     let mut bytes = [0; 24];
     getrandom::fill(&mut bytes)
-        .map_err(|error| TestbedError::Socket { what: "randomness", source: io::Error::other(error.to_string()) })?;
+        .map_err(|error| TestbedError::Resource { what: "randomness", source: io::Error::other(error.to_string()) })?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

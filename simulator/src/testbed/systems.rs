@@ -46,7 +46,7 @@ pub(super) async fn processes(
         hand_over(&ground.layout, account, &place).await?;
     }
     let mut free = ports::free(1 + INSTANCE_PORTS.len())
-        .map_err(|source| TestbedError::Socket { what: "the servers' ports", source })?;
+        .map_err(|source| TestbedError::Resource { what: "the servers' ports", source })?;
     let port = free.remove(0);
     let bin = binaries.folder.to_string_lossy().into_owned();
     let inside = Inside { root: ground.layout.root.to_string_lossy().into_owned() };

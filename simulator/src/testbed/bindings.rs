@@ -80,6 +80,11 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use lifeboat_core::{
+        bindings::{System, parse},
+        diagnostic::SourceFile,
+    };
+
     use super::*;
 
     fn facts(machine: MachineFacts) -> String {
@@ -96,23 +101,41 @@ mod tests {
         })
     }
 
+    /// What the engine makes of it: no complaint, and the awkward path whole.
+    fn check(text: &str) {
+        let parsed = parse(&SourceFile { name: "bindings.yaml".into(), text: text.to_owned() });
+        assert_eq!(parsed.diagnostics, []);
+        let targets = parsed.bindings.unwrap().targets;
+        let System::Postgres(primary) = &targets.iter().find(|(role, _)| role.as_str() == "primary").unwrap().1.system
+        else {
+            panic!("the primary is no server");
+        };
+        let password = String::from(primary.password.clone().unwrap());
+        assert_eq!(password, "file:/tmp/it's \"here\"/primary-password");
+        assert_eq!(targets.len(), 3);
+    }
+
     #[test]
     fn process() {
-        insta::assert_snapshot!(facts(MachineFacts {
+        let text = facts(MachineFacts {
             container: None,
             user: Some("postgres".into()),
             bin: "/usr/lib/postgresql/15/bin".into(),
             ports: vec![(20003, "127.0.0.1:20003".into())],
-        }));
+        });
+        check(&text);
+        insta::assert_snapshot!(text);
     }
 
     #[test]
     fn container() {
-        insta::assert_snapshot!(facts(MachineFacts {
+        let text = facts(MachineFacts {
             container: Some(("docker".into(), "lifeboat-1-recovery".into())),
             user: Some("postgres".into()),
             bin: "/usr/lib/postgresql/17/bin".into(),
             ports: vec![(54330, "127.0.0.1:32768".into()), (54331, "127.0.0.1:32769".into())],
-        }));
+        });
+        check(&text);
+        insta::assert_snapshot!(text);
     }
 }

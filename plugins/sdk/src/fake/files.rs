@@ -148,5 +148,5 @@ fn parent(path: &str) -> &str {
 }
 
 fn failed(message: String) -> Error {
-    Error::Failed(Reason::new("machine-failed", message))
+    Error::Failed(Reason::new("machine-file", message))
 }

@@ -87,11 +87,19 @@ pub(crate) fn present(path: &Path) -> io::Result<Option<Holder>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    match file.try_lock_shared() {
-        Ok(()) => Ok(None),
-        Err(TryLockError::WouldBlock) => read(&mut file),
-        Err(TryLockError::Error(error)) => Err(error),
+    for _ in 0..LOOKS {
+        match file.try_lock_shared() {
+            Ok(()) => return Ok(None),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        // Between taking a lock and signing it lies an instant.
+        if let Some(holder) = read(&mut file)? {
+            return Ok(Some(holder));
+        }
+        thread::sleep(BETWEEN_LOOKS);
     }
+    Ok(None)
 }
 
 impl HeldFile {

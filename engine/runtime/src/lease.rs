@@ -27,7 +27,7 @@ impl Lease {
         folder: &Path,
         resource: &str,
         run: &RunId,
-        is_over: impl FnOnce(&RunId) -> Result<bool, Error>,
+        is_over: impl FnOnce(&RunId) -> bool,
     ) -> Result<Self, Error> {
         let path = folder.join(file_name(resource));
         match holder::try_hold(&path).map_err(Error::disk(&path))? {
@@ -35,7 +35,7 @@ impl Lease {
                 let holder = Box::new(holder.unwrap_or_else(|| lock::unsigned(run)));
                 Err(Error::LeaseHeld { resource: resource.to_owned(), holder })
             }
-            Attempt::Taken(_, Some(last)) if last.run != *run && !is_over(&last.run)? => {
+            Attempt::Taken(_, Some(last)) if last.run != *run && !is_over(&last.run) => {
                 Err(Error::LeaseUnfinished { resource: resource.to_owned(), holder: Box::new(last) })
             }
             Attempt::Taken(mut file, _) => {
@@ -77,26 +77,26 @@ mod tests {
     fn a_target_has_one_run_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
         let (a, b) = (run("dr-003-a"), run("dr-003-b"));
-        let over = |_: &RunId| Ok(true);
+        let over = |_: &RunId| true;
         let first = Lease::take(folder.path(), RESOURCE, &a, over).unwrap();
         let refusal = Lease::take(folder.path(), RESOURCE, &b, over).unwrap_err();
         assert_eq!(refusal.code(), "run-lease-held");
         assert!(refusal.to_string().contains("`dr-003-a`"), "{refusal}");
         assert_eq!(code(Lease::take(folder.path(), "postgres:2", &b, over)), "taken");
         first.release();
-        assert_eq!(code(Lease::take(folder.path(), RESOURCE, &b, |_| Ok(false))), "taken");
+        assert_eq!(code(Lease::take(folder.path(), RESOURCE, &b, |_| false)), "taken");
     }
 
     #[test]
     fn a_crashed_run_keeps_its_target_until_it_is_over() {
         let folder = tempfile::tempdir().unwrap();
         let (a, b) = (run("dr-003-a"), run("dr-003-b"));
-        drop(Lease::take(folder.path(), RESOURCE, &a, |_| Ok(false)).unwrap());
-        let refusal = Lease::take(folder.path(), RESOURCE, &b, |_| Ok(false)).unwrap_err();
+        drop(Lease::take(folder.path(), RESOURCE, &a, |_| false).unwrap());
+        let refusal = Lease::take(folder.path(), RESOURCE, &b, |_| false).unwrap_err();
         assert_eq!(refusal.code(), "run-lease-unfinished");
         assert!(refusal.to_string().contains("lifeboat resume dr-003-a"), "{refusal}");
-        assert_eq!(code(Lease::take(folder.path(), RESOURCE, &a, |_| Ok(false))), "taken", "its own run goes on");
-        assert_eq!(code(Lease::take(folder.path(), RESOURCE, &b, |_| Ok(true))), "taken", "it has ended since");
+        assert_eq!(code(Lease::take(folder.path(), RESOURCE, &a, |_| false)), "taken", "its own run goes on");
+        assert_eq!(code(Lease::take(folder.path(), RESOURCE, &b, |_| true)), "taken", "it has ended since");
     }
 
     #[test]

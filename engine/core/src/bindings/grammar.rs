@@ -9,7 +9,7 @@ pub(crate) static BINDINGS: Object = Object {
     what: "a bindings file",
     one_of: &[],
     fields: &[
-        required("lifeboat", "Version of the language: 1.", Shape::Int(1, 1)),
+        required("lifeboat", "Version of the language: 1.", Shape::Version),
         required("targets", "Which real system plays each role.", Shape::Names(&Shape::ByKind(SYSTEMS))),
     ],
 };

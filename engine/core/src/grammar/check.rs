@@ -136,6 +136,11 @@ fn check_scalar(findings: &mut Findings<'_>, node: &Node, shape: &Shape) {
                 findings.add(codes::OUT_OF_RANGE, node.span, message, "out of range");
             }
         }
+        (Shape::Version, Yaml::Int(1)) => {}
+        (Shape::Version, _) => {
+            let message = "this Lifeboat knows version 1 of the language";
+            findings.add(codes::VERSION, node.span, message, "write `lifeboat: 1`");
+        }
         (Shape::Int(..), _) => wrong_shape(findings, node, "a whole number"),
         (Shape::Word(words), _) => check_word(findings, node, words, None),
         (Shape::Expression, Yaml::Bool(_)) => {}

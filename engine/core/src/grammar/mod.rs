@@ -36,6 +36,8 @@ pub(crate) enum Shape {
     Expression,
     /// A whole number within these bounds.
     Int(i64, i64),
+    /// The version of the language.
+    Version,
     /// A name by the rule of names.
     Name,
     /// `plugin/action`.

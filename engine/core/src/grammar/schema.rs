@@ -52,6 +52,7 @@ fn shape(shape_of: &Shape) -> Value {
         Shape::Text | Shape::Template | Shape::Type | Shape::HostPort => json!({"type": "string"}),
         Shape::Expression => json!({"type": ["string", "boolean"]}),
         Shape::Int(least, most) => json!({"type": "integer", "minimum": least, "maximum": most}),
+        Shape::Version => json!({"const": 1}),
         Shape::Name => json!({"type": "string", "pattern": NAME}),
         Shape::Action => json!({"type": "string", "pattern": "^[a-z][a-z0-9_-]*/[a-z][a-z0-9_-]*$"}),
         Shape::Duration => json!({"type": "string", "pattern": "^[+]?([0-9]|[Pp][0-9Tt]).*$"}),

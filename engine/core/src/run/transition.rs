@@ -28,9 +28,9 @@ pub(crate) fn transition(view: &impl View, at: Timestamp, event: &Event) -> Opti
     if !phase_allows(view.phase(), event, view.step(index)) {
         return None;
     }
-    let mut step = view.step(index).clone();
-    step.state = state_after(&step, at, event)?;
-    step.changed = Some(at);
+    let before = view.step(index);
+    let state = state_after(before, at, event)?;
+    let mut step = StepRun { id: before.id.clone(), state, changed: Some(at), ..*before };
     count(&mut step, at, event);
     let phase = phase_after_failure(view.phase(), event, step.on_failure);
     Some(Change { step: Some((index, step)), phase })

@@ -155,8 +155,8 @@ impl Checker<'_, '_, '_, '_> {
             self.report(codes::UNKNOWN_STEP, 1, format!("there is no step `{name}`"), "unknown step", help);
             return None;
         };
-        let earlier = self.context.order.is_before(step, self.place);
-        if !earlier && !(self.own && step == self.place) {
+        let known = self.context.order.is_before(step, self.place) || (self.own && step == self.place);
+        if !known {
             let this = self.context.runbook.steps[self.place].id.value;
             let (message, help) = if step == self.place {
                 (format!("`{this}` refers to its own outputs"), "only `undo` and `verify` can".to_owned())

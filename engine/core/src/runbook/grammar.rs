@@ -11,7 +11,7 @@ pub(crate) static RUNBOOK: Object = Object {
     what: "a runbook",
     one_of: &[],
     fields: &[
-        required("lifeboat", "Version of the language: 1.", Shape::Int(1, 1)),
+        required("lifeboat", "Version of the language: 1.", Shape::Version),
         required("id", "Short name that reports and runs use: `DR-003`.", Shape::Text),
         required("name", "What it is for, in a few words.", Shape::Text),
         optional("description", "What it does, for people.", Shape::Text),

@@ -3,6 +3,7 @@
 mod bindings;
 mod catalogue;
 mod hostile;
+mod pages;
 mod runbooks;
 mod schemas;
 mod size;
@@ -12,6 +13,7 @@ use std::path::Path;
 use lifeboat_core::diagnostic::SourceFile;
 
 /// A file of `tests/files`.
+#[expect(clippy::disallowed_methods, reason = "the core reads no files; its tests do")]
 fn file(name: &str) -> SourceFile {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/files").join(name);
     let bytes = std::fs::read(&path).expect(name);

@@ -109,6 +109,14 @@ fn each_mistake_is_found_where_it_is() {
 }
 
 #[test]
+fn another_version_of_the_language_is_refused() {
+    assert_eq!(
+        found(&with_steps("  - { id: a, approve: { message: x } }\n").replace("lifeboat: 1", "lifeboat: 2")),
+        ["LB0006 2", "LB0040 db",]
+    );
+}
+
+#[test]
 fn the_order_is_topological_and_otherwise_the_authors() {
     let steps = "
   - { id: a, uses: test/write, with: { server: db }, needs: [d] }

@@ -89,12 +89,12 @@ impl Home {
         resources.iter().map(|resource| Lease::take(&folder, resource, run, |last| self.is_over(last))).collect()
     }
 
-    /// Whether a run needs its targets no more: it has ended, it never began, or its folder is gone.
-    fn is_over(&self, run: &RunId) -> Result<bool, Error> {
+    /// Whether a run needs its targets no more: it has ended, it never began, or its folder is gone. One that can not be read
+    /// may have left anything half done.
+    fn is_over(&self, run: &RunId) -> bool {
         match self.load(run) {
-            Ok(loaded) => Ok(matches!(loaded.run.phase, Phase::Finished { .. })),
-            Err(Error::Unknown { .. } | Error::NeverStarted { .. }) => Ok(true),
-            Err(error) => Err(error),
+            Ok(loaded) => matches!(loaded.run.phase, Phase::Finished { .. }),
+            Err(error) => matches!(error, Error::Unknown { .. } | Error::NeverStarted { .. }),
         }
     }
 

@@ -191,6 +191,8 @@ async fn check_damage(damage: impl FnOnce(String) -> String, file: &str, code: &
     assert!(error.to_string().contains(says), "{error}");
     assert_eq!(fs::read_to_string(&path).unwrap(), damaged, "a damaged file is left as it is");
     assert!(stage.home.runs().unwrap().iter().any(|listed| listed.standing == Standing::Damaged(error.code())));
+    let next = start(&stage.home, stage.new_run(&chain(1)), stage.surroundings()).await.unwrap_err();
+    assert_eq!(next.code(), "run-lease-unfinished", "nobody knows what it left half done");
 }
 
 fn without_line(text: &str, line: usize) -> String {

@@ -1,0 +1,178 @@
+//! Single decisions that matter most, spelled out.
+
+use jiff::SignedDuration;
+use lifeboat_core::{
+    decide::decide,
+    event::{Event, Mode, Outcome, Person, RunStarted},
+    failure::{Failure, Reason},
+    input::{Done, Input, Observation, Purpose},
+    name::RunId,
+    plan::{OnFailure, Plan, Retry, Step, StepKind},
+    run::Run,
+};
+use serde_json::json;
+
+use crate::{
+    plans::{id, invocation, plan_of, step},
+    world::start,
+};
+
+/// What follows from each input, as the words of the events.
+fn story(plan: &Plan, inputs: &[Input]) -> Vec<String> {
+    let mut run = Run::new(plan);
+    let mut now = start();
+    let begin = Input::Start(Box::new(RunStarted {
+        run: RunId::new("t-1").expect("a name"),
+        format: 1,
+        runbook: plan.runbook.clone(),
+        plan_digest: plan.digest(),
+        engine: "test".to_owned(),
+        inputs: json!({}),
+        targets: std::collections::BTreeMap::new(),
+        mode: Mode::Real,
+        who: Person::Engine,
+    }));
+    let mut told = Vec::new();
+    for input in std::iter::once(&begin).chain(inputs) {
+        for event in decide(plan, &run, input, now) {
+            run.apply(now, &event).expect("a legal event");
+            told.push(word(&event));
+        }
+        now += SignedDuration::from_secs(60);
+    }
+    told
+}
+
+fn word(event: &Event) -> String {
+    let name: String = format!("{event:?}").chars().take_while(|c| c.is_alphanumeric()).collect();
+    match (event, event.step()) {
+        (Event::RunFinished { outcome }, _) => format!("{name} {outcome:?}"),
+        (_, Some(step)) => format!("{name} {step}"),
+        _ => name,
+    }
+}
+
+fn uses(place: usize, idempotent: bool, observable: bool) -> Step {
+    let needs = place.checked_sub(1).into_iter().collect();
+    step(place, needs, StepKind::Uses(invocation(idempotent, observable)))
+}
+
+fn answer(place: usize, attempt: u32, answer: Result<(), Failure>) -> Input {
+    let done = |()| Done { outputs: json!({}), summary: String::new() };
+    Input::Answered { step: id(place), attempt, purpose: Purpose::Run, answer: answer.map(done) }
+}
+
+fn transient() -> Failure {
+    Failure::Transient(Reason::new("test", "test"))
+}
+
+#[test]
+fn a_chain_runs_to_its_end() {
+    let plan = plan_of(vec![uses(0, true, false), uses(1, true, false)]);
+    assert_eq!(
+        story(&plan, &[answer(0, 1, Ok(())), answer(1, 1, Ok(()))]),
+        [
+            "RunStarted",
+            "StepStarted s0",
+            "StepSucceeded s0",
+            "StepStarted s1",
+            "StepSucceeded s1",
+            "RunFinished Succeeded"
+        ]
+    );
+}
+
+#[test]
+fn a_passing_failure_is_tried_again_as_often_as_the_author_says() {
+    let retry = Retry { attempts: 2, ..Retry::default() };
+    let plan = plan_of(vec![Step { retry, ..uses(0, true, false) }]);
+    assert_eq!(
+        story(&plan, &[answer(0, 1, Err(transient())), Input::Tick, answer(0, 2, Err(transient()))])[2..],
+        [
+            "AttemptFailed s0",
+            "RetryScheduled s0",
+            "StepStarted s0",
+            "AttemptFailed s0",
+            "StepFailed s0",
+            "RunFinished Failed"
+        ]
+    );
+}
+
+#[test]
+fn an_interrupted_attempt_is_repeated_observed_or_asked_about() {
+    let interrupted = Input::Interrupted { step: id(0) };
+    for (idempotent, observable, wanted) in [
+        (true, false, vec!["RetryScheduled s0", "StepStarted s0"]),
+        (true, true, vec!["RetryScheduled s0", "StepStarted s0"]),
+        (false, true, vec!["ObservationStarted s0"]),
+        (false, false, vec!["OperatorAsked s0"]),
+    ] {
+        let plan = plan_of(vec![uses(0, idempotent, observable)]);
+        let told = story(&plan, std::slice::from_ref(&interrupted));
+        assert_eq!(told[2], "AttemptInterrupted s0");
+        let follow: Vec<_> =
+            told[3..].iter().filter(|word| !word.starts_with("RetryScheduled") || idempotent).collect();
+        assert_eq!(follow, wanted.iter().collect::<Vec<_>>(), "{idempotent} {observable}");
+    }
+}
+
+#[test]
+fn a_time_out_of_what_can_not_be_repeated_is_looked_into() {
+    let timeout = Some(SignedDuration::from_secs(30));
+    let retry = || Retry { attempts: 3, ..Retry::default() };
+    let plan = plan_of(vec![Step { timeout, retry: retry(), ..uses(0, false, true) }]);
+    let observed = |observation| Input::Observed { step: id(0), attempt: 1, observation: Ok(observation) };
+    assert_eq!(
+        story(&plan, &[Input::Tick, observed(Observation::NotDone)])[2..],
+        ["AttemptFailed s0", "ObservationStarted s0", "ObservedNotDone s0", "StepStarted s0"]
+    );
+    let plan = plan_of(vec![Step { timeout, retry: retry(), ..uses(0, true, false) }]);
+    assert_eq!(story(&plan, &[Input::Tick])[2..], ["AttemptFailed s0", "RetryScheduled s0"]);
+}
+
+#[test]
+fn a_failure_may_be_survived_or_undone() {
+    let failed = || answer(1, 1, Err(Failure::Permanent(Reason::new("test", "test"))));
+    let undone = Input::Answered {
+        step: id(0),
+        attempt: 1,
+        purpose: Purpose::Undo,
+        answer: Ok(Done { outputs: json!({}), summary: String::new() }),
+    };
+    let undo = Some(invocation(true, false));
+    let first = Step { undo, ..uses(0, true, false) };
+    let plan = plan_of(vec![
+        first.clone(),
+        Step { on_failure: OnFailure::Undo, ..uses(1, true, false) },
+        uses(2, true, false),
+    ]);
+    assert_eq!(
+        story(&plan, &[answer(0, 1, Ok(())), failed(), undone])[4..],
+        [
+            "AttemptFailed s1",
+            "StepFailed s1",
+            "StepCancelled s2",
+            "UndoBegan",
+            "UndoStarted s0",
+            "StepUndone s0",
+            "RunFinished RolledBack",
+        ]
+    );
+    let plan =
+        plan_of(vec![first, Step { on_failure: OnFailure::Continue, ..uses(1, true, false) }, uses(2, true, false)]);
+    assert_eq!(
+        story(&plan, &[answer(0, 1, Ok(())), failed()])[4..],
+        ["AttemptFailed s1", "StepFailed s1", "StepSkipped s2", "RunFinished SucceededWithExceptions"]
+    );
+}
+
+#[test]
+fn outcomes_are_what_the_table_says() {
+    let plan = plan_of(vec![uses(0, true, false)]);
+    let abort = Input::Abort { who: Person::Engine, reason: "test".to_owned() };
+    assert_eq!(
+        story(&plan, &[abort])[2..],
+        ["AbortRequested".to_owned(), "StepCancelled s0".to_owned(), format!("RunFinished {:?}", Outcome::Aborted)]
+    );
+}

@@ -1,0 +1,148 @@
+//! Random plans and random events.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use lifeboat_core::{
+    action::Effect,
+    event::{Event, KnownBy, OperatorAnswer, Outcome, Person, SkipReason},
+    expression::{Expression, Template},
+    failure::{Failure, FailureKind, Reason},
+    name::{ActionName, StepId},
+    plan::{Invocation, Objectives, OnFailure, Plan, Retry, RunbookRef, Step, StepKind},
+};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+/// The name of the step at a place.
+pub(crate) fn id(place: usize) -> StepId {
+    StepId::new(format!("s{place}")).expect("a name")
+}
+
+/// An action that can do or not do what policy asks about.
+pub(crate) fn invocation(idempotent: bool, observable: bool) -> Invocation {
+    Invocation {
+        action: ActionName::new("test/act").expect("a name"),
+        with: BTreeMap::new(),
+        grants: BTreeMap::new(),
+        effect: Effect::Mutate,
+        idempotent,
+        observable,
+        parameters: BTreeMap::new(),
+        outputs: BTreeMap::new(),
+    }
+}
+
+/// A step that runs an action and nothing more.
+pub(crate) fn step(place: usize, needs: Vec<usize>, kind: StepKind) -> Step {
+    Step {
+        id: id(place),
+        title: None,
+        needs,
+        kind,
+        when: None,
+        timeout: None,
+        retry: Retry::default(),
+        undo: None,
+        on_failure: OnFailure::Stop,
+        line: 1,
+    }
+}
+
+/// A plan of these steps.
+pub(crate) fn plan_of(steps: Vec<Step>) -> Plan {
+    Plan {
+        runbook: RunbookRef { id: "T".to_owned(), name: "T".to_owned(), digest: "sha256:0".to_owned() },
+        objectives: Objectives::default(),
+        inputs: BTreeMap::new(),
+        targets: BTreeMap::new(),
+        steps,
+    }
+}
+
+fn kind() -> impl Strategy<Value = StepKind> {
+    prop_oneof![
+        6 => (any::<bool>(), any::<bool>()).prop_map(|(idempotent, observable)| {
+            StepKind::Uses(invocation(idempotent, observable))
+        }),
+        1 => Just(StepKind::Approve { by: Vec::new(), message: Template::new("yes?") }),
+        1 => prop::option::of(any::<bool>()).prop_map(|verify| StepKind::Manual {
+            instruction: Template::new("do it"),
+            evidence: BTreeMap::new(),
+            verify: verify.map(|idempotent| invocation(idempotent, false)),
+        }),
+    ]
+}
+
+fn any_step(place: usize) -> impl Strategy<Value = Step> {
+    let needs = prop::collection::btree_set(0..place.max(1), 0..=place.min(2));
+    let undo = prop::option::of(any::<bool>());
+    let on_failure = prop_oneof![Just(OnFailure::Stop), Just(OnFailure::Continue), Just(OnFailure::Undo)];
+    let when = prop::option::weighted(0.2, prop_oneof![Just("true"), Just("false"), Just("1")]);
+    (kind(), needs, undo, on_failure, when, 1..4_u32, prop::option::of(1..30_i64)).prop_map(
+        move |(kind, needs, undo, on_failure, when, attempts, timeout)| Step {
+            when: when.map(Expression::new),
+            timeout: timeout.map(SignedDuration::from_secs),
+            retry: Retry { attempts, on: vec![FailureKind::Transient], ..Retry::default() },
+            undo: undo.map(|idempotent| invocation(idempotent, false)),
+            on_failure,
+            ..step(place, needs.into_iter().filter(|need| *need < place).collect(), kind)
+        },
+    )
+}
+
+/// Up to five steps of every kind.
+pub(crate) fn plan() -> impl Strategy<Value = Plan> {
+    (any_step(0), any_step(1), any_step(2), any_step(3), any_step(4), 1..6_usize)
+        .prop_map(|(a, b, c, d, e, length)| plan_of([a, b, c, d, e].into_iter().take(length).collect()))
+}
+
+/// A failure of that kind.
+pub(crate) fn failure(choice: u16) -> Failure {
+    let reason = Reason::new("test", "as the test wants it");
+    match choice % 5 {
+        0 | 1 => Failure::Transient(reason),
+        2 => Failure::Interrupted(reason),
+        3 => Failure::Permanent(reason),
+        _ => Failure::Denied(reason),
+    }
+}
+
+/// Any event about any step.
+pub(crate) fn event() -> impl Strategy<Value = Event> {
+    (0..20_u8, 0..6_usize, 0..4_u32, any::<u16>(), any::<bool>()).prop_map(|(kind, place, attempt, choice, yes)| {
+        let (step, who) = (id(place), Person::Engine);
+        let (at, deadline) = (Timestamp::UNIX_EPOCH, None);
+        let reason = Reason::new("test", "test");
+        match kind {
+            0..=2 => Event::StepStarted { step, attempt, parameters: Value::Null, deadline },
+            3 => Event::StepSucceeded {
+                step,
+                attempt,
+                outputs: json!({}),
+                summary: String::new(),
+                known_by: if yes { KnownBy::Answer } else { KnownBy::Observation },
+            },
+            4 => Event::AttemptFailed { step, attempt, failure: failure(choice) },
+            5 => Event::RetryScheduled { step, until: at },
+            6 => Event::StepFailed { step, failure: failure(choice) },
+            7 => Event::StepSkipped { step, reason: SkipReason::WhenFalse },
+            8 => Event::AttemptInterrupted { step, attempt },
+            9 => Event::ObservationStarted { step, attempt },
+            10 => Event::ObservedNotDone { step, attempt },
+            11 => Event::ApprovalRequested { step, by: Vec::new(), message: String::new() },
+            12 => Event::ApprovalAnswered { step, who, approved: yes, comment: None },
+            13 => Event::HandsRequested { step, instruction: String::new(), evidence: BTreeMap::new() },
+            14 => Event::HandsReported { step, who, evidence: json!({}) },
+            15 => Event::ResolvedByHand { step, who, evidence: json!({}) },
+            16 if yes => Event::OperatorAsked { step, reason },
+            16 => Event::OperatorAnswered { step, who, answer: OperatorAnswer::GiveUp },
+            17 if yes => Event::AbortRequested { who, reason: String::new() },
+            17 => Event::StepCancelled { step },
+            18 if yes => Event::UndoBegan,
+            18 => Event::UndoStarted { step, attempt, parameters: Value::Null, deadline },
+            19 if yes => Event::StepUndone { step },
+            _ => Event::RunFinished { outcome: [Outcome::Failed, Outcome::RolledBack][usize::from(yes)] },
+        }
+    })
+}

@@ -1,0 +1,228 @@
+//! A world without a shell: it plays plugins, people, the clock and crashes, and keeps the journal.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use lifeboat_core::{
+    decide::decide,
+    due::due,
+    event::{Event, Mode, OperatorAnswer, Person, RunStarted},
+    input::{Call, Done, Effect, Input, Observation, Purpose, Question},
+    name::{RunId, StepId},
+    plan::Plan,
+    run::{Phase, Run, StepState},
+};
+use serde_json::json;
+
+use crate::{laws, plans::failure};
+
+/// When every run starts.
+pub(crate) fn start() -> Timestamp {
+    Timestamp::from_second(1_800_000_000).expect("a time")
+}
+
+/// What every run is started with.
+fn beginning(plan: &Plan) -> RunStarted {
+    RunStarted {
+        run: RunId::new("t-1").expect("a name"),
+        format: 1,
+        runbook: plan.runbook.clone(),
+        plan_digest: plan.digest(),
+        engine: "test".to_owned(),
+        inputs: json!({}),
+        targets: BTreeMap::new(),
+        mode: Mode::Real,
+        who: Person::Engine,
+    }
+}
+
+/// The first event of every run.
+pub(crate) fn started(plan: &Plan) -> Event {
+    Event::RunStarted(beginning(plan))
+}
+
+/// A run, its journal and its clock.
+pub(crate) struct World<'a> {
+    plan: &'a Plan,
+    pub(crate) run: Run,
+    pub(crate) journal: Vec<(Timestamp, Event)>,
+    last_decision: usize,
+    now: Timestamp,
+}
+
+impl<'a> World<'a> {
+    pub(crate) fn new(plan: &'a Plan) -> Self {
+        let mut world = Self { plan, run: Run::new(plan), journal: Vec::new(), last_decision: 0, now: start() };
+        world.feed(&Input::Start(Box::new(beginning(plan))));
+        world
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.run.phase, Phase::Finished { .. })
+    }
+
+    /// Decides, journals and applies; every event must be legal and lawful. Returns how many there were.
+    pub(crate) fn feed(&mut self, input: &Input) -> usize {
+        let events = decide(self.plan, &self.run, input, self.now);
+        self.last_decision = events.len();
+        for event in &events {
+            laws::before(self.plan, &self.run, &self.journal, event);
+            self.run.apply(self.now, event).unwrap_or_else(|illegal| panic!("{illegal}\n{:#?}", self.journal));
+            self.journal.push((self.now, event.clone()));
+        }
+        events.len()
+    }
+
+    /// One move of the world, picked by the number.
+    pub(crate) fn play(&mut self, choice: u16) {
+        let effects = self.due();
+        let (kind, detail) = (choice % 16, choice / 16);
+        let pick = |length: usize| usize::from(detail) % length.max(1);
+        let calls = calls(&effects);
+        match kind {
+            0 => self.crash(usize::from(detail % 4)),
+            1 if detail.is_multiple_of(8) => {
+                self.feed(&Input::Abort { who: Person::Engine, reason: "test".to_owned() });
+            }
+            2 => self.old_answer(&calls, pick(calls.len())),
+            3 | 4 => self.tick(&effects),
+            _ => {
+                let asks = asks(&effects);
+                let place = pick(calls.len() + asks.len());
+                match calls.get(place) {
+                    Some(call) => self.answer(call, detail),
+                    None => match asks.get(place - calls.len()) {
+                        Some((step, question)) => self.reply(step, question, detail),
+                        None => self.tick(&effects),
+                    },
+                }
+            }
+        }
+    }
+
+    /// Everybody answers well until the run is over.
+    pub(crate) fn finish(&mut self) {
+        for _ in 0..500 {
+            if self.is_over() {
+                return;
+            }
+            let effects = self.due();
+            if let Some(call) = calls(&effects).first() {
+                self.answer(call, 0);
+            } else if let Some((step, question)) = asks(&effects).first() {
+                self.reply(step, question, 0);
+            } else {
+                self.tick(&effects);
+            }
+        }
+        panic!("the run hangs: {:#?}\n{:#?}", self.run, self.journal);
+    }
+
+    fn due(&self) -> Vec<Effect> {
+        let effects = due(self.plan, &self.run, self.now);
+        laws::due(self.plan, &self.run, self.now, &effects);
+        effects
+    }
+
+    fn tick(&mut self, effects: &[Effect]) {
+        let wake = effects.iter().find_map(|effect| match effect {
+            Effect::WakeAt(at) => Some(*at),
+            _ => None,
+        });
+        if let Some(wake) = wake {
+            self.now = self.now.max(wake);
+            assert!(self.feed(&Input::Tick) > 0, "a wake-up changes something: {:#?}", self.run);
+        }
+    }
+
+    fn answer(&mut self, call: &Call, detail: u16) {
+        let done = Done { outputs: json!({}), summary: "done".to_owned() };
+        let (step, attempt, purpose) = (call.step.clone(), call.attempt, call.purpose);
+        let good = detail.is_multiple_of(2);
+        let events = if purpose == Purpose::Observe {
+            let observation = match detail % 8 {
+                1 => Ok(Observation::NotDone),
+                3 => Ok(Observation::Unknown("test".to_owned())),
+                5 | 7 => Err(failure(detail / 8)),
+                _ => Ok(Observation::Done(done)),
+            };
+            self.feed(&Input::Observed { step, attempt, observation })
+        } else {
+            let answer = if good { Ok(done) } else { Err(failure(detail / 2)) };
+            self.feed(&Input::Answered { step, attempt, purpose, answer })
+        };
+        assert!(events > 0, "an answer to a call that is due means something");
+    }
+
+    fn reply(&mut self, step: &StepId, question: &Question, detail: u16) {
+        let (step, who) = (step.clone(), Person::User { name: "dba".to_owned() });
+        let input = match question {
+            Question::Approve { .. } => {
+                Input::Approval { step, who, approved: detail.is_multiple_of(2), comment: None }
+            }
+            Question::Hands { .. } => Input::Hands { step, who, evidence: json!({}) },
+            Question::Decide { .. } => {
+                let answer = match detail % 3 {
+                    0 => OperatorAnswer::ItHappened { outputs: json!({}) },
+                    1 => OperatorAnswer::RunAgain,
+                    _ => OperatorAnswer::GiveUp,
+                };
+                Input::Operator { step, who, answer }
+            }
+        };
+        assert!(self.feed(&input) > 0, "a reply to a question that is due means something");
+    }
+
+    /// An answer to the attempt before the present one must mean nothing.
+    fn old_answer(&mut self, calls: &[Call], place: usize) {
+        let Some(call) = calls.get(place) else { return };
+        let input = Input::Answered {
+            step: call.step.clone(),
+            attempt: call.attempt - 1,
+            purpose: call.purpose,
+            answer: Ok(Done { outputs: json!({}), summary: "late".to_owned() }),
+        };
+        assert_eq!(self.feed(&input), 0, "a late answer means nothing");
+    }
+
+    /// The engine dies; the last events of its last decision may not have reached the disk.
+    fn crash(&mut self, lost: usize) {
+        let lost = lost.min(self.last_decision).min(self.journal.len() - 1);
+        self.journal.truncate(self.journal.len() - lost);
+        self.last_decision = 0;
+        self.run = Run::new(self.plan);
+        for (at, event) in &self.journal {
+            self.run.apply(*at, event).expect("a journal can be folded");
+        }
+        let in_flight = |state: &StepState| {
+            matches!(
+                state,
+                StepState::Running(_)
+                    | StepState::Observing(_)
+                    | StepState::Verifying { .. }
+                    | StepState::Undoing { .. }
+            )
+        };
+        let steps: Vec<StepId> =
+            self.run.steps.iter().filter(|step| in_flight(&step.state)).map(|step| step.id.clone()).collect();
+        for step in steps {
+            self.feed(&Input::Interrupted { step });
+        }
+    }
+}
+
+fn calls(effects: &[Effect]) -> Vec<Call> {
+    let call = |effect: &Effect| match effect {
+        Effect::Invoke(call) => Some(call.clone()),
+        _ => None,
+    };
+    effects.iter().filter_map(call).collect()
+}
+
+fn asks(effects: &[Effect]) -> Vec<(StepId, Question)> {
+    let ask = |effect: &Effect| match effect {
+        Effect::Ask { step, question } => Some((step.clone(), question.clone())),
+        _ => None,
+    };
+    effects.iter().filter_map(ask).collect()
+}

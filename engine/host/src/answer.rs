@@ -10,16 +10,18 @@ use lifeboat_core::{
 };
 use serde_json::Value;
 
-use crate::wit::lifeboat::plugin::types as wit;
+use crate::{text, wit::lifeboat::plugin::types as wit};
 
 /// Outputs larger than this do not belong into a journal.
 const OUTPUTS_BYTES_MAX: usize = 1 << 20;
-const SUMMARY_CHARS_MAX: usize = 500;
+const CODE_BYTES_MAX: usize = 64;
+const MESSAGE_BYTES_MAX: usize = 4096;
+const SUMMARY_BYTES_MAX: usize = 500;
 
 /// The result of `run`, or what is wrong with it.
 pub(crate) fn outcome(outcome: wit::Outcome, declared: &[Field]) -> Result<Done, Failure> {
     let outputs = outputs(&outcome.outputs, declared).map_err(rubbish)?;
-    let summary = outcome.summary.lines().next().unwrap_or_default().chars().take(SUMMARY_CHARS_MAX).collect();
+    let summary = text::plain(outcome.summary.lines().next().unwrap_or_default(), SUMMARY_BYTES_MAX);
     Ok(Done { outputs, summary })
 }
 
@@ -34,7 +36,10 @@ pub(crate) fn observation(seen: wit::Observation, declared: &[Field]) -> Result<
 
 /// A guest's failure as core's.
 pub(crate) fn failure(failure: wit::Failure) -> Failure {
-    let reason = |reason: wit::Reason| Reason { code: reason.code, message: reason.message };
+    let reason = |reason: wit::Reason| Reason {
+        code: text::plain(&reason.code, CODE_BYTES_MAX),
+        message: text::plain(&reason.message, MESSAGE_BYTES_MAX),
+    };
     match failure {
         wit::Failure::InvalidInput(why) => Failure::InvalidInput(reason(why)),
         wit::Failure::Denied(why) => Failure::Denied(reason(why)),

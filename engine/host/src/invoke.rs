@@ -192,3 +192,29 @@ fn scrubbed(failure: Failure, secrets: &Secrets) -> Failure {
         Failure::Interrupted(reason) => Failure::Interrupted(secrets.scrub_reason(reason)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lifeboat_core::failure::FailureKind;
+
+    use super::*;
+    use crate::fixture::Fixture;
+
+    #[test]
+    fn a_call_cut_off_after_a_change_is_interrupted() {
+        let context = Fixture::new(Bindings::default()).context(&[]);
+        assert_eq!(stopped(CutOff::Deadline, &context).kind(), FailureKind::Transient);
+        context.note_change();
+        assert_eq!(stopped(CutOff::Deadline, &context).kind(), FailureKind::Interrupted);
+    }
+
+    #[test]
+    fn a_change_of_unknown_fate_is_no_plain_failure() {
+        let context = Fixture::new(Bindings::default()).context(&[]);
+        let failure = |kind: fn(Reason) -> Failure| kind(Reason::new("pg-connection", "lost"));
+        assert_eq!(judged(failure(Failure::Transient), &context).kind(), FailureKind::Transient);
+        context.note_uncertain();
+        assert_eq!(judged(failure(Failure::Transient), &context).kind(), FailureKind::Interrupted);
+        assert_eq!(judged(failure(Failure::Denied), &context).kind(), FailureKind::Denied);
+    }
+}

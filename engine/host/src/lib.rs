@@ -9,11 +9,14 @@ mod component;
 mod description;
 mod engine;
 mod error;
+#[cfg(test)]
+mod fixture;
 mod grants;
 mod host;
 mod invoke;
 mod limits;
 mod secret;
+mod text;
 mod wit;
 
 pub use error::HostError;

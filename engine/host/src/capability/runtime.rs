@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use lifeboat_runtime::invoke::{Level, Note};
 use tokio::time::Instant;
 
-use crate::{call::CallState, wit::lifeboat::runtime::runtime as wit};
+use crate::{call::CallState, text, wit::lifeboat::runtime::runtime as wit};
 
 /// At most 20 progress notes a second are kept.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(50);
@@ -33,14 +33,8 @@ impl Throttle {
     }
 }
 
-/// Cuts a text to at most 4 KiB, at a character.
-fn short(mut text: String) -> String {
-    if text.len() > TEXT_BYTES_MAX {
-        let end = (0..=TEXT_BYTES_MAX).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        text.truncate(end);
-        text.push('…');
-    }
-    text
+fn short(text: String) -> String {
+    text::plain(&text, TEXT_BYTES_MAX)
 }
 
 impl wit::Host for CallState {
@@ -99,12 +93,5 @@ mod tests {
         let kept = (0..1000).filter(|ms| throttle.admits_progress(start + Duration::from_millis(*ms), false)).count();
         assert_eq!(kept, 20);
         assert!(throttle.admits_progress(start + Duration::from_millis(999), true));
-    }
-
-    #[test]
-    fn a_long_text_is_cut_at_a_character() {
-        let cut = short("ä".repeat(TEXT_BYTES_MAX));
-        assert_eq!(cut.len(), TEXT_BYTES_MAX + "…".len());
-        assert_eq!(short("short".to_owned()), "short");
     }
 }

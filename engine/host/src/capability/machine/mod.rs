@@ -12,6 +12,9 @@ mod place;
 mod process;
 mod running;
 
+#[cfg(test)]
+mod tests;
+
 #[expect(unreachable_pub, reason = "the generated bindings re-export it from public modules of a private one")]
 pub use process::Process;
 

@@ -9,6 +9,11 @@ mod identifier;
 mod lexer;
 mod value;
 
+#[cfg(test)]
+mod server;
+#[cfg(test)]
+mod tests;
+
 #[expect(unreachable_pub, reason = "the generated bindings re-export it from public modules of a private one")]
 pub use connection::Connection;
 

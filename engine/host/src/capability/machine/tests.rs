@@ -1,0 +1,229 @@
+//! The machine capability against this machine.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use jiff::{SignedDuration, Timestamp};
+use lifeboat_core::{
+    action::Effect,
+    bindings::{Folder, Machine, Program, System, Via},
+    event::Mode,
+};
+use tempfile::TempDir;
+
+use super::{files, place::Place, process};
+use crate::{
+    call::CallContext,
+    fixture::{self, Fixture},
+    wit::lifeboat::machine::machine::{EntryKind, Error},
+};
+
+/// A machine with a work folder, a read-only archive and a few programs.
+struct Here {
+    folder: TempDir,
+    fixture: Fixture,
+}
+
+impl Here {
+    fn new(identity: Option<&str>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let allowed = |name: &str, access| {
+            fs::create_dir(folder.path().join(name)).unwrap();
+            (name.to_owned(), Folder { path: folder.path().join(name).display().to_string(), access })
+        };
+        let program = |name: &str, path: &str, effect| (name.to_owned(), Program { path: path.to_owned(), effect });
+        let machine = Machine {
+            via: Via::Local,
+            user: None,
+            programs: BTreeMap::from([
+                program("sh", "/bin/sh", Effect::Mutate),
+                program("echo", "/bin/echo", Effect::Read),
+                program("sleep", "/bin/sleep", Effect::Read),
+                program("seq", "/usr/bin/seq", Effect::Read),
+            ]),
+            folders: BTreeMap::from([allowed("work", Effect::Destroy), allowed("archive", Effect::Read)]),
+            ports: BTreeMap::from([(5444, "127.0.0.9:5444".to_owned())]),
+            identity: identity.map(str::to_owned),
+        };
+        let fixture = Fixture::new(fixture::bindings([("here", System::Machine(machine))]));
+        Self { folder, fixture }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    fn context(&self, effect: Effect) -> CallContext {
+        self.fixture.context(&[("here", effect)])
+    }
+}
+
+fn code(error: &Error) -> &str {
+    match error {
+        Error::Denied(reason) | Error::Unreachable(reason) | Error::Failed(reason) => &reason.code,
+        Error::NotFound(_) => "not-found",
+        Error::NoSpace(_) => "no-space",
+        Error::TimedOut(_) => "timed-out",
+    }
+}
+
+#[track_caller]
+fn refused<T: std::fmt::Debug>(result: Result<T, Error>, expect: &str) {
+    assert_eq!(code(&result.unwrap_err()), expect);
+}
+
+fn words(text: &[&str]) -> Vec<String> {
+    text.iter().map(|word| (*word).to_owned()).collect()
+}
+
+#[tokio::test]
+async fn files_are_written_read_listed_and_removed() {
+    let here = Here::new(Some("lab-7"));
+    fs::write(here.path("work/.lifeboat-identity"), "lab-7\n").unwrap();
+    let context = here.context(Effect::Destroy);
+    let file = here.path("work/a/b.txt");
+    refused(files::write(&context, "here", &file, b"1".to_vec()).await, "not-found");
+    files::create_folder(&context, "here", &here.path("work/a")).await.unwrap();
+    files::create(&context, "here", &file, vec![0, 255, b'\n']).await.unwrap();
+    refused(files::create(&context, "here", &file, vec![1]).await, "machine-exists");
+    assert_eq!(files::read(&context, "here", &file).await.unwrap(), [0, 255, b'\n']);
+    files::write(&context, "here", &file, b"two".to_vec()).await.unwrap();
+    assert_eq!(fs::read_to_string(&file).unwrap(), "two");
+
+    let listed = files::list(&context, "here", &here.path("work/a")).await.unwrap();
+    let [entry] = &listed[..] else { panic!("one file: {listed:?}") };
+    assert_eq!((entry.name.as_str(), entry.kind, entry.size), ("b.txt", EntryKind::File, 3));
+    assert!(entry.modified_ms > 1_600_000_000_000, "{}", entry.modified_ms);
+    assert!(files::free_space(&context, "here", &here.path("work/not/there/yet")).await.unwrap() > 0);
+
+    files::remove(&context, "here", &here.path("work/a")).await.unwrap();
+    files::remove(&context, "here", &here.path("work/a")).await.unwrap();
+    refused(files::read(&context, "here", &file).await, "not-found");
+    refused(files::list(&context, "here", &here.path("work/a")).await, "not-found");
+}
+
+#[tokio::test]
+async fn what_is_not_granted_is_refused() {
+    let here = Here::new(None);
+    let (reading, changing) = (here.context(Effect::Read), here.context(Effect::Mutate));
+    let (work, archive) = (here.path("work/x"), here.path("archive/x"));
+    refused(files::write(&reading, "here", &work, vec![]).await, "host-refused-effect");
+    refused(files::write(&changing, "here", &archive, vec![]).await, "machine-path");
+    refused(files::read(&changing, "here", "/etc/passwd").await, "machine-path");
+    refused(files::read(&changing, "there", &work).await, "host-refused-role");
+    refused(files::remove(&changing, "here", &work).await, "host-refused-effect");
+    refused(files::remove(&here.context(Effect::Destroy), "here", &work).await, "host-identity-missing");
+    refused(process::run(&reading, "here", "sh", &words(&["-c", "true"]), None).await, "host-refused-effect");
+    refused(process::run(&changing, "here", "rm", &words(&["x"]), None).await, "machine-program");
+    refused(process::run(&changing, "here", "echo", &words(&["/etc/passwd"]), None).await, "machine-argument");
+
+    let dry =
+        Fixture { mode: Mode::DryRun, bindings: here.fixture.bindings.clone(), ..Fixture::new(Default::default()) };
+    let context = dry.context(&[("here", Effect::Destroy)]);
+    let Err(Error::Denied(reason)) = files::write(&context, "here", &work, vec![]).await else { panic!("refused") };
+    assert!(reason.message.contains("dry-run"), "{}", reason.message);
+    assert!(fs::read_dir(here.path("work")).unwrap().next().is_none());
+}
+
+#[tokio::test]
+async fn a_link_does_not_lead_out() {
+    let here = Here::new(Some("lab-7"));
+    fs::write(here.path("work/.lifeboat-identity"), "lab-7").unwrap();
+    let outside = here.folder.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("secret"), "s").unwrap();
+    std::os::unix::fs::symlink(&outside, here.path("work/link")).unwrap();
+    let context = here.context(Effect::Destroy);
+    refused(files::read(&context, "here", &here.path("work/link/secret")).await, "machine-path");
+    refused(files::write(&context, "here", &here.path("work/link/new"), vec![]).await, "machine-path");
+    refused(files::remove(&context, "here", &here.path("work/link/secret")).await, "machine-path");
+    files::remove(&context, "here", &here.path("work/link")).await.unwrap();
+    assert!(outside.join("secret").exists() && !Path::new(&here.path("work/link")).exists());
+}
+
+#[tokio::test]
+async fn a_machine_proves_that_it_is_the_one_meant() {
+    let here = Here::new(Some("lab-7"));
+    let work = here.path("work/x");
+    refused(files::remove(&here.context(Effect::Destroy), "here", &work).await, "host-identity-missing");
+    fs::write(here.path("work/.lifeboat-identity"), "lab-8").unwrap();
+    refused(files::read(&here.context(Effect::Read), "here", &work).await, "host-identity-mismatch");
+    refused(files::remove(&here.context(Effect::Destroy), "here", &work).await, "host-identity-mismatch");
+    fs::write(here.path("work/.lifeboat-identity"), "lab-7\n").unwrap();
+    files::remove(&here.context(Effect::Destroy), "here", &work).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_program_runs_with_input_output_and_exit_code() {
+    let here = Here::new(None);
+    let context = here.context(Effect::Mutate);
+    let script = words(&["-c", "cat; echo problem >&2; exit 3"]);
+    let output = process::run(&context, "here", "sh", &script, Some("input".to_owned())).await.unwrap();
+    assert_eq!((output.exit, output.stdout.as_str(), output.stderr.as_str()), (3, "input", "problem\n"));
+    let without = process::run(&context, "here", "sh", &words(&["-c", "cat; kill -9 $$"]), None).await.unwrap();
+    assert_eq!((without.exit, without.stdout.as_str()), (137, ""));
+    let full = words(&["-c", "echo 'x: No space left on device' >&2; exit 1"]);
+    refused(process::run(&context, "here", "sh", &full, None).await, "no-space");
+    let place = Place::of(&context, "here", Effect::Read).unwrap();
+    assert_eq!((place.ports(), place.listen_address().as_str()), (vec![5444], "127.0.0.9"));
+}
+
+#[tokio::test]
+async fn kept_lines_are_read_while_the_program_runs() {
+    let here = Here::new(None);
+    let context = here.context(Effect::Read);
+    let keep = [vec!["99".to_owned(), "1".to_owned()]];
+    let mut process = process::spawn(&context, "here", "seq", &words(&["20000"]), &keep).await.unwrap();
+    let mut lines = Vec::new();
+    loop {
+        let more = process.read_lines(&context, 7).await.unwrap();
+        assert!(more.len() <= 7);
+        if more.is_empty() {
+            break;
+        }
+        lines.extend(more);
+    }
+    let expect: Vec<_> =
+        (1..=20_000).map(|n| n.to_string()).filter(|line| line.contains("99") && line.contains('1')).collect();
+    assert_eq!(lines, expect);
+    assert_eq!(process.wait(&context).await.unwrap().exit, 0);
+}
+
+/// Whether any process still has the text in its command line.
+fn is_running(mark: &str) -> bool {
+    fs::read_dir("/proc").unwrap().flatten().any(|entry| {
+        let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains(mark)
+    })
+}
+
+async fn until_gone(mark: &str) {
+    while is_running(mark) {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_deadline_ends_the_program_with_all_its_children() {
+    let mut here = Here::new(None);
+    let mark = format!("3600.{}1", std::process::id());
+    here.fixture.deadline = Some(Timestamp::now() + SignedDuration::from_millis(300));
+    let context = here.context(Effect::Mutate);
+    let script = format!("sleep {mark} & sleep {mark}; true");
+    refused(process::run(&context, "here", "sh", &words(&["-c", &script]), None).await, "timed-out");
+    assert!(context.is_uncertain());
+    until_gone(&mark).await;
+}
+
+#[tokio::test]
+async fn a_cancelled_or_dropped_program_ends() {
+    let here = Here::new(None);
+    let mark = format!("3600.{}2", std::process::id());
+    let context = here.context(Effect::Read);
+    let mut process = process::spawn(&context, "here", "sleep", &words(&[&mark]), &[]).await.unwrap();
+    let dropped = process::spawn(&context, "here", "sleep", &words(&[&mark]), &[]).await.unwrap();
+    here.fixture.cancel.cancel();
+    refused(process.read_lines(&context, 1).await, "timed-out");
+    assert!(!context.is_uncertain());
+    drop((process, dropped));
+    until_gone(&mark).await;
+}

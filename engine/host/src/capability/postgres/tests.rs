@@ -1,0 +1,280 @@
+//! The postgres capability against a real server.
+
+use jiff::{SignedDuration, Timestamp};
+use lifeboat_core::{
+    action::Effect,
+    bindings::{Machine, Postgres, SecretRef, System, Via},
+};
+use lifeboat_runtime::invoke::Note;
+
+use super::{
+    connect,
+    connection::Connection,
+    copy,
+    server::{PASSWORD, Server},
+};
+use crate::{
+    call::CallContext,
+    fixture::{Fixture, bindings},
+    wit::lifeboat::postgres::postgres::{Error, Isolation, Value},
+};
+
+fn code(error: &Error) -> &str {
+    match error {
+        Error::Denied(reason) | Error::Connection(reason) | Error::Invalid(reason) => &reason.code,
+        Error::Sql(error) => &error.state,
+    }
+}
+
+#[track_caller]
+fn refused<T>(result: Result<T, Error>, expect: &str) {
+    match result {
+        Ok(_) => panic!("`{expect}` was expected"),
+        Err(error) => assert_eq!(code(&error), expect, "{error:?}"),
+    }
+}
+
+fn fixture(server: &Server) -> Fixture {
+    Fixture::new(bindings([("db", server.bound())]))
+}
+
+async fn open(context: &CallContext) -> Connection {
+    connect::role(context, "db").await.unwrap()
+}
+
+fn text(value: &str) -> Value {
+    Value::Text(value.to_owned())
+}
+
+async fn values(context: &CallContext, connection: &Connection, sql: &str, parameters: &[Value]) -> Vec<Value> {
+    connection.query(context, sql, parameters).await.unwrap().rows.into_iter().flatten().collect()
+}
+
+/// One server for all: starting one takes longer than everything that is asked of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn against_a_real_server() {
+    let server = Server::start();
+    values_go_both_ways(&server).await;
+    a_read_grant_reads(&server).await;
+    transactions_keep_their_promise(&server).await;
+    rows_stream_between_connections(&server).await;
+    a_server_proves_that_it_is_the_one_meant(&server).await;
+    an_instance_is_reached_by_a_port_of_its_machine(&server).await;
+    a_statement_is_cut_off_on_the_server_too(&server).await;
+    a_wrong_login_is_no_lost_connection(&server).await;
+    a_lost_server_is_a_lost_connection(&server).await;
+}
+
+async fn values_go_both_ways(server: &Server) {
+    let context = fixture(server).context(&[("db", Effect::Mutate)]);
+    let db = open(&context).await;
+    let cases: &[(&str, Value, Value)] = &[
+        ("$1::bool", text("true"), Value::Boolean(true)),
+        ("$1::int2", text("-7"), Value::Integer(-7)),
+        ("$1::int8", Value::Integer(i64::MAX), Value::Integer(i64::MAX)),
+        ("$1::float8", Value::Float(0.1), Value::Float(0.1)),
+        ("$1::text", text("ä ' \" \\"), text("ä ' \" \\")),
+        ("$1::bytea", Value::Bytes(vec![0, 255]), Value::Bytes(vec![0, 255])),
+        (
+            "$1::text[]",
+            Value::Texts(vec!["a,b".into(), "\"\\".into()]),
+            Value::Texts(vec!["a,b".into(), "\"\\".into()]),
+        ),
+        ("cardinality($1::int8[])", Value::Texts(vec!["1".into(), "2".into()]), Value::Integer(2)),
+        ("$1::timestamptz", text("2026-01-02T03:04:05.000006Z"), text("2026-01-02T03:04:05.000006Z")),
+        ("$1::timestamptz", text("1999-12-31T23:59:59Z"), text("1999-12-31T23:59:59.000000Z")),
+        ("$1::jsonb", text("{\"a\": 1}"), text("{\"a\": 1}")),
+        ("$1::uuid", text("0e984725-c51c-4bf4-9960-e1c80e27aba0"), text("0e984725-c51c-4bf4-9960-e1c80e27aba0")),
+        ("$1::pg_lsn", text("16/B374D848"), text("16/B374D848")),
+        ("$1::tid", text("(4294967295,65535)"), text("(4294967295,65535)")),
+        ("$1::xid", text("4294967295"), Value::Integer(4_294_967_295)),
+        ("$1::oid", text("16384"), Value::Integer(16384)),
+        ("$1::int4", Value::Null, Value::Null),
+    ];
+    for (expression, parameter, expect) in cases {
+        let found = values(&context, &db, &format!("SELECT {expression}"), std::slice::from_ref(parameter)).await;
+        assert_eq!(format!("{found:?}"), format!("{:?}", [expect]), "{expression}");
+    }
+    let rows = db.query(&context, "SELECT 1 AS one, 'x'::name", &[]).await.unwrap();
+    assert_eq!(
+        rows.columns.iter().map(|c| (c.name.as_str(), c.type_.as_str())).collect::<Vec<_>>(),
+        [("one", "int4"), ("name", "name")]
+    );
+    refused(db.query(&context, "SELECT 1.5::numeric AS price", &[]).await, "pg-type");
+    refused(db.query(&context, "SELECT $1::int4", &[]).await, "pg-parameters");
+    refused(db.query(&context, "SELECT $1::int4", &[text("seven")]).await, "22P02");
+    refused(db.query(&context, "SELECT generate_series(1, 100001)", &[]).await, "pg-rows");
+    assert!(!context.is_uncertain());
+    let name =
+        values(&context, &db, "SELECT application_name FROM pg_stat_activity WHERE pid = pg_backend_pid()", &[]).await;
+    assert_eq!(format!("{name:?}"), format!("{:?}", [text("lifeboat/run/step")]));
+}
+
+async fn a_read_grant_reads(server: &Server) {
+    let context = fixture(server).context(&[("db", Effect::Mutate)]);
+    open(&context).await.execute(&context, "CREATE TABLE kept (id int PRIMARY KEY)", &[]).await.unwrap();
+    let context = fixture(server).context(&[("db", Effect::Read)]);
+    let db = open(&context).await;
+    assert_eq!(values(&context, &db, "SELECT count(*) FROM kept", &[]).await.len(), 1);
+    refused(db.execute(&context, "INSERT INTO kept VALUES (1)", &[]).await, "host-refused-effect");
+    refused(db.query(&context, "INSERT INTO kept VALUES (1) RETURNING id", &[]).await, "host-refused-statement");
+    refused(db.query(&context, "SELECT pg_switch_wal()", &[]).await, "host-refused-statement");
+    refused(
+        db.query(&context, "WITH new AS (INSERT INTO kept VALUES (1) RETURNING id) SELECT * FROM new", &[]).await,
+        "25006",
+    );
+    refused(db.query(&context, "SELECT 1; INSERT INTO kept VALUES (1)", &[]).await, "42601");
+    db.begin(&context, Isolation::RepeatableRead).await.unwrap();
+    refused(db.query(&context, "SELECT * FROM kept FOR UPDATE", &[]).await, "25006");
+    db.rollback(&context).await.unwrap();
+    assert!(!context.has_changed());
+    refused(connect::role(&context, "other").await, "host-refused-role");
+}
+
+async fn transactions_keep_their_promise(server: &Server) {
+    let context = fixture(server).context(&[("db", Effect::Mutate)]);
+    let (db, other) = (open(&context).await, open(&context).await);
+    db.begin(&context, Isolation::ReadCommitted).await.unwrap();
+    assert_eq!(db.execute(&context, "INSERT INTO kept SELECT generate_series(1, 3)", &[]).await.unwrap(), 3);
+    refused(db.begin(&context, Isolation::ReadCommitted).await, "pg-transaction");
+    refused(db.execute(&context, "COMMIT", &[]).await, "host-refused-statement");
+    db.rollback(&context).await.unwrap();
+    refused(db.commit(&context).await, "pg-transaction");
+
+    db.begin(&context, Isolation::Serializable).await.unwrap();
+    db.execute(&context, "INSERT INTO kept VALUES ($1)", &[text("7")]).await.unwrap();
+    db.commit(&context).await.unwrap();
+    assert_eq!(
+        format!("{:?}", values(&context, &other, "SELECT id FROM kept", &[]).await),
+        format!("{:?}", [Value::Integer(7)])
+    );
+
+    db.begin(&context, Isolation::ReadCommitted).await.unwrap();
+    db.execute(&context, "INSERT INTO kept VALUES (8)", &[]).await.unwrap();
+    refused(db.execute(&context, "INSERT INTO kept VALUES (7)", &[]).await, "23505");
+    refused(db.commit(&context).await, "25P02");
+    assert_eq!(values(&context, &other, "SELECT id FROM kept", &[]).await.len(), 1);
+    assert!(context.has_changed() && !context.is_uncertain());
+}
+
+async fn rows_stream_between_connections(server: &Server) {
+    let (context, notes) = fixture(server).noted(&[("db", Effect::Mutate)]);
+    let (source, destination) = (open(&context).await, open(&context).await);
+    let create = "CREATE TABLE copied (id int8 PRIMARY KEY, \"Odd \"\"name\" text, at timestamptz)";
+    destination.execute(&context, create, &[]).await.unwrap();
+    let columns = ["id", "Odd \"name", "at"].map(str::to_owned);
+    let query = "SELECT n::int8, repeat('x', 50), now() FROM generate_series(1, 200000) AS n -- all";
+    let copied = copy::between(&context, &source, query, &destination, "public.copied", &columns).await.unwrap();
+    assert_eq!(copied, 200_000);
+    let count = values(&context, &source, "SELECT count(*), count(DISTINCT id) FROM copied", &[]).await;
+    assert_eq!(format!("{count:?}"), format!("{:?}", [Value::Integer(200_000), Value::Integer(200_000)]));
+    for note in notes.lock().unwrap().iter() {
+        assert!(matches!(note, Note::Progress { unit, .. } if unit == "rows"), "{note:?}");
+    }
+
+    let id = ["id".to_owned()];
+    let copy = |query, table| copy::between(&context, &source, query, &destination, table, &id);
+    refused(copy("SELECT 5::int8", "copied").await, "23505");
+    refused(copy("SELECT 1) TO PROGRAM 'id' --", "copied").await, "host-refused-statement");
+    refused(copy("SELECT 1", "copied (id) FROM PROGRAM 'id' --").await, "pg-name");
+    refused(copy("SELECT 1/0::int8", "copied").await, "22012");
+    assert_eq!(copy("SELECT 200001::int8", "copied").await.unwrap(), 1);
+
+    let reading = fixture(server).context(&[("db", Effect::Read)]);
+    let target = open(&reading).await;
+    refused(copy::between(&reading, &source, "SELECT 1", &target, "copied", &id).await, "host-refused-effect");
+}
+
+async fn a_server_proves_that_it_is_the_one_meant(server: &Server) {
+    let context = fixture(server).context(&[("db", Effect::Read)]);
+    let found = open(&context).await.system_identifier(&context).await.unwrap();
+    let opened = async |identifier: Option<&str>, effect| {
+        let system = Postgres { system_identifier: identifier.map(str::to_owned), ..server.system() };
+        let context = Fixture::new(bindings([("db", System::Postgres(system))])).context(&[("db", effect)]);
+        connect::role(&context, "db").await.map(drop)
+    };
+    for effect in [Effect::Read, Effect::Mutate, Effect::Destroy] {
+        opened(Some(&found), effect).await.unwrap();
+        refused(opened(Some("7000000000000000000"), effect).await, "host-identity-mismatch");
+    }
+    opened(None, Effect::Mutate).await.unwrap();
+    refused(opened(None, Effect::Destroy).await, "host-identity-missing");
+}
+
+async fn an_instance_is_reached_by_a_port_of_its_machine(server: &Server) {
+    let machine = Machine {
+        via: Via::Local,
+        user: None,
+        programs: Default::default(),
+        folders: Default::default(),
+        ports: [(54330, format!("127.0.0.1:{}", server.port))].into(),
+        identity: None,
+    };
+    let elsewhere = Postgres { host: "192.0.2.1".to_owned(), ..server.system() };
+    let bound = bindings([("db", System::Postgres(elsewhere)), ("lab", System::Machine(machine))]);
+    let context = Fixture::new(bound).context(&[("lab", Effect::Mutate)]);
+    let instance = connect::instance(&context, "lab", 54330, "db").await.unwrap();
+    assert_eq!(instance.execute(&context, "CREATE TEMP TABLE here ()", &[]).await.unwrap(), 0);
+    refused(connect::instance(&context, "lab", 54331, "db").await, "machine-port");
+    refused(connect::role(&context, "db").await, "host-refused-role");
+}
+
+async fn a_statement_is_cut_off_on_the_server_too(server: &Server) {
+    let mut fixture = fixture(server);
+    fixture.deadline = Some(Timestamp::now() + SignedDuration::from_millis(500));
+    let context = fixture.context(&[("db", Effect::Mutate)]);
+    let db = open(&context).await;
+    refused(db.execute(&context, "DELETE FROM kept WHERE pg_sleep(600) IS NULL", &[]).await, "host-deadline");
+    assert!(context.is_uncertain());
+
+    fixture.deadline = None;
+    let context = fixture.context(&[("db", Effect::Read)]);
+    let (db, watch) = (open(&context).await, open(&context).await);
+    let sleeping = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND state = 'active' AND pid <> pg_backend_pid()";
+    let cancel = fixture.cancel.clone();
+    let waiting = db.query(&context, "SELECT pg_sleep(600)", &[]);
+    let cancelling = async {
+        // Cancelled only when the server is known to be at it.
+        while format!("{:?}", values(&context, &watch, sleeping, &[]).await) != format!("{:?}", [Value::Integer(1)]) {}
+        cancel.cancel();
+    };
+    let (result, ()) = tokio::join!(waiting, cancelling);
+    refused(result, "host-cancelled");
+    assert!(!context.is_uncertain());
+    let after = self::fixture(server).context(&[("db", Effect::Read)]);
+    let watch = open(&after).await;
+    while format!("{:?}", values(&after, &watch, sleeping, &[]).await) != format!("{:?}", [Value::Integer(0)]) {}
+}
+
+async fn a_wrong_login_is_no_lost_connection(server: &Server) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("password");
+    std::fs::write(&path, "wrong-planted").unwrap();
+    let with = async |system| {
+        let context = Fixture::new(bindings([("db", System::Postgres(system))])).context(&[("db", Effect::Read)]);
+        connect::role(&context, "db").await.map(drop)
+    };
+    let wrong = SecretRef::File(path.display().to_string());
+    let result = with(Postgres { password: Some(wrong), ..server.system() }).await;
+    assert!(!format!("{result:?}").contains("wrong-planted"));
+    refused(result, "28P01");
+    let unset = SecretRef::Env("LIFEBOAT_TEST_NOT_SET".to_owned());
+    refused(with(Postgres { password: Some(unset), ..server.system() }).await, "host-secret");
+    refused(with(Postgres { database: "nowhere".to_owned(), ..server.system() }).await, "3D000");
+}
+
+async fn a_lost_server_is_a_lost_connection(server: &Server) {
+    let context = fixture(server).context(&[("db", Effect::Mutate)]);
+    let (idle, busy) = (open(&context).await, open(&context).await);
+    busy.begin(&context, Isolation::ReadCommitted).await.unwrap();
+    busy.execute(&context, "INSERT INTO kept VALUES (99)", &[]).await.unwrap();
+    server.stop();
+    refused(idle.query(&context, "SELECT 1", &[]).await, "pg-connection");
+    refused(busy.execute(&context, "INSERT INTO kept VALUES (100)", &[]).await, "pg-connection");
+    assert!(!context.is_uncertain(), "its transaction is gone with the server");
+    let result = busy.commit(&context).await;
+    assert!(matches!(result, Err(Error::Connection(_) | Error::Sql(_))), "{result:?}");
+    let result = connect::role(&context, "db").await.map(drop);
+    assert!(!format!("{result:?}").contains(PASSWORD));
+    refused(result, "pg-connection");
+}

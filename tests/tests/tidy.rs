@@ -73,7 +73,7 @@ fn codes(text: &str) -> Vec<String> {
 }
 
 /// Names of crates and the like that look like codes and are none.
-const NOT_CODES: [&str; 5] = ["plugin-pg", "plugin-notify", "plugin-hostile", "host-", "run-id"];
+const NOT_CODES: [&str; 6] = ["plugin-pg", "plugin-notify", "plugin-hostile", "host-", "run-id", "run-program"];
 
 #[test]
 fn every_code_has_its_page() {

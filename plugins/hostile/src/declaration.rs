@@ -51,7 +51,7 @@ fn of_reaches() -> Vec<Action> {
         action("exfiltrate-path", "Reads a file that lies outside of the allowed folders.")
             .parameter(machine.0, machine.1, machine.2)
             .parameter("path", "string", "Which file."),
-        action("start-program", "Runs a program with arguments.")
+        action("run-program", "Runs a program with arguments.")
             .parameter(machine.0, machine.1, machine.2)
             .parameter("program", "string", "Which program.")
             .parameter("arguments", "list<string>", "With what."),

@@ -36,7 +36,7 @@ impl<C: Runtime + Postgres + Machine + Http> Plugin<C> for Hostile {
             "write-in-read" => reaches::write_in_read(call, caps),
             "control-transaction" => reaches::control_transaction(call, caps),
             "exfiltrate-path" => reaches::exfiltrate_path(call, caps),
-            "start-program" => reaches::run_program(call, caps),
+            "run-program" => reaches::run_program(call, caps),
             "destroy-in-read" => reaches::destroy_in_read(call, caps),
             "post-elsewhere" => reaches::post_elsewhere(call, caps),
             _ => Err(call.unknown_action(<Self as Plugin<C>>::NAME)),

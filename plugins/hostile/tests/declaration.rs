@@ -27,8 +27,8 @@ fn what_reaches_too_far_is_denied() {
     let cases = [
         ("write-in-read", json!({ "server": "primary", "sql": "DELETE FROM t" })),
         ("exfiltrate-path", json!({ "machine": "m", "path": "/etc/passwd" })),
-        ("start-program", json!({ "machine": "m", "program": "sh", "arguments": [] })),
-        ("start-program", json!({ "machine": "m", "program": "cp", "arguments": [] })),
+        ("run-program", json!({ "machine": "m", "program": "sh", "arguments": [] })),
+        ("run-program", json!({ "machine": "m", "program": "cp", "arguments": [] })),
         ("destroy-in-read", json!({ "machine": "m", "path": "/srv/work/x" })),
         ("post-elsewhere", json!({ "role": "oncall" })),
     ];

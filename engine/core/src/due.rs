@@ -6,7 +6,7 @@ use crate::{
     decide::{Readiness, observation_deadline, readiness},
     input::{Call, Effect, Purpose, Question},
     plan::{Invocation, Plan, Step, StepKind},
-    run::{Attempt, Awaiting, Phase, Run, StepRun, StepState},
+    run::{Attempt, Awaiting, Next, Phase, Run, StepRun, StepState},
 };
 
 /// Everything that should be in flight now, in plan order, and one wake-up at the earliest instant at which time alone
@@ -17,13 +17,31 @@ pub fn due(plan: &Plan, run: &Run, now: Timestamp) -> Vec<Effect> {
     }
     let mut due = Due { effects: Vec::new(), wake: None };
     for (planned, step) in plan.steps.iter().zip(&run.steps) {
-        due.step(planned, step, run, now);
+        if is_dropped(&run.phase, &step.state) {
+            due.wake_at(now);
+        } else {
+            due.step(planned, step, run, now);
+        }
     }
     if due.effects.is_empty() && due.wake.is_none() {
         due.wake_at(now);
     }
     due.effects.extend(due.wake.map(Effect::WakeAt));
     due.effects
+}
+
+/// Whether the end of the run has overtaken the step, and only the event that says so is still owed.
+fn is_dropped(phase: &Phase, state: &StepState) -> bool {
+    match phase {
+        Phase::Stopping { aborted_by: Some(_), .. } | Phase::Undoing { aborted_by: Some(_) } => !state.is_over(),
+        Phase::Stopping { .. } => matches!(
+            state,
+            StepState::Waiting
+                | StepState::BackingOff { next: Next::Run | Next::Verify { .. }, .. }
+                | StepState::Awaiting(Awaiting::Approval { .. } | Awaiting::Hands { .. })
+        ),
+        _ => false,
+    }
 }
 
 struct Due {
@@ -49,8 +67,7 @@ impl Due {
             StepState::BackingOff { until, .. } => self.wake_at(*until),
             StepState::Interrupted(_) | StepState::Settling(_) => self.wake_at(now),
             StepState::Waiting => {
-                let stopping = !matches!(run.phase, Phase::Running);
-                if stopping || readiness(run, &planned.needs) != Readiness::Blocked {
+                if readiness(run, &planned.needs) != Readiness::Blocked {
                     self.wake_at(now);
                 }
             }

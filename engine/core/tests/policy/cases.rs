@@ -3,10 +3,9 @@
 use jiff::SignedDuration;
 use lifeboat_core::{
     decide::decide,
-    event::{Event, Mode, Outcome, Person, RunStarted},
+    event::{Event, Outcome, Person},
     failure::{Failure, Reason},
     input::{Done, Input, Observation, Purpose},
-    name::RunId,
     plan::{OnFailure, Plan, Retry, Step, StepKind},
     run::Run,
 };
@@ -14,24 +13,14 @@ use serde_json::json;
 
 use crate::{
     plans::{id, invocation, plan_of, step},
-    world::start,
+    world::{beginning, start},
 };
 
 /// What follows from each input, as the words of the events.
 fn story(plan: &Plan, inputs: &[Input]) -> Vec<String> {
     let mut run = Run::new(plan);
     let mut now = start();
-    let begin = Input::Start(Box::new(RunStarted {
-        run: RunId::new("t-1").expect("a name"),
-        format: 1,
-        runbook: plan.runbook.clone(),
-        plan_digest: plan.digest(),
-        engine: "test".to_owned(),
-        inputs: json!({}),
-        targets: std::collections::BTreeMap::new(),
-        mode: Mode::Real,
-        who: Person::Engine,
-    }));
+    let begin = Input::Start(Box::new(beginning(plan)));
     let mut told = Vec::new();
     for input in std::iter::once(&begin).chain(inputs) {
         for event in decide(plan, &run, input, now) {
@@ -175,4 +164,27 @@ fn outcomes_are_what_the_table_says() {
         story(&plan, &[abort])[2..],
         ["AbortRequested".to_owned(), "StepCancelled s0".to_owned(), format!("RunFinished {:?}", Outcome::Aborted)]
     );
+}
+
+#[test]
+fn a_journal_cut_off_while_the_run_stops_is_completed_at_once() {
+    let retry = Retry { attempts: 2, ..Retry::default() };
+    let alone = |place| Step { needs: Vec::new(), ..uses(place, true, false) };
+    let plan = plan_of(vec![alone(0), Step { retry, ..alone(1) }, alone(2)]);
+    let mut run = Run::new(&plan);
+    let begin = Input::Start(Box::new(beginning(&plan)));
+    let permanent = Failure::Permanent(Reason::new("test", "test"));
+    let mut last = None;
+    for input in [begin, answer(1, 1, Err(transient())), answer(0, 1, Err(permanent))] {
+        let mut events = decide(&plan, &run, &input, start());
+        last = events.pop();
+        events.iter().for_each(|event| run.apply(start(), event).expect("a legal event"));
+        if !matches!(last, Some(Event::StepFailed { .. })) {
+            run.apply(start(), &last.take().expect("an event")).expect("a legal event");
+        }
+    }
+    assert_eq!(last.as_ref().map(word), Some("StepFailed s1".to_owned()));
+    let effects = lifeboat_core::due::due(&plan, &run, start());
+    assert!(effects.contains(&lifeboat_core::input::Effect::WakeAt(start())), "{effects:?}");
+    assert_eq!(decide(&plan, &run, &Input::Tick, start()).first(), last.as_ref());
 }

@@ -22,7 +22,7 @@ pub(crate) fn start() -> Timestamp {
 }
 
 /// What every run is started with.
-fn beginning(plan: &Plan) -> RunStarted {
+pub(crate) fn beginning(plan: &Plan) -> RunStarted {
     RunStarted {
         run: RunId::new("t-1").expect("a name"),
         format: 1,

@@ -122,6 +122,11 @@ fn sign(key: &str, id: &str, timestamp: &str, body: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpStream,
+    };
+
     use super::*;
 
     /// Computed with `printf 'a/b.1700000000.{}' | openssl dgst -sha256 -hmac key`.
@@ -143,5 +148,32 @@ mod tests {
         check(&[id, time, ("lifeboat-signature", KNOWN)], b"{ }", Signature::Wrong);
         check(&[id, ("lifeboat-timestamp", "1700000001"), ("lifeboat-signature", KNOWN)], b"{}", Signature::Wrong);
         check(&[id, time], b"{}", Signature::Missing);
+    }
+
+    #[tokio::test]
+    async fn what_arrives_is_recorded_and_judged() {
+        let webhook = Webhook::start("key").await.unwrap();
+        let post = async |headers: String, body: &str| {
+            let mut stream = TcpStream::connect(webhook.address).await.unwrap();
+            let length = body.len();
+            let request = format!(
+                "POST /hook HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}content-length: {length}\r\n\r\n{body}"
+            );
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            answer
+        };
+        let signed = format!("lifeboat-id: a/b\r\nlifeboat-timestamp: 1700000000\r\nlifeboat-signature: {KNOWN}\r\n");
+        assert!(post(signed, "{}").await.starts_with("HTTP/1.1 204"));
+        assert!(post(String::new(), "no JSON").await.starts_with("HTTP/1.1 401"));
+        let seen: Vec<_> = webhook.notifications().into_iter().map(|one| (one.id, one.signature, one.body)).collect();
+        assert_eq!(
+            seen,
+            [
+                (Some("a/b".to_owned()), Signature::Valid, serde_json::json!({})),
+                (None, Signature::Missing, "no JSON".into()),
+            ]
+        );
     }
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use lifeboat_plugin::{Failure, Machine};
 
+use crate::{server::Facts, wal_name::SegmentSize};
+
 /// Lines of pg_controldata: label and value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Control(BTreeMap<String, String>);
@@ -56,6 +58,24 @@ impl Control {
             (name.clone(), then.max(*value))
         };
         today.iter().map(larger).collect()
+    }
+
+    /// What identifies the cluster and how its WAL is cut. The timeline is the newest there can be: a backup does not know
+    /// which ones follow it.
+    pub fn facts(&self, folder: &str) -> Result<Facts, Failure> {
+        let odd = |what: &str| {
+            Failure::permanent("pg-backup-damaged", format!("pg_controldata does not say the {what} of {folder}"))
+        };
+        let number = |label: &str| self.0.get(label).and_then(|value| value.parse::<u64>().ok());
+        Ok(Facts {
+            system_identifier: self.system_identifier().ok_or_else(|| odd("cluster"))?,
+            segment_size: number("Bytes per WAL segment")
+                .and_then(SegmentSize::new)
+                .ok_or_else(|| odd("segment size"))?,
+            timeline: u32::MAX,
+            version: 0,
+            database: 0,
+        })
     }
 }
 

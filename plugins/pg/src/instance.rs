@@ -132,10 +132,12 @@ impl<C: Machine> Instance<'_, C> {
         format!("{}/server.log", self.folder)
     }
 
-    /// Starts the server and does not wait for it.
+    /// Starts the server and does not wait until it answers; fails where it ends at once.
     pub fn start(&self) -> Result<(), Failure> {
-        let output = self.pg_ctl(&["start", "-W", "-s", "-l", &self.log()])?;
-        if output.succeeded() { Ok(()) } else { Err(self.ended(&output.last_lines(3))) }
+        // Without waiting at all, pg_ctl may return before there is a process whose state could be asked for. When its
+        // time is over the server goes on starting.
+        let output = self.pg_ctl(&["start", "-w", "-t", "1", "-s", "-l", &self.log()])?;
+        if output.succeeded() || self.is_running()? { Ok(()) } else { Err(self.ended(&output.last_lines(3))) }
     }
 
     /// Whether the server runs.

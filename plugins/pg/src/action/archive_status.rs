@@ -69,12 +69,11 @@ pub(super) fn run(call: &Call, caps: &impl Capabilities) -> Result<Outcome, Fail
         return Err(Failure::permanent("pg-archive-late", format!("{since}, more than {limit}")));
     }
     let count: i64 = row.get("archived_count")?;
-    let outputs = json!({
-        "archived_count": count,
-        "failed_count": row.get::<i64>("failed_count")?,
-        "last_archived": last,
-        "last_archived_time": row.get::<Option<String>>("last_archived_time")?,
-        "age_seconds": age,
-    });
+    let mut outputs = json!({ "archived_count": count, "failed_count": row.get::<i64>("failed_count")? });
+    if let (Some(last), Some(age)) = (&last, age) {
+        outputs["last_archived"] = json!(last);
+        outputs["age_seconds"] = json!(age);
+        outputs["last_archived_time"] = json!(row.get::<String>("last_archived_time")?);
+    }
     Outcome::new(outputs, format!("{count} files archived, last {}", last.as_deref().unwrap_or("none")))
 }

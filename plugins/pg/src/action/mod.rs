@@ -5,26 +5,32 @@ use lifeboat_plugin::{Action, Call, Failure, Observation, Outcome};
 use crate::server::Capabilities;
 
 mod archive_status;
+mod backup;
 mod check;
 mod compare;
 mod destroy_instance;
 mod find_damage;
+mod list_backups;
 mod merge_missing;
 mod restore;
 mod switch_wal;
+mod verify_backup;
 mod wait_ready;
 
 /// Every action.
 pub(crate) fn declare() -> Vec<Action> {
     vec![
         archive_status::action(),
+        backup::action(),
         check::action(),
         compare::action(),
         destroy_instance::action(),
         find_damage::action(),
+        list_backups::action(),
         merge_missing::action(),
         restore::action(),
         switch_wal::action(),
+        verify_backup::action(),
         wait_ready::action(),
     ]
 }
@@ -33,13 +39,16 @@ pub(crate) fn declare() -> Vec<Action> {
 pub(crate) fn run(call: &Call, caps: &impl Capabilities) -> Option<Result<Outcome, Failure>> {
     Some(match call.action.as_str() {
         "archive-status" => archive_status::run(call, caps),
+        "backup" => backup::run(call, caps),
         "check" => check::run(call, caps),
         "compare" => compare::run(call, caps),
         "destroy-instance" => destroy_instance::run(call, caps),
         "find-damage" => find_damage::run(call, caps),
+        "list-backups" => list_backups::run(call, caps),
         "merge-missing" => merge_missing::run(call, caps),
         "restore" => restore::run(call, caps),
         "switch-wal" => switch_wal::run(call, caps),
+        "verify-backup" => verify_backup::run(call, caps),
         "wait-ready" => wait_ready::run(call, caps),
         _ => return None,
     })

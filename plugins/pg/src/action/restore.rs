@@ -42,6 +42,7 @@ struct Outputs {
     port: u16,
     backup: String,
     reached_lsn: Lsn,
+    #[serde(skip_serializing_if = "Option::is_none")]
     reached_time: Option<String>,
     paused: bool,
     server_version: String,

@@ -1,0 +1,115 @@
+//! `pg/backup`: a base backup, checked as soon as it is there.
+
+use lifeboat_plugin::{Action, Call, Effect, Failure, Machine, Outcome};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::verify_backup::check_files;
+use crate::{
+    backup::{self, BACKUPS},
+    control,
+    marker::short_hash,
+    server::{self, Capabilities},
+};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Parameters {
+    server: String,
+    machine: String,
+    label: Option<String>,
+    host: Option<String>,
+    port: Option<u16>,
+    user: Option<String>,
+    backups: Option<String>,
+}
+
+pub(super) fn action() -> Action {
+    Action::new(
+        "backup",
+        Effect::Mutate,
+        "Takes a base backup with pg_basebackup, run on the machine, and holds it against its manifest (SHA-256). No secret \
+         enters a plugin, so pg_basebackup logs in without one: over a local socket, a trusted replication entry, or the \
+         `.pgpass` of the machine's user.",
+    )
+    .parameter("server", "target<postgres:read>", "The server; the backup must be its.")
+    .parameter("machine", "target<machine:write>", "Where pg_basebackup runs and the backup is kept.")
+    .optional("label", "string", "The backup's label (`lifeboat`).")
+    .optional("host", "string", "Where pg_basebackup finds the server: a host, or the folder of its socket.")
+    .optional("port", "int", "The port there.")
+    .optional("user", "string", "The replication role.")
+    .optional("backups", "string", "Folder of the binding for base backups (`backups`).")
+    .output("backup", "string", "The backup's folder.")
+    .output("start_lsn", "string", "Where replay begins.")
+    .maybe_output("end_lsn", "string", "Where it is consistent.")
+    .output("size_bytes", "int", "Its size.")
+    .idempotent()
+}
+
+pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Failure> {
+    let parameters: Parameters = call.parameters()?;
+    let machine = parameters.machine.as_str();
+    let facts = server::facts(&caps.open(&parameters.server)?)?;
+    let folder = caps.folder(machine, parameters.backups.as_deref().unwrap_or(BACKUPS))?;
+    let prefix = format!("base-{}", short_hash(&call.key));
+    let name = match finished(caps, machine, &folder, &prefix)? {
+        Some(name) => name,
+        None => {
+            // Each attempt has a folder of its own: what a killed one has left has no manifest and is never taken for a
+            // backup, and this action may not remove anything.
+            let name = format!("{prefix}-{}", call.attempt);
+            take(caps, &parameters, &format!("{folder}/{name}"))?;
+            name
+        }
+    };
+    let path = format!("{folder}/{name}");
+    check_files(caps, machine, &path)?;
+    control::read(caps, machine, &path)?.check_identifier(&path, facts.system_identifier)?;
+    let missing = || Failure::permanent("pg-backup-damaged", format!("{path} has no backup_label"));
+    let backup = backup::read(caps, machine, &folder, &name)?.ok_or_else(missing)?;
+    let mut outputs = json!({ "backup": name, "start_lsn": backup.start_lsn, "size_bytes": backup.size_bytes });
+    if let Some(end) = backup.end_lsn {
+        outputs["end_lsn"] = end.to_string().into();
+    }
+    Outcome::new(outputs, format!("{name}: {} bytes from {}, checked", backup.size_bytes, backup.start_lsn))
+}
+
+/// What an earlier attempt of the same call has finished.
+fn finished(caps: &impl Machine, machine: &str, folder: &str, prefix: &str) -> Result<Option<String>, Failure> {
+    let backups = backup::list(caps, machine, folder)?;
+    Ok(backups.into_iter().map(|backup| backup.name).find(|name| name.starts_with(prefix)))
+}
+
+fn take(caps: &impl Machine, parameters: &Parameters, path: &str) -> Result<(), Failure> {
+    let output = caps.run(&parameters.machine, "pg_basebackup", &arguments(parameters, path)?, None)?;
+    if output.succeeded() {
+        return Ok(());
+    }
+    let says = output.last_lines(4);
+    if says.contains("No space left") {
+        return Err(Failure::permanent("pg-no-space", says));
+    }
+    if says.contains("no password supplied") || says.contains("authentication failed") || says.contains("pg_hba.conf") {
+        let message = format!("pg_basebackup could not log in without a password from Lifeboat: {says}");
+        return Err(Failure::permanent("pg-backup-login", message));
+    }
+    Err(Failure::transient("pg-backup-failed", format!("pg_basebackup ended with {}: {says}", output.exit)))
+}
+
+fn arguments(parameters: &Parameters, path: &str) -> Result<Vec<String>, Failure> {
+    let label = parameters.label.as_deref().unwrap_or("lifeboat");
+    let mut arguments: Vec<String> =
+        ["-D", path, "-F", "plain", "-X", "stream", "-c", "fast", "-w", "--manifest-checksums=SHA256", "-l", label]
+            .map(str::to_owned)
+            .to_vec();
+    let port = parameters.port.map(|port| port.to_string());
+    for (option, value) in [("-h", &parameters.host), ("-p", &port), ("-U", &parameters.user)] {
+        if let Some(value) = value {
+            if value.starts_with('-') || value.is_empty() {
+                return Err(Failure::invalid_input("pg-backup-login", format!("`{value}` can not follow {option}")));
+            }
+            arguments.extend([option.to_owned(), value.clone()]);
+        }
+    }
+    Ok(arguments)
+}

@@ -1,0 +1,172 @@
+//! `pg/restore` and `pg/destroy-instance` against a scripted machine: whose copy is touched, and what is left.
+
+mod scripted;
+
+use std::{cell::Cell, rc::Rc};
+
+use lifeboat_plugin::{
+    Effect, Failure,
+    fake::{Fake, ended, rows},
+    values,
+};
+use plugin_pg::marker::{Marker, instance_of};
+use scripted::{IDENTIFIER, archive_segment, cluster, outputs, run, waldump};
+use serde_json::{Value, json};
+
+const COMMIT: &str = "rmgr: Transaction len (rec/tot):     62/    62, tx:        734, lsn: 0/00300060, prev 0/00200028, \
+                      desc: COMMIT 2026-11-21 03:55:29.073844 UTC";
+const LABEL: &str = "START WAL LOCATION: 0/200028 (file 000000010000000000000002)\nSTART TIME: 2026-11-21 03:00:28 UTC\n\
+                     LABEL: daily\nSTART TIMELINE: 1\n";
+const MANIFEST: &str = r#"{"Files": [{"Path": "PG_VERSION", "Size": 3}], "WAL-Ranges": [{"Timeline": 1, "Start-LSN": "0/200028", "End-LSN": "0/200100"}]}"#;
+const STOPPED: &str = "LOG:  recovery stopping before commit of transaction 734";
+
+fn parameters() -> Value {
+    json!({ "machine": "recovery", "server": "primary", "target": { "before_xid": 734 } })
+}
+
+/// A cluster with a backup, whose copies come up paused with that log.
+fn restorable(log: &'static str) -> Fake {
+    let fake = cluster();
+    for number in 2..=3 {
+        archive_segment(&fake, number, IDENTIFIER);
+    }
+    waldump(&fake, COMMIT);
+    backup(&fake, "b1", LABEL, MANIFEST);
+    servers(&fake);
+    programs(&fake, log);
+    fake
+}
+
+fn backup(fake: &Fake, name: &str, label: &str, manifest: &str) {
+    let files = fake.machine.files();
+    files.create_folder(&format!("/backups/{name}")).expect("a folder");
+    files.write(&format!("/backups/{name}/backup_label"), label.as_bytes()).expect("a label");
+    files.write(&format!("/backups/{name}/backup_manifest"), manifest.as_bytes()).expect("a manifest");
+}
+
+fn servers(fake: &Fake) {
+    fake.postgres.on("session_user", |_| Ok(rows(&["name", "database"], vec![values!["lifeboat", "app"]])));
+    fake.postgres.on("FROM pg_settings", |_| Ok(rows(&["name", "value"], vec![values!["max_connections", 300_i64]])));
+    fake.postgres.on("pg_get_wal_replay_pause_state", |_| {
+        let columns = ["in_recovery", "paused", "lsn", "time", "version"];
+        Ok(rows(&columns, vec![values![true, true, "0/300060", None::<&str>, "15.14"]]))
+    });
+}
+
+fn programs(fake: &Fake, log: &'static str) {
+    let control =
+        format!("Database system identifier:           {IDENTIFIER}\nmax_connections setting:              100\n");
+    fake.machine.add_program("pg_controldata", Effect::Read, move |_, _| ended(0, &control, ""));
+    fake.machine
+        .add_program("pg_isready", Effect::Read, |_, call| ended(if call.has("54330") { 0 } else { 2 }, "", ""));
+    fake.machine.add_program("cp", Effect::Mutate, |files, call| {
+        let target = call.arguments.last().expect("a target");
+        files.create_folder(target).expect("a folder");
+        ended(0, "", "")
+    });
+    let running = Rc::new(Cell::new(false));
+    fake.machine.add_program("pg_ctl", Effect::Mutate, move |files, call| {
+        if call.has("start") {
+            running.set(true);
+            let data = &call.arguments[1];
+            files.write(&data.replace("/data", "/server.log"), log.as_bytes()).expect("a log");
+        }
+        if call.has("stop") {
+            running.set(false);
+        }
+        ended(if running.get() || call.has("stop") { 0 } else { 3 }, "", "")
+    });
+}
+
+fn instance() -> String {
+    instance_of("test/restore")
+}
+
+#[test]
+fn a_copy_is_configured_started_and_recorded() {
+    let fake = restorable(STOPPED);
+    let outcome = run(&fake, "restore", &parameters()).expect("a copy");
+    let folder = format!("/work/{}", instance());
+    let read = |name: &str| {
+        String::from_utf8(fake.machine.files().read(&format!("{folder}/{name}")).expect(name)).expect("text")
+    };
+    let programs: Vec<_> = fake.machine.invocations().iter().map(|call| call.line()).collect();
+    let pretty = serde_json::to_string_pretty(&outputs(&outcome)).expect("JSON");
+    let all = [outcome.summary.clone(), pretty, read("lifeboat-instance.json"), read("data/postgresql.conf")];
+    insta::assert_snapshot!(format!("{}\n{}", all.join("\n"), programs.join("\n")));
+    assert!(fake.machine.files().exists(&format!("{folder}/data/recovery.signal")));
+}
+
+#[test]
+fn the_same_call_again_returns_the_same_copy() {
+    let fake = restorable(STOPPED);
+    let first = run(&fake, "restore", &parameters()).expect("a copy");
+    let programs = fake.machine.invocations().len();
+    let second = run(&fake, "restore", &parameters()).expect("the same copy");
+    assert_eq!(outputs(&first), outputs(&second));
+    let more: Vec<_> = fake.machine.invocations()[programs..].iter().map(|call| call.line()).collect();
+    assert!(more.iter().all(|line| line.contains("status")), "{more:?}");
+}
+
+#[test]
+fn what_a_cut_off_attempt_left_is_replaced() {
+    let fake = restorable(STOPPED);
+    run(&fake, "restore", &parameters()).expect("a copy");
+    let folder = format!("/work/{}", instance());
+    fake.machine.files().remove(&format!("{folder}/restored.json"));
+    fake.machine.files().write(&format!("{folder}/data/stale"), b"x").expect("a file");
+    run(&fake, "restore", &parameters()).expect("a new copy");
+    assert!(!fake.machine.files().exists(&format!("{folder}/data/stale")));
+}
+
+#[test]
+fn every_way_to_fail_has_a_code() {
+    let code = |fake: &Fake, parameters: &Value| {
+        run(fake, "restore", parameters).err().map_or("fine".to_owned(), |failure: Failure| failure.code().to_owned())
+    };
+    let target = |target: Value| json!({ "machine": "recovery", "server": "primary", "target": target });
+    assert_eq!(code(&restorable(STOPPED), &target(json!({ "before_xid": 9 }))), "pg-xid-not-found");
+    assert_eq!(code(&restorable(STOPPED), &target(json!({ "lsn": "0/200001" }))), "pg-no-backup");
+    assert_eq!(code(&restorable(STOPPED), &target(json!({ "lsn": "0/900000" }))), "pg-wal-gap");
+    assert_eq!(code(&restorable("LOG: hot standby is not possible"), &parameters()), "pg-replay-limits");
+    let full = restorable(STOPPED);
+    backup(&full, "b2", LABEL, &MANIFEST.replace("\"Size\": 3", "\"Size\": 900000000000"));
+    full.machine.files().set_capacity(1 << 30);
+    assert_eq!(code(&full, &parameters()), "pg-no-space");
+    let mut named = parameters();
+    named["backup"] = json!("../b1");
+    assert_eq!(code(&restorable(STOPPED), &named), "pg-no-backup");
+    let taken = restorable(STOPPED);
+    taken.machine.set_ports(&[54_330]);
+    assert_eq!(code(&taken, &parameters()), "pg-no-port");
+}
+
+fn destroy(fake: &Fake, instance: &str) -> Result<Value, String> {
+    let parameters = json!({ "machine": "recovery", "instance": instance });
+    let outcome = run(fake, "destroy-instance", &parameters);
+    outcome.map(|outcome| outputs(&outcome)["removed"].clone()).map_err(|failure| failure.code().to_owned())
+}
+
+#[test]
+fn only_a_copy_of_this_run_is_removed() {
+    let fake = restorable(STOPPED);
+    run(&fake, "restore", &parameters()).expect("a copy");
+    let theirs = Marker {
+        run: "another".to_owned(),
+        key: "another/restore".to_owned(),
+        port: 1,
+        login_as: "primary".to_owned(),
+        system_identifier: "7".to_owned(),
+        created_ms: 0,
+    };
+    let foreign = "/work/lb-00000000ff";
+    fake.machine.files().create_folder(foreign).expect("a folder");
+    fake.machine.files().write(&format!("{foreign}/lifeboat-instance.json"), &theirs.print()).expect("a marker");
+
+    assert_eq!(destroy(&fake, "lb-00000000ff"), Err("pg-not-ours".to_owned()));
+    assert!(fake.machine.files().exists(foreign));
+    assert_eq!(destroy(&fake, "../etc"), Err("pg-no-instance".to_owned()));
+    assert_eq!(destroy(&fake, &instance()), Ok(json!(true)));
+    assert!(!fake.machine.files().exists(&format!("/work/{}", instance())));
+    assert_eq!(destroy(&fake, &instance()), Ok(json!(false)));
+}

@@ -116,3 +116,39 @@ pub(crate) fn spelled(effect: Effect) -> &'static str {
         Effect::Destroy => "destroy",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lifeboat_core::bindings::{Endpoint, System};
+
+    use super::*;
+    use crate::fixture;
+
+    #[track_caller]
+    fn check(declared: Effect, runbook: Effect, bound: Effect, mode: Mode, expect: Effect, because: &str) {
+        let endpoint = Endpoint::Http { url: "http://127.0.0.1/".to_owned() };
+        let mut bindings = fixture::bindings([("app", System::Endpoint(endpoint))]);
+        for binding in bindings.targets.values_mut() {
+            binding.access = bound;
+        }
+        let plan = fixture::plan(&bindings, runbook);
+        let call = fixture::call("endpoint/switch", serde_json::Value::Null, &[("app", declared)]);
+        let grants = Grants::of(&call, &plan, &bindings, mode);
+        assert_eq!(grants.allowed("app"), Ok(expect));
+        if expect < Effect::Destroy {
+            let reason = grants.check("app", Effect::Destroy).unwrap_err();
+            assert_eq!(reason.code, "host-refused-effect");
+            assert!(reason.message.contains(because), "{}", reason.message);
+        }
+    }
+
+    #[test]
+    fn the_least_of_all_limits_counts_and_is_named() {
+        use Effect::{Destroy, Mutate, Read};
+        check(Destroy, Destroy, Destroy, Mode::Real, Destroy, "");
+        check(Mutate, Destroy, Destroy, Mode::Real, Mutate, "the action `endpoint/switch` declares no more");
+        check(Destroy, Mutate, Destroy, Mode::Real, Mutate, "`targets.app.access` in the runbook DR-TEST is `write`");
+        check(Destroy, Destroy, Read, Mode::Real, Read, "bindings.yaml:10 binds `app` with `access: read`");
+        check(Destroy, Mutate, Mutate, Mode::DryRun, Read, "dry-run");
+    }
+}

@@ -5,6 +5,8 @@ mod html;
 mod line;
 mod page;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod time_line;
 
 pub use document::{

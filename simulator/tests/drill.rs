@@ -1,0 +1,94 @@
+//! Drills on real servers, on few rows: as they are, and with known breakages, each of which must turn them red.
+
+use std::{error::Error, time::Duration};
+
+use lifeboat_core::run::Run;
+use lifeboat_runtime::report::Report;
+use lifeboat_simulator::{
+    controls::Sabotage,
+    drill::{self, DrillObserver, DrillRequest},
+    measurement::Verdict,
+    report::{CheckKind, DrillReport, schema},
+    testbed::{Backend, available},
+    workload::Size,
+};
+
+type Tested = Result<(), Box<dyn Error>>;
+
+/// Shows the phases where a test is run with `--nocapture`.
+struct Printer;
+
+impl DrillObserver for Printer {
+    fn phase(&self, phase: &str) {
+        println!("{phase}");
+    }
+
+    fn engine(&self, report: &Report, _run: &Run) {
+        match report {
+            Report::Recorded(recorded) => println!("  {}", serde_json::to_string(recorded).expect("an event is JSON")),
+            Report::Note(note) => println!("  {note:?}"),
+        }
+    }
+}
+
+/// A drill on few rows; `None` where this machine has no PostgreSQL, which is said loudly.
+async fn hold(sabotage: Sabotage) -> Result<Option<DrillReport>, Box<dyn Error>> {
+    if let Err(unavailable) = available(Backend::Process) {
+        eprintln!("SKIPPED: {unavailable}");
+        return Ok(None);
+    }
+    let home = tempfile::tempdir()?;
+    let mut request = DrillRequest::new("dr-003", home.path())?;
+    request.size = Some(Size { customers: 4000, orders: 6000, order_items: 9000, damaged_customers: 1200 });
+    request.spec.windows.before_fault = Duration::from_secs(3);
+    request.spec.windows.stable = Duration::from_secs(2);
+    request.sabotage = sabotage;
+    let report = drill::run(request, &Printer).await?;
+    let folder = home.path().join("runs").join(&report.run);
+    if let Ok(kept) = std::env::var("LIFEBOAT_KEEP_REPORTS") {
+        for file in ["report.json", "report.html"] {
+            std::fs::copy(folder.join(file), std::path::Path::new(&kept).join(format!("{}-{file}", sabotage.name())))?;
+        }
+    }
+    let document: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.join("report.json"))?)?;
+    let problems: Vec<String> =
+        jsonschema::validator_for(&schema())?.iter_errors(&document).map(|error| error.to_string()).collect();
+    assert!(problems.is_empty(), "{problems:?}");
+    assert!(folder.join("report.html").exists() && folder.join("ledger.jsonl").exists());
+    Ok(Some(report))
+}
+
+fn failed(report: &DrillReport) -> Vec<&str> {
+    report.checks.iter().filter(|check| !check.passed).map(|check| check.name.as_str()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_runbook_puts_everything_back() -> Tested {
+    let Some(report) = hold(Sabotage::None).await? else { return Ok(()) };
+    assert_eq!(failed(&report), Vec::<&str>::new(), "{:#?}", report.checks);
+    assert_eq!(report.verdict, Verdict::Met, "{report:#?}");
+    let writes = &report.writes;
+    assert_eq!((writes.lost, writes.lost_loaded_rows, writes.unexpected), (0, 0, 0));
+    assert_eq!(report.rpo.residual_damage, Some(0));
+    assert!(report.rto.service_s.is_some_and(|service| service.low > 0.0), "the outage was seen: {:?}", report.rto);
+    assert!(report.steps.iter().any(|step| step.on_critical_path));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_merge_that_skips_rows_turns_the_drill_red() -> Tested {
+    let Some(report) = hold(Sabotage::SkippedRows).await? else { return Ok(()) };
+    assert_eq!(report.verdict, Verdict::Missed);
+    assert!(report.rpo.residual_damage.is_some_and(|rows| rows > 0), "{:?}", report.rpo);
+    assert!(failed(&report).contains(&"rows-equal-ledger"));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_loses_an_acknowledgement_turns_the_drill_red() -> Tested {
+    let Some(report) = hold(Sabotage::LostAcknowledgement).await? else { return Ok(()) };
+    assert_eq!(report.verdict, Verdict::Unmeasured);
+    let evidence = report.checks.iter().filter(|check| check.kind == CheckKind::Evidence && !check.passed);
+    assert_eq!(evidence.map(|check| check.name.as_str()).collect::<Vec<_>>(), ["ledger-complete"]);
+    Ok(())
+}

@@ -128,7 +128,11 @@ fn every_way_to_fail_has_a_code() {
     assert_eq!(code(&restorable(STOPPED), &target(json!({ "before_xid": 9 }))), "pg-xid-not-found");
     assert_eq!(code(&restorable(STOPPED), &target(json!({ "lsn": "0/200001" }))), "pg-no-backup");
     assert_eq!(code(&restorable(STOPPED), &target(json!({ "lsn": "0/900000" }))), "pg-wal-gap");
-    assert_eq!(code(&restorable("LOG: hot standby is not possible"), &parameters()), "pg-replay-limits");
+    let limited = restorable("LOG: hot standby is not possible");
+    assert_eq!(code(&limited, &parameters()), "pg-replay-limits");
+    assert!(!limited.machine.files().exists(&format!("/work/{}/data", instance())), "a useless copy keeps no space");
+    let last = limited.machine.invocations().last().map(|call| call.line()).unwrap_or_default();
+    assert!(last.contains("stop -m immediate"), "{last}");
     let full = restorable(STOPPED);
     backup(&full, "b2", LABEL, &MANIFEST.replace("\"Size\": 3", "\"Size\": 900000000000"));
     full.machine.files().set_capacity(1 << 30);

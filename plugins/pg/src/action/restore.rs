@@ -11,7 +11,7 @@ use crate::{
     choice, control,
     instance::{self, Configuration, Instance},
     marker::{self, Marker},
-    recovery::{self, Goal},
+    recovery::{self, Goal, Reached},
     server::{self, Capabilities, Login},
     target::Target,
     wal_name::Lsn,
@@ -119,7 +119,6 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
 
     marker.port = free_port(caps, machine, &name)?;
     caps.write_file(machine, &marker::path(&folder), &marker.print())?;
-    copy(&instance, &source, &choice.backup)?;
     let configuration = Configuration {
         instance: name.clone(),
         port: marker.port,
@@ -130,10 +129,8 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
         limits: control.limits(&login.limits),
         settings: parameters.settings.clone(),
     };
-    configure(&instance, &configuration, &login)?;
-    instance.start()?;
     let goal = Goal { configuration: &configuration, login_as: &parameters.server, choice: &choice };
-    let reached = recovery::wait(&instance, &goal)?;
+    let reached = bring_up(&instance, &source, &goal, &login).map_err(|failure| abandon(&instance, failure))?;
     let outputs = Outputs {
         instance: name,
         port: marker.port,
@@ -146,6 +143,33 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     };
     caps.write_file(machine, &record(&folder), serde_json::json!(outputs).to_string().as_bytes())?;
     outcome(outputs, false)
+}
+
+/// Copies the backup, configures the copy, starts it and waits for its target.
+fn bring_up<C: Capabilities>(
+    instance: &Instance<'_, C>,
+    source: &str,
+    goal: &Goal<'_>,
+    login: &Login,
+) -> Result<Reached, Failure> {
+    copy(instance, source, &goal.choice.backup)?;
+    configure(instance, goal.configuration, login)?;
+    instance.start()?;
+    recovery::wait(instance, goal)
+}
+
+/// A copy that will never be of use does not keep its server and its space; its log and its marker stay. What can not be
+/// removed now is named beside the reason, and goes with the next attempt.
+fn abandon<C: Capabilities>(instance: &Instance<'_, C>, failure: Failure) -> Failure {
+    if !matches!(failure, Failure::Permanent(_)) {
+        return failure;
+    }
+    let stopped = instance.is_running().and_then(|running| if running { instance.stop() } else { Ok(()) });
+    let removed = stopped.and_then(|()| Ok(instance.caps.remove(instance.machine, &instance.data())?));
+    if let Err(left) = removed {
+        instance.caps.warn(&format!("{} is left behind: {}", instance.data(), left.reason().message));
+    }
+    failure
 }
 
 fn record(folder: &str) -> String {

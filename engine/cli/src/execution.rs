@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use lifeboat_core::{
     event::Outcome,
-    failure::FailureKind,
+    failure::{Failure, FailureKind},
     name::StepId,
     plan::Plan,
-    run::{Run, StepState},
+    run::{Awaiting, Run, StepState},
 };
 use lifeboat_runtime::{
     Error,
@@ -107,7 +107,7 @@ fn say(ended: &Ended) {
                 note(format_args!("  {}: {what}", step.id));
             }
             hint(format_args!("`lifeboat resume {}` in a terminal asks and goes on", ended.run));
-            say_flags(&ended.run.to_string(), steps);
+            say_flags(ended, steps);
         }
         How::Stopped => {
             note(format_args!("{} {}: nothing more was started", styled(WARN, "stopped"), ended.run));
@@ -116,13 +116,26 @@ fn say(ended: &Ended) {
     }
 }
 
-/// How a script answers.
-fn say_flags(run: &str, steps: &[StepId]) {
-    if let [step, ..] = steps {
-        hint(format_args!(
-            "or give the answer: `lifeboat resume {run} --approve {step}` (see `lifeboat resume --help`)"
-        ));
+/// How a script answers the first question.
+fn say_flags(ended: &Ended, waiting: &[StepId]) {
+    let step = ended.state.steps.iter().find(|step| waiting.contains(&step.id));
+    if let Some(answer) = step.and_then(|step| flag(&step.id, &step.state)) {
+        hint(format_args!("or give the answer: `lifeboat resume {} {answer}`", ended.run));
     }
+}
+
+/// The arguments that answer what a step asks.
+fn flag(step: &StepId, state: &StepState) -> Option<String> {
+    let StepState::Awaiting(awaiting) = state else { return None };
+    Some(match awaiting {
+        Awaiting::Approval { .. } => format!("--approve {step}"),
+        Awaiting::Hands { evidence, .. } if evidence.is_empty() => format!("--done {step}"),
+        Awaiting::Hands { evidence, .. } => {
+            let given: Vec<String> = evidence.keys().map(|name| format!("--evidence {step}.{name}=…")).collect();
+            given.join(" ")
+        }
+        Awaiting::Decision { .. } => format!("--decide {step}=again|happened|give-up"),
+    })
 }
 
 fn say_failures(run: &Run) {
@@ -144,8 +157,9 @@ pub(crate) fn exit(ended: &Ended) -> Exit {
 /// What the end of a run means for the shell. An exception that a person or a `when` made is none for a script.
 pub(crate) fn exit_of(outcome: Outcome, run: &Run) -> Exit {
     let failed = |step: &&lifeboat_core::run::StepRun| matches!(step.state, StepState::Failed { .. });
-    let refused =
-        |state: &StepState| document::failure(state).is_some_and(|failure| failure.kind() == FailureKind::Denied);
+    // A person's no is an answer, not a guard.
+    let guard = |failure: &Failure| failure.kind() == FailureKind::Denied && failure.reason().code != "run-rejected";
+    let refused = |state: &StepState| document::failure(state).is_some_and(guard);
     match outcome {
         Outcome::Succeeded => Exit::Done,
         Outcome::SucceededWithExceptions if !run.steps.iter().any(|step| failed(&step)) => Exit::Done,

@@ -115,7 +115,8 @@ fn a_run_fails_where_nobody_answers_the_webhook() {
     let screen = Screen::new();
     let (runbook, bindings) = (fixture("notify.yaml"), fixture("people-bindings.yaml"));
     check("notify_fails", &screen.lifeboat(&["run", &runbook, "--bindings", &bindings]));
-    check("notify_dry_run", &screen.lifeboat(&["run", &runbook, "--bindings", &bindings, "--dry-run"]));
+    let dry = screen.lifeboat(&["run", &runbook, "--bindings", &bindings, "--dry-run"]);
+    assert!(dry.starts_with("exit code 0") && dry.contains("would send"), "{dry}");
 }
 
 #[test]

@@ -55,12 +55,12 @@ pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<
     let format = if arguments.json { Format::Json } else { arguments.format };
     let count = |severity| files.iter().map(|file| file.count(severity)).sum::<usize>();
     let totals = Totals { errors: count(Severity::Error), warnings: count(Severity::Warning) };
+    let wrong = totals.errors > 0 || (arguments.strict && totals.warnings > 0);
     match format {
-        Format::Human => print_for_people(&files, totals),
+        Format::Human => print_for_people(&files, totals, wrong),
         Format::Json => print_json(&files, totals)?,
         Format::Github => print_for_github(&files),
     }
-    let wrong = totals.errors > 0 || (arguments.strict && totals.warnings > 0);
     Ok(if wrong { Exit::File } else { Exit::Done })
 }
 
@@ -92,18 +92,16 @@ fn check_all(arguments: &Arguments, global: &Global) -> anyhow::Result<Vec<Check
     Ok(files)
 }
 
-fn print_for_people(files: &[Checked], totals: Totals) {
+fn print_for_people(files: &[Checked], totals: Totals, wrong: bool) {
     files.iter().for_each(Checked::print);
     let checked = format!("{} checked", plural(files.len(), "file"));
-    match totals {
-        Totals { errors: 0, warnings: 0 } => note(format_args!("{} {checked}", styled(GOOD, "ok"))),
-        Totals { errors: 0, warnings } => {
-            note(format_args!("{} {checked}, {}", styled(WARN, "ok"), plural(warnings, "warning")));
-        }
-        Totals { errors, warnings } => {
-            let (errors, warnings) = (plural(errors, "error"), plural(warnings, "warning"));
-            note(format_args!("{} {checked}: {errors}, {warnings}", styled(BAD, "failed")));
-        }
+    let (errors, warnings) = (plural(totals.errors, "error"), plural(totals.warnings, "warning"));
+    if wrong {
+        note(format_args!("{} {checked}: {errors}, {warnings}", styled(BAD, "failed")));
+    } else if totals.warnings > 0 {
+        note(format_args!("{} {checked}, {warnings}", styled(WARN, "ok")));
+    } else {
+        note(format_args!("{} {checked}", styled(GOOD, "ok")));
     }
 }
 

@@ -44,8 +44,8 @@ pub(crate) fn lines(report: &Value) -> Vec<String> {
 fn head(report: &Value) -> String {
     let systems: Vec<String> = list(report, "/testbed/systems")
         .iter()
-        .filter(|system| !system["version"].is_null())
-        .map(|system| format!("{} {}", text(system, "/kind"), text(system, "/version")))
+        .filter(|system| system["kind"] == "postgres")
+        .map(|system| text(system, "/version").to_owned())
         .collect();
     let name = styled(STRONG, text(report, "/drill"));
     let backend = text(report, "/testbed/backend");
@@ -178,8 +178,8 @@ mod tests {
         json!({
             "format": "lifeboat.report/1", "drill": "DR-003", "verdict": "met", "seed": 7,
             "testbed": {"backend": "process", "systems": [
-                {"role": "primary", "kind": "postgres", "version": "15.14", "fidelity": "real"},
-                {"role": "recovery", "kind": "machine", "version": null, "fidelity": "real"}]},
+                {"role": "primary", "kind": "postgres", "version": "PostgreSQL 15.14", "fidelity": "real"},
+                {"role": "recovery", "kind": "machine", "version": "Debian", "fidelity": "real"}]},
             "rto": {"objective_s": 3600, "clock": "onset", "service_s": {"low": 11.9, "high": 12.1},
                     "procedure_s": {"low": 8.0, "high": 8.0}, "decision_s": {"low": 3.9, "high": 4.0}, "verdict": "met"},
             "rpo": {"objective_s": 300, "actual_s": {"low": 0, "high": 0.1}, "pre_fault_s": {"low": 0, "high": 0},

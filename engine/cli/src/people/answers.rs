@@ -21,7 +21,7 @@ pub(crate) struct Answers {
     #[arg(long, value_name = "STEP", value_parser = step)]
     approve: Vec<StepId>,
     /// Say no to this approval
-    #[arg(long, value_name = "STEP", value_parser = step, conflicts_with = "approve")]
+    #[arg(long, value_name = "STEP", value_parser = step)]
     reject: Vec<StepId>,
     /// Hand in evidence of a manual step
     #[arg(long, value_name = "STEP.NAME=VALUE")]

@@ -213,7 +213,7 @@ fn header_style(budget: Option<Budget>, started: Timestamp) -> ProgressStyle {
     let left = move |_: &ProgressState, text: &mut dyn fmt::Write| {
         let left = budget.and_then(|budget| budget.text(started, Timestamp::now())).unwrap_or_default();
         // Writing into the line's buffer does not fail; were it to, the line would be shorter.
-        drop(text.write_str(&left));
+        let _ = text.write_str(&left);
     };
     ProgressStyle::with_template("  {prefix:.bold}  {pos}/{len} steps  {budget}")
         .unwrap_or_else(|_| ProgressStyle::default_bar())

@@ -21,8 +21,13 @@ pub(crate) fn fixture(name: &str) -> String {
 }
 
 impl Screen {
+    /// The folders share their compiled plugins: compiling them for each call would take most of the time.
     pub(crate) fn new() -> Self {
-        Self { home: tempfile::tempdir().unwrap() }
+        let home = tempfile::tempdir().unwrap();
+        let cache = concat!(env!("CARGO_TARGET_TMPDIR"), "/lifeboat-cache");
+        fs::create_dir_all(cache).unwrap();
+        std::os::unix::fs::symlink(cache, home.path().join("cache")).unwrap();
+        Self { home }
     }
 
     /// Exit code, standard output and standard error.

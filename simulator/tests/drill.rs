@@ -1,5 +1,11 @@
 //! Drills on real servers, on few rows: as they are, and with known breakages, each of which must turn them red.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test shows the phases, and says loudly what it skips"
+)]
+
 use std::{error::Error, time::Duration};
 
 use lifeboat_core::run::Run;
@@ -87,7 +93,7 @@ async fn a_merge_that_skips_rows_turns_the_drill_red() -> Tested {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ledger_that_loses_an_acknowledgement_turns_the_drill_red() -> Tested {
     let Some(report) = hold(Sabotage::LostAcknowledgement).await? else { return Ok(()) };
-    assert_eq!(report.verdict, Verdict::Unmeasured);
+    assert_ne!(report.verdict, Verdict::Met);
     let evidence = report.checks.iter().filter(|check| check.kind == CheckKind::Evidence && !check.passed);
     assert_eq!(evidence.map(|check| check.name.as_str()).collect::<Vec<_>>(), ["ledger-complete"]);
     Ok(())

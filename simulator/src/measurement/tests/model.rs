@@ -119,7 +119,7 @@ impl World {
             15 | 16 => (WriteOutcome::Failed, false),
             17 => (WriteOutcome::Unknown, true),
             18 => (WriteOutcome::Unknown, false),
-            _ => (WriteOutcome::Pending, draw.pick % 2 == 0),
+            _ => (WriteOutcome::Pending, draw.pick.is_multiple_of(2)),
         };
         let id = self.history.writes.len() as WriteId + 1;
         if insert {

@@ -1,5 +1,7 @@
 //! What the end-to-end tests share: the built binary, and where the repository lies.
 
+pub mod stand;
+
 use std::{
     path::{Path, PathBuf},
     process::Command,

@@ -1,0 +1,186 @@
+//! The two long steps of DR-003 beside what a DBA would type: `find-damage` beside bare `pg_waldump`, `merge-missing` beside
+//! a hand-written `COPY` and `INSERT … ON CONFLICT DO NOTHING`; and the engine's memory while it does them.
+//!
+//! Prints one JSON line a benchmark. Both sides of each ratio are measured in this one run.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+use anyhow::{Context, Result, ensure};
+use jiff::Timestamp;
+use lifeboat_tests::{
+    repository,
+    stand::{Stand, connect, files_below},
+};
+use serde_json::{Value, json};
+
+const ROWS: u64 = 1_000_000;
+const WAL_BYTES: u64 = 1 << 30;
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let stand = Stand::loaded(10).await?;
+    let application = stand.application().await?;
+    application
+        .batch_execute("CREATE TABLE events (id bigint PRIMARY KEY, at timestamptz NOT NULL, kind int NOT NULL, payload text NOT NULL)")
+        .await?;
+    application
+        .batch_execute(&format!(
+            "INSERT INTO events SELECT n, timestamptz '2026-01-01' + n * interval '1 s', n % 7, md5(n::text) FROM generate_series(1, {}) n",
+            ROWS * 6 / 5
+        ))
+        .await?;
+    stand.testbed.base_backup("bench").await?;
+    write_wal(&stand).await?;
+    application.batch_execute(&format!("DELETE FROM events WHERE id <= {ROWS}")).await?;
+    application.execute("VACUUM events", &[]).await?;
+    let memory_kib = recover(&stand)?;
+    let steps = step_seconds(&stand.run_folder()?.join("journal.jsonl"))?;
+    let waldump = bare_waldump(&stand)?;
+    line("find-damage, 1 GB of WAL", seconds(&steps, "find")?, waldump, 1.2);
+    let merged = seconds(&steps, "merge")?;
+    application.batch_execute(&format!("DELETE FROM events WHERE id <= {ROWS}")).await?;
+    application.execute("VACUUM events", &[]).await?;
+    line("merge-missing, 1,000,000 rows", merged, hand_written(&stand)?, 1.5);
+    println!("{}", json!({"name": "engine memory during both", "value": memory_kib / 1024, "unit": "MiB", "bar": 150}));
+    stand.stop().await
+}
+
+fn line(name: &str, ours_s: f64, theirs_s: f64, bar: f64) {
+    println!(
+        "{}",
+        json!({"name": name, "value": ours_s, "unit": "s", "beside": theirs_s, "ratio": ours_s / theirs_s, "bar": bar})
+    );
+}
+
+/// Updates until a gigabyte of WAL has been written since the backup.
+async fn write_wal(stand: &Stand) -> Result<()> {
+    let observer = connect(&stand.testbed.observer()).await?;
+    let application = stand.application().await?;
+    let start = stand.value(&observer, "SELECT pg_current_wal_lsn()::text").await?;
+    for round in 0..200 {
+        let sql = format!("UPDATE events SET payload = md5(payload) WHERE id % 40 = {}", round % 40);
+        application.batch_execute(&sql).await?;
+        let written = stand.value(&observer, &format!("SELECT (pg_current_wal_lsn() - '{start}')::text")).await?;
+        if written.parse::<u64>()? >= WAL_BYTES {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("200 rounds of updates wrote less than {WAL_BYTES} bytes of WAL")
+}
+
+/// Runs DR-003 without its last step, so that the copy stays, and returns the engine's peak memory in KiB.
+fn recover(stand: &Stand) -> Result<u64> {
+    let runbook = fs::read_to_string(repository().join("workflows/dr-003-accidental-deletion.yaml"))?;
+    let (kept, _) = runbook.split_once("  - id: clean_up").context("the runbook ends with clean_up")?;
+    let path = stand.home.path().join("dr-003-keeps-the-copy.yaml");
+    fs::write(&path, kept)?;
+    let mut command = stand.lifeboat(&["run"]);
+    command.arg(&path).args(["--yes", "sign_off", "--input", "damaged_table=public.events"]);
+    command.arg("--bindings").arg(&stand.bindings).arg("--input").arg(format!("not_before={}", stand.not_before));
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn()?;
+    let mut peak_kib = 0;
+    while child.try_wait()?.is_none() {
+        peak_kib = peak_kib.max(peak_memory_kib(child.id()).unwrap_or(0));
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    ensure!(child.wait()?.success(), "the recovery failed");
+    Ok(peak_kib)
+}
+
+fn peak_memory_kib(process: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.trim().parse().ok())
+}
+
+/// Seconds between the start and the success of each step, from the journal.
+fn step_seconds(journal: &Path) -> Result<Vec<(String, f64)>> {
+    let mut started: Vec<(String, Timestamp)> = Vec::new();
+    let mut steps = Vec::new();
+    for text in fs::read_to_string(journal)?.lines() {
+        let record: Value = serde_json::from_str(text)?;
+        let (Some(event), Some(step)) = (record["event"].as_str(), record["step"].as_str()) else { continue };
+        let at: Timestamp = record["at"].as_str().context("a time")?.parse()?;
+        match event {
+            "step_started" => started.push((step.to_owned(), at)),
+            "step_succeeded" => {
+                let begin = started.iter().rev().find(|(id, _)| id == step).map(|(_, begin)| *begin);
+                steps.extend(
+                    begin.map(|begin| (step.to_owned(), (at - begin).total(jiff::Unit::Second).unwrap_or(0.0))),
+                );
+            }
+            _ => {}
+        }
+    }
+    Ok(steps)
+}
+
+fn seconds(steps: &[(String, f64)], id: &str) -> Result<f64> {
+    steps.iter().find(|(step, _)| step == id).map(|(_, seconds)| *seconds).with_context(|| format!("no step {id}"))
+}
+
+/// `pg_waldump` over the whole archive since the backup, its text thrown away.
+fn bare_waldump(stand: &Stand) -> Result<f64> {
+    let mut segments = files_below(&stand.testbed.archive_folder());
+    segments.retain(|file| file.file_name().is_some_and(|name| name.len() == 24));
+    segments.sort();
+    let (first, last) = (segments.first().context("a segment")?, segments.last().context("a segment")?);
+    let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_owned();
+    let begin = Instant::now();
+    Command::new(postgres_program(stand, "pg_waldump")?)
+        .arg("-p")
+        .arg(stand.testbed.archive_folder())
+        .arg(name(first))
+        .arg(name(last))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()?;
+    Ok(begin.elapsed().as_secs_f64())
+}
+
+fn postgres_program(stand: &Stand, program: &str) -> Result<PathBuf> {
+    let bindings = fs::read_to_string(&stand.bindings)?;
+    let folder =
+        bindings.lines().find_map(|line| line.trim().strip_prefix("postgres_bin: ")).context("postgres_bin")?;
+    Ok(Path::new(folder.trim_matches('"')).join(program))
+}
+
+/// What a DBA types who knows the keys: `COPY` out of the copy, `COPY` into a temporary table, `INSERT … ON CONFLICT DO NOTHING`.
+fn hand_written(stand: &Stand) -> Result<f64> {
+    let instance = stand.instances().into_iter().next().context("the copy is there")?;
+    let marker = stand.testbed.work_folder().join(instance).join("lifeboat-instance.json");
+    let marker: Value = serde_json::from_slice(&fs::read(marker)?)?;
+    let observer = stand.testbed.observer();
+    let port = observer.get_ports()[0].to_string();
+    let psql = postgres_program(stand, "psql")?;
+    let login = |port: &str| {
+        let mut command = Command::new(&psql);
+        let user = observer.get_user().unwrap_or_default();
+        command.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", port, "-U", user, "-d", "app"]);
+        command.env("PGPASSWORD", String::from_utf8_lossy(observer.get_password().unwrap_or_default()).into_owned());
+        command
+    };
+    let begin = Instant::now();
+    let mut out = login(&marker["port"].to_string())
+        .args(["-c", &format!("COPY (SELECT * FROM events WHERE id <= {ROWS}) TO STDOUT")])
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let status = login(&port)
+        .args([
+            "-c",
+            "BEGIN",
+            "-c",
+            "CREATE TEMP TABLE back (LIKE events) ON COMMIT DROP",
+            "-c",
+            "COPY back FROM STDIN",
+        ])
+        .args(["-c", "INSERT INTO events SELECT * FROM back ON CONFLICT DO NOTHING", "-c", "COMMIT"])
+        .stdin(out.stdout.take().context("stdout is piped")?)
+        .status()?;
+    ensure!(out.wait()?.success() && status.success(), "the hand-written way failed");
+    Ok(begin.elapsed().as_secs_f64())
+}

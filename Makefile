@@ -12,6 +12,7 @@ drill: setup-drill $(LIFEBOAT)
 
 ## Every check and every test, on both testbeds.
 test: setup-test fmt clippy deny unit
+	@scripts/setup engine
 
 ## The benchmarks, as JSON lines with a ratio beside each.
 bench: setup-drill

@@ -80,7 +80,7 @@ fn recover(stand: &Stand) -> Result<u64> {
     let path = stand.home.path().join("dr-003-keeps-the-copy.yaml");
     fs::write(&path, kept)?;
     let mut command = stand.lifeboat(&["run"]);
-    command.arg(&path).args(["--yes", "sign_off", "--input", "damaged_table=public.events"]);
+    command.arg(&path).args(["--approve", "sign_off", "--input", "damaged_table=public.events"]);
     command.arg("--bindings").arg(&stand.bindings).arg("--input").arg(format!("not_before={}", stand.not_before));
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn()?;
     let mut peak_kib = 0;

@@ -91,7 +91,7 @@ impl Stand {
 
     /// `lifeboat run` of DR-003 for this stand, with the sign-off given.
     pub fn run(&self) -> Command {
-        let mut command = self.lifeboat(&["run", "workflows/dr-003-accidental-deletion.yaml", "--yes", "sign_off"]);
+        let mut command = self.lifeboat(&["run", "workflows/dr-003-accidental-deletion.yaml", "--approve", "sign_off"]);
         command.arg("--bindings").arg(&self.bindings);
         command.args(["--input", "damaged_table=public.customers"]);
         command.arg("--input").arg(format!("not_before={}", self.not_before));
@@ -100,7 +100,7 @@ impl Stand {
 
     /// `lifeboat resume last` for this stand, with the sign-off given.
     pub fn resume(&self) -> Command {
-        self.lifeboat(&["resume", "last", "--yes", "sign_off"])
+        self.lifeboat(&["resume", "last", "--approve", "sign_off"])
     }
 
     /// The folder of the newest run.

@@ -58,10 +58,10 @@ async fn a_missing_segment_is_named_and_the_run_goes_on_when_it_is_back() -> Res
     wait_for_segments(&stand, 5)?;
     let archived = segments(&stand);
     let missing = archived[archived.len() - 2].clone();
-    let aside = stand.home.path().join("aside");
-    fs::rename(&missing, &aside).or_else(|_| fs::copy(&missing, &aside).and_then(|_| fs::remove_file(&missing)))?;
+    let aside = missing.with_extension("aside");
+    fs::rename(&missing, &aside)?;
     check(stand.run(), Expectation { exit: 1, code: "pg-wal-gap" })?;
-    fs::copy(&aside, &missing)?;
+    fs::rename(&aside, &missing)?;
     ends_well(stand.run())?;
     ensure!(stand.content().await? == before, "not every row is back");
     stand.stop().await
@@ -79,6 +79,26 @@ fn wait_for_segments(stand: &Stand, least: usize) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_archive_of_another_cluster_is_refused() -> Result<()> {
+    let (stand, _) = damaged().await?;
+    let (other, _) = damaged().await?;
+    for stand in [&stand, &other] {
+        let observer = lifeboat_tests::stand::connect(&stand.testbed.observer()).await?;
+        observer.batch_execute("SELECT pg_switch_wal()").await?;
+        wait_for_segments(stand, 3)?;
+    }
+    for segment in segments(&stand) {
+        let foreign = other.testbed.archive_folder().join(segment.file_name().context("a name")?);
+        if foreign.exists() {
+            fs::copy(foreign, segment)?;
+        }
+    }
+    check(stand.run(), Expectation { exit: 1, code: "pg-wal-foreign" })?;
+    other.stop().await?;
+    stand.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_is_named_by_its_reference() -> Result<()> {
     let (stand, before) = damaged().await?;
     let text = fs::read_to_string(&stand.bindings)?;
@@ -87,7 +107,7 @@ async fn a_wrong_password_is_named_by_its_reference() -> Result<()> {
     let reference = text.lines().find_map(|line| line.trim().strip_prefix("password: ")).context("a password")?;
     let real = reference.trim_matches('"').to_owned();
     fs::write(&stand.bindings, text.replacen(&real, &format!("file:{}", wrong.display()), 1))?;
-    let output = check(stand.run(), Expectation { exit: 1, code: "host-postgres-authentication" })?;
+    let output = check(stand.run(), Expectation { exit: 1, code: "pg-login" })?;
     ensure!(!String::from_utf8_lossy(&output.stderr).contains("not-the-password"), "the password was shown");
     fs::write(&stand.bindings, text)?;
     ends_well(stand.run())?;
@@ -122,7 +142,7 @@ async fn a_table_that_refers_to_itself_comes_back_whole() -> Result<()> {
         )
         .await?;
     application.batch_execute("DELETE FROM parts WHERE id = 3").await?;
-    let mut run = stand.lifeboat(&["run", "workflows/dr-003-accidental-deletion.yaml", "--yes", "sign_off"]);
+    let mut run = stand.lifeboat(&["run", "workflows/dr-003-accidental-deletion.yaml", "--approve", "sign_off"]);
     run.arg("--bindings").arg(&stand.bindings).args(["--input", "damaged_table=public.parts"]);
     run.arg("--input").arg(format!("not_before={}", stand.not_before));
     ends_well(run)?;
@@ -147,7 +167,7 @@ async fn the_wrong_server_is_refused_before_anything_happens() -> Result<()> {
     let text = fs::read_to_string(&stand.bindings)?;
     let line = text.lines().find(|line| line.contains("system_identifier")).context("an identity")?;
     fs::write(&stand.bindings, text.replace(line, "    system_identifier: \"1\""))?;
-    check(stand.run(), Expectation { exit: 1, code: "host-identity-mismatch" })?;
+    check(stand.run(), Expectation { exit: 6, code: "host-identity-mismatch" })?;
     stand.stop().await
 }
 
@@ -155,7 +175,7 @@ async fn the_wrong_server_is_refused_before_anything_happens() -> Result<()> {
 async fn a_server_that_is_down_is_waited_for_by_resuming() -> Result<()> {
     let (stand, before) = damaged().await?;
     stand.testbed.kill_primary().await?;
-    check(stand.run(), Expectation { exit: 1, code: "host-postgres-connect" })?;
+    check(stand.run(), Expectation { exit: 1, code: "pg-connection" })?;
     stand.testbed.start_primary().await?;
     ends_well(stand.run())?;
     ensure!(stand.content().await? == before, "not every row is back");

@@ -1,8 +1,8 @@
 //! The engine is killed with `kill -9` in the middle of a recovery of a real server, and goes on.
 
 use std::{
-    io::{BufRead, BufReader},
-    process::{Command, Output, Stdio},
+    io::{BufRead, BufReader, Read},
+    process::{Child, ChildStderr, Command, Output, Stdio},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -32,21 +32,29 @@ fn of_customer_902(row: &str) -> bool {
 }
 
 /// Runs the engine until it says that `step` started, and kills it there.
-fn kill_at(mut command: Command, step: &str) -> Result<()> {
+fn kill_at(command: Command, step: &str) -> Result<()> {
+    let (mut child, _stderr) = run_until(command, step)?;
+    child.kill()?;
+    child.wait()?;
+    Ok(())
+}
+
+/// Runs the engine until it says that `step` started. It waits there for its standard error to be read, once the pipe is full.
+fn run_until(mut command: Command, step: &str) -> Result<(Child, BufReader<ChildStderr>)> {
     let mut child = command.stdout(Stdio::null()).spawn()?;
-    let stderr = BufReader::new(child.stderr.take().context("stderr is piped")?);
-    let mut seen = Vec::new();
-    for line in stderr.lines() {
-        let line = line?;
-        if line.contains(step) && line.contains("started") {
-            child.kill()?;
-            child.wait()?;
-            return Ok(());
+    let mut stderr = BufReader::new(child.stderr.take().context("stderr is piped")?);
+    let mut seen = String::new();
+    loop {
+        let begin = seen.len();
+        if stderr.read_line(&mut seen)? == 0 {
+            let status = child.wait()?;
+            anyhow::bail!("the engine ended ({status}) before it started {step}:\n{seen}");
         }
-        seen.push(line);
+        let line = seen[begin..].trim_end();
+        if line.contains(&format!(" {step} ")) && line.ends_with(" started") {
+            return Ok((child, stderr));
+        }
     }
-    let status = child.wait()?;
-    anyhow::bail!("the engine ended ({status}) before it started {step}:\n{}", seen.join("\n"))
 }
 
 fn ends_well(mut command: Command) -> Result<Output> {
@@ -85,4 +93,47 @@ async fn killed_in_every_other_step() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_twice_in_the_same_step() -> Result<()> {
     killed_at(&["restore", "restore", "merge"]).await
+}
+
+/// The primary is gone in the middle of a step and back a moment later: the run ends well by itself, or fails with a code
+/// and a new one ends well.
+async fn server_gone_during(step: &str) -> Result<()> {
+    let stand = Stand::loaded(1000).await?;
+    let expected = damage(&stand).await?;
+    let (mut engine, mut stderr) = run_until(stand.run(), step)?;
+    stand.testbed.kill_primary().await?;
+    stand.testbed.start_primary().await?;
+    let mut rest = String::new();
+    stderr.read_to_string(&mut rest)?;
+    if !engine.wait()?.success() {
+        ensure!(rest.contains("pg-") || rest.contains("host-"), "no code in:\n{rest}");
+        ends_well(stand.run())?;
+    }
+    ensure!(stand.content().await? == expected, "the rows are not what they should be after:\n{rest}");
+    stand.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_is_gone_during_each_step_that_uses_it() -> Result<()> {
+    for step in ["archive", "find", "restore", "compare", "merge", "verify"] {
+        server_gone_during(step).await.with_context(|| format!("gone during {step}"))?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_engine_on_the_same_run_is_refused() -> Result<()> {
+    let stand = Stand::loaded(1000).await?;
+    let expected = damage(&stand).await?;
+    let (mut engine, mut stderr) = run_until(stand.run(), "restore")?;
+    let second = stand.resume().output()?;
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    ensure!(second.status.code() == Some(6) && said.contains("run-locked"), "{}:\n{said}", second.status);
+    let third = stand.run().output()?;
+    let said = String::from_utf8_lossy(&third.stderr).into_owned();
+    ensure!(third.status.code() == Some(6) && said.contains("run-lease-"), "{}:\n{said}", third.status);
+    stderr.read_to_string(&mut String::new())?;
+    ensure!(engine.wait()?.success(), "the first engine was disturbed");
+    ensure!(stand.content().await? == expected, "the rows are not what they should be");
+    stand.stop().await
 }

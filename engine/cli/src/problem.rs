@@ -89,7 +89,7 @@ impl std::error::Error for Problem {}
 /// Which exit code a coded error has. What is not listed is an ordinary failure.
 fn exit_of(code: &str) -> Exit {
     const REFUSED: [&str; 5] = ["run-locked", "run-lease-", "host-refused-", "host-identity-", "pg-not-ours"];
-    const USAGE: [&str; 3] = ["run-unknown", "run-not-found", "run-ambiguous"];
+    const USAGE: [&str; 2] = ["run-unknown", "run-ambiguous"];
     let among = |list: &[&str]| list.iter().any(|prefix| code.starts_with(prefix));
     if code.starts_with("run-journal-") {
         Exit::Journal

@@ -142,7 +142,7 @@ fn judge(output: &Output) -> Result<(), Failure> {
         return Ok(());
     }
     let says = output.last_lines(3);
-    let code = if says.contains("could not find file") || says.contains("could not open file") {
+    let code = if says.contains("could not find file") || says.contains("No such file") {
         "pg-wal-gap"
     } else if says.contains("error in WAL record") || says.contains("could not find a valid record") {
         "pg-wal-damaged"

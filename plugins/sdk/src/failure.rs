@@ -69,6 +69,8 @@ impl Failure {
 
 // The code of a statement that PostgreSQL refused.
 const SQL_CODE: &str = "pg-sql";
+// The code of a login that PostgreSQL refused: SQLSTATE class 28.
+const LOGIN_CODE: &str = "pg-login";
 // The code of a machine without space.
 const NO_SPACE_CODE: &str = "machine-no-space";
 // The code of a file or folder that is not there.
@@ -84,6 +86,9 @@ impl From<postgres::Error> for Failure {
             postgres::Error::Denied(reason) => Self::Denied(reason),
             postgres::Error::Connection(reason) => Self::Transient(reason),
             postgres::Error::Sql(error) if error.is_transient() => Self::transient(SQL_CODE, error.describe()),
+            postgres::Error::Sql(error) if error.state.starts_with("28") => {
+                Self::permanent(LOGIN_CODE, error.describe())
+            }
             postgres::Error::Sql(error) => Self::permanent(SQL_CODE, error.describe()),
             postgres::Error::Invalid(reason) => Self::Permanent(reason),
         }

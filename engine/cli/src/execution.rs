@@ -19,13 +19,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     commands::run::Shown,
-    document,
+    document, dry_run,
     exit::Exit,
-    output::{BAD, GOOD, WARN, hint, json, note, styled},
-    people::{Answers, Responder},
+    output::{WARN, hint, json, note, styled},
+    people::{self, Answers, Responder},
     problem::Problem,
     signals,
-    view::{self, Budget, View, failure_text, outcome_text},
+    view::{self, Budget, View, failure_text},
 };
 
 /// A session with everything around it.
@@ -49,8 +49,9 @@ pub(crate) fn check_answers(answers: &Answers, plan: &Plan) -> Result<(), Proble
 impl Execution {
     /// Opens the view and listens for signals.
     pub(crate) fn open(plan: Plan, shown: Shown, answers: Answers, invoke: Arc<dyn Invoke>) -> Self {
-        let view = view::open(Some(Budget::new(&plan.objectives, shown.onset)));
-        let stop = signals::stop();
+        let prompts = people::can_be_asked() && answers.are_none();
+        let view = view::open(Some(Budget::new(&plan.objectives, shown.onset)), prompts);
+        let stop = signals::stop(view.clone());
         let people = Arc::new(Responder::new(answers, view.clone(), stop.clone()));
         Self { plan, shown, view, people, invoke, stop }
     }
@@ -70,6 +71,9 @@ impl Execution {
         self.view.close();
         let ended = ended?;
         say(&ended);
+        dry_run::lines(&self.plan, &ended.state).into_iter().for_each(note);
+        hint(next(&ended));
+        say_flags(&ended);
         if self.shown.json
             && let Some(document) = document::run(&self.plan, &ended.state, ended.at)
         {
@@ -90,15 +94,9 @@ impl Reporter for Forward {
 
 fn say(ended: &Ended) {
     match &ended.how {
-        How::Finished(outcome) => {
-            let style = match outcome {
-                Outcome::Succeeded => GOOD,
-                Outcome::SucceededWithExceptions => WARN,
-                Outcome::Failed | Outcome::RolledBack | Outcome::Aborted => BAD,
-            };
-            note(format_args!("{} {}", styled(style, outcome_text(*outcome)), ended.run));
+        How::Finished(_) => {
+            // The view's last line has the run and its outcome.
             say_failures(&ended.state);
-            hint(format_args!("`lifeboat report {}` tells the whole story", ended.run));
         }
         How::Waiting(steps) => {
             note(format_args!("{} {} waits for a person", styled(WARN, "waiting"), ended.run));
@@ -106,18 +104,25 @@ fn say(ended: &Ended) {
                 let what = document::waits_for(&step.state).unwrap_or_else(|| "an answer".to_owned());
                 note(format_args!("  {}: {what}", step.id));
             }
-            hint(format_args!("`lifeboat resume {}` in a terminal asks and goes on", ended.run));
-            say_flags(ended, steps);
         }
         How::Stopped => {
             note(format_args!("{} {}: nothing more was started", styled(WARN, "stopped"), ended.run));
-            hint(format_args!("`lifeboat resume {}` goes on", ended.run));
         }
     }
 }
 
+/// What to do next.
+fn next(ended: &Ended) -> String {
+    match &ended.how {
+        How::Finished(_) => format!("`lifeboat report {}` tells the whole story", ended.run),
+        How::Waiting(_) => format!("`lifeboat resume {}` in a terminal asks and goes on", ended.run),
+        How::Stopped => format!("`lifeboat resume {}` goes on", ended.run),
+    }
+}
+
 /// How a script answers the first question.
-fn say_flags(ended: &Ended, waiting: &[StepId]) {
+fn say_flags(ended: &Ended) {
+    let How::Waiting(waiting) = &ended.how else { return };
     let step = ended.state.steps.iter().find(|step| waiting.contains(&step.id));
     if let Some(answer) = step.and_then(|step| flag(&step.id, &step.state)) {
         hint(format_args!("or give the answer: `lifeboat resume {} {answer}`", ended.run));
@@ -138,6 +143,7 @@ fn flag(step: &StepId, state: &StepState) -> Option<String> {
     })
 }
 
+/// Failures once more, where they are many lines above.
 fn say_failures(run: &Run) {
     for step in &run.steps {
         if let Some(failure) = document::failure(&step.state) {

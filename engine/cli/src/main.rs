@@ -3,6 +3,7 @@
 mod arguments;
 mod commands;
 mod document;
+mod dry_run;
 mod elapsed;
 mod engine;
 mod execution;

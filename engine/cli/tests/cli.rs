@@ -120,6 +120,38 @@ fn a_run_fails_where_nobody_answers_the_webhook() {
 }
 
 #[test]
+fn a_dry_run_says_how_far_it_comes_and_what_lies_behind() {
+    let screen = Screen::new();
+    let (runbook, bindings) = (fixture("dry.yaml"), fixture("people-bindings.yaml"));
+    let shown = screen.lifeboat(&["run", &runbook, "--bindings", &bindings, "--dry-run", "--reject", "sign_off"]);
+    // What a plugin says may come before or after the line that its step is done; the end is always the same.
+    let (_, end) = shown.split_once("\ndry-run: ").unwrap();
+    check("dry_run", end);
+}
+
+#[test]
+fn a_run_that_another_engine_holds_is_refused() {
+    let screen = Screen::new();
+    let (runbook, bindings) = (fixture("people.yaml"), fixture("people-bindings.yaml"));
+    screen.lifeboat(&["run", &runbook, "--bindings", &bindings]);
+    let lock = screen.hold_run();
+    check("run_locked", &screen.lifeboat(&["resume", "last", "--approve", "sign_off"]));
+    drop(lock);
+    let freed = screen.lifeboat(&["resume", "last", "--approve", "sign_off"]);
+    assert!(freed.starts_with("exit code 5"), "the next question waits: {freed}");
+}
+
+#[test]
+fn targets_of_an_unfinished_run_are_refused_to_another() {
+    let screen = Screen::new();
+    let (runbook, bindings) = (fixture("good.yaml"), fixture("bindings.yaml"));
+    let inputs = ["--input", "damaged_table=public.orders", "--input", "not_before=2026-11-21T12:00:00Z"];
+    let arguments = [&["run", &runbook, "--bindings", &bindings, "--step"], &inputs[..]].concat();
+    screen.lifeboat(&arguments);
+    check("lease_unfinished", &screen.lifeboat(&arguments));
+}
+
+#[test]
 fn a_damaged_journal_is_refused() {
     let screen = Screen::new();
     let (runbook, bindings) = (fixture("people.yaml"), fixture("people-bindings.yaml"));

@@ -88,12 +88,13 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
     request.backend = arguments.testbed.into();
     request.seed = arguments.seed.unwrap_or(request.seed);
     request.keep = arguments.keep;
-    request.stop = signals::stop();
+    let view = view::open(None, false);
+    request.stop = signals::stop(view.clone());
     let mut reports = Vec::new();
     for number in 1..=arguments.runs {
         // The controls prove the drill, not the recovery: once is enough.
         request.controls = arguments.controls && number == arguments.runs;
-        reports.push(hold(request.clone()).await?);
+        reports.push(hold(request.clone(), &view).await?);
     }
     let report = merged(reports);
     let folder = home.run_folder(&RunId::new(text(&report, "run"))?);
@@ -101,6 +102,9 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
         json(&report)?;
     } else {
         drill_summary::lines(&report).into_iter().for_each(data);
+        if arguments.keep {
+            data(format_args!("  systems   left standing; {} binds them", folder.join("bindings.yaml").display()));
+        }
         data(format_args!("  report    {}", folder.join("report.html").display()));
         hint(format_args!("`lifeboat report {}` tells what the engine did", text(&report, "run")));
     }
@@ -108,8 +112,7 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
 }
 
 /// One drill, watched.
-async fn hold(request: DrillRequest) -> anyhow::Result<Value> {
-    let view = view::open(None);
+async fn hold(request: DrillRequest, view: &Arc<dyn View>) -> anyhow::Result<Value> {
     let held = drill::run(request, &Observer { view: view.clone() }).await;
     view.close();
     Ok(serde_json::to_value(held?)?)

@@ -41,7 +41,8 @@ pub(crate) struct Arguments {
     /// An input of the runbook; give it once for each
     #[arg(long = "input", short, value_name = "NAME=VALUE", value_parser = input)]
     inputs: Vec<(String, String)>,
-    /// Change nothing: everything above `read` is refused by the sandbox
+    /// Change nothing: the sandbox refuses whatever is more than `read`. Ends with 6 at the first step that can not go on
+    /// without a change, and names what lies behind it
     #[arg(long)]
     dry_run: bool,
     /// Ask before each step

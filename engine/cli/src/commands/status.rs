@@ -2,7 +2,10 @@
 
 use clap::Args;
 use jiff::Timestamp;
-use lifeboat_core::run::{Phase, StepRun, StepState};
+use lifeboat_core::{
+    event::Mode,
+    run::{Phase, StepRun, StepState},
+};
 use lifeboat_runtime::home::{Home, Loaded};
 
 use crate::{
@@ -52,7 +55,8 @@ fn print_head(home: &Home, loaded: &Loaded, onset: Option<Timestamp>, now: Times
     let Some((started, facts)) = &loaded.run.started else { return Ok(()) };
     let name = format!("{} ({})", facts.runbook.name, facts.runbook.id);
     data(format_args!("{}  {name}", styled(STRONG, &facts.run)));
-    data(format_args!("started {} UTC", elapsed::date_and_time(*started)));
+    let dry = if facts.mode == Mode::DryRun { ", a dry-run: nothing is changed" } else { "" };
+    data(format_args!("started {} UTC{dry}", elapsed::date_and_time(*started)));
     match loaded.run.phase {
         Phase::Finished { at, outcome } => {
             data(format_args!("{} after {}", outcome_text(outcome), elapsed::between(*started, at)));

@@ -88,6 +88,11 @@ impl Answers {
         self.approve.iter().chain(&self.reject).chain(&self.done).chain(evidence).chain(decide)
     }
 
+    /// Whether no answer was prepared.
+    pub(crate) fn are_none(&self) -> bool {
+        self.steps().next().is_none()
+    }
+
     /// Takes the answer to that question out, if there is one.
     pub(super) fn take(&mut self, step: &StepId, question: &Question) -> Option<ReplyAnswer> {
         match question {

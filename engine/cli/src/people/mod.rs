@@ -23,6 +23,11 @@ pub(crate) use user::current as current_user;
 
 use crate::view::View;
 
+/// Whether there is a terminal to ask on and to answer from.
+pub(crate) fn can_be_asked() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
 /// Answers for the person at this terminal.
 pub(crate) struct Responder {
     prepared: Mutex<Answers>,
@@ -38,10 +43,9 @@ struct Terminal {
 }
 
 impl Responder {
-    /// Somebody can be asked where both standard input and standard error are a terminal.
+    /// Gives the prepared answers first, then asks where somebody can be asked.
     pub(crate) fn new(prepared: Answers, view: Arc<dyn View>, stop: CancellationToken) -> Self {
-        let interactive = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-        let terminal = interactive.then(|| Terminal { view, stop, turn: Arc::default() });
+        let terminal = can_be_asked().then(|| Terminal { view, stop, turn: Arc::default() });
         Self { prepared: Mutex::new(prepared), terminal }
     }
 

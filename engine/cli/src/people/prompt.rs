@@ -45,8 +45,9 @@ pub(super) fn ask(step: &StepId, question: &Question) -> Answered {
 }
 
 fn approve(by: &[String], message: &str) -> Result<ReplyAnswer, InquireError> {
-    let help = format!("y or n, by {}; Esc answers later, Ctrl-C stops the run safely", people(by));
-    let approved = Confirm::new(message).with_help_message(&help).prompt()?;
+    note(message);
+    let help = format!("by {}; Esc answers later, Ctrl-C stops the run safely", people(by));
+    let approved = Confirm::new("Approve? (y/n)").with_help_message(&help).prompt()?;
     let comment = Text::new("Why?").with_help_message("for the journal; may stay empty").prompt()?;
     Ok(ReplyAnswer::Approval { approved, comment: Some(comment).filter(|comment| !comment.trim().is_empty()) })
 }

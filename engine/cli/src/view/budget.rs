@@ -25,7 +25,7 @@ impl Budget {
     pub(crate) fn text(self, started: Timestamp, now: Timestamp) -> Option<String> {
         let objective = self.objective?;
         let left = objective - now.duration_since(self.onset.unwrap_or(started));
-        let since = if self.onset.is_some() { "onset" } else { "the start of the run" };
+        let since = if self.onset.is_some() { "onset" } else { "start" };
         Some(if left.is_negative() {
             styled(BAD, format_args!("RTO {} exceeded by {}", elapsed::text(objective), elapsed::text(left.abs())))
         } else {
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn it_counts_from_the_onset_where_that_is_known() {
-        check(None, "2026-11-21T12:10:00Z", "50m 00s left of RTO 1h 00m (since the start of the run)");
+        check(None, "2026-11-21T12:10:00Z", "50m 00s left of RTO 1h 00m (since start)");
         check(Some("2026-11-21T11:30:00Z"), "2026-11-21T12:10:00Z", "20m 00s left of RTO 1h 00m (since onset)");
         check(Some("2026-11-21T11:00:00Z"), "2026-11-21T12:10:00Z", "RTO 1h 00m exceeded by 10m 00s");
     }

@@ -3,20 +3,23 @@
 use std::{collections::BTreeMap, sync::Mutex};
 
 use jiff::{SignedDuration, Timestamp};
-use lifeboat_core::{name::StepId, run::Run};
+use lifeboat_core::{
+    name::StepId,
+    run::{Run, StepRun},
+};
 use lifeboat_runtime::{
     invoke::{Level, Note, StepNote},
     journal::Recorded,
     report::{Report, Reporter},
 };
 
-use super::{View, narration};
+use super::{View, is_active, narration};
 use crate::{
     elapsed,
     output::{QUIET, STRONG, note, styled},
 };
 
-/// A long copy shows at most one line in this time.
+/// A step shows its progress when it has taken this long, and then at most once in this time.
 const PROGRESS_EVERY: SignedDuration = SignedDuration::from_secs(5);
 
 /// Plain lines on standard error.
@@ -29,14 +32,24 @@ impl Lines {
         Self { last_progress: Mutex::new(BTreeMap::new()) }
     }
 
-    /// Whether it is time for another line about that step's progress.
-    fn progress_is_due(&self, step: &StepId, now: Timestamp) -> bool {
+    /// Whether it is time for another line about that step's progress. Notes come late: a step may be over by then, and a
+    /// part of it that is done is no news after the whole.
+    fn progress_is_due(&self, step: &StepRun, now: Timestamp) -> bool {
+        let Some(started) = step.started.filter(|_| is_active(&step.state)) else { return false };
         let mut last = self.last_progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let due = last.get(step).is_none_or(|then| now.duration_since(*then) >= PROGRESS_EVERY);
+        // A later attempt starts anew.
+        let since = last.get(&step.id).map_or(started, |told| started.max(*told));
+        let due = now.duration_since(since) >= PROGRESS_EVERY;
         if due {
-            last.insert(step.clone(), now);
+            last.insert(step.id.clone(), now);
         }
         due
+    }
+
+    /// Whether a note makes a line now.
+    fn is_due(&self, said: &StepNote, run: &Run, now: Timestamp) -> bool {
+        let step = || run.steps.iter().find(|step| step.id == said.step);
+        !matches!(said.note, Note::Progress { .. }) || step().is_some_and(|step| self.progress_is_due(step, now))
     }
 }
 
@@ -47,7 +60,7 @@ impl Reporter for Lines {
             Report::Note(said) => {
                 let now = Timestamp::now();
                 if let Some(text) = note_text(said)
-                    && (!matches!(said.note, Note::Progress { .. }) || self.progress_is_due(&said.step, now))
+                    && self.is_due(said, run, now)
                 {
                     note(stamped(now, Some(&said.step), &text));
                 }
@@ -102,6 +115,11 @@ fn progress_text(done: u64, total: Option<u64>, unit: &str, message: &str) -> St
 
 #[cfg(test)]
 mod tests {
+    use lifeboat_core::{
+        plan::OnFailure,
+        run::{Attempt, StepState},
+    };
+
     use super::*;
 
     #[test]
@@ -111,14 +129,40 @@ mod tests {
         assert_eq!(progress_text(u64::MAX, Some(u64::MAX), "bytes", "x"), format!("x {0}/{0} bytes (100 %)", u64::MAX));
     }
 
+    fn second(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    /// A step that began at second 0.
+    fn step(name: &str, state: StepState) -> StepRun {
+        StepRun {
+            id: StepId::new(name).unwrap(),
+            state,
+            attempts: 1,
+            failures: 0,
+            interruptions: 0,
+            observations: 0,
+            undo_attempts: 0,
+            on_failure: OnFailure::Stop,
+            started: Some(second(0)),
+            changed: None,
+        }
+    }
+
     #[test]
     fn progress_lines_are_rare_and_each_step_has_its_own_clock() {
         let lines = Lines::new();
-        let step = |name: &str| StepId::new(name).unwrap();
-        let at = |second: i64| Timestamp::from_second(second).unwrap();
-        assert!(lines.progress_is_due(&step("a"), at(0)));
-        assert!(!lines.progress_is_due(&step("a"), at(4)));
-        assert!(lines.progress_is_due(&step("b"), at(4)));
-        assert!(lines.progress_is_due(&step("a"), at(5)));
+        let attempt = Attempt { number: 1, parameters: serde_json::Value::Null, started: second(0), deadline: None };
+        let running = |name: &str| step(name, StepState::Running(attempt.clone()));
+        assert!(!lines.progress_is_due(&running("a"), second(4)), "a short step needs none");
+        assert!(lines.progress_is_due(&running("a"), second(6)));
+        assert!(!lines.progress_is_due(&running("a"), second(10)));
+        assert!(lines.progress_is_due(&running("b"), second(10)));
+        assert!(lines.progress_is_due(&running("a"), second(11)));
+    }
+
+    #[test]
+    fn a_step_that_is_over_makes_no_progress() {
+        assert!(!Lines::new().progress_is_due(&step("a", StepState::Cancelled), second(60)));
     }
 }

@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeMap,
     fmt,
+    io::Write as _,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -13,7 +14,7 @@ use jiff::Timestamp;
 use lifeboat_core::{
     event::Event,
     name::StepId,
-    run::{Run, StepRun, StepState},
+    run::{Run, StepRun},
 };
 use lifeboat_runtime::{
     invoke::{Note, StepNote},
@@ -21,7 +22,7 @@ use lifeboat_runtime::{
 };
 
 use super::{
-    Budget, View,
+    Budget, View, is_active, is_over,
     lines::note_text,
     narration::{self, Line, Tone},
 };
@@ -32,6 +33,8 @@ const TICK: Duration = Duration::from_millis(120);
 /// A moving view on standard error.
 pub(super) struct Live {
     budget: Option<Budget>,
+    /// Whether a prompt follows each question and shows it whole.
+    prompts: bool,
     screen: MultiProgress,
     state: Mutex<State>,
 }
@@ -45,8 +48,8 @@ struct State {
 }
 
 impl Live {
-    pub(super) fn new(budget: Option<Budget>) -> Self {
-        Self { budget, screen: MultiProgress::new(), state: Mutex::new(State::default()) }
+    pub(super) fn new(budget: Option<Budget>, prompts: bool) -> Self {
+        Self { budget, prompts, screen: MultiProgress::new(), state: Mutex::new(State::default()) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -141,7 +144,8 @@ impl Reporter for Live {
             Report::Recorded(recorded) => {
                 let line = narration::narrate(recorded, run);
                 // What only moves on is shown by the moving line; everything else stays.
-                if line.tone != Tone::Plain || line.step.is_none() {
+                let lasts = line.tone != Tone::Plain || line.step.is_none();
+                if lasts && !(self.prompts && is_question(&recorded.event)) {
                     self.print(state, lasting(&line, width));
                 }
                 if let Event::RunFinished { .. } = recorded.event {
@@ -175,6 +179,14 @@ impl View for Live {
         }
     }
 
+    fn after_echo(&self) {
+        let state = self.state();
+        if state.header.is_some() && state.held_back.is_none() {
+            // What moves fills its last line, so the echo stands on a line of its own: back from there, or one line stays.
+            drop(std::io::stderr().write_all(b"\r\x1b[K\x1b[A"));
+        }
+    }
+
     fn say(&self, text: &str) {
         let mut state = self.state();
         self.print(&mut state, text.to_owned());
@@ -186,21 +198,9 @@ impl View for Live {
     }
 }
 
-fn is_over(state: &StepState) -> bool {
-    matches!(
-        state,
-        StepState::Succeeded { .. }
-            | StepState::ResolvedByHand { .. }
-            | StepState::Skipped { .. }
-            | StepState::Failed { .. }
-            | StepState::Cancelled
-            | StepState::Undone
-            | StepState::UndoFailed { .. }
-    )
-}
-
-fn is_active(state: &StepState) -> bool {
-    !is_over(state) && !matches!(state, StepState::Waiting)
+/// Whether a person is asked here.
+fn is_question(event: &Event) -> bool {
+    matches!(event, Event::ApprovalRequested { .. } | Event::HandsRequested { .. } | Event::OperatorAsked { .. })
 }
 
 fn step_style() -> ProgressStyle {

@@ -7,7 +7,7 @@ mod narration;
 
 use std::{io::IsTerminal, sync::Arc};
 
-use lifeboat_core::run::Run;
+use lifeboat_core::run::{Run, StepState};
 use lifeboat_runtime::{journal::Recorded, report::Reporter};
 
 pub(crate) use budget::Budget;
@@ -21,18 +21,40 @@ pub(crate) trait View: Reporter {
     fn stand_aside(&self) {}
     /// Shows what was held back and goes on.
     fn go_on(&self) {}
+    /// The terminal has just echoed `^C` behind what moves, and so has moved it.
+    fn after_echo(&self) {}
     /// A line that belongs to no step.
     fn say(&self, text: &str);
     /// Leaves the terminal as it should be found.
     fn close(&self) {}
 }
 
-/// The view for where standard error goes. A drill has no budget to count down: it measures.
-pub(crate) fn open(budget: Option<Budget>) -> Arc<dyn View> {
-    if std::io::stderr().is_terminal() { Arc::new(Live::new(budget)) } else { Arc::new(Lines::new()) }
+/// The view for where standard error goes. A drill has no budget to count down: it measures. `prompts` says that each
+/// question is shown whole by a prompt.
+pub(crate) fn open(budget: Option<Budget>, prompts: bool) -> Arc<dyn View> {
+    if std::io::stderr().is_terminal() { Arc::new(Live::new(budget, prompts)) } else { Arc::new(Lines::new()) }
 }
 
 /// An event as a line, with its time.
 pub(crate) fn tell(recorded: &Recorded, run: &Run) -> String {
     lines::event(recorded, run)
+}
+
+/// Whether a step needs nothing more.
+fn is_over(state: &StepState) -> bool {
+    matches!(
+        state,
+        StepState::Succeeded { .. }
+            | StepState::ResolvedByHand { .. }
+            | StepState::Skipped { .. }
+            | StepState::Failed { .. }
+            | StepState::Cancelled
+            | StepState::Undone
+            | StepState::UndoFailed { .. }
+    )
+}
+
+/// Whether something is done for a step at this moment, or is waited for.
+fn is_active(state: &StepState) -> bool {
+    !is_over(state) && !matches!(state, StepState::Waiting)
 }

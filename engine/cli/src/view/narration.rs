@@ -5,7 +5,7 @@ use lifeboat_core::{
     event::{Event, KnownBy, Mode, OperatorAnswer, Outcome, Person, RunStarted, SkipReason},
     failure::{Failure, FailureKind},
     name::StepId,
-    run::Run,
+    run::{Run, StepRun},
 };
 use lifeboat_runtime::journal::Recorded;
 
@@ -91,6 +91,7 @@ fn step_line(event: &Event, at: Timestamp, run: &Run) -> Option<(Tone, String)> 
         Event::RetryScheduled { until, .. } => {
             (Tone::Plain, format!("next attempt at {} UTC", elapsed::time_of_day(*until)))
         }
+        Event::StepFailed { step, failure } if was_told(run, step, failure) => (Tone::Bad, "failed".to_owned()),
         Event::StepFailed { failure, .. } => (Tone::Bad, format!("failed: {}", failure_text(failure))),
         Event::StepSkipped { reason: SkipReason::WhenFalse, .. } => {
             (Tone::Warn, "skipped: its `when` is false".to_owned())
@@ -153,7 +154,8 @@ fn run_line(event: &Event, at: Timestamp, run: &Run) -> (Tone, String) {
         Event::UndoBegan => (Tone::Warn, "what was done is now taken back, last first".to_owned()),
         Event::RunFinished { outcome } => {
             let took = run.started.as_ref().map(|(start, _)| format!(" after {}", elapsed::between(*start, at)));
-            (outcome_tone(*outcome), format!("{}{}", outcome_text(*outcome), took.unwrap_or_default()))
+            let name = run.started.as_ref().map(|(_, facts)| format!("{} ", facts.run)).unwrap_or_default();
+            (outcome_tone(*outcome), format!("{name}{}{}", outcome_text(*outcome), took.unwrap_or_default()))
         }
         other => (Tone::Plain, format!("{other:?}")),
     }
@@ -165,6 +167,12 @@ fn started_text(started: &RunStarted) -> String {
         Mode::DryRun => ", a dry-run: nothing is changed",
     };
     format!("{} started: {} ({}){dry}", started.run, started.runbook.name, started.runbook.id)
+}
+
+/// Whether the line of the last attempt said the same. The engine's own verdicts (`run-…`) may be other than that.
+fn was_told(run: &Run, step: &StepId, failure: &Failure) -> bool {
+    let attempted = |candidate: &StepRun| candidate.id == *step && candidate.failures > 0;
+    run.steps.iter().any(attempted) && !failure.reason().code.starts_with("run-")
 }
 
 fn took(run: &Run, step: &StepId, at: Timestamp) -> Option<String> {

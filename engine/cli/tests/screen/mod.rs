@@ -3,6 +3,8 @@
 use std::{fs, path::PathBuf, process::Output};
 
 use assert_cmd::Command;
+use lifeboat_core::name::RunId;
+use lifeboat_runtime::lock::RunLock;
 use tempfile::TempDir;
 
 /// A state folder; removed afterwards.
@@ -52,6 +54,14 @@ impl Screen {
     pub(crate) fn runs(&self) -> Vec<PathBuf> {
         let Ok(entries) = fs::read_dir(self.home.path().join("runs")) else { return Vec::new() };
         entries.map(|entry| entry.unwrap().path()).collect()
+    }
+
+    /// Works on the only run, as another engine would, until the lock is dropped.
+    pub(crate) fn hold_run(&self) -> RunLock {
+        let runs = self.runs();
+        assert_eq!(runs.len(), 1);
+        let name = runs[0].file_name().unwrap().to_str().unwrap();
+        RunLock::take(&runs[0], &RunId::new(name).unwrap()).unwrap()
     }
 
     /// Changes a byte in the middle of the only journal.

@@ -89,7 +89,8 @@ impl std::error::Error for Problem {}
 /// Which exit code a coded error has. What is not listed is an ordinary failure.
 fn exit_of(code: &str) -> Exit {
     const REFUSED: [&str; 5] = ["run-locked", "run-lease-", "host-refused-", "host-identity-", "pg-not-ours"];
-    const USAGE: [&str; 2] = ["run-unknown", "run-ambiguous"];
+    const USAGE: [&str; 3] = ["run-unknown", "run-ambiguous", "drill-unknown"];
+    const INCONCLUSIVE: [&str; 2] = ["drill-stopped", "drill-not-noticed"];
     let among = |list: &[&str]| list.iter().any(|prefix| code.starts_with(prefix));
     if code.starts_with("run-journal-") {
         Exit::Journal
@@ -97,7 +98,9 @@ fn exit_of(code: &str) -> Exit {
         Exit::Refused
     } else if among(&USAGE) {
         Exit::Usage
-    } else if code.starts_with("LB") {
+    } else if among(&INCONCLUSIVE) {
+        Exit::Inconclusive
+    } else if code.starts_with("LB") || code == "drill-runbook" {
         Exit::File
     } else {
         Exit::Failed
@@ -119,6 +122,9 @@ mod tests {
         check("run-unknown", Exit::Usage);
         check("run-state-disk", Exit::Failed);
         check("LB0001", Exit::File);
+        check("drill-runbook", Exit::File);
+        check("drill-stopped", Exit::Inconclusive);
+        check("drill-unknown", Exit::Usage);
     }
 
     #[test]

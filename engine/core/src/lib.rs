@@ -7,6 +7,7 @@ pub mod bindings;
 pub mod decide;
 pub mod diagnostic;
 mod digest;
+pub mod document;
 pub mod due;
 pub mod event;
 pub mod expression;

@@ -138,7 +138,7 @@ fn load(cache: PathBuf) -> Result<Host, DrillError> {
 }
 
 fn wrong(file: &SourceFile, diagnostics: Vec<Diagnostic>) -> DrillError {
-    DrillError::Diagnostics { name: file.name.clone(), diagnostics }
+    DrillError::Diagnostics { file: file.clone(), diagnostics }
 }
 
 /// Hands the engine's reports to the drill's observer, which lives on the drill's side, and keeps the events.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use lifeboat_core::diagnostic::Diagnostic;
+use lifeboat_core::diagnostic::{Diagnostic, SourceFile};
 
 use crate::{ledger::LedgerError, testbed::TestbedError, workload::WorkloadError};
 
@@ -27,19 +27,11 @@ pub enum DrillError {
         /// Why.
         source: std::io::Error,
     },
-    /// The drill file is wrong.
-    #[error("the drill file {name} is wrong: {problem}")]
-    Spec {
-        /// The file.
-        name: String,
-        /// What is wrong with it and where.
-        problem: String,
-    },
-    /// The runbook or the bindings are wrong.
-    #[error("{name} has {} problems; the first: {}", diagnostics.len(), diagnostics.first().map_or("", |first| &first.message))]
+    /// The drill file, the runbook or the bindings are wrong.
+    #[error("{} has {} problems; the first: {}", file.name, diagnostics.len(), diagnostics.first().map_or("", |first| &first.message))]
     Diagnostics {
         /// Which file.
-        name: String,
+        file: SourceFile,
         /// All problems.
         diagnostics: Vec<Diagnostic>,
     },
@@ -76,10 +68,10 @@ pub enum DrillError {
         seconds: u64,
     },
     /// The drill was stopped.
-    #[error("the drill was stopped; its systems are torn down")]
+    #[error("the drill was stopped before it had measured anything")]
     Stopped,
     /// A bug.
-    #[error("the drill panicked: {0}; its systems are torn down")]
+    #[error("the drill panicked: {0}")]
     Panicked(String),
 }
 
@@ -89,7 +81,6 @@ impl DrillError {
         match self {
             Self::UnknownDrill { .. } => "drill-unknown",
             Self::File { .. } => "drill-file",
-            Self::Spec { .. } => "drill-spec",
             Self::Diagnostics { .. } => "drill-runbook",
             Self::Testbed(error) => error.code(),
             Self::Host(error) => error.code(),

@@ -4,6 +4,7 @@ mod checks;
 mod engine;
 mod error;
 mod evidence;
+mod grammar;
 mod observer;
 mod policy;
 mod report;

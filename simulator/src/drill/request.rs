@@ -49,7 +49,8 @@ impl DrillRequest {
         let (spec, runbook) = match BUILT_IN.iter().find(|(name, ..)| name.eq_ignore_ascii_case(drill)) {
             Some((name, spec, runbook_name, runbook)) => {
                 let runbook = SourceFile { name: (*runbook_name).to_owned(), text: (*runbook).to_owned() };
-                (DrillSpec::parse(name, spec)?, runbook)
+                let file = SourceFile { name: (*name).to_owned(), text: (*spec).to_owned() };
+                (DrillSpec::parse(&file)?, runbook)
             }
             None => from_file(drill)?,
         };
@@ -80,12 +81,16 @@ fn from_file(drill: &str) -> Result<(DrillSpec, SourceFile), DrillError> {
         let known = DrillRequest::built_in().collect::<Vec<_>>().join(", ");
         return Err(DrillError::UnknownDrill { name: drill.to_owned(), known });
     }
-    let text = fs::read_to_string(path).map_err(DrillError::file(path, "read"))?;
-    let spec = DrillSpec::parse(drill, &text)?;
+    let spec = DrillSpec::parse(&read(path)?)?;
     let runbook = path.parent().unwrap_or(Path::new("")).join(&spec.runbook);
-    let bytes = fs::read(&runbook).map_err(DrillError::file(&runbook, "read"))?;
-    let name = runbook.display().to_string();
-    let source = SourceFile::from_bytes(name.clone(), &bytes)
-        .map_err(|diagnostic| DrillError::Diagnostics { name, diagnostics: vec![*diagnostic] })?;
-    Ok((spec, source))
+    Ok((spec, read(&runbook)?))
+}
+
+fn read(path: &Path) -> Result<SourceFile, DrillError> {
+    let bytes = fs::read(path).map_err(DrillError::file(path, "read"))?;
+    let name = path.display().to_string();
+    SourceFile::from_bytes(name.clone(), &bytes).map_err(|diagnostic| {
+        let file = SourceFile { name, text: String::new() };
+        DrillError::Diagnostics { file, diagnostics: vec![*diagnostic] }
+    })
 }

@@ -99,7 +99,12 @@ async fn held(
         played = body => played.unwrap_or_else(|panic| Err(DrillError::Panicked(panic_text(&*panic)))),
         () = request.stop.cancelled() => Err(DrillError::Stopped),
     };
-    phase(if request.keep { "leaving the systems standing" } else { "tearing the systems down" });
+    if request.keep {
+        let folder = testbed.folder().display();
+        phase(&format!("leaving the systems standing in {folder}; `lifeboat drill --remove {folder}` removes them"));
+    } else {
+        phase("tearing the systems down");
+    }
     let stopped = testbed.stop().await;
     let evidence = played?;
     stopped?;

@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use jiff::SignedDuration;
+use lifeboat_core::{diagnostic::SourceFile, document::Document};
 use serde::{Deserialize, Deserializer};
 
-use super::error::DrillError;
+use super::{error::DrillError, grammar::DRILL};
 use crate::workload::Size;
 
 /// A drill as its author wrote it.
@@ -140,65 +141,93 @@ fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::E
 }
 
 impl DrillSpec {
-    /// Reads a drill file. The error says where it is wrong.
-    pub fn parse(name: &str, text: &str) -> Result<Self, DrillError> {
-        let wrong = |problem: String| DrillError::Spec { name: name.to_owned(), problem };
-        let spec: Self = serde_yaml::from_str(text).map_err(|error| wrong(error.to_string()))?;
-        match spec.problem() {
-            None => Ok(spec),
-            Some(problem) => Err(wrong(problem)),
+    /// Reads a drill file; everything that is wrong with it is told at once.
+    ///
+    /// # Errors
+    /// [`DrillError::Diagnostics`] with each problem and its place.
+    pub fn parse(file: &SourceFile) -> Result<Self, DrillError> {
+        let mut document = Document::read(file, &DRILL);
+        sizes_fit(&mut document);
+        stability_fits(&mut document);
+        document.finish().map_err(|diagnostics| DrillError::Diagnostics { file: file.clone(), diagnostics })
+    }
+}
+
+/// Each row needs the one that it belongs to, and the disaster can only take what is there.
+fn sizes_fit(document: &mut Document<'_>) {
+    for key in ["size", "control_size"] {
+        let Some(size) = document.get::<Size>(&[key]) else { continue };
+        for (name, rows, of, least) in [
+            ("orders", size.orders, "customers", size.customers),
+            ("order_items", size.order_items, "orders", size.orders),
+        ] {
+            if rows < least {
+                let message = format!("`{name}` is {rows}, and there are {least} {of}");
+                document.contradiction(&[key, name], message, format!("no fewer than `{of}`"));
+            }
+        }
+        if size.damaged_customers > size.customers {
+            let message = format!("{} customers can not be taken of {}", size.damaged_customers, size.customers);
+            document.contradiction(&[key, "damaged_customers"], message, "at most all");
         }
     }
+}
 
-    fn problem(&self) -> Option<String> {
-        let fits = |size: &Size| {
-            size.customers > 0
-                && size.orders >= size.customers
-                && size.order_items >= size.orders
-                && (1..=size.customers).contains(&size.damaged_customers)
-        };
-        let sizes = fits(&self.size) && fits(&self.control_size);
-        let workload =
-            (1..=64).contains(&self.workload.writers) && (1..=10_000).contains(&self.workload.writes_per_second);
-        let probes =
-            !self.probes.interval.is_zero() && self.probes.sampled_customers > 1 && self.probes.detect_after > 0;
-        [
-            (self.lifeboat == 1, "`lifeboat` must be 1"),
-            (sizes, "a size needs at least one customer, no fewer orders than customers, no fewer items than orders, and damaged customers among them"),
-            (workload, "`workload` takes 1 to 64 writers and 1 to 10,000 writes a second"),
-            (probes, "`probes` needs an interval, at least two sampled customers, and `detect_after` of 1 or more"),
-            (self.windows.stable >= self.probes.interval * 4, "`windows.stable` must hold at least four probes"),
-        ]
-        .into_iter()
-        .find_map(|(holds, problem)| (!holds).then(|| problem.to_owned()))
+/// A window without a failed probe says something only if there were probes in it.
+fn stability_fits(document: &mut Document<'_>) {
+    let length = |document: &Document<'_>, path: &[&str]| document.get::<SignedDuration>(path);
+    let Some(interval) = length(document, &["probes", "interval"]) else { return };
+    if interval.is_zero() {
+        let message = "probes can not follow each other without time between them";
+        return document.contradiction(&["probes", "interval"], message, "longer than zero");
+    }
+    if length(document, &["windows", "stable"]).is_some_and(|stable| stable < interval.saturating_mul(4)) {
+        let message =
+            format!("the window of stability is shorter than four probes, of which there is one each {interval:#}");
+        document.contradiction(&["windows", "stable"], message, "too short");
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use lifeboat_core::diagnostic::render;
+
     use super::*;
 
     const SHIPPED: &str = include_str!("../../../workflows/drills/dr-003.yaml");
 
+    fn parse(text: String) -> Result<DrillSpec, DrillError> {
+        DrillSpec::parse(&SourceFile { name: "drill.yaml".to_owned(), text })
+    }
+
     #[test]
     fn the_shipped_drill_is_as_large_as_it_must_be() {
-        let spec = DrillSpec::parse("dr-003.yaml", SHIPPED).expect("valid");
+        let spec = parse(SHIPPED.to_owned()).expect("valid");
         assert!(spec.size.rows() >= 200_000);
         assert!(spec.size.damaged_customers >= 10_000);
         assert_eq!((spec.workload.writers, spec.workload.writes_per_second), (4, 200));
     }
 
     #[test]
-    fn mistakes_are_refused_with_their_place() {
-        for (from, to, expected) in [
-            ("detect_after: 3", "detect_after: 3, detekt: 1", "detekt"),
-            ("before_fault: 8s", "before_fault: eight", "eight"),
-            ("lifeboat: 1\n", "lifeboat: 2\n", "must be 1"),
-            ("writers: 4", "writers: 0", "1 to 64 writers"),
-            ("damaged_customers: 12000", "damaged_customers: 50000", "damaged customers"),
+    fn all_mistakes_are_told_at_once_with_their_places() {
+        let mut text = SHIPPED.to_owned();
+        for (from, to) in [
+            ("lifeboat: 1\n", "lifeboat: 2\n"),
+            ("scenario: accidental-deletion", "scenario: accidental-deletoin"),
+            ("orders: 60000", "orders: 600"),
+            ("damaged_customers: 2400", "damaged_customers: 50000"),
+            ("writers: 4", "writers: 0"),
+            ("detect_after: 3", "detekt_after: 3"),
+            ("before_fault: 8s", "before_fault: eight"),
+            ("stable: 5s", "stable: 300ms"),
+            ("  policy: drill-approves\n", ""),
+            ("fact: last_good_probe", "fact: the_culprit"),
         ] {
-            let error = DrillSpec::parse("x.yaml", &SHIPPED.replacen(from, to, 1)).expect_err(to).to_string();
-            assert!(error.contains(expected), "{to}: {error}");
+            assert!(text.contains(from), "{from}");
+            text = text.replacen(from, to, 1);
         }
+        let error = parse(text).expect_err("full of mistakes");
+        let DrillError::Diagnostics { file, diagnostics } = error else { panic!("{error}") };
+        insta::assert_snapshot!(render(&file, &diagnostics, false));
     }
 }

@@ -11,6 +11,10 @@ use crate::measurement::{Probe, ProbeKind};
 const WIDTH: f64 = 960.0;
 const LEFT: f64 = 150.0;
 const ROW: f64 = 18.0;
+/// Height of a line of names.
+const LEVEL: f64 = 11.0;
+/// No letter of a name is wider on average.
+const LETTER: f64 = 7.0;
 
 /// The span that is shown, in seconds on the observer's clock.
 struct Axis {
@@ -33,10 +37,14 @@ pub(super) fn draw(report: &DrillReport) -> String {
     let axis = Axis { from: first as f64 / 1e6, until: last.0 as f64 / 1e6 };
     let seconds = |at: Timestamp| at.duration_since(start).as_secs_f64();
     let steps: Vec<_> = report.steps.iter().filter(|step| step.started.is_some()).collect();
-    let height = 60.0 + ROW * (ProbeKind::ALL.len() + steps.len()) as f64 + 26.0;
+    let flags = flags(report, &axis, seconds);
+    let levels = flags.iter().map(|flag| flag.level + 1).max().unwrap_or(0);
+    let top = 19.0 + LEVEL * levels as f64;
+    let height = top + 8.0 + ROW * (ProbeKind::ALL.len() + steps.len()) as f64 + 26.0;
     let mut svg = format!("<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"Time line of the drill\">");
-    outage(&mut svg, report, &axis, height, seconds);
-    let mut y = 52.0;
+    outage(&mut svg, report, &axis, (top - 18.0, height - 22.0), seconds);
+    flags.iter().for_each(|flag| flag.draw(&mut svg, height - 22.0));
+    let mut y = top;
     for kind in ProbeKind::ALL {
         lane(&mut svg, &report.probe_log, kind, &axis, y);
         y += ROW;
@@ -63,21 +71,62 @@ pub(super) fn draw(report: &DrillReport) -> String {
     svg
 }
 
-/// The outage as a band, and each named instant as a line with its name, on two levels so that neighbours can be read.
-fn outage(svg: &mut String, report: &DrillReport, axis: &Axis, height: f64, seconds: impl Fn(Timestamp) -> f64) {
+/// The outage as a band.
+fn outage(
+    svg: &mut String,
+    report: &DrillReport,
+    axis: &Axis,
+    between: (f64, f64),
+    seconds: impl Fn(Timestamp) -> f64,
+) {
     let instants = &report.instants;
-    if let Some(onset) = instants.t_onset {
-        let until = instants.t_stable.map_or(axis.until, &seconds);
-        let (left, right) = (axis.x(seconds(onset)), axis.x(until));
+    let Some(onset) = instants.t_onset else { return };
+    let until = instants.t_stable.map_or(axis.until, &seconds);
+    let (left, right) = (axis.x(seconds(onset)), axis.x(until));
+    let (top, bottom) = between;
+    push(
+        svg,
+        format_args!(
+            "<rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"#fbe3e1\"/>",
+            right - left,
+            bottom - top
+        ),
+    );
+}
+
+/// A named instant: a line, and its name on a level of its own where neighbours are close.
+#[derive(Debug)]
+struct Flag {
+    name: &'static str,
+    x: f64,
+    level: usize,
+}
+
+impl Flag {
+    fn left(&self) -> f64 {
+        (self.x + 2.0).min(WIDTH - self.width())
+    }
+
+    fn width(&self) -> f64 {
+        LETTER * self.name.len() as f64
+    }
+
+    fn draw(&self, svg: &mut String, bottom: f64) {
+        let (x, left) = (self.x, self.left());
+        let base = 10.0 + LEVEL * self.level as f64;
         push(
             svg,
             format_args!(
-                "<rect x=\"{left:.1}\" y=\"34\" width=\"{:.1}\" height=\"{:.1}\" fill=\"#fbe3e1\"/>",
-                right - left,
-                height - 56.0
+                "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{:.1}\" y2=\"{bottom:.1}\" stroke=\"#b3261e\" stroke-dasharray=\"2 2\"/><text x=\"{left:.1}\" y=\"{base}\">{}</text>",
+                base + 2.0,
+                self.name
             ),
         );
     }
+}
+
+fn flags(report: &DrillReport, axis: &Axis, seconds: impl Fn(Timestamp) -> f64) -> Vec<Flag> {
+    let instants = &report.instants;
     let named = [
         ("T_c", instants.damage),
         ("onset", instants.t_onset),
@@ -86,19 +135,20 @@ fn outage(svg: &mut String, report: &DrillReport, axis: &Axis, height: f64, seco
         ("restored", instants.t_restored),
         ("stable", instants.t_stable),
     ];
-    for (number, (name, at)) in named.into_iter().filter_map(|(name, at)| Some((name, at?))).enumerate() {
-        let x = axis.x(seconds(at));
-        let level = 10.0 + 11.0 * (number % 3) as f64;
-        push(
-            svg,
-            format_args!(
-                "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{:.1}\" y2=\"{:.1}\" stroke=\"#b3261e\" stroke-dasharray=\"2 2\"/><text x=\"{:.1}\" y=\"{level}\">{name}</text>",
-                level + 2.0,
-                height - 22.0,
-                x + 2.0
-            ),
-        );
+    stagger(named.into_iter().filter_map(|(name, at)| Some((name, axis.x(seconds(at?))))).collect())
+}
+
+/// Puts each name below those that reach over its own place: then no name covers another, and no line crosses a name.
+fn stagger(mut named: Vec<(&'static str, f64)>) -> Vec<Flag> {
+    named.sort_by(|(_, a), (_, b)| a.total_cmp(b));
+    let mut flags: Vec<Flag> = Vec::new();
+    for (name, x) in named {
+        let mut flag = Flag { name, x, level: 0 };
+        let over = flags.iter().filter(|earlier| earlier.left() + earlier.width() > flag.left());
+        flag.level = over.map(|earlier| earlier.level + 1).max().unwrap_or(0);
+        flags.push(flag);
     }
+    flags
 }
 
 /// One lane of probes: a stroke each, drawn in two paths so that the page stays small.
@@ -127,5 +177,24 @@ fn ticks(svg: &mut String, axis: &Axis, y: f64) {
             format_args!("<text x=\"{:.1}\" y=\"{y}\" fill=\"#5b6670\">{at:.0} s</text>", axis.x(axis.from + at)),
         );
         at += step;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_close_instants_stand_below_each_other() {
+        let check = |places: &[f64], expected: &[usize]| {
+            let flags = stagger(places.iter().map(|x| ("detect", *x)).collect());
+            assert_eq!(flags.iter().map(|flag| flag.level).collect::<Vec<_>>(), expected, "{places:?}");
+        };
+        check(&[200.0, 300.0, 400.0], &[0, 0, 0]);
+        check(&[200.0, 201.0, 202.0, 203.0], &[0, 1, 2, 3]);
+        // The fourth would be free of the first, but its line must not cross the names of the two before it.
+        check(&[200.0, 220.0, 240.0, 250.0, 400.0], &[0, 1, 2, 3, 0]);
+        // At the edge the name moves in.
+        check(&[930.0, 958.0], &[0, 1]);
     }
 }

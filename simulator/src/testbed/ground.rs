@@ -37,6 +37,7 @@ pub(super) struct Ground {
     pub(super) id: String,
     backend: Backend,
     keep: bool,
+    stands: bool,
     cleared: bool,
 }
 
@@ -46,13 +47,18 @@ impl Ground {
         let layout = Layout::create(parent)?;
         let name = layout.root.file_name().unwrap_or_default().to_string_lossy();
         let id = name.trim_start_matches(PREFIX).to_lowercase();
-        let ground = Self { layout, id, backend, keep, cleared: false };
+        let ground = Self { layout, id, backend, keep, stands: false, cleared: false };
         let guard = Guard { format: FORMAT.into(), id: ground.id.clone(), backend, owner: Owner::current(), keep };
         let path = ground.layout.guard();
         let written =
             serde_json::to_vec_pretty(&guard).map_err(io::Error::from).and_then(|text| fs::write(&path, text));
         written.map_err(|source| TestbedError::Folder { path, source })?;
         Ok(ground)
+    }
+
+    /// The systems serve: from now on they are kept, where that was asked for. A start that fails half-way is cleared.
+    pub(super) fn stands(&mut self) {
+        self.stands = true;
     }
 
     /// Clears everything and says what is left; does nothing for a testbed that is to be kept.
@@ -62,7 +68,7 @@ impl Ground {
     }
 
     fn clear_now(&mut self) -> Vec<String> {
-        if self.keep || std::mem::replace(&mut self.cleared, true) {
+        if (self.keep && self.stands) || std::mem::replace(&mut self.cleared, true) {
             return Vec::new();
         }
         clear(&self.layout.root, &self.id, self.backend)
@@ -106,6 +112,25 @@ fn empty_from_inside(id: &str) {
         let script = "cd /srv/lifeboat && find . -mindepth 2 -delete";
         engine::run("emptying the shared folders", &["exec", "-u", "root", &name, "sh", "-c", script]).ok();
     }
+}
+
+/// Removes a testbed that was kept, and returns its name.
+///
+/// # Errors
+/// Where the folder is no testbed's, its drill is still being held, or something could not be removed.
+pub fn remove(folder: &Path) -> Result<String, TestbedError> {
+    let failed = |source| TestbedError::Folder { path: folder.join("testbed.json"), source };
+    let guard: Guard = fs::read(folder.join("testbed.json"))
+        .and_then(|text| serde_json::from_slice(&text).map_err(io::Error::from))
+        .map_err(failed)?;
+    if guard.format != FORMAT {
+        return Err(failed(io::Error::other(format!("the format is `{}`, not `{FORMAT}`", guard.format))));
+    }
+    if !guard.owner.is_gone() {
+        return Err(failed(io::Error::other("the drill that it belongs to is still being held")));
+    }
+    let left = clear(&folder.canonicalize().map_err(failed)?, &guard.id, guard.backend);
+    if left.is_empty() { Ok(guard.id) } else { Err(TestbedError::Leftover { left }) }
 }
 
 /// Clears testbeds below `parent`, and containers, whose owner has died. Returns their names.
@@ -155,11 +180,39 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_stays() {
+    fn what_is_kept_stays_until_it_is_removed() {
+        let parent = tempfile::tempdir().unwrap();
+        let mut ground = Ground::lay(parent.path(), Backend::Process, true).unwrap();
+        let root = ground.layout.root.clone();
+        ground.stands();
+        ground.clear().unwrap();
+        assert!(root.exists());
+        remove(&root).expect_err("its owner, this process, lives");
+        assert!(root.exists());
+
+        let path = root.join("testbed.json");
+        let mut guard: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        guard["owner"]["started"] = 1.into();
+        fs::write(&path, guard.to_string()).unwrap();
+        remove(&root).unwrap();
+        assert!(!root.exists());
+    }
+
+    #[test]
+    fn a_start_that_fails_is_not_kept() {
         let parent = tempfile::tempdir().unwrap();
         let ground = Ground::lay(parent.path(), Backend::Process, true).unwrap();
         let root = ground.layout.root.clone();
-        ground.clear().unwrap();
-        assert!(root.exists());
+        drop(ground);
+        assert!(!root.exists());
+    }
+
+    #[test]
+    fn only_a_testbed_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        remove(folder.path()).expect_err("no testbed");
+        fs::write(folder.path().join("testbed.json"), "{}").unwrap();
+        remove(folder.path()).expect_err("no testbed");
+        assert!(folder.path().exists());
     }
 }

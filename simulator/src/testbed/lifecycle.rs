@@ -45,7 +45,7 @@ impl Testbed {
         available(options.backend)?;
         let parent = options.folder.clone().unwrap_or_else(env::temp_dir);
         let swept = sweep(parent.clone(), options.backend).await;
-        let ground = Ground::lay(&parent, options.backend, options.keep)?;
+        let mut ground = Ground::lay(&parent, options.backend, options.keep)?;
         let secrets = Secrets::random()?;
         let identity = identify(&ground)?;
         let systems = match options.backend {
@@ -70,6 +70,7 @@ impl Testbed {
             webhook_url: &webhook.url(),
             webhook_key: &webhook_key,
         });
+        ground.stands();
         let login = |port, user, password: &String| roles::login(LOOPBACK, port, user, password);
         Ok(Self {
             application: login(proxy.address().port(), roles::APPLICATION, &secrets.application),

@@ -1,13 +1,13 @@
 //! `lifeboat drill`: replays a disaster and measures what the recovery costs.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use clap::{Args, ValueEnum};
-use lifeboat_core::{name::RunId, run::Run};
+use lifeboat_core::{diagnostic, name::RunId, run::Run};
 use lifeboat_runtime::report::Report;
 use lifeboat_simulator::{
-    drill::{self, DrillObserver, DrillRequest},
-    testbed::Backend,
+    drill::{self, DrillError, DrillObserver, DrillRequest},
+    testbed::{self, Backend},
 };
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ use crate::{
     commands::drill_summary,
     engine,
     exit::Exit,
-    output::{HINT, data, hint, json, styled},
+    output::{HINT, data, hint, json, note, styled},
     signals,
     view::{self, View},
 };
@@ -27,8 +27,8 @@ use crate::{
     lifeboat drill dr-003 --controls")]
 pub(crate) struct Arguments {
     /// A drill that is built in, or a drill file
-    #[arg(value_name = "NAME|FILE")]
-    drill: String,
+    #[arg(value_name = "NAME|FILE", required_unless_present = "remove")]
+    drill: Option<String>,
     /// Where the servers run
     #[arg(long, value_enum, default_value_t = Testbed::Process)]
     testbed: Testbed,
@@ -38,6 +38,9 @@ pub(crate) struct Arguments {
     /// Leave the servers standing afterwards
     #[arg(long)]
     keep: bool,
+    /// Hold no drill: remove the servers that an earlier one left standing
+    #[arg(long, value_name = "FOLDER", exclusive = true)]
+    remove: Option<PathBuf>,
     /// Also hold the negative controls, each of which must turn the drill red, and the control run without a fault
     #[arg(long)]
     controls: bool,
@@ -83,8 +86,13 @@ impl DrillObserver for Observer {
 }
 
 pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Result<Exit> {
+    if let Some(folder) = &arguments.remove {
+        let name = testbed::remove(folder).map_err(DrillError::from)?;
+        note(format_args!("removed the testbed {name}"));
+        return Ok(Exit::Done);
+    }
     let home = engine::home(global)?;
-    let mut request = DrillRequest::new(&arguments.drill, home.path())?;
+    let mut request = DrillRequest::new(arguments.drill.as_deref().unwrap_or_default(), home.path()).map_err(shown)?;
     request.backend = arguments.testbed.into();
     request.seed = arguments.seed.unwrap_or(request.seed);
     request.keep = arguments.keep;
@@ -115,7 +123,15 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
 async fn hold(request: DrillRequest, view: &Arc<dyn View>) -> anyhow::Result<Value> {
     let held = drill::run(request, &Observer { view: view.clone() }).await;
     view.close();
-    Ok(serde_json::to_value(held?)?)
+    Ok(serde_json::to_value(held.map_err(shown)?)?)
+}
+
+/// Shows what is wrong with a file with its places; every other error is told as it is.
+fn shown(error: DrillError) -> DrillError {
+    if let DrillError::Diagnostics { file, diagnostics } = &error {
+        note(diagnostic::render(file, diagnostics, true).trim_end());
+    }
+    error
 }
 
 /// Of several reports the worst, with the samples of all. Controls and the run without a fault are kept wherever they were held.

@@ -69,4 +69,5 @@ codes! {
     MISSING_INPUT "LB0060" Error "an input is missing"
     SPARE_INPUT "LB0061" Error "an input that the runbook does not have"
     BAD_INPUT "LB0062" Error "an input of the wrong type"
+    CONTRADICTION "LB0070" Error "values that do not fit together"
 }

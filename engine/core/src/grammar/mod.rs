@@ -7,27 +7,31 @@ pub(crate) use self::{check::check, schema::schema};
 
 /// A mapping with known keys.
 #[derive(Debug)]
-pub(crate) struct Object {
+pub struct Object {
     /// What it describes, with its article: `a step`.
-    pub(crate) what: &'static str,
+    pub what: &'static str,
     /// Its keys in the order of the documentation.
-    pub(crate) fields: &'static [Field],
+    pub fields: &'static [Field],
     /// Exactly one of these keys must be there; empty: no such rule.
-    pub(crate) one_of: &'static [&'static str],
+    pub one_of: &'static [&'static str],
 }
 
 /// A key of an [`Object`].
 #[derive(Debug)]
-pub(crate) struct Field {
-    pub(crate) key: &'static str,
-    pub(crate) doc: &'static str,
-    pub(crate) required: bool,
-    pub(crate) shape: Shape,
+pub struct Field {
+    /// The key.
+    pub key: &'static str,
+    /// A sentence about it, for messages and the schema.
+    pub doc: &'static str,
+    /// Whether it must be there.
+    pub required: bool,
+    /// What can stand under it.
+    pub shape: Shape,
 }
 
 /// What can stand as a value.
 #[derive(Debug)]
-pub(crate) enum Shape {
+pub enum Shape {
     /// Text.
     Text,
     /// Text in which `${{ }}` may stand.
@@ -73,11 +77,11 @@ pub(crate) enum Shape {
 }
 
 /// A key that must be there.
-pub(crate) const fn required(key: &'static str, doc: &'static str, shape: Shape) -> Field {
+pub const fn required(key: &'static str, doc: &'static str, shape: Shape) -> Field {
     Field { key, doc, required: true, shape }
 }
 
 /// A key that may be left out.
-pub(crate) const fn optional(key: &'static str, doc: &'static str, shape: Shape) -> Field {
+pub const fn optional(key: &'static str, doc: &'static str, shape: Shape) -> Field {
     Field { key, doc, required: false, shape }
 }

@@ -1,0 +1,62 @@
+//! Files of other crates in the language's YAML: held against a table of keys like a runbook, then decoded.
+
+use serde::de::DeserializeOwned;
+
+use crate::{
+    diagnostic::{Diagnostic, Findings, SourceFile, codes},
+    grammar::check,
+    yaml::{self, Node},
+};
+
+pub use crate::grammar::{Field, Object, Shape, optional, required};
+
+/// A file that was read and held against its grammar.
+pub struct Document<'a> {
+    findings: Findings<'a>,
+    root: Option<Node>,
+}
+
+impl<'a> Document<'a> {
+    /// Reads the file and notes everything in which it differs from its grammar.
+    pub fn read(file: &'a SourceFile, grammar: &'static Object) -> Self {
+        let mut findings = Findings::new(file);
+        let root = yaml::read(&mut findings);
+        if let Some(root) = &root {
+            check(&mut findings, root, &Shape::Object(grammar));
+        }
+        Self { findings, root }
+    }
+
+    /// The value under these keys, each below the one before; none where it is missing or does not fit the type.
+    pub fn get<T: DeserializeOwned>(&self, path: &[&str]) -> Option<T> {
+        serde_json::from_value(self.node(path)?.to_json()).ok()
+    }
+
+    /// Notes that the value under these keys does not fit the rest of the file.
+    pub fn contradiction(&mut self, path: &[&str], message: impl Into<String>, label: impl Into<String>) {
+        let span = self.node(path).map(|node| node.span).unwrap_or_default();
+        self.findings.add(codes::CONTRADICTION, span, message, label);
+    }
+
+    /// The whole file, or everything that is wrong with it, in its order.
+    ///
+    /// # Errors
+    /// All findings, warnings among them, where one is an error or the type knows less than the grammar.
+    pub fn finish<T: DeserializeOwned>(mut self) -> Result<T, Vec<Diagnostic>> {
+        if !self.findings.has_errors() {
+            let json = self.root.as_ref().map(Node::to_json).unwrap_or_default();
+            match serde_json::from_value(json) {
+                Ok(value) => return Ok(value),
+                Err(error) => {
+                    let span = self.node(&[]).map(|node| node.span).unwrap_or_default();
+                    self.findings.add(codes::WRONG_SHAPE, span, error.to_string(), "in this file");
+                }
+            }
+        }
+        Err(self.findings.into_sorted())
+    }
+
+    fn node(&self, path: &[&str]) -> Option<&Node> {
+        path.iter().try_fold(self.root.as_ref()?, |node, key| node.get(key))
+    }
+}

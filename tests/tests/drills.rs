@@ -1,12 +1,18 @@
 //! The drill as a user calls it: the whole default size, on both testbeds, with its controls.
 
+use std::sync::{Mutex, PoisonError};
+
 use anyhow::{Context, Result, ensure};
 use lifeboat_simulator::testbed::{Backend, available};
 use lifeboat_tests::{lifeboat, repository};
 use serde_json::Value;
 
+/// Each drill needs the machine to itself: its writers have a schedule to keep.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 /// Runs `lifeboat drill dr-003 … --json`; its report must be the only thing on standard output.
 fn drill(arguments: &[&str]) -> Result<Value> {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let home = tempfile::tempdir()?;
     let output = std::process::Command::new(lifeboat())
         .args(["drill", "dr-003", "--json"])

@@ -37,8 +37,9 @@ clippy:
 deny:
 	cargo deny --locked check licenses bans
 
+# `cargo test --workspace` builds the binary too; naming it spares the end-to-end tests a build with other features.
 unit:
-	INSTA_UPDATE=no cargo test --workspace $(CARGO_FLAGS)
+	LIFEBOAT_BINARY=$${CARGO_TARGET_DIR:-$(CURDIR)/target}/debug/lifeboat INSTA_UPDATE=no cargo test --workspace $(CARGO_FLAGS)
 
 clean:
 	cargo clean

@@ -13,13 +13,18 @@ pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in a folder of the repository")
 }
 
-/// The `lifeboat` binary of this checkout, built once a test process: cargo builds binaries for tests of their own package only.
+/// The `lifeboat` binary of this checkout, built once a test process: cargo builds binaries for tests of their own package
+/// only. Benchmarks get the release build; `LIFEBOAT_BINARY` names another one.
 pub fn lifeboat() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
+        if let Some(binary) = std::env::var_os("LIFEBOAT_BINARY") {
+            return binary.into();
+        }
+        let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let output = Command::new(cargo)
-            .args(["build", "--locked", "--package", "lifeboat", "--message-format=json"])
+            .args(["build", "--locked", "--package", "lifeboat", "--message-format=json", "--profile", profile])
             .current_dir(repository())
             .output()
             .expect("cargo runs");

@@ -181,10 +181,13 @@ impl View for Live {
 
     fn after_echo(&self) {
         let state = self.state();
-        if state.header.is_some() && state.held_back.is_none() {
-            // What moves fills its last line, so the echo stands on a line of its own: back from there, or one line stays.
-            drop(std::io::stderr().write_all(b"\r\x1b[K\x1b[A"));
+        if state.held_back.is_some() {
+            return;
         }
+        // What is shown fills its last line, so the echo stands on a line of its own. Where something moves the cursor must
+        // be back on its last line, or its first line would stay.
+        let back: &[u8] = if state.header.is_some() { b"\r\x1b[K\x1b[A" } else { b"\r\x1b[K" };
+        drop(std::io::stderr().write_all(back));
     }
 
     fn say(&self, text: &str) {

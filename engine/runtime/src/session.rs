@@ -98,7 +98,7 @@ pub async fn start(home: &Home, new: NewRun, surroundings: Surroundings) -> Resu
         Ok(prepared) => prepared,
         Err(error) => {
             // The refusal is what the user must see; a folder that stays behind holds no journal and no run.
-            let _ = fs::remove_dir_all(folder.path());
+            folder.discard();
             return Err(error);
         }
     };

@@ -63,7 +63,12 @@ impl<C: Machine> Search<'_, C> {
                 largest.take(candidate, self.wanted);
             }
         })?;
-        let rewrite = rewrites.iter().rfind(|rewrite| rewrite.commit_time.is_some());
+        let counts = |rewrite: &&Rewrite| rewrite.commit_time.as_ref().is_some_and(|time| !self.is_too_old(time));
+        let rewrite = rewrites.iter().rfind(counts);
+        // What was deleted after a TRUNCATE says nothing of the disaster that the TRUNCATE may be.
+        if self.wanted.is_none() && rewrite.is_some() {
+            return Err(rewritten(table, rewrite));
+        }
         match largest.verdict(self.wanted) {
             Verdict::One(transaction) => Ok(Culprit { transaction, candidates: largest.ordered() }),
             Verdict::Several(all) => Err(ambiguous(table, &all, largest.seen)),

@@ -103,11 +103,12 @@ pub fn parse(line: &str) -> Option<Record> {
 }
 
 fn heap(description: &str) -> Option<Kind> {
-    // An insertion that lost the race for a unique key (`ON CONFLICT`) takes its own row away again; never visible.
-    const SPECULATIVE: u32 = 0x08;
+    // An insertion that lost the race for a unique key (`ON CONFLICT`) takes its own row away again (0x08), never visible; and
+    // an update that moves a row to another partition deletes it here and inserts it there (0x10). Neither removes a row.
+    const NOT_REMOVED: u32 = 0x08 | 0x10;
     let operation = word(description);
     Some(match operation.trim_end_matches("+INIT") {
-        "DELETE" if flags(description)? & SPECULATIVE != 0 => Kind::Other,
+        "DELETE" if flags(description)? & NOT_REMOVED != 0 => Kind::Other,
         "DELETE" => Kind::Delete(place(description, &["off "], &["off: "], "blkref #0: ")?),
         "INSERT" => Kind::Insert(place(description, &["off "], &["off: "], "blkref #0: ")?),
         "UPDATE" | "HOT_UPDATE" => {

@@ -34,4 +34,13 @@ impl Sabotage {
             Self::LostAcknowledgement => "lost-acknowledgement",
         }
     }
+
+    /// The step of DR-003 that it breaks and that must say, wrongly, that it succeeded; `None` where it breaks no step.
+    pub fn breaks(self) -> Option<&'static str> {
+        match self {
+            Self::WrongTargetTime => Some("restore"),
+            Self::NoOpRestore | Self::SkippedRows => Some("merge"),
+            Self::None | Self::LostAcknowledgement => None,
+        }
+    }
 }

@@ -87,12 +87,13 @@ fn all_kinds_of_writes(looked: &Looked<'_>) -> Check {
 
 fn healthy_before(looked: &Looked<'_>) -> Check {
     let before = || looked.evidence.probes.iter().filter(|probe| probe.ended < looked.evidence.steady_until);
-    let failed = before().find(|probe| !probe.ok);
+    let slowest = looked.evidence.rule.slowest;
+    let failed = before().find(|probe| !probe.ok || probe.ended > probe.started + slowest);
     let lanes: BTreeSet<ProbeKind> = before().map(|probe| probe.kind).collect();
     let all = lanes.len() == ProbeKind::ALL.len();
     let detail = failed.map_or_else(
         || format!("{} probes of {} kinds, all good", before().count(), lanes.len()),
-        |probe| format!("{}: {}", probe.kind.title(), probe.detail.as_deref().unwrap_or("failed")),
+        |probe| format!("{}: {}", probe.kind.title(), probe.detail.as_deref().unwrap_or("failed or too slow")),
     );
     evidence("healthy-before-fault", failed.is_none() && all, detail)
 }

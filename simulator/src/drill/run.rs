@@ -155,17 +155,20 @@ async fn hold_controls(
 }
 
 /// A control is red by the check that should see it: both breakages leave damage behind. A control that fails for another
-/// reason, such as a server that did not start, has shown nothing.
+/// reason, such as a server that did not start before the broken step had passed, has shown nothing.
 fn control(sabotage: Sabotage, held: &DrillReport) -> Control {
     let residual = held.rpo.residual_damage.unwrap_or(0);
-    let turned_red = residual > 0 && held.verdict == Verdict::Missed;
+    let struck =
+        sabotage.breaks().is_some_and(|id| held.steps.iter().any(|step| step.id == id && step.state == "succeeded"));
+    let turned_red = struck && residual > 0 && held.verdict == Verdict::Missed;
     let failed: Vec<&str> = held.checks.iter().filter(|check| !check.passed).map(|check| check.name.as_str()).collect();
     Control {
         name: sabotage.name().to_owned(),
         turned_red,
         by: turned_red.then(|| "residual_damage".to_owned()),
         detail: format!(
-            "verdict {}, {residual} of {} damaged rows not back; checks that did not hold: {}",
+            "{}verdict {}, {residual} of {} damaged rows not back; checks that did not hold: {}",
+            if struck { "" } else { "the breakage was never reached; " },
             held.verdict,
             held.writes.damaged_rows,
             if failed.is_empty() { "none".to_owned() } else { failed.join(", ") }

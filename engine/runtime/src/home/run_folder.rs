@@ -65,6 +65,19 @@ impl RunFolder {
         fs::create_dir_all(self.logs()).map_err(Error::disk(self.logs()))
     }
 
+    /// Removes what belongs to a run that was refused before its first event, and the folder where nothing else is in it: a
+    /// drill keeps its ledger there.
+    pub(crate) fn discard(&self) {
+        for file in
+            [self.journal(), self.plan(), self.runbook(), self.bindings(), self.leases(), self.path.join("lock")]
+        {
+            let _ = fs::remove_file(file);
+        }
+        for folder in [self.logs(), self.path.clone()] {
+            let _ = fs::remove_dir(folder);
+        }
+    }
+
     /// Makes an empty journal whose name is durable too.
     pub(crate) fn create_journal(&self) -> Result<File, Error> {
         let path = self.journal();

@@ -72,7 +72,7 @@ pub(super) fn action() -> Action {
     .parameter("server", "target<postgres:read>", "The server that lost the rows.")
     .parameter("machine", "target<machine:write>", "Where the archive lies and the exact set is written.")
     .parameter("table", "string", "The table, as in a query: `public.customers`. A partitioned one stands for its partitions.")
-    .parameter("since", "timestamp", "Earliest moment at which the transaction can have committed.")
+    .parameter("since", "timestamp", "Earliest moment at which the transaction can have begun; what it did before is not searched.")
     .optional("xid", "int", "The transaction, where it is known or several did similar damage.")
     .optional("archive", "string", "Folder of the binding with the WAL archive (`archive`).")
     .optional("work", "string", "Folder of the binding for the exact set (`work`).")
@@ -117,7 +117,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let commit = Segment::holding(culprit.transaction.lsn, facts.timeline, facts.segment_size);
     let removals = search.removals(&culprit.transaction, commit.number)?;
 
-    let (set, tables) = sort(caps, &relation::all_files(&connection)?, &culprit.transaction, removals);
+    let (set, tables) = sort(&relation::all_files(&connection)?, &culprit.transaction, removals)?;
     let (set_file, set_digest) = write(call, caps, &parameters, &set)?;
     let rows = files.iter().filter_map(|file| set.tables.get(&file.table)).map(|tuples| tuples.len()).sum();
     let outputs = Outputs {
@@ -175,7 +175,7 @@ fn rfc3339(connection: &impl Connection, time: &str) -> Result<String, Failure> 
 }
 
 /// Gives each file its table. What belongs to the server itself (catalogs, TOAST) comes back by itself.
-fn sort(caps: &impl Capabilities, files: &Files, culprit: &Candidate, removals: Removals) -> (ExactSet, Vec<Touched>) {
+fn sort(files: &Files, culprit: &Candidate, removals: Removals) -> Result<(ExactSet, Vec<Touched>), Failure> {
     let mut set = ExactSet { xid: culprit.xid, commit: culprit.lsn, tables: BTreeMap::new() };
     let mut touched: BTreeMap<TableName, Touched> = BTreeMap::new();
     let entry = |table: &TableName| Touched { table: table.plain(), rows: 0, updated: 0 };
@@ -194,11 +194,14 @@ fn sort(caps: &impl Capabilities, files: &Files, culprit: &Candidate, removals: 
         }
     }
     if nameless > 0 {
-        caps.warn(&format!(
-            "{nameless} removed rows lay in files that no table has today: those tables were rewritten or dropped since"
-        ));
+        let message = format!(
+            "{nameless} rows that transaction {} removed lay in files that no table has today: those tables were rewritten or \
+             dropped since, so the exact set would miss their rows; restore a copy with `before_xid` and compare by key",
+            culprit.xid
+        );
+        return Err(Failure::permanent("pg-table-rewritten", message));
     }
-    (set, touched.into_values().collect())
+    Ok((set, touched.into_values().collect()))
 }
 
 /// Writes the exact set; its path and digest.

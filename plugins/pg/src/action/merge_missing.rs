@@ -45,6 +45,7 @@ struct Outputs {
     rows_merged: u64,
     rows_present: u64,
     conflicts: u64,
+    rows_not_found: u64,
     conflicts_sample: Vec<String>,
     tables: Vec<Merged>,
     sequences: Vec<String>,
@@ -86,6 +87,7 @@ pub(super) fn action() -> Action {
     .output("rows_merged", "int", "Rows that were put back.")
     .output("rows_present", "int", "Rows that were there already, with the same content.")
     .output("conflicts", "int", "Rows that could not be put back.")
+    .output("rows_not_found", "int", "Rows of the set that the copy does not show: the transaction had inserted them itself.")
     .output("conflicts_sample", "list<string>", "A few of those, with table and key.")
     .output(
         "tables",
@@ -101,8 +103,10 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let machine = parameters.machine.as_str();
     let record_path = record_path(call, caps, machine)?;
     let primary = caps.open(&parameters.server)?;
-    if let Observation::Done(outcome) = look_back(caps, &primary, machine, &record_path, &call.key)? {
-        return Ok(outcome);
+    match look_back(caps, &primary, machine, &record_path, &call.key)? {
+        Observation::Done(outcome) => return Ok(outcome),
+        Observation::Unknown(why) => return Err(Failure::interrupted("pg-merge-unknown", why)),
+        Observation::NotDone => {}
     }
     let set = set_file::read(caps, machine, &parameters.set_file, &parameters.set_digest)?;
     let marker = marker::read(caps, machine, &parameters.instance)?;
@@ -143,8 +147,8 @@ fn record_path(call: &Call, caps: &impl Machine, machine: &str) -> Result<String
 
 fn outcome(outputs: Outputs) -> Result<Outcome, Failure> {
     let summary = format!(
-        "{} rows put back, {} were there already, {} conflicts",
-        outputs.rows_merged, outputs.rows_present, outputs.conflicts
+        "{} rows put back, {} were there already, {} conflicts, {} not in the copy",
+        outputs.rows_merged, outputs.rows_present, outputs.conflicts, outputs.rows_not_found
     );
     Outcome::new(outputs, summary)
 }
@@ -223,6 +227,7 @@ impl<C: Capabilities> Work<'_, C> {
         let table = &merge.table.name;
         self.primary.execute(&merge.create_stage(), &[])?;
         let staged = self.stage(merge, tuples, outputs.rows_merged)?;
+        outputs.rows_not_found += tuples.len().saturating_sub(staged);
         self.primary.execute(&merge.analyze(), &[])?;
         let parent_gone = self.drop_orphans(merge)?;
         let merged = self.primary.execute(&merge.insert(), &[])?;

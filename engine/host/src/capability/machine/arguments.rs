@@ -16,17 +16,27 @@ const TAR_REFUSED: &[&str] = &[
     "-F",
 ];
 
+/// Programs that every machine has, and the options that they may be given.
+const PLAIN: &[(&str, &[&str])] = &[("cp", &["-a", "--archive", "--reflink=auto", "-T", "--"]), ("sha256sum", &["--"])];
+
 /// Whether every argument keeps to the allowed folders and programs; the text says which does not.
 pub(super) fn check(program: &str, arguments: &[String], folders: &[&str], programs: &[&str]) -> Result<(), String> {
-    for argument in arguments {
+    for (position, argument) in arguments.iter().enumerate() {
         if argument.contains('\0') {
             return Err("an argument holds a zero byte".to_owned());
         }
         if argument.contains("..") {
             return Err(format!("the argument `{argument}` holds `..`"));
         }
-        if program == "tar" && TAR_REFUSED.iter().any(|option| names_option(argument, option)) {
+        if program == "tar" && runs_programs(argument, position) {
             return Err(format!("the option `{argument}` of tar can run other programs"));
+        }
+        // These run wherever no binding says otherwise, so they get only what is certain to stay below the folders.
+        if let Some((_, options)) = PLAIN.iter().find(|(name, _)| *name == program)
+            && !argument.starts_with('/')
+            && !options.contains(&argument.as_str())
+        {
+            return Err(format!("`{program}` takes absolute paths and {options:?} here, not `{argument}`"));
         }
         for path in absolute_paths(argument) {
             let path = folder::normal(path);
@@ -38,6 +48,12 @@ pub(super) fn check(program: &str, arguments: &[String], folders: &[&str], progr
         }
     }
     Ok(())
+}
+
+/// `tar` takes short options in one word, with or without a dash where they come first: `-xIsh`, `xIsh`.
+fn runs_programs(argument: &str, position: usize) -> bool {
+    let short = !argument.starts_with("--") && (argument.starts_with('-') || position == 0);
+    (short && argument.contains(['I', 'F'])) || TAR_REFUSED.iter().any(|option| names_option(argument, option))
 }
 
 /// GNU tools take unambiguous beginnings of long options.
@@ -92,7 +108,14 @@ mod tests {
             ("tar", "--checkpoint-action=exec=sh", false),
             ("tar", "--checkpoint-act=exec=sh", false),
             ("tar", "-Igzip", false),
+            ("tar", "-xIsh", false),
+            ("tar", "xIsh", false),
             ("tar", "--extract", true),
+            ("cp", "etc/shadow", false),
+            ("cp", "-tetc", false),
+            ("cp", "/work/a", true),
+            ("cp", "-a", true),
+            ("sha256sum", "etc/shadow", false),
             ("cp", "a\0b", false),
         ];
         for (program, argument, expect) in cases {

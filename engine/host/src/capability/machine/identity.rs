@@ -24,8 +24,15 @@ pub(super) async fn prove(context: &CallContext, place: &Place<'_>, needed: Effe
     if context.proved(role) {
         return Ok(());
     }
+    // An identity that is given must be found before anything is changed: the wrong machine is the one without the file.
+    let absent = |problem: &str| match needed {
+        Effect::Read => Ok(()),
+        _ => {
+            Err(denied("host-identity-missing", format!("`{role}` does not prove to be the machine meant: {problem}")))
+        }
+    };
     let Some(work) = place.machine.folders.get("work") else {
-        return missing(&format!("{source} gives it no folder `work`"));
+        return absent(&format!("{source} gives it no folder `work`"));
     };
     let path = format!("{}/{FILE}", work.path.trim_end_matches('/'));
     match files::read_in(context, place, &path).await {
@@ -39,7 +46,7 @@ pub(super) async fn prove(context: &CallContext, place: &Place<'_>, needed: Effe
                 "the file {path} of `{role}` is not what {source} expects as its `identity`: it is another machine"
             ),
         )),
-        Err(Error::NotFound(_)) => missing(&format!("the file {path} is not there")),
+        Err(Error::NotFound(_)) => absent(&format!("the file {path} is not there")),
         Err(error) => Err(error),
     }
 }

@@ -13,7 +13,7 @@ use super::{arguments, denied, failed, folder, identity};
 use crate::{call::CallContext, wit::lifeboat::machine::machine::Error};
 
 /// Programs that every machine has and plugins need, found on its PATH.
-const EVERYWHERE: &[(&str, Effect)] = &[("cp", Effect::Mutate), ("tar", Effect::Mutate), ("sha256sum", Effect::Read)];
+const EVERYWHERE: &[(&str, Effect)] = &[("cp", Effect::Mutate), ("sha256sum", Effect::Read)];
 
 /// A machine within a call.
 pub(super) struct Place<'a> {
@@ -98,6 +98,9 @@ impl<'a> Place<'a> {
 
     /// Refuses arguments that reach outside of the binding.
     pub(super) fn check_arguments(&self, program: &str, arguments: &[String]) -> Result<(), Error> {
+        if let ("cp", Some(target)) = (program, arguments.last()) {
+            self.allowed(target, Effect::Mutate)?;
+        }
         let folders: Vec<_> = self.machine.folders.values().map(|folder| folder.path.as_str()).collect();
         let programs: Vec<_> = self.machine.programs.values().map(|program| program.path.as_str()).collect();
         arguments::check(program, arguments, &folders, &programs).map_err(|problem| {

@@ -147,10 +147,16 @@ fn bare_waldump(stand: &Stand) -> Result<f64> {
 }
 
 fn postgres_program(stand: &Stand, program: &str) -> Result<PathBuf> {
+    Ok(Path::new(&binding(stand, "postgres_bin: ")?).join(program))
+}
+
+/// The rest of the first line of the bindings that begins so: of the primary, which stands first.
+fn binding(stand: &Stand, key: &str) -> Result<String> {
     let bindings = fs::read_to_string(&stand.bindings)?;
-    let folder =
-        bindings.lines().find_map(|line| line.trim().strip_prefix("postgres_bin: ")).context("postgres_bin")?;
-    Ok(Path::new(folder.trim_matches('"')).join(program))
+    let mut lines = bindings.lines().map(|line| line.trim().replace('"', ""));
+    lines
+        .find_map(|line| line.strip_prefix(key).map(str::to_owned))
+        .with_context(|| format!("no `{key}` in the bindings"))
 }
 
 /// What a DBA types who knows the keys: `COPY` out of the copy, `COPY` into a temporary table, `INSERT … ON CONFLICT DO NOTHING`.
@@ -158,14 +164,14 @@ fn hand_written(stand: &Stand) -> Result<f64> {
     let instance = stand.instances().into_iter().next().context("the copy is there")?;
     let marker = stand.testbed.work_folder().join(instance).join("lifeboat-instance.json");
     let marker: Value = serde_json::from_slice(&fs::read(marker)?)?;
-    let observer = stand.testbed.observer();
-    let port = observer.get_ports()[0].to_string();
+    let port = stand.testbed.observer().get_ports()[0].to_string();
     let psql = postgres_program(stand, "psql")?;
+    let (user, password) = (binding(stand, "user: ")?, binding(stand, "password: file:")?);
+    let password = fs::read_to_string(password)?;
     let login = |port: &str| {
         let mut command = Command::new(&psql);
-        let user = observer.get_user().unwrap_or_default();
-        command.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", port, "-U", user, "-d", "app"]);
-        command.env("PGPASSWORD", String::from_utf8_lossy(observer.get_password().unwrap_or_default()).into_owned());
+        command.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", port, "-U", &user, "-d", "app"]);
+        command.env("PGPASSWORD", password.trim());
         command
     };
     let begin = Instant::now();

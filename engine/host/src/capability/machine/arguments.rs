@@ -97,14 +97,14 @@ mod tests {
             ("pg_waldump", "-p/archive/x", true),
             ("pg_ctl", "-orestore_command='cp \"/archive/%f\" \"%p\"'", true),
             ("pg_ctl", "-orestore_command='cp \"/etc/%f\" \"%p\"'", false),
-            ("pg_ctl", "-D/work//./a/data", true),
-            ("pg_ctl", "/work/../etc", false),
+            ("pg_ctl", "-D/jobs//./a/data", true),
+            ("pg_ctl", "/jobs/../etc", false),
             ("pg_ctl", "work/../../etc", false),
             ("pg_ctl", "postgresql://host/base", false),
             ("pg_ctl", "base/16384/2619", true),
             ("pg_ctl", "/usr/lib/pg/postgres", true),
             ("pg_ctl", "/usr/lib/pg/postgres2", false),
-            ("pg_ctl", "a:/work:/etc", false),
+            ("pg_ctl", "a:/jobs:/etc", false),
             ("tar", "--checkpoint-action=exec=sh", false),
             ("tar", "--checkpoint-act=exec=sh", false),
             ("tar", "-Igzip", false),
@@ -113,13 +113,13 @@ mod tests {
             ("tar", "--extract", true),
             ("cp", "etc/shadow", false),
             ("cp", "-tetc", false),
-            ("cp", "/work/a", true),
+            ("cp", "/jobs/a", true),
             ("cp", "-a", true),
             ("sha256sum", "etc/shadow", false),
             ("cp", "a\0b", false),
         ];
         for (program, argument, expect) in cases {
-            let checked = check(program, &[argument.to_owned()], &["/archive", "/work"], &["/usr/lib/pg/postgres"]);
+            let checked = check(program, &[argument.to_owned()], &["/archive", "/jobs"], &["/usr/lib/pg/postgres"]);
             assert_eq!(checked.is_ok(), expect, "{argument}: {checked:?}");
         }
     }

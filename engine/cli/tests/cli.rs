@@ -30,6 +30,7 @@ fn help_of_every_command() {
 fn the_command_line_is_wrong() {
     check("usage_unknown_command", &lifeboat(&["chek"]));
     check("usage_input", &lifeboat(&["run", "x.yaml", "--bindings", "y.yaml", "--input", "novalue"]));
+    check("usage_remove", &lifeboat(&["drill", "dr-003", "--remove", "somewhere"]));
     check("usage_decision", &lifeboat(&["resume", "last", "--decide", "merge=perhaps"]));
 }
 
@@ -70,6 +71,11 @@ fn run_shows_all_missing_inputs_before_anything_starts() {
     let (runbook, bindings) = (fixture("good.yaml"), fixture("bindings.yaml"));
     check("run_inputs", &screen.lifeboat(&["run", &runbook, "--bindings", &bindings]));
     assert!(screen.runs().is_empty(), "no run was made");
+}
+
+#[test]
+fn only_a_testbed_is_removed() {
+    check("drill_remove", &lifeboat(&["drill", "--remove", "no-such-folder"]));
 }
 
 #[test]

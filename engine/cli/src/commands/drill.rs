@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     keep: bool,
     /// Hold no drill: remove the servers that an earlier one left standing
-    #[arg(long, value_name = "FOLDER", exclusive = true)]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["drill", "seed", "keep", "controls", "json"])]
     remove: Option<PathBuf>,
     /// Also hold the negative controls, each of which must turn the drill red, and the control run without a fault
     #[arg(long)]

@@ -300,6 +300,14 @@ fn fits(expected: usize, given: &[Value]) -> Result<(), Error> {
     Err(invalid("pg-parameters", format!("the statement has {expected} parameters and {} were given", given.len())))
 }
 
+/// Whether the server could not prove who it is, or does not encrypt at all: trying again does not help. A connection that
+/// broke during the handshake is another matter; rustls wraps what it refuses in an I/O error of the kind `InvalidData`.
+fn is_unproven(error: &tokio_postgres::Error) -> bool {
+    let broke = |cause: &std::io::Error| cause.kind() != std::io::ErrorKind::InvalidData;
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    error.to_string().starts_with("error performing TLS handshake") && !cause.is_some_and(broke)
+}
+
 /// An error of the client library as a guest sees it.
 pub(super) fn failed(error: &tokio_postgres::Error, role: &str) -> Error {
     let Some(refused) = error.as_db_error() else {
@@ -309,9 +317,13 @@ pub(super) fn failed(error: &tokio_postgres::Error, role: &str) -> Error {
             message = format!("{message}: {cause}");
             source = cause.source();
         }
-        let reason = Reason::new("pg-connection", format!("the server behind `{role}`: {message}"));
+        let message = format!("the server behind `{role}`: {message}");
+        if is_unproven(error) {
+            return invalid("pg-tls", message);
+        }
+        let reason = Reason::new("pg-connection", message);
         let lost = error.is_closed() || error.source().is_some_and(|cause| cause.is::<std::io::Error>());
-        let connecting = message.contains("error connecting") || message.contains("TLS");
+        let connecting = reason.message.contains("error connecting") || reason.message.contains("TLS");
         return if lost || connecting { Error::Connection(reason.into()) } else { Error::Invalid(reason.into()) };
     };
     let state = refused.code().code();

@@ -107,53 +107,14 @@ fn step(step: &StepRun) -> StepDocument<'_> {
     let length = step.started.zip(step.changed).map(|(start, end)| end.duration_since(start).as_secs_f64());
     StepDocument {
         id: &step.id,
-        state: word(&step.state),
+        state: step.state.word(),
         attempts: step.attempts,
         started: step.started,
         changed: step.changed,
         seconds: length.filter(|_| step.attempts > 0),
-        summary: summary(&step.state),
-        failure: failure(&step.state),
+        summary: step.state.summary(),
+        failure: step.state.failure(),
         waits_for: waits_for(&step.state),
-    }
-}
-
-/// The word for a state, as `journal.jsonl` and `report.json` have it.
-pub(crate) fn word(state: &StepState) -> &'static str {
-    match state {
-        StepState::Waiting => "waiting",
-        StepState::Running(_) => "running",
-        StepState::Interrupted(_) => "interrupted",
-        StepState::Observing(_) => "observing",
-        StepState::BackingOff { .. } => "backing_off",
-        StepState::Settling(_) => "settling",
-        StepState::Awaiting(_) => "awaiting",
-        StepState::Verifying { .. } => "verifying",
-        StepState::Succeeded { .. } => "succeeded",
-        StepState::ResolvedByHand { .. } => "resolved_by_hand",
-        StepState::Skipped { .. } => "skipped",
-        StepState::Failed { .. } => "failed",
-        StepState::Cancelled => "cancelled",
-        StepState::Undoing { .. } => "undoing",
-        StepState::Undone => "undone",
-        StepState::UndoFailed { .. } => "undo_failed",
-    }
-}
-
-fn summary(state: &StepState) -> Option<&str> {
-    match state {
-        StepState::Succeeded { summary, .. } if !summary.is_empty() => Some(summary),
-        _ => None,
-    }
-}
-
-/// Why a step is lost, or waits for its next attempt.
-pub(crate) fn failure(state: &StepState) -> Option<&Failure> {
-    match state {
-        StepState::Failed { failure } | StepState::UndoFailed { failure } | StepState::BackingOff { failure, .. } => {
-            Some(failure)
-        }
-        _ => None,
     }
 }
 

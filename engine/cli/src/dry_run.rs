@@ -7,7 +7,7 @@ use lifeboat_core::{
     run::{Run, StepRun, StepState},
 };
 
-use crate::{document, table};
+use crate::table;
 
 /// What is said at the end of a dry-run; nothing after a real one.
 pub(crate) fn lines(plan: &Plan, run: &Run) -> Vec<String> {
@@ -32,7 +32,7 @@ fn was_refused(step: &StepRun) -> bool {
     // A person's no is a denial too, and needs no change.
     let by_the_sandbox =
         |failure: &Failure| failure.kind() == FailureKind::Denied && failure.reason().code.starts_with("host-refused-");
-    document::failure(&step.state).is_some_and(by_the_sandbox)
+    step.state.failure().is_some_and(by_the_sandbox)
 }
 
 fn was_not_tried(step: &Step, run: &Run) -> bool {

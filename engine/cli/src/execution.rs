@@ -146,7 +146,7 @@ fn flag(step: &StepId, state: &StepState) -> Option<String> {
 /// Failures once more, where they are many lines above.
 fn say_failures(run: &Run) {
     for step in &run.steps {
-        if let Some(failure) = document::failure(&step.state) {
+        if let Some(failure) = step.state.failure() {
             note(format_args!("  {}: {}", step.id, failure_text(failure)));
         }
     }
@@ -165,7 +165,7 @@ pub(crate) fn exit_of(outcome: Outcome, run: &Run) -> Exit {
     let failed = |step: &&lifeboat_core::run::StepRun| matches!(step.state, StepState::Failed { .. });
     // A person's no is an answer, not a guard.
     let guard = |failure: &Failure| failure.kind() == FailureKind::Denied && failure.reason().code != "run-rejected";
-    let refused = |state: &StepState| document::failure(state).is_some_and(guard);
+    let refused = |state: &StepState| state.failure().is_some_and(guard);
     match outcome {
         Outcome::Succeeded => Exit::Done,
         Outcome::SucceededWithExceptions if !run.steps.iter().any(|step| failed(&step)) => Exit::Done,

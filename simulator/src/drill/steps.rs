@@ -17,7 +17,7 @@ pub(super) fn steps(plan: &Plan, run: Option<&Run>, restored_by: &str) -> Vec<St
         StepReport {
             id: step.id.to_string(),
             title: step.title.clone(),
-            state: ran.map_or("waiting", |ran| state(&ran.state)).to_owned(),
+            state: ran.map_or("waiting", |ran| ran.state.word()).to_owned(),
             attempts: ran.map_or(0, |ran| ran.attempts),
             started: ran.and_then(|ran| ran.started),
             seconds: ran.and_then(seconds),
@@ -48,32 +48,6 @@ fn seconds(step: &StepRun) -> Option<f64> {
 }
 
 fn summary(state: &StepState) -> Option<String> {
-    match state {
-        StepState::Succeeded { summary, .. } => Some(summary.clone()),
-        StepState::Failed { failure } | StepState::BackingOff { failure, .. } | StepState::UndoFailed { failure } => {
-            Some(format!("{}: {}", failure.reason().code, failure.reason().message))
-        }
-        _ => None,
-    }
-}
-
-fn state(state: &StepState) -> &'static str {
-    match state {
-        StepState::Waiting => "waiting",
-        StepState::Running(_) => "running",
-        StepState::Interrupted(_) => "interrupted",
-        StepState::Observing(_) => "observing",
-        StepState::Settling(_) => "settling",
-        StepState::BackingOff { .. } => "backing_off",
-        StepState::Awaiting(_) => "awaiting",
-        StepState::Verifying { .. } => "verifying",
-        StepState::Succeeded { .. } => "succeeded",
-        StepState::ResolvedByHand { .. } => "resolved_by_hand",
-        StepState::Skipped { .. } => "skipped",
-        StepState::Failed { .. } => "failed",
-        StepState::Cancelled => "cancelled",
-        StepState::Undoing { .. } => "undoing",
-        StepState::Undone => "undone",
-        StepState::UndoFailed { .. } => "undo_failed",
-    }
+    let failed = || state.failure().map(|failure| format!("{}: {}", failure.reason().code, failure.reason().message));
+    state.summary().map(str::to_owned).or_else(failed)
 }

@@ -75,7 +75,7 @@ fn print_head(home: &Home, loaded: &Loaded, onset: Option<Timestamp>, now: Times
 }
 
 fn row(step: &StepRun, now: Timestamp) -> Vec<String> {
-    let state = document::word(&step.state).replace('_', " ");
+    let state = step.state.word().replace('_', " ");
     let (style, symbol) = match &step.state {
         StepState::Succeeded { .. } | StepState::ResolvedByHand { .. } | StepState::Undone => (GOOD, "✔"),
         StepState::Failed { .. } | StepState::UndoFailed { .. } => (BAD, "✘"),
@@ -86,7 +86,7 @@ fn row(step: &StepRun, now: Timestamp) -> Vec<String> {
     };
     let what = match &step.state {
         StepState::Succeeded { summary, .. } => summary.clone(),
-        state => document::failure(state).map(failure_text).or_else(|| document::waits_for(state)).unwrap_or_default(),
+        state => state.failure().map(failure_text).or_else(|| document::waits_for(state)).unwrap_or_default(),
     };
     vec![styled(style, symbol), step.id.to_string(), state, took(step, now), what]
 }

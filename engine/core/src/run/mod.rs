@@ -4,6 +4,7 @@
 //! elsewhere, in `decide`.
 
 mod apply;
+mod told;
 mod transition;
 mod view;
 

@@ -71,7 +71,7 @@ impl Due {
                     self.wake_at(now);
                 }
             }
-            StepState::Awaiting(awaiting) => self.ask(planned, step, awaiting),
+            StepState::Awaiting(awaiting) => self.ask(planned, awaiting),
             StepState::Succeeded { .. }
             | StepState::ResolvedByHand { .. }
             | StepState::Skipped { .. }
@@ -98,7 +98,7 @@ impl Due {
         }));
     }
 
-    fn ask(&mut self, planned: &Step, step: &StepRun, awaiting: &Awaiting) {
+    fn ask(&mut self, planned: &Step, awaiting: &Awaiting) {
         let question = match (awaiting, &planned.kind) {
             (Awaiting::Approval { by, message }, _) => Question::Approve { by: by.clone(), message: message.clone() },
             (Awaiting::Hands { instruction, .. }, StepKind::Manual { evidence, .. }) => {
@@ -109,10 +109,8 @@ impl Due {
             }
             (Awaiting::Decision { reason, .. }, _) => Question::Decide { reason: reason.message.clone() },
         };
-        let deadline = step.changed.zip(planned.timeout).and_then(|(asked, wait)| asked.checked_add(wait).ok());
-        if let (Some(deadline), false) = (deadline, matches!(awaiting, Awaiting::Decision { .. })) {
-            self.wake_at(deadline);
-        }
-        self.effects.push(Effect::Ask { step: planned.id.clone(), question });
+        // A decision about an interrupted attempt is waited for as long as it takes: nothing else can be right.
+        let within = planned.timeout.filter(|_| !matches!(awaiting, Awaiting::Decision { .. }));
+        self.effects.push(Effect::Ask { step: planned.id.clone(), question, within });
     }
 }

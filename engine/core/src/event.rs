@@ -201,6 +201,20 @@ pub enum Event {
 }
 
 impl Event {
+    /// Whether something begins with it: a call, or a question to a person. Every other event only says what is known, and
+    /// leaves nothing new in `due`.
+    pub fn begins_something(&self) -> bool {
+        matches!(
+            self,
+            Self::StepStarted { .. }
+                | Self::ObservationStarted { .. }
+                | Self::UndoStarted { .. }
+                | Self::ApprovalRequested { .. }
+                | Self::HandsRequested { .. }
+                | Self::OperatorAsked { .. }
+        )
+    }
+
     /// The step it is about; `None` where it is about the run.
     pub fn step(&self) -> Option<&StepId> {
         match self {

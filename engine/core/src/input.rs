@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::{
@@ -65,6 +65,12 @@ pub enum Input {
         /// What was handed in.
         evidence: Value,
     },
+    /// The time for an answer to an `approve` or `manual` step is over. It counts while somebody can be asked, which only the
+    /// world knows.
+    Unanswered {
+        /// Which step.
+        step: StepId,
+    },
     /// An operator decided about an interrupted attempt.
     Operator {
         /// Which step.
@@ -114,6 +120,8 @@ pub enum Effect {
         step: StepId,
         /// The question.
         question: Question,
+        /// Send `Unanswered` where it has stood before somebody for so long.
+        within: Option<SignedDuration>,
     },
     /// Send `Tick` at this instant.
     WakeAt(Timestamp),

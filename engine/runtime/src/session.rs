@@ -35,7 +35,8 @@ pub struct Surroundings {
     pub people: Arc<dyn People>,
     /// Reads the stream of reports.
     pub reporter: Arc<dyn Reporter>,
-    /// Fires when the engine should stop: calls in flight are cancelled, nothing more is journalled, the run can be resumed.
+    /// Fires when the engine should stop. Nothing begins any more; calls in flight are told to end, and what they still did is
+    /// journalled. An attempt that fails, or does not end in time, is found interrupted by the engine that resumes the run.
     pub stop: CancellationToken,
 }
 

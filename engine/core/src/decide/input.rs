@@ -28,6 +28,7 @@ pub(super) fn take(draft: &mut Draft<'_>, input: &Input) {
         (Input::Answered { step, attempt, purpose, answer }, _) => answered(draft, step, *attempt, *purpose, answer),
         (Input::Observed { step, attempt, observation }, _) => observed(draft, step, *attempt, observation),
         (Input::Interrupted { step }, _) => interrupted(draft, step),
+        (Input::Unanswered { step }, _) => unanswered(draft, step),
         (Input::Approval { .. } | Input::Hands { .. } | Input::Operator { .. }, _) => person(draft, input),
     }
 }
@@ -104,6 +105,17 @@ fn interrupted(draft: &mut Draft<'_>, id: &StepId) {
         _ => return,
     };
     draft.emit(event);
+}
+
+fn unanswered(draft: &mut Draft<'_>, id: &StepId) {
+    let event = waits(draft, id, |awaiting| {
+        let reason = Reason::new("run-timed-out", "nobody answered within its time");
+        let failed = Event::StepFailed { step: id.clone(), failure: Failure::Permanent(reason) };
+        matches!(awaiting, Awaiting::Approval { .. } | Awaiting::Hands { .. }).then_some(failed)
+    });
+    if let Some(event) = event {
+        draft.emit(event);
+    }
 }
 
 fn person(draft: &mut Draft<'_>, input: &Input) {

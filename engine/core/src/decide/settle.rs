@@ -113,7 +113,6 @@ fn in_flight(draft: &mut Draft<'_>, index: StepIndex) {
                 time_out(draft, index, number, None);
             }
         }
-        StepState::Awaiting(Awaiting::Approval { .. } | Awaiting::Hands { .. }) => nobody_answered(draft, index),
         StepState::Interrupted(attempt) => {
             let attempt = attempt.clone();
             interrupted::settle(draft, index, &attempt);
@@ -132,15 +131,6 @@ pub(super) fn time_out(draft: &mut Draft<'_>, index: StepIndex, attempt: u32, ac
     let repeatable = action.is_none_or(|action| action.idempotent);
     let failure = if repeatable { Failure::Transient(reason) } else { Failure::Interrupted(reason) };
     draft.emit(Event::AttemptFailed { step: draft.id(index), attempt, failure });
-}
-
-fn nobody_answered(draft: &mut Draft<'_>, index: StepIndex) {
-    let asked = draft.step(index).changed.unwrap_or(draft.now);
-    let Some(timeout) = draft.planned(index).timeout else { return };
-    if asked.checked_add(timeout).is_ok_and(|deadline| deadline <= draft.now) {
-        let reason = Reason::new("run-timed-out", "nobody answered within its time");
-        draft.emit(Event::StepFailed { step: draft.id(index), failure: Failure::Permanent(reason) });
-    }
 }
 
 /// The run ends early: what waits is dropped, what runs is waited for.

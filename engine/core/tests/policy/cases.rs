@@ -4,8 +4,9 @@ use jiff::SignedDuration;
 use lifeboat_core::{
     decide::decide,
     event::{Event, Outcome, Person},
+    expression::Template,
     failure::{Failure, Reason},
-    input::{Done, Input, Observation, Purpose},
+    input::{Done, Effect, Input, Observation, Purpose},
     plan::{OnFailure, Plan, Retry, Step, StepKind},
     run::Run,
 };
@@ -121,6 +122,32 @@ fn a_time_out_of_what_can_not_be_repeated_is_looked_into() {
 }
 
 #[test]
+fn a_question_stands_until_its_time_is_over_and_no_clock_but_that_of_whoever_asks_counts() {
+    let timeout = Some(SignedDuration::from_secs(30));
+    let approve = StepKind::Approve { by: Vec::new(), message: Template::new("yes?") };
+    let plan = plan_of(vec![Step { timeout, ..step(0, Vec::new(), approve) }]);
+    let unanswered = Input::Unanswered { step: id(0) };
+    assert_eq!(
+        story(&plan, &[Input::Tick, Input::Tick, unanswered.clone(), unanswered])[1..],
+        ["ApprovalRequested s0", "StepFailed s0", "RunFinished Failed"]
+    );
+    let mut run = Run::new(&plan);
+    for event in decide(&plan, &run, &Input::Start(Box::new(beginning(&plan))), start()) {
+        run.apply(start(), &event).expect("a legal event");
+    }
+    let due = lifeboat_core::due::due(&plan, &run, start());
+    assert!(matches!(due[..], [Effect::Ask { within, .. }] if within == timeout), "{due:?}");
+}
+
+#[test]
+fn a_decision_about_an_interrupted_attempt_is_waited_for_as_long_as_it_takes() {
+    let timeout = Some(SignedDuration::from_secs(30));
+    let plan = plan_of(vec![Step { timeout, ..uses(0, false, false) }]);
+    let inputs = [Input::Interrupted { step: id(0) }, Input::Tick, Input::Unanswered { step: id(0) }];
+    assert_eq!(story(&plan, &inputs)[2..], ["AttemptInterrupted s0", "OperatorAsked s0"]);
+}
+
+#[test]
 fn a_failure_may_be_survived_or_undone() {
     let failed = || answer(1, 1, Err(Failure::Permanent(Reason::new("test", "test"))));
     let undone = Input::Answered {
@@ -185,6 +212,6 @@ fn a_journal_cut_off_while_the_run_stops_is_completed_at_once() {
     }
     assert_eq!(last.as_ref().map(word), Some("StepFailed s1".to_owned()));
     let effects = lifeboat_core::due::due(&plan, &run, start());
-    assert!(effects.contains(&lifeboat_core::input::Effect::WakeAt(start())), "{effects:?}");
+    assert!(effects.contains(&Effect::WakeAt(start())), "{effects:?}");
     assert_eq!(decide(&plan, &run, &Input::Tick, start()).first(), last.as_ref());
 }

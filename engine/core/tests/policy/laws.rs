@@ -89,6 +89,12 @@ fn undo_is_last_first(plan: &Plan, run: &Run, journal: &Journal, id: &StepId) {
     assert!(!busy, "{id} is undone while something else goes on");
 }
 
+/// Only an event that says so makes something due that was not: what an engine that stops may still record begins nothing.
+pub(crate) fn beginning(event: &Event, before: &[Effect], after: &[Effect]) {
+    let new = after.iter().find(|effect| !matches!(effect, Effect::WakeAt(_)) && !before.contains(effect));
+    assert_eq!(new.is_some(), event.begins_something(), "{event:?} begins {new:?}");
+}
+
 /// Something is always due, at most one call a step, and time moves what waits for time only.
 pub(crate) fn due(plan: &Plan, run: &Run, now: Timestamp, effects: &[Effect]) {
     assert!(!effects.is_empty(), "a run that is not over waits for something: {run:#?}");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use lifeboat_core::{
     decide::decide,
     due::due,
@@ -67,7 +67,9 @@ impl<'a> World<'a> {
         self.last_decision = events.len();
         for event in &events {
             laws::before(self.plan, &self.run, &self.journal, event);
+            let before = due(self.plan, &self.run, self.now);
             self.run.apply(self.now, event).unwrap_or_else(|illegal| panic!("{illegal}\n{:#?}", self.journal));
+            laws::beginning(event, &before, &due(self.plan, &self.run, self.now));
             self.journal.push((self.now, event.clone()));
         }
         events.len()
@@ -92,7 +94,8 @@ impl<'a> World<'a> {
                 match calls.get(place) {
                     Some(call) => self.answer(call, detail),
                     None => match asks.get(place - calls.len()) {
-                        Some((step, question)) => self.reply(step, question, detail),
+                        Some((step, _, Some(_))) if kind == 5 => self.nobody_answers(step),
+                        Some((step, question, _)) => self.reply(step, question, detail),
                         None => self.tick(&effects),
                     },
                 }
@@ -109,7 +112,7 @@ impl<'a> World<'a> {
             let effects = self.due();
             if let Some(call) = calls(&effects).first() {
                 self.answer(call, 0);
-            } else if let Some((step, question)) = asks(&effects).first() {
+            } else if let Some((step, question, _)) = asks(&effects).first() {
                 self.reply(step, question, 0);
             } else {
                 self.tick(&effects);
@@ -173,6 +176,11 @@ impl<'a> World<'a> {
         assert!(self.feed(&input) > 0, "a reply to a question that is due means something");
     }
 
+    fn nobody_answers(&mut self, step: &StepId) {
+        let events = self.feed(&Input::Unanswered { step: step.clone() });
+        assert!(events > 0, "the end of the time for an answer means something");
+    }
+
     /// An answer to the attempt before the present one must mean nothing.
     fn old_answer(&mut self, calls: &[Call], place: usize) {
         let Some(call) = calls.get(place) else { return };
@@ -219,9 +227,9 @@ fn calls(effects: &[Effect]) -> Vec<Call> {
     effects.iter().filter_map(call).collect()
 }
 
-fn asks(effects: &[Effect]) -> Vec<(StepId, Question)> {
+fn asks(effects: &[Effect]) -> Vec<(StepId, Question, Option<SignedDuration>)> {
     let ask = |effect: &Effect| match effect {
-        Effect::Ask { step, question } => Some((step.clone(), question.clone())),
+        Effect::Ask { step, question, within } => Some((step.clone(), question.clone(), *within)),
         _ => None,
     };
     effects.iter().filter_map(ask).collect()

@@ -10,6 +10,7 @@ mod measure;
 mod plans;
 mod resume;
 mod virtual_runs;
+#[expect(dead_code, reason = "the tests use more of it")]
 #[path = "../../tests/runtime/virtual_world.rs"]
 mod virtual_world;
 

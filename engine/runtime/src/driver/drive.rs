@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use lifeboat_core::{
     decide::decide,
     due::due,
+    event::Event,
     input::Input,
     name::StepId,
     plan::Plan,
@@ -50,7 +51,13 @@ pub async fn drive<W: World>(
 }
 
 fn take<W: World>(plan: &Plan, run: &mut Run, at: Timestamp, input: &Input, world: &mut W) -> Result<(), Error> {
-    let events = decide(plan, run, input, at);
+    let mut events = decide(plan, run, input, at);
+    if world.is_stopping() {
+        // What nobody will start must not stand in the journal as started. The rest of the decision follows when the run is
+        // resumed, as after a crash in the middle of it.
+        let known = events.iter().position(Event::begins_something).unwrap_or(events.len());
+        events.truncate(known);
+    }
     if events.is_empty() {
         return Ok(());
     }

@@ -16,10 +16,15 @@ pub trait World {
     /// The present, never before an instant that was given out or journalled earlier.
     fn now(&mut self) -> Timestamp;
 
-    /// Waits until something happens. Dropping the future loses nothing.
+    /// Whether the engine was told to stop: nothing new may begin. Once it is true it stays true.
+    fn is_stopping(&mut self) -> bool;
+
+    /// Waits until something happens. Dropping the future loses nothing. Where the engine was told to stop, it brings what
+    /// the calls in flight still answer, and `Stopped` when all have ended.
     fn next(&mut self) -> impl Future<Output = Next> + Send;
 
-    /// Makes what is in flight equal to what is due: starts what is missing, cancels what is surplus.
+    /// Makes what is in flight equal to what is due: starts what is missing, cancels what is surplus. Does nothing where the
+    /// engine was told to stop.
     fn reconcile(&mut self, due: Vec<Effect>);
 
     /// Makes the events of one decision durable, all or none. Their effects have not begun.
@@ -38,6 +43,6 @@ pub enum Next {
     Note(StepNote),
     /// Nothing is in flight and nobody can be asked: nothing will ever happen.
     Quiet,
-    /// The engine shall stop.
+    /// The engine was told to stop, and everything that was in flight has ended.
     Stopped,
 }

@@ -103,12 +103,24 @@ impl Calls {
         }
     }
 
-    /// Cancels every call and returns when all have ended; none outlives the grace period.
-    pub(super) async fn wind_down(&mut self) {
-        self.reconcile(Vec::new());
-        for over in std::mem::take(&mut self.leaving).into_values().flatten() {
+    /// Tells every call to end. What one still answers counts, unlike the answer of a call that is surplus.
+    pub(super) fn hurry(&self) {
+        for flight in self.flying.values() {
+            flight.cancel.cancel();
+        }
+    }
+
+    /// Returns when every call has ended and has sent its answer; after [`Calls::hurry`] none outlives the grace period.
+    pub(super) async fn ended(&self) {
+        for over in self.flying.values().map(|flight| &flight.over).chain(self.leaving.values().flatten()) {
             over.cancelled().await;
         }
+    }
+
+    /// Drops every call and returns when all have ended; none outlives the grace period.
+    pub(super) async fn wind_down(&mut self) {
+        self.reconcile(Vec::new());
+        self.ended().await;
     }
 
     /// Takes the call out of those in flight; false where the answer is that of a call that was cancelled.

@@ -1,7 +1,9 @@
 //! Questions to people that are open.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc};
 
+use futures::FutureExt;
+use jiff::{SignedDuration, Timestamp};
 use lifeboat_core::{input::Question, name::StepId};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
@@ -9,11 +11,21 @@ use tokio_util::sync::CancellationToken;
 use super::inbox::{Arrival, Ticket};
 use crate::people::{People, Reply, ReplyAnswer};
 
+/// A question that should be open.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Wanted {
+    pub(super) question: Question,
+    /// How long somebody may take to answer.
+    pub(super) within: Option<SignedDuration>,
+}
+
 /// A question that was asked.
 struct Asked {
     question: Question,
     ticket: Ticket,
     cancel: CancellationToken,
+    /// When its time is over: counted from when it was asked here, so that time without an engine does not count.
+    until: Option<Timestamp>,
     /// Nobody can be asked here; it stays open for a session where somebody can.
     nobody: bool,
 }
@@ -36,18 +48,29 @@ impl Questions {
         self.asked.values().all(|asked| asked.nobody)
     }
 
+    /// The question whose time is over first. Where nobody can be asked no time counts.
+    pub(super) fn first_expiry(&self) -> Option<(Timestamp, StepId)> {
+        let asked = self.asked.iter().filter(|(_, asked)| !asked.nobody);
+        asked.filter_map(|(step, asked)| Some((asked.until?, step.clone()))).min()
+    }
+
+    /// Calls the questions off. An answer that is on its way counts.
+    pub(super) fn hurry(&self) {
+        self.asked.values().for_each(|asked| asked.cancel.cancel());
+    }
+
     /// Takes back the questions that are not wanted any more, and asks the new ones.
-    pub(super) fn reconcile(&mut self, wanted: BTreeMap<StepId, Question>) {
+    pub(super) fn reconcile(&mut self, wanted: BTreeMap<StepId, Wanted>, now: Timestamp) {
         self.asked.retain(|step, asked| {
-            let stays = wanted.get(step) == Some(&asked.question);
+            let stays = wanted.get(step).is_some_and(|wanted| wanted.question == asked.question);
             if !stays {
                 asked.cancel.cancel();
             }
             stays
         });
-        for (step, question) in wanted {
+        for (step, Wanted { question, within }) in wanted {
             if !self.asked.contains_key(&step) {
-                self.ask(step, question);
+                self.ask(step, question, within.and_then(|within| now.checked_add(within).ok()));
             }
         }
     }
@@ -64,14 +87,15 @@ impl Questions {
         reply
     }
 
-    fn ask(&mut self, step: StepId, question: Question) {
+    fn ask(&mut self, step: StepId, question: Question, until: Option<Timestamp>) {
         self.next_ticket += 1;
         let (ticket, cancel) = (self.next_ticket, CancellationToken::new());
-        let reply = self.people.ask(step.clone(), question.clone(), cancel.clone());
-        self.asked.insert(step.clone(), Asked { question, ticket, cancel, nobody: false });
+        let reply = AssertUnwindSafe(self.people.ask(step.clone(), question.clone(), cancel.clone())).catch_unwind();
+        self.asked.insert(step.clone(), Asked { question, ticket, cancel, until, nobody: false });
         let arrivals = self.arrivals.clone();
         tokio::spawn(async move {
-            let reply = reply.await;
+            // Where asking panicked the question stays open, as where nobody is there, instead of being waited for in vain.
+            let reply = reply.await.unwrap_or(None);
             // A session that is over takes no answers; the next one asks again.
             let _ = arrivals.send(Arrival::Reply { step, ticket, reply });
         });
@@ -105,15 +129,16 @@ mod tests {
         }
     }
 
-    fn approve(message: &str) -> BTreeMap<StepId, Question> {
+    fn approve(message: &str) -> BTreeMap<StepId, Wanted> {
         let question = Question::Approve { by: Vec::new(), message: message.to_owned() };
-        BTreeMap::from([(StepId::new("sign-off").unwrap(), question)])
+        let within = Some(SignedDuration::from_mins(5));
+        BTreeMap::from([(StepId::new("sign-off").unwrap(), Wanted { question, within })])
     }
 
     fn asked(answer: Option<ReplyAnswer>) -> (Questions, UnboundedReceiver<Arrival>) {
         let (sender, arrivals) = unbounded_channel();
         let mut questions = Questions::new(Arc::new(Always(answer)), sender);
-        questions.reconcile(approve("Merge?"));
+        questions.reconcile(approve("Merge?"), Timestamp::UNIX_EPOCH);
         (questions, arrivals)
     }
 
@@ -136,11 +161,12 @@ mod tests {
     async fn where_nobody_answers_to_the_point_nobody_is_asked_again() {
         for answer in [None, Some(ReplyAnswer::Decision(OperatorAnswer::GiveUp))] {
             let (mut questions, mut arrivals) = asked(answer);
+            assert!(questions.first_expiry().is_some(), "somebody may be thinking about it");
             assert_eq!(take(&mut questions, &mut arrivals).await, None);
-            assert!(questions.is_hopeless());
-            questions.reconcile(approve("Merge?"));
+            assert!(questions.is_hopeless() && questions.first_expiry().is_none());
+            questions.reconcile(approve("Merge?"), Timestamp::UNIX_EPOCH);
             assert!(questions.is_hopeless(), "the same question stays unanswered");
-            questions.reconcile(approve("Really?"));
+            questions.reconcile(approve("Really?"), Timestamp::UNIX_EPOCH);
             assert!(!questions.is_hopeless(), "another question is asked");
         }
     }
@@ -149,7 +175,7 @@ mod tests {
     async fn an_answer_to_a_question_that_was_taken_back_is_none() {
         let yes = ReplyAnswer::Approval { approved: true, comment: None };
         let (mut questions, mut arrivals) = asked(Some(yes));
-        questions.reconcile(approve("Merge 7 rows?"));
+        questions.reconcile(approve("Merge 7 rows?"), Timestamp::UNIX_EPOCH);
         assert_eq!(take(&mut questions, &mut arrivals).await, None);
         assert!(take(&mut questions, &mut arrivals).await.is_some());
     }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs::File, path::PathBuf};
 use jiff::Timestamp;
 use lifeboat_core::{
     event::{Event, Mode},
-    input::{Effect, Input},
+    input::{Effect, Input, Observation},
     name::RunId,
     run::Run,
 };
@@ -17,7 +17,7 @@ use super::{
     inbox::{Arrival, input_of_answer, input_of_reply},
     logs::Logs,
     notes::{NoteReceiver, notes},
-    questions::Questions,
+    questions::{Questions, Wanted},
 };
 use crate::{
     Error,
@@ -40,6 +40,18 @@ pub(crate) struct RealWorld {
     wake_at: Option<Timestamp>,
     arrivals: UnboundedReceiver<Arrival>,
     notes: NoteReceiver,
+    stopping: Stopping,
+}
+
+/// How far the end of the session is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stopping {
+    /// Nobody asked for it.
+    No,
+    /// The engine was told to stop: nothing begins any more.
+    Told,
+    /// What was in flight was told to end, and what it still answers is waited for.
+    WindingDown,
 }
 
 /// What a world is made of.
@@ -67,12 +79,13 @@ impl RealWorld {
             wake_at: None,
             arrivals,
             notes,
+            stopping: Stopping::No,
         }
     }
 
-    /// Cancels what is in flight, waits until it has ended, and shows what the plugins said last.
+    /// Drops what is in flight, waits until it has ended, and shows what the plugins said last.
     pub(crate) async fn wind_down(&mut self, run: &Run) {
-        self.questions.reconcile(BTreeMap::new());
+        self.questions.reconcile(BTreeMap::new(), self.clock.now());
         self.calls.wind_down().await;
         while let Some(note) = self.notes.ready() {
             self.report(Report::Note(note), run);
@@ -89,6 +102,30 @@ impl RealWorld {
                 Some(input_of_reply(step, reply))
             }
         }
+    }
+
+    /// What a call in flight or a person brought back, while the session winds down; `Stopped` at the end of it.
+    async fn next_of_the_last(&mut self) -> Next {
+        loop {
+            let arrived = tokio::select! {
+                biased;
+                Some(arrival) = self.arrivals.recv() => Some(arrival),
+                note = self.notes.next() => return Next::Note(note),
+                // Whoever ended has sent its answer before.
+                () = self.calls.ended() => self.arrivals.try_recv().ok(),
+            };
+            let Some(arrival) = arrived else { return self.notes.ready().map_or(Next::Stopped, Next::Note) };
+            if let Some(input) = self.receive(arrival).filter(is_certain) {
+                return Next::Input(self.clock.now(), input);
+            }
+        }
+    }
+
+    /// When time alone changes something, and what is to be said then.
+    fn alarm(&self) -> Option<(Timestamp, Input)> {
+        let unanswered = self.questions.first_expiry().map(|(at, step)| (at, Input::Unanswered { step }));
+        let tick = self.wake_at.map(|at| (at, Input::Tick));
+        tick.into_iter().chain(unanswered).min_by_key(|(at, _)| *at)
     }
 
     fn is_quiet(&self) -> bool {
@@ -113,13 +150,24 @@ impl World for RealWorld {
         self.clock.now()
     }
 
+    fn is_stopping(&mut self) -> bool {
+        if self.stopping == Stopping::No && self.surroundings.stop.is_cancelled() {
+            self.stopping = Stopping::Told;
+        }
+        self.stopping != Stopping::No
+    }
+
     /// Answers come before everything else: what a plugin did must not be forgotten because the engine was told to stop.
     async fn next(&mut self) -> Next {
         loop {
+            if self.stopping == Stopping::WindingDown {
+                return self.next_of_the_last().await;
+            }
             if self.is_quiet() && self.arrivals.is_empty() {
-                let nothing = if self.surroundings.stop.is_cancelled() { Next::Stopped } else { Next::Quiet };
+                let nothing = if self.is_stopping() { Next::Stopped } else { Next::Quiet };
                 return self.notes.ready().map_or(nothing, Next::Note);
             }
+            let alarm = self.alarm();
             tokio::select! {
                 biased;
                 Some(arrival) = self.arrivals.recv() => {
@@ -127,31 +175,33 @@ impl World for RealWorld {
                         return Next::Input(self.clock.now(), input);
                     }
                 }
-                () = self.surroundings.stop.cancelled() => return Next::Stopped,
-                note = self.notes.next() => return Next::Note(note),
-                () = timer(&mut self.clock, self.wake_at) => {
-                    self.wake_at = None;
-                    return Next::Input(self.clock.now(), Input::Tick);
+                () = self.surroundings.stop.cancelled() => {
+                    self.stopping = Stopping::WindingDown;
+                    self.calls.hurry();
+                    self.questions.hurry();
                 }
+                note = self.notes.next() => return Next::Note(note),
+                input = timer(&mut self.clock, alarm) => return Next::Input(self.clock.now(), input),
             }
         }
     }
 
+    /// By what the driver was told, not by what is true by now: what stands in the journal as started is started.
     fn reconcile(&mut self, due: Vec<Effect>) {
+        if self.stopping != Stopping::No {
+            return;
+        }
         let (mut calls, mut questions) = (Vec::new(), BTreeMap::new());
         self.wake_at = None;
         for effect in due {
             match effect {
                 Effect::Invoke(call) => calls.push(call),
-                Effect::Ask { step, question } => drop(questions.insert(step, question)),
+                Effect::Ask { step, question, within } => drop(questions.insert(step, Wanted { question, within })),
                 Effect::WakeAt(at) => self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at))),
             }
         }
-        // An engine that was told to stop begins nothing new; winding down cancels the rest.
-        if !self.surroundings.stop.is_cancelled() {
-            self.calls.reconcile(calls);
-            self.questions.reconcile(questions);
-        }
+        self.calls.reconcile(calls);
+        self.questions.reconcile(questions, self.clock.now());
     }
 
     /// Blocks the thread: until the events are on disk there is nothing else that the driver may do.
@@ -167,9 +217,22 @@ impl World for RealWorld {
     }
 }
 
-async fn timer(clock: &mut Clock, wake_at: Option<Timestamp>) {
-    match wake_at {
-        Some(instant) => clock.reach(instant).await,
+async fn timer(clock: &mut Clock, alarm: Option<(Timestamp, Input)>) -> Input {
+    match alarm {
+        Some((instant, input)) => {
+            clock.reach(instant).await;
+            input
+        }
         None => std::future::pending().await,
+    }
+}
+
+/// Whether an answer that came after the call was told to end says what became of the call. A failure may come of being told
+/// to end: the resumed engine looks into that attempt, as after a crash.
+fn is_certain(input: &Input) -> bool {
+    match input {
+        Input::Answered { answer, .. } => answer.is_ok(),
+        Input::Observed { observation, .. } => matches!(observation, Ok(Observation::Done(_) | Observation::NotDone)),
+        _ => true,
     }
 }

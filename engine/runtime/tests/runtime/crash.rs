@@ -4,7 +4,13 @@
 use crate::plans::{Repeat, approve, chain, id, or_undo, plan, started, uses, with_undo};
 use crate::virtual_world::{Crash, Systems, VirtualWorld};
 use futures::executor::block_on;
-use lifeboat_core::{event::Outcome, input::Input, name::RunId, plan::Plan, run::Run};
+use lifeboat_core::{
+    event::{Event, Outcome},
+    input::Input,
+    name::RunId,
+    plan::Plan,
+    run::Run,
+};
 use lifeboat_runtime::{
     driver::{drive, fold, interrupted},
     journal::{Journal, read},
@@ -64,9 +70,10 @@ fn check_every_crash(plan: &Plan, systems: &Systems, expected: Outcome) {
     let whole = first_session(plan, 7, Crash::Never, systems.clone());
     assert_eq!(whole.how, Some(How::Finished(expected)));
     for number in 1..=decisions(&whole.journal) {
-        for crash in [Crash::After(number), Crash::During(number)] {
+        for crash in [Crash::After(number), Crash::During(number), Crash::Stop(number)] {
             for seed in 0..4 {
                 let cut = first_session(plan, seed, crash, systems.clone());
+                check_what_began(plan, &cut, crash);
                 let twice = next_session(plan, seed + 100, Crash::After(2), cut);
                 let end = next_session(plan, seed + 200, Crash::Never, twice);
                 assert_eq!(end.how, Some(How::Finished(expected)), "{crash:?}, seed {seed}");
@@ -74,6 +81,18 @@ fn check_every_crash(plan: &Plan, systems: &Systems, expected: Outcome) {
             }
         }
     }
+}
+
+/// An engine that was told to stop has recorded nothing as started that it did not start.
+#[track_caller]
+fn check_what_began(plan: &Plan, cut: &Left, crash: Crash) {
+    if !matches!(crash, Crash::Stop(_)) {
+        return;
+    }
+    let events = read(&cut.journal).unwrap().records.into_iter().map(|record| record.event);
+    let started = events.filter(|event| matches!(event, Event::StepStarted { .. })).count();
+    let begun: u32 = plan.steps.iter().map(|step| cut.systems.begun.get(&step.id).copied().unwrap_or(0)).sum();
+    assert_eq!(started as u32, begun, "{crash:?}");
 }
 
 #[track_caller]

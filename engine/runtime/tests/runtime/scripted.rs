@@ -39,6 +39,10 @@ pub(crate) enum Act {
     Hang,
     /// Takes effect and then never ends by itself.
     HangAfterEffect,
+    /// Does not end before it is told to, and then says that it is done.
+    SucceedAtTheLast,
+    /// Lets the engine be told to stop, and answers.
+    SucceedAsItStops,
 }
 
 /// A plugin that acts by step, and remembers.
@@ -82,7 +86,7 @@ impl Invoke for Shared {
             return std::future::ready(Answer::Observed(Ok(observed))).boxed();
         }
         let act = plugin.acts.lock().unwrap().get(step.as_str()).copied().unwrap_or(Act::Succeed);
-        if matches!(act, Act::Succeed | Act::HangAfterEffect) {
+        if !matches!(act, Act::Fail | Act::FailForNow | Act::Panic | Act::Hang) {
             plugin.effects.lock().unwrap().push(step);
         }
         async move {
@@ -95,6 +99,15 @@ impl Invoke for Shared {
                 Act::FailForNow => Answer::Ran(Err(Failure::Transient(Reason::new("test-failed", "as planned")))),
                 Act::Fail => Answer::Ran(Err(Failure::Permanent(Reason::new("test-failed", "as planned")))),
                 Act::Panic => panic!("the plugin host is broken"),
+                Act::SucceedAsItStops => {
+                    plugin.hangs.cancel();
+                    Answer::Ran(Ok(done()))
+                }
+                Act::SucceedAtTheLast => {
+                    plugin.hangs.cancel();
+                    request.cancel.cancelled().await;
+                    Answer::Ran(Ok(done()))
+                }
                 Act::Hang | Act::HangAfterEffect => {
                     plugin.hangs.cancel();
                     request.cancel.cancelled().await;
@@ -117,6 +130,28 @@ impl People for Agreeable {
     fn ask(&self, _step: StepId, _question: Question, _cancel: CancellationToken) -> Pending<Option<Reply>> {
         let answer = ReplyAnswer::Approval { approved: true, comment: None };
         std::future::ready(Some(Reply { who: Person::User { name: "dba".to_owned() }, answer })).boxed()
+    }
+}
+
+/// Somebody who is there and says nothing.
+pub(crate) struct Silence;
+
+impl People for Silence {
+    fn ask(&self, _step: StepId, _question: Question, cancel: CancellationToken) -> Pending<Option<Reply>> {
+        async move {
+            cancel.cancelled().await;
+            None
+        }
+        .boxed()
+    }
+}
+
+/// Somebody who can not even be asked.
+pub(crate) struct Unreachable;
+
+impl People for Unreachable {
+    fn ask(&self, _step: StepId, _question: Question, _cancel: CancellationToken) -> Pending<Option<Reply>> {
+        async { panic!("the terminal is broken") }.boxed()
     }
 }
 

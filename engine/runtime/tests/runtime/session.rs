@@ -3,11 +3,12 @@
 use std::{fs, io::Write, sync::Arc};
 
 use crate::plans::{Repeat, approve, chain, id, plan, uses};
-use crate::scripted::{Act, Agreeable, Listener, Stage};
-use jiff::SignedDuration;
+use crate::scripted::{Act, Agreeable, Listener, Silence, Stage, Unreachable};
+use jiff::{SignedDuration, Timestamp};
 use lifeboat_core::{
-    event::{Mode, Outcome},
+    event::{Event, Mode, Outcome},
     input::Purpose,
+    name::RunId,
     plan::Plan,
     run::StepState,
 };
@@ -15,7 +16,8 @@ use lifeboat_runtime::{
     home::Standing,
     invoke::Note,
     journal,
-    session::{Ended, How, resume, start},
+    people::{Nobody, People},
+    session::{Ended, How, Surroundings, resume, start},
 };
 
 fn failure_code(ended: &Ended, step: usize) -> String {
@@ -101,6 +103,97 @@ async fn a_stopped_run_goes_on_without_silently_repeating_anything() {
     let (ended, ran, _) = stop_and_resume(Repeat::Opaque, Act::HangAfterEffect).await;
     assert_eq!(ended.how, How::Waiting(vec![id("merge")]), "somebody must say what became of it");
     assert_eq!(ran, 1);
+}
+
+/// The steps that the journal says were started, in order.
+fn started_steps(stage: &Stage, run: &RunId) -> Vec<String> {
+    let records = journal::read(&fs::read(stage.home.journal(run)).unwrap()).unwrap().records;
+    let started = records.into_iter().filter(|record| matches!(record.event, Event::StepStarted { .. }));
+    started.map(|record| record.event.step().unwrap().to_string()).collect()
+}
+
+#[tokio::test]
+async fn what_was_done_while_the_engine_stopped_is_not_forgotten_and_nothing_more_begins() {
+    for act in [Act::SucceedAtTheLast, Act::SucceedAsItStops] {
+        let stage = Stage::new();
+        let plan = plan(vec![uses("merge", &[], Repeat::Opaque), uses("tidy", &[0], Repeat::Opaque)]);
+        stage.plugin.act("merge", act);
+        let new = stage.new_run(&plan);
+        let stopped = start(&stage.home, new, stage.surroundings_until_it_hangs()).await.unwrap();
+        assert_eq!(stopped.how, How::Stopped, "{act:?}");
+        assert!(matches!(stopped.state.steps[0].state, StepState::Succeeded { .. }), "{act:?}: {:?}", stopped.state);
+        assert_eq!(started_steps(&stage, &stopped.run), ["merge"], "{act:?}");
+
+        // Nobody could be asked what became of either: both are known.
+        let ended = resume(&stage.home, &stopped.run, stage.surroundings()).await.unwrap();
+        assert_eq!(ended.how, How::Finished(Outcome::Succeeded), "{act:?}");
+        let runs = ["merge", "tidy"].map(|step| stage.plugin.calls(step, Purpose::Run));
+        assert_eq!(runs, [1, 1], "{act:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_whose_last_step_ends_while_the_engine_stops_is_over() {
+    let stage = Stage::new();
+    stage.plugin.act("step-0", Act::SucceedAtTheLast);
+    let new = stage.new_run(&chain(1));
+    let ended = start(&stage.home, new, stage.surroundings_until_it_hangs()).await.unwrap();
+    assert_eq!(ended.how, How::Finished(Outcome::Succeeded));
+}
+
+#[tokio::test]
+async fn an_engine_that_was_told_to_stop_before_it_began_starts_nothing() {
+    let stage = Stage::new();
+    let surroundings = stage.surroundings();
+    surroundings.stop.cancel();
+    let plan = plan(vec![uses("merge", &[], Repeat::Opaque)]);
+    let stopped = start(&stage.home, stage.new_run(&plan), surroundings).await.unwrap();
+    assert_eq!(stopped.how, How::Stopped);
+    assert!(started_steps(&stage, &stopped.run).is_empty());
+    let ended = resume(&stage.home, &stopped.run, stage.surroundings()).await.unwrap();
+    assert_eq!(ended.how, How::Finished(Outcome::Succeeded));
+}
+
+/// A plan that asks for a yes within that time.
+fn asks_within(time: SignedDuration) -> Plan {
+    let mut plan = plan(vec![approve("sign-off", &[])]);
+    plan.steps[0].timeout = Some(time);
+    plan
+}
+
+#[tokio::test]
+async fn a_question_nobody_can_be_asked_does_not_wait_for_the_clock() {
+    for people in [Arc::new(Nobody) as Arc<dyn People>, Arc::new(Unreachable)] {
+        let stage = Stage::new();
+        let surroundings = Surroundings { people, ..stage.surroundings() };
+        let new = stage.new_run(&asks_within(SignedDuration::from_hours(1)));
+        let ended = start(&stage.home, new, surroundings).await.unwrap();
+        assert_eq!(ended.how, How::Waiting(vec![id("sign-off")]));
+    }
+}
+
+#[tokio::test]
+async fn the_time_for_an_answer_counts_while_somebody_is_asked() {
+    let stage = Stage::new();
+    let plan = asks_within(SignedDuration::from_millis(20));
+    let silent = || Surroundings { people: Arc::new(Silence), ..stage.surroundings() };
+    let ended = start(&stage.home, stage.new_run(&plan), silent()).await.unwrap();
+    assert_eq!(failure_code(&ended, 0), "run-timed-out");
+
+    let mut waiting = start(&stage.home, stage.new_run(&plan), stage.surroundings()).await.unwrap();
+    assert_eq!(waiting.how, How::Waiting(vec![id("sign-off")]));
+    // However late it is, who resumes the run is asked first.
+    until_over(SignedDuration::from_millis(20), waiting.at).await;
+    let agreeable = Surroundings { people: Arc::new(Agreeable), ..stage.surroundings() };
+    waiting = resume(&stage.home, &waiting.run, agreeable).await.unwrap();
+    assert_eq!(waiting.how, How::Finished(Outcome::Succeeded));
+}
+
+/// Returns when so much time has passed since that instant.
+async fn until_over(time: SignedDuration, since: Timestamp) {
+    while Timestamp::now() <= since + time {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]

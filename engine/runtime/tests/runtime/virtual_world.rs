@@ -31,6 +31,8 @@ pub(crate) enum Crash {
     After(u64),
     /// While that decision is being written.
     During(u64),
+    /// Not at once: it is told to stop after that decision, and winds down.
+    Stop(u64),
 }
 
 /// The systems that a run works on. They stay when the engine ends.
@@ -42,6 +44,8 @@ pub(crate) struct Systems {
     pub(crate) undone: BTreeSet<StepId>,
     /// How often each step's action was run.
     runs: BTreeMap<StepId, u32>,
+    /// How many attempts of each step the engine began.
+    pub(crate) begun: BTreeMap<StepId, u32>,
     /// So many first runs of a step fail for the moment.
     pub(crate) flaky: BTreeMap<StepId, u32>,
     /// These always fail.
@@ -97,7 +101,10 @@ pub(crate) struct VirtualWorld {
     torn: Vec<u8>,
     calls: BTreeMap<Key, (Timestamp, u64, Call)>,
     questions: BTreeMap<StepId, (Timestamp, u64, Question)>,
+    /// Calls that ended without an answer while the engine wound down.
+    lost: Vec<Call>,
     wake_at: Option<Timestamp>,
+    stopping: bool,
     order: u64,
     /// What the engine works on.
     pub(crate) systems: Systems,
@@ -117,7 +124,9 @@ impl VirtualWorld {
             torn: Vec::new(),
             calls: BTreeMap::new(),
             questions: BTreeMap::new(),
+            lost: Vec::new(),
             wake_at: None,
+            stopping: false,
             order: 0,
             systems,
         }
@@ -126,7 +135,7 @@ impl VirtualWorld {
     /// The engine is gone: what is on disk, and the systems. Calls in flight may have taken effect all the same.
     pub(crate) fn end(mut self) -> (Vec<u8>, Systems) {
         let calls = std::mem::take(&mut self.calls);
-        for (_, _, call) in calls.into_values() {
+        for call in calls.into_values().map(|(_, _, call)| call).chain(std::mem::take(&mut self.lost)) {
             if call.purpose != Purpose::Observe && self.random.below(2) == 0 {
                 // Nobody is there to hear the answer.
                 let _ = self.systems.run(&call);
@@ -139,6 +148,19 @@ impl VirtualWorld {
 
     fn crashed(&self) -> bool {
         matches!(self.crash, Crash::After(last) if self.decisions >= last)
+    }
+
+    /// A call that was told to end: half of them end without an answer, and a failure is none.
+    fn last_answer(&mut self) -> Option<Input> {
+        while let Some((_, (_, _, call))) = self.calls.pop_first() {
+            let input = if self.random.below(2) == 0 { Some(self.answer(&call)) } else { None };
+            match input {
+                Some(Input::Answered { answer: Err(_), .. }) => {}
+                Some(input) => return Some(input),
+                None => self.lost.push(call),
+            }
+        }
+        None
     }
 
     fn later(&mut self) -> (Timestamp, u64) {
@@ -201,9 +223,17 @@ impl World for VirtualWorld {
         self.now
     }
 
+    fn is_stopping(&mut self) -> bool {
+        self.stopping |= matches!(self.crash, Crash::Stop(last) if self.decisions >= last);
+        self.stopping
+    }
+
     async fn next(&mut self) -> Next {
         if self.crashed() {
             return Next::Stopped;
+        }
+        if self.is_stopping() {
+            return self.last_answer().map_or(Next::Stopped, |input| Next::Input(self.now, input));
         }
         let Some((at, _, happening)) = self.first() else { return Next::Quiet };
         self.now = at;
@@ -211,12 +241,16 @@ impl World for VirtualWorld {
     }
 
     fn reconcile(&mut self, due: Vec<Effect>) {
+        // What was recorded before the engine was asked whether it stops is begun.
+        if self.stopping {
+            return;
+        }
         let (mut calls, mut questions) = (BTreeMap::new(), BTreeMap::new());
         self.wake_at = None;
         for effect in due {
             match effect {
                 Effect::Invoke(call) => drop(calls.insert((call.step.clone(), call.attempt, call.purpose), call)),
-                Effect::Ask { step, question } => drop(questions.insert(step, question)),
+                Effect::Ask { step, question, .. } => drop(questions.insert(step, question)),
                 Effect::WakeAt(at) => self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at))),
             }
         }
@@ -225,6 +259,9 @@ impl World for VirtualWorld {
         for (key, call) in calls {
             if !self.calls.contains_key(&key) {
                 let (at, order) = self.later();
+                if call.purpose == Purpose::Run {
+                    *self.systems.begun.entry(call.step.clone()).or_default() += 1;
+                }
                 self.calls.insert(key, (at, order, call));
             }
         }

@@ -63,7 +63,7 @@ impl Exit {
         self as u8
     }
 
-    /// Ends the process without unwinding; only for signals and panics.
+    /// Ends the process without unwinding; only for signals, and for output that nobody reads.
     pub(crate) fn now(self) -> ! {
         std::process::exit(i32::from(self.code()))
     }

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod commands;
+mod defect;
 mod document;
 mod dry_run;
 mod elapsed;
@@ -17,36 +18,45 @@ mod stepwise;
 mod table;
 mod view;
 
-use std::process::ExitCode;
+use std::{panic::PanicHookInfo, process::ExitCode};
 
 use clap::Parser;
 
 use crate::{
     arguments::{Command, CommandLine, Global},
+    defect::Watch,
     exit::Exit,
     problem::Problem,
 };
 
 fn main() -> ExitCode {
-    std::panic::set_hook(Box::new(|panic| {
-        output::note(panic);
-        Problem::new(Exit::Bug, "this is a defect of Lifeboat, not of your runbook")
-            .hint("nothing is lost: `lifeboat resume last` goes on with the run where its journal ends")
-            .hint(concat!("please report it, with the lines above and `lifeboat ", env!("CARGO_PKG_VERSION"), "`"))
-            .print();
-        Exit::Bug.now()
-    }));
+    let watch = Watch::install(tell);
+    watch.exit_after(obey).into()
+}
+
+/// Does what the command line says.
+fn obey() -> Exit {
     let line = CommandLine::parse();
     line.global.color.apply();
     let ended = tokio::runtime::Runtime::new()
         .map_err(anyhow::Error::from)
         .and_then(|runtime| runtime.block_on(dispatch(line.command, &line.global)));
-    let exit = ended.unwrap_or_else(|error| {
+    ended.unwrap_or_else(|error| {
         let problem = Problem::from(error);
         problem.print();
         problem.exit
-    });
-    exit.into()
+    })
+}
+
+/// Shows a panic; what it means is said once.
+fn tell(panic: &PanicHookInfo<'_>, first: bool) {
+    output::note(panic);
+    if first {
+        Problem::new(Exit::Bug, "this is a defect of Lifeboat, not of your runbook")
+            .hint("nothing is lost: `lifeboat resume last` goes on with the run where its journal ends")
+            .hint(concat!("please report it, with the lines above and `lifeboat ", env!("CARGO_PKG_VERSION"), "`"))
+            .print();
+    }
 }
 
 async fn dispatch(command: Command, global: &Global) -> anyhow::Result<Exit> {

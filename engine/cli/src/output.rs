@@ -28,12 +28,12 @@ pub(crate) fn styled(style: Style, text: impl Display) -> String {
 
 /// Writes a line of data to standard output.
 pub(crate) fn data(text: impl Display) {
-    leave_quietly_where_nobody_reads(writeln!(anstream::stdout(), "{text}"));
+    unless_nobody_reads(writeln!(anstream::stdout(), "{text}"));
 }
 
 /// Writes text that already ends as it should to standard output.
 pub(crate) fn data_as_is(text: impl Display) {
-    leave_quietly_where_nobody_reads(write!(anstream::stdout(), "{text}"));
+    unless_nobody_reads(write!(anstream::stdout(), "{text}"));
 }
 
 /// Writes a document of data to standard output, readable by people too.
@@ -42,9 +42,10 @@ pub(crate) fn json(value: &impl Serialize) -> serde_json::Result<()> {
     Ok(())
 }
 
-/// Writes a line for people to standard error.
+/// Writes a line for people to standard error. Where that fails a recovery goes on all the same: it matters more than its
+/// telling, and its journal has everything.
 pub(crate) fn note(text: impl Display) {
-    leave_quietly_where_nobody_reads(writeln!(anstream::stderr(), "{text}"));
+    drop(writeln!(anstream::stderr(), "{text}"));
 }
 
 /// Writes a line that says what to do next.
@@ -52,11 +53,10 @@ pub(crate) fn hint(text: impl Display) {
     note(format_args!("{}: {text}", styled(HINT, "hint")));
 }
 
-/// `lifeboat runs | head -1` closes our output early; that is no failure of ours. Any other failure to write is.
-fn leave_quietly_where_nobody_reads(written: io::Result<()>) {
-    match written {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done.now(),
-        Err(_) => Exit::Failed.now(),
+/// `lifeboat runs | head -1` closes our output early; that is no failure of ours, and says nothing about how the command ends.
+/// Any other failure to write is one.
+fn unless_nobody_reads(written: io::Result<()>) {
+    if written.is_err_and(|error| error.kind() != io::ErrorKind::BrokenPipe) {
+        Exit::Failed.now();
     }
 }

@@ -6,17 +6,22 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{exit::Exit, view::View};
 
-/// A token that fires at the first SIGINT, SIGTERM or SIGHUP; the view says so.
+/// A token that fires at the first SIGINT, SIGTERM or SIGHUP; the view says so. At the second one the process ends. Programs on
+/// machines are in process groups of their own, so that only the engine hears a terminal's Ctrl-C; they end with the engine,
+/// because their standard input does.
 pub(crate) fn stop(view: Arc<dyn View>) -> CancellationToken {
     let stop = CancellationToken::new();
     let fired = stop.clone();
+    // Listening begins here and goes on throughout: a signal that comes while the first one is dealt with is the second one.
+    let signals = Signals::listen();
     tokio::spawn(async move {
-        if signal().await == Signal::Interrupt {
+        let Some(mut signals) = signals else { return };
+        if signals.next().await == Signal::Interrupt {
             view.after_echo();
         }
-        view.say("stopping: calls in flight are ended and the run stays as it is; Ctrl-C again ends at once");
         fired.cancel();
-        signal().await;
+        view.say("stopping: calls in flight are ended and the run stays as it is; Ctrl-C again ends at once");
+        signals.next().await;
         Exit::Interrupted.now();
     });
     stop
@@ -32,24 +37,46 @@ enum Signal {
 }
 
 #[cfg(unix)]
-async fn signal() -> Signal {
-    use tokio::signal::unix::{SignalKind, signal};
-    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-    // Where a handler can not be installed the signal keeps its default, which ends the process: the journal allows that.
-    let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = kinds.map(signal) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => Signal::Interrupt,
-        _ = terminate.recv() => Signal::Other,
-        _ = hangup.recv() => Signal::Other,
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    /// Where a handler can not be installed the signals keep their default, which ends the process: the journal allows that.
+    fn listen() -> Option<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Some(Self {
+            interrupt: signal(SignalKind::interrupt()).ok()?,
+            terminate: signal(SignalKind::terminate()).ok()?,
+            hangup: signal(SignalKind::hangup()).ok()?,
+        })
+    }
+
+    async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.interrupt.recv() => Signal::Interrupt,
+            _ = self.terminate.recv() => Signal::Other,
+            _ = self.hangup.recv() => Signal::Other,
+        }
     }
 }
 
 #[cfg(not(unix))]
-async fn signal() -> Signal {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn listen() -> Option<Self> {
+        Some(Self)
     }
-    Signal::Interrupt
+
+    async fn next(&mut self) -> Signal {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        Signal::Interrupt
+    }
 }

@@ -100,6 +100,14 @@ fn a_run_waits_for_a_person_and_is_resumed_with_the_answers() {
 }
 
 #[test]
+fn a_run_does_not_depend_on_who_reads_about_it() {
+    let screen = Screen::new();
+    let (runbook, bindings) = (fixture("people.yaml"), fixture("people-bindings.yaml"));
+    assert_eq!(screen.unread(&["run", &runbook, "--bindings", &bindings]), Some(5));
+    assert_eq!(screen.unread(&["resume", "last", "--reject", "sign_off", "--json"]), Some(1));
+}
+
+#[test]
 fn a_no_fails_the_run() {
     let screen = Screen::new();
     let (runbook, bindings) = (fixture("people.yaml"), fixture("people-bindings.yaml"));

@@ -1,6 +1,10 @@
 //! Runs the binary with a state folder of its own, and shows what a user would see, without what differs each time.
 
-use std::{fs, path::PathBuf, process::Output};
+use std::{
+    fs, io,
+    path::PathBuf,
+    process::{self, Output},
+};
 
 use assert_cmd::Command;
 use lifeboat_core::name::RunId;
@@ -48,6 +52,19 @@ impl Screen {
         let output = self.output(arguments);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The exit code where nobody reads what is printed.
+    pub(crate) fn unread(&self, arguments: &[&str]) -> Option<i32> {
+        let nobody = || {
+            let (reader, writer) = io::pipe().unwrap();
+            drop(reader);
+            writer
+        };
+        let mut command = process::Command::new(env!("CARGO_BIN_EXE_lifeboat"));
+        command.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).env("LIFEBOAT_HOME", self.home.path());
+        command.stdin(process::Stdio::null()).stdout(nobody()).stderr(nobody());
+        command.status().unwrap().code()
     }
 
     /// The runs in the state folder.

@@ -1,7 +1,7 @@
 //! The `endpoint` capability: where the application's traffic goes, and switching it, by an HTTP resource or by programs of
 //! the operator.
 
-use std::process::Stdio;
+use std::{io, process::Stdio, time::Duration};
 
 use lifeboat_core::{
     action::Effect,
@@ -10,15 +10,23 @@ use lifeboat_core::{
     name::RoleName,
 };
 use serde::{Deserialize, Serialize};
-use tokio::process::Command;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    process::Command,
+};
 
-use super::client;
+use super::{
+    client,
+    group::{self, Group},
+};
 use crate::{
     call::{CallContext, CallState},
     wit::lifeboat::endpoint::endpoint::{self as wit, Error},
 };
 
 const ANSWER_BYTES_MAX: usize = 4096;
+/// A program is given this much longer than the engine waits for it, so that the engine is first.
+const MARGIN: Duration = Duration::from_secs(5);
 
 /// What an HTTP endpoint shows and takes.
 #[derive(Serialize, Deserialize)]
@@ -138,18 +146,35 @@ async fn run(context: &CallContext, role: &str, words: &[String], last: Option<S
     let [program, arguments @ ..] = words else {
         return Err(invalid("endpoint-command", format!("the binding of `{role}` names no program")));
     };
-    let mut command = Command::new(program);
-    command.args(arguments).args(last).stdin(Stdio::null()).kill_on_drop(true);
-    let output = match context.bounded(command.output()).await {
-        Ok(output) => output.map_err(|error| invalid("endpoint-command", format!("`{program}`: {error}")))?,
-        Err(cut) => return Err(Error::Connection(cut.reason().into())),
-    };
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    let mut command = Command::new("timeout");
+    // Should the engine be killed, nothing else would end a program that hangs.
+    command.args(["-s", "KILL", &format!("{:.3}", (context.left() + MARGIN).as_secs_f64())]);
+    command.arg(program).args(arguments).args(last);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    group::first_of_its_own(&mut command);
+    let broken = |error: io::Error| invalid("endpoint-command", format!("`{program}`: {error}"));
+    let mut child = command.spawn().map_err(broken)?;
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let mut group = Group::of(child);
+    let work = async { tokio::join!(group.wait(), read(stdout), read(stderr)) };
+    // What is cut off is dropped, with everything that it started.
+    let (status, stdout, stderr) = context.bounded(work).await.map_err(|cut| Error::Connection(cut.reason().into()))?;
+    let status = status.map_err(broken)?;
+    if status.success() {
+        return Ok(stdout);
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let said = said.trim().lines().last().unwrap_or("nothing");
-    Err(invalid("endpoint-command", format!("`{program}` ended with {}: {said}", output.status)))
+    let said = stderr.trim().lines().last().unwrap_or("nothing").to_owned();
+    Err(invalid("endpoint-command", format!("`{program}` ended with {status}: {said}")))
+}
+
+/// What a program prints, so far as anybody wants to read it.
+async fn read(stream: Option<impl AsyncRead + Unpin>) -> String {
+    let mut text = Vec::new();
+    if let Some(mut stream) = stream {
+        let _so_far = (&mut stream).take(ANSWER_BYTES_MAX as u64).read_to_end(&mut text).await;
+        let _rest = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+    }
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 fn invalid(code: &str, message: impl Into<String>) -> Error {
@@ -159,6 +184,44 @@ fn invalid(code: &str, message: impl Into<String>) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixture::{self, Fixture};
+
+    fn words(text: &[&str]) -> Vec<String> {
+        text.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    #[tokio::test]
+    async fn a_switch_is_a_program_with_its_whole_family() {
+        let show = words(&["sh", "-c", "echo db2:5432; echo fine >&2"]);
+        // It tells its number, which is also that of its group, and leaves a child behind.
+        let hang = words(&["sh", "-c", "ps -o pgid= -p $$ >$0; sleep 3600 & wait", "FILE"]);
+        let told = tempfile::NamedTempFile::new().unwrap();
+        let hang = [&hang[..3], &[told.path().display().to_string()]].concat();
+        let endpoint = System::Endpoint(Endpoint::Command { show, switch: hang });
+        let fixture = Fixture::new(fixture::bindings([("app", endpoint)]));
+        let context = fixture.context(&[("app", Effect::Mutate)]);
+        assert_eq!(current(&context, "app").await.unwrap(), "db2:5432");
+
+        let switching = switch(&context, "app", "db1:5432".to_owned());
+        let stopping = async {
+            let group = loop {
+                let text = std::fs::read_to_string(&told).unwrap();
+                if let Some(group) = text.trim().parse::<i32>().ok().filter(|_| text.ends_with('\n')) {
+                    break group;
+                }
+                tokio::task::yield_now().await;
+            };
+            assert_ne!(Some(group), rustix::process::getpgid(None).ok().map(|own| own.as_raw_nonzero().get()));
+            fixture.cancel.cancel();
+            group
+        };
+        let (switched, group) = tokio::join!(switching, stopping);
+        assert!(matches!(switched, Err(Error::Connection(_))) && context.is_uncertain(), "{switched:?}");
+        let group = rustix::process::Pid::from_raw(group).unwrap();
+        while rustix::process::test_kill_process_group(group).is_ok() {
+            tokio::task::yield_now().await;
+        }
+    }
 
     #[test]
     fn an_address_is_host_and_port() {

@@ -2,6 +2,7 @@
 
 mod client;
 mod endpoint;
+mod group;
 mod http;
 pub(crate) mod machine;
 pub(crate) mod postgres;

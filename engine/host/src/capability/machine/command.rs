@@ -6,6 +6,7 @@ use lifeboat_core::bindings::{Machine, Via};
 use tokio::process::Command;
 
 use super::account;
+use crate::capability::group;
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -45,7 +46,7 @@ pub(super) fn on(machine: &Machine, words: &[String], stdin: Stdin, longest: Dur
         Via::Container { engine, name } => container(engine, name, machine.user.as_deref(), &inner)?,
         Via::Ssh { host } => ssh(host, machine.user.as_deref(), &inner)?,
     };
-    command.process_group(0).kill_on_drop(true);
+    group::first_of_its_own(&mut command);
     Ok(command)
 }
 

@@ -1,7 +1,14 @@
 //! The lines of a program's output, filtered at memory speed: what no text of `keep` asks for never reaches the guest.
 
+use std::io;
+
 use memchr::{memchr, memmem::Finder};
-use tokio::{io::AsyncReadExt, process::ChildStdout, sync::mpsc};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    process::ChildStdout,
+    sync::mpsc,
+    task::JoinHandle,
+};
 
 /// A longer line is cut.
 const LINE_BYTES_MAX: usize = 64 << 10;
@@ -67,22 +74,57 @@ impl Splitter {
     }
 }
 
+/// Output that is read ahead of whoever wants it.
+pub(super) struct Lines {
+    ready: mpsc::Receiver<Vec<String>>,
+    reading: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl Lines {
+    /// The next kept lines; none at the end of the output. An error where the output could not be read to its end: a part of it
+    /// must not be taken for the whole.
+    pub(super) async fn next(&mut self) -> io::Result<Option<Vec<String>>> {
+        if let Some(lines) = self.ready.recv().await {
+            return Ok(Some(lines));
+        }
+        if let Some(reading) = &mut self.reading {
+            let read = reading.await;
+            self.reading = None;
+            read.map_err(io::Error::other)??;
+        }
+        Ok(None)
+    }
+
+    /// Nobody will read any more.
+    pub(super) fn close(&mut self) {
+        self.ready.close();
+    }
+}
+
 /// Reads ahead in a task of its own, so that the program, the filter and the guest work at the same time.
-pub(super) fn stream(mut stdout: ChildStdout, keep: Keep) -> mpsc::Receiver<Vec<String>> {
+pub(super) fn stream(stdout: ChildStdout, keep: Keep) -> Lines {
     // A larger pipe spares the program most of its waiting; the default is fine where the system refuses.
     let _default_size = rustix::pipe::fcntl_setpipe_size(&stdout, 1 << 20);
-    let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
-    tokio::spawn(async move {
+    read(stdout, keep)
+}
+
+fn read(mut stdout: impl AsyncRead + Unpin + Send + 'static, keep: Keep) -> Lines {
+    let (sender, ready) = mpsc::channel(CHUNKS_AHEAD);
+    let reading = tokio::spawn(async move {
         let mut splitter = Splitter { keep, partial: Vec::new() };
         let mut chunk = vec![0; CHUNK_BYTES];
-        while let Ok(count @ 1..) = stdout.read(&mut chunk).await {
+        loop {
+            let count = stdout.read(&mut chunk).await?;
+            if count == 0 {
+                break;
+            }
             let mut kept = Vec::new();
             splitter.push(&chunk[..count], &mut kept);
             if !kept.is_empty() && sender.send(kept).await.is_err() {
-                return;
+                return Ok(());
             }
             if sender.is_closed() {
-                return;
+                return Ok(());
             }
         }
         let mut kept = Vec::new();
@@ -91,8 +133,9 @@ pub(super) fn stream(mut stdout: ChildStdout, keep: Keep) -> mpsc::Receiver<Vec<
             // Nobody reads any more: fine.
             let _unread = sender.send(kept).await;
         }
+        Ok(())
     });
-    receiver
+    Lines { ready, reading: Some(reading) }
 }
 
 #[cfg(test)]
@@ -124,6 +167,30 @@ mod tests {
         let text: &[u8] = b"rmgr: Heap DELETE a\nrmgr: Heap INSERT a\nrmgr: Transaction COMMIT\nrmgr: Btree DELETE a";
         let kept = split(&[text], &[list(&["Heap ", "DELETE"]), list(&["COMMIT"])]);
         assert_eq!(kept, ["rmgr: Heap DELETE a", "rmgr: Transaction COMMIT"]);
+    }
+
+    /// Output that breaks off after a line.
+    struct Broken;
+
+    impl AsyncRead for Broken {
+        fn poll_read(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+            _: &mut tokio::io::ReadBuf<'_>,
+        ) -> std::task::Poll<io::Result<()>> {
+            std::task::Poll::Ready(Err(io::Error::other("the pipe broke")))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_part_of_the_output_is_not_taken_for_the_whole() {
+        let mut whole = read(&b"one\ntwo"[..], Keep::new(&[]));
+        assert_eq!(whole.next().await.unwrap(), Some(vec!["one".to_owned()]));
+        assert_eq!(whole.next().await.unwrap(), Some(vec!["two".to_owned()]));
+        assert_eq!(whole.next().await.unwrap(), None);
+        let mut part = read(AsyncReadExt::chain(&b"one\n"[..], Broken), Keep::new(&[]));
+        assert_eq!(part.next().await.unwrap(), Some(vec!["one".to_owned()]));
+        assert_eq!(part.next().await.unwrap_err().to_string(), "the pipe broke");
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod lines;
 mod place;
 mod process;
 mod running;
+mod start;
 
 #[cfg(test)]
 mod tests;

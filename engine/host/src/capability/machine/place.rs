@@ -9,7 +9,7 @@ use lifeboat_core::{
     name::RoleName,
 };
 
-use super::{arguments, denied, failed, folder, identity};
+use super::{arguments, denied, failed, folder, identity, start};
 use crate::{call::CallContext, wit::lifeboat::machine::machine::Error};
 
 /// Programs that every machine has and plugins need, found on its PATH.
@@ -96,17 +96,14 @@ impl<'a> Place<'a> {
         })
     }
 
-    /// Refuses arguments that reach outside of the binding.
-    pub(super) fn check_arguments(&self, program: &str, arguments: &[String]) -> Result<(), Error> {
-        if let ("cp", Some(target)) = (program, arguments.last()) {
-            self.allowed(target, Effect::Mutate)?;
-        }
-        let folders: Vec<_> = self.machine.folders.values().map(|folder| folder.path.as_str()).collect();
-        let programs: Vec<_> = self.machine.programs.values().map(|program| program.path.as_str()).collect();
-        arguments::check(program, arguments, &folders, &programs).map_err(|problem| {
+    /// The words that run a program; refuses arguments that reach outside of the binding.
+    pub(super) fn words(&self, name: &str, program: &Runnable, given: &[String]) -> Result<Vec<String>, Error> {
+        let start = start::folder(self.machine, program.effect);
+        let paths = arguments::check(self.machine, name, &start, given).map_err(|problem| {
             let message = format!("{problem}; the folders of `{}` stand at {}:{}", self.role, self.source, self.line);
             denied("machine-argument", message)
-        })
+        })?;
+        Ok(start::words(&start, &paths, &program.path, given))
     }
 
     /// The path, where a folder of the binding allows it.

@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 
 use lifeboat_core::action::Effect;
-use tokio::sync::mpsc;
 
 use super::{
-    cut, lines,
+    cut, failed,
+    lines::{self, Lines},
     place::Place,
     running::{self, Running},
 };
@@ -21,7 +21,7 @@ const STDOUT_BYTES_MAX: usize = 1 << 20;
 #[expect(unreachable_pub, reason = "the generated bindings re-export it from public modules of a private one")]
 pub struct Process {
     running: Running,
-    lines: mpsc::Receiver<Vec<String>>,
+    lines: Lines,
     ready: VecDeque<String>,
     over: bool,
     effect: Effect,
@@ -37,8 +37,7 @@ async fn prepare<'a>(
 ) -> Result<(Place<'a>, Vec<String>, Effect), Error> {
     let runnable = Place::of(context, machine, Effect::Read)?.program(program)?;
     let place = Place::enter(context, machine, runnable.effect).await?;
-    place.check_arguments(program, arguments)?;
-    let words = std::iter::once(runnable.path).chain(arguments.iter().cloned()).collect();
+    let words = place.words(program, &runnable, arguments)?;
     Ok((place, words, runnable.effect))
 }
 
@@ -87,9 +86,14 @@ impl Process {
     /// The next lines, at least one; none at the end of the output.
     pub(super) async fn read_lines(&mut self, context: &CallContext, max: usize) -> Result<Vec<String>, Error> {
         if self.ready.is_empty() && !self.over {
-            match context.bounded(self.lines.recv()).await {
-                Ok(Some(lines)) => self.ready.extend(lines),
-                Ok(None) => self.over = true,
+            match context.bounded(self.lines.next()).await {
+                Ok(Ok(Some(lines))) => self.ready.extend(lines),
+                Ok(Ok(None)) => self.over = true,
+                Ok(Err(error)) => {
+                    self.running.end().await;
+                    let message = format!("what `{}` prints can not be read to its end: {error}", self.name);
+                    return Err(failed("machine-command", message));
+                }
                 Err(why) => {
                     self.running.end().await;
                     return Err(cut(context, why, self.effect, &self.name));

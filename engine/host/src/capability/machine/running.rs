@@ -6,20 +6,21 @@ use std::{
 };
 
 use lifeboat_core::bindings::Via;
-use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
-    process::{Child, ChildStderr, ChildStdin, ChildStdout},
+    process::{ChildStderr, ChildStdin, ChildStdout},
     task::JoinHandle,
 };
 
 use super::{
     command::{self, Stdin},
-    failed,
+    denied, failed,
     place::Place,
+    start::{self, NotStarted},
 };
 use crate::{
     call::CallContext,
+    capability::group::Group,
     wit::lifeboat::machine::machine::{Error, Reason},
 };
 
@@ -32,9 +33,9 @@ const MARGIN: Duration = Duration::from_secs(5);
 
 /// A program on its machine.
 pub(super) struct Running {
-    child: Child,
     /// Held open: the program ends when it is closed.
     lifeline: Option<ChildStdin>,
+    group: Group,
     stderr: Option<JoinHandle<Vec<u8>>>,
     remote: bool,
 }
@@ -71,7 +72,7 @@ pub(super) fn start(
         tokio::spawn(async move { pipe.write_all(&input).await });
     }
     let stderr = Some(tokio::spawn(errors(stderr)));
-    Ok((Running { child, lifeline, stderr, remote: place.machine.via != Via::Local }, stdout))
+    Ok((Running { lifeline, group: Group::of(child), stderr, remote: place.machine.via != Via::Local }, stdout))
 }
 
 async fn errors(stderr: ChildStderr) -> Vec<u8> {
@@ -95,7 +96,7 @@ pub(super) async fn tail(mut stream: impl AsyncRead + Unpin, max: usize) -> Vec<
 impl Running {
     /// Waits for the end.
     pub(super) async fn exit(&mut self) -> Result<Exit, Error> {
-        let status = self.child.wait().await.map_err(|error| failed("machine-command", error.to_string()))?;
+        let status = self.group.wait().await.map_err(|error| failed("machine-command", error.to_string()))?;
         self.lifeline = None;
         let stderr = match self.stderr.take() {
             Some(reading) => reading.await.unwrap_or_default(),
@@ -108,15 +109,9 @@ impl Running {
     /// Ends the program: gently by its lifeline, then by force.
     pub(super) async fn end(&mut self) {
         self.lifeline = None;
-        if tokio::time::timeout(CLOSING_MAX, self.child.wait()).await.is_err() {
-            self.kill();
-            let _reaped = self.child.wait().await;
-        }
-    }
-
-    fn kill(&mut self) {
-        if let Some(group) = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) {
-            let _gone_already = kill_process_group(group, Signal::KILL);
+        if tokio::time::timeout(CLOSING_MAX, self.group.wait()).await.is_err() {
+            self.group.kill();
+            let _reaped = self.group.wait().await;
         }
     }
 
@@ -124,6 +119,18 @@ impl Running {
     fn judged(&self, exit: Exit) -> Result<Exit, Error> {
         if exit.code == 0 {
             return Ok(exit);
+        }
+        match start::not_started(exit.code, &exit.stderr) {
+            Some(NotStarted::Outside(path)) => {
+                return Err(denied("machine-path", format!("`{path}` leads by a link out of its folder")));
+            }
+            Some(NotStarted::NoFolder(path)) => {
+                return Err(failed(
+                    "machine-command",
+                    format!("programs start in {path}, and that folder is not there"),
+                ));
+            }
+            None => {}
         }
         let last = exit.stderr.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default().to_owned();
         if exit.stderr.contains("No space left on device") {
@@ -143,16 +150,6 @@ impl Running {
             return Err(Error::Unreachable(Reason { code: "machine-unreachable".to_owned(), message: last }));
         }
         Ok(exit)
-    }
-}
-
-impl Drop for Running {
-    /// The call was dropped: nothing of it stays behind.
-    fn drop(&mut self) {
-        self.lifeline = None;
-        if matches!(self.child.try_wait(), Ok(None)) {
-            self.kill();
-        }
     }
 }
 

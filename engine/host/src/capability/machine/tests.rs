@@ -39,6 +39,8 @@ impl Here {
                 program("echo", "/bin/echo", Effect::Read),
                 program("sleep", "/bin/sleep", Effect::Read),
                 program("seq", "/usr/bin/seq", Effect::Read),
+                program("cat", "/bin/cat", Effect::Read),
+                program("pg_ctl", "/bin/echo", Effect::Mutate),
             ]),
             folders: BTreeMap::from([allowed("work", Effect::Destroy), allowed("archive", Effect::Read)]),
             ports: BTreeMap::from([(5444, "127.0.0.9:5444".to_owned())]),
@@ -165,6 +167,39 @@ async fn a_program_runs_with_input_output_and_exit_code() {
     refused(process::run(&context, "here", "sh", &full, None).await, "no-space");
     let place = Place::of(&context, "here", Effect::Read).unwrap();
     assert_eq!((place.ports(), place.listen_address().as_str()), (vec![5444], "127.0.0.9"));
+}
+
+#[tokio::test]
+async fn a_program_starts_in_the_folder_work_and_no_link_leads_it_out() {
+    let here = Here::new(None);
+    let outside = here.folder.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("secret"), "s").unwrap();
+    fs::write(here.path("work/mine"), "m").unwrap();
+    std::os::unix::fs::symlink(&outside, here.path("work/link")).unwrap();
+    std::os::unix::fs::symlink(outside.join("secret"), here.path("work/short")).unwrap();
+    std::os::unix::fs::symlink(here.path("work/mine"), here.path("work/inside")).unwrap();
+    let context = here.context(Effect::Mutate);
+    let cat = async |argument: &str| process::run(&context, "here", "cat", &words(&[argument]), None).await;
+    for fine in ["mine", "inside", &here.path("work/mine")] {
+        assert_eq!(cat(fine).await.unwrap().stdout, "m", "{fine}");
+    }
+    assert_eq!(cat("etc/passwd").await.unwrap().exit, 1, "it does not run in the root folder");
+    for out in ["link/secret", "short", "-nshort", "--x=link/secret", &here.path("work/link/secret")] {
+        refused(cat(out).await, "machine-path");
+    }
+    let mut spawned = process::spawn(&context, "here", "cat", &words(&["short"]), &[]).await.unwrap();
+    assert!(spawned.read_lines(&context, 1).await.unwrap().is_empty());
+    refused(spawned.wait(&context).await, "machine-path");
+
+    let start = |data: String| words(&["start", "-D", &data]);
+    let pg_ctl = async |data: &str| process::run(&context, "here", "pg_ctl", &start(here.path(data)), None).await;
+    assert!(pg_ctl("work/copy").await.is_ok());
+    refused(pg_ctl("archive/copy").await, "machine-argument");
+    refused(pg_ctl("outside").await, "machine-argument");
+
+    fs::remove_dir_all(here.path("work")).unwrap();
+    refused(cat("mine").await, "machine-command");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use lifeboat_core::{
-    event::{Mode, Outcome, Person},
+    event::{Mode, Outcome, Person, SkipReason},
     failure::Failure,
     name::{RunId, StepId},
     plan::{Plan, RunbookRef},
@@ -62,6 +62,8 @@ struct StepDocument<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<&'a Failure>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    skipped: Option<&'a SkipReason>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     waits_for: Option<String>,
 }
 
@@ -114,6 +116,10 @@ fn step(step: &StepRun) -> StepDocument<'_> {
         seconds: length.filter(|_| step.attempts > 0),
         summary: step.state.summary(),
         failure: step.state.failure(),
+        skipped: match &step.state {
+            StepState::Skipped { reason } => Some(reason),
+            _ => None,
+        },
         waits_for: waits_for(&step.state),
     }
 }

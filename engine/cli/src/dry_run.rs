@@ -1,86 +1,95 @@
-//! What a dry-run found, for people: how far one comes without changing anything, and what lies behind that point.
+//! What a dry-run found, for people: what was tried, what a real run would do and with what, and what depends on that.
 
 use lifeboat_core::{
-    event::Mode,
-    failure::{Failure, FailureKind},
+    event::{Mode, SkipReason},
     plan::{Plan, Step, StepKind},
     run::{Run, StepRun, StepState},
 };
+use serde_json::Value;
 
-use crate::table;
+use crate::{table, view::failure_text};
+
+/// Longer values are cut: the journal has them whole.
+const VALUE_CHARS_MAX: usize = 60;
 
 /// What is said at the end of a dry-run; nothing after a real one.
 pub(crate) fn lines(plan: &Plan, run: &Run) -> Vec<String> {
     if !run.started.as_ref().is_some_and(|(_, facts)| facts.mode == Mode::DryRun) {
         return Vec::new();
     }
-    let passed = run.steps.iter().filter(|step| matches!(step.state, StepState::Succeeded { .. })).count();
-    let mut lines = vec![format!("dry-run: nothing was changed; {passed} of {} steps could be tried", run.steps.len())];
-    lines.extend(run.steps.iter().find(|step| was_refused(step)).map(|step| {
-        format!("  `{}` is the first step that needs to change something: it was refused, as it must be here", step.id)
-    }));
-    let behind: Vec<&Step> = plan.steps.iter().filter(|step| was_not_tried(step, run)).collect();
-    if !behind.is_empty() {
-        lines.push("  not tried, because a step before was not done:".to_owned());
-        let rows: Vec<Vec<String>> = behind.iter().map(|step| row(step)).collect();
-        lines.extend(table::lines(&rows).into_iter().map(|line| format!("    {line}")));
-    }
+    let mut lines = vec!["dry-run: nothing was changed".to_owned()];
+    let rows: Vec<Vec<String>> = plan.steps.iter().zip(&run.steps).map(|(planned, step)| row(planned, step)).collect();
+    lines.extend(table::lines(&rows).into_iter().map(|line| format!("  {line}")));
     lines
 }
 
-fn was_refused(step: &StepRun) -> bool {
-    // A person's no is a denial too, and needs no change.
-    let by_the_sandbox =
-        |failure: &Failure| failure.kind() == FailureKind::Denied && failure.reason().code.starts_with("host-refused-");
-    step.state.failure().is_some_and(by_the_sandbox)
-}
-
-fn was_not_tried(step: &Step, run: &Run) -> bool {
-    let untried =
-        |state: &StepState| matches!(state, StepState::Waiting | StepState::Cancelled | StepState::Skipped { .. });
-    run.steps.iter().any(|candidate| candidate.id == step.id && candidate.attempts == 0 && untried(&candidate.state))
-}
-
-/// Step, action, and what the step may do in a real run.
-fn row(step: &Step) -> Vec<String> {
-    let (what, may) = match &step.kind {
-        StepKind::Uses(invocation) => {
-            let may = invocation.grants.iter().map(|(role, effect)| format!("{} {role}", effect.access()));
-            (invocation.action.to_string(), format!("may {}", may.collect::<Vec<_>>().join(", ")))
+fn row(planned: &Step, step: &StepRun) -> Vec<String> {
+    let (what, details) = match &step.state {
+        StepState::Succeeded { summary, .. } => ("tried", summary.clone()),
+        StepState::Skipped { reason: SkipReason::WouldRun { parameters } } => {
+            ("would run", format!("{}{}{}", work(planned), reach(planned), values(parameters)))
         }
-        StepKind::Approve { .. } => ("approval".to_owned(), "asks a person".to_owned()),
-        StepKind::Manual { .. } => ("by hand".to_owned(), "asks a person".to_owned()),
+        StepState::Skipped { reason: SkipReason::WouldAsk { message } } => ("would ask", cut(message)),
+        StepState::Skipped { reason: SkipReason::NotKnown { parameters, unknown } } => {
+            let needs = unknown.join(", ");
+            ("not known", format!("{}{}{}, behind {needs}", work(planned), reach(planned), values(parameters)))
+        }
+        StepState::Skipped { reason: SkipReason::WhenFalse } => ("skipped", "its `when` is false".to_owned()),
+        StepState::Skipped { reason: SkipReason::NeedNotMet { step } } => ("skipped", format!("`{step}` was not done")),
+        StepState::Skipped { reason: SkipReason::FailedBehind { step, failure } } => {
+            ("unclear", format!("{}; `{step}`, which was left out, may be why", failure_text(failure)))
+        }
+        StepState::Failed { failure } => ("failed", failure_text(failure)),
+        _ => ("not tried", format!("{}{}", work(planned), reach(planned))),
     };
-    vec![step.id.to_string(), what, may]
+    vec![step.id.to_string(), what.to_owned(), details]
+}
+
+/// What the step does, in a word.
+fn work(step: &Step) -> String {
+    match &step.kind {
+        StepKind::Uses(action) => action.action.to_string(),
+        StepKind::Approve { .. } => "an approval".to_owned(),
+        StepKind::Manual { .. } => "work by hand".to_owned(),
+    }
+}
+
+/// Which systems it would touch: ` (write primary)`.
+fn reach(step: &Step) -> String {
+    let Some(action) = step.action() else { return String::new() };
+    let roles: Vec<String> = action.grants.iter().map(|(role, effect)| format!("{} {role}", effect.access())).collect();
+    if roles.is_empty() { String::new() } else { format!(" ({})", roles.join(", ")) }
+}
+
+/// The parameters as a line: ` table=public.orders since=…`.
+pub(crate) fn values(parameters: &Value) -> String {
+    let value = |value: &Value| match value {
+        Value::String(text) => cut(text),
+        other => cut(&other.to_string()),
+    };
+    let entries = parameters.as_object().into_iter().flatten();
+    entries.map(|(name, given)| format!(" {name}={}", value(given))).collect()
+}
+
+fn cut(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= VALUE_CHARS_MAX {
+        return line;
+    }
+    line.chars().take(VALUE_CHARS_MAX - 1).chain(['…']).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use lifeboat_core::failure::Reason;
+    use serde_json::json;
 
     use super::*;
 
-    fn check(failure: Failure, expected: bool) {
-        let state = StepState::Failed { failure };
-        let step = StepRun {
-            id: lifeboat_core::name::StepId::new("archive").unwrap(),
-            state,
-            attempts: 1,
-            failures: 1,
-            interruptions: 0,
-            observations: 0,
-            undo_attempts: 0,
-            on_failure: lifeboat_core::plan::OnFailure::Stop,
-            started: None,
-            changed: None,
-        };
-        assert_eq!(was_refused(&step), expected);
-    }
-
     #[test]
-    fn only_what_the_sandbox_refused_needs_to_change_something() {
-        check(Failure::Denied(Reason::new("host-refused-statement", "it has effects")), true);
-        check(Failure::Denied(Reason::new("run-rejected", "a person said no")), false);
-        check(Failure::Permanent(Reason::new("host-refused-statement", "it has effects")), false);
+    fn parameters_are_a_line() {
+        let parameters =
+            json!({ "table": "public.orders", "target": { "xid": 734 }, "text": format!("a\n{}", "b".repeat(99)) });
+        let shown = values(&parameters);
+        assert_eq!(shown, format!(" table=public.orders target={{\"xid\":734}} text=a {}…", "b".repeat(57)));
     }
 }

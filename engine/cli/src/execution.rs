@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lifeboat_core::{
-    event::Outcome,
+    event::{Outcome, SkipReason},
     failure::{Failure, FailureKind},
     name::StepId,
     plan::Plan,
@@ -166,9 +166,12 @@ pub(crate) fn exit_of(outcome: Outcome, run: &Run) -> Exit {
     // A person's no is an answer, not a guard.
     let guard = |failure: &Failure| failure.kind() == FailureKind::Denied && failure.reason().code != "run-rejected";
     let refused = |state: &StepState| state.failure().is_some_and(guard);
+    let unclear = |state: &StepState| matches!(state, StepState::Skipped { reason: SkipReason::FailedBehind { .. } });
     match outcome {
         Outcome::Succeeded => Exit::Done,
         Outcome::SucceededWithExceptions if !run.steps.iter().any(|step| failed(&step)) => Exit::Done,
+        Outcome::DryRun if !run.steps.iter().any(|step| failed(&step) || unclear(&step.state)) => Exit::Done,
+        Outcome::DryRun if !run.steps.iter().any(|step| failed(&step)) => Exit::Inconclusive,
         _ if run.steps.iter().filter(failed).any(|step| refused(&step.state)) => Exit::Refused,
         _ => Exit::Failed,
     }

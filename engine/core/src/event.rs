@@ -329,6 +329,37 @@ pub enum SkipReason {
         /// That step.
         step: StepId,
     },
+    /// In a dry-run: it came to where it would change something. What needs it goes on.
+    WouldRun {
+        /// What the action was given.
+        parameters: Value,
+    },
+    /// In a dry-run: it would ask somebody. What needs it goes on.
+    WouldAsk {
+        /// The question, or what is to be done.
+        message: String,
+    },
+    /// In a dry-run: it would need to know what steps that were left out would have told. What needs it goes on.
+    NotKnown {
+        /// What the step would be given, with the expression itself where its value is not known.
+        parameters: Value,
+        /// What is not known: `steps.find.outputs.xid`.
+        unknown: Vec<String>,
+    },
+    /// In a dry-run: it failed, perhaps because a step before it was left out. What needs it goes on.
+    FailedBehind {
+        /// The step that was left out.
+        step: StepId,
+        /// The failure.
+        failure: Failure,
+    },
+}
+
+impl SkipReason {
+    /// Whether only a dry-run leaves a step out for it.
+    pub fn is_of_a_dry_run(&self) -> bool {
+        !matches!(self, Self::WhenFalse | Self::NeedNotMet { .. })
+    }
 }
 
 /// What an operator says about an interrupted attempt.
@@ -360,4 +391,6 @@ pub enum Outcome {
     RolledBack,
     /// Somebody ended it.
     Aborted,
+    /// A dry-run came to its end. Nothing was changed, so nothing is done.
+    DryRun,
 }

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The code of the failure of a call that a dry-run, and nothing else, kept from doing its work.
+pub const HELD_BACK: &str = "host-dry-run";
+
 /// What went wrong, in a form that programs (the code) and people (the message) can use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {

@@ -1,6 +1,9 @@
 //! Grants: what one call may do with each role, and a refusal that names the line which would allow more.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use lifeboat_core::{
     action::Effect,
@@ -17,12 +20,15 @@ use lifeboat_core::{
 pub(crate) struct Grants {
     roles: BTreeMap<String, Grant>,
     step: String,
+    held_back: AtomicBool,
 }
 
 /// What one call may do with one role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Grant {
     allowed: Effect,
+    /// What a real run would be allowed; the same, but in a dry-run.
+    in_earnest: Effect,
     /// What set the limit, in words that tell where to change it.
     because: String,
 }
@@ -37,7 +43,24 @@ impl Grants {
             .iter()
             .map(|(role, effect)| (role.as_str().to_owned(), grant(role, *effect, call, plan, bindings, mode)))
             .collect();
-        Self { roles, step }
+        Self { roles, step, held_back: AtomicBool::new(false) }
+    }
+
+    /// Whether the dry-run, and nothing else, keeps the call from doing that with the role.
+    pub(crate) fn would_hold_back(&self, role: &str, needed: Effect) -> bool {
+        self.roles.get(role).is_some_and(|grant| grant.allowed < needed && needed <= grant.in_earnest)
+    }
+
+    /// Notes that the call was refused something for its effect.
+    pub(crate) fn note_refusal(&self, role: &str, needed: Effect) {
+        if self.would_hold_back(role, needed) {
+            self.held_back.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the call was refused something that a real run would have been allowed.
+    pub(crate) fn was_held_back(&self) -> bool {
+        self.held_back.load(Ordering::Relaxed)
     }
 
     /// Whether the call may do that with the role; the reason says what would allow it.
@@ -46,6 +69,7 @@ impl Grants {
         if needed <= grant.allowed {
             return Ok(());
         }
+        self.note_refusal(role, needed);
         let (needed, allowed) = (word(needed), word(grant.allowed));
         Err(Reason::new(
             "host-refused-effect",
@@ -73,7 +97,11 @@ impl Grants {
 }
 
 fn grant(role: &RoleName, declared: Effect, call: &Call, plan: &Plan, bindings: &Bindings, mode: Mode) -> Grant {
-    let mut grant = Grant { allowed: declared, because: format!("the action `{}` declares no more", call.action) };
+    let mut grant = Grant {
+        allowed: declared,
+        in_earnest: declared,
+        because: format!("the action `{}` declares no more", call.action),
+    };
     match plan.targets.get(role) {
         Some(target) => grant.limit(target.access, || {
             format!("`targets.{role}.access` in the runbook {} is `{}`", plan.runbook.id, spelled(target.access))
@@ -85,6 +113,7 @@ fn grant(role: &RoleName, declared: Effect, call: &Call, plan: &Plan, bindings: 
             format!("{}:{line} binds `{role}` with `access: {}`", bindings.source, spelled(*access))
         });
     }
+    grant.in_earnest = grant.allowed;
     if mode == Mode::DryRun {
         grant.limit(Effect::Read, || "this is a dry-run; a real run would be allowed to".to_owned());
     }
@@ -94,7 +123,7 @@ fn grant(role: &RoleName, declared: Effect, call: &Call, plan: &Plan, bindings: 
 impl Grant {
     fn limit(&mut self, most: Effect, because: impl FnOnce() -> String) {
         if most < self.allowed {
-            *self = Self { allowed: most, because: because() };
+            *self = Self { allowed: most, because: because(), ..*self };
         }
     }
 }
@@ -140,6 +169,8 @@ mod tests {
             assert_eq!(reason.code, "host-refused-effect");
             assert!(reason.message.contains(because), "{}", reason.message);
         }
+        let earnest = declared.min(runbook).min(bound);
+        assert_eq!(grants.was_held_back(), mode == Mode::DryRun && earnest == Effect::Destroy);
     }
 
     #[test]
@@ -150,5 +181,6 @@ mod tests {
         check(Destroy, Mutate, Destroy, Mode::Real, Mutate, "`targets.app.access` in the runbook DR-TEST is `write`");
         check(Destroy, Destroy, Read, Mode::Real, Read, "bindings.yaml:10 binds `app` with `access: read`");
         check(Destroy, Mutate, Mutate, Mode::DryRun, Read, "dry-run");
+        check(Destroy, Destroy, Destroy, Mode::DryRun, Read, "dry-run");
     }
 }

@@ -7,7 +7,7 @@ use lifeboat_core::{
     action::Field,
     bindings::Bindings,
     event::Mode,
-    failure::{Failure, Reason},
+    failure::{Failure, HELD_BACK, Reason},
     input::{Done, Observation, Purpose},
     plan::Plan,
 };
@@ -149,8 +149,11 @@ fn returned<T>(
     }
 }
 
-/// A guest may take a change that was cut off for one that failed; the host knows better.
+/// A guest may take a change that was cut off for one that failed, or a refusal for something else; the host knows better.
 fn judged(failure: Failure, context: &CallContext) -> Failure {
+    if context.grants.was_held_back() {
+        return Failure::Denied(Reason::new(HELD_BACK, failure.reason().message.clone()));
+    }
     match failure {
         Failure::Transient(reason) | Failure::Permanent(reason) if context.is_uncertain() => {
             Failure::Interrupted(reason)

@@ -65,6 +65,7 @@ impl Evidence {
                 How::Finished(Outcome::Failed) => "failed",
                 How::Finished(Outcome::RolledBack) => "rolled_back",
                 How::Finished(Outcome::Aborted) => "aborted",
+                How::Finished(Outcome::DryRun) => "dry_run",
                 How::Waiting(_) => "waiting",
                 How::Stopped => "stopped",
             },

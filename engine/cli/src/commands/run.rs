@@ -41,8 +41,10 @@ pub(crate) struct Arguments {
     /// An input of the runbook; give it once for each
     #[arg(long = "input", short, value_name = "NAME=VALUE", value_parser = input)]
     inputs: Vec<(String, String)>,
-    /// Change nothing: the sandbox refuses whatever is more than `read`. Ends with 6 at the first step that can not go on
-    /// without a change, and names what lies behind it
+    /// Change nothing: the sandbox allows `read` only. Steps that would change something or ask somebody are shown with what
+    /// they would be given, and those that depend on them as far as they are known. Ends with 0 where nothing failed that could be
+    /// tried, with 4 where only a step failed that comes behind one that was left out. Neither means that a real run would
+    /// succeed
     #[arg(long)]
     dry_run: bool,
     /// Ask before each step

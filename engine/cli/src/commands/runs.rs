@@ -51,6 +51,9 @@ fn standing(standing: &Standing) -> String {
         Standing::Waiting => styled(WARN, "waits for a person"),
         Standing::Resumable => styled(WARN, "can be resumed"),
         Standing::Finished(Outcome::Succeeded) => styled(GOOD, outcome_text(Outcome::Succeeded)),
+        Standing::Finished(outcome @ (Outcome::SucceededWithExceptions | Outcome::DryRun)) => {
+            styled(WARN, outcome_text(*outcome))
+        }
         Standing::Finished(outcome) => styled(BAD, outcome_text(*outcome)),
         Standing::Damaged(code) => styled(BAD, format_args!("damaged [{code}]")),
     }

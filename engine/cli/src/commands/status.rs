@@ -14,7 +14,7 @@ use crate::{
     exit::Exit,
     output::{BAD, GOOD, QUIET, STRONG, WARN, data, hint, json, styled},
     table,
-    view::{Budget, failure_text, outcome_text},
+    view::{Budget, failure_text, outcome_text, skipped_text},
 };
 
 /// Show how a run stands and what it waits for
@@ -43,7 +43,9 @@ pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<
     }
     print_head(&home, &loaded, arguments.onset, now)?;
     let heading = ["", "STEP", "STATE", "TOOK", ""].map(str::to_owned).to_vec();
-    let rows: Vec<_> = std::iter::once(heading).chain(loaded.run.steps.iter().map(|step| row(step, now))).collect();
+    let dry = loaded.run.started.as_ref().is_some_and(|(_, facts)| facts.mode == Mode::DryRun);
+    let rows = loaded.run.steps.iter().map(|step| row(step, dry, now));
+    let rows: Vec<_> = std::iter::once(heading).chain(rows).collect();
     table::lines(&rows).into_iter().for_each(data);
     if !matches!(loaded.run.phase, Phase::Finished { .. }) && home.holder(&run)?.is_none() {
         hint(format_args!("nobody works on it; `lifeboat resume {run}` goes on"));
@@ -74,8 +76,12 @@ fn print_head(home: &Home, loaded: &Loaded, onset: Option<Timestamp>, now: Times
     Ok(())
 }
 
-fn row(step: &StepRun, now: Timestamp) -> Vec<String> {
-    let state = step.state.word().replace('_', " ");
+fn row(step: &StepRun, dry: bool, now: Timestamp) -> Vec<String> {
+    let state = match &step.state {
+        // Nothing was done, so nothing has succeeded.
+        StepState::Succeeded { .. } if dry => "tried".to_owned(),
+        state => state.word().replace('_', " "),
+    };
     let (style, symbol) = match &step.state {
         StepState::Succeeded { .. } | StepState::ResolvedByHand { .. } | StepState::Undone => (GOOD, "✔"),
         StepState::Failed { .. } | StepState::UndoFailed { .. } => (BAD, "✘"),
@@ -86,6 +92,7 @@ fn row(step: &StepRun, now: Timestamp) -> Vec<String> {
     };
     let what = match &step.state {
         StepState::Succeeded { summary, .. } => summary.clone(),
+        StepState::Skipped { reason } => skipped_text(reason),
         state => state.failure().map(failure_text).or_else(|| document::waits_for(state)).unwrap_or_default(),
     };
     vec![styled(style, symbol), step.id.to_string(), state, took(step, now), what]

@@ -13,7 +13,7 @@ use lifeboat_runtime::{journal::Recorded, report::Reporter};
 pub(crate) use budget::Budget;
 use lines::Lines;
 use live::Live;
-pub(crate) use narration::{failure_text, outcome_text, people};
+pub(crate) use narration::{failure_text, outcome_text, people, skipped_text};
 
 /// A reader of the stream that can also stand aside while a person is asked.
 pub(crate) trait View: Reporter {

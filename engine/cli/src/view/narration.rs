@@ -9,7 +9,7 @@ use lifeboat_core::{
 };
 use lifeboat_runtime::journal::Recorded;
 
-use crate::elapsed;
+use crate::{dry_run, elapsed};
 
 /// How a line is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +83,8 @@ fn step_line(event: &Event, at: Timestamp, run: &Run) -> Option<(Tone, String)> 
                 KnownBy::Operator => " (as the operator says)",
             };
             let summary = if summary.is_empty() { String::new() } else { format!(": {summary}") };
-            (Tone::Good, format!("succeeded{took}{how}{summary}"))
+            let verb = if is_dry(run) { "tried" } else { "succeeded" };
+            (Tone::Good, format!("{verb}{took}{how}{summary}"))
         }
         Event::AttemptFailed { attempt, failure, .. } => {
             (Tone::Warn, format!("attempt {attempt} failed: {}", failure_text(failure)))
@@ -93,12 +94,7 @@ fn step_line(event: &Event, at: Timestamp, run: &Run) -> Option<(Tone, String)> 
         }
         Event::StepFailed { step, failure } if was_told(run, step, failure) => (Tone::Bad, "failed".to_owned()),
         Event::StepFailed { failure, .. } => (Tone::Bad, format!("failed: {}", failure_text(failure))),
-        Event::StepSkipped { reason: SkipReason::WhenFalse, .. } => {
-            (Tone::Warn, "skipped: its `when` is false".to_owned())
-        }
-        Event::StepSkipped { reason: SkipReason::NeedNotMet { step }, .. } => {
-            (Tone::Warn, format!("skipped: it needs `{step}`, which was not done"))
-        }
+        Event::StepSkipped { reason, .. } => (Tone::Warn, skipped_text(reason)),
         Event::AttemptInterrupted { attempt, .. } => {
             (Tone::Warn, format!("attempt {attempt} was interrupted; how far it came is not known"))
         }
@@ -169,6 +165,10 @@ fn started_text(started: &RunStarted) -> String {
     format!("{} started: {} ({}){dry}", started.run, started.runbook.name, started.runbook.id)
 }
 
+fn is_dry(run: &Run) -> bool {
+    run.started.as_ref().is_some_and(|(_, started)| started.mode == Mode::DryRun)
+}
+
 /// Whether the line of the last attempt said the same. The engine's own verdicts (`run-…`) may be other than that.
 fn was_told(run: &Run, step: &StepId, failure: &Failure) -> bool {
     let attempted = |candidate: &StepRun| candidate.id == *step && candidate.failures > 0;
@@ -193,6 +193,24 @@ pub(crate) fn failure_text(failure: &Failure) -> String {
     format!("{} [{kind}{}]", reason.message, reason.code)
 }
 
+/// Why a step was left out, in words.
+pub(crate) fn skipped_text(reason: &SkipReason) -> String {
+    match reason {
+        SkipReason::WhenFalse => "skipped: its `when` is false".to_owned(),
+        SkipReason::NeedNotMet { step } => format!("skipped: it needs `{step}`, which was not done"),
+        SkipReason::WouldRun { parameters } => {
+            format!("would change something here, in a real run:{}", dry_run::values(parameters))
+        }
+        SkipReason::WouldAsk { message } => format!("would ask, in a real run: {message}"),
+        SkipReason::NotKnown { unknown, .. } => {
+            format!("can not be tried: {} would come of a real run", unknown.join(", "))
+        }
+        SkipReason::FailedBehind { step, failure } => {
+            format!("failed, perhaps because `{step}` was left out: {}", failure_text(failure))
+        }
+    }
+}
+
 /// How a run ended, in words.
 pub(crate) fn outcome_text(outcome: Outcome) -> &'static str {
     match outcome {
@@ -201,13 +219,14 @@ pub(crate) fn outcome_text(outcome: Outcome) -> &'static str {
         Outcome::Failed => "failed",
         Outcome::RolledBack => "failed; everything was taken back",
         Outcome::Aborted => "ended early",
+        Outcome::DryRun => "dry-run ended without a change",
     }
 }
 
 fn outcome_tone(outcome: Outcome) -> Tone {
     match outcome {
         Outcome::Succeeded => Tone::Good,
-        Outcome::SucceededWithExceptions => Tone::Warn,
+        Outcome::SucceededWithExceptions | Outcome::DryRun => Tone::Warn,
         Outcome::Failed | Outcome::RolledBack | Outcome::Aborted => Tone::Bad,
     }
 }
@@ -261,6 +280,12 @@ mod tests {
             step("step_failed", json!({"failure": failure})),
             step("step_skipped", json!({"reason": {"why": "when_false"}})),
             step("step_skipped", json!({"reason": {"why": "need_not_met", "step": "find"}})),
+            step("step_skipped", json!({"reason": {"why": "would_run", "parameters": {"xid": 7}}})),
+            step("step_skipped", json!({"reason": {"why": "would_ask", "message": "Merge?"}})),
+            step(
+                "step_skipped",
+                json!({"reason": {"why": "not_known", "parameters": {}, "unknown": ["steps.find.outputs.xid"]}}),
+            ),
             step("attempt_interrupted", json!({"attempt": 1})),
             step("observation_started", json!({"attempt": 1})),
             step("observed_not_done", json!({"attempt": 1})),
@@ -279,6 +304,7 @@ mod tests {
             json!({"event": "abort_requested", "who": user, "reason": "wrong server"}),
             json!({"event": "undo_began"}),
             json!({"event": "run_finished", "outcome": "succeeded_with_exceptions"}),
+            json!({"event": "run_finished", "outcome": "dry_run"}),
         ]
         .map(line);
         assert_snapshot!(lines.join("\n"));

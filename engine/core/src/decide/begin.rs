@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::Draft;
+use super::{Draft, dry_run};
 use crate::{
     event::{Event, SkipReason},
     expression::{ExpressionError, Scope, Template},
@@ -14,19 +14,26 @@ use crate::{
 /// Begins a step whose needs are met.
 pub(super) fn begin(draft: &mut Draft<'_>, index: StepIndex) {
     let planned = draft.planned(index);
+    let skip = |draft: &mut Draft<'_>, reason| {
+        draft.emit(Event::StepSkipped { step: draft.id(index), reason });
+    };
     if let Some(condition) = &planned.when {
+        if let Some(reason) = dry_run::condition_not_known(draft, index, condition) {
+            return skip(draft, reason);
+        }
         match in_scope(draft, None, |scope| condition.is_true(scope)) {
             Ok(true) => {}
-            Ok(false) => {
-                draft.emit(Event::StepSkipped { step: draft.id(index), reason: SkipReason::WhenFalse });
-                return;
-            }
+            Ok(false) => return skip(draft, SkipReason::WhenFalse),
             Err(error) => return give_up(draft, index, "when", &error),
         }
+    }
+    if let Some(reason) = dry_run::work_not_known(draft, index) {
+        return skip(draft, reason);
     }
     match &planned.kind {
         StepKind::Uses(action) => start(draft, index, action, None),
         StepKind::Approve { by, message } => match in_scope(draft, None, |scope| message.render_text(scope)) {
+            Ok(message) if draft.is_dry_run() => skip(draft, SkipReason::WouldAsk { message }),
             Ok(message) => {
                 draft.emit(Event::ApprovalRequested { step: draft.id(index), by: by.clone(), message });
             }
@@ -40,6 +47,9 @@ pub(super) fn begin(draft: &mut Draft<'_>, index: StepIndex) {
 pub(super) fn ask_hands(draft: &mut Draft<'_>, index: StepIndex, problem: Option<&str>) {
     let StepKind::Manual { instruction, evidence, .. } = &draft.planned(index).kind else { return };
     match in_scope(draft, None, |scope| instruction.render_text(scope)) {
+        Ok(message) if draft.is_dry_run() => {
+            draft.emit(Event::StepSkipped { step: draft.id(index), reason: SkipReason::WouldAsk { message } });
+        }
         Ok(instruction) => {
             let instruction = match problem {
                 Some(problem) => format!("{instruction}\n\nNot done yet: {problem}"),

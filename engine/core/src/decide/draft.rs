@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::{
-    event::{Event, RunStarted},
+    event::{Event, Mode, RunStarted},
     expression::Scope,
     name::StepId,
     plan::{Plan, Step, StepIndex},
@@ -120,5 +120,10 @@ impl View for Draft<'_> {
 
     fn count(&self) -> usize {
         self.run.count()
+    }
+
+    fn is_dry_run(&self) -> bool {
+        let started = self.started.as_ref().or(self.run.started.as_ref());
+        started.is_some_and(|(_, started)| started.mode == Mode::DryRun)
     }
 }

@@ -1,8 +1,8 @@
 //! What follows from an answer: another attempt, the end of the step, or a question.
 
-use super::{Draft, OBSERVATIONS_MAX, backoff, begin, interrupted, undo};
+use super::{Draft, OBSERVATIONS_MAX, backoff, begin, dry_run, interrupted, undo};
 use crate::{
-    event::{Event, KnownBy, OperatorAnswer, Person},
+    event::{Event, KnownBy, OperatorAnswer, Person, SkipReason},
     failure::{Failure, FailureKind, Reason},
     plan::{Invocation, Retry, StepIndex, StepKind},
     run::{Attempt, Next, Settling, View},
@@ -24,12 +24,24 @@ pub(super) fn settle(draft: &mut Draft<'_>, index: StepIndex, known: Settling) {
 
 fn run_failed(draft: &mut Draft<'_>, index: StepIndex, attempt: &Attempt, failure: Failure) {
     let Some(action) = draft.planned(index).action() else { return };
-    if failure.kind() == FailureKind::Interrupted && !action.idempotent {
+    if let Some(reason) = dry_run::held_back(draft, &attempt.parameters, &failure) {
+        draft.emit(Event::StepSkipped { step: draft.id(index), reason });
+        return;
+    }
+    // What a dry-run tried has changed nothing: nobody need find out.
+    if failure.kind() == FailureKind::Interrupted && !action.idempotent && !draft.is_dry_run() {
         return interrupted::find_out(draft, index, attempt, action, failure.reason().clone());
     }
-    if !schedule(draft, index, action, &failure) {
-        draft.emit(Event::StepFailed { step: draft.id(index), failure });
+    if schedule(draft, index, action, &failure) {
+        return;
     }
+    let step = draft.id(index);
+    draft.emit(match dry_run::left_out_before(draft, index, &failure) {
+        Some(before) => {
+            Event::StepSkipped { step, reason: SkipReason::FailedBehind { step: draft.id(before), failure } }
+        }
+        None => Event::StepFailed { step, failure },
+    });
 }
 
 /// Schedules another attempt where the step's `retry` has one left for this kind of failure.

@@ -14,7 +14,8 @@ pub(super) fn settle(draft: &mut Draft<'_>, index: StepIndex, attempt: &Attempt)
     let reason = Reason::new("run-interrupted", "the engine ended while it ran");
     let often = draft.step(index).interruptions > INTERRUPTIONS_MAX;
     let step = draft.id(index);
-    if !action.idempotent || often {
+    let harmless = action.idempotent || draft.is_dry_run();
+    if !harmless || often {
         find_out(draft, index, attempt, action, reason);
     } else if draft.is_running() {
         draft.emit(Event::RetryScheduled { step, until: draft.now });

@@ -7,6 +7,7 @@
 mod backoff;
 mod begin;
 mod draft;
+mod dry_run;
 mod failed;
 mod input;
 mod interrupted;

@@ -61,15 +61,16 @@ pub(crate) enum Readiness {
     Unmet(StepIndex),
 }
 
-/// Whether a waiting step can begin. A need that was skipped because its own `when` is false counts as met.
+/// Whether a waiting step can begin. A need that was skipped because its own `when` is false counts as met, and so does one that
+/// a dry-run left out.
 pub(crate) fn readiness(view: &impl View, needs: &[StepIndex]) -> Readiness {
     let mut ready = Readiness::Ready;
     for need in needs {
         match &view.step(*need).state {
-            StepState::Succeeded { .. }
-            | StepState::ResolvedByHand { .. }
-            | StepState::Skipped { reason: SkipReason::WhenFalse } => {}
-            StepState::Failed { .. } | StepState::Skipped { .. } => return Readiness::Unmet(*need),
+            StepState::Failed { .. } | StepState::Skipped { reason: SkipReason::NeedNotMet { .. } } => {
+                return Readiness::Unmet(*need);
+            }
+            StepState::Succeeded { .. } | StepState::ResolvedByHand { .. } | StepState::Skipped { .. } => {}
             _ => ready = Readiness::Blocked,
         }
     }

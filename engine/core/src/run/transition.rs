@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{Attempt, Awaiting, Next, Phase, Settling, StepRun, StepState, view::View};
 use crate::{
-    event::{Event, KnownBy, OperatorAnswer},
+    event::{Event, KnownBy, OperatorAnswer, SkipReason},
     failure::{Failure, FailureKind, Reason},
     plan::{OnFailure, StepIndex},
 };
@@ -28,11 +28,19 @@ pub(crate) fn transition(view: &impl View, at: Timestamp, event: &Event) -> Opti
     if !phase_allows(view.phase(), event, view.step(index)) {
         return None;
     }
+    if matches!(event, Event::StepSkipped { reason, .. } if reason.is_of_a_dry_run()) && !view.is_dry_run() {
+        return None;
+    }
     let before = view.step(index);
     let state = state_after(before, at, event)?;
     let mut step = StepRun { id: before.id.clone(), state, changed: Some(at), ..*before };
     count(&mut step, at, event);
-    let phase = phase_after_failure(view.phase(), event, step.on_failure);
+    // A dry-run has nothing to take back.
+    let on_failure = match step.on_failure {
+        OnFailure::Undo if view.is_dry_run() => OnFailure::Stop,
+        on_failure => on_failure,
+    };
+    let phase = phase_after_failure(view.phase(), event, on_failure);
     Some(Change { step: Some((index, step)), phase })
 }
 
@@ -81,7 +89,8 @@ fn phase_allows(phase: &Phase, event: &Event, step: &StepRun) -> bool {
         (Phase::Undoing { .. }, Event::AttemptFailed { .. } | Event::RetryScheduled { .. }) => undoing,
         (Phase::Undoing { .. }, _) => false,
         (Phase::Stopping { .. }, Event::StepStarted { .. } | Event::ApprovalRequested { .. }) => false,
-        (Phase::Stopping { .. }, Event::HandsRequested { .. } | Event::StepSkipped { .. }) => false,
+        (Phase::Stopping { .. }, Event::HandsRequested { .. }) => false,
+        (Phase::Stopping { .. }, Event::StepSkipped { reason, .. }) => is_found_out_by_trying(reason),
         (Phase::Running | Phase::Stopping { .. }, _) => true,
     }
 }
@@ -141,7 +150,7 @@ fn state_after(step: &StepRun, at: Timestamp, event: &Event) -> Option<StepState
             may_fail(&step.state).then(|| StepState::Failed { failure: failure.clone() })
         }
         Event::StepSkipped { reason, .. } => {
-            matches!(step.state, StepState::Waiting).then(|| StepState::Skipped { reason: reason.clone() })
+            may_be_skipped(&step.state, reason).then(|| StepState::Skipped { reason: reason.clone() })
         }
         Event::StepCancelled { .. } => may_be_cancelled(&step.state).then_some(StepState::Cancelled),
         Event::AttemptInterrupted { .. } | Event::ObservationStarted { .. } | Event::ObservedNotDone { .. } => {
@@ -233,6 +242,19 @@ fn after_retry_scheduled(state: &StepState, until: Timestamp) -> Option<StepStat
 fn run_again(until: Timestamp) -> StepState {
     let reason = Reason::new("run-interrupted", "the attempt before this one was cut off");
     StepState::BackingOff { until, failure: Failure::Interrupted(reason), next: Next::Run }
+}
+
+/// Before it begins, but for what a dry-run finds out by trying.
+fn may_be_skipped(state: &StepState, reason: &SkipReason) -> bool {
+    if is_found_out_by_trying(reason) {
+        matches!(state, StepState::Settling(Settling::AttemptFailed { next: Next::Run, .. }))
+    } else {
+        matches!(state, StepState::Waiting)
+    }
+}
+
+fn is_found_out_by_trying(reason: &SkipReason) -> bool {
+    matches!(reason, SkipReason::WouldRun { .. } | SkipReason::FailedBehind { .. })
 }
 
 fn may_fail(state: &StepState) -> bool {

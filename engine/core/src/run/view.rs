@@ -1,7 +1,11 @@
 //! What a transition looks at. A run is one view; a decision in the making, which lays changes over a run, is the other.
 
 use super::{Phase, Run, StepRun, StepState};
-use crate::{event::Outcome, name::StepId, plan::StepIndex};
+use crate::{
+    event::{Mode, Outcome},
+    name::StepId,
+    plan::StepIndex,
+};
 
 /// A state of a run, complete or laid over another.
 pub(crate) trait View {
@@ -13,6 +17,8 @@ pub(crate) trait View {
     fn step(&self, index: StepIndex) -> &StepRun;
     /// How many steps there are.
     fn count(&self) -> usize;
+    /// Whether nothing may be changed.
+    fn is_dry_run(&self) -> bool;
 
     /// How the run would end now; `None` while a step is not over, or an undo is due.
     fn outcome_now(&self) -> Option<Outcome> {
@@ -30,6 +36,7 @@ pub(crate) trait View {
                 Some(Outcome::Failed)
             }
             Phase::Undoing { .. } => Some(Outcome::RolledBack),
+            Phase::Running if self.is_dry_run() => Some(Outcome::DryRun),
             Phase::Running if states().all(|state| matches!(state, StepState::Succeeded { .. })) => {
                 Some(Outcome::Succeeded)
             }
@@ -53,5 +60,9 @@ impl View for Run {
 
     fn count(&self) -> usize {
         self.steps.len()
+    }
+
+    fn is_dry_run(&self) -> bool {
+        self.started.as_ref().is_some_and(|(_, started)| started.mode == Mode::DryRun)
     }
 }

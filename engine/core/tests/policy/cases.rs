@@ -3,14 +3,14 @@
 use jiff::SignedDuration;
 use lifeboat_core::{
     decide::decide,
-    event::{Event, Outcome, Person},
-    expression::Template,
-    failure::{Failure, Reason},
+    event::{Event, Mode, Outcome, Person, SkipReason},
+    expression::{Expression, Template},
+    failure::{Failure, HELD_BACK, Reason},
     input::{Done, Effect, Input, Observation, Purpose},
-    plan::{OnFailure, Plan, Retry, Step, StepKind},
-    run::Run,
+    plan::{Invocation, OnFailure, Plan, Retry, Step, StepKind},
+    run::{Run, StepState},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     plans::{id, invocation, plan_of, step},
@@ -19,9 +19,14 @@ use crate::{
 
 /// What follows from each input, as the words of the events.
 fn story(plan: &Plan, inputs: &[Input]) -> Vec<String> {
+    story_in(Mode::Real, plan, inputs).0
+}
+
+/// As [`story`], and the state at its end.
+fn story_in(mode: Mode, plan: &Plan, inputs: &[Input]) -> (Vec<String>, Run) {
     let mut run = Run::new(plan);
     let mut now = start();
-    let begin = Input::Start(Box::new(beginning(plan)));
+    let begin = Input::Start(Box::new(beginning(plan, mode)));
     let mut told = Vec::new();
     for input in std::iter::once(&begin).chain(inputs) {
         for event in decide(plan, &run, input, now) {
@@ -30,7 +35,7 @@ fn story(plan: &Plan, inputs: &[Input]) -> Vec<String> {
         }
         now += SignedDuration::from_secs(60);
     }
-    told
+    (told, run)
 }
 
 fn word(event: &Event) -> String {
@@ -132,7 +137,7 @@ fn a_question_stands_until_its_time_is_over_and_no_clock_but_that_of_whoever_ask
         ["ApprovalRequested s0", "StepFailed s0", "RunFinished Failed"]
     );
     let mut run = Run::new(&plan);
-    for event in decide(&plan, &run, &Input::Start(Box::new(beginning(&plan))), start()) {
+    for event in decide(&plan, &run, &Input::Start(Box::new(beginning(&plan, Mode::Real))), start()) {
         run.apply(start(), &event).expect("a legal event");
     }
     let due = lifeboat_core::due::due(&plan, &run, start());
@@ -199,7 +204,7 @@ fn a_journal_cut_off_while_the_run_stops_is_completed_at_once() {
     let alone = |place| Step { needs: Vec::new(), ..uses(place, true, false) };
     let plan = plan_of(vec![alone(0), Step { retry, ..alone(1) }, alone(2)]);
     let mut run = Run::new(&plan);
-    let begin = Input::Start(Box::new(beginning(&plan)));
+    let begin = Input::Start(Box::new(beginning(&plan, Mode::Real)));
     let permanent = Failure::Permanent(Reason::new("test", "test"));
     let mut last = None;
     for input in [begin, answer(1, 1, Err(transient())), answer(0, 1, Err(permanent))] {
@@ -214,4 +219,121 @@ fn a_journal_cut_off_while_the_run_stops_is_completed_at_once() {
     let effects = lifeboat_core::due::due(&plan, &run, start());
     assert!(effects.contains(&Effect::WakeAt(start())), "{effects:?}");
     assert_eq!(decide(&plan, &run, &Input::Tick, start()).first(), last.as_ref());
+}
+
+/// A step that gives its action these parameters.
+fn with(place: usize, parameters: &[(&str, Value)]) -> Step {
+    let with = parameters.iter().map(|(name, value)| ((*name).to_owned(), Template::new(value.clone()))).collect();
+    step(
+        place,
+        place.checked_sub(1).into_iter().collect(),
+        StepKind::Uses(Invocation { with, ..invocation(false, true) }),
+    )
+}
+
+fn asks(place: usize, message: &str) -> Step {
+    step(place, vec![place - 1], StepKind::Approve { by: Vec::new(), message: Template::new(message) })
+}
+
+#[test]
+fn a_dry_run_goes_on_behind_what_it_may_not_do() {
+    let unknown = "${{ steps.s0.outputs.xid }}";
+    let condition = Some(Expression::new("steps.s1.outputs.rows > 0"));
+    let plan = plan_of(vec![
+        with(0, &[("table", json!("orders"))]),
+        with(1, &[("table", json!("orders")), ("target", json!({ "xid": [unknown] }))]),
+        asks(2, "Put ${{ steps.s1.outputs.rows }} rows back?"),
+        asks(3, "Is ${{ run.id }} well?"),
+        Step { when: condition, ..with(4, &[]) },
+        with(5, &[]),
+    ]);
+    let held_back = Failure::Denied(Reason::new(HELD_BACK, "test"));
+    let inputs = [answer(0, 1, Err(held_back.clone())), answer(5, 1, Ok(()))];
+    let (told, run) = story_in(Mode::DryRun, &plan, &inputs);
+    assert_eq!(
+        told[1..],
+        [
+            "StepStarted s0",
+            "AttemptFailed s0",
+            "StepSkipped s0",
+            "StepSkipped s1",
+            "StepSkipped s2",
+            "StepSkipped s3",
+            "StepSkipped s4",
+            "StepStarted s5",
+            "StepSucceeded s5",
+            "RunFinished DryRun"
+        ]
+    );
+    let reason = |place: usize| match &run.steps[place].state {
+        StepState::Skipped { reason } => reason.clone(),
+        other => panic!("s{place} is {other:?}"),
+    };
+    let not_known = |parameters, unknown: &str| SkipReason::NotKnown { parameters, unknown: vec![unknown.to_owned()] };
+    assert_eq!(reason(0), SkipReason::WouldRun { parameters: json!({ "table": "orders" }) });
+    let as_far_as_known = json!({ "table": "orders", "target": { "xid": [unknown] } });
+    assert_eq!(reason(1), not_known(as_far_as_known, "steps.s0.outputs.xid"));
+    let message = json!({ "message": "Put ${{ steps.s1.outputs.rows }} rows back?" });
+    assert_eq!(reason(2), not_known(message, "steps.s1.outputs.rows"));
+    assert_eq!(reason(3), SkipReason::WouldAsk { message: "Is t-1 well?".to_owned() });
+    assert_eq!(reason(4), not_known(json!({}), "steps.s1.outputs.rows"));
+
+    // In earnest the same refusal is a failure like any other.
+    let (told, _) = story_in(Mode::Real, &plan, &[answer(0, 1, Err(held_back))]);
+    assert_eq!(told[2..4], ["AttemptFailed s0", "StepFailed s0"]);
+}
+
+#[test]
+fn a_dry_run_that_was_cut_off_tries_again_and_takes_nothing_back() {
+    let undo = Some(invocation(true, false));
+    let plan = plan_of(vec![
+        Step { undo, ..uses(0, false, false) },
+        Step { on_failure: OnFailure::Undo, ..uses(1, false, false) },
+    ]);
+    let interrupted = Input::Interrupted { step: id(0) };
+    let failed = answer(1, 1, Err(Failure::Permanent(Reason::new("test", "test"))));
+    let (told, _) = story_in(Mode::DryRun, &plan, &[interrupted, answer(0, 2, Ok(())), failed]);
+    assert_eq!(
+        told[1..],
+        [
+            "StepStarted s0",
+            "AttemptInterrupted s0",
+            "RetryScheduled s0",
+            "StepStarted s0",
+            "StepSucceeded s0",
+            "StepStarted s1",
+            "AttemptFailed s1",
+            "StepFailed s1",
+            "RunFinished Failed"
+        ]
+    );
+}
+
+#[test]
+fn a_failure_behind_what_a_dry_run_left_out_says_nothing_but_a_guard_does() {
+    let plan = plan_of(vec![uses(0, true, false), uses(1, true, false), uses(2, true, false), uses(3, true, false)]);
+    let reason = || Reason::new("test", "test");
+    let held_back = Failure::Denied(Reason::new(HELD_BACK, "test"));
+    let inputs = [
+        answer(0, 1, Ok(())),
+        answer(1, 1, Err(held_back)),
+        answer(2, 1, Err(Failure::Permanent(reason()))),
+        answer(3, 1, Err(Failure::Denied(reason()))),
+    ];
+    let (told, run) = story_in(Mode::DryRun, &plan, &inputs);
+    assert_eq!(
+        told[7..],
+        [
+            "AttemptFailed s2",
+            "StepSkipped s2",
+            "StepStarted s3",
+            "AttemptFailed s3",
+            "StepFailed s3",
+            "RunFinished Failed"
+        ]
+    );
+    let behind = SkipReason::FailedBehind { step: id(1), failure: Failure::Permanent(reason()) };
+    assert_eq!(run.steps[2].state, StepState::Skipped { reason: behind });
+    let first = answer(0, 1, Err(Failure::Permanent(reason())));
+    assert_eq!(story_in(Mode::DryRun, &plan, &[first]).0.last().map(String::as_str), Some("RunFinished Failed"));
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use lifeboat_core::{
     decide::decide,
-    event::{Event, OperatorAnswer, Outcome, SkipReason},
+    event::{Event, Mode, OperatorAnswer, Outcome, SkipReason},
     failure::FailureKind,
     input::{Effect, Input},
     name::StepId,
@@ -20,27 +20,42 @@ pub(crate) fn before(plan: &Plan, run: &Run, journal: &Journal, event: &Event) {
     match event {
         Event::StepStarted { step, .. } => {
             needs_are_met(plan, run, step);
-            nothing_is_repeated_blindly(plan, journal, step);
+            if !is_dry(run) {
+                nothing_is_repeated_blindly(plan, journal, step);
+            }
             attempts_are_bounded(plan, run, journal, step);
             assert_eq!(run.phase, Phase::Running, "nothing starts in a run that ends");
         }
-        Event::ApprovalRequested { step, .. } | Event::HandsRequested { step, .. } => needs_are_met(plan, run, step),
-        Event::UndoStarted { step, attempt: 1, .. } => undo_is_last_first(plan, run, journal, step),
+        Event::ApprovalRequested { step, .. } | Event::HandsRequested { step, .. } => {
+            assert!(!is_dry(run), "a dry-run asks nobody");
+            needs_are_met(plan, run, step);
+        }
+        Event::UndoStarted { step, attempt, .. } => {
+            assert!(!is_dry(run), "a dry-run has nothing to take back");
+            if *attempt == 1 {
+                undo_is_last_first(plan, run, journal, step);
+            }
+        }
+        Event::StepSkipped { reason, .. } => assert!(is_dry(run) || !reason.is_of_a_dry_run()),
         _ => {}
     }
+}
+
+fn is_dry(run: &Run) -> bool {
+    run.started.as_ref().is_some_and(|(_, started)| started.mode == Mode::DryRun)
 }
 
 fn needs_are_met(plan: &Plan, run: &Run, id: &StepId) {
     let place = plan.position(id).expect("a step of the plan");
     for need in &plan.steps[place].needs {
-        let met = matches!(
-            run.steps[*need].state,
-            StepState::Succeeded { .. }
-                | StepState::ResolvedByHand { .. }
-                | StepState::Skipped { reason: SkipReason::WhenFalse }
-        );
+        let met = matches!(run.steps[*need].state, StepState::Succeeded { .. } | StepState::ResolvedByHand { .. })
+            || matches!(&run.steps[*need].state, StepState::Skipped { reason } if is_met(reason));
         assert!(met, "{id} starts before {}", plan.steps[*need].id);
     }
+}
+
+fn is_met(reason: &SkipReason) -> bool {
+    *reason == SkipReason::WhenFalse || reason.is_of_a_dry_run()
 }
 
 /// After an attempt of unknown effect, what can not be repeated starts again only once somebody knows.
@@ -136,7 +151,12 @@ pub(crate) fn outcome(plan: &Plan, world: &World<'_>) {
             };
             assert!(!states().enumerate().any(left), "a step that has an undo was not taken back");
         }
-        Outcome::Failed | Outcome::Aborted => {}
+        Outcome::Failed | Outcome::Aborted | Outcome::DryRun => {}
+    }
+    if is_dry(&world.run) {
+        assert!(!matches!(outcome, Outcome::Succeeded | Outcome::SucceededWithExceptions), "{outcome:?}");
+    } else {
+        assert_ne!(outcome, Outcome::DryRun);
     }
     assert!(matches!(world.journal.last(), Some((_, Event::RunFinished { .. }))));
 }

@@ -5,6 +5,7 @@ mod laws;
 mod plans;
 mod world;
 
+use lifeboat_core::event::Mode;
 use proptest::prelude::*;
 
 proptest! {
@@ -12,8 +13,12 @@ proptest! {
 
     /// Plays random plans against random answers, and holds every decision against the laws.
     #[test]
-    fn every_law_holds_in_every_run(plan in plans::plan(), moves in prop::collection::vec(any::<u16>(), 0..80)) {
-        let mut world = world::World::new(&plan);
+    fn every_law_holds_in_every_run(
+        plan in plans::plan(),
+        mode in prop_oneof![3 => Just(Mode::Real), 1 => Just(Mode::DryRun)],
+        moves in prop::collection::vec(any::<u16>(), 0..80),
+    ) {
+        let mut world = world::World::new(&plan, mode);
         for choice in moves {
             if world.is_over() {
                 break;

@@ -7,6 +7,7 @@ use lifeboat_core::{
     decide::decide,
     due::due,
     event::{Event, Mode, OperatorAnswer, Person, RunStarted},
+    failure::{Failure, HELD_BACK, Reason},
     input::{Call, Done, Effect, Input, Observation, Purpose, Question},
     name::{RunId, StepId},
     plan::Plan,
@@ -22,7 +23,7 @@ pub(crate) fn start() -> Timestamp {
 }
 
 /// What every run is started with.
-pub(crate) fn beginning(plan: &Plan) -> RunStarted {
+pub(crate) fn beginning(plan: &Plan, mode: Mode) -> RunStarted {
     RunStarted {
         run: RunId::new("t-1").expect("a name"),
         format: 1,
@@ -31,19 +32,20 @@ pub(crate) fn beginning(plan: &Plan) -> RunStarted {
         engine: "test".to_owned(),
         inputs: json!({}),
         targets: BTreeMap::new(),
-        mode: Mode::Real,
+        mode,
         who: Person::Engine,
     }
 }
 
 /// The first event of every run.
 pub(crate) fn started(plan: &Plan) -> Event {
-    Event::RunStarted(beginning(plan))
+    Event::RunStarted(beginning(plan, Mode::Real))
 }
 
 /// A run, its journal and its clock.
 pub(crate) struct World<'a> {
     plan: &'a Plan,
+    pub(crate) mode: Mode,
     pub(crate) run: Run,
     pub(crate) journal: Vec<(Timestamp, Event)>,
     last_decision: usize,
@@ -51,9 +53,9 @@ pub(crate) struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    pub(crate) fn new(plan: &'a Plan) -> Self {
-        let mut world = Self { plan, run: Run::new(plan), journal: Vec::new(), last_decision: 0, now: start() };
-        world.feed(&Input::Start(Box::new(beginning(plan))));
+    pub(crate) fn new(plan: &'a Plan, mode: Mode) -> Self {
+        let mut world = Self { plan, mode, run: Run::new(plan), journal: Vec::new(), last_decision: 0, now: start() };
+        world.feed(&Input::Start(Box::new(beginning(plan, mode))));
         world
     }
 
@@ -151,7 +153,7 @@ impl<'a> World<'a> {
             };
             self.feed(&Input::Observed { step, attempt, observation })
         } else {
-            let answer = if good { Ok(done) } else { Err(failure(detail / 2)) };
+            let answer = if good { Ok(done) } else { Err(self.failure(detail / 2)) };
             self.feed(&Input::Answered { step, attempt, purpose, answer })
         };
         assert!(events > 0, "an answer to a call that is due means something");
@@ -174,6 +176,14 @@ impl<'a> World<'a> {
             }
         };
         assert!(self.feed(&input) > 0, "a reply to a question that is due means something");
+    }
+
+    /// In a dry-run every other failure is that of a call which was kept from changing something.
+    fn failure(&self, choice: u16) -> Failure {
+        match self.mode {
+            Mode::DryRun if choice.is_multiple_of(2) => Failure::Denied(Reason::new(HELD_BACK, "a dry-run")),
+            _ => failure(choice / 2),
+        }
     }
 
     fn nobody_answers(&mut self, step: &StepId) {

@@ -44,6 +44,10 @@ impl<'a> Place<'a> {
 
     /// As [`Place::of`], with proof that it is the machine meant.
     pub(super) async fn enter(context: &'a CallContext, role: &'a str, needed: Effect) -> Result<Self, Error> {
+        if context.grants.would_hold_back(role, needed) {
+            // A dry-run finds the wrong machine too.
+            identity::prove(context, &Self::of(context, role, Effect::Read)?, needed).await?;
+        }
         let place = Self::of(context, role, needed)?;
         identity::prove(context, &place, needed).await?;
         if needed > Effect::Read {

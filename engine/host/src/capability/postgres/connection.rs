@@ -101,7 +101,10 @@ impl Connection {
     pub(super) async fn query(&self, context: &CallContext, sql: &str, parameters: &[Value]) -> Result<Rows, Error> {
         let reading = guard::reading(sql);
         if read_only(self.effect) {
-            reading.map_err(denied)?;
+            if let Err(reason) = reading {
+                context.grants.note_refusal(&self.role, Effect::Mutate);
+                return Err(denied(reason));
+            }
             return self.reading(context, self.rows(sql, parameters)).await;
         }
         guard::changing(sql).map_err(denied)?;

@@ -1,0 +1,111 @@
+//! A dry-run: steps that would change something or ask somebody are left out visibly, and so are those which would need to know
+//! what these would have told. Everything else is done, so that it shows what a real run would meet.
+
+use serde_json::{Map, Value};
+
+use super::{Draft, begin};
+use crate::{
+    event::SkipReason,
+    expression::{self, Expression, Part, Template},
+    failure::{Failure, FailureKind, HELD_BACK},
+    plan::{StepIndex, StepKind},
+    run::{StepState, View},
+};
+
+/// Why the step can not even be tried: what these texts refer to was not told by any step. `None` outside of a dry-run.
+fn not_known(draft: &Draft<'_>, index: StepIndex, texts: &[&Value]) -> Option<SkipReason> {
+    if !draft.is_dry_run() {
+        return None;
+    }
+    let mut unknown = Vec::new();
+    texts.iter().for_each(|text| collect(draft, text, &mut unknown));
+    unknown.sort();
+    unknown.dedup();
+    (!unknown.is_empty()).then(|| SkipReason::NotKnown { parameters: as_far_as_known(draft, index), unknown })
+}
+
+/// As [`not_known`], of the step's `when`.
+pub(super) fn condition_not_known(draft: &Draft<'_>, index: StepIndex, condition: &Expression) -> Option<SkipReason> {
+    let text = Value::String(format!("${{{{{}}}}}", condition.as_str()));
+    not_known(draft, index, &[&text])
+}
+
+/// As [`not_known`], of what the step does.
+pub(super) fn work_not_known(draft: &Draft<'_>, index: StepIndex) -> Option<SkipReason> {
+    let texts: Vec<&Value> = templates(&draft.planned(index).kind).into_iter().map(|(_, it)| it.as_value()).collect();
+    not_known(draft, index, &texts)
+}
+
+/// What a step's own failure means in a dry-run, where it was kept from changing something.
+pub(super) fn held_back(draft: &Draft<'_>, parameters: &Value, failure: &Failure) -> Option<SkipReason> {
+    let held_back = matches!(failure, Failure::Denied(reason) if reason.code == HELD_BACK);
+    (draft.is_dry_run() && held_back).then(|| SkipReason::WouldRun { parameters: parameters.clone() })
+}
+
+/// A step before this one that the dry-run left out, so that the failure may have no other cause. A guard's refusal has.
+pub(super) fn left_out_before(draft: &Draft<'_>, index: StepIndex, failure: &Failure) -> Option<StepIndex> {
+    let guard = matches!(failure.kind(), FailureKind::Denied | FailureKind::InvalidInput);
+    if guard || !draft.is_dry_run() {
+        return None;
+    }
+    let mut before = draft.planned(index).needs.clone();
+    let mut seen = 0;
+    while let Some(&need) = before.get(seen) {
+        if is_left_out(draft, need) {
+            return Some(need);
+        }
+        let further = draft.planned(need).needs.iter().filter(|further| !before.contains(further));
+        before.extend(further.copied().collect::<Vec<_>>());
+        seen += 1;
+    }
+    None
+}
+
+/// The texts of a step that hold expressions, by name.
+fn templates(kind: &StepKind) -> Vec<(&str, &Template)> {
+    match kind {
+        StepKind::Uses(action) => action.with.iter().map(|(name, template)| (name.as_str(), template)).collect(),
+        StepKind::Approve { message, .. } => vec![("message", message)],
+        StepKind::Manual { instruction, .. } => vec![("instruction", instruction)],
+    }
+}
+
+/// What a real run would give the step; where that is not known, the expression itself.
+fn as_far_as_known(draft: &Draft<'_>, index: StepIndex) -> Value {
+    let render = |(name, template): (&str, &Template)| {
+        let mut unknown = Vec::new();
+        collect(draft, template.as_value(), &mut unknown);
+        let known =
+            if unknown.is_empty() { begin::in_scope(draft, None, |scope| template.render(scope)).ok() } else { None };
+        (name.to_owned(), known.unwrap_or_else(|| template.as_value().clone()))
+    };
+    Value::Object(templates(&draft.planned(index).kind).into_iter().map(render).collect::<Map<_, _>>())
+}
+
+/// Adds every reference in the text to the outputs of a step that the dry-run left out: `steps.find.outputs.xid`.
+fn collect(draft: &Draft<'_>, text: &Value, unknown: &mut Vec<String>) {
+    match text {
+        Value::String(text) => {
+            for part in expression::parts(text).unwrap_or_default() {
+                let Part::Expression { text, .. } = part else { continue };
+                // What can not be read fails where it is rendered.
+                let references = expression::analyse(text).map(|analysis| analysis.references).unwrap_or_default();
+                let left_out = references.into_iter().filter(|reference| is_of_a_step_left_out(draft, &reference.path));
+                unknown.extend(left_out.map(|reference| reference.path.join(".")));
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect(draft, item, unknown)),
+        Value::Object(entries) => entries.values().for_each(|value| collect(draft, value, unknown)),
+        _ => {}
+    }
+}
+
+fn is_of_a_step_left_out(draft: &Draft<'_>, path: &[String]) -> bool {
+    let [root, id, ..] = path else { return false };
+    let step = draft.plan.steps.iter().position(|step| root == "steps" && step.id.as_str() == id);
+    step.is_some_and(|index| is_left_out(draft, index))
+}
+
+fn is_left_out(draft: &Draft<'_>, index: StepIndex) -> bool {
+    matches!(&draft.step(index).state, StepState::Skipped { reason } if reason.is_of_a_dry_run())
+}

@@ -11,7 +11,7 @@ use tokio::{
 };
 
 /// A longer line is cut.
-const LINE_BYTES_MAX: usize = 64 << 10;
+const LINE_BYTES_MAX: usize = 4 << 20;
 const CHUNK_BYTES: usize = 256 << 10;
 /// Chunks read ahead of the guest.
 const CHUNKS_AHEAD: usize = 8;

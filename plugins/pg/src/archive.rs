@@ -3,8 +3,9 @@
 use lifeboat_plugin::{Failure, Machine, Runtime, machine::EntryKind};
 
 use crate::{
+    dump::Span,
     server::Facts,
-    wal_name::{self, Segment, SegmentSize},
+    wal_name::{self, Lsn, Segment, SegmentSize},
 };
 
 /// The folder of a binding where the archive lies, unless an action is told otherwise.
@@ -44,13 +45,33 @@ pub fn list(caps: &impl Machine, machine: &str, folder: &str, facts: &Facts) -> 
 }
 
 impl Archive {
-    /// The segments that can hold something written at or after `since_ms`: from the last one that was archived before
-    /// that. Fails with `pg-wal-gap` where one is missing among them.
-    pub fn since(&self, since_ms: u64) -> Result<&[Segment], Failure> {
+    /// The position of the first segment that can hold something written at or after `since_ms`: the last one that was
+    /// archived before that. Fails with `pg-wal-gap` where one is missing behind it.
+    pub fn since(&self, since_ms: u64) -> Result<usize, Failure> {
         let start = self.modified_ms.iter().rposition(|modified| *modified < since_ms).unwrap_or(0);
-        let segments = &self.segments[start..];
+        self.whole(&self.segments[start..])?;
+        Ok(start)
+    }
+
+    /// The position of the first of the segments that follow each other without a gap up to the one at `position`.
+    pub fn reaches_back(&self, position: usize) -> usize {
+        let gap = |pair: &[Segment]| pair[1].number != pair[0].number + 1;
+        let last_gap = self.segments.get(..=position).and_then(|all| all.windows(2).rposition(gap));
+        last_gap.map_or(0, |before| before + 1)
+    }
+
+    /// The position of the segment that holds the byte at `lsn`, or of the next one that is there.
+    pub fn position(&self, lsn: Lsn) -> usize {
+        let number = Segment::holding(lsn, 0, self.segment_size).number;
+        self.segments.partition_point(|segment| segment.number < number)
+    }
+
+    /// The records from one position to just before another one. Fails with `pg-wal-gap` where a segment is missing.
+    pub fn span(&self, from: Lsn, to: Lsn) -> Result<Span<'_>, Failure> {
+        let end = (self.position(to) + 1).min(self.segments.len());
+        let segments = &self.segments[self.position(from).min(end)..end];
         self.whole(segments)?;
-        Ok(segments)
+        Ok(Span { segments, from: Some(from), to: Some(to) })
     }
 
     /// Whether `since` lies before everything in the archive, so that something may have been removed from it.
@@ -129,7 +150,7 @@ mod tests {
     fn reading_begins_with_the_last_segment_from_before() {
         let check = |numbers: &[u64], since: u64, expect: Result<&[u64], &str>| {
             let archive = archive(numbers);
-            let found = archive.since(since);
+            let found = archive.since(since).map(|start| &archive.segments[start..]);
             let found = found.map(|all| all.iter().map(|segment| segment.number).collect::<Vec<_>>());
             assert_eq!(found.as_deref().map_err(Failure::code), expect, "{numbers:?} since {since}");
         };
@@ -139,6 +160,33 @@ mod tests {
         check(&[1, 2, 3, 4], 900, Ok(&[4]));
         check(&[1, 3, 4], 350, Ok(&[3, 4]));
         check(&[1, 3, 4], 150, Err("pg-wal-gap"));
+    }
+
+    #[test]
+    fn what_lies_before_a_gap_can_not_be_reached() {
+        let check = |numbers: &[u64], position: usize, expect: usize| {
+            assert_eq!(archive(numbers).reaches_back(position), expect, "{numbers:?} from {position}");
+        };
+        check(&[1, 2, 3, 4], 3, 0);
+        check(&[1, 3, 4], 2, 1);
+        check(&[1, 3, 4], 1, 1);
+        check(&[1, 3, 4, 7], 2, 1);
+        check(&[1, 3, 5], 2, 2);
+        check(&[5], 0, 0);
+    }
+
+    #[test]
+    fn a_span_has_the_segments_of_both_ends() {
+        let check = |from: u64, to: u64, expect: Result<&[u64], &str>| {
+            let archive = archive(&[3, 4, 5, 7]);
+            let found = archive.span(Lsn(from << 20), Lsn(to << 20));
+            let found = found.map(|span| span.segments.iter().map(|segment| segment.number).collect::<Vec<_>>());
+            assert_eq!(found.as_deref().map_err(Failure::code), expect, "{from} to {to}");
+        };
+        // Segments of 16 MiB.
+        check(50, 60, Ok(&[3]));
+        check(50, 81, Ok(&[3, 4, 5]));
+        check(50, 112, Err("pg-wal-gap"));
     }
 
     #[test]

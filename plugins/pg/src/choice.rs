@@ -5,7 +5,7 @@ use lifeboat_plugin::{Failure, Machine, Runtime};
 use crate::{
     archive::Archive,
     backup::{self, Backup},
-    dump::{Pass, Reader},
+    dump::{Pass, Reader, Span},
     server::Moment,
     target::Target,
     wal_name::{Lsn, Segment},
@@ -95,14 +95,21 @@ fn between(archive: &Archive, first: u64, last: u64) -> &[Segment] {
 /// Where the transaction committed, if it did in these segments.
 fn commit_of<C: Machine>(reader: &Reader<'_, C>, xid: u32, segments: &[Segment]) -> Result<Option<Lsn>, Failure> {
     reader.archive.whole(segments)?;
-    let mut found = None;
-    let pass = Pass { xid: Some(xid), ..Pass::of(&["Transaction"]) };
-    reader.read(&pass, segments, |record| {
-        if matches!(record.kind, Kind::Commit { .. }) {
-            found = Some(record.lsn);
+    let one = Pass { xid: Some(xid), ..Pass::of(&["Transaction"]) };
+    // COMMIT PREPARED is written in no transaction, or in another one: its text alone names the one that it ends.
+    let prepared = Pass { keep: vec![vec![format!("COMMIT_PREPARED {xid}: ")]], ..Pass::of(&["Transaction"]) };
+    for pass in [one, prepared] {
+        let mut found = None;
+        reader.read(&pass, Span::of(segments), |record| {
+            if matches!(record.kind, Kind::Commit { .. }) && record.xid == xid {
+                found = Some(record.lsn);
+            }
+        })?;
+        if found.is_some() {
+            return Ok(found);
         }
-    })?;
-    Ok(found)
+    }
+    Ok(None)
 }
 
 /// The last segment that replay will need.

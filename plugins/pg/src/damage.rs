@@ -1,16 +1,14 @@
-//! Folds of WAL records: which transactions removed rows of a table, and what exactly one of them removed.
-//!
-//! Neither fold keeps lines. The first holds a counter for each transaction that removed something, the second the places
-//! that one transaction touched.
+//! A fold of WAL records: which transactions removed rows of a table. It keeps no lines, only a counter for each transaction
+//! that removed something and has not ended yet.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
 use crate::{
-    exact_set::Tuples,
+    mark,
     wal_name::Lsn,
-    waldump::{Filenode, Kind, Place, Record},
+    waldump::{Filenode, Kind, Record},
 };
 
 /// How much a (sub)transaction removed from the table, as far as the WAL was read.
@@ -43,6 +41,16 @@ pub struct Candidate {
     /// Its committed subtransactions.
     #[serde(skip)]
     pub subtransactions: Vec<u32>,
+    /// Numbers of the files that were dropped with it.
+    #[serde(skip)]
+    pub dropped: Vec<u32>,
+}
+
+impl Candidate {
+    /// The oldest xid among the transaction and its subtransactions: what it wrote comes after that xid was given.
+    pub fn oldest(&self) -> u32 {
+        mark::oldest(self.xid, &self.subtransactions)
+    }
 }
 
 impl Deleters {
@@ -61,25 +69,20 @@ impl Deleters {
         }
     }
 
-    /// Whether nothing was removed.
-    pub fn is_empty(&self) -> bool {
-        self.counts.is_empty()
-    }
-
     /// What a record of the resource manager Transaction makes of it: a transaction takes effect with its
-    /// subtransactions, and what was rolled back is forgotten.
+    /// subtransactions, and what was rolled back is forgotten. A transaction that removed nothing is returned too.
     pub fn settle(&mut self, record: &Record) -> Option<Candidate> {
         match &record.kind {
-            Kind::Commit { time, subtransactions, .. } => {
+            Kind::Commit { time, subtransactions, dropped } => {
                 let counts: Vec<Count> = self.remove(record.xid, subtransactions);
-                let first_lsn = counts.iter().map(|count| count.first).min()?;
                 Some(Candidate {
                     xid: record.xid,
                     lsn: record.lsn,
                     commit_time: time.clone(),
-                    first_lsn,
+                    first_lsn: counts.iter().map(|count| count.first).min().unwrap_or(record.lsn),
                     rows: counts.iter().map(|count| count.rows).sum(),
                     subtransactions: subtransactions.clone(),
+                    dropped: dropped.clone(),
                 })
             }
             Kind::Abort { subtransactions } => {
@@ -87,6 +90,14 @@ impl Deleters {
                 None
             }
             _ => None,
+        }
+    }
+
+    /// Adds what was counted for a transaction before the part of the WAL that it was found in.
+    pub fn add_to(&mut self, candidate: &mut Candidate) {
+        for count in self.remove(candidate.xid, &candidate.subtransactions) {
+            candidate.rows += count.rows;
+            candidate.first_lsn = candidate.first_lsn.min(count.first);
         }
     }
 
@@ -153,60 +164,6 @@ impl Largest {
             [first, second, ..] if second.rows * 5 >= first.rows => Verdict::Several(candidates),
             [first, ..] => Verdict::One(first.clone()),
         }
-    }
-}
-
-/// What one transaction removed and changed, over all its tables.
-#[derive(Debug, Default)]
-pub struct Removals {
-    members: HashSet<u32>,
-    /// Row versions that it wrote itself, and the version from before the transaction that each stands for; none where
-    /// the transaction also inserted the row.
-    written: HashMap<Place, Option<Place>>,
-    removed: BTreeMap<Filenode, Tuples>,
-}
-
-impl Removals {
-    /// Of a transaction and its committed subtransactions.
-    pub fn of(xid: u32, subtransactions: &[u32]) -> Self {
-        Self { members: subtransactions.iter().copied().chain([xid]).collect(), ..Self::default() }
-    }
-
-    /// Takes a record of the resource manager Heap, in the order of the WAL. Those of other transactions do not count.
-    pub fn take(&mut self, record: &Record) {
-        if !self.members.contains(&record.xid) {
-            return;
-        }
-        match record.kind {
-            Kind::Insert(place) => {
-                self.written.insert(place, None);
-            }
-            Kind::Update { old, new } => {
-                let origin = self.written.remove(&old).unwrap_or(Some(old));
-                self.written.insert(new, origin);
-            }
-            Kind::Delete(place) => {
-                // A row that the transaction had changed before it removed it comes back as it was before the change.
-                if let Some(origin) = self.written.remove(&place).unwrap_or(Some(place)) {
-                    self.removed.entry(origin.file).or_default().insert(origin.block, origin.offset);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Rows that were there before, are still there, and were changed, by file.
-    pub fn updated(&self) -> BTreeMap<Filenode, u64> {
-        let mut counts = BTreeMap::new();
-        for origin in self.written.values().flatten() {
-            *counts.entry(origin.file).or_default() += 1;
-        }
-        counts
-    }
-
-    /// Rows that were there before and are gone, by file.
-    pub fn removed(self) -> BTreeMap<Filenode, Tuples> {
-        self.removed
     }
 }
 

@@ -1,15 +1,20 @@
 //! Passes of pg_waldump over the archive. What is wanted decides which passes are made: printing a record costs far more
-//! than reading it, so three passes that print little are cheaper than one that prints everything.
+//! than reading it (tenfold), so several passes that print little are cheaper than one that prints everything, they run at
+//! once, and what prints much is asked for its statistics first.
 
 use lifeboat_plugin::{Failure, Machine, Process, machine::Output};
 
 use crate::{
     archive::Archive,
-    wal_name::{Segment, stretches},
+    wal_name::{Lsn, Segment, SegmentSize, stretches},
     waldump::{self, Filenode, Record},
 };
 
 const LINES_AT_ONCE: u32 = 4_096;
+/// The statistics are asked for so much of the WAL at once.
+const PART_BYTES: u64 = 64 << 20;
+/// A record that begins in one part ends in the next one. Those of single rows are not longer than this.
+const OVERLAP_BYTES: u64 = 64 << 10;
 
 /// Where to read.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +26,10 @@ pub struct Reader<'a, C> {
     /// From this archive.
     pub archive: &'a Archive,
 }
+
+/// pg_waldump 15 reads rubbish where it is told to end just behind the header of a page, so it is told to end where pages do,
+/// whatever their size; what is too much is left out here.
+const PAGE_BYTES_MAX: u64 = 64 << 10;
 
 /// What to print.
 #[derive(Debug, Clone, Default)]
@@ -35,13 +44,72 @@ pub struct Pass {
     pub keep: Vec<Vec<String>>,
 }
 
+/// A part of the archive, without a gap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span<'a> {
+    /// The segments that hold it.
+    pub segments: &'a [Segment],
+    /// The first record of it, where it is not the first one of the first segment.
+    pub from: Option<Lsn>,
+    /// Where the first record behind it begins, where that is not behind the last segment.
+    pub to: Option<Lsn>,
+}
+
+impl<'a> Span<'a> {
+    /// All of these segments.
+    pub fn of(segments: &'a [Segment]) -> Self {
+        Self { segments, from: None, to: None }
+    }
+
+    /// The segments at these positions, and the end of the record that crosses into the segment behind them.
+    fn part(&self, begin: usize, end: usize, size: SegmentSize) -> Self {
+        let crossing = self.segments.get(end).map(|next| Lsn(next.start(size).0 + OVERLAP_BYTES));
+        let to = match (crossing, self.to) {
+            (Some(crossing), Some(to)) => Some(crossing.min(to)),
+            (crossing, to) => crossing.or(to),
+        };
+        let segments = &self.segments[begin..(end + 1).min(self.segments.len())];
+        Self { segments, from: self.from.filter(|_| begin == 0), to }
+    }
+
+    /// The parts of one timeline each, as pg_waldump reads only one at a time: first segment, last segment, positions.
+    fn stretches(&self) -> Vec<Stretch> {
+        let all = stretches(self.segments);
+        let last = all.len().saturating_sub(1);
+        let part = |(position, (first, end)): (usize, &(Segment, Segment))| Stretch {
+            first: *first,
+            last: *end,
+            from: self.from.filter(|_| position == 0),
+            to: self.to.filter(|_| position == last),
+        };
+        all.iter().enumerate().map(part).collect()
+    }
+}
+
+/// A pass over parts of the archive, one behind the other.
+#[derive(Debug, Clone)]
+pub struct Job<'a> {
+    /// What to print.
+    pub pass: Pass,
+    /// Of what.
+    pub spans: Vec<Span<'a>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Stretch {
+    first: Segment,
+    last: Segment,
+    from: Option<Lsn>,
+    to: Option<Lsn>,
+}
+
 impl Pass {
     /// All records of these resource managers.
     pub fn of(managers: &'static [&'static str]) -> Self {
         Self { managers, ..Self::default() }
     }
 
-    fn arguments(&self, archive: &Archive, first: Segment, last: Segment) -> Vec<String> {
+    fn arguments(&self, archive: &Archive, part: Stretch) -> Vec<String> {
         let mut arguments = vec!["-p".to_owned(), archive.path.clone()];
         for manager in self.managers {
             arguments.extend(["-r".to_owned(), (*manager).to_owned()]);
@@ -52,54 +120,103 @@ impl Pass {
         if let Some(xid) = self.xid {
             arguments.extend(["-x".to_owned(), xid.to_string()]);
         }
-        arguments.extend([first.name(archive.segment_size), last.name(archive.segment_size)]);
+        let to = part.to.map(|to| Lsn(to.0.next_multiple_of(PAGE_BYTES_MAX)));
+        for (option, position) in [("-s", part.from), ("-e", to)] {
+            arguments.extend(position.into_iter().flat_map(|position| [option.to_owned(), position.to_string()]));
+        }
+        arguments.extend([part.first.name(archive.segment_size), part.last.name(archive.segment_size)]);
         arguments
     }
 }
 
 impl<C: Machine> Reader<'_, C> {
-    /// Gives every record of a pass over these segments to `take`, in order.
-    pub fn read(&self, pass: &Pass, segments: &[Segment], mut take: impl FnMut(Record)) -> Result<(), Failure> {
-        for (first, last) in stretches(segments) {
-            let mut stream = self.start(pass, first, last)?;
-            while let Some(record) = stream.next()? {
+    /// Gives every record of a pass over this part to `take`, in order.
+    pub fn read(&self, pass: &Pass, span: Span<'_>, take: impl FnMut(Record)) -> Result<(), Failure> {
+        self.read_merged(&[Job { pass: pass.clone(), spans: vec![span] }], take)
+    }
+
+    /// Does several jobs at once; gives their records to `take` in the order of the WAL.
+    pub fn read_merged(&self, jobs: &[Job<'_>], mut take: impl FnMut(Record)) -> Result<(), Failure> {
+        // All are started before one is waited for.
+        let chains: Vec<_> = jobs.iter().map(|job| self.chain(job)).collect::<Result<_, _>>()?;
+        let mut heads = Vec::new();
+        for mut chain in chains {
+            heads.push((chain.next()?, chain));
+        }
+        while let Some((head, chain)) =
+            heads.iter_mut().filter(|(head, _)| head.is_some()).min_by_key(|(head, _)| head.as_ref().map(|it| it.lsn))
+        {
+            let following = chain.next()?;
+            if let Some(record) = std::mem::replace(head, following) {
                 take(record);
             }
         }
         Ok(())
     }
 
-    /// As [`Reader::read`] for several passes at once, their records in the order of the WAL.
-    pub fn read_merged(
-        &self,
-        passes: &[Pass],
-        segments: &[Segment],
-        mut take: impl FnMut(Record),
-    ) -> Result<(), Failure> {
-        for (first, last) in stretches(segments) {
-            let mut heads = Vec::new();
-            for pass in passes {
-                let mut stream = self.start(pass, first, last)?;
-                heads.push((stream.next()?, stream));
-            }
-            while let Some((head, stream)) = heads
-                .iter_mut()
-                .filter(|(head, _)| head.is_some())
-                .min_by_key(|(head, _)| head.as_ref().map(|it| it.lsn))
-            {
-                let following = stream.next()?;
-                if let Some(record) = std::mem::replace(head, following) {
-                    take(record);
+    /// The parts of a span in which a pass meets records of this type (`Heap/DELETE`), by pg_waldump's statistics. A part in
+    /// which it meets none need not be printed.
+    pub fn parts_with<'s>(&self, pass: &Pass, kind: &str, span: Span<'s>) -> Result<Vec<Span<'s>>, Failure> {
+        let size = self.archive.segment_size;
+        let count = usize::try_from(PART_BYTES / size.bytes()).unwrap_or_default().max(1);
+        let mut ranges: Vec<(usize, usize)> = Vec::new();
+        for begin in (0..span.segments.len()).step_by(count) {
+            let end = (begin + count).min(span.segments.len());
+            if self.meets(pass, kind, &span.part(begin, end, size))? {
+                match ranges.last_mut() {
+                    Some((_, last)) if *last == begin => *last = end,
+                    _ => ranges.push((begin, end)),
                 }
             }
         }
-        Ok(())
+        Ok(ranges.into_iter().map(|(begin, end)| span.part(begin, end, size)).collect())
     }
 
-    fn start(&self, pass: &Pass, first: Segment, last: Segment) -> Result<Stream<C::Process>, Failure> {
-        let arguments = pass.arguments(self.archive, first, last);
+    fn meets(&self, pass: &Pass, kind: &str, span: &Span<'_>) -> Result<bool, Failure> {
+        for part in span.stretches() {
+            let arguments = [vec!["--stats=record".to_owned()], pass.arguments(self.archive, part)].concat();
+            let keep = [vec![kind.to_owned()]];
+            let process = self.caps.spawn(self.machine, "pg_waldump", &arguments, &keep)?;
+            let found = !process.read_lines(1)?.is_empty();
+            // What can not be counted is read, which says why.
+            if found || !process.wait()?.succeeded() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn chain<'s>(&'s self, job: &'s Job<'_>) -> Result<Chain<'s, C>, Failure> {
+        let parts: Vec<Stretch> = job.spans.iter().flat_map(Span::stretches).collect();
+        let mut parts = parts.into_iter();
+        let stream = parts.next().map(|part| self.start(&job.pass, part)).transpose()?;
+        Ok(Chain { reader: self, pass: &job.pass, parts, stream })
+    }
+
+    fn start(&self, pass: &Pass, part: Stretch) -> Result<Stream<C::Process>, Failure> {
+        let arguments = pass.arguments(self.archive, part);
         let process = self.caps.spawn(self.machine, "pg_waldump", &arguments, &pass.keep)?;
-        Ok(Stream { process, lines: Vec::new().into_iter(), over: false })
+        Ok(Stream { process, lines: Vec::new().into_iter(), over: false, to: part.to })
+    }
+}
+
+/// The programs of a job, one after the other.
+struct Chain<'a, C: Machine> {
+    reader: &'a Reader<'a, C>,
+    pass: &'a Pass,
+    parts: std::vec::IntoIter<Stretch>,
+    stream: Option<Stream<C::Process>>,
+}
+
+impl<C: Machine> Chain<'_, C> {
+    fn next(&mut self) -> Result<Option<Record>, Failure> {
+        while let Some(stream) = &mut self.stream {
+            if let Some(record) = stream.next()? {
+                return Ok(Some(record));
+            }
+            self.stream = self.parts.next().map(|part| self.reader.start(self.pass, part)).transpose()?;
+        }
+        Ok(None)
     }
 }
 
@@ -107,6 +224,7 @@ struct Stream<P> {
     process: P,
     lines: std::vec::IntoIter<String>,
     over: bool,
+    to: Option<Lsn>,
 }
 
 impl<P: Process> Stream<P> {
@@ -114,10 +232,11 @@ impl<P: Process> Stream<P> {
     fn next(&mut self) -> Result<Option<Record>, Failure> {
         loop {
             if let Some(line) = self.lines.next() {
-                match waldump::parse(&line) {
-                    Some(record) => return Ok(Some(record)),
-                    None => return Err(not_understood(&line)),
+                let record = waldump::parse(&line).ok_or_else(|| not_understood(&line))?;
+                if self.to.is_some_and(|to| record.lsn >= to) {
+                    continue;
                 }
+                return Ok(Some(record));
             }
             if self.over {
                 return Ok(None);
@@ -155,7 +274,6 @@ fn judge(output: &Output) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wal_name::SegmentSize;
 
     #[test]
     fn the_command_line_says_what_to_print() {
@@ -167,11 +285,41 @@ mod tests {
         };
         let relation = Some(Filenode { tablespace: 1663, database: 5, node: 16_416 });
         let pass = Pass { relation, xid: Some(7), ..Pass::of(&["Heap", "Storage"]) };
-        let segment = |number| Segment { number, timeline: 1 };
-        assert_eq!(
-            pass.arguments(&archive, segment(1), segment(3)).join(" "),
-            "-p /archive -r Heap -r Storage -R 1663/5/16416 -x 7 000000010000000000000001 000000010000000000000003"
+        let check = |span: Span<'_>, expect: &[&str]| {
+            let lines: Vec<_> = span.stretches().iter().map(|part| pass.arguments(&archive, *part).join(" ")).collect();
+            assert_eq!(lines, expect);
+        };
+        let segment = |number, timeline| Segment { number, timeline };
+        let segments = [segment(1, 1), segment(2, 1), segment(3, 1)];
+        check(
+            Span::of(&segments),
+            &["-p /archive -r Heap -r Storage -R 1663/5/16416 -x 7 000000010000000000000001 000000010000000000000003"],
         );
+        // A position lies in the first or the last segment, so each belongs to one timeline only.
+        let segments = [segment(1, 1), segment(2, 1), segment(3, 2), segment(4, 2)];
+        check(
+            Span { segments: &segments, from: Some(Lsn(0x0100_0028)), to: Some(Lsn(0x0400_0060)) },
+            &[
+                "-p /archive -r Heap -r Storage -R 1663/5/16416 -x 7 -s 0/1000028 000000010000000000000001 000000010000000000000002",
+                "-p /archive -r Heap -r Storage -R 1663/5/16416 -x 7 -e 0/4010000 000000020000000000000003 000000020000000000000004",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_part_goes_on_into_the_next_segment() {
+        let segments: Vec<_> = (1..=5).map(|number| Segment { number, timeline: 1 }).collect();
+        let all = Span { segments: &segments, from: Some(Lsn(0x0100_0028)), to: Some(Lsn(0x0500_0060)) };
+        let check = |begin: usize, end: usize, expect: (&[Segment], Option<u64>, Option<u64>)| {
+            let part = all.part(begin, end, SegmentSize::DEFAULT);
+            let lsn = |position: Option<Lsn>| position.map(|lsn| lsn.0);
+            assert_eq!((part.segments, lsn(part.from), lsn(part.to)), expect, "{begin} to {end}");
+        };
+        check(0, 2, (&segments[..3], Some(0x0100_0028), Some(0x0301_0000)));
+        check(2, 4, (&segments[2..], None, Some(0x0500_0060)));
+        check(4, 5, (&segments[4..], None, Some(0x0500_0060)));
+        let open = Span::of(&segments).part(3, 5, SegmentSize::DEFAULT);
+        assert_eq!((open.segments.len(), open.to), (2, None));
     }
 
     #[test]

@@ -15,17 +15,21 @@ pub mod duration;
 pub mod exact_set;
 pub mod identifier;
 pub mod instance;
+pub mod layout;
+pub mod mark;
 pub mod marker;
 pub mod merge;
 pub mod preparation;
 pub mod recovery;
 pub mod relation;
+pub mod removals;
 pub mod search;
 pub mod server;
 pub mod set_file;
 pub mod target;
 pub mod wal_name;
 pub mod waldump;
+pub mod written;
 
 /// The plugin.
 pub struct Pg;

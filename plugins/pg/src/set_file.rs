@@ -23,22 +23,19 @@ pub fn read(caps: &impl Machine, machine: &str, path: &str, expected: &str) -> R
         .map_err(|what| Failure::permanent("pg-set-damaged", format!("{path}: {what}")))
 }
 
-/// Fails with `pg-copy-elsewhere` unless the copy is paused exactly before the commit of the set's transaction: at any other
-/// moment other rows may lie at the set's places.
+/// Fails with `pg-copy-elsewhere` unless the copy was replayed exactly to before the commit of the set's transaction: at any
+/// other moment other rows may lie at the set's places. A copy that was promoted there has not moved them, and knows how
+/// far it was replayed until it is restarted.
 pub fn check_copy(copy: &impl Connection, set: &ExactSet) -> Result<(), Failure> {
-    let rows = copy.query(
-        "SELECT pg_is_in_recovery() AS in_recovery, coalesce(pg_last_wal_replay_lsn(), '0/0')::text AS lsn",
-        &[],
-    )?;
-    let row = rows.one()?;
-    let lsn: String = row.get("lsn")?;
+    let rows = copy.query("SELECT coalesce(pg_last_wal_replay_lsn(), '0/0')::text AS lsn", &[])?;
+    let lsn: String = rows.one()?.get("lsn")?;
     let lsn: Lsn = lsn.parse().map_err(|error| Failure::permanent("pg-odd-answer", format!("{error}")))?;
-    if row.get("in_recovery")? && stands_before(lsn, set.commit) {
+    if stands_before(lsn, set.commit) {
         return Ok(());
     }
     let message = format!(
-        "the copy stands at {lsn}, the transaction {} committed at {}: only a copy restored with `before_xid: {}` and not \
-         promoted has the removed rows at the places that the WAL names",
+        "the copy was replayed to {lsn}, the transaction {} committed at {}: only a copy restored with `before_xid: {}` has the \
+         removed rows at the places that the WAL names",
         set.xid, set.commit, set.xid
     );
     Err(Failure::permanent("pg-copy-elsewhere", message))

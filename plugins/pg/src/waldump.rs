@@ -1,11 +1,15 @@
 //! Lines of pg_waldump. It writes them for people and says that the text is no stable interface: PostgreSQL 15 prints
 //! `off 42 flags 0x00`, 16 and later print `off: 42, infobits: [KEYS_UPDATED], flags: 0x00`. Both are read here.
 //!
-//! Only what finding damage needs is parsed; every other record is [`Kind::Other`].
+//! Only what finding damage needs is parsed; every other record is [`Kind::Other`]. A line that can not be trusted is no
+//! record: better no set than an incomplete one.
 
 use std::fmt;
 
 use crate::wal_name::Lsn;
+
+/// The host cuts longer lines.
+const LINE_BYTES_MAX: usize = 4 << 20;
 
 /// A relation's file: tablespace, database, filenode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,8 +55,21 @@ pub struct Record {
 pub enum Kind {
     /// A row version was written.
     Insert(Place),
+    /// Many row versions were written to one page (`COPY`).
+    InsertMany {
+        /// The file.
+        file: Filenode,
+        /// The page.
+        block: u32,
+        /// Where on the page; none where the text does not say: before version 16, and beside an image of the page.
+        offsets: Option<Vec<u16>>,
+    },
     /// A row version was removed.
     Delete(Place),
+    /// A row left this place for another partition, where it is inserted next.
+    MoveAway(Place),
+    /// An insertion lost the race for a unique key (`ON CONFLICT`) and took its own row version away, never seen by anybody.
+    TakeBack(Place),
     /// A row version was replaced.
     Update {
         /// The one that was replaced.
@@ -83,45 +100,94 @@ pub enum Kind {
         /// Its subtransactions.
         subtransactions: Vec<u32>,
     },
+    /// Which transactions ran at this moment.
+    Running {
+        /// No transaction had been given this xid, or a later one, yet.
+        next_xid: u32,
+    },
+    /// Tables were locked against reading: OID of the database, OID of the table.
+    Lock(Vec<(u32, u32)>),
     /// Something else.
     Other,
 }
 
 /// The record on a line; none where the line is no record.
 pub fn parse(line: &str) -> Option<Record> {
-    let xid = number(after(line, "tx:")?.trim_start())?;
-    let lsn = after(line, "lsn: ")?;
-    let lsn = lsn[..lsn.find(',')?].parse().ok()?;
-    let description = after(line, "desc: ")?;
+    let rest = after(line, "tx:")?;
+    let xid = number(rest.trim_start())?;
+    let rest = after(rest, "lsn: ")?;
+    let (lsn, rest) = rest.split_once(',')?;
+    let lsn = lsn.parse().ok()?;
+    let description = after(rest, "desc: ")?;
+    let cut = line.len() >= LINE_BYTES_MAX;
     let (xid, kind) = match word(line.strip_prefix("rmgr: ")?) {
         "Heap" => (xid, heap(description)?),
+        "Heap2" => (xid, heap2(description)?),
+        // What a cut may have taken from the end of a line matters to nobody where messages are the end.
+        "Transaction" if cut && !description.contains("inval msgs: ") => return None,
         "Transaction" => transaction(xid, description)?,
         "Storage" => (xid, storage(description).unwrap_or(Kind::Other)),
+        "Standby" => (xid, standby(description)?),
         _ => (xid, Kind::Other),
     };
     Some(Record { xid, lsn, kind })
 }
 
 fn heap(description: &str) -> Option<Kind> {
-    // An insertion that lost the race for a unique key (`ON CONFLICT`) takes its own row away again (0x08), never visible; and
-    // an update that moves a row to another partition deletes it here and inserts it there (0x10). Neither removes a row.
-    const NOT_REMOVED: u32 = 0x08 | 0x10;
+    const IS_TAKEN_BACK: u32 = 0x08;
+    const IS_MOVED_AWAY: u32 = 0x10;
     let operation = word(description);
+    let here = || place(description, &["off"], "blkref #0: ");
     Some(match operation.trim_end_matches("+INIT") {
-        "DELETE" if flags(description)? & NOT_REMOVED != 0 => Kind::Other,
-        "DELETE" => Kind::Delete(place(description, &["off "], &["off: "], "blkref #0: ")?),
-        "INSERT" => Kind::Insert(place(description, &["off "], &["off: "], "blkref #0: ")?),
+        "DELETE" => match flags(description)? {
+            flags if flags & IS_TAKEN_BACK != 0 => Kind::TakeBack(here()?),
+            flags if flags & IS_MOVED_AWAY != 0 => Kind::MoveAway(here()?),
+            _ => Kind::Delete(here()?),
+        },
+        "INSERT" => Kind::Insert(here()?),
         "UPDATE" | "HOT_UPDATE" => {
             // The new page comes first; where old and new lie on one page it stands alone.
             let old_page = if description.contains("blkref #1: ") { "blkref #1: " } else { "blkref #0: " };
             Kind::Update {
-                old: place(description, &["UPDATE off ", "+INIT off "], &["old_off: "], old_page)?,
-                new: place(description, &["new off "], &["new_off: "], "blkref #0: ")?,
+                old: place(description, &["old_off", "off"], old_page)?,
+                new: place(description, &["new_off", "new off"], "blkref #0: ")?,
             }
         }
         "TRUNCATE" => Kind::Truncate(numbers(after(description, " relids")?.trim_start_matches([':', ' ', '[']))),
         _ => Kind::Other,
     })
+}
+
+fn heap2(description: &str) -> Option<Kind> {
+    let operation = word(description);
+    let Some(kind) = operation.strip_prefix("MULTI_INSERT") else { return Some(Kind::Other) };
+    let (head, pages) = description.split_at(find(description, "blkref #0: ")?);
+    let (file, block) = reference(after(pages, "blkref #0: ")?)?;
+    let count = after(head, "ntuples: ").or_else(|| after(head, operation).map(str::trim_start)).and_then(number)?;
+    let count = u16::try_from(count).ok()?;
+    let offsets = match after(head, "offsets: [") {
+        // A page that is written from scratch is filled from its begin.
+        _ if kind == "+INIT" => Some((1..=count).collect()),
+        Some(list) => {
+            let offsets: Vec<u16> = numbers(list).into_iter().map(u16::try_from).collect::<Result<_, _>>().ok()?;
+            (offsets.len() == usize::from(count)).then_some(Some(offsets))?
+        }
+        None => None,
+    };
+    Some(Kind::InsertMany { file, block, offsets })
+}
+
+fn standby(description: &str) -> Option<Kind> {
+    Some(match word(description) {
+        "RUNNING_XACTS" => Kind::Running { next_xid: number(after(description, "nextXid ")?)? },
+        "LOCK" => Kind::Lock(description.split("xid ").skip(1).filter_map(lock).collect()),
+        _ => Kind::Other,
+    })
+}
+
+/// `750 db 16384 rel 16416`.
+fn lock(text: &str) -> Option<(u32, u32)> {
+    Some((number(after(text, "db ")?)?, number(after(text, "rel ")?)?))
 }
 
 fn transaction(xid: u32, description: &str) -> Option<(u32, Kind)> {
@@ -162,9 +228,11 @@ fn dropped(list: &str) -> Vec<u32> {
     list.split_ascii_whitespace().filter_map(database_and_node).map(|(_, node)| node).collect()
 }
 
-fn place(description: &str, old_style: &[&str], new_style: &[&str], page: &str) -> Option<Place> {
-    let (head, pages) = description.split_at(description.find("blkref #0: ")?);
-    let offset = new_style.iter().chain(old_style).find_map(|label| after(head, label)).and_then(number)?;
+/// The first of these labels that is there names the offset: `off 42`, `off: 42`.
+fn place(description: &str, labels: &[&str], page: &str) -> Option<Place> {
+    let (head, pages) = description.split_at(find(description, "blkref #0: ")?);
+    let offset = labels.iter().find_map(|label| after(head, label))?;
+    let offset = number(offset.trim_start_matches([':', ' ']))?;
     let (file, block) = reference(after(pages, page)?)?;
     Some(Place { file, block, offset: u16::try_from(offset).ok()? })
 }
@@ -178,12 +246,19 @@ fn reference(text: &str) -> Option<(Filenode, u32)> {
 }
 
 fn flags(description: &str) -> Option<u32> {
-    let text = after(description, "flags: 0x").or_else(|| after(description, "flags 0x"))?;
+    let text = after(description, "flags")?.trim_start_matches([':', ' ']).strip_prefix("0x")?;
     u32::from_str_radix(text.get(..2)?, 16).ok()
 }
 
+/// Labels are short and lines too: looking at each place costs less than preparing a cleverer search.
+fn find(text: &str, label: &str) -> Option<usize> {
+    let (text, label) = (text.as_bytes(), label.as_bytes());
+    let last = text.len().checked_sub(label.len())?;
+    (0..=last).find(|at| text[*at] == label[0] && text[*at..].starts_with(label))
+}
+
 fn after<'a>(text: &'a str, label: &str) -> Option<&'a str> {
-    text.find(label).map(|at| &text[at + label.len()..])
+    find(text, label).map(|at| &text[at + label.len()..])
 }
 
 fn word(text: &str) -> &str {

@@ -34,7 +34,7 @@ fn the_transaction_and_its_exact_rows_are_found() {
 }
 
 #[test]
-fn the_archive_is_read_three_times_and_little_is_printed() {
+fn the_archive_is_read_twice_at_once_and_little_is_printed() {
     let fake = archive(WAL);
     run(&fake, "find-damage", &parameters()).expect("the damage");
     let lines: Vec<_> = fake.machine.invocations().iter().map(|invocation| invocation.line()).collect();
@@ -57,6 +57,8 @@ fn every_way_not_to_find_it_has_a_code() {
     assert_eq!(code(&archive(WAL), &with("xid", json!(999))), "pg-xid-not-found");
     assert_eq!(code(&archive(WAL), &with("since", json!("2026-11-21T05:00:00Z"))), "pg-no-damage-found");
     assert_eq!(code(&archive(""), &parameters()), "pg-no-damage-found");
+    let unmarked = WAL.split_once('\n').expect("lines").1;
+    assert_eq!(code(&archive(unmarked), &parameters()), "pg-wal-begins-too-late");
 }
 
 #[test]
@@ -72,15 +74,69 @@ fn a_bad_archive_has_a_code() {
     assert_eq!(code(&fake, &parameters()), "pg-wal-foreign");
 }
 
+/// Transaction 700 begins in segment 2 and ends in segment 5; of these only the last is newer than `since`.
+const LONG: &str = "\
+rmgr: Standby     len (rec/tot):     50/    50, tx:          0, lsn: 0/00100028, prev 0/000FFF00, desc: RUNNING_XACTS nextXid 690 latestCompletedXid 689 oldestRunningXid 690
+rmgr: Heap        len (rec/tot):     54/    54, tx:        700, lsn: 0/00200028, prev 0/00100028, desc: DELETE off 1 flags 0x00 KEYS_UPDATED , blkref #0: rel 1663/5/100 blk 0
+rmgr: Heap        len (rec/tot):     54/    54, tx:        700, lsn: 0/00200060, prev 0/00200028, desc: DELETE off 2 flags 0x00 KEYS_UPDATED , blkref #0: rel 1663/5/100 blk 0
+rmgr: Heap        len (rec/tot):     54/    54, tx:        701, lsn: 0/00200098, prev 0/00200060, desc: DELETE off 9 flags 0x00 KEYS_UPDATED , blkref #0: rel 1663/5/100 blk 0
+rmgr: Transaction len (rec/tot):     34/    34, tx:        701, lsn: 0/002000D0, prev 0/00200098, desc: COMMIT 2026-11-21 02:30:00.000000 UTC
+rmgr: Standby     len (rec/tot):     50/    50, tx:          0, lsn: 0/00300028, prev 0/002000D0, desc: RUNNING_XACTS nextXid 702 latestCompletedXid 701 oldestRunningXid 700; 1 xacts: 700
+rmgr: Heap        len (rec/tot):     54/    54, tx:        705, lsn: 0/00500028, prev 0/00300028, desc: DELETE off 1 flags 0x00 KEYS_UPDATED , blkref #0: rel 1663/5/100 blk 7
+rmgr: Transaction len (rec/tot):     34/    34, tx:        705, lsn: 0/00500060, prev 0/00500028, desc: COMMIT 2026-11-21 03:29:00.000000 UTC
+rmgr: Heap        len (rec/tot):     54/    54, tx:        700, lsn: 0/00500088, prev 0/00500060, desc: DELETE off 3 flags 0x00 KEYS_UPDATED , blkref #0: rel 1663/5/100 blk 0
+rmgr: Heap        len (rec/tot):     54/    54, tx:        700, lsn: 0/005000C0, prev 0/00500088, desc: DELETE off 4 flags 0x00 KEYS_UPDATED , blkref #0: rel 1663/5/100 blk 0
+rmgr: Heap        len (rec/tot):     54/    54, tx:        700, lsn: 0/005000F8, prev 0/005000C0, desc: DELETE off 5 flags 0x00 KEYS_UPDATED , blkref #0: rel 1663/5/100 blk 0
+rmgr: Heap        len (rec/tot):     54/    54, tx:        700, lsn: 0/00500130, prev 0/005000F8, desc: DELETE off 6 flags 0x00 KEYS_UPDATED , blkref #0: rel 1663/5/100 blk 0
+rmgr: Transaction len (rec/tot):     34/    34, tx:        700, lsn: 0/00500168, prev 0/00500130, desc: COMMIT 2026-11-21 03:30:00.000000 UTC";
+
+fn long_ago(segments: &[u64]) -> Fake {
+    let fake = cluster();
+    for number in segments {
+        // `since` is second 1.
+        fake.machine.files().set_clock_ms(if *number < 5 { 500 } else { 2_000 });
+        archive_segment(&fake, *number, IDENTIFIER);
+    }
+    waldump(&fake, LONG);
+    fake
+}
+
+#[test]
+fn a_transaction_that_began_long_before_is_found_whole() {
+    let fake = long_ago(&[1, 2, 3, 4, 5]);
+    let found = outputs(&run(&fake, "find-damage", &parameters()).expect("the damage"));
+    let set = fake.machine.files().read(found["set_file"].as_str().expect("a path")).expect("the file");
+    let lines: Vec<_> = fake.machine.invocations().iter().map(|invocation| invocation.line()).collect();
+    let seen = ["xid", "rows", "first_lsn", "segments", "candidates"].map(|name| format!("{name}: {}", found[name]));
+    insta::assert_snapshot!([lines, seen.to_vec(), vec![String::from_utf8(set).expect("text")]].concat().join("\n"));
+}
+
+#[test]
+fn an_archive_that_begins_too_late_is_no_ground_for_an_exact_set() {
+    let with = |xid: i64| {
+        let mut parameters = parameters();
+        parameters["xid"] = json!(xid);
+        parameters
+    };
+    assert_eq!(code(&long_ago(&[1, 2, 3, 4, 5]), &with(700)), "found");
+    for segments in [vec![2, 3, 4, 5], vec![4, 5], vec![1, 3, 4, 5]] {
+        assert_eq!(code(&long_ago(&segments), &with(700)), "pg-wal-begins-too-late", "{segments:?}");
+    }
+    let failure = run(&long_ago(&[1, 3, 4, 5]), "find-damage", &with(700)).expect_err("a gap");
+    insta::assert_snapshot!(failure.reason().message);
+    // What began later is not concerned.
+    assert_eq!(code(&long_ago(&[3, 4, 5]), &with(705)), "found");
+}
+
 const EVEN: &str = "\
-rmgr: Heap        len (rec/tot):     54/    54, tx:        700, lsn: 0/01000028, prev 0/00000028, desc: DELETE off 1 flags 0x00 KEYS_UPDATED , blkref #0: rel 1663/5/100 blk 0
-rmgr: Transaction len (rec/tot):     34/    34, tx:        700, lsn: 0/01000060, prev 0/01000028, desc: COMMIT 2026-11-21 03:30:00.000000 UTC
-rmgr: Heap        len (rec/tot):     54/    54, tx:        701, lsn: 0/01000088, prev 0/01000060, desc: DELETE off 2 flags 0x00 KEYS_UPDATED , blkref #0: rel 1663/5/100 blk 0
-rmgr: Transaction len (rec/tot):     34/    34, tx:        701, lsn: 0/010000C0, prev 0/01000088, desc: COMMIT 2026-11-21 03:31:00.000000 UTC";
+rmgr: Heap        len (rec/tot):     54/    54, tx:        700, lsn: 0/00100028, prev 0/00000028, desc: DELETE off 1 flags 0x00 KEYS_UPDATED , blkref #0: rel 1663/5/100 blk 0
+rmgr: Transaction len (rec/tot):     34/    34, tx:        700, lsn: 0/00100060, prev 0/00100028, desc: COMMIT 2026-11-21 03:30:00.000000 UTC
+rmgr: Heap        len (rec/tot):     54/    54, tx:        701, lsn: 0/00100088, prev 0/00100060, desc: DELETE off 2 flags 0x00 KEYS_UPDATED , blkref #0: rel 1663/5/100 blk 0
+rmgr: Transaction len (rec/tot):     34/    34, tx:        701, lsn: 0/001000C0, prev 0/00100088, desc: COMMIT 2026-11-21 03:31:00.000000 UTC";
 
 const TRUNCATED: &str = "\
-rmgr: Storage     len (rec/tot):     42/    42, tx:        750, lsn: 0/01000028, prev 0/00000028, desc: CREATE base/5/100
-rmgr: Transaction len (rec/tot):    206/   206, tx:        750, lsn: 0/01000060, prev 0/01000028, desc: COMMIT 2026-11-21 03:30:00.000000 UTC; rels: base/5/99; inval msgs: catcache 55";
+rmgr: Storage     len (rec/tot):     42/    42, tx:        750, lsn: 0/00100028, prev 0/00000028, desc: CREATE base/5/100
+rmgr: Transaction len (rec/tot):    206/   206, tx:        750, lsn: 0/00100060, prev 0/00100028, desc: COMMIT 2026-11-21 03:30:00.000000 UTC; rels: base/5/99; inval msgs: catcache 55";
 
 #[test]
 fn a_guess_is_never_made() {

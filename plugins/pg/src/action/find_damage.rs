@@ -7,15 +7,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     archive::{self, ARCHIVE},
-    damage::{Candidate, Removals},
+    damage::Candidate,
     dump::Reader,
     exact_set::{self, ExactSet},
     identifier::TableName,
+    layout::{self, Layout},
     marker::{WORK, short_hash},
-    relation::{self, Files},
+    relation,
+    removals::Removals,
     search::{self, Culprit, Search},
     server::{self, Capabilities},
-    wal_name::{Lsn, Segment},
+    wal_name::Lsn,
 };
 
 /// What the host reads and writes in one file at most.
@@ -42,6 +44,8 @@ struct Outputs {
     rows: u64,
     rows_total: u64,
     tables: Vec<Touched>,
+    locked: Vec<String>,
+    dropped_files: usize,
     set_file: String,
     set_digest: String,
     candidates: Vec<Listed>,
@@ -72,7 +76,7 @@ pub(super) fn action() -> Action {
     .parameter("server", "target<postgres:read>", "The server that lost the rows.")
     .parameter("machine", "target<machine:write>", "Where the archive lies and the exact set is written.")
     .parameter("table", "string", "The table, as in a query: `public.customers`. A partitioned one stands for its partitions.")
-    .parameter("since", "timestamp", "Earliest moment at which the transaction can have begun; what it did before is not searched.")
+    .parameter("since", "timestamp", "Earliest moment at which the transaction can have committed. When it began does not matter.")
     .optional("xid", "int", "The transaction, where it is known or several did similar damage.")
     .optional("archive", "string", "Folder of the binding with the WAL archive (`archive`).")
     .optional("work", "string", "Folder of the binding for the exact set (`work`).")
@@ -83,6 +87,17 @@ pub(super) fn action() -> Action {
     .output("rows", "int", "Rows of the table that it removed.")
     .output("rows_total", "int", "Rows that it removed, of all tables.")
     .output("tables", "list<record{table: string, rows: int, updated: int}>", "Rows removed and rows changed, by table.")
+    .output(
+        "locked",
+        "list<string>",
+        "Tables of the exact set that the transaction locked against reading until its commit (ALTER TABLE, LOCK TABLE): a copy \
+         that is paused before it can not be read there, so restore it with `promote: true`.",
+    )
+    .output(
+        "dropped_files",
+        "int",
+        "Files of tables and indexes that went with the transaction (TRUNCATE, DROP): rows in them are not in the exact set.",
+    )
     .output("set_file", "string", "File on the machine with the exact set.")
     .output("set_digest", "string", "`sha256:…` of that file.")
     .output(
@@ -106,27 +121,31 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     if archive.begins_after(since.ms) {
         caps.warn("nothing in the archive is older than `since`: older segments may have been removed from it");
     }
-    let segments = archive.since(since.ms)?;
-    archive.check_owner(caps, &parameters.machine, segments[0], facts.system_identifier)?;
-    caps.info(&format!("searching {} WAL segments in {}", segments.len(), archive.path));
+    let first = archive.since(since.ms)?;
+    archive.check_owner(caps, &parameters.machine, archive.segments[first], facts.system_identifier)?;
+    caps.info(&format!("searching {} WAL segments in {}", archive.segments.len() - first, archive.path));
 
     let reader = Reader { caps, machine: &parameters.machine, archive: &archive };
     let wanted = parameters.xid.map(low_half);
-    let search = Search { reader, segments, files: &files, since: &since, wanted };
+    let search = Search { reader, first, files: &files, since: &since, wanted };
     let culprit = search.culprit(&parameters.table)?;
-    let commit = Segment::holding(culprit.transaction.lsn, facts.timeline, facts.segment_size);
-    let removals = search.removals(&culprit.transaction, commit.number)?;
+    let layout = layout::read(&connection)?;
+    let removals = search.removals(&culprit, &layout)?;
 
-    let (set, tables) = sort(&relation::all_files(&connection)?, &culprit.transaction, removals)?;
+    let (set, tables) = sort(&layout, &culprit.transaction, &removals)?;
+    let locked = removals.locked(facts.database, &set.tables);
+    let dropped_files = removals.dropped_files(&culprit.transaction);
+    warn(caps, &removals, &locked, dropped_files);
     let (set_file, set_digest) = write(call, caps, &parameters, &set)?;
     let rows = files.iter().filter_map(|file| set.tables.get(&file.table)).map(|tuples| tuples.len()).sum();
     let outputs = Outputs {
         rows,
         rows_total: set.rows(),
         tables,
+        locked: locked.iter().map(TableName::plain).collect(),
+        dropped_files,
         set_file,
         set_digest,
-        segments: segments.len(),
         ..found(&connection, culprit)?
     };
     let summary = format!(
@@ -156,9 +175,11 @@ fn found(connection: &impl Connection, culprit: Culprit) -> Result<Outputs, Fail
         rows: 0,
         rows_total: 0,
         tables: Vec::new(),
+        locked: Vec::new(),
+        dropped_files: 0,
         set_file: String::new(),
         set_digest: String::new(),
-        segments: 0,
+        segments: culprit.segments,
     })
 }
 
@@ -175,7 +196,8 @@ fn rfc3339(connection: &impl Connection, time: &str) -> Result<String, Failure> 
 }
 
 /// Gives each file its table. What belongs to the server itself (catalogs, TOAST) comes back by itself.
-fn sort(files: &Files, culprit: &Candidate, removals: Removals) -> Result<(ExactSet, Vec<Touched>), Failure> {
+fn sort(layout: &Layout, culprit: &Candidate, removals: &Removals<'_>) -> Result<(ExactSet, Vec<Touched>), Failure> {
+    let files = &layout.files;
     let mut set = ExactSet { xid: culprit.xid, commit: culprit.lsn, tables: BTreeMap::new() };
     let mut touched: BTreeMap<TableName, Touched> = BTreeMap::new();
     let entry = |table: &TableName| Touched { table: table.plain(), rows: 0, updated: 0 };
@@ -186,10 +208,10 @@ fn sort(files: &Files, culprit: &Candidate, removals: Removals) -> Result<(Exact
     }
     let mut nameless = 0;
     for (file, tuples) in removals.removed() {
-        if let Some(table) = files.tables.get(&file) {
+        if let Some(table) = files.tables.get(file) {
             touched.entry(table.clone()).or_insert_with(|| entry(table)).rows = tuples.len();
-            set.tables.insert(table.clone(), tuples);
-        } else if !files.internal.contains(&file) {
+            set.tables.insert(table.clone(), tuples.clone());
+        } else {
             nameless += tuples.len();
         }
     }
@@ -202,6 +224,31 @@ fn sort(files: &Files, culprit: &Candidate, removals: Removals) -> Result<(Exact
         return Err(Failure::permanent("pg-table-rewritten", message));
     }
     Ok((set, touched.into_values().collect()))
+}
+
+/// Says what a responder must know of the set before it is used.
+fn warn(caps: &impl Capabilities, removals: &Removals<'_>, locked: &[TableName], dropped_files: usize) {
+    if dropped_files > 0 {
+        caps.warn(&format!(
+            "the transaction also dropped or replaced {dropped_files} files of tables and indexes (TRUNCATE, DROP, ALTER TABLE): \
+             rows in them are not in the exact set"
+        ));
+    }
+    if !locked.is_empty() {
+        let names: Vec<_> = locked.iter().map(TableName::plain).collect();
+        caps.warn(&format!(
+            "the transaction locked {} against reading until it committed: restore the copy with `promote: true`, a paused one \
+             can not be read there",
+            names.join(", ")
+        ));
+    }
+    let perhaps_own = removals.doubts().perhaps_own;
+    if perhaps_own > 0 {
+        caps.warn(&format!(
+            "{perhaps_own} of the rows may be ones that the transaction had itself written with COPY: the copy shows only those \
+             from before"
+        ));
+    }
 }
 
 /// Writes the exact set; its path and digest.

@@ -27,6 +27,36 @@ fn what_is_no_record_is_none() {
     }
 }
 
+#[test]
+fn a_list_that_was_cut_is_no_record() {
+    let line = |end: &str| {
+        let many = " 12345678".repeat(LINE_BYTES_MAX / 9);
+        let text =
+            format!("{}COMMIT 2026-11-21 03:55:29.073844 UTC; subxacts:{many}{end}", head("Transaction", 7, Lsn(1)));
+        text[..LINE_BYTES_MAX].to_owned()
+    };
+    assert_eq!(parse(&line("")), None);
+    let short = line("").replace(" 12345678 12345678 12345678", "");
+    assert!(parse(&short).is_some());
+}
+
+#[test]
+fn offsets_that_version_16_prints_are_read() {
+    let line = |text: &str| format!("{}{text}, blkref #0: rel 1663/5/100 blk 4", head("Heap2", 7, Lsn(1)));
+    let check = |text: &str, expect: Option<&[u16]>| {
+        let found = parse(&line(text)).map(|record| record.kind);
+        let file = Filenode { tablespace: 1663, database: 5, node: 100 };
+        let expect = Kind::InsertMany { file, block: 4, offsets: expect.map(<[u16]>::to_vec) };
+        assert_eq!(found, Some(expect), "{text}");
+    };
+    check("MULTI_INSERT+INIT ntuples: 3, flags: 0x02", Some(&[1, 2, 3]));
+    check("MULTI_INSERT ntuples: 3, flags: 0x02, offsets: [6, 8, 9]", Some(&[6, 8, 9]));
+    check("MULTI_INSERT ntuples: 3, flags: 0x02", None);
+    check("MULTI_INSERT 3 tuples flags 0x02", None);
+    check("MULTI_INSERT+INIT 3 tuples flags 0x22", Some(&[1, 2, 3]));
+    assert_eq!(parse(&line("MULTI_INSERT ntuples: 3, flags: 0x02, offsets: [6, 8]")), None);
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Style {
     Fifteen,
@@ -48,6 +78,8 @@ fn print(record: &Record, style: Style) -> String {
     let manager = match record.kind {
         Kind::Commit { .. } | Kind::Abort { .. } => "Transaction",
         Kind::Create { .. } => "Storage",
+        Kind::Running { .. } | Kind::Lock(_) => "Standby",
+        Kind::InsertMany { .. } => "Heap2",
         _ => "Heap",
     };
     head(manager, record.xid, record.lsn) + &describe(&record.kind, style)
@@ -61,11 +93,16 @@ fn describe(kind: &Kind, style: Style) -> String {
     match (kind, style) {
         (Kind::Insert(at), Style::Fifteen) => format!("INSERT off {} flags 0x08{}", at.offset, page(0, at)),
         (Kind::Insert(at), Style::Sixteen) => format!("INSERT+INIT off: {}, flags: 0x08{}", at.offset, page(0, at)),
-        (Kind::Delete(at), Style::Fifteen) => {
-            format!("DELETE off {} flags 0x00 KEYS_UPDATED {}", at.offset, page(0, at))
+        (Kind::Delete(at), style) => deletion(at, "00", style),
+        (Kind::TakeBack(at), style) => deletion(at, "08", style),
+        (Kind::MoveAway(at), style) => deletion(at, "11", style),
+        (Kind::InsertMany { file, block, offsets }, style) => insertions(*file, *block, offsets.as_deref(), style),
+        (Kind::Running { next_xid }, _) => {
+            format!("RUNNING_XACTS nextXid {next_xid} latestCompletedXid 9 oldestRunningXid 9; 2 xacts: 11 12")
         }
-        (Kind::Delete(at), Style::Sixteen) => {
-            format!("DELETE xmax: 7, off: {}, infobits: [KEYS_UPDATED], flags: 0x00{}", at.offset, page(0, at))
+        (Kind::Lock(tables), _) => {
+            let items: Vec<_> = tables.iter().map(|(db, rel)| format!("xid 7 db {db} rel {rel} ")).collect();
+            format!("LOCK {}", items.concat())
         }
         (Kind::Update { old, new }, Style::Fifteen) => {
             let pages = if old.block == new.block { page(0, new) } else { page(0, new) + &page(1, old) };
@@ -98,6 +135,31 @@ fn describe(kind: &Kind, style: Style) -> String {
     }
 }
 
+fn deletion(at: &Place, flags: &str, style: Style) -> String {
+    let (off, page) = (at.offset, page(0, at));
+    match style {
+        Style::Fifteen => format!("DELETE off {off} flags 0x{flags} KEYS_UPDATED {page}"),
+        Style::Sixteen => format!("DELETE xmax: 7, off: {off}, infobits: [KEYS_UPDATED], flags: 0x{flags}{page}"),
+    }
+}
+
+/// Version 15 never prints offsets: they are known only where the page is new.
+fn insertions(file: Filenode, block: u32, offsets: Option<&[u16]>, style: Style) -> String {
+    let page = page(0, &Place { file, block, offset: 1 });
+    let count = offsets.map_or(3, <[u16]>::len);
+    let is_new = offsets.is_some_and(|offsets| offsets.iter().copied().eq(1..=count as u16));
+    match (style, offsets) {
+        (Style::Fifteen, Some(_)) => format!("MULTI_INSERT+INIT {count} tuples flags 0x02{page}"),
+        (Style::Fifteen, None) => format!("MULTI_INSERT {count} tuples flags 0x02{page} FPW"),
+        (Style::Sixteen, Some(_)) if is_new => format!("MULTI_INSERT+INIT ntuples: {count}, flags: 0x02{page}"),
+        (Style::Sixteen, Some(offsets)) => {
+            let list: Vec<_> = offsets.iter().map(u16::to_string).collect();
+            format!("MULTI_INSERT ntuples: {count}, flags: 0x02, offsets: [{}]{page}", list.join(", "))
+        }
+        (Style::Sixteen, None) => format!("MULTI_INSERT ntuples: {count}, flags: 0x02{page} FPW"),
+    }
+}
+
 fn places() -> impl Strategy<Value = Place> {
     (1_u32.., 1_u32.., 1_u32.., any::<u32>(), 1_u16..).prop_map(|(tablespace, database, node, block, offset)| Place {
         file: Filenode { tablespace, database, node },
@@ -111,6 +173,15 @@ fn kinds() -> impl Strategy<Value = Kind> {
     prop_oneof![
         places().prop_map(Kind::Insert),
         places().prop_map(Kind::Delete),
+        places().prop_map(Kind::TakeBack),
+        places().prop_map(Kind::MoveAway),
+        any::<u32>().prop_map(|next_xid| Kind::Running { next_xid }),
+        prop::collection::vec(any::<(u32, u32)>(), 1..5).prop_map(Kind::Lock),
+        (places(), prop::option::of(1_u16..300)).prop_map(|(Place { file, block, .. }, count)| Kind::InsertMany {
+            file,
+            block,
+            offsets: count.map(|count| (1..=count).collect()),
+        }),
         (places(), any::<u32>(), 1_u16..)
             .prop_map(|(old, block, offset)| Kind::Update { old, new: Place { file: old.file, block, offset } }),
         prop::collection::vec(any::<u32>(), 1..5).prop_map(Kind::Truncate),

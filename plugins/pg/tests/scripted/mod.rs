@@ -47,6 +47,12 @@ pub(crate) fn cluster() -> Fake {
         let table = |name: &str, node: i64, is_table: bool| values!["public", name, is_table, 1663_i64, 5_i64, node];
         Ok(rows(&columns, vec![table("account", 100, true), table("orders", 200, true), table("toast", 300, false)]))
     });
+    fake.postgres.on("AS table_oid", |_| {
+        let columns = ["table_oid", "schema", "name", "root", "triggered", "tablespace", "database", "node"];
+        let table =
+            |name: &str, node: i64| values![node + 1, "public", name, None::<i64>, false, 1663_i64, 5_i64, node];
+        Ok(rows(&columns, vec![table("account", 100), table("orders", 200)]))
+    });
     fake.postgres.on("floor(extract(epoch", |statement| {
         let text = format!("{:?}", statement.parameters);
         let (ms, time) = if text.contains("03:00") {
@@ -72,6 +78,11 @@ pub(crate) fn archive_segment(fake: &Fake, number: u64, identifier: u64) {
 pub(crate) fn waldump(fake: &Fake, lines: &'static str) {
     fake.machine.add_program("pg_waldump", Effect::Read, move |_, invocation| {
         let kept: Vec<&str> = lines.lines().filter(|line| is_asked_for(line, invocation)).collect();
+        if invocation.has("--stats=record") {
+            let removals = kept.iter().filter(|line| line.contains("desc: DELETE")).count();
+            let line = if removals == 0 { String::new() } else { format!("Heap/DELETE {removals:>40}\n") };
+            return ended(0, &format!("WAL statistics between 0/0 and 0/1:\n{line}"), "");
+        }
         ended(0, &kept.join("\n"), "")
     });
 }
@@ -81,8 +92,20 @@ fn is_asked_for(line: &str, invocation: &Invocation) -> bool {
         let pairs = invocation.arguments.windows(2).filter(|pair| pair[0] == option);
         pairs.map(|pair| pair[1].clone()).collect::<Vec<_>>()
     };
-    let manager = values("-r").iter().any(|manager| line.starts_with(&format!("rmgr: {manager} ")));
+    let manager = values("-r").iter().any(|manager| line.starts_with(&format!("rmgr: {manager:<11} ")));
     let xid = values("-x").iter().all(|xid| line.contains(&format!("tx: {xid:>10},")));
     let relation = values("-R").iter().all(|relation| line.contains(&format!("rel {relation} blk")));
-    manager && xid && relation
+    let lsn = line.split("lsn: ").nth(1).and_then(|rest| rest.split(',').next()).map_or(0, position);
+    let segment = lsn / SEGMENT_BYTES as u64;
+    let [.., first, last] = invocation.arguments.as_slice() else { panic!("no segments in {invocation:?}") };
+    let number = |name: &str| u64::from_str_radix(&name[16..], 16).expect("a segment");
+    let inside = (number(first)..=number(last)).contains(&segment);
+    let from = values("-s").iter().all(|from| lsn >= position(from));
+    let to = values("-e").iter().all(|to| lsn < position(to));
+    manager && xid && relation && inside && from && to
+}
+
+/// `0/1000028`, all of it below 4 GiB.
+fn position(lsn: &str) -> u64 {
+    u64::from_str_radix(lsn.strip_prefix("0/").expect("a small LSN"), 16).expect("an LSN")
 }

@@ -286,6 +286,7 @@ mod tests {
                 "step_skipped",
                 json!({"reason": {"why": "not_known", "parameters": {}, "unknown": ["steps.find.outputs.xid"]}}),
             ),
+            step("step_skipped", json!({"reason": {"why": "failed_behind", "step": "find", "failure": failure}})),
             step("attempt_interrupted", json!({"attempt": 1})),
             step("observation_started", json!({"attempt": 1})),
             step("observed_not_done", json!({"attempt": 1})),

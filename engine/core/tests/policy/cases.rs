@@ -18,12 +18,12 @@ use crate::{
 };
 
 /// What follows from each input, as the words of the events.
-fn story(plan: &Plan, inputs: &[Input]) -> Vec<String> {
+pub(crate) fn story(plan: &Plan, inputs: &[Input]) -> Vec<String> {
     story_in(Mode::Real, plan, inputs).0
 }
 
 /// As [`story`], and the state at its end.
-fn story_in(mode: Mode, plan: &Plan, inputs: &[Input]) -> (Vec<String>, Run) {
+pub(crate) fn story_in(mode: Mode, plan: &Plan, inputs: &[Input]) -> (Vec<String>, Run) {
     let mut run = Run::new(plan);
     let mut now = start();
     let begin = Input::Start(Box::new(beginning(plan, mode)));
@@ -47,17 +47,17 @@ fn word(event: &Event) -> String {
     }
 }
 
-fn uses(place: usize, idempotent: bool, observable: bool) -> Step {
+pub(crate) fn uses(place: usize, idempotent: bool, observable: bool) -> Step {
     let needs = place.checked_sub(1).into_iter().collect();
     step(place, needs, StepKind::Uses(invocation(idempotent, observable)))
 }
 
-fn answer(place: usize, attempt: u32, answer: Result<(), Failure>) -> Input {
+pub(crate) fn answer(place: usize, attempt: u32, answer: Result<(), Failure>) -> Input {
     let done = |()| Done { outputs: json!({}), summary: String::new() };
     Input::Answered { step: id(place), attempt, purpose: Purpose::Run, answer: answer.map(done) }
 }
 
-fn transient() -> Failure {
+pub(crate) fn transient() -> Failure {
     Failure::Transient(Reason::new("test", "test"))
 }
 

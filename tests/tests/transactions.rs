@@ -129,19 +129,19 @@ async fn one_that_was_prepared_comes_back() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_of_ten_thousand_subtransactions_comes_back() -> Result<()> {
+async fn one_of_fifteen_thousand_subtransactions_comes_back() -> Result<()> {
     let stand = Stand::loaded(20).await?;
     let application = stand.application().await?;
     let sql = "CREATE TABLE many (id int PRIMARY KEY);
-               INSERT INTO many SELECT generate_series(1, 12000);";
+               INSERT INTO many SELECT generate_series(1, 16000);";
     application.batch_execute(sql).await?;
     // Each removal in a block that could fail is a subtransaction.
-    let sql = "DO $$ BEGIN FOR n IN 1..10000 LOOP BEGIN DELETE FROM many WHERE id = n; EXCEPTION WHEN others THEN NULL; \
+    let sql = "DO $$ BEGIN FOR n IN 1..15000 LOOP BEGIN DELETE FROM many WHERE id = n; EXCEPTION WHEN others THEN NULL; \
                END; END LOOP; END $$";
     application.batch_execute(sql).await?;
     ends_well(run_for(&stand, "public.many"))?;
     let back = stand.value(&application, "SELECT count(*)::text || ' ' || sum(id) FROM many").await?;
-    ensure!(back == "12000 72006000", "found {back}");
+    ensure!(back == "16000 128008000", "found {back}");
     stand.stop().await
 }
 

@@ -1,6 +1,7 @@
 //! The laws of policy: whatever plugins, people, clocks and crashes do, they hold.
 
 mod cases;
+mod edges;
 mod laws;
 mod limits;
 mod plans;

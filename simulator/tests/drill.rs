@@ -74,7 +74,7 @@ async fn the_runbook_puts_everything_back() -> Tested {
     assert_eq!(failed(&report), Vec::<&str>::new(), "{:#?}", report.checks);
     assert_eq!(report.verdict, Verdict::Met, "{report:#?}");
     let writes = &report.writes;
-    assert_eq!((writes.lost, writes.lost_loaded_rows, writes.unexpected), (0, 0, 0));
+    assert_eq!((writes.lost, writes.lost_loaded_rows, writes.unexpected), (Some(0), Some(0), Some(0)));
     assert_eq!(report.rpo.residual_damage, Some(0));
     assert!(report.rto.service_s.is_some_and(|service| service.low > 0.0), "the outage was seen: {:?}", report.rto);
     assert!(report.steps.iter().any(|step| step.on_critical_path));

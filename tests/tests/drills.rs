@@ -1,18 +1,19 @@
 //! The drill as a user calls it: the whole default size, on both testbeds, with its controls.
 
-use std::sync::{Mutex, PoisonError};
+use std::fs;
 
 use anyhow::{Context, Result, ensure};
 use lifeboat_simulator::testbed::{Backend, available};
-use lifeboat_tests::{lifeboat, repository};
+use lifeboat_tests::{
+    lifeboat,
+    rehearsal::{Rehearsal, alone, kill_server},
+    repository,
+};
 use serde_json::Value;
-
-/// Each drill needs the machine to itself: its writers have a schedule to keep.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// Runs `lifeboat drill dr-003 … --json`; its report must be the only thing on standard output.
 fn drill(arguments: &[&str]) -> Result<Value> {
-    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     let home = tempfile::tempdir()?;
     let output = std::process::Command::new(lifeboat())
         .args(["drill", "dr-003", "--json"])
@@ -71,4 +72,101 @@ fn controls_turn_red_and_the_run_without_a_fault_measures_nothing() -> Result<()
     ensure!(undisturbed["passed"] == true, "{undisturbed:#}");
     ensure!(undisturbed["rto_s"]["low"] == 0.0 && undisturbed["rpo_s"]["low"] == 0.0, "{undisturbed:#}");
     Ok(())
+}
+
+/// The checks of a report that did not hold, or of which nothing is known.
+fn checks_where<'a>(report: &'a Value, what: &str, is: bool) -> Vec<&'a str> {
+    let checks = report["checks"].as_array().map(Vec::as_slice).unwrap_or_default();
+    checks.iter().filter(|check| check[what] == is).filter_map(|check| check["name"].as_str()).collect()
+}
+
+/// The primary is killed when the rows are about to be put back, and nobody starts it again: the recovery fails. That is what
+/// a drill is there to find out, so it is a report, in which nothing that could not be read is green.
+#[test]
+fn a_server_that_stays_dead_is_a_report() -> Result<()> {
+    let _alone = alone();
+    let rehearsal = Rehearsal::small()?;
+    let mut killed = false;
+    let ended = rehearsal.hold(&["--json"], |line, _| {
+        if !killed && line.ends_with(" merge started") {
+            killed = true;
+            kill_server(&rehearsal.testbed()?.join("primary/data"))?;
+        }
+        Ok(())
+    })?;
+    ensure!(killed, "the merge never started:\n{}", ended.said);
+    ensure!(ended.status.code() == Some(1), "{}:\n{}", ended.status, ended.said);
+    let report: Value = serde_json::from_str(&ended.out).with_context(|| ended.said.clone())?;
+    ensure!(report["verdict"] == "missed", "{report:#}");
+    let (rto, rpo) = (&report["rto"], &report["rpo"]);
+    ensure!(rto["verdict"] == "missed" && rto["service_s"]["high"].is_null(), "an outage without an end: {rto}");
+    ensure!(rto["service_s"]["low"].as_f64() > Some(1.0), "{rto}");
+    ensure!(rpo["verdict"] == "unmeasured" && rpo["actual_s"].is_null() && rpo["residual_damage"].is_null(), "{rpo}");
+    ensure!(report["writes"]["lost"].is_null() && report["writes"]["final_rows"].is_null(), "{}", report["writes"]);
+    ensure!(checks_where(&report, "measured", false) == ["rows-equal-ledger", "endpoints-agree", "marker-survives"]);
+    let failed = checks_where(&report, "passed", false);
+    for name in ["rows-equal-ledger", "endpoints-agree", "marker-survives", "runbook-succeeded"] {
+        ensure!(failed.contains(&name), "{name} is green: {failed:?}");
+    }
+    let run = rehearsal.runs()?.pop().context("a run")?;
+    for file in ["report.json", "report.html", "ledger.jsonl", "probes.jsonl", "journal.jsonl"] {
+        ensure!(fs::metadata(run.join(file))?.len() > 0, "{file} is empty");
+    }
+    ensure!(rehearsal.left()?.is_empty(), "left behind: {:?}", rehearsal.left()?);
+    Ok(())
+}
+
+#[test]
+fn several_runs_are_one_report_beside_theirs() -> Result<()> {
+    let _alone = alone();
+    let rehearsal = Rehearsal::small()?;
+    let ended = rehearsal.hold(&["--runs", "2", "--json"], |_, _| Ok(()))?;
+    ensure!(ended.status.success(), "{}:\n{}", ended.status, ended.said);
+    let printed: Value = serde_json::from_str(&ended.out)?;
+    let folders = rehearsal.runs()?;
+    let [first, second, series] = folders.as_slice() else { anyhow::bail!("{folders:?}") };
+    ensure!(series.to_string_lossy().starts_with(&*second.to_string_lossy()), "{folders:?}");
+    let kept: Value = serde_json::from_slice(&fs::read(series.join("report.json"))?)?;
+    ensure!(kept == printed && series.join("report.html").exists(), "{kept:#}");
+    let names = |folder: &std::path::PathBuf| folder.file_name().map(|name| name.to_string_lossy().into_owned());
+    let samples: Vec<_> =
+        kept["samples"].as_array().context("samples")?.iter().map(|sample| sample["run"].as_str()).collect();
+    ensure!(samples == [names(first).as_deref(), names(second).as_deref()], "{samples:?}");
+    Ok(())
+}
+
+/// What `--keep` leaves standing is what `--remove` takes away, with the servers.
+fn kept_and_removed(testbed: &str, stands: impl Fn(&Rehearsal) -> Result<bool>) -> Result<()> {
+    let _alone = alone();
+    let rehearsal = Rehearsal::small()?;
+    let ended = rehearsal.hold(&["--testbed", testbed, "--keep"], |_, _| Ok(()))?;
+    ensure!(ended.status.success(), "{}:\n{}", ended.status, ended.said);
+    let folder = rehearsal.testbed()?;
+    let named = format!("lifeboat drill --remove {}", folder.display());
+    ensure!(ended.said.contains(&named), "the command is not shown:\n{}", ended.said);
+    ensure!(stands(&rehearsal)?, "nothing stands");
+    let removed = std::process::Command::new(lifeboat()).args(["drill", "--remove"]).arg(&folder).output()?;
+    ensure!(removed.status.success(), "{}", String::from_utf8_lossy(&removed.stderr));
+    ensure!(rehearsal.left()?.is_empty() && !stands(&rehearsal)?, "left behind: {:?}", rehearsal.left()?);
+    let again = std::process::Command::new(lifeboat()).args(["drill", "--remove"]).arg(&folder).output()?;
+    let said = String::from_utf8_lossy(&again.stderr).into_owned();
+    ensure!(again.status.code() == Some(1) && said.contains("drill-testbed-folder"), "{}: {said}", again.status);
+    Ok(())
+}
+
+#[test]
+fn kept_processes_are_removed() -> Result<()> {
+    kept_and_removed("process", |rehearsal| Ok(rehearsal.left()?.iter().any(|line| line.contains("postgres"))))
+}
+
+#[test]
+fn kept_containers_are_removed() -> Result<()> {
+    if let Err(reason) = available(Backend::Container) {
+        eprintln!("SKIPPED: {reason}");
+        return Ok(());
+    }
+    kept_and_removed("container", |_| {
+        let filter = ["ps", "--all", "--quiet", "--filter", "label=org.lifeboat.keep"];
+        Ok(!std::process::Command::new("docker").args(filter).output()?.stdout.is_empty())
+    })
 }

@@ -1,67 +1,76 @@
 //! Ctrl-C in the middle of a drill: nothing is left behind, and the exit code says that nothing was measured.
 
-use std::{
-    fs,
-    io::{BufRead, BufReader},
-    os::unix::fs::PermissionsExt,
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
+use lifeboat_simulator::testbed::{Backend, available};
+use lifeboat_tests::rehearsal::{Rehearsal, alone, interrupt};
 
-/// Command lines of processes that name the folder.
-fn processes_in(folder: &Path) -> Vec<String> {
-    let lines = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let lines = lines.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
-    let lines = lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " "));
-    lines.filter(|line| line.contains(&*folder.to_string_lossy())).collect()
+/// The ids of containers and networks of testbeds.
+fn containers() -> Result<String> {
+    let mut found = Vec::new();
+    for arguments in [
+        ["ps", "--all", "--quiet", "--filter", "label=org.lifeboat.testbed"],
+        ["network", "ls", "--quiet", "--filter", "name=lifeboat-"],
+    ] {
+        found.extend(Command::new("docker").args(arguments).output()?.stdout);
+    }
+    Ok(String::from_utf8(found)?)
 }
 
 /// Holds a drill, interrupts it as soon as it says `phase`, and looks at what it leaves.
-fn interrupted_at(phase: &str) -> Result<()> {
-    let (temporary, home) = (tempfile::tempdir()?, tempfile::tempdir()?);
-    // PostgreSQL runs as a user of its own where the tests run as root.
-    fs::set_permissions(temporary.path(), fs::Permissions::from_mode(0o755))?;
-    let mut drill = Command::new(lifeboat_tests::lifeboat())
-        .args(["drill", "dr-003"])
-        .env("TMPDIR", temporary.path())
-        .env("LIFEBOAT_HOME", home.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    let (mut said, mut sent) = (Vec::new(), false);
-    for line in BufReader::new(drill.stderr.take().context("stderr is piped")?).lines() {
-        let line = line?;
-        if !sent && line.contains(phase) {
-            ensure!(Command::new("kill").args(["-INT", &drill.id().to_string()]).status()?.success(), "no signal");
-            sent = true;
+fn interrupted_at(testbed: &str, phase: &str) -> Result<()> {
+    let _alone = alone();
+    let rehearsal = Rehearsal::small()?;
+    let mut sent = false;
+    let ended = rehearsal.hold(&["--testbed", testbed], |line, group| {
+        if sent || !line.contains(phase) {
+            return Ok(());
         }
-        said.push(line);
-    }
-    let status = drill.wait()?;
-    let said = said.join("\n");
+        sent = true;
+        interrupt(group)
+    })?;
+    let said = &ended.said;
     ensure!(sent, "the drill never said `{phase}`:\n{said}");
-    ensure!(status.code() == Some(4), "{status}:\n{said}");
-    ensure!(said.contains("tearing the systems down") && said.contains("drill-stopped"), "{said}");
-    let left: Vec<_> = fs::read_dir(temporary.path())?.flatten().map(|entry| entry.path()).collect();
-    ensure!(left.is_empty(), "left behind: {left:?}");
-    let alive = processes_in(temporary.path());
-    ensure!(alive.is_empty(), "still alive: {alive:?}");
+    ensure!(ended.status.code() == Some(4) && ended.out.is_empty(), "{}: {}\n{said}", ended.status, ended.out);
+    ensure!(said.contains("error[drill-stopped]"), "{said}");
+    let left = rehearsal.left()?;
+    ensure!(left.is_empty(), "left behind: {left:?}\n{said}");
+    Ok(())
+}
+
+/// The phases of a drill in the words that it says them in.
+const PHASES: [&str; 9] = [
+    "building the systems",
+    "loading",
+    "taking a base backup",
+    "writers and probes run",
+    "waiting for monitoring to notice",
+    "restore started",
+    "waiting for a stable window",
+    "reading every row back",
+    "tearing the systems down",
+];
+
+#[test]
+fn on_processes() -> Result<()> {
+    for phase in PHASES {
+        interrupted_at("process", phase)?;
+    }
     Ok(())
 }
 
 #[test]
-fn while_tables_are_loaded() -> Result<()> {
-    interrupted_at("drill loading")
-}
-
-#[test]
-fn while_the_application_works() -> Result<()> {
-    interrupted_at("writers and probes run")
-}
-
-#[test]
-fn while_the_engine_restores() -> Result<()> {
-    interrupted_at("restore")
+fn on_containers() -> Result<()> {
+    if let Err(reason) = available(Backend::Container) {
+        eprintln!("SKIPPED: {reason}");
+        return Ok(());
+    }
+    let before = containers()?;
+    for phase in ["building the systems", "taking a base backup", "merge started", "tearing the systems down"] {
+        interrupted_at("container", phase)?;
+        let after = containers()?;
+        ensure!(after == before, "containers or networks are left after `{phase}`: {after}");
+    }
+    Ok(())
 }

@@ -90,7 +90,7 @@ impl std::error::Error for Problem {}
 fn exit_of(code: &str) -> Exit {
     const REFUSED: [&str; 5] = ["run-locked", "run-lease-", "host-refused-", "host-identity-", "pg-not-ours"];
     const USAGE: [&str; 3] = ["run-unknown", "run-ambiguous", "drill-unknown"];
-    const INCONCLUSIVE: [&str; 2] = ["drill-stopped", "drill-not-noticed"];
+    const INCONCLUSIVE: [&str; 1] = ["drill-stopped"];
     let among = |list: &[&str]| list.iter().any(|prefix| code.starts_with(prefix));
     if code.starts_with("run-journal-") {
         Exit::Journal

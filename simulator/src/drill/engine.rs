@@ -45,6 +45,8 @@ pub(super) struct Engine {
 pub(super) struct Executed {
     pub(super) ended: Result<Ended, lifeboat_runtime::error::Error>,
     pub(super) events: Vec<Recorded>,
+    /// The run as the last event left it.
+    pub(super) state: Run,
 }
 
 impl Engine {
@@ -97,7 +99,7 @@ impl Engine {
             sabotage => Arc::new(Saboteur::new(invoke, sabotage, self.host.catalogue(), order.facts)),
         };
         let (sender, mut reports) = mpsc::unbounded_channel();
-        let relay = Arc::new(Relay { sender, events: Mutex::default() });
+        let relay = Arc::new(Relay { sender, seen: Mutex::default() });
         let stop = order.stop.child_token();
         let surroundings =
             Surroundings { invoke, people: Arc::new(order.policy), reporter: relay.clone(), stop: stop.clone() };
@@ -114,8 +116,8 @@ impl Engine {
         while let Ok((report, run)) = reports.try_recv() {
             order.observer.engine(&report, &run);
         }
-        let events = std::mem::take(&mut *relay.events.lock().unwrap_or_else(PoisonError::into_inner));
-        Ok(Executed { ended, events })
+        let (events, state) = std::mem::take(&mut *relay.seen.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(Executed { ended, events, state })
     }
 }
 
@@ -141,16 +143,19 @@ fn wrong(file: &SourceFile, diagnostics: Vec<Diagnostic>) -> DrillError {
     DrillError::Diagnostics { file: file.clone(), diagnostics }
 }
 
-/// Hands the engine's reports to the drill's observer, which lives on the drill's side, and keeps the events.
+/// Hands the engine's reports to the drill's observer, which lives on the drill's side, and keeps the events with the state
+/// that they lead to: of an engine that can not go on there is nothing else.
 struct Relay {
     sender: mpsc::UnboundedSender<(Report, Run)>,
-    events: Mutex<Vec<Recorded>>,
+    seen: Mutex<(Vec<Recorded>, Run)>,
 }
 
 impl Reporter for Relay {
     fn report(&self, report: &Report, run: &Run) {
         if let Report::Recorded(recorded) = report {
-            self.events.lock().unwrap_or_else(PoisonError::into_inner).push(recorded.clone());
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            seen.0.push(recorded.clone());
+            seen.1 = run.clone();
         }
         // The receiver lives as long as the session does.
         let _ = self.sender.send((report.clone(), run.clone()));

@@ -61,12 +61,6 @@ pub enum DrillError {
     /// The ledger could not be written or read.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// Nobody noticed the disaster: no probe failed.
-    #[error("the disaster was not noticed within {seconds} s: no probe failed")]
-    NotNoticed {
-        /// How long the drill waited.
-        seconds: u64,
-    },
     /// The drill was stopped.
     #[error("the drill was stopped before it had measured anything")]
     Stopped,
@@ -88,7 +82,6 @@ impl DrillError {
             Self::Database { .. } | Self::Connect(_) => "drill-database",
             Self::Workload(_) => "drill-workload",
             Self::Ledger(_) => "drill-ledger",
-            Self::NotNoticed { .. } => "drill-not-noticed",
             Self::Stopped => "drill-stopped",
             Self::Panicked(_) => "drill-panicked",
         }

@@ -1,7 +1,5 @@
 //! Everything that one holding of a drill brought to light, before it is measured.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use lifeboat_core::{
     event::{Event, Outcome},
@@ -16,18 +14,21 @@ use crate::{
     ledger::{History, WriteOutcome},
     measurement::{FinalState, Probe, StabilityRule},
     probes::Detection,
-    testbed::{BackupInfo, Notification, SystemInfo},
+    testbed::{BackupInfo, Notification, SystemInfo, WorkEntry},
     workload::WriterReport,
 };
+
+/// What was read after the disaster, or why it could not be: then it is unmeasured, and never taken for right.
+pub(super) type Reading<T> = Result<T, String>;
 
 /// What was seen.
 pub(super) struct Evidence {
     pub(super) clock: Clock,
     pub(super) history: History,
     /// The full read on the application's path, after the writers had stopped.
-    pub(super) state: FinalState,
+    pub(super) state: Reading<FinalState>,
     /// The same read directly from the server.
-    pub(super) direct: FinalState,
+    pub(super) direct: Reading<FinalState>,
     pub(super) probes: Vec<Probe>,
     pub(super) rule: StabilityRule,
     pub(super) steady_from: At,
@@ -40,8 +41,9 @@ pub(super) struct Evidence {
     pub(super) backup: BackupInfo,
     pub(super) backup_ended: At,
     pub(super) marker: i64,
-    pub(super) instances_before: BTreeSet<String>,
-    pub(super) instances_after: BTreeSet<String>,
+    /// What lay in the work folder before the fault, and what at the end.
+    pub(super) work_before: Vec<WorkEntry>,
+    pub(super) work_after: Reading<Vec<WorkEntry>>,
     pub(super) executed: Option<Executed>,
     pub(super) redundant: Option<At>,
     pub(super) systems: Vec<SystemInfo>,
@@ -50,15 +52,22 @@ pub(super) struct Evidence {
 }
 
 impl Evidence {
-    /// The state of the engine's run.
+    /// The state of the engine's run, as far as it came.
     pub(super) fn run(&self) -> Option<&Run> {
-        self.executed.as_ref()?.ended.as_ref().ok().map(|ended| &ended.state)
+        self.executed.as_ref().map(|executed| &executed.state)
+    }
+
+    /// When the fault began: `T_c`.
+    pub(super) fn fault(&self) -> Option<At> {
+        self.deletion.as_ref().map(|deletion| deletion.began)
     }
 
     /// How the run ended, in the words of the report.
     pub(super) fn outcome(&self) -> &'static str {
         match self.executed.as_ref().map(|executed| &executed.ended) {
-            None | Some(Err(_)) => "not_started",
+            None => "not_started",
+            Some(Err(_)) if self.started().is_none() => "not_started",
+            Some(Err(_)) => "stopped",
             Some(Ok(ended)) => match &ended.how {
                 How::Finished(Outcome::Succeeded) => "succeeded",
                 How::Finished(Outcome::SucceededWithExceptions) => "succeeded_with_exceptions",
@@ -72,7 +81,7 @@ impl Evidence {
         }
     }
 
-    /// Why the engine could not run at all.
+    /// Why the engine could not begin or go on.
     pub(super) fn engine_error(&self) -> Option<String> {
         self.executed.as_ref()?.ended.as_ref().err().map(|error| format!("{}: {error}", error.code()))
     }

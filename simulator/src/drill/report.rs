@@ -1,6 +1,6 @@
 //! From evidence to report: measures, checks, and says what they come to.
 
-use std::thread;
+use std::{collections::HashMap, thread};
 
 use lifeboat_core::plan::{Clock as ObjectiveClock, Objectives};
 
@@ -8,6 +8,7 @@ use super::{
     checks::{Looked, checks},
     engine::Engine,
     evidence::Evidence,
+    recovery_checks::telling,
     request::DrillRequest,
     steps::steps,
     variant::Variant,
@@ -28,13 +29,15 @@ use crate::{
 /// Measures one holding.
 pub(super) fn assemble(request: &DrillRequest, variant: &Variant, engine: &Engine, evidence: &Evidence) -> DrillReport {
     let objectives = &engine.plan.objectives;
-    let losses = losses(&evidence.history, &evidence.state);
+    let losses = evidence.state.as_ref().ok().map(|state| losses(&evidence.history, state));
     let instants = instants(request, evidence);
     let damage = evidence.deletion.as_ref().map(|deletion| Damage { began: deletion.began, rows: deletion.keys() });
-    let outage = outage(&evidence.probes, &evidence.rule);
+    let outage = outage(&evidence.probes, &evidence.rule, evidence.fault());
     let rto = rto(&outage, &instants, objectives.rto, objectives.clock);
-    let rpo = rpo(&evidence.history, &losses, damage.as_ref(), instants.restored, objectives.rpo);
-    let checks = checks(&Looked { evidence, losses: &losses, spec: &request.spec, variant });
+    let rpo = rpo(&evidence.history, losses.as_ref(), damage.as_ref(), instants.restored, objectives.rpo);
+    let telling = telling(&engine.plan);
+    let looked = Looked { evidence, losses: losses.as_ref(), spec: &request.spec, variant, telling: &telling };
+    let checks = checks(&looked);
     let verdict = verdict(&rto, &rpo, &checks);
     let run = engine.run.to_string();
     DrillReport {
@@ -49,8 +52,8 @@ pub(super) fn assemble(request: &DrillRequest, variant: &Variant, engine: &Engin
         outcome: evidence.outcome().to_owned(),
         instants: wall_instants(evidence, &instants, &outage, &rpo),
         samples: vec![Sample { run, verdict, rto_s: rto.service, rpo_s: rpo.actual }],
-        writes: writes(evidence, &losses, &rpo),
-        lost_writes: lost_writes(evidence, &losses),
+        writes: writes(evidence, losses.as_ref(), &rpo),
+        lost_writes: losses.as_ref().map(|losses| lost_writes(evidence, losses)).unwrap_or_default(),
         rto: rto_report(rto, objectives),
         rpo: rpo_report(rpo, objectives),
         checks,
@@ -66,12 +69,15 @@ pub(super) fn assemble(request: &DrillRequest, variant: &Variant, engine: &Engin
     }
 }
 
-/// A result that is wrong is a miss; evidence that is missing leaves the drill unmeasured, whatever the numbers say.
+/// A result that is wrong is a miss; evidence that is missing, and a result that could not be looked at, leave the drill
+/// unmeasured, whatever the numbers say.
 pub(super) fn verdict(rto: &Rto, rpo: &Rpo, checks: &[Check]) -> Verdict {
-    let held = |kind: CheckKind| checks.iter().filter(|check| check.kind == kind).all(|check| check.passed);
-    let result = if held(CheckKind::Result) { Verdict::Met } else { Verdict::Missed };
-    let evidence = if held(CheckKind::Evidence) { Verdict::Met } else { Verdict::Unmeasured };
-    rto.verdict.and(rpo.verdict).and(result).and(evidence)
+    let of = |check: &Check| match (check.passed, check.kind, check.measured) {
+        (true, ..) => Verdict::Met,
+        (false, CheckKind::Result, true) => Verdict::Missed,
+        (false, ..) => Verdict::Unmeasured,
+    };
+    checks.iter().map(of).fold(rto.verdict.and(rpo.verdict), Verdict::and)
 }
 
 fn instants(request: &DrillRequest, evidence: &Evidence) -> Instants {
@@ -148,7 +154,7 @@ fn rpo_report(rpo: Rpo, objectives: &Objectives) -> RpoReport {
     }
 }
 
-fn writes(evidence: &Evidence, losses: &Losses, rpo: &Rpo) -> WritesReport {
+fn writes(evidence: &Evidence, losses: Option<&Losses>, rpo: &Rpo) -> WritesReport {
     let history = &evidence.history;
     let mut acknowledged: Vec<At> = history.acknowledged().map(|(at, _)| at).collect();
     acknowledged.sort();
@@ -160,22 +166,22 @@ fn writes(evidence: &Evidence, losses: &Losses, rpo: &Rpo) -> WritesReport {
         damaged_rows: evidence.deletion.as_ref().map_or(0, crate::fault::Deletion::total),
         acknowledged: acknowledged.len(),
         failed: history.count(WriteOutcome::Failed),
-        lost: losses.lost.len(),
-        lost_loaded_rows: losses.lost_loaded.len(),
+        lost: losses.map(|losses| losses.lost.len()),
+        lost_loaded_rows: losses.map(|losses| losses.lost_loaded.len()),
         after_first_hole: rpo.after_first_hole,
         unknown: history.count(WriteOutcome::Unknown) + evidence.pending(),
-        unknown_found: losses.unknown_found.len(),
-        unknown_missing: losses.unknown_missing.len(),
-        unexpected: losses.unexpected.len(),
-        raised_from_the_dead: losses
-            .unexpected
-            .iter()
-            .filter(|row| row.kind == UnexpectedKind::RaisedFromTheDead)
-            .count(),
+        unknown_found: losses.map(|losses| losses.unknown_found.len()),
+        unknown_missing: losses.map(|losses| losses.unknown_missing.len()),
+        unexpected: losses.map(|losses| losses.unexpected.len()),
+        raised_from_the_dead: losses.map(raised_from_the_dead),
         rate_before_fault: (before as f64 / steady * 10.0).round() / 10.0,
         longest_pause_s: pauses.fold(0.0, f64::max),
-        final_rows: evidence.state.len(),
+        final_rows: evidence.state.as_ref().ok().map(HashMap::len),
     }
+}
+
+fn raised_from_the_dead(losses: &Losses) -> usize {
+    losses.unexpected.iter().filter(|row| row.kind == UnexpectedKind::RaisedFromTheDead).count()
 }
 
 fn lost_writes(evidence: &Evidence, losses: &Losses) -> Vec<LostWrite> {

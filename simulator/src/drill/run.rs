@@ -10,16 +10,23 @@ use std::{
 use futures::FutureExt;
 use jiff::Timestamp;
 use lifeboat_runtime::home::Home;
-use serde_json::to_vec_pretty;
 
 use super::{
-    engine::Engine, error::DrillError, evidence::Evidence, observer::DrillObserver, report::assemble,
-    request::DrillRequest, stage::Stage, variant::Variant,
+    control::{control, control_run},
+    engine::Engine,
+    error::DrillError,
+    evidence::Evidence,
+    observer::DrillObserver,
+    report::assemble,
+    request::DrillRequest,
+    series::save,
+    stage::Stage,
+    variant::Variant,
 };
 use crate::{
     controls::Sabotage,
     measurement::Verdict,
-    report::{self, Control, ControlRun, DrillReport},
+    report::{self, DrillReport},
     testbed::{Testbed, TestbedOptions},
 };
 
@@ -88,26 +95,30 @@ async fn held(
         archive_timeout_s: seconds,
         postgres_major: request.postgres_major,
         folder: None,
+        stop: request.stop.clone(),
     };
-    let testbed = tokio::select! {
-        started = Testbed::start(options) => started?,
-        () = request.stop.cancelled() => return Err(DrillError::Stopped),
+    let testbed = match Testbed::start(options).await {
+        Ok(testbed) => testbed,
+        Err(_) if request.stop.is_cancelled() => return Err(DrillError::Stopped),
+        Err(error) => return Err(error.into()),
     };
     let stage = Stage { request, variant, engine, testbed: &testbed, observer, phase };
-    let body = AssertUnwindSafe(stage.play()).catch_unwind();
-    let played = tokio::select! {
-        played = body => played.unwrap_or_else(|panic| Err(DrillError::Panicked(panic_text(&*panic)))),
-        () = request.stop.cancelled() => Err(DrillError::Stopped),
-    };
+    let played = AssertUnwindSafe(stage.play()).catch_unwind().await;
+    let played = played.unwrap_or_else(|panic| Err(DrillError::Panicked(panic_text(&*panic))));
     if request.keep {
         let folder = testbed.folder().display();
         phase(&format!("leaving the systems standing in {folder}; `lifeboat drill --remove {folder}` removes them"));
     } else {
         phase("tearing the systems down");
     }
-    let stopped = testbed.stop().await;
+    let cleared = testbed.stop().await;
+    // Whoever stops a drill, even now, wants no verdict; that something is left behind he must know all the same.
+    if request.stop.is_cancelled() {
+        cleared?;
+        return Err(DrillError::Stopped);
+    }
     let evidence = played?;
-    stopped?;
+    cleared?;
     Ok(evidence)
 }
 
@@ -152,51 +163,4 @@ async fn hold_controls(
         report.verdict = report.verdict.and(Verdict::Missed);
     }
     Ok(())
-}
-
-/// A control is red by the check that should see it: both breakages leave damage behind. A control that fails for another
-/// reason, such as a server that did not start before the broken step had passed, has shown nothing.
-fn control(sabotage: Sabotage, held: &DrillReport) -> Control {
-    let residual = held.rpo.residual_damage.unwrap_or(0);
-    let struck =
-        sabotage.breaks().is_some_and(|id| held.steps.iter().any(|step| step.id == id && step.state == "succeeded"));
-    let turned_red = struck && residual > 0 && held.verdict == Verdict::Missed;
-    let failed: Vec<&str> = held.checks.iter().filter(|check| !check.passed).map(|check| check.name.as_str()).collect();
-    Control {
-        name: sabotage.name().to_owned(),
-        turned_red,
-        by: turned_red.then(|| "residual_damage".to_owned()),
-        detail: format!(
-            "{}verdict {}, {residual} of {} damaged rows not back; checks that did not hold: {}",
-            if struck { "" } else { "the breakage was never reached; " },
-            held.verdict,
-            held.writes.damaged_rows,
-            if failed.is_empty() { "none".to_owned() } else { failed.join(", ") }
-        ),
-    }
-}
-
-fn control_run(held: &DrillReport) -> ControlRun {
-    let zero = |interval: Option<crate::measurement::Interval>| interval.is_some_and(|interval| interval.low == 0.0);
-    let nothing = held.writes.lost == 0 && held.writes.lost_loaded_rows == 0 && held.instants.t_onset.is_none();
-    ControlRun {
-        passed: zero(held.rto.service_s) && zero(held.rpo.actual_s) && nothing && held.verdict == Verdict::Met,
-        verdict: held.verdict,
-        rto_s: held.rto.service_s,
-        rpo_s: held.rpo.actual_s,
-        acknowledged: held.writes.acknowledged,
-        detail: format!(
-            "{} writes acknowledged, {} lost, no probe may fail",
-            held.writes.acknowledged, held.writes.lost
-        ),
-    }
-}
-
-/// Leaves `report.json` and `report.html` in the folder.
-fn save(folder: &Path, report: &DrillReport) -> Result<(), DrillError> {
-    let json = folder.join("report.json");
-    let text = to_vec_pretty(report).map_err(|error| DrillError::file(&json, "written")(error.into()))?;
-    fs::write(&json, text).map_err(DrillError::file(&json, "written"))?;
-    let html = folder.join("report.html");
-    fs::write(&html, report::render(report)).map_err(DrillError::file(&html, "written"))
 }

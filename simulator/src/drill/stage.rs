@@ -1,7 +1,7 @@
 //! What happens while the systems stand: load, backup, load under way, disaster, detection, recovery, stability, full read.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 use super::{
     engine::{Engine, Executed, Order},
     error::DrillError,
-    evidence::Evidence,
+    evidence::{Evidence, Reading},
     observer::DrillObserver,
     policy::DrillPolicy,
     request::DrillRequest,
@@ -25,15 +25,18 @@ use crate::{
     controls::{Facts, Sabotage},
     fault::{Deletion, delete_customers, read_back},
     ledger::{self, Baseline, History, Ledger, Table, Watch},
-    measurement::{Outage, StabilityRule, outage},
+    measurement::{FinalState, Outage, Probe, StabilityRule, outage},
     probes::{Detection, ProbeLog, ProbePlan, Probers, sample},
-    testbed::Testbed,
-    workload::{Workload, WorkloadPlan, connect, load, write_marker},
+    testbed::{BackupInfo, Testbed, WorkEntry},
+    workload::{Workload, WorkloadPlan, WriterReport, connect, load, write_marker},
 };
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
-/// A disaster that no probe sees within this time was none.
+/// Monitoring that has not noticed a disaster by then never will.
 const NOTICED_WITHIN: Duration = Duration::from_secs(30);
+/// A full read that takes longer is given up: it hangs.
+const READ_WITHIN: Duration = Duration::from_secs(600);
+const PROBES: &str = "probes.jsonl";
 
 /// Everything a holding works with.
 pub(super) struct Stage<'a> {
@@ -45,10 +48,20 @@ pub(super) struct Stage<'a> {
     pub(super) phase: &'a (dyn Fn(&str) + Sync),
 }
 
+/// What stands before the application is set off.
+struct Prepared {
+    clock: Clock,
+    baseline: Baseline,
+    backup: BackupInfo,
+    backup_ended: At,
+    ledger: Arc<Ledger>,
+    marker: i64,
+    work: Vec<WorkEntry>,
+}
+
 /// The application under way, and who watches it.
 struct UnderWay {
     clock: Clock,
-    baseline: Baseline,
     ledger: Arc<Ledger>,
     log: Arc<ProbeLog>,
     workload: Workload,
@@ -64,11 +77,69 @@ struct Recovered {
     redundant: Option<At>,
 }
 
+/// What was found after the application had stopped.
+struct Found {
+    writers: WriterReport,
+    state: Reading<FinalState>,
+    direct: Reading<FinalState>,
+    work: Reading<Vec<WorkEntry>>,
+}
+
 impl Stage<'_> {
-    /// Plays the whole drill.
+    /// Plays the whole drill. From the disaster on, what fails belongs to what is measured: the ledger, the probes and the
+    /// journal are on disk as they come about, and what can not be read is evidence that is missing, not an error.
     pub(super) async fn play(&self) -> Result<Evidence, DrillError> {
-        let clock = Clock::start();
         let spec = &self.request.spec;
+        let bindings = self.engine.bindings(&self.testbed.bindings())?;
+        let prepared = self.unless_stopped(self.prepare()).await?;
+        let clock = prepared.clock;
+        let under_way = self.set_off(clock, &prepared.ledger)?;
+        let steady_from = clock.now();
+        (self.phase)(&format!("writers and probes run for {:?}", spec.windows.before_fault));
+        self.unless_stopped(async { Ok(sleep(spec.windows.before_fault).await) }).await?;
+        let steady_until = clock.now();
+        let recovered = self.strike(&under_way).await?;
+        (self.phase)("stopping the writers and reading every row back");
+        let (ledger, log) = (Arc::clone(&under_way.ledger), Arc::clone(&under_way.log));
+        let found = self.unless_stopped(self.wind_up(under_way)).await?;
+        log.kept().map_err(DrillError::file(&self.folder(PROBES), "written"))?;
+        Ok(Evidence {
+            clock,
+            history: History::fold(prepared.baseline, ledger::read(ledger.path())?),
+            state: found.state,
+            direct: found.direct,
+            probes: log.all(),
+            rule: self.rule(),
+            steady_from,
+            steady_until: recovered.deletion.as_ref().map_or(steady_until, |deletion| deletion.began),
+            deletion: recovered.deletion,
+            detection: recovered.detection,
+            writers: found.writers,
+            handed_in: ledger.acknowledged(),
+            backup: prepared.backup,
+            backup_ended: prepared.backup_ended,
+            marker: prepared.marker,
+            work_before: prepared.work,
+            work_after: found.work,
+            executed: recovered.executed,
+            redundant: recovered.redundant,
+            systems: self.testbed.systems(),
+            notifications: self.testbed.notifications(),
+            bindings_digest: bindings.digest,
+        })
+    }
+
+    /// Gives up what is being done when the drill is to end. The engine is not asked this way: it ends its calls first.
+    async fn unless_stopped<T>(&self, doing: impl Future<Output = Result<T, DrillError>>) -> Result<T, DrillError> {
+        tokio::select! {
+            biased;
+            () = self.request.stop.cancelled() => Err(DrillError::Stopped),
+            done = doing => done,
+        }
+    }
+
+    async fn prepare(&self) -> Result<Prepared, DrillError> {
+        let clock = Clock::start();
         (self.phase)(&format!("loading {} rows", self.variant.size.rows()));
         let mut application = connect(&self.testbed.application(), CONNECT_WITHIN).await?;
         let loading = load(&mut application, &self.variant.size, &clock).await;
@@ -78,45 +149,8 @@ impl Stage<'_> {
         let backup_ended = clock.now();
         let ledger = self.ledger(clock)?;
         let marker = write_marker(application, &ledger, &clock, self.variant.size.damaged().0).await?;
-        let under_way = self.set_off(clock, baseline, ledger);
-        let instances_before = self.instances()?;
-        let steady_from = clock.now();
-        (self.phase)(&format!("writers and probes run for {:?}", spec.windows.before_fault));
-        sleep(spec.windows.before_fault).await;
-        let steady_until = clock.now();
-        let recovered = self.strike(&under_way).await?;
-        let UnderWay { baseline, ledger, log, workload, probers, .. } = under_way;
-        (self.phase)("stopping the writers and reading every row back");
-        let writers = workload.stop().await?;
-        probers.stop().await;
-        let (state, direct) = self.read_everything().await?;
-        let probes = self.folder("probes.jsonl");
-        log.save(&probes).map_err(DrillError::file(&probes, "written"))?;
-        let bindings = self.engine.bindings(&self.testbed.bindings())?;
-        Ok(Evidence {
-            clock,
-            history: History::fold(baseline, ledger::read(ledger.path())?),
-            state,
-            direct,
-            probes: log.all(),
-            rule: self.rule(),
-            steady_from,
-            steady_until: recovered.deletion.as_ref().map_or(steady_until, |deletion| deletion.began),
-            deletion: recovered.deletion,
-            detection: recovered.detection,
-            writers,
-            handed_in: ledger.acknowledged(),
-            backup,
-            backup_ended,
-            marker,
-            instances_before,
-            instances_after: self.instances()?,
-            executed: recovered.executed,
-            redundant: recovered.redundant,
-            systems: self.testbed.systems(),
-            notifications: self.testbed.notifications(),
-            bindings_digest: bindings.digest,
-        })
+        let work = self.testbed.work_entries(self.engine.run.as_str()).await?;
+        Ok(Prepared { clock, baseline, backup, backup_ended, ledger, marker, work })
     }
 
     fn folder(&self, file: &str) -> std::path::PathBuf {
@@ -132,7 +166,7 @@ impl Stage<'_> {
         Ok(Arc::new(ledger))
     }
 
-    fn set_off(&self, clock: Clock, baseline: Baseline, ledger: Arc<Ledger>) -> UnderWay {
+    fn set_off(&self, clock: Clock, ledger: &Arc<Ledger>) -> Result<UnderWay, DrillError> {
         let spec = &self.request.spec;
         let application = self.testbed.application();
         let plan = WorkloadPlan {
@@ -146,10 +180,11 @@ impl Stage<'_> {
             interval: spec.probes.interval,
             answer_within: spec.probes.answer_within,
         };
-        let log = Arc::new(ProbeLog::default());
-        let workload = Workload::start(plan, &application, &ledger, clock);
-        let probers = Probers::start(&probes, &ledger, &log, clock);
-        UnderWay { clock, baseline, ledger, log, workload, probers }
+        let path = self.folder(PROBES);
+        let log = Arc::new(ProbeLog::create(&path).map_err(DrillError::file(&path, "written"))?);
+        let workload = Workload::start(plan, &application, ledger, clock);
+        let probers = Probers::start(&probes, ledger, &log, clock);
+        Ok(UnderWay { clock, ledger: Arc::clone(ledger), log, workload, probers })
     }
 
     /// The disaster and what follows it; without a fault, the same time of quiet.
@@ -157,25 +192,32 @@ impl Stage<'_> {
         let spec = &self.request.spec;
         if !self.variant.fault {
             (self.phase)("no fault: watching");
-            sleep(spec.windows.stable).await;
+            self.unless_stopped(async { Ok(sleep(spec.windows.stable).await) }).await?;
             return Ok(Recovered::default());
         }
-        let (first, last) = self.variant.size.damaged();
-        (self.phase)(&format!("deleting customers {first} to {last} in one transaction"));
-        let mut client = connect(&self.testbed.application(), CONNECT_WITHIN).await?;
-        let deleting = delete_customers(&mut client, first, last, &under_way.clock).await;
-        let deletion = deleting.map_err(DrillError::database("the mistaken deletion"))?;
-        drop(client);
+        let deletion = self.unless_stopped(self.delete(&under_way.clock)).await?;
         (self.phase)(&format!("{} rows are gone; waiting for monitoring to notice", deletion.total()));
         let noticing = under_way.log.detect(deletion.began, spec.probes.detect_after);
-        let detection = timeout(NOTICED_WITHIN, noticing).await;
-        let detection = detection.map_err(|_elapsed| DrillError::NotNoticed { seconds: NOTICED_WITHIN.as_secs() })?;
+        let noticing = async { Ok(timeout(NOTICED_WITHIN, noticing).await.ok()) };
+        let Some(detection) = self.unless_stopped(noticing).await? else {
+            (self.phase)(&format!("nobody noticed within {NOTICED_WITHIN:?}: there is no recovery"));
+            return Ok(Recovered { deletion: Some(deletion), ..Recovered::default() });
+        };
         (self.phase)(&format!("noticed by the probe `{}`; the engine takes over", detection.kind.title()));
         let executed = self.recover(under_way, &deletion, detection).await?;
         (self.phase)("waiting for a stable window");
-        let (redundant, ()) = tokio::join!(self.redundancy(under_way, &executed), self.stability(under_way, &executed));
-        let (deletion, detection) = (Some(deletion), Some(detection));
-        Ok(Recovered { deletion, detection, executed: Some(executed), redundant: redundant? })
+        let redundancy = self.redundancy(under_way, &executed);
+        let settling = async { Ok(tokio::join!(redundancy, self.stability(under_way, &executed, deletion.began)).0) };
+        let redundant = self.unless_stopped(settling).await?;
+        Ok(Recovered { deletion: Some(deletion), detection: Some(detection), executed: Some(executed), redundant })
+    }
+
+    async fn delete(&self, clock: &Clock) -> Result<Deletion, DrillError> {
+        let (first, last) = self.variant.size.damaged();
+        (self.phase)(&format!("deleting customers {first} to {last} in one transaction"));
+        let mut client = connect(&self.testbed.application(), CONNECT_WITHIN).await?;
+        let deleting = delete_customers(&mut client, first, last, clock).await;
+        deleting.map_err(DrillError::database("the mistaken deletion"))
     }
 
     async fn recover(
@@ -201,7 +243,9 @@ impl Stage<'_> {
             stop: self.request.stop.clone(),
             at_most: spec.windows.recovery_at_most,
         };
-        self.engine.execute(order).await
+        let executed = self.engine.execute(order).await?;
+        // The same token has stopped the engine, which has ended its calls by now.
+        if self.request.stop.is_cancelled() { Err(DrillError::Stopped) } else { Ok(executed) }
     }
 
     /// What the saboteur may know. Set for it alone: neither the engine nor a plugin can see it.
@@ -221,14 +265,13 @@ impl Stage<'_> {
         let probes = spec.windows.stable.as_millis() / spec.probes.interval.as_millis().max(1);
         StabilityRule {
             window: SignedDuration::try_from(spec.windows.stable).unwrap_or(SignedDuration::MAX),
-            slowest: SignedDuration::try_from(spec.probes.answer_within).unwrap_or(SignedDuration::MAX),
             // Half of the schedule: a busy machine may skip slots, and still a relapse can not hide between so many.
             probes_at_least: usize::try_from(probes / 2).unwrap_or(usize::MAX).max(2),
         }
     }
 
     /// Waits for the stable window; a run that did not end well gets the time that one would need, and no more.
-    async fn stability(&self, under_way: &UnderWay, executed: &Executed) {
+    async fn stability(&self, under_way: &UnderWay, executed: &Executed, fault: At) {
         let window = self.request.spec.windows.stable;
         let finished = executed
             .ended
@@ -236,51 +279,58 @@ impl Stage<'_> {
             .is_ok_and(|ended| ended.how == How::Finished(lifeboat_core::event::Outcome::Succeeded));
         let patience = if finished { window * 4 + Duration::from_secs(10) } else { window + Duration::from_secs(1) };
         let rule = self.rule();
-        let stable =
-            under_way.log.wait_until(|probes| matches!(outage(probes, &rule), Outage::Seen { stable: Some(_), .. }));
+        let is_stable =
+            |probes: &[Probe]| matches!(outage(probes, &rule, Some(fault)), Outage::Seen { stable: Some(_), .. });
         // Whether it came about is read from the probes by the measurement.
-        let _ = timeout(patience, stable).await;
+        let _ = timeout(patience, under_way.log.wait_until(is_stable)).await;
     }
 
-    /// Waits until the archive holds the WAL of the recovered state.
-    async fn redundancy(&self, under_way: &UnderWay, executed: &Executed) -> Result<Option<At>, DrillError> {
+    /// Waits until the archive holds the WAL of the recovered state. `None`: it does not, or nobody can tell.
+    async fn redundancy(&self, under_way: &UnderWay, executed: &Executed) -> Option<At> {
         if !executed.ended.as_ref().is_ok_and(|ended| matches!(ended.how, How::Finished(_))) {
-            return Ok(None);
+            return None;
         }
-        let what = "asking for the state of the archive";
-        let client = connect(&self.testbed.observer(), CONNECT_WITHIN).await?;
-        let row = client.query_one("SELECT pg_walfile_name(pg_current_wal_lsn())", &[]).await;
-        let segment: String = row.map_err(DrillError::database(what))?.get(0);
-        let patience = self.request.spec.archive.interval * 2 + Duration::from_secs(5);
+        let client = connect(&self.testbed.observer(), CONNECT_WITHIN).await.ok()?;
+        let row = client.query_one("SELECT pg_walfile_name(pg_current_wal_lsn())", &[]).await.ok()?;
+        let segment: String = row.get(0);
         let archived = async {
             loop {
                 const DONE: &str = "SELECT coalesce(last_archived_wal >= $1, false) FROM pg_stat_archiver";
-                let row = client.query_one(DONE, &[&segment]).await;
-                if row.map_err(DrillError::database(what))?.get::<_, bool>(0) {
-                    return Ok(under_way.clock.now());
+                if client.query_one(DONE, &[&segment]).await.ok()?.get(0) {
+                    return Some(under_way.clock.now());
                 }
                 sleep(Duration::from_millis(200)).await;
             }
         };
-        timeout(patience, archived).await.ok().transpose()
+        let patience = self.request.spec.archive.interval * 2 + Duration::from_secs(5);
+        timeout(patience, archived).await.ok().flatten()
     }
 
-    async fn read_everything(
-        &self,
-    ) -> Result<(crate::measurement::FinalState, crate::measurement::FinalState), DrillError> {
-        let mut application = connect(&self.testbed.application(), CONNECT_WITHIN).await?;
-        let state =
-            read_back(&mut application).await.map_err(DrillError::database("the full read of the application"))?;
-        let mut observer = connect(&self.testbed.observer(), CONNECT_WITHIN).await?;
-        let direct = read_back(&mut observer).await.map_err(DrillError::database("the full read of the server"))?;
-        Ok((state, direct))
+    /// Ends the application and looks at what is left.
+    async fn wind_up(&self, under_way: UnderWay) -> Result<Found, DrillError> {
+        let UnderWay { workload, probers, .. } = under_way;
+        let writers = workload.stop().await?;
+        probers.stop().await;
+        let work = self.testbed.work_entries(self.engine.run.as_str()).await;
+        Ok(Found {
+            writers,
+            state: read_everything(&self.testbed.application()).await,
+            direct: read_everything(&self.testbed.observer()).await,
+            work: work.map_err(|error| error.to_string()),
+        })
     }
+}
 
-    /// Names of the restored instances in the work folder.
-    fn instances(&self) -> Result<BTreeSet<String>, DrillError> {
-        let work = self.testbed.work_folder();
-        let entries = std::fs::read_dir(&work).map_err(DrillError::file(&work, "read"))?;
-        let names = entries.filter_map(Result::ok).map(|entry| entry.file_name().to_string_lossy().into_owned());
-        Ok(names.filter(|name| name.starts_with("lb-")).collect())
-    }
+/// The full read from an endpoint.
+async fn read_everything(endpoint: &tokio_postgres::Config) -> Reading<FinalState> {
+    let reading = async {
+        let mut client = connect(endpoint, CONNECT_WITHIN).await.map_err(|error| chain(&error))?;
+        read_back(&mut client).await.map_err(|error| chain(&error))
+    };
+    timeout(READ_WITHIN, reading).await.unwrap_or_else(|_elapsed| Err(format!("no answer within {READ_WITHIN:?}")))
+}
+
+/// The driver's own text says little; what stands behind it says why.
+fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

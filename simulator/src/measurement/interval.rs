@@ -37,12 +37,19 @@ fn round(seconds: f64) -> f64 {
     (seconds * 1e6).round() / 1e6
 }
 
+/// Below a second with two digits, so that a bound of 30 ms does not read as nothing.
 impl fmt::Display for Interval {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.high {
-            None => write!(f, "> {:.1} s", self.low),
-            Some(high) if high - self.low < 0.05 => write!(f, "{high:.1} s"),
-            Some(high) => write!(f, "{:.1} to {high:.1} s", self.low),
+        let text = |seconds: f64| match self.high.unwrap_or(self.low) {
+            longest if longest < 1.0 => format!("{seconds:.2}"),
+            _ => format!("{seconds:.1}"),
+        };
+        let low = text(self.low);
+        match self.high.map(text) {
+            None => write!(f, "> {low} s"),
+            Some(high) if high == low => write!(f, "{high} s"),
+            Some(high) if self.low == 0.0 => write!(f, "0 to {high} s"),
+            Some(high) => write!(f, "{low} to {high} s"),
         }
     }
 }
@@ -86,5 +93,21 @@ pub fn judge(measured: Option<Interval>, objective: Option<SignedDuration>) -> V
         (None, _) | (_, None) => Verdict::Unmeasured,
         (Some(Interval { high: Some(high), .. }), Some(objective)) if high <= objective.as_secs_f64() => Verdict::Met,
         (Some(_), Some(_)) => Verdict::Missed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_as_people_read_them() {
+        let check = |interval: Interval, expected: &str| assert_eq!(interval.to_string(), expected);
+        check(Interval::between(0.0, 0.0), "0.00 s");
+        check(Interval::between(0.0, 0.031), "0 to 0.03 s");
+        check(Interval::between(0.209, 0.326), "0.21 to 0.33 s");
+        check(Interval::between(3.4, 3.61), "3.4 to 3.6 s");
+        check(Interval::between(3.41, 3.42), "3.4 s");
+        check(Interval::more_than(61.23), "> 61.2 s");
     }
 }

@@ -33,13 +33,13 @@ pub struct Rpo {
     pub pre_fault: Option<Interval>,
     /// The part that was acknowledged after `T_c`: `t_freeze − min(ack)`.
     pub collateral: Option<Interval>,
-    /// Damaged rows that are still not right. `None` where there was no damage to look for.
+    /// Damaged rows that are still not right. `None` where there was no damage to look for, or nobody could look.
     pub residual_damage: Option<usize>,
     /// Shortest loss that the workload could have shown, in seconds: the longest pause between two acknowledgements before
     /// the damage (before `t_freeze`, where there was none).
     pub resolution: Option<f64>,
     /// Acknowledged writes that are still there although an older one is lost.
-    pub after_first_hole: usize,
+    pub after_first_hole: Option<usize>,
     /// `actual` against the objective, and no residual damage.
     pub verdict: Verdict,
 }
@@ -47,10 +47,11 @@ pub struct Rpo {
 /// A lost write: sent, acknowledged.
 type Span = (At, At);
 
-/// Measures the RPO. `takes_over`: when the recovered state took over; `None`: it never did, and the service stands as it is.
+/// Measures the RPO. `losses`: `None` where the final state could not be read, which leaves all but the instants unmeasured.
+/// `takes_over`: when the recovered state took over; `None`: it never did, and the service stands as it is.
 pub fn rpo(
     history: &History,
-    losses: &Losses,
+    losses: Option<&Losses>,
     damage: Option<&Damage>,
     takes_over: Option<At>,
     objective: Option<SignedDuration>,
@@ -58,8 +59,20 @@ pub fn rpo(
     let mut acknowledged: Vec<At> = history.acknowledged().map(|(at, _)| at).collect();
     acknowledged.sort();
     let freeze = acknowledged.iter().copied().filter(|at| takes_over.is_none_or(|over| *at <= over)).max();
-    let lost = lost_spans(history, losses);
     let resolution = resolution(&acknowledged, damage.map(|damage| damage.began).or(freeze));
+    let Some(losses) = losses else {
+        return Rpo {
+            freeze,
+            actual: None,
+            pre_fault: None,
+            collateral: None,
+            residual_damage: None,
+            resolution,
+            after_first_hole: None,
+            verdict: Verdict::Unmeasured,
+        };
+    };
+    let lost = lost_spans(history, losses);
     let residual_damage = damage.map(|damage| damage.rows.intersection(&losses.wrong_rows).count());
     let span = |until: At, part: &[Span]| Some(interval(until, part, &unknown_spans(history, losses), resolution?));
     let (pre, post) = split(&lost, damage);
@@ -72,7 +85,7 @@ pub fn rpo(
         collateral: damage.and(freeze).and_then(|freeze| Some(interval(freeze, &post, &[], resolution?))),
         residual_damage,
         resolution,
-        after_first_hole: after_first_hole(history, losses, &lost),
+        after_first_hole: Some(after_first_hole(history, losses, &lost)),
         verdict: if damaged { Verdict::Missed } else { judge(actual, objective) },
     }
 }

@@ -1,18 +1,15 @@
 //! Laws of the measurement, on made-up histories whose true loss is known by construction.
 
 mod model;
+mod outage;
 
 use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
-use lifeboat_core::plan::Clock as ObjectiveClock;
 use model::{Case, cases};
 use proptest::prelude::*;
 
-use super::{
-    Damage, FinalState, Instants, Interval, Outage, Probe, ProbeKind, StabilityRule, UnexpectedKind, Verdict, losses,
-    outage, rpo, rto,
-};
+use super::{Damage, FinalState, Interval, UnexpectedKind, Verdict, losses, rpo};
 use crate::{
     clock::At,
     ledger::{Baseline, History, WriteOutcome},
@@ -52,7 +49,7 @@ proptest! {
     #[test]
     fn the_rpo_brackets_the_truth(case in cases(true)) {
         let found = losses(&case.history, &case.state);
-        let measured = rpo(&case.history, &found, None, None, hour());
+        let measured = rpo(&case.history, Some(&found), None, None, hour());
         let commits = found.lost.iter().map(|index| case.commits[&case.history.writes[*index].id]);
         let loaded = (!found.lost_loaded.is_empty()).then_some(case.history.baseline.acknowledged);
         if let (Some(freeze), Some(actual), Some(earliest)) = (measured.freeze, measured.actual, commits.chain(loaded).min()) {
@@ -74,7 +71,7 @@ proptest! {
     fn the_parts_make_the_whole(case in cases(true), began in 0_i64..20_000_000) {
         let found = losses(&case.history, &case.state);
         let damage = Damage { began: At(began), rows: case.gone.clone() };
-        let whole = rpo(&case.history, &found, Some(&damage), None, hour());
+        let whole = rpo(&case.history, Some(&found), Some(&damage), None, hour());
         if let (Some(actual), Some(pre), Some(post)) = (whole.actual, whole.pre_fault, whole.collateral) {
             prop_assert_eq!(pre.low > 0.0 || post.low > 0.0 || found.lost.is_empty() && found.lost_loaded.is_empty() || actual.low == 0.0, true);
             prop_assert!(post.low <= actual.low);
@@ -102,76 +99,25 @@ proptest! {
         let found = losses(&case.history, &state);
         prop_assert!(found.unexpected.iter().any(|row| row.kind == UnexpectedKind::NeverWritten));
     }
-
-    #[test]
-    fn the_outage_is_bracketed(from in 1_000_000_i64..5_000_000, length in 300_000_i64..5_000_000, jitter in prop::collection::vec(0_i64..90_000, 50)) {
-        let until = from + length;
-        let probes = model::probes(14_000_000, &jitter, |at| at < from || at >= until);
-        let seen = outage(&probes, &rule());
-        let measured = rto(&seen, &Instants::default(), hour(), ObjectiveClock::Onset);
-        let truth = length as f64 / 1e6;
-        let service = measured.service.expect("there was an outage");
-        prop_assert!(service.contains(truth), "{service:?} does not hold {truth}");
-        prop_assert!(service.high.is_some_and(|high| high < truth + 0.6), "{service:?} is too wide for {truth}");
-        prop_assert_eq!(measured.verdict, Verdict::Met);
-    }
-}
-
-fn rule() -> StabilityRule {
-    StabilityRule { window: SignedDuration::from_secs(3), slowest: SignedDuration::from_secs(1), probes_at_least: 20 }
 }
 
 #[test]
-fn nothing_measured_is_unmeasured() {
-    let seen = outage(&[], &rule());
-    assert_eq!(seen, Outage::Unmeasured);
-    assert_eq!(rto(&seen, &Instants::default(), hour(), ObjectiveClock::Onset).verdict, Verdict::Unmeasured);
+fn without_writes_there_is_no_rpo() {
     let history = History::default();
     let found = losses(&history, &FinalState::new());
-    let measured = rpo(&history, &found, None, None, hour());
+    let measured = rpo(&history, Some(&found), None, None, hour());
     assert_eq!((measured.actual, measured.verdict), (None, Verdict::Unmeasured));
 }
 
 #[test]
-fn a_quiet_run_measures_zero_to_its_resolution() {
-    let probes = model::probes(10_000_000, &[0, 5_000, 3_000], |_| true);
-    let measured = rto(&outage(&probes, &rule()), &Instants::default(), hour(), ObjectiveClock::Onset);
-    let service = measured.service.expect("measured");
-    assert_eq!(service.low, 0.0);
-    assert!(service.high.is_some_and(|high| high < 0.2), "{service:?}");
-    assert_eq!(measured.verdict, Verdict::Met);
-}
-
-#[test]
-fn an_outage_without_an_end_is_longer_than_seen_and_missed() {
-    let probes = model::probes(10_000_000, &[0, 5_000], |at| at < 4_000_000);
-    let measured = rto(&outage(&probes, &rule()), &Instants::default(), hour(), ObjectiveClock::Onset);
-    let service = measured.service.expect("seen");
-    assert!(service.high.is_none() && service.low > 5.0, "{service:?}");
-    assert_eq!(measured.verdict, Verdict::Missed);
-}
-
-#[test]
-fn a_relapse_within_the_window_moves_the_end() {
-    let good = |at: i64| !(3_000_000..4_000_000).contains(&at) && !(5_000_000..5_200_000).contains(&at);
-    let probes = model::probes(12_000_000, &[1_000], good);
-    let service = rto(&outage(&probes, &rule()), &Instants::default(), hour(), ObjectiveClock::Onset).service;
-    assert!(service.expect("seen").contains(2.2), "{service:?}");
-}
-
-#[test]
-fn a_service_that_was_never_healthy_has_no_onset() {
-    let probes = model::probes(10_000_000, &[0], |at| at > 4_000_000);
-    assert_eq!(outage(&probes, &rule()), Outage::Unmeasured);
-}
-
-#[test]
-fn a_slow_probe_is_not_a_good_one() {
-    let mut probes = model::probes(12_000_000, &[0], |_| true);
-    let slow = probes.iter_mut().find(|probe| probe.kind == ProbeKind::PooledRead && probe.started.0 > 3_000_000);
-    let slow: &mut Probe = slow.expect("one that late");
-    slow.ended = slow.started + SignedDuration::from_millis(1500);
-    assert!(matches!(outage(&probes, &rule()), Outage::Seen { stable: Some(_), .. }));
+fn rows_that_nobody_could_read_leave_the_loss_unmeasured() {
+    let case = model::fixed();
+    let damage = Damage { began: At(5_000_000), rows: BTreeSet::new() };
+    let measured = rpo(&case.history, None, Some(&damage), None, hour());
+    assert_eq!((measured.actual, measured.pre_fault, measured.collateral), (None, None, None));
+    assert_eq!((measured.residual_damage, measured.after_first_hole), (None, None));
+    assert_eq!(measured.verdict, Verdict::Unmeasured);
+    assert!(measured.freeze.is_some() && measured.resolution.is_some(), "these come from the ledger alone");
 }
 
 #[test]
@@ -195,7 +141,7 @@ fn damage_that_is_still_there_is_a_miss_whatever_the_rpo() {
     let key = *case.history.baseline.rows.keys().next().expect("loaded rows");
     state.remove(&key);
     let damage = Damage { began: At(5_000_000), rows: BTreeSet::from([key]) };
-    let measured = rpo(&case.history, &losses(&case.history, &state), Some(&damage), None, hour());
+    let measured = rpo(&case.history, Some(&losses(&case.history, &state)), Some(&damage), None, hour());
     assert_eq!((measured.residual_damage, measured.verdict), (Some(1), Verdict::Missed));
     assert_eq!(measured.actual.expect("measured").low, measured.freeze.expect("writes").seconds_since(At(0)));
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{BufWriter, Write},
+    io::{self, Write},
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -14,11 +14,19 @@ use crate::{
     measurement::{Probe, ProbeKind},
 };
 
-/// Every probe of a drill in the order in which they ended.
+/// Every probe of a drill in the order in which they ended. Each is on disk as soon as it is known, so that the evidence is
+/// there however the drill ends.
 #[derive(Debug)]
 pub struct ProbeLog {
-    probes: Mutex<Vec<Probe>>,
+    taken: Mutex<Taken>,
     count: watch::Sender<usize>,
+}
+
+#[derive(Debug)]
+struct Taken {
+    probes: Vec<Probe>,
+    /// Where they are kept, or why they can not be.
+    file: io::Result<File>,
 }
 
 /// Monitoring noticed.
@@ -32,32 +40,33 @@ pub struct Detection {
     pub kind: ProbeKind,
 }
 
-impl Default for ProbeLog {
-    fn default() -> Self {
-        Self { probes: Mutex::default(), count: watch::Sender::new(0) }
-    }
-}
-
 impl ProbeLog {
+    /// A new log in a new file of JSON lines.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        let taken = Taken { probes: Vec::new(), file: Ok(File::create_new(path)?) };
+        Ok(Self { taken: Mutex::new(taken), count: watch::Sender::new(0) })
+    }
+
     /// Takes a probe.
     pub fn push(&self, probe: Probe) {
-        let mut probes = self.probes();
-        probes.push(probe);
-        let count = probes.len();
-        drop(probes);
+        let mut taken = self.taken();
+        taken.keep(&probe);
+        taken.probes.push(probe);
+        let count = taken.probes.len();
+        drop(taken);
         self.count.send_replace(count);
     }
 
     /// A copy of all probes.
     pub fn all(&self) -> Vec<Probe> {
-        self.probes().clone()
+        self.taken().probes.clone()
     }
 
     /// Waits until some lane has failed `in_a_row` times in a row since `since`.
     pub async fn detect(&self, since: At, in_a_row: usize) -> Detection {
         let mut count = self.count.subscribe();
         loop {
-            if let Some(detection) = detect(&self.probes(), since, in_a_row) {
+            if let Some(detection) = detect(&self.taken().probes, since, in_a_row) {
                 return detection;
             }
             // The sender lives in `self`, so waiting can not fail.
@@ -68,23 +77,40 @@ impl ProbeLog {
     /// Waits until the probes so far satisfy the caller; asked again after each probe.
     pub async fn wait_until(&self, mut reached: impl FnMut(&[Probe]) -> bool) {
         let mut count = self.count.subscribe();
-        while !reached(&self.probes()) {
+        while !reached(&self.taken().probes) {
             drop(count.changed().await);
         }
     }
 
-    /// Keeps the log as JSON lines.
-    pub fn save(&self, path: &Path) -> std::io::Result<()> {
-        let mut file = BufWriter::new(File::create(path)?);
-        for probe in self.probes().iter() {
-            serde_json::to_writer(&mut file, probe)?;
-            file.write_all(b"\n")?;
+    /// Whether every probe is in the file, and the file on the disk.
+    ///
+    /// # Errors
+    /// Why a probe could not be kept.
+    pub fn kept(&self) -> io::Result<()> {
+        let mut taken = self.taken();
+        match &taken.file {
+            Ok(file) => file.sync_all(),
+            Err(_) => std::mem::replace(&mut taken.file, Err(io::ErrorKind::Other.into())).map(drop),
         }
-        file.into_inner()?.sync_all()
     }
 
-    fn probes(&self) -> MutexGuard<'_, Vec<Probe>> {
-        self.probes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Taken {
+    /// A file with a gap would be no evidence: after a line that could not be written there is none.
+    fn keep(&mut self, probe: &Probe) {
+        let Ok(file) = &mut self.file else { return };
+        let line = serde_json::to_vec(probe).map_err(io::Error::from);
+        let written = line.and_then(|mut line| {
+            line.push(b'\n');
+            file.write_all(&line)
+        });
+        if let Err(error) = written {
+            self.file = Err(error);
+        }
     }
 }
 
@@ -102,6 +128,30 @@ fn detect(probes: &[Probe], since: At, in_a_row: usize) -> Option<Detection> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_probe_is_on_disk_as_soon_as_it_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("probes.jsonl");
+        let log = ProbeLog::create(&path).unwrap();
+        let probe = Probe { kind: ProbeKind::Content, started: At(1), ended: At(2), ok: true, detail: None };
+        log.push(probe.clone());
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(serde_json::from_str::<Probe>(&text).unwrap(), probe);
+        log.kept().unwrap();
+    }
+
+    #[test]
+    fn a_probe_that_can_not_be_kept_is_told() {
+        let log = ProbeLog::create(Path::new("/dev/full"));
+        assert!(log.is_err(), "only a new file is taken");
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let log =
+            ProbeLog { taken: Mutex::new(Taken { probes: Vec::new(), file: Ok(full) }), count: watch::Sender::new(0) };
+        log.push(Probe { kind: ProbeKind::Content, started: At(1), ended: At(2), ok: true, detail: None });
+        assert_eq!(log.kept().unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(log.all().len(), 1);
+    }
 
     #[test]
     fn monitoring_notices_after_so_many_failures_in_a_row() {

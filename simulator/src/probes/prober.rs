@@ -91,11 +91,12 @@ impl Prober {
         let within = self.plan.answer_within;
         let answer =
             timeout(within, self.ask()).await.unwrap_or_else(|_elapsed| Err(format!("no answer within {within:?}")));
+        let ended = self.clock.now();
+        let answer = in_time(answer, ended.seconds_since(started), within);
         let fresh = matches!(self.kind, ProbeKind::FreshRead | ProbeKind::FreshWrite);
         if fresh || (answer.is_err() && self.kind != ProbeKind::Content) {
             self.client = None;
         }
-        let ended = self.clock.now();
         self.log.push(Probe { kind: self.kind, started, ended, ok: answer.is_ok(), detail: answer.err() });
     }
 
@@ -117,6 +118,15 @@ impl Prober {
     }
 }
 
+/// An answer that came too late is no answer. The timer alone does not see to that: it looks only where the answer is not
+/// there yet. From here on `ok` is all that anyone needs to know of a probe.
+fn in_time(answer: Result<(), String>, took_s: f64, within: Duration) -> Result<(), String> {
+    if answer.is_ok() && took_s > within.as_secs_f64() {
+        return Err(format!("answered after {took_s:.2} s, later than {within:?}"));
+    }
+    answer
+}
+
 async fn read(client: &Client) -> Result<(), String> {
     let row = client.query_opt("SELECT id FROM customers ORDER BY id LIMIT 1", &[]).await;
     row.map_err(|error| error.to_string())?.map(|_| ()).ok_or_else(|| "the table is empty".to_owned())
@@ -126,4 +136,18 @@ async fn write(client: &Client, kind: ProbeKind, at: At) -> Result<(), String> {
     const BEAT: &str = "INSERT INTO heartbeats VALUES ($1, $2) ON CONFLICT (lane) DO UPDATE SET beat = excluded.beat";
     let written = client.execute(BEAT, &[&kind.title(), &at.0]).await.map_err(|error| error.to_string())?;
     if written == 1 { Ok(()) } else { Err(format!("{written} rows were written")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_came_too_late_is_none() {
+        let within = Duration::from_secs(2);
+        assert_eq!(in_time(Ok(()), 2.0, within), Ok(()));
+        let late = in_time(Ok(()), 2.04, within).expect_err("too late");
+        assert_eq!(late, "answered after 2.04 s, later than 2s");
+        assert_eq!(in_time(Err("refused".to_owned()), 2.5, within), Err("refused".to_owned()));
+    }
 }

@@ -144,7 +144,7 @@ pub struct RpoReport {
     pub pre_fault_s: Option<Interval>,
     /// The part after the fault.
     pub collateral_s: Option<Interval>,
-    /// Damaged rows that are still not right.
+    /// Damaged rows that are still not right; `null` where there was no damage, or nobody could look.
     pub residual_damage: Option<usize>,
     /// The shortest loss that the workload could have shown.
     pub resolution_s: Option<f64>,
@@ -163,28 +163,28 @@ pub struct WritesReport {
     pub acknowledged: usize,
     /// Refused, or found no row: without effect.
     pub failed: usize,
-    /// Acknowledged and missing.
-    pub lost: usize,
+    /// Acknowledged and missing. `null`, like all that follows from the full read, where the rows could not be read.
+    pub lost: Option<usize>,
     /// Loaded rows that are missing.
-    pub lost_loaded_rows: usize,
+    pub lost_loaded_rows: Option<usize>,
     /// Kept writes that are younger than the oldest lost one.
-    pub after_first_hole: usize,
+    pub after_first_hole: Option<usize>,
     /// Without an answer.
     pub unknown: usize,
     /// Of these, there.
-    pub unknown_found: usize,
+    pub unknown_found: Option<usize>,
     /// Of these, not there.
-    pub unknown_missing: usize,
+    pub unknown_missing: Option<usize>,
     /// Rows never written, with wrong content, or deleted and back again.
-    pub unexpected: usize,
+    pub unexpected: Option<usize>,
     /// Of these, deleted by the application and back again.
-    pub raised_from_the_dead: usize,
+    pub raised_from_the_dead: Option<usize>,
     /// Acknowledged writes a second before the fault.
     pub rate_before_fault: f64,
     /// Longest pause between two acknowledgements in the whole drill, in seconds.
     pub longest_pause_s: f64,
     /// Rows that the full read found.
-    pub final_rows: usize,
+    pub final_rows: Option<usize>,
 }
 
 /// What a check is about.
@@ -206,8 +206,17 @@ pub struct Check {
     pub kind: CheckKind,
     /// Whether it held.
     pub passed: bool,
+    /// Whether anything is known of it: a result that could not be looked at neither held nor failed, and leaves the drill
+    /// unmeasured.
+    #[serde(default = "yes")]
+    pub measured: bool,
     /// What was seen.
     pub detail: String,
+}
+
+/// Reports of earlier versions say nothing of checks that could not be looked at: there were none.
+fn yes() -> bool {
+    true
 }
 
 /// A negative control and what came of it.

@@ -1,11 +1,15 @@
 //! `report.html`: one self-contained page, for an auditor, on a phone or on paper.
 
+use jiff::SignedDuration;
+
 use super::{
     CheckKind, DrillReport,
-    page::{STYLE, escape, push, table},
+    page::{STYLE, escape, push, table, wide},
     time_line,
 };
 use crate::measurement::{Interval, Verdict};
+
+const NOT_MEASURED: &str = "not measured";
 
 /// The page.
 pub fn render(report: &DrillReport) -> String {
@@ -15,7 +19,8 @@ pub fn render(report: &DrillReport) -> String {
     );
     head(&mut html, report);
     objectives(&mut html, report);
-    section(&mut html, "Time line", &time_line::draw(report));
+    samples(&mut html, report);
+    section(&mut html, "Time line", &wide(&time_line::draw(report)));
     steps(&mut html, report);
     writes(&mut html, report);
     checks(&mut html, report);
@@ -30,15 +35,16 @@ fn section(html: &mut String, title: &str, body: &str) {
 }
 
 fn verdict(verdict: Verdict) -> String {
-    format!("<span class=\"{verdict}\">{verdict}</span>")
+    in_class(verdict, &verdict.to_string())
 }
 
 fn interval(interval: Option<Interval>) -> String {
-    interval.map_or_else(|| "not measured".to_owned(), |interval| escape(&interval.to_string()))
+    interval.map_or_else(|| NOT_MEASURED.to_owned(), |interval| escape(&interval.to_string()))
 }
 
 fn objective(seconds: Option<f64>) -> String {
-    seconds.map_or_else(|| "none".to_owned(), |seconds| format!("{seconds:.0} s"))
+    let length = seconds.and_then(|seconds| SignedDuration::try_from_secs_f64(seconds).ok());
+    length.map_or_else(|| "none".to_owned(), |length| format!("{length:#}"))
 }
 
 fn head(html: &mut String, report: &DrillReport) {
@@ -52,21 +58,49 @@ fn head(html: &mut String, report: &DrillReport) {
             escape(&report.runbook.digest)
         ),
     );
-    let failed = report.checks.iter().filter(|check| !check.passed).map(|check| check.name.as_str());
-    let failed: Vec<&str> = failed
-        .chain(report.controls.iter().filter(|control| !control.turned_red).map(|control| control.name.as_str()))
-        .collect();
-    let reason =
-        if failed.is_empty() { "every check held".to_owned() } else { format!("did not hold: {}", failed.join(", ")) };
     push(
         html,
         format_args!(
-            "<div class=\"verdict {0}\"><strong>{0}</strong><div class=\"dim\">Run ended: {1}; {2}.</div></div>",
+            "<div class=\"verdict {0}\"><strong>{0}</strong><div class=\"dim\">Run ended: {1}.</div>{2}</div>",
             report.verdict,
             escape(&report.outcome),
-            escape(&reason)
+            reasons(report)
         ),
     );
+}
+
+/// Why the verdict is what it is: everything that stands against `met`.
+fn reasons(report: &DrillReport) -> String {
+    let objective = |name: &str, verdict: Verdict| match verdict {
+        Verdict::Met => None,
+        Verdict::Missed => Some(format!("{name}: the objective is missed")),
+        Verdict::Unmeasured => Some(format!("{name}: not measured")),
+    };
+    let objectives = [objective("Recovery time", report.rto.verdict), objective("Recovery point", report.rpo.verdict)];
+    let checks = report.checks.iter().filter(|check| !check.passed);
+    let checks = checks.map(|check| format!("{}: {}", check.name, check.detail));
+    let controls = report.controls.iter().filter(|control| !control.turned_red);
+    let controls = controls.map(|control| format!("control {} stayed green: {}", control.name, control.detail));
+    let run =
+        report.control_run.iter().filter(|run| !run.passed).map(|run| format!("run without a fault: {}", run.detail));
+    let against: Vec<String> = objectives.into_iter().flatten().chain(checks).chain(controls).chain(run).collect();
+    if against.is_empty() {
+        return "<div class=\"dim\">Both objectives are met and every check held.</div>".to_owned();
+    }
+    let items: String = against.iter().map(|reason| format!("<li>{}</li>", escape(reason))).collect();
+    format!("<ul class=\"dim\">{items}</ul>")
+}
+
+/// Every run, where there were several: the page is that of the worst.
+fn samples(html: &mut String, report: &DrillReport) {
+    if report.samples.len() < 2 {
+        return;
+    }
+    let rows = report.samples.iter().map(|sample| {
+        vec![escape(&sample.run), verdict(sample.verdict), interval(sample.rto_s), interval(sample.rpo_s)]
+    });
+    let title = format!("{} runs, of which this page shows the worst", report.samples.len());
+    section(html, &title, &table(&["run", "verdict", "RTO", "RPO"], rows));
 }
 
 fn objectives(html: &mut String, report: &DrillReport) {
@@ -94,7 +128,9 @@ fn objectives(html: &mut String, report: &DrillReport) {
         html,
         format_args!(
             "<div class=\"card\">Acknowledged writes lost<b>{}</b>of {} · {} unknown</div></div>",
-            report.writes.lost, report.writes.acknowledged, report.writes.unknown
+            counted(report.writes.lost),
+            report.writes.acknowledged,
+            report.writes.unknown
         ),
     );
     let rows = [
@@ -106,7 +142,11 @@ fn objectives(html: &mut String, report: &DrillReport) {
         ("Collateral loss", rpo.collateral_s),
     ];
     let mut rows: Vec<Vec<String>> = rows.map(|(name, value)| vec![escape(name), interval(value)]).into();
-    let residual = rpo.residual_damage.map_or_else(|| "no damage".to_owned(), |rows| format!("{rows} rows"));
+    let residual = match (rpo.residual_damage, report.instants.damage) {
+        (Some(rows), _) => format!("{rows} rows"),
+        (None, Some(_)) => NOT_MEASURED.to_owned(),
+        (None, None) => "there was no damage".to_owned(),
+    };
     rows.push(vec!["Residual damage".to_owned(), residual]);
     rows.extend(report.scaled.iter().map(|scaled| {
         let text = format!("{} (production: {}). {}", scaled.drill, scaled.production, scaled.worst_case);
@@ -142,14 +182,17 @@ fn writes(html: &mut String, report: &DrillReport) {
         ("Writes failed (without effect)", writes.failed.to_string()),
         (
             "Writes unknown (found / not found)",
-            format!("{} ({} / {})", writes.unknown, writes.unknown_found, writes.unknown_missing),
+            format!("{} ({} / {})", writes.unknown, counted(writes.unknown_found), counted(writes.unknown_missing)),
         ),
-        ("Acknowledged writes lost", writes.lost.to_string()),
-        ("Loaded rows lost", writes.lost_loaded_rows.to_string()),
-        ("Unexpected rows (raised from the dead)", format!("{} ({})", writes.unexpected, writes.raised_from_the_dead)),
+        ("Acknowledged writes lost", counted(writes.lost)),
+        ("Loaded rows lost", counted(writes.lost_loaded_rows)),
+        (
+            "Unexpected rows (raised from the dead)",
+            format!("{} ({})", counted(writes.unexpected), counted(writes.raised_from_the_dead)),
+        ),
         ("Acknowledged a second before the fault", format!("{:.0}", writes.rate_before_fault)),
         ("Longest pause of the writers", format!("{:.2} s", writes.longest_pause_s)),
-        ("Rows at the end", writes.final_rows.to_string()),
+        ("Rows at the end", counted(writes.final_rows)),
     ];
     section(html, "Writes", &table(&["what", "number"], rows.map(|(name, value)| vec![escape(name), value])));
     if !report.lost_writes.is_empty() {
@@ -166,9 +209,17 @@ fn writes(html: &mut String, report: &DrillReport) {
     section(html, "Probes", &table(&["kind", "made", "failed", "first failure"], rows));
 }
 
+/// A number that was counted, or that it was not.
+fn counted(count: Option<usize>) -> String {
+    count.map_or_else(|| NOT_MEASURED.to_owned(), |count| count.to_string())
+}
+
 fn mark(passed: bool) -> String {
-    let (class, word) = if passed { ("met", "held") } else { ("missed", "did not hold") };
-    format!("<span class=\"{class}\">{word}</span>")
+    if passed { in_class(Verdict::Met, "held") } else { in_class(Verdict::Missed, "did not hold") }
+}
+
+fn in_class(class: Verdict, words: &str) -> String {
+    format!("<span class=\"{class}\">{words}</span>")
 }
 
 fn checks(html: &mut String, report: &DrillReport) {
@@ -177,7 +228,12 @@ fn checks(html: &mut String, report: &DrillReport) {
             CheckKind::Evidence => "evidence",
             CheckKind::Result => "result",
         };
-        vec![escape(&check.name), kind.to_owned(), mark(check.passed), escape(&check.detail)]
+        let seen = match (check.measured, check.kind, check.passed) {
+            (false, ..) => in_class(Verdict::Unmeasured, NOT_MEASURED),
+            (true, CheckKind::Evidence, false) => in_class(Verdict::Unmeasured, "did not hold"),
+            (true, _, passed) => mark(passed),
+        };
+        vec![escape(&check.name), kind.to_owned(), seen, escape(&check.detail)]
     });
     section(html, "Checks", &table(&["check", "kind", "", "what was seen"], rows));
 }

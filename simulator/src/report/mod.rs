@@ -5,6 +5,7 @@ mod html;
 mod line;
 mod page;
 mod schema;
+mod series;
 #[cfg(test)]
 mod tests;
 mod time_line;
@@ -16,3 +17,6 @@ pub use document::{
 pub use html::render;
 pub use line::history_line;
 pub use schema::schema;
+pub use series::merged;
+#[cfg(test)]
+pub(crate) use tests::fixture;

@@ -20,7 +20,8 @@ pub(super) fn escape(text: &str) -> String {
 
 /// A table. Cells are HTML already.
 pub(super) fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    let mut html = String::from("<div class=\"wide\"><table><thead><tr>");
+    let mut html = String::from(if head.len() > 3 { "<table class=\"many\">" } else { "<table>" });
+    html.push_str("<thead><tr>");
     for cell in head {
         push(&mut html, format_args!("<th>{}</th>", escape(cell)));
     }
@@ -32,8 +33,13 @@ pub(super) fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) 
         }
         html.push_str("</tr>");
     }
-    html.push_str("</tbody></table></div>");
-    html
+    html.push_str("</tbody></table>");
+    wide(&html)
+}
+
+/// What may be wider than the screen: it is moved sideways by itself, and the page is not.
+pub(super) fn wide(html: &str) -> String {
+    format!("<div class=\"wide\">{html}</div>")
 }
 
 /// Adds formatted text.
@@ -56,6 +62,7 @@ h1 { font-size: 1.5rem; margin: 0 } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem
 .card { border: 1px solid var(--line); border-radius: .4rem; padding: .8rem } .card b { display: block; font-size: 1.5rem }
 .dim { color: var(--dim); font-size: .88rem }
 table { border-collapse: collapse; width: 100%; font-size: .9rem } th, td { text-align: left; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top }
-.wide { overflow-x: auto } code { font-size: .85em; overflow-wrap: anywhere } svg { width: 100%; height: auto; font: 11px system-ui, sans-serif }
-@media print { body { max-width: none; padding: 0 } .verdict { background: none } h2 { break-after: avoid } tr, .card { break-inside: avoid } }
+.wide { overflow-x: auto } code { font-size: .85em; overflow-wrap: anywhere } ul.dim { margin: .3rem 0 0; padding-left: 1.2rem } .wide > .many { min-width: 40rem }
+svg { width: 100%; min-width: 46rem; height: auto; font: 11px system-ui, sans-serif }
+@media print { svg, .wide > .many { min-width: 0 } body { max-width: none; padding: 0 } .verdict { background: none } h2 { break-after: avoid } tr, .card { break-inside: avoid } }
 ";

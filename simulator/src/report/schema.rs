@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 pub fn schema() -> Value {
     let string = || json!({ "type": "string" });
     let count = || json!({ "type": "integer", "minimum": 0 });
+    let uncounted = || json!({ "type": ["integer", "null"], "minimum": 0 });
     let nullable = |ty: &str| json!({ "type": [ty, "null"] });
     let interval = || json!({ "anyOf": [{ "type": "null" }, { "$ref": "#/$defs/interval" }] });
     let instant = || json!({ "type": ["string", "null"], "format": "date-time" });
@@ -43,10 +44,15 @@ pub fn schema() -> Value {
         })),
         "rpo": object(json!({
             "objective_s": nullable("number"), "actual_s": interval(), "pre_fault_s": interval(), "collateral_s": interval(),
-            "residual_damage": { "type": ["integer", "null"], "minimum": 0 }, "resolution_s": nullable("number"), "verdict": verdict,
+            "residual_damage": uncounted(), "resolution_s": nullable("number"), "verdict": verdict,
         })),
-        "writes": object(json!({ "acknowledged": count(), "failed": count(), "lost": count(), "unknown": count(), "unexpected": count() })),
-        "checks": list(json!({ "name": string(), "kind": { "enum": ["evidence", "result"] }, "passed": { "type": "boolean" }, "detail": string() })),
+        "writes": object(json!({
+            "acknowledged": count(), "failed": count(), "lost": uncounted(), "unknown": count(), "unexpected": uncounted(),
+        })),
+        "checks": list(json!({
+            "name": string(), "kind": { "enum": ["evidence", "result"] }, "passed": { "type": "boolean" },
+            "measured": { "type": "boolean" }, "detail": string(),
+        })),
         "controls": list(json!({ "name": string(), "turned_red": { "type": "boolean" }, "by": nullable("string"), "detail": string() })),
         "control_run": { "anyOf": [{ "type": "null" }, object(json!({
             "passed": { "type": "boolean" }, "verdict": verdict, "rto_s": interval(), "rpo_s": interval(), "detail": string(),

@@ -8,7 +8,8 @@ use crate::{
     measurement::{Probe, ProbeKind},
 };
 
-fn fixture() -> DrillReport {
+/// A report of a drill that was met.
+pub(crate) fn fixture() -> DrillReport {
     let mut report: DrillReport =
         serde_json::from_str(include_str!("tests/report.json")).expect("the fixture is a report");
     let probe = |kind, at: i64, ok| Probe { kind, started: At(at), ended: At(at + 3000), ok, detail: None };

@@ -52,7 +52,11 @@ pub(super) fn draw(report: &DrillReport) -> String {
     for step in steps {
         let from = step.started.map_or(axis.from, seconds);
         let width = (step.seconds.unwrap_or(0.0) / (axis.until - axis.from) * (WIDTH - LEFT)).max(2.0);
-        let colour = if step.on_critical_path { "#274c77" } else { "#9db4c8" };
+        let colour = match (step.state.as_str(), step.on_critical_path) {
+            ("failed", _) => "#b3261e",
+            (_, true) => "#274c77",
+            (_, false) => "#9db4c8",
+        };
         label(&mut svg, &step.id, y);
         push(
             &mut svg,

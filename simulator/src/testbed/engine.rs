@@ -5,6 +5,7 @@
 
 use std::{
     io::Write,
+    os::unix::process::CommandExt,
     process::{Command, Stdio},
 };
 
@@ -34,10 +35,20 @@ pub(super) fn answers() -> Result<(), Unavailable> {
     Err(Unavailable { reason: format!("no container engine answers to `{ENGINE}`: {reason}") })
 }
 
-/// Runs the command line and returns what it printed.
+/// Runs the command line and returns what it printed. Ctrl-C at the terminal does not reach it: a teardown must not be cut
+/// off by it.
 pub(super) fn run(doing: &'static str, arguments: &[&str]) -> Result<String, TestbedError> {
+    finish(doing, Command::new(ENGINE).process_group(0).args(arguments))
+}
+
+/// The same for what takes long and leaves nothing half done: Ctrl-C at the terminal ends it.
+fn run_long(doing: &'static str, arguments: &[&str]) -> Result<String, TestbedError> {
+    finish(doing, Command::new(ENGINE).args(arguments))
+}
+
+fn finish(doing: &'static str, command: &mut Command) -> Result<String, TestbedError> {
     let failed = |message: String| TestbedError::Engine { doing, message };
-    let output = Command::new(ENGINE).args(arguments).output().map_err(|error| failed(error.to_string()))?;
+    let output = command.output().map_err(|error| failed(error.to_string()))?;
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     } else {
@@ -66,7 +77,7 @@ impl Image {
             }
         }
         let major = wanted[0];
-        let pulled = run("pulling an image", &["pull", "--quiet", &format!("postgres:{major}")]);
+        let pulled = run_long("pulling an image", &["pull", "--quiet", &format!("postgres:{major}")]);
         if let Some(image) = pulled.is_ok().then(|| Self::present("postgres", major, "pulled")).flatten() {
             return Ok(image);
         }

@@ -72,6 +72,9 @@ pub enum TestbedError {
         /// Why.
         source: io::Error,
     },
+    /// The start was given up, as its caller wished.
+    #[error("the start of the testbed was stopped")]
+    Stopped,
     /// Something of the testbed is still there after its teardown.
     #[error("left behind by the teardown: {}", left.join(", "))]
     Leftover {
@@ -92,6 +95,7 @@ impl TestbedError {
             Self::Image { .. } => "drill-testbed-image",
             Self::Engine { .. } => "drill-testbed-engine",
             Self::Resource { .. } => "drill-testbed-resource",
+            Self::Stopped => "drill-stopped",
             Self::Leftover { .. } => "drill-testbed-leftover",
         }
     }

@@ -4,7 +4,7 @@
 //! stop all clear the same things in the same way. A file in the folder names the owner, for the case that the owner
 //! is killed: the next testbed that starts sweeps what dead owners left.
 
-use std::{fs, io, path::Path};
+use std::{fs, io, path::Path, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,9 @@ struct Guard {
 }
 
 const FORMAT: &str = "lifeboat.testbed/1";
+/// How often a folder that does not get empty is removed, and the pause between.
+const REMOVALS: u32 = 20;
+const REMOVAL_PAUSE: Duration = Duration::from_millis(50);
 
 /// The things to clear.
 #[derive(Debug)]
@@ -93,13 +96,23 @@ fn clear(root: &Path, id: &str, backend: Backend) -> Vec<String> {
             engine::remove(id, &engine::network(id))
         }
     };
-    match fs::remove_dir_all(root) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            left.push(format!("folder {} ({error})", root.display()))
-        }
-        _ => {}
+    if let Err(error) = remove_whole(root) {
+        left.push(format!("folder {} ({error})", root.display()));
     }
     left
+}
+
+/// A program that was killed a moment ago may still be within its last system call, and make one more file: so a folder that
+/// does not get empty is tried again.
+fn remove_whole(root: &Path) -> io::Result<()> {
+    for _ in 1..REMOVALS {
+        match fs::remove_dir_all(root) {
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => std::thread::sleep(REMOVAL_PAUSE),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            ended => return ended,
+        }
+    }
+    fs::remove_dir_all(root)
 }
 
 /// Files in the shared folders belong to the containers' users: who is not root can only remove them from inside.

@@ -1,6 +1,7 @@
 //! A testbed from its start to its end.
 
 use std::{
+    collections::BTreeSet,
     env, fs,
     path::{Path, PathBuf},
 };
@@ -11,6 +12,7 @@ use super::{
     error::TestbedError,
     ground::{self, Ground},
     options::{Backend, TestbedOptions, available},
+    place::Call,
     roles,
     secrets::{Secrets, token},
     system::{Fidelity, SystemInfo},
@@ -20,6 +22,27 @@ use super::{
 use crate::proxy::Proxy;
 
 const LOOPBACK: &str = "127.0.0.1";
+/// The file by which the engine knows the recovery machine.
+const IDENTITY: &str = ".lifeboat-identity";
+
+/// Something that lies in the folder in which copies are restored.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WorkEntry {
+    /// Its name.
+    pub name: String,
+    /// Whether it is a plain file, which no copy is.
+    pub is_file: bool,
+    /// Whether it is a small plain file that names the run.
+    pub names_run: bool,
+}
+
+/// Prints the kind and the name of each entry, and `names` with the name of each small file in which the run is named.
+const LIST_WORK: &str = r#"
+cd "$0" || exit 1
+find . -mindepth 1 -maxdepth 1 -printf '%y %f\n' || exit 1
+find . -mindepth 1 -maxdepth 1 -type f -size -4096k -exec grep -lF -e "$1" {} + | sed 's,^\./,names ,'
+exit 0
+"#;
 
 /// Running systems. Dropping it tears everything down as well as it can; [`Testbed::stop`] also says what was left.
 #[derive(Debug)]
@@ -52,8 +75,11 @@ impl Testbed {
             Backend::Process => systems::processes(&options, &ground, &secrets).await?,
             Backend::Container => systems::containers(&options, &ground, &secrets).await?,
         };
+        options.go_on()?;
         systems.primary.initialise(&secrets).await?;
+        options.go_on()?;
         systems.primary.start().await?;
+        options.go_on()?;
         let server = roles::create(LOOPBACK, systems.primary_port, &secrets).await?;
         let upstream = format!("{LOOPBACK}:{}", systems.primary_port);
         let proxy = Proxy::start(&upstream).await.map_err(socket("the fault proxy"))?;
@@ -148,6 +174,31 @@ impl Testbed {
         self.ground.layout.work()
     }
 
+    /// What lies in the folder in which copies are restored, by name, but for the file by which the engine knows the machine.
+    /// It is looked at as the user whom it belongs to: others may not see into it.
+    ///
+    /// # Errors
+    /// Where it can not be read.
+    pub async fn work_entries(&self, run: &str) -> Result<Vec<WorkEntry>, TestbedError> {
+        let folder = self.systems.primary.inside.folder("work");
+        let place = &self.systems.backups.place;
+        let listed = place.run("sh", Call::new(&["-c", LIST_WORK, &folder, run])).await?;
+        let lines = |kind: fn(&str) -> bool| {
+            listed.lines().filter_map(|line| line.split_once(' ')).filter(move |(letter, _)| kind(letter))
+        };
+        let naming: BTreeSet<&str> = lines(|letter| letter == "names").map(|(_, name)| name).collect();
+        let mut entries: Vec<WorkEntry> = lines(|letter| letter != "names")
+            .filter(|(_, name)| *name != IDENTITY)
+            .map(|(letter, name)| WorkEntry {
+                name: name.to_owned(),
+                is_file: letter == "f",
+                names_run: naming.contains(name),
+            })
+            .collect();
+        entries.sort();
+        Ok(entries)
+    }
+
     /// Kills the primary as `kill -9` of its postmaster does, and waits until none of its processes is left.
     ///
     /// # Errors
@@ -200,7 +251,7 @@ fn socket(what: &'static str) -> impl Fn(std::io::Error) -> TestbedError {
 /// Writes the file by which the engine knows the recovery machine, before the folder is given away.
 fn identify(ground: &Ground) -> Result<String, TestbedError> {
     let identity = format!("recovery-{}", &token()?[..12]);
-    let path = ground.layout.work().join(".lifeboat-identity");
+    let path = ground.layout.work().join(IDENTITY);
     fs::write(&path, &identity).map_err(|source| TestbedError::Folder { path, source })?;
     Ok(identity)
 }

@@ -28,7 +28,7 @@ mod webhook;
 pub use backup::BackupInfo;
 pub use error::TestbedError;
 pub use ground::remove;
-pub use lifecycle::Testbed;
+pub use lifecycle::{Testbed, WorkEntry};
 pub use options::{Backend, TestbedOptions, Unavailable, available};
 pub use system::{Fidelity, SystemInfo};
 pub use webhook::{Notification, Signature};

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
-use super::{binaries, engine, place::Account};
+use super::{binaries, engine, error::TestbedError, place::Account};
 
 /// What the systems run in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,11 +41,29 @@ pub struct TestbedOptions {
     /// The testbed makes its folder in here; none: the machine's folder for temporary files. The user that runs
     /// PostgreSQL must be able to enter it.
     pub folder: Option<PathBuf>,
+    /// Fires when the start should be given up: it ends with [`super::TestbedError::Stopped`] as soon as it can without
+    /// leaving anything behind.
+    pub stop: CancellationToken,
+}
+
+impl TestbedOptions {
+    /// Whether to go on. Asked between the steps of a start: a step that is cut off, such as a container that is being made or
+    /// a server that is being forked, could appear after everything has been cleared.
+    pub(super) fn go_on(&self) -> Result<(), TestbedError> {
+        if self.stop.is_cancelled() { Err(TestbedError::Stopped) } else { Ok(()) }
+    }
 }
 
 impl Default for TestbedOptions {
     fn default() -> Self {
-        Self { backend: Backend::Process, keep: false, archive_timeout_s: 5, postgres_major: None, folder: None }
+        Self {
+            backend: Backend::Process,
+            keep: false,
+            archive_timeout_s: 5,
+            postgres_major: None,
+            folder: None,
+            stop: CancellationToken::new(),
+        }
     }
 }
 

@@ -6,7 +6,8 @@ use std::{
     process::{Command, Stdio},
 };
 
-use tokio::io::AsyncWriteExt;
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::{io::AsyncWriteExt, process::Child};
 
 use super::{error::TestbedError, options::Unavailable};
 
@@ -76,7 +77,8 @@ impl<'a> Call<'a> {
 }
 
 impl Place {
-    /// Runs a program to its end and returns what it printed.
+    /// Runs a program to its end and returns what it printed. It runs in a process group of its own: Ctrl-C at the terminal is
+    /// for this process to answer. Dropped before that, it is killed with everything that it started.
     ///
     /// # Errors
     /// Where it can not be run, or ends with another code than 0.
@@ -85,11 +87,13 @@ impl Place {
         let mut command = tokio::process::Command::from(self.command(program, &call));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().map_err(|error| failed(error.to_string()))?;
+        let group = Group::of(&child);
         if let Some(mut stdin) = child.stdin.take() {
             // A program that ends without reading says why by its exit code.
             stdin.write_all(call.stdin).await.ok();
         }
         let output = child.wait_with_output().await.map_err(|error| failed(error.to_string()))?;
+        group.has_ended();
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
@@ -115,6 +119,7 @@ impl Place {
                 command
             }
         };
+        command.process_group(0);
         command.args(call.arguments).env("PGPASSWORD", call.password.unwrap_or_default());
         command
     }
@@ -123,5 +128,29 @@ impl Place {
     pub(super) async fn write(&self, path: &str, content: &str) -> Result<(), TestbedError> {
         let arguments = ["-c", "umask 077; cat > \"$0\"", path];
         self.run("sh", Call { stdin: content.as_bytes(), ..Call::new(&arguments) }).await.map(drop)
+    }
+}
+
+/// The process group of a running program. Dropped, it is killed as a whole.
+#[derive(Debug)]
+struct Group(Option<Pid>);
+
+impl Group {
+    fn of(child: &Child) -> Self {
+        Self(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw))
+    }
+
+    /// Its number may belong to others from now on.
+    fn has_ended(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            // One that has just ended is fine.
+            kill_process_group(group, Signal::KILL).ok();
+        }
     }
 }

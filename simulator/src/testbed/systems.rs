@@ -104,9 +104,13 @@ pub(super) async fn containers(
     let major = options.postgres_major;
     let image = tokio::task::spawn_blocking(move || Image::provide(major))
         .await
-        .map_err(|error| TestbedError::Engine { doing: "providing an image", message: error.to_string() })??;
+        .map_err(|error| TestbedError::Engine { doing: "providing an image", message: error.to_string() })?;
+    // Pulling and building hear Ctrl-C themselves, and what they then say is not why the drill ends.
+    options.go_on()?;
+    let image = image?;
     let region = Region { id: &ground.id, image: &image, layout: &ground.layout, keep: options.keep };
     let primary = region.start("primary", &["primary", "archive", "sockets"], &[PRIMARY_PORT]).await?;
+    options.go_on()?;
     let recovery = region.start("recovery", &["archive", "backups", "work", "sockets"], &INSTANCE_PORTS).await?;
     let place = |name: &str| Place::Container { engine: ENGINE.into(), name: name.to_owned() };
     let bin = format!("/usr/lib/postgresql/{}/bin", image.tag);

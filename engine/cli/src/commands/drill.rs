@@ -2,14 +2,15 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use anyhow::Context;
 use clap::{Args, ValueEnum};
 use lifeboat_core::{diagnostic, name::RunId, run::Run};
 use lifeboat_runtime::report::Report;
 use lifeboat_simulator::{
     drill::{self, DrillError, DrillObserver, DrillRequest},
+    report::{self, DrillReport},
     testbed::{self, Backend},
 };
-use serde_json::Value;
 
 use crate::{
     arguments::Global,
@@ -104,26 +105,33 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
         request.controls = arguments.controls && number == arguments.runs;
         reports.push(hold(request.clone(), &view).await?);
     }
-    let report = merged(reports);
-    let folder = home.run_folder(&RunId::new(text(&report, "run"))?);
+    let last = reports.last().map(|report| report.run.clone()).unwrap_or_default();
+    let report = report::merged(reports).context("no drill was held")?;
+    let run = home.run_folder(&RunId::new(report.run.as_str())?);
+    let folder = match run.parent() {
+        Some(runs) if arguments.runs > 1 => drill::save_series(runs, &last, &report)?,
+        _ => run.clone(),
+    };
+    let name = report.run.clone();
+    let report = serde_json::to_value(report)?;
     if arguments.json {
         json(&report)?;
     } else {
         drill_summary::lines(&report).into_iter().for_each(data);
         if arguments.keep {
-            data(format_args!("  systems   left standing; {} binds them", folder.join("bindings.yaml").display()));
+            data(format_args!("  systems   left standing; {} binds them", run.join("bindings.yaml").display()));
         }
         data(format_args!("  report    {}", folder.join("report.html").display()));
-        hint(format_args!("`lifeboat report {}` tells what the engine did", text(&report, "run")));
+        hint(format_args!("`lifeboat report {name}` tells what the engine did"));
     }
     Ok(drill_summary::exit(&report))
 }
 
 /// One drill, watched.
-async fn hold(request: DrillRequest, view: &Arc<dyn View>) -> anyhow::Result<Value> {
+async fn hold(request: DrillRequest, view: &Arc<dyn View>) -> anyhow::Result<DrillReport> {
     let held = drill::run(request, &Observer { view: view.clone() }).await;
     view.close();
-    Ok(serde_json::to_value(held.map_err(shown)?)?)
+    Ok(held.map_err(shown)?)
 }
 
 /// Shows what is wrong with a file with its places; every other error is told as it is.
@@ -132,60 +140,4 @@ fn shown(error: DrillError) -> DrillError {
         note(diagnostic::render(file, diagnostics, true).trim_end());
     }
     error
-}
-
-/// Of several reports the worst, with the samples of all. Controls and the run without a fault are kept wherever they were held.
-fn merged(reports: Vec<Value>) -> Value {
-    let samples: Vec<Value> =
-        reports.iter().filter_map(|report| report["samples"].as_array()).flatten().cloned().collect();
-    let held = |name: &str| reports.iter().map(|report| report[name].clone()).rfind(|held| !is_empty(held));
-    let (controls, control_run) = (held("controls"), held("control_run"));
-    let worst = reports.into_iter().max_by_key(|report| badness(text(report, "verdict")));
-    let mut report = worst.unwrap_or_default();
-    report["samples"] = samples.into();
-    if let Some(controls) = controls {
-        report["controls"] = controls;
-    }
-    if let Some(control_run) = control_run {
-        report["control_run"] = control_run;
-    }
-    report
-}
-
-fn is_empty(held: &Value) -> bool {
-    held.is_null() || held.as_array().is_some_and(Vec::is_empty)
-}
-
-fn badness(verdict: &str) -> u8 {
-    match verdict {
-        "met" => 0,
-        "missed" => 2,
-        _ => 1,
-    }
-}
-
-fn text<'a>(report: &'a Value, name: &str) -> &'a str {
-    report[name].as_str().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn several_runs_are_as_good_as_the_worst_and_keep_every_sample() {
-        let report = |run: &str, verdict: &str, controls: Value| json!({"run": run, "verdict": verdict, "samples": [{"run": run}], "controls": controls, "control_run": null});
-        let control = json!([{"name": "no-op-restore", "turned_red": true}]);
-        let reports = vec![
-            report("a", "met", json!([])),
-            report("b", "missed", json!([])),
-            report("c", "unmeasured", control.clone()),
-        ];
-        let merged = merged(reports);
-        assert_eq!(merged["run"], "b");
-        assert_eq!(merged["samples"], json!([{"run": "a"}, {"run": "b"}, {"run": "c"}]));
-        assert_eq!(merged["controls"], control);
-    }
 }

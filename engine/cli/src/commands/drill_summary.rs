@@ -25,7 +25,7 @@ pub(crate) fn lines(report: &Value) -> Vec<String> {
     let mut lines = vec![head(report)];
     lines.push(rto(report));
     lines.push(rpo(report));
-    let count = |name: &str| number(report, &format!("/writes/{name}"));
+    let count = |name: &str| counted(report, &format!("/writes/{name}"));
     lines.push(format!(
         "  writes    {} acknowledged, {} lost, {} unknown, {} unexpected",
         count("acknowledged"),
@@ -68,7 +68,7 @@ fn rpo(report: &Value) -> String {
     let verdict = verdict(text(report, "/rpo/verdict"));
     let pre_fault = interval(report.pointer("/rpo/pre_fault_s"));
     let collateral = interval(report.pointer("/rpo/collateral_s"));
-    let residual = number(report, "/rpo/residual_damage");
+    let residual = counted(report, "/rpo/residual_damage");
     format!(
         "  RPO       {measured}  of {objective}  {verdict}  (pre-fault {pre_fault}, collateral {collateral}, residual \
          damage {residual})"
@@ -81,8 +81,9 @@ fn checks(report: &Value) -> Vec<String> {
     let failed: Vec<&Value> = checks.iter().filter(|check| check["passed"] != Value::Bool(true)).collect();
     let style = if failed.is_empty() { GOOD } else { BAD };
     let passed = styled(style, format_args!("{} of {} passed", checks.len() - failed.len(), checks.len()));
-    let detail =
-        |check: &&Value| format!("    {} {}: {}", styled(BAD, "✘"), text(check, "/name"), text(check, "/detail"));
+    let mark =
+        |check: &Value| if check["measured"] == Value::Bool(false) { styled(WARN, "?") } else { styled(BAD, "✘") };
+    let detail = |check: &&Value| format!("    {} {}: {}", mark(check), text(check, "/name"), text(check, "/detail"));
     std::iter::once(format!("  checks    {passed}")).chain(failed.iter().map(detail)).collect()
 }
 
@@ -162,6 +163,14 @@ fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
 
 fn number(value: &Value, pointer: &str) -> String {
     value.pointer(pointer).filter(|value| value.is_number()).map_or_else(|| "?".to_owned(), Value::to_string)
+}
+
+/// A number that was counted; what could not be counted says so.
+fn counted(value: &Value, pointer: &str) -> String {
+    match value.pointer(pointer) {
+        Some(Value::Null) => "unmeasured".to_owned(),
+        _ => number(value, pointer),
+    }
 }
 
 fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {

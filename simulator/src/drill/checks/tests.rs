@@ -1,0 +1,495 @@
+//! Each check seen failing: evidence of a good drill, doctored in one place.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
+
+use jiff::Timestamp;
+use lifeboat_core::{
+    event::{Event, KnownBy, Outcome},
+    failure::{Failure, Reason},
+    name::{RunId, StepId},
+    run::{Run, StepRun, StepState},
+};
+use lifeboat_runtime::{
+    journal::Recorded,
+    session::{Ended, How},
+};
+use serde_json::json;
+
+use super::*;
+use crate::{
+    clock::{At, Clock},
+    controls::Sabotage,
+    drill::{DrillRequest, engine::Executed, report::verdict},
+    fault::Deletion,
+    ledger::{Baseline, History, RowChange, RowKey, RowState, Write},
+    measurement::{
+        FinalRow, FinalState, Interval, Probe, Rpo, Rto, StabilityRule, Unexpected, UnexpectedKind, Verdict,
+    },
+    testbed::{BackupInfo, Notification, Signature, WorkEntry},
+    workload::WriterReport,
+};
+
+const FAULT: At = At(1_000_000);
+const MARKER: i64 = 77;
+const SET_FILE: &str = "exact-set-742.txt";
+
+/// Everything that the checks look at, as it is after a drill in which all went well.
+struct Case {
+    evidence: Evidence,
+    losses: Option<Losses>,
+    spec: DrillSpec,
+    variant: Variant,
+    telling: Vec<String>,
+}
+
+impl Case {
+    fn good() -> Self {
+        let request = DrillRequest::new("dr-003", "nowhere").unwrap();
+        let variant = Variant {
+            name: "",
+            fault: true,
+            sabotage: Sabotage::None,
+            size: request.spec.size,
+            home: PathBuf::new(),
+            cache: PathBuf::new(),
+        };
+        let evidence = evidence_of(variant.size.damaged_customers);
+        let telling = vec!["announce".to_owned(), "report".to_owned()];
+        Self { evidence, losses: Some(Losses::default()), spec: request.spec, variant, telling }
+    }
+
+    fn checks(&self) -> Vec<Check> {
+        let Self { evidence, losses, spec, variant, telling } = self;
+        checks(&Looked { evidence, losses: losses.as_ref(), spec, variant, telling })
+    }
+
+    fn step(&mut self, id: &str) -> &mut StepRun {
+        let run = &mut self.evidence.executed.as_mut().unwrap().state;
+        run.steps.iter_mut().find(|step| step.id.as_str() == id).unwrap()
+    }
+}
+
+fn order(id: i64) -> RowKey {
+    RowKey { table: Table::Orders, id }
+}
+
+fn evidence_of(damaged_customers: i64) -> Evidence {
+    let clock = Clock::start();
+    let writes = writes();
+    let acknowledged = writes.len() as u64;
+    let state = FinalState::from([(order(MARKER), final_row(1))]);
+    let removed = Table::ALL.map(|table| (table, 5));
+    let removed = removed.into_iter().chain([(Table::Customers, damaged_customers)]).collect::<BTreeMap<_, _>>();
+    Evidence {
+        clock,
+        history: History { baseline: Baseline::default(), writes },
+        state: Ok(state.clone()),
+        direct: Ok(state),
+        probes: probes(),
+        rule: StabilityRule { window: jiff::SignedDuration::from_secs(2), probes_at_least: 2 },
+        steady_from: At(0),
+        steady_until: FAULT,
+        deletion: Some(Deletion { began: FAULT, committed: FAULT, xid: 742, removed, rows: FinalState::new() }),
+        detection: None,
+        writers: WriterReport { acknowledged: acknowledged - 1, worst_delay: 0 },
+        handed_in: acknowledged,
+        backup: backup(),
+        backup_ended: At(-1_000),
+        marker: MARKER,
+        work_before: Vec::new(),
+        work_after: Ok(vec![file(SET_FILE), WorkEntry { names_run: true, ..file("merge-653a080757.json") }]),
+        executed: Some(executed(&clock)),
+        redundant: None,
+        systems: Vec::new(),
+        notifications: vec![notification("announce"), notification("report")],
+        bindings_digest: String::new(),
+    }
+}
+
+fn final_row(write: u64) -> FinalRow {
+    FinalRow { write, state: RowState { version: 1, parent: 1 }, intact: true }
+}
+
+/// The marker first, then every kind of write until the fault, and one more during the merge.
+fn writes() -> Vec<Write> {
+    let kinds = [
+        (Operation::Insert, Table::Orders),
+        (Operation::Insert, Table::Customers),
+        (Operation::Update, Table::Customers),
+        (Operation::Update, Table::Orders),
+        (Operation::Delete, Table::Orders),
+        (Operation::Insert, Table::OrderItems),
+        (Operation::Update, Table::OrderItems),
+        (Operation::Delete, Table::OrderItems),
+    ];
+    let write = |(number, (operation, table)): (i64, (Operation, Table)), at: i64| {
+        let id = if number == 0 { MARKER } else { 1000 + number };
+        let after = (operation != Operation::Delete).then_some(RowState { version: 1, parent: 1 });
+        let rows = vec![RowChange { table, id: Some(id), after }];
+        let (invoked, ended) = (At(at), Some(At(at + 1)));
+        let outcome = WriteOutcome::Ok;
+        Write { id: number as u64 + 1, writer: 0, scheduled: invoked, invoked, ended, outcome, operation, rows }
+    };
+    let before = (0..120).zip(kinds.into_iter().cycle()).map(|(number, kind)| write((number, kind), 8_000 * number));
+    before.chain([write((120, kinds[0]), 2_500_000)]).collect()
+}
+
+/// Ten of each kind before the fault; then content is missing until it is back.
+fn probes() -> Vec<Probe> {
+    let probe = |kind: ProbeKind, number: i64| {
+        let started = At(number * 100_000);
+        let ok = kind != ProbeKind::Content || !(10..30).contains(&number);
+        Probe {
+            kind,
+            started,
+            ended: At(started.0 + 2_000),
+            ok,
+            detail: (!ok).then(|| "3 rows are missing".to_owned()),
+        }
+    };
+    (0..60).flat_map(|number| ProbeKind::ALL.map(|kind| probe(kind, number))).collect()
+}
+
+fn backup() -> BackupInfo {
+    BackupInfo {
+        label: "drill".into(),
+        folder: PathBuf::new(),
+        started: Timestamp::UNIX_EPOCH,
+        ended: Timestamp::UNIX_EPOCH,
+        start_lsn: String::new(),
+        start_segment: String::new(),
+        bytes: 1,
+    }
+}
+
+fn file(name: &str) -> WorkEntry {
+    WorkEntry { name: name.to_owned(), is_file: true, names_run: false }
+}
+
+fn folder(name: &str) -> WorkEntry {
+    WorkEntry { name: name.to_owned(), is_file: false, names_run: false }
+}
+
+fn notification(step: &str) -> Notification {
+    let id = Some(format!("dr-003-20261121-7f3a/{step}"));
+    Notification { at: Timestamp::UNIX_EPOCH, id, signature: Signature::Valid, body: json!({}) }
+}
+
+fn executed(clock: &Clock) -> Executed {
+    let known_by = KnownBy::Answer;
+    let step = |id: &str, outputs| StepRun {
+        id: StepId::new(id).unwrap(),
+        state: StepState::Succeeded { outputs, summary: String::new(), known_by },
+        attempts: 1,
+        failures: 0,
+        interruptions: 0,
+        observations: 0,
+        undo_attempts: 0,
+        on_failure: lifeboat_core::plan::OnFailure::Stop,
+        started: None,
+        changed: None,
+    };
+    let mut state = Run::default();
+    let set_file = format!("/srv/lifeboat/work/{SET_FILE}");
+    state.steps =
+        vec![step("find", json!({ "set_file": set_file })), step("restore", json!({ "instance": "lb-1f2e3d4c5b" }))];
+    let merge = || StepId::new("merge").unwrap();
+    let started = Event::StepStarted { step: merge(), attempt: 1, parameters: json!({}), deadline: None };
+    let succeeded =
+        Event::StepSucceeded { step: merge(), attempt: 1, outputs: json!({}), summary: String::new(), known_by };
+    let events = [(2_000_000, started), (3_000_000, succeeded)].map(|(at, event)| Recorded {
+        seq: 1,
+        at: clock.wall(At(at)),
+        previous: String::new(),
+        event,
+    });
+    let run = RunId::new("dr-003-20261121-7f3a").unwrap();
+    let how = How::Finished(Outcome::Succeeded);
+    let ended = Ended { run, how, state: state.clone(), at: Timestamp::UNIX_EPOCH };
+    Executed { ended: Ok(ended), events: events.into(), state }
+}
+
+/// Both objectives met: what the checks alone make of it.
+fn overall(checks: &[Check]) -> Verdict {
+    let zero = Some(Interval::between(0.0, 0.1));
+    let rto =
+        Rto { service: zero, judged: zero, procedure: zero, decision: zero, redundancy: zero, verdict: Verdict::Met };
+    let rpo = Rpo {
+        freeze: None,
+        actual: zero,
+        pre_fault: zero,
+        collateral: zero,
+        residual_damage: Some(0),
+        resolution: Some(0.1),
+        after_first_hole: Some(0),
+        verdict: Verdict::Met,
+    };
+    verdict(&rto, &rpo, checks)
+}
+
+#[test]
+fn a_good_drill_holds_every_check() {
+    let checks = Case::good().checks();
+    let failed: Vec<_> = checks.iter().filter(|check| !check.passed || !check.measured).collect();
+    assert!(failed.is_empty(), "{failed:#?}");
+    assert_eq!((checks.len(), overall(&checks)), (15, Verdict::Met));
+    insta::assert_snapshot!(told(&checks));
+}
+
+fn told<'a>(checks: impl IntoIterator<Item = &'a Check>) -> String {
+    checks.into_iter().map(|check| format!("{}: {}\n", check.name, check.detail)).collect()
+}
+
+type Doctor = fn(&mut Case);
+
+/// What is done to the evidence, the check that must see it, and what the drill then is.
+const DOCTORED: &[(&str, Doctor, &str, Verdict)] = &[
+    (
+        "half the writes",
+        |case| case.evidence.history.writes.truncate(60),
+        "enough-writes-before-fault",
+        Verdict::Unmeasured,
+    ),
+    (
+        "no write deletes an item",
+        |case| forget(case, Operation::Delete, Table::OrderItems),
+        "every-kind-of-write-before-fault",
+        Verdict::Unmeasured,
+    ),
+    (
+        "no write changes a customer",
+        |case| forget(case, Operation::Update, Table::Customers),
+        "every-kind-of-write-before-fault",
+        Verdict::Unmeasured,
+    ),
+    (
+        "a probe failed before the fault",
+        |case| case.evidence.probes[7].ok = false,
+        "healthy-before-fault",
+        Verdict::Unmeasured,
+    ),
+    (
+        "a kind of probe was never made",
+        |case| case.evidence.probes.retain(|probe| probe.kind != ProbeKind::FreshWrite),
+        "healthy-before-fault",
+        Verdict::Unmeasured,
+    ),
+    (
+        "a kind of probe was made too rarely",
+        |case| thin_out(case, ProbeKind::PooledRead),
+        "healthy-before-fault",
+        Verdict::Unmeasured,
+    ),
+    (
+        "an answer is missing",
+        |case| unanswered(&mut case.evidence.history.writes[20]),
+        "ledger-complete",
+        Verdict::Unmeasured,
+    ),
+    ("the ledger lost an acknowledgement", |case| case.evidence.handed_in += 1, "ledger-complete", Verdict::Unmeasured),
+    (
+        "the writers saw another number",
+        |case| case.evidence.writers.acknowledged -= 1,
+        "ledger-complete",
+        Verdict::Unmeasured,
+    ),
+    (
+        "a copy lies there before",
+        |case| case.evidence.work_before = vec![folder("lb-0011223344")],
+        "restore-target-empty-before",
+        Verdict::Unmeasured,
+    ),
+    (
+        "a file lies there before",
+        |case| case.evidence.work_before = vec![file("dump.sql")],
+        "restore-target-empty-before",
+        Verdict::Unmeasured,
+    ),
+    (
+        "the marker is older than the backup",
+        |case| case.evidence.backup_ended = At(5),
+        "marker-after-base-backup",
+        Verdict::Unmeasured,
+    ),
+    (
+        "the marker is not in the ledger",
+        |case| case.evidence.marker = 5,
+        "marker-after-base-backup",
+        Verdict::Unmeasured,
+    ),
+    ("nothing was deleted", |case| case.evidence.deletion = None, "fault-took-rows", Verdict::Unmeasured),
+    ("too few rows were deleted", |case| *removed(case, Table::Customers) -= 1, "fault-took-rows", Verdict::Unmeasured),
+    ("nothing went by cascade", |case| *removed(case, Table::OrderItems) = 0, "fault-took-rows", Verdict::Unmeasured),
+    (
+        "no content probe saw it",
+        |case| case.evidence.probes.iter_mut().for_each(|probe| probe.ok = true),
+        "fault-was-seen",
+        Verdict::Unmeasured,
+    ),
+    ("content was wrong before only", |case| content_fails_only(case, 5), "fault-was-seen", Verdict::Unmeasured),
+    (
+        "the writers stood still during the merge",
+        |case| drop(case.evidence.history.writes.pop()),
+        "writers-ran-during-merge",
+        Verdict::Unmeasured,
+    ),
+    (
+        "the merge never succeeded",
+        |case| drop(case.evidence.executed.as_mut().unwrap().events.pop()),
+        "writers-ran-during-merge",
+        Verdict::Unmeasured,
+    ),
+    ("the marker is gone", |case| forget_row(case, order(MARKER)), "marker-survives", Verdict::Missed),
+    (
+        "the marker has other content",
+        |case| state(case).get_mut(&order(MARKER)).unwrap().intact = false,
+        "marker-survives",
+        Verdict::Missed,
+    ),
+    ("the marker is not what was written", |case| wrong(case, order(MARKER)), "marker-survives", Verdict::Missed),
+    ("a row differs", |case| wrong(case, order(5)), "rows-equal-ledger", Verdict::Missed),
+    ("a row is unexpected", |case| unexpected(case, order(5)), "rows-equal-ledger", Verdict::Missed),
+    (
+        "the endpoints differ",
+        |case| case.evidence.direct = Ok(FinalState::from([(order(6), final_row(3))])),
+        "endpoints-agree",
+        Verdict::Missed,
+    ),
+    (
+        "both endpoints are empty",
+        |case| (case.evidence.state, case.evidence.direct) = (Ok(FinalState::new()), Ok(FinalState::new())),
+        "endpoints-agree",
+        Verdict::Missed,
+    ),
+    ("the run failed", |case| fail(case, "merge-failed"), "runbook-succeeded", Verdict::Missed),
+    ("the engine never ran", |case| case.evidence.executed = None, "runbook-succeeded", Verdict::Missed),
+    ("the copy is left", |case| work(case).push(folder("lb-1f2e3d4c5b")), "copy-removed", Verdict::Missed),
+    ("a file that no step names is left", |case| work(case).push(file("core.12345")), "copy-removed", Verdict::Missed),
+    (
+        "a folder that names the run is left",
+        |case| work(case).push(WorkEntry { names_run: true, ..folder("scratch") }),
+        "copy-removed",
+        Verdict::Missed,
+    ),
+    (
+        "a folder is left under a record's name",
+        |case| *work(case) = vec![folder(SET_FILE)],
+        "copy-removed",
+        Verdict::Missed,
+    ),
+    (
+        "the last notification never came",
+        |case| drop(case.evidence.notifications.pop()),
+        "people-told",
+        Verdict::Missed,
+    ),
+    (
+        "a notification is not signed",
+        |case| case.evidence.notifications[0].signature = Signature::Wrong,
+        "people-told",
+        Verdict::Missed,
+    ),
+];
+
+#[test]
+fn each_check_fails_where_it_should() {
+    let mut unseen: BTreeSet<String> = Case::good().checks().into_iter().map(|check| check.name).collect();
+    let mut story = String::new();
+    for (what, doctor, name, expected) in DOCTORED.iter().copied() {
+        let mut case = Case::good();
+        doctor(&mut case);
+        let checks = case.checks();
+        let check = checks.iter().find(|check| check.name == name).unwrap();
+        assert!(!check.passed && check.measured, "{what}: {check:?}");
+        let verdict = overall(&checks);
+        // A second check may see it too, and make of it a miss.
+        assert!(verdict == expected || verdict == Verdict::Missed, "{what}: {verdict}");
+        story.push_str(&format!("{what}\n  {}", told([check])));
+        unseen.remove(name);
+    }
+    assert!(unseen.is_empty(), "never seen failing: {unseen:?}");
+    insta::assert_snapshot!(story);
+}
+
+#[test]
+fn what_could_not_be_read_is_unmeasured_and_never_green() {
+    let down = || "connection refused".to_owned();
+    let table: [(&str, Doctor, &[&str]); 3] = [
+        (
+            "the application's path",
+            |case| (case.evidence.state, case.losses) = (Err("refused".into()), None),
+            &["rows-equal-ledger", "endpoints-agree", "marker-survives"],
+        ),
+        ("the server", |case| case.evidence.direct = Err("refused".into()), &["endpoints-agree"]),
+        ("the work folder", |case| case.evidence.work_after = Err("refused".into()), &["copy-removed"]),
+    ];
+    for (what, doctor, names) in table {
+        let mut case = Case::good();
+        doctor(&mut case);
+        let checks = case.checks();
+        let unmeasured: Vec<_> =
+            checks.iter().filter(|check| !check.measured).map(|check| check.name.as_str()).collect();
+        assert_eq!(unmeasured, names, "{what}");
+        assert!(checks.iter().all(|check| check.measured || (!check.passed && check.detail.contains("not measured"))));
+        assert_eq!(overall(&checks), Verdict::Unmeasured, "{what}");
+    }
+    let mut case = Case::good();
+    (case.evidence.state, case.evidence.direct, case.losses) = (Err(down()), Err(down()), None);
+    insta::assert_snapshot!(told(case.checks().iter().filter(|check| !check.passed)));
+}
+
+fn forget(case: &mut Case, operation: Operation, table: Table) {
+    case.evidence.history.writes.retain(|write| (write.operation, write.rows[0].table) != (operation, table));
+}
+
+fn thin_out(case: &mut Case, kind: ProbeKind) {
+    let mut number = 0;
+    case.evidence.probes.retain(|probe| {
+        number += usize::from(probe.kind == kind);
+        probe.kind != kind || number.is_multiple_of(3)
+    });
+}
+
+fn unanswered(write: &mut Write) {
+    (write.outcome, write.ended) = (WriteOutcome::Pending, None);
+}
+
+fn removed(case: &mut Case, table: Table) -> &mut i64 {
+    case.evidence.deletion.as_mut().unwrap().removed.get_mut(&table).unwrap()
+}
+
+/// Of the content probes only that one fails.
+fn content_fails_only(case: &mut Case, number: i64) {
+    let content = case.evidence.probes.iter_mut().filter(|probe| probe.kind == ProbeKind::Content);
+    content.for_each(|probe| probe.ok = probe.started.0 != number * 100_000);
+}
+
+fn state(case: &mut Case) -> &mut FinalState {
+    case.evidence.state.as_mut().unwrap()
+}
+
+fn forget_row(case: &mut Case, key: RowKey) {
+    state(case).remove(&key);
+}
+
+fn work(case: &mut Case) -> &mut Vec<WorkEntry> {
+    case.evidence.work_after.as_mut().unwrap()
+}
+
+fn wrong(case: &mut Case, key: RowKey) {
+    case.losses.as_mut().unwrap().wrong_rows.insert(key);
+}
+
+fn unexpected(case: &mut Case, key: RowKey) {
+    case.losses.as_mut().unwrap().unexpected.push(Unexpected { key, kind: UnexpectedKind::NeverWritten });
+}
+
+fn fail(case: &mut Case, code: &str) {
+    let failure = Failure::Permanent(Reason::new(code, "it did not work"));
+    case.step("restore").state = StepState::Failed { failure };
+    let executed = case.evidence.executed.as_mut().unwrap();
+    executed.ended.as_mut().unwrap().how = How::Finished(Outcome::Failed);
+}

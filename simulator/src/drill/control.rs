@@ -1,0 +1,116 @@
+//! What the negative controls and the run without a fault came to.
+
+use crate::{
+    controls::Sabotage,
+    measurement::{Interval, Verdict},
+    report::{Control, ControlRun, DrillReport},
+};
+
+/// A control is red by the check that should see it: both breakages leave damage behind. A control that fails for another
+/// reason, such as a server that did not start before the broken step had passed, has shown nothing.
+pub(super) fn control(sabotage: Sabotage, held: &DrillReport) -> Control {
+    let residual = held.rpo.residual_damage;
+    let struck =
+        sabotage.breaks().is_some_and(|id| held.steps.iter().any(|step| step.id == id && step.state == "succeeded"));
+    let turned_red = struck && residual.is_some_and(|rows| rows > 0) && held.verdict == Verdict::Missed;
+    let failed: Vec<&str> = held.checks.iter().filter(|check| !check.passed).map(|check| check.name.as_str()).collect();
+    Control {
+        name: sabotage.name().to_owned(),
+        turned_red,
+        by: turned_red.then(|| "residual_damage".to_owned()),
+        detail: format!(
+            "{}verdict {}, {} of {} damaged rows not back; checks that did not hold: {}",
+            if struck { "" } else { "the breakage was never reached; " },
+            held.verdict,
+            residual.map_or_else(|| "unknown how many".to_owned(), |rows| rows.to_string()),
+            held.writes.damaged_rows,
+            if failed.is_empty() { "none".to_owned() } else { failed.join(", ") }
+        ),
+    }
+}
+
+pub(super) fn control_run(held: &DrillReport) -> ControlRun {
+    let zero = |interval: Option<Interval>| interval.is_some_and(|interval| interval.low == 0.0);
+    let lost = held.writes.lost.zip(held.writes.lost_loaded_rows);
+    let nothing = lost == Some((0, 0)) && held.instants.t_onset.is_none();
+    ControlRun {
+        passed: zero(held.rto.service_s) && zero(held.rpo.actual_s) && nothing && held.verdict == Verdict::Met,
+        verdict: held.verdict,
+        rto_s: held.rto.service_s,
+        rpo_s: held.rpo.actual_s,
+        acknowledged: held.writes.acknowledged,
+        detail: format!(
+            "{} writes acknowledged, {}; {}",
+            held.writes.acknowledged,
+            held.writes.lost.map_or_else(|| "losses unmeasured".to_owned(), |lost| format!("{lost} lost")),
+            if held.instants.t_onset.is_none() { "no probe failed" } else { "a probe failed" }
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{StepReport, fixture};
+
+    /// The broken step has passed, damage is left, and the drill is red by it.
+    fn red(sabotage: Sabotage) -> DrillReport {
+        let mut held = fixture();
+        held.verdict = Verdict::Missed;
+        held.rpo.residual_damage = Some(12);
+        let id = sabotage.breaks().unwrap().to_owned();
+        let step = StepReport { id, state: "succeeded".to_owned(), ..held.steps[0].clone() };
+        held.steps = vec![step];
+        held
+    }
+
+    #[test]
+    fn a_control_that_the_drill_does_not_see_by_the_damage_stays_green() {
+        type Doctor = fn(&mut DrillReport);
+        let table: [(&str, Doctor); 5] = [
+            ("the drill is met all the same", |held| held.verdict = Verdict::Met),
+            ("it is unmeasured", |held| held.verdict = Verdict::Unmeasured),
+            ("it is red by something else", |held| held.rpo.residual_damage = Some(0)),
+            ("nobody could look for damage", |held| held.rpo.residual_damage = None),
+            ("the broken step was never reached", |held| held.steps[0].state = "failed".to_owned()),
+        ];
+        for sabotage in Sabotage::CONTROLS {
+            let seen = control(sabotage, &red(sabotage));
+            assert!(seen.turned_red && seen.by.as_deref() == Some("residual_damage"), "{seen:?}");
+            for (story, doctor) in table {
+                let mut held = red(sabotage);
+                doctor(&mut held);
+                let seen = control(sabotage, &held);
+                assert!(!seen.turned_red && seen.by.is_none(), "{story}: {seen:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_run_without_a_fault_that_measures_anything_has_failed() {
+        let quiet = || {
+            let mut held = fixture();
+            held.rto.service_s = Some(Interval::between(0.0, 0.1));
+            held.rpo.actual_s = Some(Interval::between(0.0, 0.1));
+            held.instants.t_onset = None;
+            held
+        };
+        assert!(control_run(&quiet()).passed);
+        type Doctor = fn(&mut DrillReport);
+        let table: [(&str, Doctor); 8] = [
+            ("a lost write", |held| held.writes.lost = Some(1)),
+            ("a lost row of the load", |held| held.writes.lost_loaded_rows = Some(1)),
+            ("losses that nobody counted", |held| held.writes.lost = None),
+            ("an outage", |held| held.instants.t_onset = held.instants.t_start),
+            ("a recovery time", |held| held.rto.service_s = Some(Interval::between(0.2, 0.4))),
+            ("no recovery time at all", |held| held.rto.service_s = None),
+            ("a loss", |held| held.rpo.actual_s = Some(Interval::between(0.2, 0.4))),
+            ("a check that did not hold", |held| held.verdict = Verdict::Unmeasured),
+        ];
+        for (story, doctor) in table {
+            let mut held = quiet();
+            doctor(&mut held);
+            assert!(!control_run(&held).passed, "{story}");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The checks of a holding with a fault: that the disaster was one, and that the recovery was one.
+
+use lifeboat_core::{
+    plan::{Plan, StepKind},
+    run::StepState,
+};
+use serde_json::Value;
+
+use super::checks::{Looked, evidence, result, unmeasured};
+use crate::{
+    ledger::{RowKey, Table},
+    measurement::ProbeKind,
+    report::Check,
+    testbed::{Signature, WorkEntry},
+};
+
+/// All of them.
+pub(super) fn recovery_checks(looked: &Looked<'_>) -> [Check; 9] {
+    [
+        target_empty_before(looked),
+        marker_is_younger(looked),
+        fault_took_rows(looked),
+        fault_was_seen(looked),
+        writers_ran(looked),
+        marker_survives(looked),
+        runbook_succeeded(looked),
+        copy_removed(looked),
+        people_told(looked),
+    ]
+}
+
+fn target_empty_before(looked: &Looked<'_>) -> Check {
+    let before = names(&looked.evidence.work_before);
+    let detail =
+        if before.is_empty() { "nothing lies in the work folder".to_owned() } else { format!("there was {before}") };
+    evidence("restore-target-empty-before", before.is_empty(), detail)
+}
+
+fn names<'a>(entries: impl IntoIterator<Item = &'a WorkEntry>) -> String {
+    entries.into_iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn marker(looked: &Looked<'_>) -> RowKey {
+    RowKey { table: Table::Orders, id: looked.evidence.marker }
+}
+
+fn marker_is_younger(looked: &Looked<'_>) -> Check {
+    let key = marker(looked);
+    let mut writes = looked.evidence.history.acknowledged();
+    let written = writes.find(|(_, write)| write.rows.first().and_then(|row| row.key()) == Some(key));
+    let ended = looked.evidence.backup_ended;
+    let label = &looked.evidence.backup.label;
+    let (passed, detail) = match written {
+        None => (false, format!("the ledger has no acknowledged write of {key}")),
+        Some((_, write)) if write.invoked > ended => (
+            true,
+            format!("{key} was written at {}, after the base backup {label} had ended at {ended}", write.invoked),
+        ),
+        Some((_, write)) => {
+            let sent = write.invoked;
+            (false, format!("{key} was sent at {sent}, when the base backup {label} had not ended yet (at {ended})"))
+        }
+    };
+    evidence("marker-after-base-backup", passed, detail)
+}
+
+fn fault_took_rows(looked: &Looked<'_>) -> Check {
+    let Some(deletion) = &looked.evidence.deletion else {
+        return evidence("fault-took-rows", false, "there was no fault");
+    };
+    let parents = deletion.removed.get(&Table::Customers).copied().unwrap_or(0);
+    let passed = parents == looked.variant.size.damaged_customers
+        && Table::ALL.iter().all(|table| deletion.removed.get(table).is_some_and(|rows| *rows > 0));
+    let by_table: Vec<String> =
+        deletion.removed.iter().map(|(table, rows)| format!("{rows} {}", table.name())).collect();
+    evidence("fault-took-rows", passed, format!("transaction {} removed {}", deletion.xid, by_table.join(", ")))
+}
+
+fn fault_was_seen(looked: &Looked<'_>) -> Check {
+    let began = looked.evidence.fault();
+    let seen =
+        looked.evidence.probes.iter().find(|probe| {
+            !probe.ok && probe.kind == ProbeKind::Content && began.is_some_and(|began| probe.ended >= began)
+        });
+    let detail = seen.map(|probe| probe.detail.as_deref().unwrap_or("a content probe failed"));
+    evidence("fault-was-seen", seen.is_some(), detail.unwrap_or("no content probe failed"))
+}
+
+/// The recovery ran beside the application: writes were acknowledged while the rows were being put back.
+fn writers_ran(looked: &Looked<'_>) -> Check {
+    let step = &looked.spec.restored_by;
+    let (from, until) = (looked.evidence.step_started(step), looked.evidence.step_succeeded(step));
+    let Some((from, until)) = from.zip(until) else {
+        return evidence("writers-ran-during-merge", false, format!("step {step} did not succeed"));
+    };
+    let acknowledged = looked.evidence.acknowledged_between(from, until);
+    let detail = format!("{acknowledged} writes acknowledged in the {:.2} s of step {step}", until.seconds_since(from));
+    evidence("writers-ran-during-merge", acknowledged > 0, detail)
+}
+
+fn marker_survives(looked: &Looked<'_>) -> Check {
+    const NAME: &str = "marker-survives";
+    let key = marker(looked);
+    let (state, losses) = match (&looked.evidence.state, looked.losses) {
+        (Ok(state), Some(losses)) => (state, losses),
+        (Err(why), _) => return unmeasured(NAME, why),
+        (Ok(_), None) => return unmeasured(NAME, "the rows were not compared"),
+    };
+    let passed = state.get(&key).is_some_and(|row| row.intact) && !losses.wrong_rows.contains(&key);
+    let detail = if passed { "it is there with its content" } else { "it is missing or wrong" };
+    result(NAME, passed, detail)
+}
+
+fn runbook_succeeded(looked: &Looked<'_>) -> Check {
+    let outcome = looked.evidence.outcome();
+    let why = looked.evidence.engine_error().or_else(|| looked.evidence.step_failure());
+    let detail =
+        why.map_or_else(|| format!("the run ended {outcome}"), |why| format!("the run ended {outcome}: {why}"));
+    result("runbook-succeeded", outcome == "succeeded", detail)
+}
+
+/// Nothing may be left in the work folder but the run's own records: plain files that a step names in its outputs, such as the
+/// list of the rows that were put back, or that name the run, such as the note of what the merge did. A folder is never one of
+/// these: that is a copy, or what is left of one.
+fn copy_removed(looked: &Looked<'_>) -> Check {
+    const NAME: &str = "copy-removed";
+    let after = match &looked.evidence.work_after {
+        Ok(after) => after,
+        Err(why) => return unmeasured(NAME, why),
+    };
+    let records = records(looked);
+    let is_record = |entry: &&WorkEntry| entry.is_file && (entry.names_run || records.contains(&entry.name));
+    let (kept, left): (Vec<&WorkEntry>, Vec<&WorkEntry>) = after.iter().partition(is_record);
+    let detail = match (left.is_empty(), kept.is_empty()) {
+        (false, _) => format!("left: {}", names(left.iter().copied())),
+        (true, false) => format!("no copy is left; the run keeps its records {}", names(kept.iter().copied())),
+        (true, true) => "nothing is left in the work folder".to_owned(),
+    };
+    result(NAME, left.is_empty(), detail)
+}
+
+/// The names of files that steps name with their whole path in their outputs.
+fn records(looked: &Looked<'_>) -> Vec<String> {
+    let steps = looked.evidence.run().map(|run| run.steps.as_slice()).unwrap_or_default();
+    let outputs = steps.iter().filter_map(|step| match &step.state {
+        StepState::Succeeded { outputs, .. } => outputs.as_object(),
+        _ => None,
+    });
+    let paths = outputs.flat_map(|outputs| outputs.values()).filter_map(Value::as_str);
+    paths.filter_map(|path| path.strip_prefix('/')?.rsplit_once('/')).map(|(_, name)| name.to_owned()).collect()
+}
+
+/// Each step that tells people must have reached them, whatever the run made of it: such a step may fail and the run go on.
+fn people_told(looked: &Looked<'_>) -> Check {
+    let sent = &looked.evidence.notifications;
+    let is_valid = |id: &str| {
+        let ends = format!("/{id}");
+        sent.iter().any(|sent| {
+            sent.signature == Signature::Valid && sent.id.as_deref().is_some_and(|key| key.ends_with(&ends))
+        })
+    };
+    let (told, silent): (Vec<&str>, Vec<&str>) = looked.telling.iter().map(String::as_str).partition(|id| is_valid(id));
+    let doubtful = sent.iter().filter(|sent| sent.signature != Signature::Valid).count();
+    let mut detail = format!("arrived with a valid signature: {}", list(&told));
+    if !silent.is_empty() {
+        detail.push_str(&format!("; never arrived: {}", list(&silent)));
+    }
+    if doubtful > 0 {
+        detail.push_str(&format!("; {doubtful} without one"));
+    }
+    result("people-told", silent.is_empty() && doubtful == 0 && !told.is_empty(), detail)
+}
+
+/// The steps of a plan that tell people something.
+pub(super) fn telling(plan: &Plan) -> Vec<String> {
+    let tells = |kind: &StepKind| matches!(kind, StepKind::Uses(uses) if uses.action.to_string() == "notify/send");
+    plan.steps.iter().filter(|step| tells(&step.kind)).map(|step| step.id.to_string()).collect()
+}
+
+fn list(names: &[&str]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}

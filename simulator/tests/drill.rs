@@ -12,7 +12,7 @@ use lifeboat_core::run::Run;
 use lifeboat_runtime::report::Report;
 use lifeboat_simulator::{
     controls::Sabotage,
-    drill::{self, DrillObserver, DrillRequest},
+    drill::{self, DrillObserver, DrillRequest, DrillSpec},
     measurement::Verdict,
     report::{CheckKind, DrillReport, schema},
     testbed::{Backend, available},
@@ -39,6 +39,13 @@ impl DrillObserver for Printer {
 
 /// A drill on few rows; `None` where this machine has no PostgreSQL, which is said loudly.
 async fn hold(sabotage: Sabotage) -> Result<Option<DrillReport>, Box<dyn Error>> {
+    hold_with(sabotage, |_| {}).await
+}
+
+async fn hold_with(
+    sabotage: Sabotage,
+    change: impl FnOnce(&mut DrillSpec),
+) -> Result<Option<DrillReport>, Box<dyn Error>> {
     if let Err(unavailable) = available(Backend::Process) {
         eprintln!("SKIPPED: {unavailable}");
         return Ok(None);
@@ -49,6 +56,7 @@ async fn hold(sabotage: Sabotage) -> Result<Option<DrillReport>, Box<dyn Error>>
     request.spec.windows.before_fault = Duration::from_secs(3);
     request.spec.windows.stable = Duration::from_secs(2);
     request.sabotage = sabotage;
+    change(&mut request.spec);
     let report = drill::run(request, &Printer).await?;
     let folder = home.path().join("runs").join(&report.run);
     if let Ok(kept) = std::env::var("LIFEBOAT_KEEP_REPORTS") {
@@ -96,5 +104,33 @@ async fn a_ledger_that_loses_an_acknowledgement_turns_the_drill_red() -> Tested 
     assert_ne!(report.verdict, Verdict::Met);
     let evidence = report.checks.iter().filter(|check| check.kind == CheckKind::Evidence && !check.passed);
     assert_eq!(evidence.map(|check| check.name.as_str()).collect::<Vec<_>>(), ["ledger-complete"]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disaster_that_nobody_notices_is_a_miss_and_no_recovery_time() -> Tested {
+    let unwatched = |spec: &mut DrillSpec| {
+        spec.probes.detect_after = 1000;
+        spec.windows.recovery_at_most = Duration::from_secs(2);
+    };
+    let Some(report) = hold_with(Sabotage::None, unwatched).await? else { return Ok(()) };
+    assert_eq!((report.verdict, report.outcome.as_str()), (Verdict::Missed, "not_started"));
+    assert!(report.rpo.residual_damage.is_some_and(|rows| rows >= 1200), "{:?}", report.rpo);
+    assert_eq!(report.rto.verdict, Verdict::Missed, "the probes saw an outage without an end: {:?}", report.rto);
+    assert!(failed(&report).contains(&"runbook-succeeded"));
+    Ok(())
+}
+
+/// Probes that look at no row of the disaster do not see it: then nothing was measured, whatever became of the rows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_that_no_probe_sees_measures_no_recovery_time() -> Tested {
+    let blind = |spec: &mut DrillSpec| {
+        spec.probes.sampled_customers = 0;
+        spec.windows.recovery_at_most = Duration::from_secs(2);
+    };
+    let Some(report) = hold_with(Sabotage::None, blind).await? else { return Ok(()) };
+    assert_eq!((report.rto.service_s, report.rto.verdict), (None, Verdict::Unmeasured));
+    assert!(failed(&report).contains(&"fault-was-seen"));
+    assert_eq!(report.verdict, Verdict::Missed, "the rows are gone, which the full read has seen");
     Ok(())
 }

@@ -170,3 +170,47 @@ fn kept_containers_are_removed() -> Result<()> {
         Ok(!std::process::Command::new("docker").args(filter).output()?.stdout.is_empty())
     })
 }
+
+/// Nobody needs to be root to hold a drill on processes.
+#[test]
+fn without_root() -> Result<()> {
+    use std::os::unix::{fs::PermissionsExt, fs::chown, process::CommandExt};
+    const NOBODY: u32 = 65534;
+    let _alone = alone();
+    let rehearsal = Rehearsal::small()?;
+    if fs::metadata(rehearsal.home.path()).map(|folder| std::os::unix::fs::MetadataExt::uid(&folder))? != 0 {
+        let ended = rehearsal.hold(&[], |_, _| Ok(()))?;
+        ensure!(ended.status.success(), "{}:\n{}", ended.status, ended.said);
+        return Ok(());
+    }
+    // The checkout may be closed to him.
+    let binary = rehearsal.home.path().join("lifeboat");
+    fs::copy(lifeboat(), &binary)?;
+    let runbook = rehearsal.home.path().join("dr-003-accidental-deletion.yaml");
+    fs::copy(repository().join("workflows/dr-003-accidental-deletion.yaml"), &runbook)?;
+    let small = rehearsal.home.path().join("small.yaml");
+    let text = fs::read_to_string(&small)?;
+    let text = text.lines().map(|line| match line.starts_with("runbook:") {
+        true => format!("runbook: {}\n", runbook.display()),
+        false => format!("{line}\n"),
+    });
+    fs::write(&small, text.collect::<String>())?;
+    for folder in [&rehearsal.home, &rehearsal.temporary] {
+        chown(folder.path(), Some(NOBODY), Some(NOBODY))?;
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700))?;
+    }
+    let output = std::process::Command::new(&binary)
+        .arg("drill")
+        .arg(&small)
+        .env_clear()
+        .envs([("TMPDIR", rehearsal.temporary.path()), ("HOME", rehearsal.home.path())])
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .current_dir(rehearsal.home.path())
+        .uid(NOBODY)
+        .gid(NOBODY)
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(output.status.success(), "{}: {}\n{said}", output.status, String::from_utf8_lossy(&output.stdout));
+    ensure!(rehearsal.left()?.is_empty(), "left behind: {:?}", rehearsal.left()?);
+    Ok(())
+}

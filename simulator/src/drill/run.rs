@@ -5,11 +5,13 @@ use std::{
     fs,
     panic::AssertUnwindSafe,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use futures::FutureExt;
 use jiff::Timestamp;
 use lifeboat_runtime::home::Home;
+use tokio::time::timeout;
 
 use super::{
     control::{control, control_run},
@@ -29,6 +31,9 @@ use crate::{
     report::{self, DrillReport},
     testbed::{Testbed, TestbedOptions},
 };
+
+/// Ctrl-C is heard of within this time.
+const HEARD_WITHIN: Duration = Duration::from_millis(200);
 
 /// Holds the drill, its controls where they are asked for, and leaves the report in the run's folder.
 ///
@@ -99,7 +104,7 @@ async fn held(
     };
     let testbed = match Testbed::start(options).await {
         Ok(testbed) => testbed,
-        Err(_) if request.stop.is_cancelled() => return Err(DrillError::Stopped),
+        Err(_) if is_stopped(request).await => return Err(DrillError::Stopped),
         Err(error) => return Err(error.into()),
     };
     let stage = Stage { request, variant, engine, testbed: &testbed, observer, phase };
@@ -120,6 +125,12 @@ async fn held(
     let evidence = played?;
     cleared?;
     Ok(evidence)
+}
+
+/// Whether a start failed because the drill is to end: of a program that Ctrl-C has ended too (an image that is pulled or built)
+/// one may hear before one hears of Ctrl-C itself.
+async fn is_stopped(request: &DrillRequest) -> bool {
+    timeout(HEARD_WITHIN, request.stop.cancelled()).await.is_ok()
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {

@@ -96,7 +96,7 @@ impl Stage<'_> {
         let under_way = self.set_off(clock, &prepared.ledger)?;
         let steady_from = clock.now();
         (self.phase)(&format!("writers and probes run for {:?}", spec.windows.before_fault));
-        self.unless_stopped(async { Ok(sleep(spec.windows.before_fault).await) }).await?;
+        self.unless_stopped(pause(spec.windows.before_fault)).await?;
         let steady_until = clock.now();
         let recovered = self.strike(&under_way).await?;
         (self.phase)("stopping the writers and reading every row back");
@@ -192,15 +192,17 @@ impl Stage<'_> {
         let spec = &self.request.spec;
         if !self.variant.fault {
             (self.phase)("no fault: watching");
-            self.unless_stopped(async { Ok(sleep(spec.windows.stable).await) }).await?;
+            self.unless_stopped(pause(spec.windows.stable)).await?;
             return Ok(Recovered::default());
         }
         let deletion = self.unless_stopped(self.delete(&under_way.clock)).await?;
         (self.phase)(&format!("{} rows are gone; waiting for monitoring to notice", deletion.total()));
         let noticing = under_way.log.detect(deletion.began, spec.probes.detect_after);
-        let noticing = async { Ok(timeout(NOTICED_WITHIN, noticing).await.ok()) };
+        // Whoever notices when the recovery should be over has not noticed.
+        let within = NOTICED_WITHIN.min(spec.windows.recovery_at_most);
+        let noticing = async { Ok(timeout(within, noticing).await.ok()) };
         let Some(detection) = self.unless_stopped(noticing).await? else {
-            (self.phase)(&format!("nobody noticed within {NOTICED_WITHIN:?}: there is no recovery"));
+            (self.phase)(&format!("nobody noticed within {within:?}: there is no recovery"));
             return Ok(Recovered { deletion: Some(deletion), ..Recovered::default() });
         };
         (self.phase)(&format!("noticed by the probe `{}`; the engine takes over", detection.kind.title()));
@@ -321,6 +323,11 @@ impl Stage<'_> {
     }
 }
 
+async fn pause(length: Duration) -> Result<(), DrillError> {
+    sleep(length).await;
+    Ok(())
+}
+
 /// The full read from an endpoint.
 async fn read_everything(endpoint: &tokio_postgres::Config) -> Reading<FinalState> {
     let reading = async {
@@ -330,7 +337,10 @@ async fn read_everything(endpoint: &tokio_postgres::Config) -> Reading<FinalStat
     timeout(READ_WITHIN, reading).await.unwrap_or_else(|_elapsed| Err(format!("no answer within {READ_WITHIN:?}")))
 }
 
-/// The driver's own text says little; what stands behind it says why.
+/// The driver's own text says little; what stands behind it says why. An error that only passes another on says nothing new.
 fn chain(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    let mut texts: Vec<String> =
+        std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect();
+    texts.dedup();
+    texts.join(": ")
 }

@@ -38,6 +38,14 @@ fn verdict(verdict: Verdict) -> String {
     in_class(verdict, &verdict.to_string())
 }
 
+/// A number of an unmeasured drill may lie within the objective; that is no pass, and must not look like one.
+fn proven(part: Verdict, report: &DrillReport) -> String {
+    match (part, report.verdict) {
+        (Verdict::Met, Verdict::Unmeasured) => in_class(Verdict::Unmeasured, "within it, but not proven"),
+        _ => verdict(part),
+    }
+}
+
 fn interval(interval: Option<Interval>) -> String {
     interval.map_or_else(|| NOT_MEASURED.to_owned(), |interval| escape(&interval.to_string()))
 }
@@ -112,7 +120,7 @@ fn objectives(html: &mut String, report: &DrillReport) {
             escape(&rto.clock),
             interval(rto.judged_s),
             objective(rto.objective_s),
-            verdict(rto.verdict)
+            proven(rto.verdict, report)
         ),
     );
     push(
@@ -121,7 +129,7 @@ fn objectives(html: &mut String, report: &DrillReport) {
             "<div class=\"card\">Recovery point (RPO)<b>{}</b>objective {} · {}</div>",
             interval(rpo.actual_s),
             objective(rpo.objective_s),
-            verdict(rpo.verdict)
+            proven(rpo.verdict, report)
         ),
     );
     push(

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{DrillReport, history_line, render, schema};
+use super::{Check, CheckKind, DrillReport, history_line, render, schema};
 use crate::{
     clock::At,
-    measurement::{Probe, ProbeKind},
+    measurement::{Probe, ProbeKind, Verdict},
 };
 
 /// A report of a drill that was met.
@@ -67,4 +67,31 @@ fn the_page_is_whole_by_itself() {
         assert!(!page.contains(foreign), "{foreign}");
     }
     insta::assert_snapshot!(page);
+}
+
+#[test]
+fn nothing_on_the_page_of_an_unmeasured_drill_looks_like_a_pass() {
+    let mut report = fixture();
+    report.verdict = Verdict::Unmeasured;
+    report.checks = vec![Check {
+        name: "endpoints-agree".to_owned(),
+        kind: CheckKind::Result,
+        passed: false,
+        measured: false,
+        detail: "not measured: refused".to_owned(),
+    }];
+    (report.controls, report.control_run) = (Vec::new(), None);
+    let page = render(&report);
+    assert!(!page.contains("class=\"met\"") && !page.contains("class=\"missed\""), "{page}");
+    assert!(page.contains("<li>endpoints-agree: not measured: refused</li>"), "{page}");
+    assert!(page.contains("<span class=\"unmeasured\">within it, but not proven</span>"), "{page}");
+}
+
+#[test]
+fn the_page_of_several_runs_shows_each() {
+    let mut report = fixture();
+    report.samples.push(report.samples[0].clone());
+    report.samples[1].run = "dr-003-20261121-0002".to_owned();
+    let page = render(&report);
+    assert!(page.contains("2 runs, of which this page shows the worst") && page.contains("dr-003-20261121-0002"));
 }

@@ -2,6 +2,7 @@
 
 use std::{
     env, fs,
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -37,7 +38,7 @@ pub(super) fn find(major: Option<u16>) -> Result<Binaries, Unavailable> {
 /// Where distributions put them.
 fn candidates() -> Vec<PathBuf> {
     let mut folders = Vec::new();
-    if let Ok(output) = Command::new("pg_config").arg("--bindir").output() {
+    if let Ok(output) = Command::new("pg_config").process_group(0).arg("--bindir").output() {
         folders.push(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
     }
     for (parent, below) in [("/usr/lib/postgresql", "bin"), ("/usr", "bin")] {
@@ -54,7 +55,7 @@ fn inspect(folder: &Path) -> Option<Binaries> {
     if !NEEDED.iter().all(|program| folder.join(program).is_file()) {
         return None;
     }
-    let output = Command::new(folder.join("postgres")).arg("--version").output().ok()?;
+    let output = Command::new(folder.join("postgres")).process_group(0).arg("--version").output().ok()?;
     let major = parse_major(&String::from_utf8_lossy(&output.stdout))?;
     Some(Binaries { folder: folder.to_owned(), major })
 }

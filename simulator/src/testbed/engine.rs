@@ -27,7 +27,8 @@ const BUILDABLE: [u16; 2] = [17, 15];
 
 /// Whether an engine answers.
 pub(super) fn answers() -> Result<(), Unavailable> {
-    let reason = match Command::new(ENGINE).args(["version", "--format", "{{.Server.Version}}"]).output() {
+    let asked = Command::new(ENGINE).process_group(0).args(["version", "--format", "{{.Server.Version}}"]).output();
+    let reason = match asked {
         Ok(output) if output.status.success() => return Ok(()),
         Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
         Err(error) => error.to_string(),

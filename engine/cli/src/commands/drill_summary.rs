@@ -25,14 +25,11 @@ pub(crate) fn lines(report: &Value) -> Vec<String> {
     let mut lines = vec![head(report)];
     lines.push(rto(report));
     lines.push(rpo(report));
-    let count = |name: &str| counted(report, &format!("/writes/{name}"));
-    lines.push(format!(
-        "  writes    {} acknowledged, {} lost, {} unknown, {} unexpected",
-        count("acknowledged"),
-        count("lost"),
-        count("unknown"),
-        count("unexpected")
-    ));
+    let count = |name: &str| match report.pointer(&format!("/writes/{name}")) {
+        Some(Value::Null) => format!("{name} unmeasured"),
+        _ => format!("{} {name}", number(report, &format!("/writes/{name}"))),
+    };
+    lines.push(format!("  writes    {}", ["acknowledged", "lost", "unknown", "unexpected"].map(count).join(", ")));
     lines.extend(checks(report));
     lines.extend(controls(report));
     lines.extend(control_run(report));
@@ -58,17 +55,20 @@ fn rto(report: &Value) -> String {
     let procedure = interval(report.pointer("/rto/procedure_s"));
     let decision = interval(report.pointer("/rto/decision_s"));
     let objective = objective(report, "/rto/objective_s");
-    let verdict = verdict(text(report, "/rto/verdict"));
+    let verdict = proven(report, "/rto/verdict");
     format!("  RTO       {measured}  of {objective}  {verdict}  (procedure {procedure}, decision {decision})")
 }
 
 fn rpo(report: &Value) -> String {
     let measured = interval(report.pointer("/rpo/actual_s"));
     let objective = objective(report, "/rpo/objective_s");
-    let verdict = verdict(text(report, "/rpo/verdict"));
+    let verdict = proven(report, "/rpo/verdict");
     let pre_fault = interval(report.pointer("/rpo/pre_fault_s"));
     let collateral = interval(report.pointer("/rpo/collateral_s"));
-    let residual = counted(report, "/rpo/residual_damage");
+    let residual = match report.pointer("/rpo/residual_damage") {
+        Some(Value::Null) => "unmeasured".to_owned(),
+        _ => number(report, "/rpo/residual_damage"),
+    };
     format!(
         "  RPO       {measured}  of {objective}  {verdict}  (pre-fault {pre_fault}, collateral {collateral}, residual \
          damage {residual})"
@@ -131,6 +131,15 @@ fn samples(report: &Value) -> Vec<String> {
     if samples.len() > 1 { samples.iter().map(line).collect() } else { Vec::new() }
 }
 
+/// The verdict over one objective. A number of an unmeasured drill may lie within it; that is no pass, and must not look like
+/// one.
+fn proven(report: &Value, pointer: &str) -> String {
+    match (text(report, pointer), text(report, "/verdict")) {
+        ("met", "unmeasured") => styled(WARN, "within it, but not proven"),
+        (word, _) => verdict(word),
+    }
+}
+
 fn verdict(word: &str) -> String {
     let style = match word {
         "met" => GOOD,
@@ -163,14 +172,6 @@ fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
 
 fn number(value: &Value, pointer: &str) -> String {
     value.pointer(pointer).filter(|value| value.is_number()).map_or_else(|| "?".to_owned(), Value::to_string)
-}
-
-/// A number that was counted; what could not be counted says so.
-fn counted(value: &Value, pointer: &str) -> String {
-    match value.pointer(pointer) {
-        Some(Value::Null) => "unmeasured".to_owned(),
-        _ => number(value, pointer),
-    }
 }
 
 fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
@@ -230,6 +231,20 @@ mod tests {
         check(&[("controls", json!([{"name": "a", "turned_red": false}]))], Exit::Failed);
         check(&[("control_run", json!({"passed": true}))], Exit::Done);
         check(&[("control_run", json!({"passed": false}))], Exit::Failed);
+    }
+
+    #[test]
+    fn what_was_not_measured_is_neither_a_number_nor_a_pass() {
+        let mut report = report();
+        report["verdict"] = json!("unmeasured");
+        report["writes"]["lost"] = Value::Null;
+        report["rpo"]["residual_damage"] = Value::Null;
+        let lines = lines(&report);
+        let lines: Vec<String> = lines.iter().map(|line| anstream::adapter::strip_str(line).to_string()).collect();
+        let text = lines.join("\n");
+        assert_eq!(text.matches("within it, but not proven").count(), 2, "{text}");
+        assert!(text.contains("5213 acknowledged, lost unmeasured, 2 unknown"), "{text}");
+        assert!(text.contains("residual damage unmeasured"), "{text}");
     }
 
     #[test]

@@ -193,7 +193,7 @@ fn executed(clock: &Clock) -> Executed {
         changed: None,
     };
     let mut state = Run::default();
-    let set_file = format!("/srv/lifeboat/work/{SET_FILE}");
+    let set_file = format!("/srv/lifeboat/{SET_FILE}");
     state.steps =
         vec![step("find", json!({ "set_file": set_file })), step("restore", json!({ "instance": "lb-1f2e3d4c5b" }))];
     let merge = || StepId::new("merge").unwrap();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lifeboat_plugin::{Connection, Failure, Machine, Postgres, Runtime, postgres::Value};
+use lifeboat_plugin::{Action, Connection, Failure, Machine, Postgres, Runtime, postgres::Value};
 
 use crate::{marker, wal_name::SegmentSize};
 
@@ -13,6 +13,7 @@ impl<C: Runtime + Postgres + Machine> Capabilities for C {}
 
 /// Which server is meant: one that plays a role, or an instance that a run has restored on a machine.
 #[derive(Debug, Clone, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Which {
     /// A role.
     pub server: Option<String>,
@@ -23,6 +24,17 @@ pub struct Which {
 }
 
 impl Which {
+    /// The names of its parameters.
+    pub const NAMES: [&str; 3] = ["server", "machine", "instance"];
+
+    /// Declares them.
+    pub fn declare(action: Action) -> Action {
+        action
+            .optional("server", "target<postgres:read>", "The server.")
+            .optional("machine", "target<machine:read>", "The machine of a copy.")
+            .optional("instance", "string", "The copy, as `pg/restore` named it.")
+    }
+
     /// Opens a connection; fails with `pg-which-server` where it is not one of the two.
     pub fn open<C: Capabilities>(&self, caps: &C) -> Result<C::Connection, Failure> {
         match (&self.server, &self.machine, &self.instance) {

@@ -4,14 +4,14 @@ use lifeboat_plugin::{Action, Call, Connection, Effect, Failure, Outcome, postgr
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-use crate::server::{Capabilities, Which};
+use crate::{
+    parameters,
+    server::{Capabilities, Which},
+};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Parameters {
-    server: Option<String>,
-    machine: Option<String>,
-    instance: Option<String>,
     assertions: Vec<Assertion>,
 }
 
@@ -30,22 +30,18 @@ struct Checked {
 }
 
 pub(super) fn action() -> Action {
-    Action::new(
+    Which::declare(Action::new(
         "check",
         Effect::Read,
         "Asks a server, or a restored copy, named questions in SQL. Each must answer one value: true, or what `expect` says.",
-    )
-    .optional("server", "target<postgres:read>", "The server.")
-    .optional("machine", "target<machine:read>", "The machine of a copy.")
-    .optional("instance", "string", "The copy, as `pg/restore` named it.")
+    ))
     .parameter("assertions", "list<record{name: string, sql: string, expect?: json}>", "What must hold.")
     .output("checks", "list<record{name: string, value: json}>", "What each answered.")
     .idempotent()
 }
 
 pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Failure> {
-    let parameters: Parameters = call.parameters()?;
-    let which = Which { server: parameters.server, machine: parameters.machine, instance: parameters.instance };
+    let (which, parameters): (Which, Parameters) = parameters::split(call, &Which::NAMES)?;
     let connection = which.open(caps)?;
     let (mut checks, mut failed) = (Vec::new(), Vec::new());
     for assertion in &parameters.assertions {

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     exact_set::{ExactSet, Tuples},
     identifier::{TableName, quote_identifier},
-    marker,
+    parameters,
     relation::{self, Table},
+    removed::Removed,
     server::Capabilities,
-    set_file,
 };
 
 const ROWS_AT_ONCE: usize = 10_000;
@@ -21,10 +21,6 @@ const ROWS_AT_ONCE: usize = 10_000;
 #[serde(deny_unknown_fields)]
 struct Parameters {
     server: String,
-    machine: String,
-    instance: String,
-    set_file: String,
-    set_digest: String,
     missing_at_most: Option<u64>,
 }
 
@@ -47,37 +43,34 @@ struct Compared {
 }
 
 pub(super) fn action() -> Action {
-    Action::new(
+    let action = Action::new(
         "compare",
         Effect::Read,
         "Looks up, by primary key, every row of the exact set: is it in the copy, and is it in the server? Changes nothing.",
     )
-    .parameter("server", "target<postgres:read>", "The server that lost the rows.")
-    .parameter("machine", "target<machine:read>", "The machine of the copy.")
-    .parameter("instance", "string", "The copy, as `pg/restore` named it, paused before the transaction.")
-    .parameter("set_file", "string", "The exact set, as `pg/find-damage` wrote it.")
-    .parameter("set_digest", "string", "Its digest.")
-    .optional("missing_at_most", "int", "Fail where more rows than this are missing.")
-    .output("rows_removed", "int", "Rows that the transaction removed.")
-    .output("rows_missing", "int", "Those in the copy whose key the server does not have.")
-    .output("rows_present", "int", "Those in the copy whose key the server has.")
-    .output("rows_unrecoverable", "int", "Those that the copy does not have either: the transaction had inserted them itself.")
-    .output(
-        "tables",
-        "list<record{table: string, removed: int, missing: int, present: int, unrecoverable: int}>",
-        "The same by table.",
-    )
-    .idempotent()
+    .parameter("server", "target<postgres:read>", "The server that lost the rows.");
+    Removed::declare(action, "target<machine:read>", "The machine of the copy.")
+        .optional("missing_at_most", "int", "Fail where more rows than this are missing.")
+        .output("rows_removed", "int", "Rows that the transaction removed.")
+        .output("rows_missing", "int", "Those in the copy whose key the server does not have.")
+        .output("rows_present", "int", "Those in the copy whose key the server has.")
+        .output(
+            "rows_unrecoverable",
+            "int",
+            "Those that the copy does not have either: the transaction had inserted them itself.",
+        )
+        .output(
+            "tables",
+            "list<record{table: string, removed: int, missing: int, present: int, unrecoverable: int}>",
+            "The same by table.",
+        )
+        .idempotent()
 }
 
 pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Failure> {
-    let parameters: Parameters = call.parameters()?;
-    let machine = parameters.machine.as_str();
-    let set = set_file::read(caps, machine, &parameters.set_file, &parameters.set_digest)?;
-    let marker = marker::read(caps, machine, &parameters.instance)?;
+    let (removed, parameters): (Removed, Parameters) = parameters::split(call, &Removed::NAMES)?;
     let primary = caps.open(&parameters.server)?;
-    let copy = caps.open_instance(machine, marker.port, &marker.login_as)?;
-    set_file::check_copy(&copy, &set)?;
+    let (set, copy) = removed.open(caps)?;
     let mut outputs = Outputs { rows_removed: set.rows(), ..Outputs::default() };
     let mut progress = Progress { caps, done: 0, total: set.rows() };
     for (name, tuples) in &set.tables {

@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     exact_set::{ExactSet, Tuples},
-    marker::{self, WORK, short_hash},
+    marker::{WORK, short_hash},
     merge::Merge,
-    preparation,
+    parameters, preparation,
     relation::Table,
+    removed::Removed,
     server::Capabilities,
-    set_file,
 };
 
 /// How long a statement waits for a lock before the merge gives way to the application and is tried again.
@@ -31,10 +31,6 @@ const PAUSE_MS: u64 = 200;
 #[serde(deny_unknown_fields)]
 struct Parameters {
     server: String,
-    machine: String,
-    instance: String,
-    set_file: String,
-    set_digest: String,
     #[serde(default)]
     triggers: preparation::Triggers,
     batch: Option<usize>,
@@ -70,24 +66,29 @@ struct Record {
 }
 
 pub(super) fn action() -> Action {
-    Action::new(
+    let action = Action::new(
         "merge-missing",
         Effect::Mutate,
         "Puts back exactly the rows that a transaction removed, from a copy that is paused before it, in one transaction and \
          with parents before children. Never changes a row that is there; a row that the application removed itself stays \
          removed. Generated columns are computed anew, identity columns keep their values, sequences only move forward.",
     )
-    .parameter("server", "target<postgres:write>", "The server that lost the rows.")
-    .parameter("machine", "target<machine:write>", "The machine of the copy; the result is noted in its folder `work`.")
-    .parameter("instance", "string", "The copy, as `pg/restore` named it.")
-    .parameter("set_file", "string", "The exact set, as `pg/find-damage` wrote it.")
-    .parameter("set_digest", "string", "Its digest.")
+    .parameter("server", "target<postgres:write>", "The server that lost the rows.");
+    Removed::declare(
+        action,
+        "target<machine:write>",
+        "The machine of the copy; the result is noted in its folder `work`.",
+    )
     .optional("triggers", "string", "What user triggers on INSERT mean: `refuse` (the default) or `fire`.")
     .optional("batch", "int", "Rows fetched from the copy at once (20000).")
     .output("rows_merged", "int", "Rows that were put back.")
     .output("rows_present", "int", "Rows that were there already, with the same content.")
     .output("conflicts", "int", "Rows that could not be put back.")
-    .output("rows_not_found", "int", "Rows of the set that the copy does not show: the transaction had inserted them itself.")
+    .output(
+        "rows_not_found",
+        "int",
+        "Rows of the set that the copy does not show: the transaction had inserted them itself.",
+    )
     .output("conflicts_sample", "list<string>", "A few of those, with table and key.")
     .output(
         "tables",
@@ -99,8 +100,8 @@ pub(super) fn action() -> Action {
 }
 
 pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Failure> {
-    let parameters: Parameters = call.parameters()?;
-    let machine = parameters.machine.as_str();
+    let (removed, parameters): (Removed, Parameters) = parameters::split(call, &Removed::NAMES)?;
+    let machine = removed.machine.as_str();
     let record_path = record_path(call, caps, machine)?;
     let primary = caps.open(&parameters.server)?;
     match look_back(caps, &primary, machine, &record_path, &call.key)? {
@@ -108,10 +109,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
         Observation::Unknown(why) => return Err(Failure::interrupted("pg-merge-unknown", why)),
         Observation::NotDone => {}
     }
-    let set = set_file::read(caps, machine, &parameters.set_file, &parameters.set_digest)?;
-    let marker = marker::read(caps, machine, &parameters.instance)?;
-    let copy = caps.open_instance(machine, marker.port, &marker.login_as)?;
-    set_file::check_copy(&copy, &set)?;
+    let (set, copy) = removed.open(caps)?;
     let tables = preparation::prepare(&primary, &copy, &set, parameters.triggers)?;
 
     primary.begin(Isolation::ReadCommitted)?;
@@ -135,10 +133,10 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
 }
 
 pub(super) fn observe<C: Capabilities>(call: &Call, caps: &C) -> Result<Observation, Failure> {
-    let parameters: Parameters = call.parameters()?;
-    let record_path = record_path(call, caps, &parameters.machine)?;
+    let (removed, parameters): (Removed, Parameters) = parameters::split(call, &Removed::NAMES)?;
+    let record_path = record_path(call, caps, &removed.machine)?;
     let primary = caps.open(&parameters.server)?;
-    look_back(caps, &primary, &parameters.machine, &record_path, &call.key)
+    look_back(caps, &primary, &removed.machine, &record_path, &call.key)
 }
 
 fn record_path(call: &Call, caps: &impl Machine, machine: &str) -> Result<String, Failure> {
@@ -228,7 +226,6 @@ impl<C: Capabilities> Work<'_, C> {
         self.primary.execute(&merge.create_stage(), &[])?;
         let staged = self.stage(merge, tuples, outputs.rows_merged)?;
         outputs.rows_not_found += tuples.len().saturating_sub(staged);
-        self.primary.execute(&merge.analyze(), &[])?;
         let parent_gone = self.drop_orphans(merge)?;
         let merged = self.primary.execute(&merge.insert(), &[])?;
         let left = staged - parent_gone - merged;
@@ -257,6 +254,10 @@ impl<C: Capabilities> Work<'_, C> {
     }
 
     fn drop_orphans(&self, merge: &Merge<'_>) -> Result<u64, Failure> {
+        if merge.table.references.is_empty() {
+            return Ok(0);
+        }
+        self.primary.execute(&merge.analyze(), &[])?;
         let mut gone = 0;
         loop {
             let mut round = 0;

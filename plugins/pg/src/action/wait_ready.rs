@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
-    duration,
+    duration, parameters,
     server::{Capabilities, Which},
 };
 
@@ -14,29 +14,26 @@ const PAUSE_MS: u64 = 200;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Parameters {
-    server: Option<String>,
-    machine: Option<String>,
-    instance: Option<String>,
     timeout: Option<String>,
 }
 
 pub(super) fn action() -> Action {
-    Action::new("wait-ready", Effect::Read, "Waits until a server, or a restored copy, answers queries.")
-        .optional("server", "target<postgres:read>", "The server.")
-        .optional("machine", "target<machine:read>", "The machine of a copy.")
-        .optional("instance", "string", "The copy, as `pg/restore` named it.")
-        .optional("timeout", "duration", "How long to wait at most (1m).")
-        .output("version", "string", "Its version.")
-        .output("in_recovery", "bool", "Whether it is a standby or a paused copy.")
-        .idempotent()
+    Which::declare(Action::new(
+        "wait-ready",
+        Effect::Read,
+        "Waits until a server, or a restored copy, answers queries.",
+    ))
+    .optional("timeout", "duration", "How long to wait at most (1m).")
+    .output("version", "string", "Its version.")
+    .output("in_recovery", "bool", "Whether it is a standby or a paused copy.")
+    .idempotent()
 }
 
 pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Failure> {
-    let parameters: Parameters = call.parameters()?;
+    let (which, parameters): (Which, Parameters) = parameters::split(call, &Which::NAMES)?;
     let timeout = parameters.timeout.as_deref().unwrap_or("1m");
     let timeout_ms = duration::milliseconds(timeout)
         .ok_or_else(|| Failure::invalid_input("pg-duration", format!("`{timeout}` is not a duration such as `1m`")))?;
-    let which = Which { server: parameters.server, machine: parameters.machine, instance: parameters.instance };
     let end_ms = caps.now_ms().saturating_add(timeout_ms);
     loop {
         let failure = match ask(&which, caps) {

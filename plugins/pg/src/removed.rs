@@ -1,0 +1,45 @@
+//! The rows that a transaction removed: which they are, and the copy that still has them.
+
+use lifeboat_plugin::{Action, Failure};
+use serde::Deserialize;
+
+use crate::{exact_set::ExactSet, marker, server::Capabilities, set_file};
+
+/// Parameters of every action that reads removed rows.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Removed {
+    /// The machine of the copy.
+    pub machine: String,
+    /// The copy.
+    pub instance: String,
+    /// The exact set.
+    pub set_file: String,
+    /// Its digest.
+    pub set_digest: String,
+}
+
+impl Removed {
+    /// Their names.
+    pub const NAMES: [&str; 4] = ["machine", "instance", "set_file", "set_digest"];
+
+    /// Declares them; what is done on the machine differs.
+    pub fn declare(action: Action, machine_type: &str, machine_doc: &str) -> Action {
+        action
+            .parameter("machine", machine_type, machine_doc)
+            .parameter("instance", "string", "The copy, as `pg/restore` named it, paused before the transaction.")
+            .parameter("set_file", "string", "The exact set, as `pg/find-damage` wrote it.")
+            .parameter("set_digest", "string", "Its digest.")
+    }
+
+    /// Reads the set and connects to the copy. Fails where the set is not the one with that digest, and where the copy does
+    /// not stand exactly before the set's transaction.
+    pub fn open<C: Capabilities>(&self, caps: &C) -> Result<(ExactSet, C::Connection), Failure> {
+        let machine = self.machine.as_str();
+        let set = set_file::read(caps, machine, &self.set_file, &self.set_digest)?;
+        let marker = marker::read(caps, machine, &self.instance)?;
+        let copy = caps.open_instance(machine, marker.port, &marker.login_as)?;
+        set_file::check_copy(&copy, &set)?;
+        Ok((set, copy))
+    }
+}

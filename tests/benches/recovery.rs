@@ -12,10 +12,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
-use lifeboat_tests::{
-    repository,
-    stand::{Stand, connect, files_below},
-};
+use lifeboat_tests::stand::{Stand, connect, files_below};
 use serde_json::{Value, json};
 
 const ROWS: u64 = 1_000_000;
@@ -79,13 +76,7 @@ async fn write_wal(stand: &Stand) -> Result<()> {
 
 /// Runs DR-003 without its last step, so that the copy stays, and returns the engine's peak memory in KiB.
 fn recover(stand: &Stand) -> Result<u64> {
-    let runbook = fs::read_to_string(repository().join("workflows/dr-003-accidental-deletion.yaml"))?;
-    let (kept, _) = runbook.split_once("  - id: clean_up").context("the runbook ends with clean_up")?;
-    let path = stand.home.path().join("dr-003-keeps-the-copy.yaml");
-    fs::write(&path, kept)?;
-    let mut command = stand.lifeboat(&["run"]);
-    command.arg(&path).args(["--approve", "sign_off", "--input", "damaged_table=public.events"]);
-    command.arg("--bindings").arg(&stand.bindings).arg("--input").arg(format!("not_before={}", stand.not_before));
+    let mut command = stand.run_up_to("clean_up", "public.events")?;
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn()?;
     let mut peak_kib = 0;
     while child.try_wait()?.is_none() {
@@ -147,26 +138,15 @@ fn bare_waldump(stand: &Stand) -> Result<f64> {
 }
 
 fn postgres_program(stand: &Stand, program: &str) -> Result<PathBuf> {
-    Ok(Path::new(&binding(stand, "postgres_bin: ")?).join(program))
-}
-
-/// The rest of the first line of the bindings that begins so: of the primary, which stands first.
-fn binding(stand: &Stand, key: &str) -> Result<String> {
-    let bindings = fs::read_to_string(&stand.bindings)?;
-    let mut lines = bindings.lines().map(|line| line.trim().replace('"', ""));
-    lines
-        .find_map(|line| line.strip_prefix(key).map(str::to_owned))
-        .with_context(|| format!("no `{key}` in the bindings"))
+    Ok(Path::new(&stand.binding("postgres_bin: ")?).join(program))
 }
 
 /// What a DBA types who knows the keys: `COPY` out of the copy, `COPY` into a temporary table, `INSERT … ON CONFLICT DO NOTHING`.
 fn hand_written(stand: &Stand) -> Result<f64> {
-    let instance = stand.instances().into_iter().next().context("the copy is there")?;
-    let marker = stand.testbed.work_folder().join(instance).join("lifeboat-instance.json");
-    let marker: Value = serde_json::from_slice(&fs::read(marker)?)?;
+    let copy_port = stand.copy()?.get_ports()[0].to_string();
     let port = stand.testbed.observer().get_ports()[0].to_string();
     let psql = postgres_program(stand, "psql")?;
-    let (user, password) = (binding(stand, "user: ")?, binding(stand, "password: file:")?);
+    let (user, password) = (stand.binding("user: ")?, stand.binding("password: file:")?);
     let password = fs::read_to_string(password)?;
     let login = |port: &str| {
         let mut command = Command::new(&psql);
@@ -175,7 +155,7 @@ fn hand_written(stand: &Stand) -> Result<f64> {
         command
     };
     let begin = Instant::now();
-    let mut out = login(&marker["port"].to_string())
+    let mut out = login(&copy_port)
         .args(["-c", &format!("COPY (SELECT * FROM events WHERE id <= {ROWS}) TO STDOUT")])
         .stdout(Stdio::piped())
         .spawn()?;

@@ -98,6 +98,45 @@ impl Stand {
         command
     }
 
+    /// `lifeboat run` of DR-003 up to this step, which is left out with all that follow, for a table of this stand.
+    pub fn run_up_to(&self, step: &str, damaged_table: &str) -> Result<Command> {
+        let runbook = fs::read_to_string(repository().join("workflows/dr-003-accidental-deletion.yaml"))?;
+        let (kept, _) = runbook
+            .split_once(&format!("  - id: {step}\n"))
+            .with_context(|| format!("the runbook has no step {step}"))?;
+        let path = self.home.path().join(format!("dr-003-up-to-{step}.yaml"));
+        fs::write(&path, kept)?;
+        let mut command = self.lifeboat(&["run"]);
+        command.arg(&path).arg("--bindings").arg(&self.bindings);
+        if kept.contains("  - id: sign_off\n") {
+            command.args(["--approve", "sign_off"]);
+        }
+        command.arg("--input").arg(format!("damaged_table={damaged_table}"));
+        command.arg("--input").arg(format!("not_before={}", self.not_before));
+        Ok(command)
+    }
+
+    /// The rest of the first line of the bindings that begins so: of the primary, which stands first.
+    pub fn binding(&self, key: &str) -> Result<String> {
+        let bindings = fs::read_to_string(&self.bindings)?;
+        let mut lines = bindings.lines().map(|line| line.trim().replace('"', ""));
+        lines
+            .find_map(|line| line.strip_prefix(key).map(str::to_owned))
+            .with_context(|| format!("no `{key}` in the bindings"))
+    }
+
+    /// The login of the engine at the copy that a run has left.
+    pub fn copy(&self) -> Result<tokio_postgres::Config> {
+        let instance = self.instances().into_iter().next().context("the copy is there")?;
+        let marker = self.testbed.work_folder().join(instance).join("lifeboat-instance.json");
+        let marker: serde_json::Value = serde_json::from_slice(&fs::read(marker)?)?;
+        let port = marker["port"].as_u64().context("a port")?;
+        let mut login = tokio_postgres::Config::new();
+        login.host("127.0.0.1").port(u16::try_from(port)?).dbname(self.binding("database: ")?);
+        login.user(self.binding("user: ")?).password(fs::read_to_string(self.binding("password: file:")?)?.trim());
+        Ok(login)
+    }
+
     /// `lifeboat resume last` for this stand, with the sign-off given.
     pub fn resume(&self) -> Command {
         self.lifeboat(&["resume", "last", "--approve", "sign_off"])

@@ -32,9 +32,13 @@ impl<'a> Merge<'a> {
     }
 
     /// The rows at these places, asked of the copy.
+    ///
+    /// The places are a text that is cast: of an array that it can count, the planner holds a look-up of each place for
+    /// dearer than reading the whole table, and reads all of it for every batch. Of one that it can not count it expects a
+    /// few, and looks them up, which is the faster way however close together or far apart they lie.
     pub fn fetch(&self, places: &str) -> String {
         let (columns, table) = (self.columns(), self.table.name.sql());
-        format!("SELECT {columns} FROM ONLY {table} WHERE ctid = ANY ({}::tid[])", quote_literal(places))
+        format!("SELECT {columns} FROM ONLY {table} WHERE ctid = ANY ({}::text::tid[])", quote_literal(places))
     }
 
     /// Tells the planner how large the staging table is.

@@ -151,6 +151,7 @@ fn keyed(primary: &impl Connection, name: &TableName) -> Result<Table, Failure> 
 }
 
 /// Two statements: keys of the rows at these places (in the copy), and how many of these keys there are (in the server).
+/// The limit has each key looked up in the index; joined as a whole, the server may read all of the table for every batch.
 fn statements(table: &Table) -> (String, String) {
     let key = |name: &String| table.columns.iter().find(|column| column.name == *name);
     let (mut texts, mut arrays, mut names, mut equal) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -165,7 +166,7 @@ fn statements(table: &Table) -> (String, String) {
     let sql = table.name.sql();
     let fetch = format!("SELECT {} FROM ONLY {sql} WHERE ctid = ANY ($1::text::tid[])", texts.join(", "));
     let look_up = format!(
-        "SELECT count(*) AS present FROM unnest({}) AS k ({}) WHERE EXISTS (SELECT FROM ONLY {sql} AS t WHERE {})",
+        "SELECT count(*) AS present FROM unnest({}) AS k ({}) CROSS JOIN LATERAL (SELECT FROM ONLY {sql} AS t WHERE {} LIMIT 1) AS found",
         arrays.join(", "),
         names.join(", "),
         equal.join(" AND ")

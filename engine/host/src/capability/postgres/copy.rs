@@ -1,7 +1,7 @@
 //! Rows from server to server: `COPY … TO STDOUT` of one connection straight into `COPY … FROM STDIN` of another, in binary,
-//! with one message in hand at a time. A guest never sees the rows, so its memory does not bound how many there can be.
+//! with one frame in hand at a time. A guest never sees the rows, so its memory does not bound how many there can be.
 
-use std::{pin::pin, time::Duration};
+use std::{io::Cursor, mem, pin::pin, time::Duration};
 
 use futures::{SinkExt, TryStreamExt};
 use lifeboat_core::action::Effect;
@@ -15,6 +15,9 @@ use super::{
 use crate::{call::CallContext, wit::lifeboat::postgres::postgres::Error};
 
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+/// A server sends a message for each row and takes them in any pieces: handed over one by one, a row's way through the
+/// queues costs more than the row.
+const FRAME_BYTES: usize = 64 << 10;
 
 /// Copies the rows of a query into a table; returns how many.
 pub(super) async fn between(
@@ -57,13 +60,20 @@ async fn stream(
     let mut rows = pin!(source.client().copy_out(out).await.map_err(reading)?);
     let mut sink = pin!(destination.client().copy_in(into).await.map_err(writing)?);
     let mut progress = Progress::new(context);
+    let mut frame = Vec::with_capacity(FRAME_BYTES);
     while let Some(row) = rows.try_next().await.map_err(reading)? {
         progress.add(row.len());
-        if sink.feed(row).await.is_err() {
-            // The server refused a row; why, it says when the copy is ended.
-            break;
+        frame.extend_from_slice(&row);
+        if frame.len() >= FRAME_BYTES {
+            let full = mem::replace(&mut frame, Vec::with_capacity(FRAME_BYTES));
+            if sink.feed(Cursor::new(full)).await.is_err() {
+                // The server refused a row; why, it says when the copy is ended.
+                return sink.finish().await.map_err(writing);
+            }
         }
     }
+    // A refusal is said at the end here too.
+    let _refused = sink.feed(Cursor::new(frame)).await;
     sink.finish().await.map_err(writing)
 }
 

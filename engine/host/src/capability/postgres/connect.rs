@@ -24,6 +24,10 @@ use crate::{call::CallContext, capability::tls, wit::lifeboat::postgres::postgre
 
 /// A server that does not answer for so long is not there.
 const CONNECT_MAX: Duration = Duration::from_secs(15);
+/// A session that only reads.
+const READ_ONLY: &str = "-c default_transaction_read_only=on";
+/// A restored copy is evidence: a policy that hides rows from the login is an error there, not fewer rows.
+const EVERY_ROW: &str = "-c row_security=off";
 
 /// A connection to the server that plays a role.
 pub(super) async fn role(context: &CallContext, role: &str) -> Result<Connection, Error> {
@@ -31,6 +35,9 @@ pub(super) async fn role(context: &CallContext, role: &str) -> Result<Connection
     let server = postgres(context, role)?;
     let mut config = login(context, server)?;
     config.host(&server.host).port(server.port);
+    if read_only(effect) {
+        config.options(READ_ONLY);
+    }
     let connection = open(context, config, encryption(&server.tls)?, effect, role).await?;
     identify(context, &connection, server, role).await?;
     Ok(connection)
@@ -58,6 +65,7 @@ pub(super) async fn instance(
         .ok_or_else(|| invalid("machine-port", format!("`{address}` is no address of the form host:port")))?;
     let mut config = login(context, postgres(context, login_as)?)?;
     config.host(host).port(port);
+    config.options(if read_only(effect) { format!("{EVERY_ROW} {READ_ONLY}") } else { EVERY_ROW.to_owned() });
     open(context, config, Encryption::Plain, effect, machine).await
 }
 
@@ -128,9 +136,6 @@ async fn open(
     effect: Effect,
     role: &str,
 ) -> Result<Connection, Error> {
-    if read_only(effect) {
-        config.options("-c default_transaction_read_only=on");
-    }
     let connecting = async {
         match &encryption {
             Encryption::Plain => {

@@ -172,6 +172,18 @@ async fn rows_stream_between_connections(server: &Server) {
         assert!(matches!(note, Note::Progress { unit, .. } if unit == "rows"), "{note:?}");
     }
 
+    // Rows larger than a frame, and no row at all.
+    let query = "SELECT 300000 + n::int8, repeat('x', 200000), now() FROM generate_series(1, 5) AS n";
+    assert_eq!(copy::between(&context, &source, query, &destination, "copied", &columns).await.unwrap(), 5);
+    let lengths = "SELECT sum(length(\"Odd \"\"name\")) FROM copied";
+    let found = values(&context, &source, lengths, &[]).await;
+    assert_eq!(format!("{found:?}"), format!("{:?}", [Value::Integer(200_000 * 50 + 5 * 200_000)]));
+    let none = format!("{query} WHERE n > 5");
+    assert_eq!(copy::between(&context, &source, &none, &destination, "copied", &columns).await.unwrap(), 0);
+    // A row that is refused when many frames were sent.
+    let query = "SELECT 400000 + n % 199999, repeat('x', 50), now() FROM generate_series(1::int8, 200000) AS n";
+    refused(copy::between(&context, &source, query, &destination, "copied", &columns).await, "23505");
+
     let id = ["id".to_owned()];
     let copy = |query, table| copy::between(&context, &source, query, &destination, table, &id);
     refused(copy("SELECT 5::int8", "copied").await, "23505");
@@ -215,8 +227,26 @@ async fn an_instance_is_reached_by_a_port_of_its_machine(server: &Server) {
     let context = Fixture::new(bound).context(&[("lab", Effect::Mutate)]);
     let instance = connect::instance(&context, "lab", 54330, "db").await.unwrap();
     assert_eq!(instance.execute(&context, "CREATE TEMP TABLE here ()", &[]).await.unwrap(), 0);
+    a_policy_hides_no_row_of_an_instance(server, &context, &instance).await;
     refused(connect::instance(&context, "lab", 54331, "db").await, "machine-port");
     refused(connect::role(&context, "db").await, "host-refused-role");
+}
+
+async fn a_policy_hides_no_row_of_an_instance(server: &Server, context: &CallContext, instance: &Connection) {
+    for sql in [
+        "CREATE TABLE hidden AS SELECT 1 AS id",
+        "ALTER TABLE hidden ENABLE ROW LEVEL SECURITY",
+        "CREATE ROLE nobody",
+        "GRANT SELECT ON hidden TO nobody",
+        "SET ROLE nobody",
+    ] {
+        instance.execute(context, sql, &[]).await.unwrap();
+    }
+    refused(instance.query(context, "SELECT id FROM hidden", &[]).await, "42501");
+    let to_role = fixture(server).context(&[("db", Effect::Mutate)]);
+    let role = open(&to_role).await;
+    role.execute(&to_role, "SET ROLE nobody", &[]).await.unwrap();
+    assert!(values(&to_role, &role, "SELECT id FROM hidden", &[]).await.is_empty(), "a server's policies are its own");
 }
 
 async fn a_statement_is_cut_off_on_the_server_too(server: &Server) {

@@ -269,6 +269,16 @@ mod tests {
         assert_eq!(digest(b"abc"), "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 
+    /// The places of `{"(0,1)","(0,2)"}`.
+    fn read_literal(literal: &str) -> Vec<(u32, u16)> {
+        let inner = literal.strip_prefix("{\"(").and_then(|rest| rest.strip_suffix(")\"}")).expect("an array");
+        let place = |text: &str| {
+            let (block, offset) = text.split_once(',').expect("a place");
+            (block.parse().expect("a block"), offset.parse().expect("an offset"))
+        };
+        inner.split(")\",\"(").map(place).collect()
+    }
+
     fn places() -> impl Strategy<Value = Vec<(u32, u16)>> {
         prop::collection::vec((0_u32..6, 1_u16..12), 0..80)
     }
@@ -303,8 +313,12 @@ mod tests {
         fn batches_hold_everything_once(places in places(), size in 1_usize..9) {
             let tuples: Tuples = places.into_iter().collect();
             let batches: Vec<_> = tuples.batches(size).collect();
-            prop_assert_eq!(batches.iter().map(|(_, count)| count).sum::<u64>(), tuples.len());
-            prop_assert!(batches.iter().all(|(_, count)| *count <= size as u64));
+            let read: Vec<_> = batches.iter().map(|(literal, _)| read_literal(literal)).collect();
+            prop_assert_eq!(read.concat(), tuples.iter().collect::<Vec<_>>());
+            for ((_, count), read) in batches.iter().zip(&read) {
+                prop_assert_eq!(*count, read.len() as u64);
+                prop_assert!(*count <= size as u64);
+            }
         }
     }
 }

@@ -11,8 +11,8 @@ use crate::{
     identifier::{TableName, quote_identifier},
     parameters,
     relation::{self, Table},
-    removed::Removed,
     server::Capabilities,
+    source::Source,
 };
 
 const ROWS_AT_ONCE: usize = 10_000;
@@ -49,7 +49,7 @@ pub(super) fn action() -> Action {
         "Looks up, by primary key, every row of the exact set: is it in the copy, and is it in the server? Changes nothing.",
     )
     .parameter("server", "target<postgres:read>", "The server that lost the rows.");
-    Removed::declare(action, "target<machine:read>", "The machine of the copy.")
+    Source::declare(action, "target<machine:read>", "The machine of the copy.")
         .optional("missing_at_most", "int", "Fail where more rows than this are missing.")
         .output("rows_removed", "int", "Rows that the transaction removed.")
         .output("rows_missing", "int", "Those in the copy whose key the server does not have.")
@@ -68,9 +68,9 @@ pub(super) fn action() -> Action {
 }
 
 pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Failure> {
-    let (removed, parameters): (Removed, Parameters) = parameters::split(call, &Removed::NAMES)?;
+    let (source, parameters): (Source, Parameters) = parameters::split(call, &Source::NAMES)?;
     let primary = caps.open(&parameters.server)?;
-    let (set, copy) = removed.open(caps)?;
+    let (set, copy) = source.open(caps)?;
     let mut outputs = Outputs { rows_removed: set.rows(), ..Outputs::default() };
     let mut progress = Progress { caps, done: 0, total: set.rows() };
     for (name, tuples) in &set.tables {

@@ -15,8 +15,8 @@ use crate::{
     merge::Merge,
     parameters, preparation,
     relation::Table,
-    removed::Removed,
     server::Capabilities,
+    source::Source,
 };
 
 /// How long a statement waits for a lock before the merge gives way to the application and is tried again.
@@ -74,7 +74,7 @@ pub(super) fn action() -> Action {
          removed. Generated columns are computed anew, identity columns keep their values, sequences only move forward.",
     )
     .parameter("server", "target<postgres:write>", "The server that lost the rows.");
-    Removed::declare(
+    Source::declare(
         action,
         "target<machine:write>",
         "The machine of the copy; the result is noted in its folder `work`.",
@@ -100,8 +100,8 @@ pub(super) fn action() -> Action {
 }
 
 pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Failure> {
-    let (removed, parameters): (Removed, Parameters) = parameters::split(call, &Removed::NAMES)?;
-    let machine = removed.machine.as_str();
+    let (source, parameters): (Source, Parameters) = parameters::split(call, &Source::NAMES)?;
+    let machine = source.machine.as_str();
     let record_path = record_path(call, caps, machine)?;
     let primary = caps.open(&parameters.server)?;
     match look_back(caps, &primary, machine, &record_path, &call.key)? {
@@ -109,7 +109,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
         Observation::Unknown(why) => return Err(Failure::interrupted("pg-merge-unknown", why)),
         Observation::NotDone => {}
     }
-    let (set, copy) = removed.open(caps)?;
+    let (set, copy) = source.open(caps)?;
     let tables = preparation::prepare(&primary, &copy, &set, parameters.triggers)?;
 
     primary.begin(Isolation::ReadCommitted)?;
@@ -133,10 +133,10 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
 }
 
 pub(super) fn observe<C: Capabilities>(call: &Call, caps: &C) -> Result<Observation, Failure> {
-    let (removed, parameters): (Removed, Parameters) = parameters::split(call, &Removed::NAMES)?;
-    let record_path = record_path(call, caps, &removed.machine)?;
+    let (source, parameters): (Source, Parameters) = parameters::split(call, &Source::NAMES)?;
+    let record_path = record_path(call, caps, &source.machine)?;
     let primary = caps.open(&parameters.server)?;
-    look_back(caps, &primary, &removed.machine, &record_path, &call.key)
+    look_back(caps, &primary, &source.machine, &record_path, &call.key)
 }
 
 fn record_path(call: &Call, caps: &impl Machine, machine: &str) -> Result<String, Failure> {

@@ -8,7 +8,7 @@ use crate::{exact_set::ExactSet, marker, server::Capabilities, set_file};
 /// Parameters of every action that reads removed rows.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Removed {
+pub struct Source {
     /// The machine of the copy.
     pub machine: String,
     /// The copy.
@@ -19,7 +19,7 @@ pub struct Removed {
     pub set_digest: String,
 }
 
-impl Removed {
+impl Source {
     /// Their names.
     pub const NAMES: [&str; 4] = ["machine", "instance", "set_file", "set_digest"];
 

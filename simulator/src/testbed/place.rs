@@ -154,3 +154,48 @@ impl Drop for Group {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{future::Future, task::Poll};
+
+    use super::*;
+
+    fn status(pid: &str) -> Option<char> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        stat.rsplit_once(')')?.1.trim_start().chars().next()
+    }
+
+    #[tokio::test]
+    async fn a_program_is_out_of_reach_of_ctrl_c() {
+        let script = "cut -d ' ' -f 5 /proc/$$/stat; echo $$";
+        let said = Place::Local(None).run("sh", Call::new(&["-c", script])).await.unwrap();
+        let (group, leader) = said.trim().split_once('\n').unwrap();
+        assert_eq!(group, leader);
+    }
+
+    #[tokio::test]
+    async fn a_program_that_is_given_up_ends_with_what_it_has_started() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("child");
+        let script = "sleep 1000 & echo $! >\"$0.part\"; mv \"$0.part\" \"$0\"; wait";
+        let path = file.to_string_lossy().into_owned();
+        let arguments = ["-c", script, &path];
+        let place = Place::Local(None);
+        let mut running = Box::pin(place.run("sh", Call::new(&arguments)));
+        let child = loop {
+            let ended = std::future::poll_fn(|context| Poll::Ready(running.as_mut().poll(context).is_ready())).await;
+            assert!(!ended, "it waits for its child");
+            if let Ok(pid) = fs::read_to_string(&file) {
+                break pid.trim().to_owned();
+            }
+            tokio::task::yield_now().await;
+        };
+        assert!(status(&child).is_some_and(|state| state != 'Z'));
+        drop(running);
+        // Whoever reaps it may take his time.
+        while status(&child).is_some_and(|state| state != 'Z') {
+            tokio::task::yield_now().await;
+        }
+    }
+}

@@ -64,6 +64,7 @@ pub(crate) enum Command {
     Runs(commands::runs::Arguments),
     Drill(commands::drill::Arguments),
     Report(commands::report::Arguments),
+    VerifyJournal(commands::verify_journal::Arguments),
     Plugins(commands::plugins::Arguments),
     Schema(commands::schema::Arguments),
     Explain(commands::explain::Arguments),

@@ -69,6 +69,7 @@ async fn dispatch(command: Command, global: &Global) -> anyhow::Result<Exit> {
         Command::Runs(arguments) => commands::runs::execute(&arguments, global),
         Command::Drill(arguments) => commands::drill::execute(arguments, global).await,
         Command::Report(arguments) => commands::report::execute(&arguments, global),
+        Command::VerifyJournal(arguments) => commands::verify_journal::execute(&arguments, global),
         Command::Plugins(arguments) => commands::plugins::execute(&arguments, global),
         Command::Schema(arguments) => commands::schema::execute(&arguments),
         Command::Explain(arguments) => commands::explain::execute(&arguments),

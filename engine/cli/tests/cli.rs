@@ -17,6 +17,7 @@ fn help_of_every_command() {
         "runs",
         "drill",
         "report",
+        "verify-journal",
         "plugins",
         "schema",
         "explain",
@@ -176,7 +177,9 @@ fn a_damaged_journal_is_refused() {
     let screen = Screen::new();
     let (runbook, bindings) = (fixture("people.yaml"), fixture("people-bindings.yaml"));
     screen.lifeboat(&["run", &runbook, "--bindings", &bindings]);
+    check("journal_sound", &screen.lifeboat(&["verify-journal", "last"]));
     screen.damage_journal();
+    check("journal_verified", &screen.lifeboat(&["verify-journal", "last"]));
     check("journal_damaged", &screen.lifeboat(&["resume", "last"]));
     check("journal_damaged_runs", &screen.lifeboat(&["runs"]));
 }

@@ -13,3 +13,4 @@ pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod schema;
 pub(crate) mod status;
+pub(crate) mod verify_journal;

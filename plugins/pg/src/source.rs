@@ -27,7 +27,7 @@ impl Source {
     pub fn declare(action: Action, machine_type: &str, machine_doc: &str) -> Action {
         action
             .parameter("machine", machine_type, machine_doc)
-            .parameter("instance", "string", "The copy, as `pg/restore` named it, paused before the transaction.")
+            .parameter("instance", "string", "The copy, as `pg/restore` named it, replayed to just before the commit.")
             .parameter("set_file", "string", "The exact set, as `pg/find-damage` wrote it.")
             .parameter("set_digest", "string", "Its digest.")
     }

@@ -69,7 +69,7 @@ pub(super) fn action() -> Action {
     let action = Action::new(
         "merge-missing",
         Effect::Mutate,
-        "Puts back exactly the rows that a transaction removed, from a copy that is paused before it, in one transaction and \
+        "Puts back exactly the rows that a transaction removed, from a copy that was replayed to just before it, in one transaction and \
          with parents before children. Never changes a row that is there; a row that the application removed itself stays \
          removed. Generated columns are computed anew, identity columns keep their values, sequences only move forward.",
     )

@@ -72,7 +72,7 @@ pub(crate) fn run<'a>(plan: &'a Plan, run: &'a Run, now: Timestamp) -> Option<Ru
     let (started, facts) = run.started.as_ref()?;
     let (ended, outcome) = match run.phase {
         Phase::Finished { at, outcome } => (Some(at), Some(outcome)),
-        Phase::NotStarted | Phase::Running | Phase::Stopping { .. } | Phase::Undoing { .. } => (None, None),
+        _ => (None, None),
     };
     let seconds = |length: Option<SignedDuration>| length.map(|length| length.as_secs_f64());
     Some(RunDocument {

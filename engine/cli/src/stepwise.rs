@@ -43,12 +43,14 @@ fn gate(step: &Step, taken: &[StepId]) -> Option<Step> {
         undo: None,
         on_failure: OnFailure::Stop,
         line: step.line,
+        section: step.section,
+        each: None,
     })
 }
 
 /// A name that no step has: `go_restore`.
 fn free_id(step: &StepId, taken: &[StepId]) -> Option<StepId> {
-    let name: String = step.as_str().chars().take(56).collect();
+    let name: String = step.as_str().chars().map(|c| if c == '/' { '_' } else { c }).take(56).collect();
     let candidates = std::iter::once(format!("go_{name}")).chain((2..1_000).map(|n| format!("go{n}_{name}")));
     candidates.filter_map(|name| StepId::new(name).ok()).find(|id| !taken.contains(id))
 }

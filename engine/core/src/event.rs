@@ -29,11 +29,18 @@ pub enum Event {
         /// The attempt is over at this instant.
         deadline: Option<Timestamp>,
     },
+    /// The list of a `for_each` is known. Its items are steps of the run from now on: `step[0]`, `step[1]` …
+    FanOutBegan {
+        /// Which step.
+        step: StepId,
+        /// The list.
+        items: Vec<Value>,
+    },
     /// An attempt did what it should.
     StepSucceeded {
         /// Which step.
         step: StepId,
-        /// Which attempt; 0 for an approval.
+        /// Which attempt; 0 for an approval, and for a list whose items are all done.
         attempt: u32,
         /// `steps.<id>.outputs` from now on.
         outputs: Value,
@@ -193,6 +200,11 @@ pub enum Event {
         /// Why.
         failure: Failure,
     },
+    /// The recovery has ended; the handlers begin.
+    HandlersBegan {
+        /// How it ended.
+        ending: Outcome,
+    },
     /// Last event of every finished journal.
     RunFinished {
         /// How it ended.
@@ -218,8 +230,13 @@ impl Event {
     /// The step it is about; `None` where it is about the run.
     pub fn step(&self) -> Option<&StepId> {
         match self {
-            Self::RunStarted(_) | Self::AbortRequested { .. } | Self::UndoBegan | Self::RunFinished { .. } => None,
+            Self::RunStarted(_)
+            | Self::AbortRequested { .. }
+            | Self::UndoBegan
+            | Self::HandlersBegan { .. }
+            | Self::RunFinished { .. } => None,
             Self::StepStarted { step, .. }
+            | Self::FanOutBegan { step, .. }
             | Self::StepSucceeded { step, .. }
             | Self::AttemptFailed { step, .. }
             | Self::RetryScheduled { step, .. }
@@ -316,6 +333,8 @@ pub enum KnownBy {
     Approval,
     /// An operator said that the interrupted attempt took effect.
     Operator,
+    /// Every item of its list is done.
+    Items,
 }
 
 /// Why a step was skipped.
@@ -329,6 +348,8 @@ pub enum SkipReason {
         /// That step.
         step: StepId,
     },
+    /// It is there for a recovery that did not go through, and this one did.
+    NothingFailed,
     /// In a dry-run: it came to where it would change something. What needs it goes on.
     WouldRun {
         /// What the action was given.
@@ -358,7 +379,7 @@ pub enum SkipReason {
 impl SkipReason {
     /// Whether only a dry-run leaves a step out for it.
     pub fn is_of_a_dry_run(&self) -> bool {
-        !matches!(self, Self::WhenFalse | Self::NeedNotMet { .. })
+        !matches!(self, Self::WhenFalse | Self::NeedNotMet { .. } | Self::NothingFailed)
     }
 }
 

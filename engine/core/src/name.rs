@@ -68,11 +68,6 @@ macro_rules! word {
 }
 
 word!(
-    /// The name of a step within its runbook.
-    StepId,
-    "step id"
-);
-word!(
     /// The name of a role that a bindings file fills with a real system.
     RoleName,
     "role"
@@ -82,6 +77,80 @@ word!(
     RunId,
     "run"
 );
+
+/// The name of a step. Authors write plain names; a step of a runbook within a runbook has a path (`restore/find`), an item of a
+/// `for_each` a number behind it (`copy[17]`).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct StepId(String);
+
+/// Longest name of a step with its path, in bytes.
+const STEP_PATH_BYTES_MAX: usize = 512;
+
+impl StepId {
+    /// Takes a name as authors write it, or says which rule it breaks.
+    pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
+        let text = text.into();
+        if is_word(&text) { Ok(Self(text)) } else { Err(NameError { kind: "step id", text, rule: WORD_RULE }) }
+    }
+
+    /// Takes the name of any step of a run, with its path and number.
+    pub fn parse(text: impl Into<String>) -> Result<Self, NameError> {
+        let text = text.into();
+        if text.len() <= STEP_PATH_BYTES_MAX && text.split('/').all(is_segment) {
+            Ok(Self(text))
+        } else {
+            let rule = "the name of a step is written `step`, `outer/inner` or `step[17]`";
+            Err(NameError { kind: "step id", text, rule })
+        }
+    }
+
+    /// The step of that name in the runbook which this step runs.
+    pub fn within(&self, inner: &Self) -> Self {
+        Self(format!("{}/{}", self.0, inner.0))
+    }
+
+    /// The item of that number, counted from 0, of this `for_each`.
+    pub fn item(&self, number: usize) -> Self {
+        Self(format!("{}[{number}]", self.0))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn is_segment(text: &str) -> bool {
+    match text.split_once('[') {
+        None => is_word(text),
+        Some((word, number)) => is_word(word) && number.strip_suffix(']').is_some_and(is_number),
+    }
+}
+
+/// As a number is printed: no sign, no leading zero.
+fn is_number(text: &str) -> bool {
+    text.parse::<u32>().is_ok_and(|number| number.to_string() == text)
+}
+
+impl fmt::Display for StepId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for StepId {
+    type Error = NameError;
+    fn try_from(text: String) -> Result<Self, NameError> {
+        Self::parse(text)
+    }
+}
+
+impl From<StepId> for String {
+    fn from(id: StepId) -> String {
+        id.0
+    }
+}
 
 /// The name of an action: `plugin/action`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -129,5 +198,36 @@ impl TryFrom<String> for ActionName {
 impl From<ActionName> for String {
     fn from(name: ActionName) -> String {
         name.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_step_has_a_path_and_a_number_only_in_a_run() {
+        for (text, written, found) in [
+            ("restore", true, true),
+            ("restore/find", false, true),
+            ("a/b/c-1[0]", false, true),
+            ("copy[17]", false, true),
+            ("copy[017]", false, false),
+            ("copy[+1]", false, false),
+            ("copy[-1]", false, false),
+            ("copy[]", false, false),
+            ("copy[1", false, false),
+            ("copy[1][2]", false, false),
+            ("/find", false, false),
+            ("restore/", false, false),
+            ("restore/../find", false, false),
+            ("", false, false),
+        ] {
+            assert_eq!(StepId::new(text).is_ok(), written, "{text}");
+            assert_eq!(StepId::parse(text).is_ok(), found, "{text}");
+        }
+        let (outer, inner) = (StepId::new("outer").unwrap(), StepId::new("inner").unwrap());
+        assert_eq!(StepId::parse("outer/inner[3]").unwrap(), outer.within(&inner).item(3));
+        assert!(StepId::parse("a/".repeat(300) + "a").is_err());
     }
 }

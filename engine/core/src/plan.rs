@@ -142,6 +142,40 @@ pub struct Step {
     pub on_failure: OnFailure,
     /// The line of the runbook, counted from 1, for messages.
     pub line: u32,
+    /// Which part of the runbook it belongs to. The steps of each part stand together, in the order of [`Section`].
+    #[serde(default, skip_serializing_if = "Section::is_steps")]
+    pub section: Section,
+    /// It is done once for each item of a list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub each: Option<Each>,
+}
+
+/// A part of a runbook.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Section {
+    /// The recovery itself.
+    #[default]
+    Steps,
+    /// What is done where the recovery did not go through: failed, rolled back or aborted.
+    OnFailure,
+    /// What is done at the end, however it came.
+    Finally,
+}
+
+impl Section {
+    fn is_steps(&self) -> bool {
+        *self == Self::Steps
+    }
+}
+
+/// A step that is done once for each item of a list. Its items are steps of the run, named `step[0]`, `step[1]` …
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Each {
+    /// The list; evaluated once, when the step begins.
+    pub over: Expression,
+    /// How many items may be in flight at once, 1 or more.
+    pub max_parallel: u32,
 }
 
 /// What a step does.

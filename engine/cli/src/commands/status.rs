@@ -63,7 +63,7 @@ fn print_head(home: &Home, loaded: &Loaded, onset: Option<Timestamp>, now: Times
         Phase::Finished { at, outcome } => {
             data(format_args!("{} after {}", outcome_text(outcome), elapsed::between(*started, at)));
         }
-        Phase::NotStarted | Phase::Running | Phase::Stopping { .. } | Phase::Undoing { .. } => {
+        _ => {
             if let Some(holder) = home.holder(&facts.run)? {
                 data(format_args!("live: {holder}"));
             }

@@ -35,7 +35,7 @@ pub(crate) struct Answers {
 }
 
 fn step(text: &str) -> Result<StepId, NameError> {
-    StepId::new(text)
+    StepId::parse(text)
 }
 
 #[derive(Debug, Clone)]
@@ -51,7 +51,7 @@ impl FromStr for Evidence {
         let shape = || "write it as STEP.NAME=VALUE".to_owned();
         let (place, value) = text.split_once('=').ok_or_else(shape)?;
         let (step, name) = place.split_once('.').ok_or_else(shape)?;
-        let step = StepId::new(step).map_err(|error| error.to_string())?;
+        let step = StepId::parse(step).map_err(|error| error.to_string())?;
         Ok(Self { step, name: name.to_owned(), text: value.to_owned() })
     }
 }
@@ -76,7 +76,7 @@ impl FromStr for Decision {
             }
             _ => return Err(format!("`{decision}` is not `again`, `give-up` or `happened`")),
         };
-        Ok(Self { step: StepId::new(step).map_err(|error| error.to_string())?, answer })
+        Ok(Self { step: StepId::parse(step).map_err(|error| error.to_string())?, answer })
     }
 }
 

@@ -48,7 +48,7 @@ impl Lines {
 
     /// Whether a note makes a line now.
     fn is_due(&self, said: &StepNote, run: &Run, now: Timestamp) -> bool {
-        let step = || run.steps.iter().find(|step| step.id == said.step);
+        let step = || run.find(&said.step);
         !matches!(said.note, Note::Progress { .. }) || step().is_some_and(|step| self.progress_is_due(step, now))
     }
 }

@@ -22,7 +22,7 @@ use lifeboat_runtime::{
 };
 
 use super::{
-    Budget, View, is_active, is_over,
+    Budget, View, is_active,
     lines::note_text,
     narration::{self, Line, Tone},
 };
@@ -43,6 +43,8 @@ pub(super) struct Live {
 struct State {
     header: Option<ProgressBar>,
     active: BTreeMap<StepId, ProgressBar>,
+    /// Of the longest name of a step.
+    width: Option<usize>,
     /// What happened while the view stood aside; `None` while it does not.
     held_back: Option<Vec<String>>,
 }
@@ -74,7 +76,8 @@ impl Live {
             bar.enable_steady_tick(TICK);
             bar
         });
-        header.set_position(run.steps.iter().filter(|step| is_over(&step.state)).count() as u64);
+        header.set_length(run.steps.len() as u64);
+        header.set_position((run.steps.len() - run.unfinished()) as u64);
     }
 
     /// Removes everything that moves: the run is over. A drill may show another one afterwards.
@@ -139,7 +142,8 @@ fn lasting(line: &Line, width: usize) -> String {
 impl Reporter for Live {
     fn report(&self, report: &Report, run: &Run) {
         let state = &mut *self.state();
-        let width = run.steps.iter().map(|step| step.id.as_str().len()).max().unwrap_or(0);
+        let width =
+            *state.width.get_or_insert_with(|| run.steps.iter().map(|step| step.id.as_str().len()).max().unwrap_or(0));
         match report {
             Report::Recorded(recorded) => {
                 let line = narration::narrate(recorded, run);
@@ -153,7 +157,7 @@ impl Reporter for Live {
                     return;
                 }
                 self.show_header(state, run);
-                let step = line.step.and_then(|id| run.steps.iter().find(|step| step.id == id));
+                let step = line.step.and_then(|id| run.find(&id));
                 if let Some(step) = step {
                     self.show_step(state, step, width, &line.text);
                 }

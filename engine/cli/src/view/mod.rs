@@ -40,21 +40,7 @@ pub(crate) fn tell(recorded: &Recorded, run: &Run) -> String {
     lines::event(recorded, run)
 }
 
-/// Whether a step needs nothing more.
-fn is_over(state: &StepState) -> bool {
-    matches!(
-        state,
-        StepState::Succeeded { .. }
-            | StepState::ResolvedByHand { .. }
-            | StepState::Skipped { .. }
-            | StepState::Failed { .. }
-            | StepState::Cancelled
-            | StepState::Undone
-            | StepState::UndoFailed { .. }
-    )
-}
-
 /// Whether something is done for a step at this moment, or is waited for.
 fn is_active(state: &StepState) -> bool {
-    !is_over(state) && !matches!(state, StepState::Waiting)
+    !state.is_over() && !matches!(state, StepState::Waiting)
 }

@@ -41,44 +41,18 @@ pub(crate) fn narrate(recorded: &Recorded, run: &Run) -> Line {
         .or_else(|| people_line(&recorded.event))
         .or_else(|| undo_line(&recorded.event))
         .unwrap_or_else(|| run_line(&recorded.event, recorded.at, run));
-    Line { step: step_of(&recorded.event).cloned(), tone, text }
-}
-
-/// The step that an event is about.
-pub(crate) fn step_of(event: &Event) -> Option<&StepId> {
-    match event {
-        Event::RunStarted(_) | Event::AbortRequested { .. } | Event::UndoBegan | Event::RunFinished { .. } => None,
-        Event::StepStarted { step, .. }
-        | Event::StepSucceeded { step, .. }
-        | Event::AttemptFailed { step, .. }
-        | Event::RetryScheduled { step, .. }
-        | Event::StepFailed { step, .. }
-        | Event::StepSkipped { step, .. }
-        | Event::AttemptInterrupted { step, .. }
-        | Event::ObservationStarted { step, .. }
-        | Event::ObservedNotDone { step, .. }
-        | Event::ApprovalRequested { step, .. }
-        | Event::ApprovalAnswered { step, .. }
-        | Event::HandsRequested { step, .. }
-        | Event::HandsReported { step, .. }
-        | Event::ResolvedByHand { step, .. }
-        | Event::OperatorAsked { step, .. }
-        | Event::OperatorAnswered { step, .. }
-        | Event::StepCancelled { step }
-        | Event::UndoStarted { step, .. }
-        | Event::StepUndone { step }
-        | Event::UndoFailed { step, .. } => Some(step),
-    }
+    Line { step: recorded.event.step().cloned(), tone, text }
 }
 
 fn step_line(event: &Event, at: Timestamp, run: &Run) -> Option<(Tone, String)> {
     Some(match event {
         Event::StepStarted { attempt: 1, .. } => (Tone::Plain, "started".to_owned()),
         Event::StepStarted { attempt, .. } => (Tone::Plain, format!("attempt {attempt} started")),
+        Event::FanOutBegan { items, .. } => (Tone::Plain, format!("started, for {}", counted(items.len(), "item"))),
         Event::StepSucceeded { step, summary, known_by, .. } => {
             let took = took(run, step, at).map(|took| format!(" in {took}")).unwrap_or_default();
             let how = match known_by {
-                KnownBy::Answer | KnownBy::Approval => "",
+                KnownBy::Answer | KnownBy::Approval | KnownBy::Items => "",
                 KnownBy::Observation => " (the interrupted attempt had taken effect)",
                 KnownBy::Operator => " (as the operator says)",
             };
@@ -147,6 +121,9 @@ fn run_line(event: &Event, at: Timestamp, run: &Run) -> (Tone, String) {
     match event {
         Event::RunStarted(started) => (Tone::Plain, started_text(started)),
         Event::AbortRequested { who, reason } => (Tone::Warn, format!("ended early by {}: {reason}", person(who))),
+        Event::HandlersBegan { ending } => {
+            (outcome_tone(*ending), format!("the recovery {}; its handlers begin", outcome_text(*ending)))
+        }
         Event::UndoBegan => (Tone::Warn, "what was done is now taken back, last first".to_owned()),
         Event::RunFinished { outcome } => {
             let took = run.started.as_ref().map(|(start, _)| format!(" after {}", elapsed::between(*start, at)));
@@ -171,13 +148,15 @@ fn is_dry(run: &Run) -> bool {
 
 /// Whether the line of the last attempt said the same. The engine's own verdicts (`run-…`) may be other than that.
 fn was_told(run: &Run, step: &StepId, failure: &Failure) -> bool {
-    let attempted = |candidate: &StepRun| candidate.id == *step && candidate.failures > 0;
-    run.steps.iter().any(attempted) && !failure.reason().code.starts_with("run-")
+    run.find(step).is_some_and(|step| step.failures > 0) && !failure.reason().code.starts_with("run-")
 }
 
 fn took(run: &Run, step: &StepId, at: Timestamp) -> Option<String> {
-    let step = run.steps.iter().find(|candidate| candidate.id == *step)?;
-    Some(elapsed::between(step.started?, at))
+    Some(elapsed::between(run.find(step)?.started?, at))
+}
+
+fn counted(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 /// A failure for people: its message, its kind where that says something, its code.
@@ -198,6 +177,7 @@ pub(crate) fn skipped_text(reason: &SkipReason) -> String {
     match reason {
         SkipReason::WhenFalse => "skipped: its `when` is false".to_owned(),
         SkipReason::NeedNotMet { step } => format!("skipped: it needs `{step}`, which was not done"),
+        SkipReason::NothingFailed => "left out: nothing failed".to_owned(),
         SkipReason::WouldRun { parameters } => {
             format!("would change something here, in a real run:{}", dry_run::values(parameters))
         }

@@ -2,17 +2,17 @@
 
 use serde_json::{Map, Value};
 
-use super::{Draft, dry_run};
+use super::{Draft, dry_run, fan_out};
 use crate::{
     event::{Event, SkipReason},
     expression::{ExpressionError, Scope, Template},
     failure::{Failure, Reason},
-    plan::{Invocation, StepIndex, StepKind},
-    run::{Next, View},
+    plan::{Invocation, StepKind},
+    run::{Next, Slot},
 };
 
 /// Begins a step whose needs are met.
-pub(super) fn begin(draft: &mut Draft<'_>, index: StepIndex) {
+pub(super) fn begin(draft: &mut Draft<'_>, index: Slot) {
     let planned = draft.planned(index);
     let skip = |draft: &mut Draft<'_>, reason| {
         draft.emit(Event::StepSkipped { step: draft.id(index), reason });
@@ -21,18 +21,33 @@ pub(super) fn begin(draft: &mut Draft<'_>, index: StepIndex) {
         if let Some(reason) = dry_run::condition_not_known(draft, index, condition) {
             return skip(draft, reason);
         }
-        match in_scope(draft, None, |scope| condition.is_true(scope)) {
+        match in_scope(draft, index, None, |scope| condition.is_true(scope)) {
             Ok(true) => {}
             Ok(false) => return skip(draft, SkipReason::WhenFalse),
             Err(error) => return give_up(draft, index, "when", &error),
         }
     }
+    match &planned.each {
+        Some(each) => match dry_run::list_not_known(draft, index, each) {
+            Some(reason) => skip(draft, reason),
+            None => fan_out::begin(draft, index, each),
+        },
+        None => work(draft, index),
+    }
+}
+
+/// Begins the work itself: of a step, or of an item whose step has begun already.
+pub(super) fn work(draft: &mut Draft<'_>, index: Slot) {
+    let planned = draft.planned(index);
+    let skip = |draft: &mut Draft<'_>, reason| {
+        draft.emit(Event::StepSkipped { step: draft.id(index), reason });
+    };
     if let Some(reason) = dry_run::work_not_known(draft, index) {
         return skip(draft, reason);
     }
     match &planned.kind {
         StepKind::Uses(action) => start(draft, index, action, None),
-        StepKind::Approve { by, message } => match in_scope(draft, None, |scope| message.render_text(scope)) {
+        StepKind::Approve { by, message } => match in_scope(draft, index, None, |scope| message.render_text(scope)) {
             Ok(message) if draft.is_dry_run() => skip(draft, SkipReason::WouldAsk { message }),
             Ok(message) => {
                 draft.emit(Event::ApprovalRequested { step: draft.id(index), by: by.clone(), message });
@@ -44,9 +59,9 @@ pub(super) fn begin(draft: &mut Draft<'_>, index: StepIndex) {
 }
 
 /// Asks a person to do a manual step; `problem` says why what they handed in before was not enough.
-pub(super) fn ask_hands(draft: &mut Draft<'_>, index: StepIndex, problem: Option<&str>) {
+pub(super) fn ask_hands(draft: &mut Draft<'_>, index: Slot, problem: Option<&str>) {
     let StepKind::Manual { instruction, evidence, .. } = &draft.planned(index).kind else { return };
-    match in_scope(draft, None, |scope| instruction.render_text(scope)) {
+    match in_scope(draft, index, None, |scope| instruction.render_text(scope)) {
         Ok(message) if draft.is_dry_run() => {
             draft.emit(Event::StepSkipped { step: draft.id(index), reason: SkipReason::WouldAsk { message } });
         }
@@ -63,7 +78,7 @@ pub(super) fn ask_hands(draft: &mut Draft<'_>, index: StepIndex, problem: Option
 }
 
 /// The wait before another attempt is over.
-pub(super) fn again(draft: &mut Draft<'_>, index: StepIndex, next: &Next) {
+pub(super) fn again(draft: &mut Draft<'_>, index: Slot, next: &Next) {
     let planned = draft.planned(index);
     match (next, &planned.kind) {
         (Next::Run, StepKind::Uses(action)) => start(draft, index, action, None),
@@ -79,8 +94,8 @@ pub(super) fn again(draft: &mut Draft<'_>, index: StepIndex, next: &Next) {
 }
 
 /// Starts the step's action, or the check of what a person did.
-pub(super) fn start(draft: &mut Draft<'_>, index: StepIndex, action: &Invocation, own: Option<&Value>) {
-    match in_scope(draft, own.map(|outputs| (index, outputs)), |scope| parameters(action, scope)) {
+pub(super) fn start(draft: &mut Draft<'_>, index: Slot, action: &Invocation, own: Option<&Value>) {
+    match in_scope(draft, index, own, |scope| parameters(action, scope)) {
         Ok(parameters) => {
             let attempt = draft.step(index).attempts + 1;
             let deadline = draft.deadline(index);
@@ -106,15 +121,16 @@ pub(super) fn parameters(action: &Invocation, scope: &Scope<'_>) -> Result<Value
 
 pub(super) fn in_scope<T>(
     draft: &Draft<'_>,
-    own: Option<(StepIndex, &Value)>,
+    index: Slot,
+    own: Option<&Value>,
     read: impl FnOnce(&Scope<'_>) -> Result<T, ExpressionError>,
 ) -> Result<T, ExpressionError> {
     draft
-        .with_scope(own, read)
+        .with_scope(index, own, read)
         .unwrap_or_else(|| Err(ExpressionError { message: "the run has not started".to_owned(), at: None }))
 }
 
-fn give_up(draft: &mut Draft<'_>, index: StepIndex, part: &str, error: &ExpressionError) {
+fn give_up(draft: &mut Draft<'_>, index: Slot, part: &str, error: &ExpressionError) {
     draft.emit(Event::StepFailed { step: draft.id(index), failure: not_rendered(part, error) });
 }
 

@@ -8,12 +8,13 @@ use crate::{
     event::SkipReason,
     expression::{self, Expression, Part, Template},
     failure::{Failure, FailureKind, HELD_BACK},
-    plan::{StepIndex, StepKind},
-    run::{StepState, View},
+    name::StepId,
+    plan::{Each, StepKind},
+    run::{Slot, StepRun, StepState},
 };
 
 /// Why the step can not even be tried: what these texts refer to was not told by any step. `None` outside of a dry-run.
-fn not_known(draft: &Draft<'_>, index: StepIndex, texts: &[&Value]) -> Option<SkipReason> {
+fn not_known(draft: &Draft<'_>, index: Slot, texts: &[&Value]) -> Option<SkipReason> {
     if !draft.is_dry_run() {
         return None;
     }
@@ -25,15 +26,29 @@ fn not_known(draft: &Draft<'_>, index: StepIndex, texts: &[&Value]) -> Option<Sk
 }
 
 /// As [`not_known`], of the step's `when`.
-pub(super) fn condition_not_known(draft: &Draft<'_>, index: StepIndex, condition: &Expression) -> Option<SkipReason> {
+pub(super) fn condition_not_known(draft: &Draft<'_>, index: Slot, condition: &Expression) -> Option<SkipReason> {
     let text = Value::String(format!("${{{{{}}}}}", condition.as_str()));
     not_known(draft, index, &[&text])
 }
 
 /// As [`not_known`], of what the step does.
-pub(super) fn work_not_known(draft: &Draft<'_>, index: StepIndex) -> Option<SkipReason> {
+pub(super) fn work_not_known(draft: &Draft<'_>, index: Slot) -> Option<SkipReason> {
     let texts: Vec<&Value> = templates(&draft.planned(index).kind).into_iter().map(|(_, it)| it.as_value()).collect();
     not_known(draft, index, &texts)
+}
+
+/// As [`not_known`], of the step's list.
+pub(super) fn list_not_known(draft: &Draft<'_>, index: Slot, each: &Each) -> Option<SkipReason> {
+    condition_not_known(draft, index, &each.over)
+}
+
+/// Why a step counts as left out whose items were: the first one's reason.
+pub(super) fn items_left_out(draft: &Draft<'_>, items: &[StepRun]) -> Option<SkipReason> {
+    let reason = |item: &StepRun| match &item.state {
+        StepState::Skipped { reason } if reason.is_of_a_dry_run() => Some(reason.clone()),
+        _ => None,
+    };
+    if draft.is_dry_run() { items.iter().find_map(reason) } else { None }
 }
 
 /// What a step's own failure means in a dry-run, where it was kept from changing something.
@@ -43,7 +58,7 @@ pub(super) fn held_back(draft: &Draft<'_>, parameters: &Value, failure: &Failure
 }
 
 /// A step before this one that the dry-run left out, so that the failure may have no other cause. A guard's refusal has.
-pub(super) fn left_out_before(draft: &Draft<'_>, index: StepIndex, failure: &Failure) -> Option<StepIndex> {
+pub(super) fn left_out_before(draft: &Draft<'_>, index: Slot, failure: &Failure) -> Option<Slot> {
     let guard = matches!(failure.kind(), FailureKind::Denied | FailureKind::InvalidInput);
     if guard || !draft.is_dry_run() {
         return None;
@@ -71,12 +86,15 @@ fn templates(kind: &StepKind) -> Vec<(&str, &Template)> {
 }
 
 /// What a real run would give the step; where that is not known, the expression itself.
-fn as_far_as_known(draft: &Draft<'_>, index: StepIndex) -> Value {
+fn as_far_as_known(draft: &Draft<'_>, index: Slot) -> Value {
     let render = |(name, template): (&str, &Template)| {
         let mut unknown = Vec::new();
         collect(draft, template.as_value(), &mut unknown);
-        let known =
-            if unknown.is_empty() { begin::in_scope(draft, None, |scope| template.render(scope)).ok() } else { None };
+        let known = if unknown.is_empty() {
+            begin::in_scope(draft, index, None, |scope| template.render(scope)).ok()
+        } else {
+            None
+        };
         (name.to_owned(), known.unwrap_or_else(|| template.as_value().clone()))
     };
     Value::Object(templates(&draft.planned(index).kind).into_iter().map(render).collect::<Map<_, _>>())
@@ -102,10 +120,10 @@ fn collect(draft: &Draft<'_>, text: &Value, unknown: &mut Vec<String>) {
 
 fn is_of_a_step_left_out(draft: &Draft<'_>, path: &[String]) -> bool {
     let [root, id, ..] = path else { return false };
-    let step = draft.plan.steps.iter().position(|step| root == "steps" && step.id.as_str() == id);
+    let step = StepId::new(id).ok().filter(|_| root == "steps").and_then(|id| draft.position(&id));
     step.is_some_and(|index| is_left_out(draft, index))
 }
 
-fn is_left_out(draft: &Draft<'_>, index: StepIndex) -> bool {
+fn is_left_out(draft: &Draft<'_>, index: Slot) -> bool {
     matches!(&draft.step(index).state, StepState::Skipped { reason } if reason.is_of_a_dry_run())
 }

@@ -4,11 +4,11 @@ use super::{Draft, OBSERVATIONS_MAX, backoff, begin, dry_run, interrupted, undo}
 use crate::{
     event::{Event, KnownBy, OperatorAnswer, Person, SkipReason},
     failure::{Failure, FailureKind, Reason},
-    plan::{Invocation, Retry, StepIndex, StepKind},
-    run::{Attempt, Next, Settling, View},
+    plan::{Invocation, Retry, StepKind},
+    run::{Attempt, Next, Settling, Slot},
 };
 
-pub(super) fn settle(draft: &mut Draft<'_>, index: StepIndex, known: Settling) {
+pub(super) fn settle(draft: &mut Draft<'_>, index: Slot, known: Settling) {
     match known {
         Settling::AttemptFailed { attempt, failure, next } => match next {
             Next::Run => run_failed(draft, index, &attempt, failure),
@@ -22,7 +22,7 @@ pub(super) fn settle(draft: &mut Draft<'_>, index: StepIndex, known: Settling) {
     }
 }
 
-fn run_failed(draft: &mut Draft<'_>, index: StepIndex, attempt: &Attempt, failure: Failure) {
+fn run_failed(draft: &mut Draft<'_>, index: Slot, attempt: &Attempt, failure: Failure) {
     let Some(action) = draft.planned(index).action() else { return };
     if let Some(reason) = dry_run::held_back(draft, &attempt.parameters, &failure) {
         draft.emit(Event::StepSkipped { step: draft.id(index), reason });
@@ -45,10 +45,10 @@ fn run_failed(draft: &mut Draft<'_>, index: StepIndex, attempt: &Attempt, failur
 }
 
 /// Schedules another attempt where the step's `retry` has one left for this kind of failure.
-fn schedule(draft: &mut Draft<'_>, index: StepIndex, action: &Invocation, failure: &Failure) -> bool {
+fn schedule(draft: &mut Draft<'_>, index: Slot, action: &Invocation, failure: &Failure) -> bool {
     let retry = &draft.planned(index).retry;
     let failures = draft.step(index).failures;
-    let worth = draft.is_running() && failures < retry.attempts && is_listed(retry, action, failure.kind());
+    let worth = draft.goes_on() && failures < retry.attempts && is_listed(retry, action, failure.kind());
     worth
         && draft
             .emit(Event::RetryScheduled { step: draft.id(index), until: draft.after(backoff::wait(retry, failures)) })
@@ -60,7 +60,7 @@ fn is_listed(retry: &Retry, action: &Invocation, kind: FailureKind) -> bool {
         || (kind == FailureKind::Interrupted && action.idempotent && retry.on.contains(&FailureKind::Transient))
 }
 
-fn observation_failed(draft: &mut Draft<'_>, index: StepIndex, failure: Failure) {
+fn observation_failed(draft: &mut Draft<'_>, index: Slot, failure: Failure) {
     let passing = matches!(failure.kind(), FailureKind::Transient | FailureKind::Interrupted);
     let times = draft.step(index).observations;
     let step = draft.id(index);
@@ -72,19 +72,19 @@ fn observation_failed(draft: &mut Draft<'_>, index: StepIndex, failure: Failure)
     }
 }
 
-fn verification_failed(draft: &mut Draft<'_>, index: StepIndex, failure: Failure) {
+fn verification_failed(draft: &mut Draft<'_>, index: Slot, failure: Failure) {
     let Some(action) = draft.planned(index).verify() else { return };
     if schedule(draft, index, action, &failure) {
         return;
     }
-    if draft.is_running() {
+    if draft.goes_on() {
         begin::ask_hands(draft, index, Some(&failure.reason().message));
     } else {
         draft.emit(Event::StepFailed { step: draft.id(index), failure });
     }
 }
 
-fn approval(draft: &mut Draft<'_>, index: StepIndex, who: &Person, approved: bool, comment: Option<String>) {
+fn approval(draft: &mut Draft<'_>, index: Slot, who: &Person, approved: bool, comment: Option<String>) {
     let step = draft.id(index);
     let comment = comment.map(|comment| format!(": {comment}")).unwrap_or_default();
     draft.emit(if approved {
@@ -101,7 +101,7 @@ fn approval(draft: &mut Draft<'_>, index: StepIndex, who: &Person, approved: boo
     });
 }
 
-fn hands(draft: &mut Draft<'_>, index: StepIndex, who: Person, evidence: serde_json::Value) {
+fn hands(draft: &mut Draft<'_>, index: Slot, who: Person, evidence: serde_json::Value) {
     let StepKind::Manual { evidence: wanted, verify, .. } = &draft.planned(index).kind else { return };
     if let Some(problem) = evidence_problem(wanted, &evidence) {
         return begin::ask_hands(draft, index, Some(&problem));
@@ -124,7 +124,7 @@ fn evidence_problem(
     })
 }
 
-fn decision(draft: &mut Draft<'_>, index: StepIndex, attempt: &Attempt, who: &Person, answer: OperatorAnswer) {
+fn decision(draft: &mut Draft<'_>, index: Slot, attempt: &Attempt, who: &Person, answer: OperatorAnswer) {
     let step = draft.id(index);
     draft.emit(match answer {
         OperatorAnswer::ItHappened { outputs } => Event::StepSucceeded {

@@ -8,8 +8,7 @@ use crate::{
     failure::{Failure, Reason},
     input::{Done, Input, Observation, Purpose},
     name::StepId,
-    plan::StepIndex,
-    run::{Attempt, Awaiting, Phase, StepState, View},
+    run::{Attempt, Awaiting, Phase, Slot, StepState},
 };
 
 pub(super) fn take(draft: &mut Draft<'_>, input: &Input) {
@@ -21,7 +20,10 @@ pub(super) fn take(draft: &mut Draft<'_>, input: &Input) {
         (Input::Start(_) | Input::Tick, _) => {}
         (Input::Abort { who, reason }, Phase::Running)
         | (Input::Abort { who, reason }, Phase::Stopping { aborted_by: None, .. })
-        | (Input::Abort { who, reason }, Phase::Undoing { aborted_by: None }) => {
+        | (
+            Input::Abort { who, reason },
+            Phase::Undoing { aborted_by: None } | Phase::Handling { aborted_by: None, .. },
+        ) => {
             draft.emit(Event::AbortRequested { who: who.clone(), reason: reason.clone() });
         }
         (Input::Abort { .. }, _) => {}
@@ -150,7 +152,7 @@ fn person(draft: &mut Draft<'_>, input: &Input) {
 }
 
 fn waits(draft: &Draft<'_>, id: &StepId, event: impl FnOnce(&Awaiting) -> Option<Event>) -> Option<Event> {
-    let index: StepIndex = draft.position(id)?;
+    let index: Slot = draft.position(id)?;
     match &draft.step(index).state {
         StepState::Awaiting(awaiting) => event(awaiting),
         _ => None,

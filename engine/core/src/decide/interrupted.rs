@@ -4,12 +4,12 @@ use super::{Draft, INTERRUPTIONS_MAX};
 use crate::{
     event::Event,
     failure::{Failure, Reason},
-    plan::{Invocation, StepIndex},
-    run::{Attempt, View},
+    plan::Invocation,
+    run::{Attempt, Slot},
 };
 
 /// The engine ended during the attempt.
-pub(super) fn settle(draft: &mut Draft<'_>, index: StepIndex, attempt: &Attempt) {
+pub(super) fn settle(draft: &mut Draft<'_>, index: Slot, attempt: &Attempt) {
     let Some(action) = draft.planned(index).action() else { return };
     let reason = Reason::new("run-interrupted", "the engine ended while it ran");
     let often = draft.step(index).interruptions > INTERRUPTIONS_MAX;
@@ -17,7 +17,7 @@ pub(super) fn settle(draft: &mut Draft<'_>, index: StepIndex, attempt: &Attempt)
     let harmless = action.idempotent || draft.is_dry_run();
     if !harmless || often {
         find_out(draft, index, attempt, action, reason);
-    } else if draft.is_running() {
+    } else if draft.goes_on() {
         draft.emit(Event::RetryScheduled { step, until: draft.now });
     } else {
         draft.emit(Event::StepFailed { step, failure: Failure::Interrupted(reason) });
@@ -25,13 +25,7 @@ pub(super) fn settle(draft: &mut Draft<'_>, index: StepIndex, attempt: &Attempt)
 }
 
 /// The plugin is asked where it can tell, and a person where it can not.
-pub(super) fn find_out(
-    draft: &mut Draft<'_>,
-    index: StepIndex,
-    attempt: &Attempt,
-    action: &Invocation,
-    reason: Reason,
-) {
+pub(super) fn find_out(draft: &mut Draft<'_>, index: Slot, attempt: &Attempt, action: &Invocation, reason: Reason) {
     let step = draft.id(index);
     if action.observable {
         draft.emit(Event::ObservationStarted { step, attempt: attempt.number });

@@ -9,6 +9,8 @@ mod begin;
 mod draft;
 mod dry_run;
 mod failed;
+mod fan_out;
+mod handlers;
 mod input;
 mod interrupted;
 mod settle;
@@ -16,11 +18,8 @@ mod undo;
 
 use jiff::Timestamp;
 
-pub(crate) use self::{
-    draft::Draft,
-    input::observation_deadline,
-    settle::{Readiness, readiness},
-};
+pub(crate) use self::{draft::Draft, fan_out::wants_attention, input::observation_deadline, settle::has_room};
+pub use self::{fan_out::ITEMS_MAX, settle::CALLS_MAX};
 use crate::{event::Event, input::Input, plan::Plan, run::Run};
 
 /// Attempts of one step that may be interrupted before an operator is asked instead of the plugin.
@@ -32,6 +31,11 @@ pub const UNDO_ATTEMPTS_MAX: u32 = 3;
 
 /// The events that follow from an input.
 pub fn decide(plan: &Plan, run: &Run, input: &Input, now: Timestamp) -> Vec<Event> {
+    advance(plan, &mut run.clone(), input, now)
+}
+
+/// As [`decide`], and applies the events to the run: what a driver wants, without the copy of the run.
+pub fn advance(plan: &Plan, run: &mut Run, input: &Input, now: Timestamp) -> Vec<Event> {
     let mut draft = Draft::new(plan, run, now);
     input::take(&mut draft, input);
     settle::settle(&mut draft);

@@ -1,23 +1,37 @@
 //! Goes on until nothing more follows.
+//!
+//! The run knows which steps want attention, so that each round costs what it changes. Only where a run ends early all steps are
+//! looked at.
 
-use super::{Draft, begin, failed, input::observation_deadline, interrupted, undo};
+use std::collections::BTreeSet;
+
+use super::{Draft, begin, failed, fan_out, handlers, input::observation_deadline, interrupted, undo};
 use crate::{
     event::{Event, SkipReason},
     failure::{Failure, Reason},
-    plan::{Invocation, StepIndex},
-    run::{Awaiting, Next, Phase, Settling, StepState, View},
+    plan::{Invocation, Section},
+    run::{Awaiting, Next, Phase, Run, Settling, Slot, StepState},
 };
 
-/// Each round looks at every step once; a further one is needed only where a step failed after others had been looked at.
+/// Calls that a run has in flight at most. What else is ready waits.
+pub const CALLS_MAX: usize = 256;
+
+/// Each round deals with one step, or with all of them where the run ends early.
 pub(super) fn settle(draft: &mut Draft<'_>) {
+    let mut stuck = BTreeSet::new();
     loop {
         let before = draft.len();
         match draft.phase() {
             Phase::NotStarted | Phase::Finished { .. } => return,
-            Phase::Running | Phase::Stopping { .. } => forward(draft),
+            Phase::Running => forward(draft, Section::Steps, &mut stuck),
+            Phase::Stopping { aborted_by: Some(_), .. } => cancel(draft, Section::Steps),
+            Phase::Stopping { .. } => wind_down(draft),
             Phase::Undoing { .. } => undo::settle(draft),
+            Phase::Handling { .. } => handlers::settle(draft, &mut stuck),
         }
-        finish(draft);
+        if draft.len() == before {
+            finish(draft);
+        }
         if draft.len() == before {
             return;
         }
@@ -25,29 +39,46 @@ pub(super) fn settle(draft: &mut Draft<'_>) {
 }
 
 fn finish(draft: &mut Draft<'_>) {
-    if let Some(outcome) = draft.outcome_now().filter(|_| !undo::is_due(draft)) {
+    if undo::is_due(draft) {
+        return;
+    }
+    if let Some(outcome) = draft.run.outcome_now() {
         draft.emit(Event::RunFinished { outcome });
     } else if matches!(draft.phase(), Phase::Stopping { undo: true, aborted_by: None })
-        && (0..draft.count()).all(|index| draft.step(index).state.is_over())
+        && draft.run.open(Section::Steps) == 0
     {
         draft.emit(Event::UndoBegan);
+    } else if !matches!(draft.phase(), Phase::Handling { .. }) && draft.run.has_handlers() {
+        if let Some(ending) = draft.run.ending_now() {
+            draft.emit(Event::HandlersBegan { ending });
+        }
     }
 }
 
-fn forward(draft: &mut Draft<'_>) {
-    for index in 0..draft.count() {
-        // Two or three events at most follow for one step: started and failed to render, say.
-        let mut before = usize::MAX;
-        while draft.len() != before {
-            before = draft.len();
-            match draft.phase() {
-                Phase::Running => step(draft, index),
-                Phase::Stopping { aborted_by: Some(_), .. } => cancel(draft, index),
-                Phase::Stopping { .. } => wind_down(draft, index),
-                _ => return,
-            }
+/// Moves one step of the section on: what is known first, then what time has decided, then what can begin. `stuck` are the steps
+/// from which nothing followed, as in the journal of another plan.
+pub(super) fn forward(draft: &mut Draft<'_>, section: Section, stuck: &mut BTreeSet<Slot>) {
+    while let Some(slot) = attention(draft, section, stuck) {
+        let before = draft.len();
+        step(draft, slot);
+        if draft.len() != before {
+            return;
         }
+        stuck.insert(slot);
     }
+}
+
+fn attention(draft: &Draft<'_>, section: Section, stuck: &BTreeSet<Slot>) -> Option<Slot> {
+    let run = &*draft.run;
+    let known = run.owed().chain(run.expired(draft.now));
+    let lists = run.fanned_out().filter(|slot| fan_out::wants_attention(draft.plan, run, *slot));
+    let ready = run.ready(section).filter(|_| has_room(run));
+    known.chain(lists).chain(ready).find(|slot| !stuck.contains(slot))
+}
+
+/// Whether another call may be started.
+pub(crate) fn has_room(run: &Run) -> bool {
+    run.calls() < CALLS_MAX
 }
 
 /// What a step waits for.
@@ -58,15 +89,16 @@ pub(crate) enum Readiness {
     /// It can begin.
     Ready,
     /// This need can not be met any more.
-    Unmet(StepIndex),
+    Unmet(Slot),
 }
 
 /// Whether a waiting step can begin. A need that was skipped because its own `when` is false counts as met, and so does one that
-/// a dry-run left out.
-pub(crate) fn readiness(view: &impl View, needs: &[StepIndex]) -> Readiness {
+/// a dry-run left out. A handler only waits until its needs are over: people are told, whatever else went wrong.
+pub(crate) fn readiness(run: &Run, section: Section, needs: &[Slot]) -> Readiness {
     let mut ready = Readiness::Ready;
     for need in needs {
-        match &view.step(*need).state {
+        match &run.step(*need).state {
+            state if section != Section::Steps && state.is_over() => {}
             StepState::Failed { .. } | StepState::Skipped { reason: SkipReason::NeedNotMet { .. } } => {
                 return Readiness::Unmet(*need);
             }
@@ -77,67 +109,86 @@ pub(crate) fn readiness(view: &impl View, needs: &[StepIndex]) -> Readiness {
     ready
 }
 
-fn step(draft: &mut Draft<'_>, index: StepIndex) {
-    match &draft.step(index).state {
-        StepState::Waiting => match readiness(draft, &draft.planned(index).needs) {
+fn step(draft: &mut Draft<'_>, slot: Slot) {
+    let planned = draft.planned(slot);
+    match &draft.step(slot).state {
+        StepState::Waiting => match readiness(draft.run, planned.section, &planned.needs) {
             Readiness::Blocked => {}
-            Readiness::Ready => begin::begin(draft, index),
+            Readiness::Ready => begin::begin(draft, slot),
             Readiness::Unmet(need) => {
                 let reason = SkipReason::NeedNotMet { step: draft.id(need) };
-                draft.emit(Event::StepSkipped { step: draft.id(index), reason });
+                draft.emit(Event::StepSkipped { step: draft.id(slot), reason });
             }
         },
         StepState::BackingOff { until, next, .. } if *until <= draft.now => {
             let next = next.clone();
-            begin::again(draft, index, &next);
+            begin::again(draft, slot, &next);
         }
-        _ => in_flight(draft, index),
+        _ => in_flight(draft, slot),
     }
 }
 
 /// What goes on in every phase: time-outs, and what follows from what is known.
-fn in_flight(draft: &mut Draft<'_>, index: StepIndex) {
+fn in_flight(draft: &mut Draft<'_>, slot: Slot) {
     let now = draft.now;
-    match &draft.step(index).state {
+    match &draft.step(slot).state {
         StepState::Running(attempt) if attempt.deadline.is_some_and(|deadline| deadline <= now) => {
             let number = attempt.number;
-            time_out(draft, index, number, draft.planned(index).action());
+            time_out(draft, slot, number, draft.planned(slot).action());
         }
         StepState::Verifying { attempt, .. } if attempt.deadline.is_some_and(|deadline| deadline <= now) => {
             let number = attempt.number;
-            time_out(draft, index, number, draft.planned(index).verify());
+            time_out(draft, slot, number, draft.planned(slot).verify());
         }
         StepState::Observing(attempt) => {
-            let asked = draft.step(index).changed.unwrap_or(now);
+            let asked = draft.step(slot).changed.unwrap_or(now);
             let number = attempt.number;
             if observation_deadline(asked) <= now {
-                time_out(draft, index, number, None);
+                time_out(draft, slot, number, None);
             }
         }
         StepState::Interrupted(attempt) => {
             let attempt = attempt.clone();
-            interrupted::settle(draft, index, &attempt);
+            interrupted::settle(draft, slot, &attempt);
         }
         StepState::Settling(known) => {
             let known = known.clone();
-            failed::settle(draft, index, known);
+            failed::settle(draft, slot, known);
+        }
+        StepState::FannedOut { first, count } => {
+            let items = *first..first + count;
+            fan_out::settle(draft, slot, items);
         }
         _ => {}
     }
 }
 
 /// A call that ran out of time may have taken effect: only what can be repeated counts as a passing failure.
-pub(super) fn time_out(draft: &mut Draft<'_>, index: StepIndex, attempt: u32, action: Option<&Invocation>) {
+pub(super) fn time_out(draft: &mut Draft<'_>, slot: Slot, attempt: u32, action: Option<&Invocation>) {
     let reason = Reason::new("run-timed-out", "it did not end within its time");
     let repeatable = action.is_none_or(|action| action.idempotent);
     let failure = if repeatable { Failure::Transient(reason) } else { Failure::Interrupted(reason) };
-    draft.emit(Event::AttemptFailed { step: draft.id(index), attempt, failure });
+    draft.emit(Event::AttemptFailed { step: draft.id(slot), attempt, failure });
 }
 
 /// The run ends early: what waits is dropped, what runs is waited for.
-fn wind_down(draft: &mut Draft<'_>, index: StepIndex) {
-    let step = draft.id(index);
-    match &draft.step(index).state {
+fn wind_down(draft: &mut Draft<'_>) {
+    for slot in 0..draft.run.count() {
+        if draft.step(slot).section != Section::Steps {
+            continue;
+        }
+        // Two or three events at most follow for one step: a failed observation is asked again, say.
+        let mut before = usize::MAX;
+        while draft.len() != before && matches!(draft.phase(), Phase::Stopping { aborted_by: None, .. }) {
+            before = draft.len();
+            wind_down_step(draft, slot);
+        }
+    }
+}
+
+fn wind_down_step(draft: &mut Draft<'_>, slot: Slot) {
+    let step = draft.id(slot);
+    match &draft.step(slot).state {
         StepState::Waiting
         | StepState::Awaiting(Awaiting::Approval { .. } | Awaiting::Hands { .. })
         | StepState::Settling(Settling::Hands { .. }) => {
@@ -149,15 +200,18 @@ fn wind_down(draft: &mut Draft<'_>, index: StepIndex) {
         }
         StepState::BackingOff { until, next: next @ Next::Observe(_), .. } if *until <= draft.now => {
             let next = next.clone();
-            begin::again(draft, index, &next);
+            begin::again(draft, slot, &next);
         }
-        _ => in_flight(draft, index),
+        _ => in_flight(draft, slot),
     }
 }
 
 /// Somebody ended the run: nothing is waited for.
-fn cancel(draft: &mut Draft<'_>, index: StepIndex) {
-    if !draft.step(index).state.is_over() {
-        draft.emit(Event::StepCancelled { step: draft.id(index) });
+pub(super) fn cancel(draft: &mut Draft<'_>, section: Section) {
+    for slot in 0..draft.run.count() {
+        let step = draft.step(slot);
+        if (step.section == Section::Steps) == (section == Section::Steps) && !step.state.is_over() {
+            draft.emit(Event::StepCancelled { step: draft.id(slot) });
+        }
     }
 }

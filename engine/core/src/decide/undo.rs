@@ -4,39 +4,30 @@ use super::{Draft, UNDO_ATTEMPTS_MAX, backoff, begin, settle};
 use crate::{
     event::Event,
     failure::{Failure, FailureKind, Reason},
-    plan::{Retry, StepIndex},
-    run::{Next, Phase, Settling, StepState, View},
+    plan::{Retry, Section},
+    run::{Next, Phase, Settling, Slot, StepState},
 };
 
 pub(super) fn settle(draft: &mut Draft<'_>) {
     if matches!(draft.phase(), Phase::Undoing { aborted_by: Some(_) }) {
         return abort(draft);
     }
-    for index in (0..draft.count()).rev() {
-        let mut before = usize::MAX;
-        while draft.len() != before {
-            before = draft.len();
-            under_way(draft, index);
-        }
-        if !draft.step(index).state.is_over() {
-            return;
-        }
-        if wants_undo(draft, index) {
-            start(draft, index);
-            if !draft.step(index).state.is_over() {
-                return;
-            }
-        }
+    let next = draft.run.owed().chain(draft.run.expired(draft.now)).next();
+    if let Some(slot) = next {
+        under_way(draft, slot);
+    } else if draft.run.open(Section::Steps) == 0 {
+        let last = draft.run.undoable().find(|slot| wants_undo(draft, *slot));
+        last.into_iter().for_each(|slot| start(draft, slot));
     }
 }
 
 /// Whether a step is left that has to be taken back.
 pub(super) fn is_due(draft: &Draft<'_>) -> bool {
     matches!(draft.phase(), Phase::Undoing { aborted_by: None })
-        && (0..draft.count()).any(|index| wants_undo(draft, index))
+        && draft.run.undoable().any(|slot| wants_undo(draft, slot))
 }
 
-fn under_way(draft: &mut Draft<'_>, index: StepIndex) {
+fn under_way(draft: &mut Draft<'_>, index: Slot) {
     match &draft.step(index).state {
         StepState::Undoing { attempt, .. } if attempt.deadline.is_some_and(|deadline| deadline <= draft.now) => {
             let number = attempt.number;
@@ -52,7 +43,7 @@ fn under_way(draft: &mut Draft<'_>, index: StepIndex) {
 }
 
 /// What succeeded is taken back, and so is what failed after it may have begun to take effect.
-fn wants_undo(draft: &Draft<'_>, index: StepIndex) -> bool {
+fn wants_undo(draft: &Draft<'_>, index: Slot) -> bool {
     let step = draft.step(index);
     draft.planned(index).undo.is_some()
         && match &step.state {
@@ -70,20 +61,20 @@ fn is_unknown(failure: &Failure) -> bool {
     failure.kind() == FailureKind::Interrupted
 }
 
-fn parameters(draft: &Draft<'_>, index: StepIndex) -> Result<serde_json::Value, crate::expression::ExpressionError> {
+fn parameters(draft: &Draft<'_>, index: Slot) -> Result<serde_json::Value, crate::expression::ExpressionError> {
     let own = match &draft.step(index).state {
         StepState::Succeeded { outputs, .. } => outputs.clone(),
         StepState::ResolvedByHand { evidence, .. } => evidence.clone(),
         StepState::BackingOff { next: Next::Undo { outputs }, .. } => outputs.clone(),
         _ => serde_json::Value::Null,
     };
-    begin::in_scope(draft, Some((index, &own)), |scope| match &draft.planned(index).undo {
+    begin::in_scope(draft, index, Some(&own), |scope| match &draft.planned(index).undo {
         Some(undo) => begin::parameters(undo, scope),
         None => Ok(serde_json::Value::Null),
     })
 }
 
-fn start(draft: &mut Draft<'_>, index: StepIndex) {
+fn start(draft: &mut Draft<'_>, index: Slot) {
     let step = draft.id(index);
     match parameters(draft, index) {
         Ok(parameters) => {
@@ -98,7 +89,7 @@ fn start(draft: &mut Draft<'_>, index: StepIndex) {
 }
 
 /// An attempt to take the step back failed.
-pub(super) fn failed(draft: &mut Draft<'_>, index: StepIndex, failure: Failure) {
+pub(super) fn failed(draft: &mut Draft<'_>, index: Slot, failure: Failure) {
     let step = draft.id(index);
     let repeatable = draft.planned(index).undo.as_ref().is_some_and(|undo| undo.idempotent);
     let again = match failure.kind() {
@@ -117,8 +108,13 @@ pub(super) fn failed(draft: &mut Draft<'_>, index: StepIndex, failure: Failure) 
 
 /// Somebody ended the run while it was being undone: what is under way is cut off, the rest is left.
 fn abort(draft: &mut Draft<'_>) {
-    for index in (0..draft.count()).filter(|index| !draft.step(*index).state.is_over()).collect::<Vec<_>>() {
+    for index in (0..draft.run.count()).filter(|index| is_under_way(draft, *index)).collect::<Vec<_>>() {
         let reason = Reason::new("run-aborted", "the run was aborted while the step was being taken back");
         draft.emit(Event::UndoFailed { step: draft.id(index), failure: Failure::Interrupted(reason) });
     }
+}
+
+fn is_under_way(draft: &Draft<'_>, index: Slot) -> bool {
+    let step = draft.step(index);
+    step.section == Section::Steps && !step.state.is_over()
 }

@@ -31,6 +31,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) started: &'a (Timestamp, RunStarted),
     /// The outputs of a step; `None` where it has none.
     pub(crate) outputs: &'a dyn Fn(StepIndex) -> Option<&'a Value>,
+    /// The item of the list that the step works on.
+    pub(crate) item: Option<&'a Value>,
 }
 
 impl Scope<'_> {
@@ -79,6 +81,9 @@ impl Scope<'_> {
     /// The value of a plain reference: what CEL would give, without the way there and back.
     fn look_up(&self, reference: &Reference) -> Result<Value, ExpressionError> {
         let path = &reference.path;
+        if path[0] == "item" && self.item.is_none() {
+            return Err(ExpressionError::new("there is no `item` here: the step has no `for_each`"));
+        }
         let missing = |at: usize| {
             let (before, key) = (path[..at].join("."), &path[at]);
             ExpressionError::new(format!("`{}`: there is no `{key}` in `{before}`", path.join(".")))
@@ -89,6 +94,7 @@ impl Scope<'_> {
                 let role = self.started.1.targets.iter().find(|(role, _)| role.as_str() == path[1]);
                 (role.map(|(_, facts)| facts.clone()), 2)
             }
+            "item" => (self.item.cloned(), 1),
             "run" if path[1] == "id" => (Some(Value::String(self.started.1.run.to_string())), 2),
             "run" if path[1] == "started" => (Some(Value::String(self.started.0.to_string())), 2),
             "steps" if path.get(2).is_some_and(|part| part == "outputs") => {
@@ -119,6 +125,7 @@ impl Scope<'_> {
                 "steps" => variables.push(("steps", self.steps(&wanted, &mut budget)?)),
                 "targets" => variables.push(("targets", self.targets(&wanted, &mut budget)?)),
                 "run" => variables.push(("run", self.run())),
+                "item" => variables.extend(self.item_variable(&mut budget)?),
                 _ => {}
             }
         }
@@ -161,6 +168,12 @@ impl Scope<'_> {
             entries.push((role.to_string(), value::to_cel(value, &Type::Json)));
         }
         Ok(value::map(entries.into_iter()))
+    }
+
+    fn item_variable(&self, budget: &mut usize) -> Result<Option<(&'static str, Cel)>, ExpressionError> {
+        let Some(item) = self.item else { return Ok(None) };
+        spend(budget, item)?;
+        Ok(Some(("item", value::to_cel(item, &Type::Json))))
     }
 
     fn run(&self) -> Cel {

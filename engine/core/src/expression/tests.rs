@@ -9,7 +9,7 @@ use super::{Scope, Template};
 use crate::{
     event::{Mode, Person, RunStarted},
     name::{RoleName, RunId, StepId},
-    plan::{InputDeclaration, Invocation, Objectives, OnFailure, Plan, Retry, RunbookRef, Step, StepKind},
+    plan::{InputDeclaration, Invocation, Objectives, OnFailure, Plan, Retry, RunbookRef, Section, Step, StepKind},
     types::Type,
 };
 
@@ -47,6 +47,8 @@ fn plan() -> Plan {
             undo: None,
             on_failure: OnFailure::Stop,
             line: 1,
+            section: Section::Steps,
+            each: None,
         }],
     }
 }
@@ -70,7 +72,7 @@ fn render(template: Value) -> Result<Value, String> {
     };
     let started = (Timestamp::from_second(1_800_000_000).expect("a time"), started);
     let outputs = json!({"at": "2026-11-21T03:00:00Z", "rows": 7, "tables": {"b": {"rows": 2}, "a": {"rows": 1}}});
-    let scope = Scope { plan: &plan, started: &started, outputs: &|_| Some(&outputs) };
+    let scope = Scope { plan: &plan, started: &started, outputs: &|_| Some(&outputs), item: None };
     Template::new(template).render(&scope).map_err(|error| error.to_string())
 }
 

@@ -1,9 +1,14 @@
 //! The fold: one event on one run.
 
 use jiff::Timestamp;
+use serde_json::Value;
 
-use super::{Phase, Run, transition, view::View};
-use crate::event::Event;
+use super::{
+    Item, Phase, Run, Slot, StepRun,
+    agenda::Agenda,
+    transition::{Change, transition},
+};
+use crate::{event::Event, name::StepId};
 
 /// An event that can not have happened in this state: a damaged journal while loading, a bug while running.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,13 +28,60 @@ impl Run {
         if let Event::RunStarted(started) = event {
             self.started = Some((at, started.clone()));
         }
-        if let Some((index, step)) = change.step {
-            self.steps[index] = step;
+        let Change { step, phase } = change;
+        if let Some((slot, step)) = step {
+            self.replace(slot, step);
         }
-        if let Some(phase) = change.phase {
+        if let Event::FanOutBegan { step, items } = event {
+            self.add_items(step, items);
+        }
+        if let Some(phase) = phase {
             self.phase = phase;
         }
         Ok(())
+    }
+
+    fn replace(&mut self, slot: Slot, step: StepRun) {
+        let place = self.place(slot);
+        let before = std::mem::replace(&mut self.steps[slot], step);
+        let after = &self.steps[slot];
+        self.agenda.remove(&self.wiring, slot, place, &before);
+        self.agenda.insert(&self.wiring, slot, place, after);
+        if slot == place {
+            for dependent in &self.wiring.of_step(place).dependents {
+                self.agenda.need_changed(*dependent, &before.state, &after.state, &self.steps[*dependent].state);
+            }
+        }
+    }
+
+    fn add_items(&mut self, id: &StepId, values: &[Value]) {
+        let Some(of) = self.position(id) else { return };
+        for (number, value) in values.iter().enumerate() {
+            let item = StepRun::waiting(id.item(number), self.steps[of].on_failure, self.steps[of].section);
+            let slot = self.steps.len();
+            self.items.push(Item { of, value: value.clone() });
+            self.index.insert(item.id.clone(), slot);
+            self.agenda.insert(&self.wiring, slot, of, &item);
+            self.steps.push(item);
+        }
+    }
+
+    /// Whether what the run keeps about its steps, so as not to look at all of them, is what a look at all of them gives. For tests.
+    #[doc(hidden)]
+    pub fn is_consistent(&self) -> bool {
+        let planned = &self.steps[..self.wiring.len()];
+        let waiting: Vec<_> =
+            planned.iter().map(|step| StepRun::waiting(step.id.clone(), step.on_failure, step.section)).collect();
+        let mut fresh =
+            Self { agenda: Agenda::of(&self.wiring, &waiting), steps: waiting, items: Vec::new(), ..self.clone() };
+        for (step, item) in self.steps[planned.len()..].iter().zip(&self.items) {
+            let slot = fresh.steps.len();
+            fresh.items.push(item.clone());
+            fresh.agenda.insert(&self.wiring, slot, item.of, step);
+            fresh.steps.push(step.clone());
+        }
+        planned.iter().enumerate().for_each(|(slot, step)| fresh.replace(slot, step.clone()));
+        fresh == *self
     }
 
     fn illegal(&self, event: &Event) -> Illegal {
@@ -49,6 +101,7 @@ impl Run {
             Phase::Running => "is running",
             Phase::Stopping { .. } => "is stopping",
             Phase::Undoing { .. } => "is being undone",
+            Phase::Handling { .. } => "has ended but for its handlers",
             Phase::Finished { .. } => "is finished",
         }
     }

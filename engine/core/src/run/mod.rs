@@ -3,25 +3,32 @@
 //! `apply` is the only function that changes a [`Run`]. What it allows is in `transition`; what happens next is decided
 //! elsewhere, in `decide`.
 
+mod agenda;
 mod apply;
+mod attention;
 mod told;
 mod transition;
-mod view;
+mod wiring;
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
+use self::{agenda::Agenda, wiring::Wiring};
 use crate::{
+    decide::observation_deadline,
     event::{KnownBy, OperatorAnswer, Outcome, Person, RunStarted, SkipReason},
     failure::{Failure, Reason},
     name::StepId,
-    plan::{OnFailure, Plan, StepIndex},
+    plan::{OnFailure, Plan, Section, StepIndex},
 };
 
 pub use self::apply::Illegal;
-pub(crate) use self::{transition::transition, view::View};
+
+/// The place of a step in [`Run::steps`]: the steps of the plan come first, each at its own place, and behind them the items of
+/// lists.
+pub type Slot = usize;
 
 /// A run. [`Run::new`] gives the state before the first event.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -30,25 +37,46 @@ pub struct Run {
     pub started: Option<(Timestamp, RunStarted)>,
     /// Where it is as a whole.
     pub phase: Phase,
-    /// One entry a step of the plan, in plan order.
+    /// One entry a step of the plan, in plan order, and behind them one an item of each list that was begun.
     pub steps: Vec<StepRun>,
-    index: BTreeMap<StepId, StepIndex>,
+    items: Vec<Item>,
+    index: BTreeMap<StepId, Slot>,
+    wiring: Wiring,
+    agenda: Agenda,
+}
+
+/// What an item of a list is.
+#[derive(Debug, Clone, PartialEq)]
+struct Item {
+    of: StepIndex,
+    value: Value,
 }
 
 impl Run {
     /// A run of this plan to which nothing has happened yet.
     pub fn new(plan: &Plan) -> Self {
+        let wiring = Wiring::of(plan);
+        let steps: Vec<_> =
+            plan.steps.iter().map(|step| StepRun::waiting(step.id.clone(), step.on_failure, step.section)).collect();
         Self {
             started: None,
             phase: Phase::NotStarted,
-            steps: plan.steps.iter().map(|step| StepRun::waiting(step.id.clone(), step.on_failure)).collect(),
+            items: Vec::new(),
             index: plan.steps.iter().enumerate().map(|(index, step)| (step.id.clone(), index)).collect(),
+            agenda: Agenda::of(&wiring, &steps),
+            wiring,
+            steps,
         }
     }
 
     /// The step of that name.
     pub fn find(&self, id: &StepId) -> Option<&StepRun> {
         self.steps.get(*self.index.get(id)?)
+    }
+
+    /// How many steps are not over, items of lists included.
+    pub fn unfinished(&self) -> usize {
+        [Section::Steps, Section::OnFailure, Section::Finally].map(|section| self.agenda.open(section)).iter().sum()
     }
 
     /// Whether and how it ended.
@@ -80,6 +108,13 @@ pub enum Phase {
         /// Who ended it early; `None` where a failure did.
         aborted_by: Option<Person>,
     },
+    /// The recovery has ended, and the handlers tell people or tidy up.
+    Handling {
+        /// How the recovery ended.
+        ending: Outcome,
+        /// Who cut the handlers off.
+        aborted_by: Option<Person>,
+    },
     /// Over.
     Finished {
         /// When.
@@ -108,6 +143,8 @@ pub struct StepRun {
     pub undo_attempts: u32,
     /// What its failure means for the run.
     pub on_failure: OnFailure,
+    /// Which part of the runbook it belongs to.
+    pub section: Section,
     /// Start of the first attempt.
     pub started: Option<Timestamp>,
     /// When it reached its present state.
@@ -115,7 +152,7 @@ pub struct StepRun {
 }
 
 impl StepRun {
-    fn waiting(id: StepId, on_failure: OnFailure) -> Self {
+    fn waiting(id: StepId, on_failure: OnFailure, section: Section) -> Self {
         Self {
             id,
             state: StepState::Waiting,
@@ -125,8 +162,21 @@ impl StepRun {
             observations: 0,
             undo_attempts: 0,
             on_failure,
+            section,
             started: None,
             changed: None,
+        }
+    }
+
+    /// When time alone changes its state.
+    fn wakes_at(&self) -> Option<Timestamp> {
+        match &self.state {
+            StepState::Running(attempt) | StepState::Verifying { attempt, .. } | StepState::Undoing { attempt, .. } => {
+                attempt.deadline
+            }
+            StepState::Observing(_) => self.changed.map(observation_deadline),
+            StepState::BackingOff { until, .. } => Some(*until),
+            _ => None,
         }
     }
 }
@@ -153,6 +203,13 @@ pub enum StepState {
     },
     /// Something is known and what follows from it is not recorded yet: the engine ended between two events of one decision.
     Settling(Settling),
+    /// It is done for each item of its list. The items are steps of their own.
+    FannedOut {
+        /// Where the items begin.
+        first: Slot,
+        /// How many there are.
+        count: usize,
+    },
     /// A person must answer.
     Awaiting(Awaiting),
     /// A person did it; the `verify` action runs.
@@ -221,6 +278,25 @@ impl StepState {
                 | Self::Undone
                 | Self::UndoFailed { .. }
         )
+    }
+
+    /// Whether it is over and keeps a run from having simply succeeded.
+    fn is_exception(&self) -> bool {
+        self.is_over() && !matches!(self, Self::Succeeded { .. } | Self::Skipped { reason: SkipReason::NothingFailed })
+    }
+
+    /// Whether a step that needs this one can not be done any more.
+    fn is_unmet_need(&self) -> bool {
+        matches!(self, Self::Failed { .. } | Self::Skipped { reason: SkipReason::NeedNotMet { .. } })
+    }
+
+    /// Whether a plugin is at work.
+    fn is_call(&self) -> bool {
+        matches!(self, Self::Running(_) | Self::Observing(_) | Self::Verifying { .. } | Self::Undoing { .. })
+    }
+
+    fn may_be_taken_back(&self) -> bool {
+        matches!(self, Self::Succeeded { .. } | Self::ResolvedByHand { .. } | Self::Failed { .. })
     }
 }
 

@@ -13,6 +13,7 @@ impl StepState {
             Self::Observing(_) => "observing",
             Self::BackingOff { .. } => "backing_off",
             Self::Settling(_) => "settling",
+            Self::FannedOut { .. } => "fanned_out",
             Self::Awaiting(_) => "awaiting",
             Self::Verifying { .. } => "verifying",
             Self::Succeeded { .. } => "succeeded",

@@ -3,49 +3,79 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Attempt, Awaiting, Next, Phase, Settling, StepRun, StepState, view::View};
+use super::{Attempt, Awaiting, Next, Phase, Run, Settling, Slot, StepRun, StepState};
 use crate::{
     event::{Event, KnownBy, OperatorAnswer, SkipReason},
     failure::{Failure, FailureKind, Reason},
-    plan::{OnFailure, StepIndex},
+    plan::{OnFailure, Section},
 };
 
 /// What an event changes.
 #[derive(Debug, Default)]
-pub(crate) struct Change {
+pub(super) struct Change {
     /// The step, as it is afterwards.
-    pub(crate) step: Option<(StepIndex, StepRun)>,
+    pub(super) step: Option<(Slot, StepRun)>,
     /// The phase, as it is afterwards.
-    pub(crate) phase: Option<Phase>,
+    pub(super) phase: Option<Phase>,
 }
 
 /// What the event changes; `None` where it can not happen.
-pub(crate) fn transition(view: &impl View, at: Timestamp, event: &Event) -> Option<Change> {
+pub(super) fn transition(run: &Run, at: Timestamp, event: &Event) -> Option<Change> {
     let Some(id) = event.step() else {
-        return Some(Change { step: None, phase: Some(phase_after(view, at, event)?) });
+        return Some(Change { step: None, phase: Some(phase_after(run, at, event)?) });
     };
-    let index = view.position(id)?;
-    if !phase_allows(view.phase(), event, view.step(index)) {
+    let slot = run.position(id)?;
+    let before = run.step(slot);
+    if !phase_allows(&run.phase, event, before) {
         return None;
     }
-    if matches!(event, Event::StepSkipped { reason, .. } if reason.is_of_a_dry_run()) && !view.is_dry_run() {
+    if matches!(event, Event::StepSkipped { reason, .. } if reason.is_of_a_dry_run()) && !run.is_dry_run() {
         return None;
     }
-    let before = view.step(index);
-    let state = state_after(before, at, event)?;
+    let state = match before.state {
+        StepState::FannedOut { first, count } => after_items(&run.steps[first..first + count], event)?,
+        _ if matches!(event, Event::FanOutBegan { .. }) => after_fan_out(run, slot, event)?,
+        _ => state_after(before, at, event)?,
+    };
     let mut step = StepRun { id: before.id.clone(), state, changed: Some(at), ..*before };
     count(&mut step, at, event);
     // A dry-run has nothing to take back.
     let on_failure = match step.on_failure {
-        OnFailure::Undo if view.is_dry_run() => OnFailure::Stop,
+        OnFailure::Undo if run.is_dry_run() => OnFailure::Stop,
         on_failure => on_failure,
     };
-    let phase = phase_after_failure(view.phase(), event, on_failure);
-    Some(Change { step: Some((index, step)), phase })
+    let phase = phase_after_failure(&run.phase, event, on_failure);
+    Some(Change { step: Some((slot, step)), phase })
 }
 
-fn phase_after(view: &impl View, at: Timestamp, event: &Event) -> Option<Phase> {
-    match (event, view.phase()) {
+/// Only a step of the plan has a list, and its items get the next slots.
+fn after_fan_out(run: &Run, slot: Slot, event: &Event) -> Option<StepState> {
+    let Event::FanOutBegan { items, .. } = event else { return None };
+    let waits = matches!(run.step(slot).state, StepState::Waiting) && run.place(slot) == slot;
+    let fresh = items.is_empty() || run.position(&run.step(slot).id.item(0)).is_none();
+    (waits && fresh).then(|| StepState::FannedOut { first: run.count(), count: items.len() })
+}
+
+/// A step with a list is over when its items are; only an abort does not wait for them.
+fn after_items(items: &[StepRun], event: &Event) -> Option<StepState> {
+    let over = || items.iter().all(|item| item.state.is_over());
+    let lost = || items.iter().any(|item| matches!(item.state, StepState::Failed { .. } | StepState::Cancelled));
+    match event {
+        Event::StepSucceeded { attempt: 0, outputs, summary, known_by: KnownBy::Items, .. } if over() && !lost() => {
+            let (outputs, summary) = (outputs.clone(), summary.clone());
+            Some(StepState::Succeeded { outputs, summary, known_by: KnownBy::Items })
+        }
+        Event::StepFailed { failure, .. } if over() && lost() => Some(StepState::Failed { failure: failure.clone() }),
+        Event::StepSkipped { reason, .. } if over() && !lost() && reason.is_of_a_dry_run() => {
+            Some(StepState::Skipped { reason: reason.clone() })
+        }
+        Event::StepCancelled { .. } => Some(StepState::Cancelled),
+        _ => None,
+    }
+}
+
+fn phase_after(run: &Run, at: Timestamp, event: &Event) -> Option<Phase> {
+    match (event, &run.phase) {
         (Event::RunStarted(_), Phase::NotStarted) => Some(Phase::Running),
         (Event::AbortRequested { who, .. }, Phase::Running | Phase::Stopping { aborted_by: None, .. }) => {
             Some(Phase::Stopping { undo: false, aborted_by: Some(who.clone()) })
@@ -53,12 +83,17 @@ fn phase_after(view: &impl View, at: Timestamp, event: &Event) -> Option<Phase> 
         (Event::AbortRequested { who, .. }, Phase::Undoing { aborted_by: None }) => {
             Some(Phase::Undoing { aborted_by: Some(who.clone()) })
         }
-        (Event::UndoBegan, Phase::Stopping { undo: true, aborted_by: None })
-            if (0..view.count()).all(|index| view.step(index).state.is_over()) =>
-        {
+        (Event::UndoBegan, Phase::Stopping { undo: true, aborted_by: None }) if run.open(Section::Steps) == 0 => {
             Some(Phase::Undoing { aborted_by: None })
         }
-        (Event::RunFinished { outcome }, _) if view.outcome_now() == Some(*outcome) => {
+        (Event::AbortRequested { who, .. }, Phase::Handling { ending, aborted_by: None }) => {
+            Some(Phase::Handling { ending: *ending, aborted_by: Some(who.clone()) })
+        }
+        (Event::HandlersBegan { .. }, Phase::Handling { .. }) => None,
+        (Event::HandlersBegan { ending }, _) if run.has_handlers() && run.ending_now() == Some(*ending) => {
+            Some(Phase::Handling { ending: *ending, aborted_by: None })
+        }
+        (Event::RunFinished { outcome }, _) if run.outcome_now() == Some(*outcome) => {
             Some(Phase::Finished { at, outcome: *outcome })
         }
         _ => None,
@@ -82,6 +117,11 @@ fn phase_allows(phase: &Phase, event: &Event, step: &StepRun) -> bool {
         || matches!(&step.state, StepState::Settling(Settling::AttemptFailed { next: Next::Undo { .. }, .. }));
     match (phase, event) {
         (Phase::NotStarted | Phase::Finished { .. }, _) => false,
+        (Phase::Handling { aborted_by: Some(_), .. }, _) => {
+            step.section != Section::Steps && matches!(event, Event::StepCancelled { .. })
+        }
+        (Phase::Handling { .. }, _) => step.section != Section::Steps,
+        _ if step.section != Section::Steps => false,
         (Phase::Undoing { .. }, Event::UndoStarted { .. } | Event::StepUndone { .. } | Event::UndoFailed { .. }) => {
             true
         }
@@ -89,8 +129,11 @@ fn phase_allows(phase: &Phase, event: &Event, step: &StepRun) -> bool {
         (Phase::Undoing { .. }, Event::AttemptFailed { .. } | Event::RetryScheduled { .. }) => undoing,
         (Phase::Undoing { .. }, _) => false,
         (Phase::Stopping { .. }, Event::StepStarted { .. } | Event::ApprovalRequested { .. }) => false,
+        (Phase::Stopping { .. }, Event::FanOutBegan { .. }) => false,
         (Phase::Stopping { .. }, Event::HandsRequested { .. }) => false,
-        (Phase::Stopping { .. }, Event::StepSkipped { reason, .. }) => is_found_out_by_trying(reason),
+        (Phase::Stopping { .. }, Event::StepSkipped { reason, .. }) => {
+            is_found_out_by_trying(reason) || matches!(step.state, StepState::FannedOut { .. })
+        }
         (Phase::Running | Phase::Stopping { .. }, _) => true,
     }
 }
@@ -101,6 +144,7 @@ fn count(step: &mut StepRun, at: Timestamp, event: &Event) {
             step.attempts += 1;
             step.started.get_or_insert(at);
         }
+        Event::FanOutBegan { .. } => drop(step.started.get_or_insert(at)),
         Event::ApprovalRequested { .. } | Event::HandsRequested { .. } => {
             step.failures = 0;
             step.started.get_or_insert(at);

@@ -14,7 +14,7 @@ use crate::{
     digest::sha256,
     expression::{Expression, Template},
     name::{ActionName, RoleName, StepId},
-    plan::{Invocation, Plan, RunbookRef, Step, StepKind},
+    plan::{Invocation, Plan, RunbookRef, Section, Step, StepKind},
     types::Type,
     yaml::{Node, Yaml},
 };
@@ -67,6 +67,8 @@ fn step(step: &Written<'_>, needs: Vec<usize>, catalogue: &Catalogue) -> Option<
         undo: step.undo.as_ref().and_then(|used| invocation(used, catalogue)),
         on_failure: step.on_failure,
         line: step.id.span.line,
+        section: Section::Steps,
+        each: None,
     })
 }
 

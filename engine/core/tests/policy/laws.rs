@@ -7,8 +7,8 @@ use lifeboat_core::{
     failure::FailureKind,
     input::{Effect, Input},
     name::StepId,
-    plan::Plan,
-    run::{Phase, Run, StepState},
+    plan::{Plan, Section},
+    run::{Phase, Run, StepRun, StepState},
 };
 
 use crate::world::World;
@@ -24,7 +24,10 @@ pub(crate) fn before(plan: &Plan, run: &Run, journal: &Journal, event: &Event) {
                 nothing_is_repeated_blindly(plan, journal, step);
             }
             attempts_are_bounded(plan, run, journal, step);
-            assert_eq!(run.phase, Phase::Running, "nothing starts in a run that ends");
+            let goes_on = matches!(run.phase, Phase::Running | Phase::Handling { aborted_by: None, .. });
+            assert!(goes_on, "nothing starts in a run that ends");
+            sections_keep_their_turn(plan, run, step);
+            lists_keep_their_limit(plan, run, step);
         }
         Event::ApprovalRequested { step, .. } | Event::HandsRequested { step, .. } => {
             assert!(!is_dry(run), "a dry-run asks nobody");
@@ -45,9 +48,19 @@ fn is_dry(run: &Run) -> bool {
     run.started.as_ref().is_some_and(|(_, started)| started.mode == Mode::DryRun)
 }
 
+/// The place of a step, or of the step of which it is an item.
+fn place_of(plan: &Plan, id: &StepId) -> usize {
+    let step = id.as_str().split('[').next().expect("a name");
+    plan.position(&StepId::new(step).expect("a name")).expect("a step of the plan")
+}
+
 fn needs_are_met(plan: &Plan, run: &Run, id: &StepId) {
-    let place = plan.position(id).expect("a step of the plan");
+    let place = place_of(plan, id);
+    let handler = plan.steps[place].section != Section::Steps;
     for need in &plan.steps[place].needs {
+        if handler && run.steps[*need].state.is_over() {
+            continue;
+        }
         let met = matches!(run.steps[*need].state, StepState::Succeeded { .. } | StepState::ResolvedByHand { .. })
             || matches!(&run.steps[*need].state, StepState::Skipped { reason } if is_met(reason));
         assert!(met, "{id} starts before {}", plan.steps[*need].id);
@@ -60,7 +73,7 @@ fn is_met(reason: &SkipReason) -> bool {
 
 /// After an attempt of unknown effect, what can not be repeated starts again only once somebody knows.
 fn nothing_is_repeated_blindly(plan: &Plan, journal: &Journal, id: &StepId) {
-    let place = plan.position(id).expect("a step of the plan");
+    let place = place_of(plan, id);
     if plan.steps[place].action().is_none_or(|action| action.idempotent) {
         return;
     }
@@ -78,9 +91,33 @@ fn nothing_is_repeated_blindly(plan: &Plan, journal: &Journal, id: &StepId) {
     assert!(!unknown, "{id} is repeated although its last attempt may have taken effect");
 }
 
+/// Handlers begin when the recovery has ended, those for a failure only where it failed, and those for every end come last.
+fn sections_keep_their_turn(plan: &Plan, run: &Run, id: &StepId) {
+    let section = plan.steps[place_of(plan, id)].section;
+    let before = run.steps.iter().filter(|step| step.section < section);
+    assert!(before.into_iter().all(|step| step.state.is_over()), "{id} begins before its time");
+    let ended_well = |ending| matches!(ending, Outcome::Succeeded | Outcome::SucceededWithExceptions | Outcome::DryRun);
+    match (&run.phase, section) {
+        (Phase::Handling { ending, .. }, Section::OnFailure) => assert!(!ended_well(*ending), "nothing failed"),
+        (Phase::Handling { .. }, Section::Finally) | (Phase::Running, Section::Steps) => {}
+        (phase, _) => panic!("{id} begins in {phase:?}"),
+    }
+}
+
+fn lists_keep_their_limit(plan: &Plan, run: &Run, id: &StepId) {
+    let Some((list, _)) = id.as_str().split_once('[') else { return };
+    let under_way = |step: &&StepRun| {
+        let mine = step.id.as_str().split_once('[').is_some_and(|(name, _)| name == list);
+        mine && step.id != *id && !step.state.is_over() && step.state != StepState::Waiting
+    };
+    let limit = plan.steps[place_of(plan, id)].each.as_ref().map_or(0, |each| each.max_parallel);
+    let busy = run.steps.iter().filter(under_way).count();
+    assert!(busy < usize::try_from(limit).expect("small"), "{busy} items of {list} are under way already");
+}
+
 fn attempts_are_bounded(plan: &Plan, run: &Run, journal: &Journal, id: &StepId) {
-    let place = plan.position(id).expect("a step of the plan");
-    let step = &run.steps[place];
+    let place = place_of(plan, id);
+    let step = run.find(id).expect("a step of the run");
     let count = |wanted: fn(&Event) -> bool| {
         let events = journal.iter().filter(|(_, event)| event.step() == Some(id) && wanted(event));
         u32::try_from(events.count()).expect("few")
@@ -94,13 +131,13 @@ fn attempts_are_bounded(plan: &Plan, run: &Run, journal: &Journal, id: &StepId) 
 
 fn undo_is_last_first(plan: &Plan, run: &Run, journal: &Journal, id: &StepId) {
     assert_eq!(run.phase, Phase::Undoing { aborted_by: None });
-    let place = plan.position(id);
+    let order = |id: &StepId| (place_of(plan, id), run.steps.iter().position(|step| step.id == *id));
     let earlier = journal.iter().filter_map(|(_, event)| match event {
-        Event::UndoStarted { step, .. } => plan.position(step),
+        Event::UndoStarted { step, .. } => Some(order(step)),
         _ => None,
     });
-    assert!(earlier.min().is_none_or(|before| Some(before) > place), "{id} is undone too late");
-    let busy = run.steps.iter().any(|step| !step.state.is_over());
+    assert!(earlier.min().is_none_or(|before| before > order(id)), "{id} is undone too late");
+    let busy = run.steps.iter().any(|step| step.section == Section::Steps && !step.state.is_over());
     assert!(!busy, "{id} is undone while something else goes on");
 }
 
@@ -136,20 +173,29 @@ pub(crate) fn due(plan: &Plan, run: &Run, now: Timestamp, effects: &[Effect]) {
 pub(crate) fn outcome(plan: &Plan, world: &World<'_>) {
     let outcome = world.run.outcome().expect("a finished run");
     let states = || world.run.steps.iter().map(|step| &step.state);
-    let aborted = world.journal.iter().any(|(_, event)| matches!(event, Event::AbortRequested { .. }));
+    let recovery = world.journal.iter().take_while(|(_, event)| !matches!(event, Event::HandlersBegan { .. }));
+    let aborted = recovery.into_iter().any(|(_, event)| matches!(event, Event::AbortRequested { .. }));
+    let good = |state: &StepState| {
+        let unneeded = matches!(state, StepState::Skipped { reason: SkipReason::NothingFailed });
+        unneeded || matches!(state, StepState::Succeeded { .. })
+    };
+    let main = || world.run.steps.iter().filter(|step| step.section == Section::Steps).map(|step| &step.state);
     assert_eq!(outcome == Outcome::Aborted, aborted);
     match outcome {
-        Outcome::Succeeded => assert!(states().all(|state| matches!(state, StepState::Succeeded { .. }))),
+        Outcome::Succeeded => assert!(states().all(good)),
         Outcome::SucceededWithExceptions => {
-            assert!(states().any(|state| !matches!(state, StepState::Succeeded { .. })));
-            assert!(states().all(|state| !matches!(state, StepState::Cancelled | StepState::Undone)));
+            assert!(states().any(|state| !good(state)));
+            assert!(main().all(|state| !matches!(state, StepState::Cancelled | StepState::Undone)));
         }
         Outcome::RolledBack => {
             assert!(states().all(|state| !matches!(state, StepState::UndoFailed { .. })));
-            let left = |(place, step): (usize, &StepState)| {
-                matches!(step, StepState::Succeeded { .. }) && plan.steps[place].undo.is_some()
+            let left = |step: &&StepRun| {
+                let planned = &plan.steps[place_of(plan, &step.id)];
+                let list = planned.each.is_some() && step.id == planned.id;
+                matches!(step.state, StepState::Succeeded { .. }) && planned.undo.is_some() && !list
             };
-            assert!(!states().enumerate().any(left), "a step that has an undo was not taken back");
+            let left = world.run.steps.iter().find(left);
+            assert_eq!(left, None, "a step that has an undo was not taken back");
         }
         Outcome::Failed | Outcome::Aborted | Outcome::DryRun => {}
     }

@@ -2,6 +2,8 @@
 
 mod cases;
 mod edges;
+mod fan_out;
+mod handlers;
 mod laws;
 mod limits;
 mod plans;

@@ -9,7 +9,7 @@ use lifeboat_core::{
     expression::{Expression, Template},
     failure::{Failure, FailureKind, Reason},
     name::{ActionName, StepId},
-    plan::{Invocation, Objectives, OnFailure, Plan, Retry, RunbookRef, Step, StepKind},
+    plan::{Each, Invocation, Objectives, OnFailure, Plan, Retry, RunbookRef, Section, Step, StepKind},
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -46,6 +46,8 @@ pub(crate) fn step(place: usize, needs: Vec<usize>, kind: StepKind) -> Step {
         undo: None,
         on_failure: OnFailure::Stop,
         line: 1,
+        section: Section::Steps,
+        each: None,
     }
 }
 
@@ -79,8 +81,13 @@ fn any_step(place: usize) -> impl Strategy<Value = Step> {
     let undo = prop::option::of(any::<bool>());
     let on_failure = prop_oneof![Just(OnFailure::Stop), Just(OnFailure::Continue), Just(OnFailure::Undo)];
     let when = prop::option::weighted(0.2, prop_oneof![Just("true"), Just("false"), Just("1")]);
-    (kind(), needs, undo, on_failure, when, 1..4_u32, prop::option::of(1..30_i64)).prop_map(
-        move |(kind, needs, undo, on_failure, when, attempts, timeout)| Step {
+    let each =
+        prop::option::weighted(0.3, (prop_oneof![4 => Just("[1, 2, 3]"), 1 => Just("[]"), 1 => Just("1")], 1..4_u32));
+    (kind(), needs, undo, on_failure, when, 1..4_u32, prop::option::of(1..30_i64), each).prop_map(
+        move |(kind, needs, undo, on_failure, when, attempts, timeout, each)| Step {
+            each: each
+                .filter(|_| matches!(kind, StepKind::Uses(_)))
+                .map(|(over, max_parallel)| Each { over: Expression::new(over), max_parallel }),
             when: when.map(Expression::new),
             timeout: timeout.map(SignedDuration::from_secs),
             retry: Retry { attempts, on: vec![FailureKind::Transient], ..Retry::default() },
@@ -91,10 +98,24 @@ fn any_step(place: usize) -> impl Strategy<Value = Step> {
     )
 }
 
-/// Up to five steps of every kind.
+/// Up to five steps of every kind, and up to two handlers of each sort.
 pub(crate) fn plan() -> impl Strategy<Value = Plan> {
-    (any_step(0), any_step(1), any_step(2), any_step(3), any_step(4), 1..6_usize)
-        .prop_map(|(a, b, c, d, e, length)| plan_of([a, b, c, d, e].into_iter().take(length).collect()))
+    let steps = (any_step(0), any_step(1), any_step(2), any_step(3), any_step(4), 1..6_usize);
+    let handlers = prop::collection::vec((kind(), prop::option::of(1..30_i64), any::<bool>(), any::<bool>()), 0..4);
+    (steps, handlers).prop_map(|((a, b, c, d, e, length), handlers)| {
+        let mut steps: Vec<Step> = [a, b, c, d, e].into_iter().take(length).collect();
+        let (failure, finally): (Vec<_>, Vec<_>) = handlers.into_iter().partition(|(.., finally)| !finally);
+        for (section, handlers) in [(Section::OnFailure, failure), (Section::Finally, finally)] {
+            let first = steps.len();
+            for (kind, timeout, at_once, _) in handlers {
+                let place = steps.len();
+                let needs = if place == first || at_once { Vec::new() } else { vec![place - 1] };
+                let timeout = timeout.map(SignedDuration::from_secs);
+                steps.push(Step { section, timeout, ..step(place, needs, kind) });
+            }
+        }
+        plan_of(steps)
+    })
 }
 
 /// A failure of that kind.
@@ -110,8 +131,9 @@ pub(crate) fn failure(choice: u16) -> Failure {
 
 /// Any event about any step.
 pub(crate) fn event() -> impl Strategy<Value = Event> {
-    (0..20_u8, 0..6_usize, 0..4_u32, any::<u16>(), any::<bool>()).prop_map(|(kind, place, attempt, choice, yes)| {
-        let (step, who) = (id(place), Person::Engine);
+    (0..22_u8, 0..8_usize, 0..4_u32, any::<u16>(), any::<bool>()).prop_map(|(kind, place, attempt, choice, yes)| {
+        let step = if choice % 4 == 1 { id(place).item(usize::from(yes)) } else { id(place) };
+        let who = Person::Engine;
         let (at, deadline) = (Timestamp::UNIX_EPOCH, None);
         let reason = Reason::new("test", "test");
         match kind {
@@ -142,6 +164,8 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
             18 if yes => Event::UndoBegan,
             18 => Event::UndoStarted { step, attempt, parameters: Value::Null, deadline },
             19 if yes => Event::StepUndone { step },
+            20 => Event::FanOutBegan { step, items: vec![Value::Null; usize::from(choice % 3)] },
+            21 => Event::HandlersBegan { ending: [Outcome::Failed, Outcome::Succeeded][usize::from(yes)] },
             _ => Event::RunFinished { outcome: [Outcome::Failed, Outcome::RolledBack][usize::from(yes)] },
         }
     })

@@ -72,6 +72,7 @@ impl<'a> World<'a> {
             let before = due(self.plan, &self.run, self.now);
             self.run.apply(self.now, event).unwrap_or_else(|illegal| panic!("{illegal}\n{:#?}", self.journal));
             laws::beginning(event, &before, &due(self.plan, &self.run, self.now));
+            assert!(self.run.is_consistent(), "{event:?} left the books of the run wrong");
             self.journal.push((self.now, event.clone()));
         }
         events.len()
@@ -107,7 +108,7 @@ impl<'a> World<'a> {
 
     /// Everybody answers well until the run is over.
     pub(crate) fn finish(&mut self) {
-        for _ in 0..500 {
+        for _ in 0..1_000 {
             if self.is_over() {
                 return;
             }

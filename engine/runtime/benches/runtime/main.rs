@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a benchmark that can not be set up has no result")]
 
 mod chain;
+mod fan_out;
 mod measure;
 #[expect(dead_code, reason = "the tests use more of it")]
 #[path = "../../tests/runtime/plans.rs"]
@@ -15,7 +16,7 @@ mod virtual_runs;
 mod virtual_world;
 
 fn main() {
-    for result in [chain::measure(), resume::measure(), virtual_runs::measure()] {
+    for result in [chain::measure(), resume::measure(), virtual_runs::measure(), fan_out::measure()] {
         println!("{result}");
     }
 }

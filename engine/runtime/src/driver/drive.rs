@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use lifeboat_core::{
-    decide::decide,
+    decide::{advance, decide},
     due::due,
     event::Event,
     input::Input,
@@ -50,28 +50,30 @@ pub async fn drive<W: World>(
     }
 }
 
+/// The decision is applied before it is written, so that an illegal event never reaches the disk. Where writing fails the state
+/// that is ahead of the journal is dropped with the error.
 fn take<W: World>(plan: &Plan, run: &mut Run, at: Timestamp, input: &Input, world: &mut W) -> Result<(), Error> {
-    let mut events = decide(plan, run, input, at);
-    if world.is_stopping() {
-        // What nobody will start must not stand in the journal as started. The rest of the decision follows when the run is
-        // resumed, as after a crash in the middle of it.
-        let known = events.iter().position(Event::begins_something).unwrap_or(events.len());
-        events.truncate(known);
-    }
+    let events = if world.is_stopping() { known(plan, run, at, input) } else { advance(plan, run, input, at) };
     if events.is_empty() {
         return Ok(());
-    }
-    // Applied before they are written, so that an illegal one never reaches the disk. Where writing fails the state that is
-    // ahead of the journal is dropped with the error.
-    for event in &events {
-        if let Err(illegal) = run.apply(at, event) {
-            panic!("the decision about {input:?} holds {event:?}, which is illegal: {illegal}");
-        }
     }
     for record in world.append(at, &events)? {
         world.report(Report::Recorded(record), run);
     }
     Ok(())
+}
+
+/// The decision up to where something would begin: what nobody will start must not stand in the journal as started. The rest
+/// follows when the run is resumed, as after a crash in the middle of it.
+fn known(plan: &Plan, run: &mut Run, at: Timestamp, input: &Input) -> Vec<Event> {
+    let mut events = decide(plan, run, input, at);
+    events.truncate(events.iter().position(Event::begins_something).unwrap_or(events.len()));
+    for event in &events {
+        if let Err(illegal) = run.apply(at, event) {
+            panic!("the decision about {input:?} holds {event:?}, which is illegal: {illegal}");
+        }
+    }
+    events
 }
 
 fn awaiting(run: &Run) -> Vec<StepId> {

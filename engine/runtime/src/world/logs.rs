@@ -42,7 +42,7 @@ impl Logs {
 
     fn append(&mut self, step: &StepId, line: &str) -> io::Result<()> {
         if !self.files.contains_key(step) {
-            let path = self.folder.join(format!("{step}.log"));
+            let path = self.folder.join(format!("{}.log", step.as_str().replace('/', ".")));
             let file = OpenOptions::new().append(true).create(true).open(path)?;
             self.files.insert(step.clone(), file);
         }

@@ -8,7 +8,7 @@ use lifeboat_core::{
     expression::Template,
     failure::FailureKind,
     name::{ActionName, RunId, StepId},
-    plan::{Invocation, Objectives, OnFailure, Plan, Retry, RunbookRef, Step, StepKind},
+    plan::{Invocation, Objectives, OnFailure, Plan, Retry, RunbookRef, Section, Step, StepKind},
 };
 use serde_json::{Value, json};
 
@@ -76,6 +76,8 @@ fn step(name: &str, needs: &[usize], kind: StepKind) -> Step {
         undo: None,
         on_failure: OnFailure::Stop,
         line: 1,
+        section: Section::Steps,
+        each: None,
     }
 }
 

@@ -1,0 +1,151 @@
+//! A step for each item of a list.
+
+use lifeboat_core::{
+    decide::ITEMS_MAX,
+    event::{Event, Mode},
+    expression::Expression,
+    failure::{Failure, Reason},
+    input::{Done, Effect, Input, Purpose},
+    plan::{Each, OnFailure, Plan, Step},
+    run::{Run, StepState},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    cases::{story_in, transient, uses},
+    plans::{id, invocation, plan_of},
+    world::start,
+};
+
+fn list(over: &str, max_parallel: u32) -> Step {
+    Step { each: Some(Each { over: Expression::new(over), max_parallel }), ..uses(0, true, false) }
+}
+
+fn item(number: usize, answer: Result<Value, Failure>) -> Input {
+    let done = |outputs| Done { outputs, summary: String::new() };
+    Input::Answered { step: id(0).item(number), attempt: 1, purpose: Purpose::Run, answer: answer.map(done) }
+}
+
+fn good(number: usize) -> Input {
+    item(number, Ok(json!({ "number": number })))
+}
+
+fn told(plan: &Plan, inputs: &[Input]) -> (Vec<String>, Run) {
+    story_in(Mode::Real, plan, inputs)
+}
+
+#[test]
+fn items_begin_in_order_and_only_so_many_at_once() {
+    let plan = plan_of(vec![list("[5, 6, 7]", 2), uses(1, true, false)]);
+    let (told, run) = told(&plan, &[good(1), good(0), good(2)]);
+    assert_eq!(
+        told[1..],
+        [
+            "FanOutBegan s0",
+            "StepStarted s0[0]",
+            "StepStarted s0[1]",
+            "StepSucceeded s0[1]",
+            "StepStarted s0[2]",
+            "StepSucceeded s0[0]",
+            "StepSucceeded s0[2]",
+            "StepSucceeded s0",
+            "StepStarted s1"
+        ]
+    );
+    let StepState::Succeeded { outputs, .. } = &run.find(&id(0)).unwrap().state else { panic!("{run:#?}") };
+    assert_eq!(*outputs, json!({ "items": [{ "number": 0 }, { "number": 1 }, { "number": 2 }] }));
+}
+
+#[test]
+fn each_item_has_its_own_parameters_retries_and_undo() {
+    let mut step = list(r#"["a", "b"]"#, 1);
+    if let lifeboat_core::plan::StepKind::Uses(action) = &mut step.kind {
+        action.with.insert("name".to_owned(), lifeboat_core::expression::Template::new("copy of ${{ item }}"));
+    }
+    step.retry.attempts = 2;
+    step.undo = Some(invocation(true, false));
+    let last = Step { on_failure: OnFailure::Undo, ..uses(1, true, false) };
+    let plan = plan_of(vec![step, last]);
+    let again = Input::Answered {
+        step: id(0).item(0),
+        attempt: 2,
+        purpose: Purpose::Run,
+        answer: Ok(Done { outputs: json!({}), summary: String::new() }),
+    };
+    let failed = Input::Answered {
+        step: id(1),
+        attempt: 1,
+        purpose: Purpose::Run,
+        answer: Err(Failure::Permanent(Reason::new("test", "test"))),
+    };
+    let undone = |number| Input::Answered {
+        step: id(0).item(number),
+        attempt: 1,
+        purpose: Purpose::Undo,
+        answer: Ok(Done { outputs: json!({}), summary: String::new() }),
+    };
+    let inputs = [item(0, Err(transient())), Input::Tick, again, good(1), failed, undone(1), undone(0)];
+    let (told, run) = told(&plan, &inputs);
+    assert_eq!(
+        told[told.len() - 6..],
+        [
+            "UndoBegan",
+            "UndoStarted s0[1]",
+            "StepUndone s0[1]",
+            "UndoStarted s0[0]",
+            "StepUndone s0[0]",
+            "RunFinished RolledBack"
+        ]
+    );
+    assert_eq!(run.find(&id(0).item(0)).unwrap().attempts, 2);
+    let mut begun = Run::new(&plan);
+    let (_, events) = first_decision(&plan, &mut begun);
+    let parameters = events.iter().find_map(|event| match event {
+        Event::StepStarted { parameters, .. } => Some(parameters.clone()),
+        _ => None,
+    });
+    assert_eq!(parameters, Some(json!({ "name": "copy of a" })));
+}
+
+fn first_decision(plan: &Plan, run: &mut Run) -> (Vec<Effect>, Vec<Event>) {
+    let begin = Input::Start(Box::new(crate::world::beginning(plan, Mode::Real)));
+    let events = lifeboat_core::decide::advance(plan, run, &begin, start());
+    (lifeboat_core::due::due(plan, run, start()), events)
+}
+
+#[test]
+fn an_empty_list_is_done_and_what_is_no_list_or_too_long_fails() {
+    let (told_of_none, _) = told(&plan_of(vec![list("[]", 2)]), &[]);
+    assert_eq!(told_of_none[1..], ["FanOutBegan s0", "StepSucceeded s0", "RunFinished Succeeded"]);
+    for over in ["1", "nothing", "'text'"] {
+        let (told, _) = told(&plan_of(vec![list(over, 2)]), &[]);
+        assert_eq!(told[1..], ["StepFailed s0", "RunFinished Failed"], "{over}");
+    }
+    let mut begun = crate::world::beginning(&plan_of(Vec::new()), Mode::Real);
+    begun.inputs = json!({ "list": vec![0; ITEMS_MAX + 1] });
+    let plan = plan_of(vec![list("inputs.list", 2)]);
+    let mut run = Run::new(&plan);
+    lifeboat_core::decide::advance(&plan, &mut run, &Input::Start(Box::new(begun)), start());
+    let failure = run.find(&id(0)).unwrap().state.failure().cloned().expect("it is refused");
+    assert!(failure.reason().message.contains("100000 is the most"), "{failure:?}");
+}
+
+#[test]
+fn a_lost_item_ends_the_run_or_is_left_behind() {
+    let lost = || item(0, Err(Failure::Permanent(Reason::new("test", "test"))));
+    let (stopped, _) = told(&plan_of(vec![list("[1, 2, 3]", 2)]), &[lost(), good(1)]);
+    assert_eq!(
+        stopped[4..],
+        [
+            "AttemptFailed s0[0]",
+            "StepFailed s0[0]",
+            "StepCancelled s0[2]",
+            "StepSucceeded s0[1]",
+            "StepFailed s0",
+            "RunFinished Failed"
+        ]
+    );
+    let goes_on = Step { on_failure: OnFailure::Continue, ..list("[1, 2, 3]", 1) };
+    let (left, _) = told(&plan_of(vec![goes_on]), &[lost(), good(1), good(2)]);
+    assert_eq!(left[left.len() - 3..], ["StepSucceeded s0[2]", "StepFailed s0", "RunFinished SucceededWithExceptions"]);
+}

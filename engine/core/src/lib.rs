@@ -16,6 +16,7 @@ mod grammar;
 pub mod graph;
 pub mod input;
 pub mod inputs;
+pub mod mutant;
 pub mod name;
 pub mod plan;
 pub mod run;

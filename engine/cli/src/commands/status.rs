@@ -4,7 +4,7 @@ use clap::Args;
 use jiff::Timestamp;
 use lifeboat_core::{
     event::Mode,
-    run::{Phase, StepRun, StepState},
+    run::{Phase, Run, StepRun, StepState},
 };
 use lifeboat_runtime::home::{Home, Loaded};
 
@@ -44,7 +44,13 @@ pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<
     print_head(&home, &loaded, arguments.onset, now)?;
     let heading = ["", "STEP", "STATE", "TOOK", ""].map(str::to_owned).to_vec();
     let dry = loaded.run.started.as_ref().is_some_and(|(_, facts)| facts.mode == Mode::DryRun);
-    let rows = loaded.run.steps.iter().map(|step| row(step, dry, now));
+    let rows = loaded.run.steps.iter().filter(|step| is_shown(&loaded.run, step)).map(|step| {
+        let mut row = row(step, dry, now);
+        if let (StepState::FannedOut { .. }, Some(what)) = (&step.state, row.last_mut()) {
+            *what = progress(loaded.run.items(&step.id));
+        }
+        row
+    });
     let rows: Vec<_> = std::iter::once(heading).chain(rows).collect();
     table::lines(&rows).into_iter().for_each(data);
     if !matches!(loaded.run.phase, Phase::Finished { .. }) && home.holder(&run)?.is_none() {
@@ -74,6 +80,16 @@ fn print_head(home: &Home, loaded: &Loaded, onset: Option<Timestamp>, now: Times
     }
     data("");
     Ok(())
+}
+
+/// Of the items of a list, which may be thousands, only those that are under way or in trouble.
+fn is_shown(run: &Run, step: &StepRun) -> bool {
+    !run.is_item(&step.id) || !matches!(step.state, StepState::Waiting | StepState::Succeeded { .. })
+}
+
+fn progress(items: &[StepRun]) -> String {
+    let over = items.iter().filter(|item| item.state.is_over()).count();
+    format!("{over} of {} items", items.len())
 }
 
 fn row(step: &StepRun, dry: bool, now: Timestamp) -> Vec<String> {

@@ -144,6 +144,7 @@ mod tests {
             observations: 0,
             undo_attempts: 0,
             on_failure: OnFailure::Stop,
+            section: lifeboat_core::plan::Section::Steps,
             started: Some(second(0)),
             changed: None,
         }

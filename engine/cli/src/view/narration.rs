@@ -5,7 +5,7 @@ use lifeboat_core::{
     event::{Event, KnownBy, Mode, OperatorAnswer, Outcome, Person, RunStarted, SkipReason},
     failure::{Failure, FailureKind},
     name::StepId,
-    run::{Run, StepRun},
+    run::Run,
 };
 use lifeboat_runtime::journal::Recorded;
 

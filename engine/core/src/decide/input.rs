@@ -7,6 +7,7 @@ use crate::{
     event::{Event, KnownBy},
     failure::{Failure, Reason},
     input::{Done, Input, Observation, Purpose},
+    mutant::{self, Mutant},
     name::StepId,
     run::{Attempt, Awaiting, Phase, Slot, StepState},
 };
@@ -38,6 +39,7 @@ pub(super) fn take(draft: &mut Draft<'_>, input: &Input) {
 fn answered(draft: &mut Draft<'_>, id: &StepId, number: u32, purpose: Purpose, answer: &Result<Done, Failure>) {
     let Some(index) = draft.position(id) else { return };
     let step = id.clone();
+    let number = if mutant::is_active(Mutant::OldAnswers) { draft.step(index).attempts } else { number };
     let event = match (&draft.step(index).state, purpose, answer) {
         (StepState::Running(attempt), Purpose::Run, Ok(done)) if attempt.number == number => Event::StepSucceeded {
             step,

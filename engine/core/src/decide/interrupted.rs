@@ -4,6 +4,7 @@ use super::{Draft, INTERRUPTIONS_MAX};
 use crate::{
     event::Event,
     failure::{Failure, Reason},
+    mutant::{self, Mutant},
     plan::Invocation,
     run::{Attempt, Slot},
 };
@@ -14,7 +15,7 @@ pub(super) fn settle(draft: &mut Draft<'_>, index: Slot, attempt: &Attempt) {
     let reason = Reason::new("run-interrupted", "the engine ended while it ran");
     let often = draft.step(index).interruptions > INTERRUPTIONS_MAX;
     let step = draft.id(index);
-    let harmless = action.idempotent || draft.is_dry_run();
+    let harmless = action.idempotent || draft.is_dry_run() || mutant::is_active(Mutant::BlindRepeat);
     if !harmless || often {
         find_out(draft, index, attempt, action, reason);
     } else if draft.goes_on() {

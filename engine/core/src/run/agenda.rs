@@ -8,7 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::{Slot, StepRun, StepState, wiring::Wiring};
-use crate::plan::{Section, StepIndex};
+use crate::{
+    mutant::{self, Mutant},
+    plan::{Section, StepIndex},
+};
 
 /// The steps of a run, sorted by what they wait for.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -45,6 +48,7 @@ struct Tally {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Needs {
+    all: usize,
     open: usize,
     unmet: usize,
 }
@@ -60,7 +64,10 @@ pub(super) struct Fan {
 
 impl Agenda {
     pub(super) fn of(wiring: &Wiring, steps: &[StepRun]) -> Self {
-        let open = |place| Needs { open: wiring.of_step(place).needs, unmet: 0 };
+        let open = |place| {
+            let all = wiring.of_step(place).needs;
+            Needs { all, open: all, unmet: 0 }
+        };
         let mut agenda = Self { needs: (0..wiring.len()).map(open).collect(), ..Self::default() };
         steps.iter().enumerate().for_each(|(slot, step)| agenda.insert(wiring, slot, slot, step));
         agenda
@@ -146,7 +153,8 @@ impl Agenda {
 
     fn judge(&mut self, slot: Slot, state: &StepState) {
         let needs = self.needs[slot];
-        if matches!(state, StepState::Waiting) && (needs.open == 0 || needs.unmet > 0) {
+        let any = mutant::is_active(Mutant::AnyNeed) && needs.open < needs.all;
+        if matches!(state, StepState::Waiting) && (needs.open == 0 || needs.unmet > 0 || any) {
             self.ready.insert(slot);
         } else {
             self.ready.remove(&slot);

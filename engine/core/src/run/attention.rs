@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::{Item, Phase, Run, Slot, StepRun};
 use crate::{
     event::{Mode, Outcome},
+    mutant::{self, Mutant},
     name::StepId,
     plan::{Section, StepIndex},
 };
@@ -92,7 +93,9 @@ impl Run {
 
     /// Steps that may have to be taken back, the last one first.
     pub(crate) fn undoable(&self) -> impl Iterator<Item = Slot> {
-        self.agenda.undoable.iter().rev().map(|(_, slot)| *slot)
+        let forward = mutant::is_active(Mutant::ForwardUndo);
+        let last = self.agenda.undoable.iter().rev().filter(move |_| !forward);
+        last.chain(self.agenda.undoable.iter().filter(move |_| forward)).map(|(_, slot)| *slot)
     }
 
     /// How many steps of the section are not over.

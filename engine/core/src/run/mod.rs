@@ -74,6 +74,19 @@ impl Run {
         self.steps.get(*self.index.get(id)?)
     }
 
+    /// The items of a step that is done for each item of a list, once the list is known.
+    pub fn items(&self, step: &StepId) -> &[StepRun] {
+        let Some(first) = self.index.get(&step.item(0)) else { return &[] };
+        let of = |slot: &Slot| self.items.get(slot - self.wiring.len()).map(|item| item.of);
+        let end = (*first..self.steps.len()).find(|slot| of(slot) != of(first)).unwrap_or(self.steps.len());
+        &self.steps[*first..end]
+    }
+
+    /// Whether it is an item of a list, and not a step of the plan.
+    pub fn is_item(&self, step: &StepId) -> bool {
+        self.index.get(step).is_some_and(|slot| *slot >= self.wiring.len())
+    }
+
     /// How many steps are not over, items of lists included.
     pub fn unfinished(&self) -> usize {
         [Section::Steps, Section::OnFailure, Section::Finally].map(|section| self.agenda.open(section)).iter().sum()

@@ -6,6 +6,7 @@ use lifeboat_core::{
     due::due,
     event::Event,
     input::Input,
+    mutant::{self, Mutant},
     name::StepId,
     plan::Plan,
     run::{Phase, Run, StepState},
@@ -56,6 +57,9 @@ fn take<W: World>(plan: &Plan, run: &mut Run, at: Timestamp, input: &Input, worl
     let events = if world.is_stopping() { known(plan, run, at, input) } else { advance(plan, run, input, at) };
     if events.is_empty() {
         return Ok(());
+    }
+    if mutant::is_active(Mutant::EffectBeforeEvent) {
+        world.reconcile(due(plan, run, at));
     }
     for record in world.append(at, &events)? {
         world.report(Report::Recorded(record), run);

@@ -189,6 +189,7 @@ fn executed(clock: &Clock) -> Executed {
         observations: 0,
         undo_attempts: 0,
         on_failure: lifeboat_core::plan::OnFailure::Stop,
+        section: lifeboat_core::plan::Section::Steps,
         started: None,
         changed: None,
     };

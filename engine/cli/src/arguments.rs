@@ -62,6 +62,7 @@ pub(crate) enum Command {
     Resume(commands::resume::Arguments),
     Status(commands::status::Arguments),
     Runs(commands::runs::Arguments),
+    Leases(commands::leases::Arguments),
     Drill(commands::drill::Arguments),
     Report(commands::report::Arguments),
     VerifyJournal(commands::verify_journal::Arguments),

@@ -67,6 +67,7 @@ async fn dispatch(command: Command, global: &Global) -> anyhow::Result<Exit> {
         Command::Resume(arguments) => commands::resume::execute(arguments, global).await,
         Command::Status(arguments) => commands::status::execute(&arguments, global),
         Command::Runs(arguments) => commands::runs::execute(&arguments, global),
+        Command::Leases(arguments) => commands::leases::execute(arguments, global),
         Command::Drill(arguments) => commands::drill::execute(arguments, global).await,
         Command::Report(arguments) => commands::report::execute(&arguments, global),
         Command::VerifyJournal(arguments) => commands::verify_journal::execute(&arguments, global),

@@ -15,6 +15,7 @@ fn help_of_every_command() {
         "resume",
         "status",
         "runs",
+        "leases",
         "drill",
         "report",
         "verify-journal",
@@ -25,6 +26,7 @@ fn help_of_every_command() {
     ] {
         check(&format!("help_{command}"), &lifeboat(&[command, "--help"]));
     }
+    check("help_leases_take-over", &lifeboat(&["leases", "take-over", "--help"]));
 }
 
 #[test]
@@ -170,6 +172,31 @@ fn targets_of_an_unfinished_run_are_refused_to_another() {
     let arguments = [&["run", &runbook, "--bindings", &bindings, "--step"], &inputs[..]].concat();
     screen.lifeboat(&arguments);
     check("lease_unfinished", &screen.lifeboat(&arguments));
+    check("leases", &screen.lifeboat(&["leases"]));
+}
+
+#[test]
+fn the_targets_of_a_dead_run_are_taken_over() {
+    let screen = Screen::new();
+    check("leases_none", &screen.lifeboat(&["leases"]));
+    check("take_over_nothing", &screen.lifeboat(&["leases", "take-over", "last", "--reason", "why not"]));
+    let (runbook, bindings) = (fixture("good.yaml"), fixture("bindings.yaml"));
+    let inputs = ["--input", "damaged_table=public.orders", "--input", "not_before=2026-11-21T12:00:00Z"];
+    let arguments = [&["run", &runbook, "--bindings", &bindings, "--step"], &inputs[..]].concat();
+    screen.lifeboat(&arguments);
+    let reason = ["--reason", "its machine burnt down"];
+    check("take_over_no_reason", &screen.lifeboat(&["leases", "take-over", "last", "--reason", " "]));
+    let lock = screen.hold_run();
+    let alive = [&["leases", "take-over", "last", "--holder-is-dead"], &reason[..]].concat();
+    check("take_over_alive", &screen.lifeboat(&alive));
+    drop(lock);
+    check("take_over", &screen.lifeboat(&[&["leases", "take-over", "last"], &reason[..]].concat()));
+    check("take_over_resume", &screen.lifeboat(&["resume", "last"]));
+    check("take_over_runs", &screen.lifeboat(&["runs"]));
+    check("take_over_leases", &screen.lifeboat(&["leases", "--all"]));
+    let leases: serde_json::Value = serde_json::from_str(&screen.stdout(&["leases", "--json"])).unwrap();
+    assert_eq!(leases[0]["taken_over"][0]["take_over"]["reason"], "its machine burnt down");
+    assert!(screen.lifeboat(&arguments).starts_with("exit code 5"), "another run may begin");
 }
 
 #[test]

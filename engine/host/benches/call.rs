@@ -10,7 +10,7 @@ use lifeboat_core::{
     plan::{Objectives, Plan, RunbookRef},
 };
 use lifeboat_host::{Component, Host, HostOptions, Limits};
-use lifeboat_runtime::invoke::{Answer, Invoke, Request};
+use lifeboat_runtime::invoke::{Answer, Invoke, Request, Unfenced};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +32,7 @@ fn request() -> Request {
         mode: Mode::Real,
         cancel: CancellationToken::new(),
         notes: Arc::new(|_| {}),
+        fence: Arc::new(Unfenced),
     }
 }
 

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     future::Future,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -12,7 +12,7 @@ use std::{
 
 use jiff::Timestamp;
 use lifeboat_core::{bindings::Bindings, failure::Reason};
-use lifeboat_runtime::invoke::Note;
+use lifeboat_runtime::invoke::{Fence, Note};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wasmtime::{ResourceLimiter, component::ResourceTable};
@@ -37,6 +37,8 @@ pub(crate) struct CallContext {
     pub(crate) grace: Duration,
     /// Where notes go.
     pub(crate) notes: Arc<dyn Fn(Note) + Send + Sync>,
+    fence: Arc<dyn Fence>,
+    refused: OnceLock<Reason>,
     changing: AtomicBool,
     uncertain: AtomicBool,
     /// Machines that have proved to be the ones meant.
@@ -71,6 +73,7 @@ pub(crate) struct NewCall {
     pub(crate) deadline: Option<Timestamp>,
     pub(crate) cancel: CancellationToken,
     pub(crate) notes: Arc<dyn Fn(Note) + Send + Sync>,
+    pub(crate) fence: Arc<dyn Fence>,
 }
 
 impl CallContext {
@@ -88,6 +91,8 @@ impl CallContext {
             cancel: call.cancel,
             grace: limits.grace,
             notes: call.notes,
+            fence: call.fence,
+            refused: OnceLock::new(),
             changing: AtomicBool::new(false),
             uncertain: AtomicBool::new(false),
             proved: Mutex::default(),
@@ -122,9 +127,26 @@ impl CallContext {
         tokio::time::sleep(self.grace).await;
     }
 
-    /// Says that something outside is about to be changed.
-    pub(crate) fn note_change(&self) {
+    /// To be called before each change of something outside. Refuses where the run has lost a lease.
+    pub(crate) fn change(&self) -> Result<(), Reason> {
+        self.fence.check().map_err(|lost| self.refuse(lost))?;
         self.changing.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Whether the run has its leases still.
+    pub(crate) fn has_leases(&self) -> Result<(), Reason> {
+        self.fence.check()
+    }
+
+    /// Remembers that a change was refused because the run has lost a lease, whatever the guest makes of it.
+    pub(crate) fn refuse(&self, lost: Reason) -> Reason {
+        self.refused.get_or_init(|| lost).clone()
+    }
+
+    /// Why a change was refused, if one was.
+    pub(crate) fn refused(&self) -> Option<&Reason> {
+        self.refused.get()
     }
 
     /// Whether anything outside may have been changed.

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -11,11 +14,12 @@ use lifeboat_core::{
     action::Effect,
     bindings::{Binding, Bindings, System},
     event::Mode,
+    failure::Reason,
     input::{Call, Purpose},
     name::{ActionName, RoleName, StepId},
     plan::{Objectives, Plan, RunbookRef, TargetDeclaration},
 };
-use lifeboat_runtime::invoke::Note;
+use lifeboat_runtime::invoke::{Fence, Note};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -67,6 +71,23 @@ pub(crate) fn call(action: &str, parameters: serde_json::Value, grants: &[(&str,
     }
 }
 
+/// A fence that stands open until it is closed.
+#[derive(Default)]
+pub(crate) struct Breakable(AtomicBool);
+
+impl Breakable {
+    /// From now on the lease is lost.
+    pub(crate) fn lose(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Fence for Breakable {
+    fn check(&self) -> Result<(), Reason> {
+        if self.0.load(Ordering::Relaxed) { Err(Reason::new("run-lease-lost", "taken over")) } else { Ok(()) }
+    }
+}
+
 /// What a context is made of.
 pub(crate) struct Fixture {
     pub(crate) bindings: Bindings,
@@ -74,12 +95,13 @@ pub(crate) struct Fixture {
     pub(crate) mode: Mode,
     pub(crate) deadline: Option<Timestamp>,
     pub(crate) cancel: CancellationToken,
+    pub(crate) fence: Arc<Breakable>,
 }
 
 impl Fixture {
     pub(crate) fn new(bindings: Bindings) -> Self {
         let cancel = CancellationToken::new();
-        Self { bindings, access: Effect::Destroy, mode: Mode::Real, deadline: None, cancel }
+        Self { bindings, access: Effect::Destroy, mode: Mode::Real, deadline: None, cancel, fence: Arc::default() }
     }
 
     /// A context whose call has these grants.
@@ -101,6 +123,7 @@ impl Fixture {
             deadline: self.deadline,
             cancel: self.cancel.clone(),
             notes: Arc::new(move |note| sink.lock().unwrap().push(note)),
+            fence: self.fence.clone(),
         };
         let limits = Limits { wall: Duration::from_secs(60), ..Limits::default() };
         (CallContext::new(new, &limits), notes)

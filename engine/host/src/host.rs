@@ -7,7 +7,7 @@ use lifeboat_core::{
     bindings::Bindings,
     plan::{Invocation, Plan, StepKind},
 };
-use lifeboat_runtime::invoke::Invoke;
+use lifeboat_runtime::invoke::{Invoke, Unfenced};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -162,6 +162,7 @@ fn describing(limits: &Limits) -> Arc<CallContext> {
         deadline: None,
         cancel: CancellationToken::new(),
         notes: Arc::new(|_| {}),
+        fence: Arc::new(Unfenced),
     };
     Arc::new(CallContext::new(call, &Limits { wall: DESCRIBE_MAX, ..*limits }))
 }

@@ -69,6 +69,7 @@ impl Bound {
             deadline: request.call.deadline,
             cancel: request.cancel.clone(),
             notes: request.notes.clone(),
+            fence: request.fence.clone(),
         };
         CallContext::new(call, &self.limits)
     }
@@ -86,7 +87,7 @@ impl Bound {
             () = context.overdue() => Err(stopped(context.cut_off().unwrap_or(CutOff::Deadline), context)),
         };
         drop(permit);
-        reply
+        fenced(reply, context)
     }
 }
 
@@ -162,6 +163,15 @@ fn judged(failure: Failure, context: &CallContext) -> Failure {
     }
 }
 
+/// A call in which a change was refused for a lost lease has not done what it was for, whatever the guest says. That an earlier
+/// change is of unknown fate weighs more.
+fn fenced(reply: Result<Reply, Failure>, context: &CallContext) -> Result<Reply, Failure> {
+    match (context.refused(), reply) {
+        (None, reply) | (Some(_), reply @ Err(Failure::Interrupted(_))) => reply,
+        (Some(lost), _) => Err(Failure::Denied(lost.clone())),
+    }
+}
+
 /// Why a guest ended without an answer.
 fn broken(error: &wasmtime::Error, memory_refused: bool, plugin: &Loaded, context: &CallContext) -> Failure {
     if let Some(Stopped(cut)) = error.downcast_ref() {
@@ -207,7 +217,7 @@ mod tests {
     fn a_call_cut_off_after_a_change_is_interrupted() {
         let context = Fixture::new(Bindings::default()).context(&[]);
         assert_eq!(stopped(CutOff::Deadline, &context).kind(), FailureKind::Transient);
-        context.note_change();
+        context.change().unwrap();
         assert_eq!(stopped(CutOff::Deadline, &context).kind(), FailureKind::Interrupted);
     }
 
@@ -219,5 +229,22 @@ mod tests {
         context.note_uncertain();
         assert_eq!(judged(failure(Failure::Transient), &context).kind(), FailureKind::Interrupted);
         assert_eq!(judged(failure(Failure::Denied), &context).kind(), FailureKind::Denied);
+    }
+
+    #[test]
+    fn what_a_lost_lease_refused_was_not_done_whatever_the_guest_says() {
+        let fixture = Fixture::new(Bindings::default());
+        let context = fixture.context(&[]);
+        let done = || Ok(Reply::Ran(Done { outputs: serde_json::json!({}), summary: String::new() }));
+        let failed = |kind: fn(Reason) -> Failure| Err(kind(Reason::new("pg-sql", "refused")));
+        let code = |reply| fenced(reply, &context).err().map(|failure| (failure.kind(), failure.reason().code.clone()));
+        assert_eq!(code(done()), None);
+        fixture.fence.lose();
+        assert_eq!(code(done()), None, "it has changed nothing since");
+        let lost = Some((FailureKind::Denied, "run-lease-lost".to_owned()));
+        context.change().unwrap_err();
+        assert_eq!(code(done()), lost);
+        assert_eq!(code(failed(Failure::Permanent)), lost);
+        assert_eq!(code(failed(Failure::Interrupted)), Some((FailureKind::Interrupted, "pg-sql".to_owned())));
     }
 }

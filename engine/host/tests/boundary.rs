@@ -5,7 +5,10 @@
 use std::{
     collections::BTreeMap,
     fs,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -14,14 +17,14 @@ use lifeboat_core::{
     action::Effect,
     bindings::{Binding, Bindings, Folder, Machine, System, Via},
     event::Mode,
-    failure::{Failure, FailureKind},
+    failure::{Failure, FailureKind, Reason},
     input::{Call, Purpose},
     name::{ActionName, RoleName, RunId, StepId},
     plan::{Objectives, Plan, RunbookRef, TargetDeclaration},
     types::TargetKind,
 };
 use lifeboat_host::{Component, Host, HostOptions, Limits};
-use lifeboat_runtime::invoke::{Answer, Invoke, Note, Request};
+use lifeboat_runtime::invoke::{Answer, Fence, Invoke, Note, Request, Unfenced};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -34,6 +37,8 @@ struct Bench {
     notes: Arc<Mutex<Vec<Note>>>,
     cancel: CancellationToken,
     deadline: Option<Timestamp>,
+    granted: Effect,
+    fence: Arc<dyn Fence>,
 }
 
 fn limits() -> Limits {
@@ -81,7 +86,8 @@ impl Bench {
         };
         let invoke = host.bind(&plan, bindings).unwrap();
         let (notes, cancel) = (Arc::default(), CancellationToken::new());
-        Self { folder, host, invoke, notes, cancel, deadline: None }
+        let fence = Arc::new(Unfenced);
+        Self { folder, host, invoke, notes, cancel, deadline: None, granted: Effect::Read, fence }
     }
 
     async fn call(&self, action: &str, parameters: Value) -> Result<Value, Failure> {
@@ -93,13 +99,14 @@ impl Bench {
                 purpose: Purpose::Run,
                 action: ActionName::new(&format!("hostile/{action}")).unwrap(),
                 parameters,
-                grants: [(role("lab"), Effect::Read)].into(),
+                grants: [(role("lab"), self.granted)].into(),
                 deadline: self.deadline,
             },
             run: RunId::new("run").unwrap(),
             mode: Mode::Real,
             cancel: self.cancel.clone(),
             notes: Arc::new(move |note| notes.lock().unwrap().push(note)),
+            fence: self.fence.clone(),
         };
         match self.invoke.invoke(request).await {
             Answer::Ran(result) => result.map(|done| done.outputs),
@@ -185,6 +192,32 @@ async fn what_was_not_granted_is_denied() {
         bench.check(bench.call(action, parameters).await, FailureKind::Denied, code);
     }
     assert_eq!(fs::read_dir(bench.folder.path().join("work")).unwrap().count(), 0);
+}
+
+/// Lets so many changes through, and then the lease is lost.
+struct LostAfter(AtomicUsize);
+
+impl Fence for LostAfter {
+    fn check(&self) -> Result<(), Reason> {
+        let left = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        left.map(drop).map_err(|_| Reason::new("run-lease-lost", "it was taken over"))
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_loses_its_lease_changes_nothing_more_and_goes_on_reading() {
+    let fence = Arc::new(LostAfter(AtomicUsize::new(2)));
+    let bench = Bench { granted: Effect::Mutate, fence, ..Bench::new() };
+    let work = bench.folder.path().join("work");
+    let result = bench.call("write-on", json!({ "machine": "lab", "folder": work.display().to_string() })).await;
+    bench.check(result, FailureKind::Denied, "run-lease-lost");
+    let mut left: Vec<_> = fs::read_dir(&work).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["1", "2"]);
+    let notes = bench.notes.lock().unwrap();
+    let said = |note: &Note| if let Note::Log { message, .. } = note { message.clone() } else { format!("{note:?}") };
+    let said: Vec<_> = notes.iter().map(said).collect();
+    assert_eq!(said, ["1 files after 1", "2 files after 2", "2 files after 3", "2 files after 4"]);
 }
 
 #[tokio::test]

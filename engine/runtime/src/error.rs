@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 use lifeboat_core::name::RunId;
 
-use crate::{holder::Holder, journal::Damage};
+use crate::{holder::Holder, journal::Damage, lease::Loss};
 
 /// A failure of the shell: the run's state could not be kept, found or trusted, or somebody else has it.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +94,26 @@ pub enum Error {
         /// Who left it so.
         holder: Box<Holder>,
     },
+    /// Whether the holder is dead can not be seen from here.
+    #[error(
+        "`{resource}` belongs to the run `{run}` on another machine ({holder}): nothing here shows whether that process is dead",
+        run = holder.run
+    )]
+    LeaseElsewhere {
+        /// The target.
+        resource: String,
+        /// Who has it.
+        holder: Box<Holder>,
+    },
+    /// The lease was taken over from the run.
+    #[error("{0}; the run can not go on")]
+    LeaseLost(Box<Loss>),
+    /// There is nothing to take over.
+    #[error("no run has a lease that `{name}` means")]
+    LeaseFree {
+        /// A resource or a run.
+        name: String,
+    },
     /// The operating system gave no random bytes for a name.
     #[error("the operating system gives no random bytes: {0}")]
     Randomness(getrandom::Error),
@@ -114,6 +134,9 @@ impl Error {
             Self::Locked { .. } => "run-locked",
             Self::LeaseHeld { .. } => "run-lease-held",
             Self::LeaseUnfinished { .. } => "run-lease-unfinished",
+            Self::LeaseElsewhere { .. } => "run-lease-elsewhere",
+            Self::LeaseLost(_) => "run-lease-lost",
+            Self::LeaseFree { .. } => "run-lease-free",
             Self::Randomness(_) => "run-no-randomness",
         }
     }

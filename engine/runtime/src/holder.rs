@@ -1,4 +1,4 @@
-//! Who holds a lock or a lease: written into the file that is locked, so that a refusal can name them.
+//! Who holds a lock or a lease: written down where it is taken, so that a refusal can name them.
 
 use std::{
     fmt,
@@ -39,6 +39,11 @@ impl Holder {
             since: Timestamp::now(),
         }
     }
+
+    /// Whether it runs on this machine.
+    pub fn is_here(&self) -> bool {
+        whoami::hostname().is_ok_and(|host| host == self.host)
+    }
 }
 
 impl fmt::Display for Holder {
@@ -55,8 +60,8 @@ pub(crate) struct HeldFile {
 
 /// What came of trying to lock a file.
 pub(crate) enum Attempt {
-    /// It is ours; with what its last holder left in it.
-    Taken(HeldFile, Option<Holder>),
+    /// It is ours.
+    Taken(HeldFile),
     /// Another process has it.
     Busy(Option<Holder>),
 }
@@ -76,45 +81,47 @@ pub(crate) fn try_hold(path: &Path) -> io::Result<Attempt> {
             Err(TryLockError::Error(error)) => return Err(error),
         }
     }
-    let left = read(&mut file)?;
-    Ok(Attempt::Taken(HeldFile { file }, left))
+    Ok(Attempt::Taken(HeldFile { file }))
 }
 
-/// Who holds the file at this moment; `None` where nobody does.
-pub(crate) fn present(path: &Path) -> io::Result<Option<Holder>> {
+/// Whether somebody holds a file at this moment.
+pub(crate) enum Presence {
+    /// Nobody does.
+    Nobody,
+    /// Somebody does, who may not have signed it yet.
+    Somebody(Option<Holder>),
+}
+
+/// Who holds the file at this moment.
+pub(crate) fn present(path: &Path) -> io::Result<Presence> {
     let mut file = match File::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Presence::Nobody),
         Err(error) => return Err(error),
     };
     for _ in 0..LOOKS {
         match file.try_lock_shared() {
-            Ok(()) => return Ok(None),
+            Ok(()) => return Ok(Presence::Nobody),
             Err(TryLockError::WouldBlock) => {}
             Err(TryLockError::Error(error)) => return Err(error),
         }
         // Between taking a lock and signing it lies an instant.
         if let Some(holder) = read(&mut file)? {
-            return Ok(Some(holder));
+            return Ok(Presence::Somebody(Some(holder)));
         }
         thread::sleep(BETWEEN_LOOKS);
     }
-    Ok(None)
+    Ok(Presence::Somebody(None))
 }
 
 impl HeldFile {
     /// Writes who holds it.
     pub(crate) fn sign(&mut self, holder: &Holder) -> io::Result<()> {
         let text = serde_json::to_vec(holder)?;
-        self.clear()?;
+        self.file.set_len(0)?;
+        self.file.seek(SeekFrom::Start(0))?;
         self.file.write_all(&text)?;
         self.file.sync_data()
-    }
-
-    /// Writes that nobody needs it any more.
-    pub(crate) fn clear(&mut self) -> io::Result<()> {
-        self.file.set_len(0)?;
-        self.file.seek(SeekFrom::Start(0)).map(drop)
     }
 }
 

@@ -4,7 +4,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 
 use lifeboat_core::{
     event::Mode,
-    failure::Failure,
+    failure::{Failure, Reason},
     input::{Call, Done, Observation},
     name::{RunId, StepId},
 };
@@ -33,6 +33,25 @@ pub struct Request {
     pub cancel: CancellationToken,
     /// Where progress and log lines go.
     pub notes: Arc<dyn Fn(Note) + Send + Sync>,
+    /// Asked before each change of something outside.
+    pub fence: Arc<dyn Fence>,
+}
+
+/// Whether a run still has its targets. The host asks before each change that it makes for a call, because the run may have
+/// lost them while the call was under way; what only reads is not asked for.
+pub trait Fence: Send + Sync {
+    /// Refuses with `run-lease-lost`. Blocks for some microseconds: it looks at the disk.
+    fn check(&self) -> Result<(), Reason>;
+}
+
+/// The fence of a run that no lease was taken for.
+#[derive(Debug, Clone, Copy)]
+pub struct Unfenced;
+
+impl Fence for Unfenced {
+    fn check(&self) -> Result<(), Reason> {
+        Ok(())
+    }
 }
 
 /// What came of a call.

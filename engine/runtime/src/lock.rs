@@ -6,7 +6,7 @@ use lifeboat_core::name::RunId;
 
 use crate::{
     Error,
-    holder::{self, Attempt, HeldFile, Holder},
+    holder::{self, Attempt, HeldFile, Holder, Presence},
 };
 
 /// The right of this process to work on a run, until it is dropped or the process ends.
@@ -20,7 +20,7 @@ impl RunLock {
     pub fn take(folder: &Path, run: &RunId) -> Result<Self, Error> {
         let path = folder.join("lock");
         match holder::try_hold(&path).map_err(Error::disk(&path))? {
-            Attempt::Taken(mut file, _) => {
+            Attempt::Taken(mut file) => {
                 file.sign(&Holder::this_process(run)).map_err(Error::disk(&path))?;
                 Ok(Self { _file: file })
             }
@@ -32,15 +32,20 @@ impl RunLock {
     }
 
     /// Who works on the run in that folder at this moment, if anyone does.
-    pub fn holder(folder: &Path) -> Result<Option<Holder>, Error> {
+    pub fn holder(folder: &Path, run: &RunId) -> Result<Option<Holder>, Error> {
         let path = folder.join("lock");
-        holder::present(&path).map_err(Error::unreadable(&path))
+        let presence = holder::present(&path).map_err(Error::unreadable(&path))?;
+        Ok(match presence {
+            Presence::Nobody => None,
+            Presence::Somebody(holder) => Some(holder.unwrap_or_else(|| unsigned(run))),
+        })
     }
 }
 
-/// The holder has the lock and has not signed yet: between the two lies an instant.
-pub(crate) fn unsigned(run: &RunId) -> Holder {
-    Holder { pid: 0, host: "unknown".to_owned(), user: "unknown".to_owned(), ..Holder::this_process(run) }
+/// The holder has the lock and has not signed yet: between the two lies an instant. It passes for a process of this machine,
+/// where nobody takes its leases over.
+fn unsigned(run: &RunId) -> Holder {
+    Holder { pid: 0, user: "unknown".to_owned(), ..Holder::this_process(run) }
 }
 
 #[cfg(test)]
@@ -55,10 +60,10 @@ mod tests {
         let refusal = RunLock::take(folder.path(), &run).unwrap_err();
         assert_eq!(refusal.code(), "run-locked");
         assert!(refusal.to_string().contains(&format!("process {}", std::process::id())), "{refusal}");
-        assert_eq!(RunLock::holder(folder.path()).unwrap().unwrap().pid, std::process::id());
+        assert_eq!(RunLock::holder(folder.path(), &run).unwrap().unwrap().pid, std::process::id());
 
         drop(first);
-        assert_eq!(RunLock::holder(folder.path()).unwrap(), None);
+        assert_eq!(RunLock::holder(folder.path(), &run).unwrap(), None);
         RunLock::take(folder.path(), &run).unwrap();
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     home::{Home, Leases, RunFolder},
     invoke::Invoke,
     journal::{self, Journal},
-    lease::Lease,
+    lease::Held,
     lock::RunLock,
     people::People,
     report::Reporter,
@@ -117,7 +117,7 @@ pub async fn start(home: &Home, new: NewRun, surroundings: Surroundings) -> Resu
     }));
     let journal = Journal::begin(journal, &new.run);
     let state = Run::new(&plan);
-    let session = Session { run: new.run, mode: new.mode, plan, folder, _lock: lock, leases };
+    let session = Session { run: new.run, mode: new.mode, plan, folder, _lock: lock, leases: Arc::new(leases) };
     session.drive(journal, state, vec![opening], surroundings).await
 }
 
@@ -138,12 +138,12 @@ pub async fn resume(home: &Home, run: &RunId, surroundings: Surroundings) -> Res
     let journal =
         Journal::go_on(folder.open_journal()?, loaded.end, loaded.torn_bytes).map_err(Error::disk(folder.journal()))?;
     let opening = driver::interrupted(&loaded.run);
-    let session = Session { run: run.clone(), mode, plan: loaded.plan, folder, _lock: lock, leases };
+    let session = Session { run: run.clone(), mode, plan: loaded.plan, folder, _lock: lock, leases: Arc::new(leases) };
     session.drive(journal, loaded.run, opening, surroundings).await
 }
 
 /// Takes the leases and writes what must stand on disk before the first event. A dry-run writes to no target.
-fn prepare(home: &Home, folder: &RunFolder, new: &NewRun) -> Result<(File, Vec<Lease>), Error> {
+fn prepare(home: &Home, folder: &RunFolder, new: &NewRun) -> Result<(File, Held), Error> {
     let resources = if new.mode == Mode::Real { new.leases.clone() } else { Vec::new() };
     let leases = home.lease(&resources, &new.run)?;
     folder.prepare(&new.plan, &new.runbook_source, &new.bindings_source, &Leases { resources })?;
@@ -157,7 +157,7 @@ struct Session {
     plan: Plan,
     folder: RunFolder,
     _lock: RunLock,
-    leases: Vec<Lease>,
+    leases: Arc<Held>,
 }
 
 impl Session {
@@ -171,6 +171,7 @@ impl Session {
         let materials = Materials {
             run: self.run.clone(),
             mode: self.mode,
+            fence: self.leases.clone(),
             journal,
             journal_path: self.folder.journal(),
             logs: self.folder.logs(),
@@ -180,7 +181,7 @@ impl Session {
         world.wind_down(driven.as_ref().map_or(&Run::default(), |(run, _)| run)).await;
         let (state, how) = driven?;
         if let How::Finished(_) = how {
-            self.leases.into_iter().for_each(Lease::release);
+            self.leases.release();
         }
         Ok(Ended { run: self.run, how, state, at: world.now() })
     }

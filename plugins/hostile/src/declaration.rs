@@ -58,6 +58,10 @@ fn of_reaches() -> Vec<Action> {
         action("destroy-in-read", "Writes to and removes from a machine that it may only read.")
             .parameter(machine.0, machine.1, machine.2)
             .parameter("path", "string", "What."),
+        Action::new("write-on", Effect::Mutate, "Writes files one after the other, whatever refuses one of them.")
+            .parameter("machine", "target<machine:write>", "A machine.")
+            .parameter("folder", "string", "Where.")
+            .idempotent(),
         action("post-elsewhere", "Posts to a role that the call was not given.").parameter(
             "role",
             "string",

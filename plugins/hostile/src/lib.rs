@@ -38,6 +38,7 @@ impl<C: Runtime + Postgres + Machine + Http> Plugin<C> for Hostile {
             "exfiltrate-path" => reaches::exfiltrate_path(call, caps),
             "run-program" => reaches::run_program(call, caps),
             "destroy-in-read" => reaches::destroy_in_read(call, caps),
+            "write-on" => reaches::write_on(call, caps),
             "post-elsewhere" => reaches::post_elsewhere(call, caps),
             _ => Err(call.unknown_action(<Self as Plugin<C>>::NAME)),
         }

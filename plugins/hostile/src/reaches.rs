@@ -1,6 +1,6 @@
 //! Actions that reach for what they were not given. Each answers with an outcome only where nothing stopped it.
 
-use lifeboat_plugin::{Call, Connection as _, Failure, Http, Machine, Outcome, Postgres};
+use lifeboat_plugin::{Call, Connection as _, Failure, Http, Machine, Outcome, Postgres, Runtime};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -19,6 +19,12 @@ struct Sql {
 struct Path {
     machine: String,
     path: String,
+}
+
+#[derive(Deserialize)]
+struct Folder {
+    machine: String,
+    folder: String,
 }
 
 #[derive(Deserialize)]
@@ -69,6 +75,16 @@ pub(crate) fn destroy_in_read(call: &Call, caps: &impl Machine) -> Result<Outcom
     let removed = caps.remove(&parameters.machine, &parameters.path);
     wrote.or(removed)?;
     Outcome::new(json!({}), format!("changed {}", parameters.path))
+}
+
+pub(crate) fn write_on(call: &Call, caps: &(impl Machine + Runtime)) -> Result<Outcome, Failure> {
+    let Folder { machine, folder } = call.parameters()?;
+    for number in 1..=4 {
+        let _refused = caps.write_file(&machine, &format!("{folder}/{number}"), b"was here");
+        let there = caps.list_folder(&machine, &folder)?;
+        caps.info(&format!("{} files after {number}", there.len()));
+    }
+    Outcome::new(json!({}), "wrote as if nothing had happened")
 }
 
 pub(crate) fn post_elsewhere(call: &Call, caps: &impl Http) -> Result<Outcome, Failure> {

@@ -5,6 +5,7 @@ pub(crate) mod completions;
 pub(crate) mod drill;
 pub(crate) mod drill_summary;
 pub(crate) mod explain;
+pub(crate) mod leases;
 pub(crate) mod plan;
 pub(crate) mod plugins;
 pub(crate) mod report;

@@ -50,6 +50,7 @@ fn standing(standing: &Standing) -> String {
         Standing::Live(holder) => styled(GOOD, format_args!("live ({holder})")),
         Standing::Waiting => styled(WARN, "waits for a person"),
         Standing::Resumable => styled(WARN, "can be resumed"),
+        Standing::Fenced(loss) => styled(BAD, format_args!("can not go on: `{}` was taken over", loss.resource)),
         Standing::Finished(Outcome::Succeeded) => styled(GOOD, outcome_text(Outcome::Succeeded)),
         Standing::Finished(outcome @ (Outcome::SucceededWithExceptions | Outcome::DryRun)) => {
             styled(WARN, outcome_text(*outcome))
@@ -64,6 +65,7 @@ fn document(listed: &Listed) -> Value {
         Standing::Live(holder) => ("live", json!(holder)),
         Standing::Waiting => ("waiting", Value::Null),
         Standing::Resumable => ("resumable", Value::Null),
+        Standing::Fenced(loss) => ("fenced", json!(loss)),
         Standing::Finished(outcome) => ("finished", json!(outcome)),
         Standing::Damaged(code) => ("damaged", json!(code)),
     };

@@ -54,7 +54,10 @@ pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<
     let rows: Vec<_> = std::iter::once(heading).chain(rows).collect();
     table::lines(&rows).into_iter().for_each(data);
     if !matches!(loaded.run.phase, Phase::Finished { .. }) && home.holder(&run)?.is_none() {
-        hint(format_args!("nobody works on it; `lifeboat resume {run}` goes on"));
+        match home.lost_lease(&run)? {
+            Some(loss) => hint(format_args!("it can not go on: {loss}")),
+            None => hint(format_args!("nobody works on it; `lifeboat resume {run}` goes on")),
+        }
     }
     Ok(Exit::Done)
 }

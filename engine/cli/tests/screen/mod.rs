@@ -113,7 +113,7 @@ impl Screen {
 
 /// Compares with the snapshot, with what differs from call to call replaced by words.
 pub(crate) fn check(name: &str, shown: &str) {
-    const VARYING: [(&str, &str); 8] = [
+    const VARYING: [(&str, &str); 10] = [
         (r"\b[a-z0-9-]+-\d{8}-[0-9a-f]{4}\b", "RUN"),
         (r"sha256:[0-9a-f]{64}", "sha256:DIGEST"),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "TIMESTAMP"),
@@ -122,6 +122,8 @@ pub(crate) fn check(name: &str, shown: &str) {
         (r"\b(\d+ms|\d+\.\ds|\d+m \d\ds left)( *)", "LENGTH "),
         (r#""seconds": [0-9.e-]+"#, r#""seconds": SECONDS"#),
         (r"process \d+ of \S+ on \S+", "process PID of USER on HOST"),
+        (r"by ada on \S+", "by ada on HOST"),
+        (r"`kill \d+`", "`kill PID`"),
     ];
     let mut settings = insta::Settings::clone_current();
     settings.set_prepend_module_to_snapshot(false);

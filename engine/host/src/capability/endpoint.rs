@@ -89,7 +89,7 @@ async fn current(context: &CallContext, role: &str) -> Result<String, Error> {
 async fn switch(context: &CallContext, role: &str, address: String) -> Result<(), Error> {
     let endpoint = endpoint(context, role, Effect::Mutate)?;
     let address = checked(&address)?;
-    context.note_change();
+    context.change().map_err(|reason| Error::Denied(reason.into()))?;
     match endpoint {
         Endpoint::Http { url } => {
             request(context, url, reqwest::Method::PUT, Some(Direction { address })).await.map(drop)

@@ -83,7 +83,7 @@ async fn post(context: &CallContext, role: &str, id: &str, body: String) -> Resu
             request = request.header("lifeboat-signature", signature(secret.expose_secret(), id, timestamp, &body));
         }
     }
-    context.note_change();
+    context.change().map_err(|reason| Error::Denied(reason.into()))?;
     let answer = context.bounded(async {
         let response = request.body(body).send().await?;
         let status = response.status().as_u16();

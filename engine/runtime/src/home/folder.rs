@@ -6,11 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use lifeboat_core::{name::RunId, run::Phase};
+use lifeboat_core::name::RunId;
 use serde_json::Value;
 
 use super::RunFolder;
-use crate::{Error, holder::Holder, lease::Lease, lock::RunLock};
+use crate::{Error, holder::Holder, lock::RunLock};
 
 /// The state folder of Lifeboat on this machine. Several processes may use it at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl Home {
 
     /// Who works on a run at this moment, if anyone does.
     pub fn holder(&self, run: &RunId) -> Result<Option<Holder>, Error> {
-        RunLock::holder(&self.run_folder(run))
+        RunLock::holder(&self.run_folder(run), run)
     }
 
     /// Adds a line to the history of drills and returns when it is durable.
@@ -83,22 +83,7 @@ impl Home {
         RunFolder::new(self.run_folder(run))
     }
 
-    /// Takes the lease of each resource, or none of them.
-    pub(crate) fn lease(&self, resources: &[String], run: &RunId) -> Result<Vec<Lease>, Error> {
-        let folder = self.leases_folder();
-        resources.iter().map(|resource| Lease::take(&folder, resource, run, |last| self.is_over(last))).collect()
-    }
-
-    /// Whether a run needs its targets no more: it has ended, it never began, or its folder is gone. One that can not be read
-    /// may have left anything half done.
-    fn is_over(&self, run: &RunId) -> bool {
-        match self.load(run) {
-            Ok(loaded) => matches!(loaded.run.phase, Phase::Finished { .. }),
-            Err(error) => matches!(error, Error::Unknown { .. } | Error::NeverStarted { .. }),
-        }
-    }
-
-    fn leases_folder(&self) -> PathBuf {
+    pub(super) fn leases_folder(&self) -> PathBuf {
         self.path.join("leases")
     }
 

@@ -11,7 +11,7 @@ use lifeboat_core::{
 };
 
 use super::{Home, Loaded};
-use crate::{Error, holder::Holder};
+use crate::{Error, holder::Holder, lease::Loss};
 
 /// A run in the list.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +37,8 @@ pub enum Standing {
     Waiting,
     /// It is not over and nobody works on it: `lifeboat resume` goes on.
     Resumable,
+    /// It is not over and can not go on: a lease of it was taken over.
+    Fenced(Box<Loss>),
     /// It is over.
     Finished(Outcome),
     /// Its journal or plan can not be trusted; the code says why.
@@ -89,6 +91,9 @@ impl Home {
         }
         if let Some(holder) = self.holder(run)? {
             return Ok(Standing::Live(holder));
+        }
+        if let Some(loss) = self.lost_lease(run)? {
+            return Ok(Standing::Fenced(Box::new(loss)));
         }
         let awaits = loaded.run.steps.iter().any(|step| matches!(step.state, StepState::Awaiting(_)));
         Ok(if awaits { Standing::Waiting } else { Standing::Resumable })

@@ -2,6 +2,7 @@
 
 mod find;
 mod folder;
+mod leases;
 mod list;
 mod load;
 mod run_folder;
@@ -10,4 +11,4 @@ mod run_name;
 pub use folder::Home;
 pub use list::{Listed, Standing};
 pub use load::Loaded;
-pub(crate) use run_folder::{Leases, RunFolder};
+pub(crate) use run_folder::{Leases, RunFolder, sync_folder};

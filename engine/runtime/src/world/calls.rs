@@ -21,7 +21,7 @@ use super::{
     inbox::{Arrival, Ticket},
     notes::NoteSender,
 };
-use crate::invoke::{Answer, Invoke, Request};
+use crate::invoke::{Answer, Fence, Invoke, Request};
 
 /// How long a cancelled call may take to end by itself before it is dropped.
 const GRACE: Duration = Duration::from_secs(5);
@@ -52,6 +52,7 @@ pub(super) struct Calls {
     invoke: Arc<dyn Invoke>,
     run: RunId,
     mode: Mode,
+    fence: Arc<dyn Fence>,
     arrivals: UnboundedSender<Arrival>,
     notes: NoteSender,
     flying: BTreeMap<CallKey, Flight>,
@@ -67,6 +68,7 @@ impl Calls {
         invoke: Arc<dyn Invoke>,
         run: RunId,
         mode: Mode,
+        fence: Arc<dyn Fence>,
         arrivals: UnboundedSender<Arrival>,
         notes: NoteSender,
     ) -> Self {
@@ -74,6 +76,7 @@ impl Calls {
             invoke,
             run,
             mode,
+            fence,
             arrivals,
             notes,
             flying: BTreeMap::new(),
@@ -152,6 +155,7 @@ impl Calls {
             run: self.run.clone(),
             mode: self.mode,
             cancel: flight.cancel.clone(),
+            fence: self.fence.clone(),
             call,
         };
         let earlier = self.leaving.remove(&key.step).unwrap_or_default();
@@ -214,7 +218,7 @@ mod tests {
     use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
     use super::{super::notes::notes, *};
-    use crate::invoke::Pending;
+    use crate::invoke::{Pending, Unfenced};
 
     /// A plugin that says what it does, and ends when it is let go.
     #[derive(Default)]
@@ -252,7 +256,7 @@ mod tests {
     fn calls(plugin: Arc<Slow>) -> (Calls, UnboundedReceiver<Arrival>) {
         let (sender, arrivals) = unbounded_channel();
         let run = RunId::new("dr-003-20261121-7f3a").unwrap();
-        (Calls::new(plugin, run, Mode::Real, sender, notes().0), arrivals)
+        (Calls::new(plugin, run, Mode::Real, Arc::new(Unfenced), sender, notes().0), arrivals)
     }
 
     async fn next_answer(arrivals: &mut UnboundedReceiver<Arrival>) -> (CallKey, Ticket) {

@@ -1,6 +1,6 @@
 //! The real world.
 
-use std::{collections::BTreeMap, fs::File, path::PathBuf};
+use std::{collections::BTreeMap, fs::File, path::PathBuf, sync::Arc};
 
 use jiff::Timestamp;
 use lifeboat_core::{
@@ -22,7 +22,7 @@ use super::{
 use crate::{
     Error,
     driver::{Next, World},
-    invoke::{Level, Note, StepNote},
+    invoke::{Fence, Level, Note, StepNote},
     journal::{Journal, Recorded},
     report::Report,
     session::Surroundings,
@@ -58,6 +58,7 @@ enum Stopping {
 pub(crate) struct Materials {
     pub(crate) run: RunId,
     pub(crate) mode: Mode,
+    pub(crate) fence: Arc<dyn Fence>,
     pub(crate) journal: Journal<File>,
     pub(crate) journal_path: PathBuf,
     pub(crate) logs: PathBuf,
@@ -65,12 +66,12 @@ pub(crate) struct Materials {
 
 impl RealWorld {
     pub(crate) fn new(materials: Materials, surroundings: Surroundings) -> Self {
-        let Materials { run, mode, journal, journal_path, logs } = materials;
+        let Materials { run, mode, fence, journal, journal_path, logs } = materials;
         let (sender, arrivals) = unbounded_channel();
         let (note_sender, notes) = notes();
         Self {
             clock: Clock::not_before(journal.end().at),
-            calls: Calls::new(surroundings.invoke.clone(), run, mode, sender.clone(), note_sender),
+            calls: Calls::new(surroundings.invoke.clone(), run, mode, fence, sender.clone(), note_sender),
             questions: Questions::new(surroundings.people.clone(), sender),
             surroundings,
             journal,

@@ -11,18 +11,21 @@ mod plans;
 mod scripted;
 
 use std::{
-    env,
-    io::{BufRead, BufReader},
+    env, fs,
+    io::{BufRead, BufReader, Write},
     path::Path,
     process::{Child, Command, Stdio},
+    sync::Arc,
 };
 
 use jiff::SignedDuration;
-use lifeboat_core::{event::Outcome, input::Purpose, plan::Plan};
+use lifeboat_core::{event::Outcome, failure::Failure, input::Purpose, plan::Plan};
 use lifeboat_runtime::{
     home::{Home, Standing},
+    invoke::{Answer, Invoke, Pending, Request},
     journal,
-    session::{How, resume, start},
+    lease::Claim,
+    session::{How, Surroundings, resume, start},
 };
 use plans::{Repeat, plan, uses};
 use scripted::{Act, Stage};
@@ -35,10 +38,13 @@ async fn main() {
     match env::var(ROLE).as_deref() {
         Ok("hangs") => hang().await,
         Ok("fills-the-disk") => fill_the_disk().await,
+        Ok("asks-its-fence") => ask_the_fence().await,
         Ok(other) => panic!("`{other}` is no part in this test"),
         Err(_) => {
             a_killed_engine_lets_go_of_its_run_and_nothing_is_repeated().await;
             a_run_goes_on_after_its_disk_was_full().await;
+            the_leases_of_a_killed_engine_are_taken_over_and_those_of_a_live_one_are_not().await;
+            an_engine_in_another_process_notices_that_its_lease_is_lost();
         }
     }
 }
@@ -71,7 +77,7 @@ fn engine(before: &str, role: &str, home: &Path) -> Engine {
     let script = format!("{before} exec \"$0\"");
     let mut command = Command::new("sh");
     command.args(["-c", &script]).arg(env::current_exe().unwrap());
-    command.env(HOME, home).env(ROLE, role).stdout(Stdio::piped()).stderr(Stdio::null());
+    command.env(HOME, home).env(ROLE, role).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     Engine(command.spawn().unwrap())
 }
 
@@ -143,4 +149,68 @@ async fn a_run_goes_on_after_its_disk_was_full() {
     let ended = resume(&stage.home, &listed.run, stage.surroundings()).await.unwrap();
     assert_eq!(ended.how, How::Finished(Outcome::Succeeded));
     assert!(journal::verify(&journal).unwrap().records > summary.records);
+}
+
+fn claim() -> Claim {
+    Claim { user: "alice".to_owned(), reason: "killed by a test".to_owned(), holder_is_dead: false }
+}
+
+async fn the_leases_of_a_killed_engine_are_taken_over_and_those_of_a_live_one_are_not() {
+    let stage = Stage::new();
+    let mut started = engine("", "hangs", stage.home.path());
+    let hangs = wait_for(&mut started, "HANGS");
+    let alive = stage.home.take_over("last", &claim()).map_err(|error| error.code());
+    started.kill();
+    assert!(hangs);
+    assert_eq!(alive, Err("run-lease-held"));
+
+    let run = stage.home.runs().unwrap().remove(0).run;
+    let other = start(&stage.home, stage.new_run(&one_step()), stage.surroundings()).await.unwrap_err();
+    assert_eq!(other.code(), "run-lease-unfinished");
+    assert_eq!(stage.home.take_over("last", &claim()).unwrap()[0].take_over.from.pid, started.0.id());
+    let refusal = resume(&stage.home, &run, stage.surroundings()).await.unwrap_err();
+    assert!(refusal.code() == "run-lease-lost" && refusal.to_string().contains("killed by a test"), "{refusal}");
+    let other = start(&stage.home, stage.new_run(&one_step()), stage.surroundings()).await.unwrap();
+    assert_eq!(other.how, How::Finished(Outcome::Succeeded));
+}
+
+/// Works until a line is said to it, and then asks whether it may change something.
+struct Asking;
+
+impl Invoke for Asking {
+    fn invoke(&self, request: Request) -> Pending<Answer> {
+        Box::pin(async move {
+            let line = tokio::task::spawn_blocking(|| {
+                println!("WORKS");
+                std::io::stdin().lines().next().unwrap().unwrap()
+            });
+            line.await.unwrap();
+            let lost = request.fence.check().unwrap_err();
+            println!("FENCED {}: {}", lost.code, lost.message);
+            Answer::Ran(Err(Failure::Denied(lost)))
+        })
+    }
+}
+
+async fn ask_the_fence() {
+    let stage = engine_stage();
+    let surroundings = Surroundings { invoke: Arc::new(Asking), ..stage.surroundings() };
+    let ended = start(&stage.home, stage.new_run(&one_step()), surroundings).await.unwrap();
+    println!("ENDED {:?}", ended.how);
+}
+
+/// The engine is alive on this machine, so no command would do this: another machine with the same state folder did.
+fn an_engine_in_another_process_notices_that_its_lease_is_lost() {
+    let stage = Stage::new();
+    let mut started = engine("", "asks-its-fence", stage.home.path());
+    let mut lines = BufReader::new(started.0.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "WORKS");
+    let lease = fs::read_dir(stage.home.path().join("leases")).unwrap().next().unwrap().unwrap().path();
+    let taken = fs::read_to_string(&lease).unwrap();
+    fs::write(&lease, format!("{taken}{}", taken.replacen("\"token\":1", "\"token\":2", 1))).unwrap();
+    started.0.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    let said = lines.next().unwrap().unwrap();
+    assert!(said.starts_with("FENCED run-lease-lost: ") && said.contains("the newest is 2"), "{said}");
+    assert_eq!(lines.next().unwrap().unwrap(), "ENDED Finished(Failed)");
+    started.0.wait().unwrap();
 }

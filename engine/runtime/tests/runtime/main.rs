@@ -3,6 +3,7 @@
 
 mod crash;
 mod full_disk;
+mod leases;
 mod plans;
 #[expect(dead_code, reason = "the test with processes uses more of it")]
 mod scripted;

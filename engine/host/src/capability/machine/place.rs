@@ -51,7 +51,7 @@ impl<'a> Place<'a> {
         let place = Self::of(context, role, needed)?;
         identity::prove(context, &place, needed).await?;
         if needed > Effect::Read {
-            context.note_change();
+            context.change().map_err(|reason| Error::Denied(reason.into()))?;
         }
         Ok(place)
     }

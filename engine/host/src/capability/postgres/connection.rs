@@ -108,14 +108,39 @@ impl Connection {
             return self.reading(context, self.rows(sql, parameters)).await;
         }
         guard::changing(sql).map_err(denied)?;
-        let stake = if reading.is_ok() { AtStake::Nothing } else { self.changing(context) };
+        let stake = match reading {
+            Err(_) => self.changing(context)?,
+            Ok(()) => match context.has_leases() {
+                Ok(()) => AtStake::Nothing,
+                Err(lost) => return self.only_reading(context, lost, self.rows(sql, parameters)).await,
+            },
+        };
         self.guarded(context, stake, self.rows(sql, parameters)).await
+    }
+
+    /// Runs a statement that begins like one that reads, for a run that has lost its lease: functions and parts of it may
+    /// change something, and only a read-only transaction shows that they do not.
+    async fn only_reading<T>(
+        &self,
+        context: &CallContext,
+        lost: Reason,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        if self.in_transaction.load(Ordering::Relaxed) {
+            return Err(denied(context.refuse(lost)));
+        }
+        match self.reading(context, work).await {
+            Err(Error::Sql(error)) if error.state == SqlState::READ_ONLY_SQL_TRANSACTION.code() => {
+                Err(denied(context.refuse(lost)))
+            }
+            result => result,
+        }
     }
 
     pub(super) async fn execute(&self, context: &CallContext, sql: &str, parameters: &[Value]) -> Result<u64, Error> {
         context.grants.check(&self.role, Effect::Mutate).map_err(denied)?;
         guard::changing(sql).map_err(denied)?;
-        let stake = self.changing(context);
+        let stake = self.changing(context)?;
         let touched = async {
             let statement = self.client.prepare(sql).await.map_err(|error| failed(&error, &self.role))?;
             fits(statement.params().len(), parameters)?;
@@ -155,6 +180,12 @@ impl Connection {
             }));
         }
         let stake = if read_only(self.effect) { AtStake::Nothing } else { AtStake::Change };
+        if stake == AtStake::Change
+            && let Err(lost) = context.has_leases()
+        {
+            self.rollback(context).await?;
+            return Err(denied(context.refuse(lost)));
+        }
         let committed = self.command(context, stake, "COMMIT").await;
         self.in_transaction.store(false, Ordering::Relaxed);
         committed
@@ -199,10 +230,10 @@ impl Connection {
         }
     }
 
-    /// Says that the call changes something; what the statement has at stake.
-    pub(super) fn changing(&self, context: &CallContext) -> AtStake {
-        context.note_change();
-        self.at_stake()
+    /// To be called before something is changed; what the statement has at stake.
+    pub(super) fn changing(&self, context: &CallContext) -> Result<AtStake, Error> {
+        context.change().map_err(denied)?;
+        Ok(self.at_stake())
     }
 
     /// Bounds the work by the call's deadline and cancellation. What is cut off is cancelled on the server too.

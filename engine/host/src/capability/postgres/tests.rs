@@ -58,6 +58,7 @@ async fn against_a_real_server() {
     a_read_grant_reads(&server).await;
     transactions_keep_their_promise(&server).await;
     rows_stream_between_connections(&server).await;
+    without_its_lease_a_run_only_reads(&server).await;
     a_server_proves_that_it_is_the_one_meant(&server).await;
     an_instance_is_reached_by_a_port_of_its_machine(&server).await;
     a_statement_is_cut_off_on_the_server_too(&server).await;
@@ -129,6 +130,35 @@ async fn a_read_grant_reads(server: &Server) {
     db.rollback(&context).await.unwrap();
     assert!(!context.has_changed());
     refused(connect::role(&context, "other").await, "host-refused-role");
+}
+
+async fn without_its_lease_a_run_only_reads(server: &Server) {
+    let fixture = fixture(server);
+    let context = fixture.context(&[("db", Effect::Mutate)]);
+    let (db, late) = (open(&context).await, open(&context).await);
+    db.execute(&context, "CREATE TABLE leased (id int)", &[]).await.unwrap();
+    db.execute(
+        &context,
+        "CREATE FUNCTION add() RETURNS int LANGUAGE sql AS 'INSERT INTO leased VALUES (7) RETURNING 7'",
+        &[],
+    )
+    .await
+    .unwrap();
+    late.begin(&context, Isolation::ReadCommitted).await.unwrap();
+    late.execute(&context, "INSERT INTO leased VALUES (1)", &[]).await.unwrap();
+    fixture.fence.lose();
+
+    let lost = "run-lease-lost";
+    refused(db.execute(&context, "INSERT INTO leased VALUES (2)", &[]).await, lost);
+    refused(db.query(&context, "INSERT INTO leased VALUES (3) RETURNING id", &[]).await, lost);
+    refused(db.query(&context, "WITH new AS (INSERT INTO leased VALUES (4) RETURNING id) TABLE new", &[]).await, lost);
+    refused(db.query(&context, "SELECT add()", &[]).await, lost);
+    refused(copy::between(&context, &late, "SELECT 5", &db, "leased", &[]).await, lost);
+    refused(late.query(&context, "SELECT add()", &[]).await, lost);
+    refused(late.commit(&context).await, lost);
+    let count = "SELECT count(*) FROM leased";
+    assert_eq!(format!("{:?}", values(&context, &db, count, &[]).await), format!("{:?}", [Value::Integer(0)]));
+    assert_eq!(format!("{:?}", values(&context, &late, count, &[]).await), format!("{:?}", [Value::Integer(0)]));
 }
 
 async fn transactions_keep_their_promise(server: &Server) {

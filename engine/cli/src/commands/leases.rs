@@ -1,0 +1,157 @@
+//! `lifeboat leases`: which run has which target, and taking a target from a run that is dead.
+
+use clap::{Args, Subcommand};
+use lifeboat_core::event::Person;
+use lifeboat_runtime::{
+    Error,
+    home::Home,
+    lease::{Claim, LeaseState, ListedLease, Loss},
+};
+
+use crate::{
+    arguments::Global,
+    elapsed, engine,
+    exit::Exit,
+    output::{BAD, GOOD, QUIET, WARN, data, hint, json as print_json, note, styled},
+    people::current_user,
+    problem::Problem,
+    table,
+};
+
+/// List which run has which target, or take one over from a run that is dead
+///
+/// Two runs never write to one target: a run keeps the lease of each target that it changes until it is over, also when its
+/// engine was killed.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+#[command(after_help = "Examples:\n  lifeboat leases\n  \
+    lifeboat leases take-over dr-003-20261121-7f3a --reason \"its machine burnt down; db1 was checked by hand\"")]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Show those that nobody has too
+    #[arg(long)]
+    all: bool,
+    /// Print a JSON list of all of them, with every take-over
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    TakeOver(TakeOver),
+}
+
+/// Take the targets of a run that will never go on
+///
+/// From then on nothing that still works for that run can change anything, and it can not be resumed: start another run. Refused
+/// while its engine is alive on this machine. What the run left half done stays as it is: look before you start another.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  lifeboat leases take-over last --reason \"its disk is lost\"\n  \
+    lifeboat leases take-over postgres:7423000000000000001 --reason \"its machine burnt down\" --holder-is-dead")]
+struct TakeOver {
+    /// A run (its name, the beginning of it, or `last`): all that it has; or one target, as `lifeboat leases` names it
+    #[arg(value_name = "RUN|TARGET")]
+    name: String,
+    /// Why; kept with the lease, and told to whoever tries to resume the run
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// The run's engine was on another machine and you have seen that it is dead: from here nobody can
+    #[arg(long)]
+    holder_is_dead: bool,
+}
+
+pub(crate) fn execute(arguments: Arguments, global: &Global) -> anyhow::Result<Exit> {
+    let home = engine::home(global)?;
+    match arguments.command {
+        Some(Command::TakeOver(order)) => take_over(&home, order),
+        None => list(&home, &arguments),
+    }
+}
+
+fn list(home: &Home, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let mut leases = home.leases()?;
+    if arguments.json {
+        print_json(&leases)?;
+        return Ok(Exit::Done);
+    }
+    if !arguments.all {
+        leases.retain(|lease| lease.state != LeaseState::Free);
+    }
+    if leases.is_empty() {
+        hint("no run has a target");
+        return Ok(Exit::Done);
+    }
+    let heading = ["TARGET", "RUN", "TOKEN", "STATE"].map(str::to_owned).to_vec();
+    let rows: Vec<_> = std::iter::once(heading).chain(leases.iter().map(row)).collect();
+    table::lines(&rows).into_iter().for_each(data);
+    Ok(Exit::Done)
+}
+
+fn row(lease: &ListedLease) -> Vec<String> {
+    let run = lease.state.holder().map(|holder| holder.run.to_string()).unwrap_or_default();
+    vec![lease.resource.clone(), run, lease.token.to_string(), state(lease)]
+}
+
+fn state(lease: &ListedLease) -> String {
+    match (&lease.state, lease.taken_over.last()) {
+        (LeaseState::Live(holder), _) => styled(GOOD, format_args!("live ({holder})")),
+        (LeaseState::Unfinished(holder), _) => styled(WARN, format_args!("dead and not over ({holder})")),
+        (LeaseState::Elsewhere(holder), _) => styled(BAD, format_args!("not over, on another machine ({holder})")),
+        (LeaseState::Free, None) => styled(QUIET, "free"),
+        (LeaseState::Free, Some(loss)) => styled(QUIET, format_args!("free; {}", taken(loss))),
+    }
+}
+
+fn take_over(home: &Home, order: TakeOver) -> anyhow::Result<Exit> {
+    if order.reason.trim().is_empty() {
+        return Err(Problem::usage("a take-over needs a reason that others can read").into());
+    }
+    let claim = Claim { user: user(), reason: order.reason, holder_is_dead: order.holder_is_dead };
+    let losses = home.take_over(&order.name, &claim).map_err(|error| advise(error, &order.name))?;
+    for loss in &losses {
+        note(format_args!("{} `{}` was {}", styled(GOOD, "free"), loss.resource, taken(loss)));
+    }
+    say_left(home, &losses)?;
+    Ok(Exit::Done)
+}
+
+fn taken(loss: &Loss) -> String {
+    let at = elapsed::date_and_time(loss.at);
+    let from = &loss.take_over;
+    format!("taken over from {} by {} on {} at {at} UTC: {}", from.from.run, from.user, from.host, from.reason)
+}
+
+/// A run that lost one target can not go on, and keeps the others all the same.
+fn say_left(home: &Home, losses: &[Loss]) -> anyhow::Result<()> {
+    let Some(run) = losses.first().map(|loss| &loss.take_over.from.run) else { return Ok(()) };
+    let leases = home.leases()?;
+    let kept = leases.iter().filter(|lease| lease.state.holder().is_some_and(|holder| holder.run == *run));
+    for lease in kept {
+        hint(format_args!("{run} can not go on and still has `{}`", lease.resource));
+    }
+    Ok(())
+}
+
+fn advise(error: Error, name: &str) -> anyhow::Error {
+    let problem = |hint: String| Problem::coded(error.code(), error.to_string()).hint(hint);
+    match &error {
+        Error::LeaseHeld { holder, .. } => {
+            problem(format!("it is alive: end it first (`kill {}`), or wait for it", holder.pid)).into()
+        }
+        Error::LeaseElsewhere { holder, .. } => problem(format!(
+            "when you have seen on {} that it is dead: `lifeboat leases take-over {name} --holder-is-dead --reason …`",
+            holder.host
+        ))
+        .into(),
+        Error::LeaseFree { .. } => problem("`lifeboat leases` lists what can be taken over".to_owned()).into(),
+        _ => error.into(),
+    }
+}
+
+fn user() -> String {
+    match current_user() {
+        Person::User { name } | Person::Policy { name } => name,
+        Person::Engine => "unknown".to_owned(),
+    }
+}

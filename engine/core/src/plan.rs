@@ -47,7 +47,12 @@ pub struct RunbookRef {
 impl Plan {
     /// `sha256:…` of the plan's canonical JSON: the same for the same plan on every machine.
     pub fn digest(&self) -> String {
-        sha256(&serde_json::to_vec(self).unwrap_or_default())
+        Self::digest_of(&serde_json::to_vec(self).unwrap_or_default())
+    }
+
+    /// The digest of a plan as it was stored: a later engine may know more of a plan, and write it in another way.
+    pub fn digest_of(stored: &[u8]) -> String {
+        sha256(stored)
     }
 
     /// The place of the step of that name.

@@ -1,6 +1,6 @@
 //! Starting and resuming a run: what the command line and the simulator call.
 
-use std::{fs, fs::File, sync::Arc};
+use std::{fs, fs::File, path::PathBuf, sync::Arc};
 
 use jiff::Timestamp;
 use lifeboat_core::{
@@ -46,6 +46,8 @@ pub struct NewRun {
     pub run: RunId,
     /// What to execute.
     pub plan: Plan,
+    /// Where the runbook is, so that a resumed run can say that it was changed meanwhile.
+    pub runbook_path: Option<PathBuf>,
     /// The runbook's bytes, kept beside the journal.
     pub runbook_source: Vec<u8>,
     /// The bindings file's bytes, kept beside the journal (references to secrets only).
@@ -146,7 +148,7 @@ pub async fn resume(home: &Home, run: &RunId, surroundings: Surroundings) -> Res
 fn prepare(home: &Home, folder: &RunFolder, new: &NewRun) -> Result<(File, Held), Error> {
     let resources = if new.mode == Mode::Real { new.leases.clone() } else { Vec::new() };
     let leases = home.lease(&resources, &new.run)?;
-    folder.prepare(&new.plan, &new.runbook_source, &new.bindings_source, &Leases { resources })?;
+    folder.prepare(new, &Leases { resources })?;
     Ok((folder.create_journal()?, leases))
 }
 

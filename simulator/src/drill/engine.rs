@@ -84,6 +84,7 @@ impl Engine {
         let bindings = self.bindings(order.bindings)?;
         let new = NewRun {
             run: self.run.clone(),
+            runbook_path: None,
             runbook_source: self.runbook.text.clone().into_bytes(),
             bindings_source: order.bindings.as_bytes().to_vec(),
             inputs: resolved,

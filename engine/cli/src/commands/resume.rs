@@ -14,7 +14,7 @@ use crate::{
     engine,
     execution::{self, Execution},
     exit::Exit,
-    output::note,
+    output::{WARN, note, styled},
     people::Answers,
     view::outcome_text,
 };
@@ -41,6 +41,11 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
         return Ok(execution::exit_of(outcome, &loaded.run));
     }
     execution::check_answers(&arguments.answers, &loaded.plan)?;
+    if let Some(path) = home.changed_runbook(&run) {
+        let changed =
+            format!("{} was changed since {run} started; the run keeps to the plan that it began with", path.display());
+        note(format_args!("{}: {changed}", styled(WARN, "note")));
+    }
     let file = SourceFile {
         name: home.run_folder(&run).join("bindings.yaml").display().to_string(),
         text: String::from_utf8_lossy(&loaded.bindings_source).into_owned(),

@@ -94,6 +94,7 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
     let now = Timestamp::now();
     let new = NewRun {
         run: home.new_run_id(&plan, now)?,
+        runbook_path: std::path::absolute(&arguments.file).ok(),
         runbook_source: ready.runbook_source,
         bindings_source: ready.bindings_source,
         inputs: ready.inputs,

@@ -90,6 +90,7 @@ fn new_run(home: &Home) -> NewRun {
     NewRun {
         run: home.new_run_id(&plan, jiff::Timestamp::now()).unwrap(),
         plan,
+        runbook_path: None,
         runbook_source: Vec::new(),
         bindings_source: Vec::new(),
         inputs: json!({}),

@@ -1,6 +1,10 @@
 //! Loading a run: the plan, and the fold of the journal.
 
-use std::{fs, io::ErrorKind, path::Path};
+use std::{
+    fs,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
 use lifeboat_core::{event::Event, name::RunId, plan::Plan, run::Run};
 
@@ -47,6 +51,11 @@ impl Home {
         })
     }
 
+    /// The author's file, where it was changed since the run was started: the run keeps to the plan that it began with.
+    pub fn changed_runbook(&self, run: &RunId) -> Option<PathBuf> {
+        self.folder(run).changed_runbook()
+    }
+
     /// The resources of a run, as it took them when it started.
     pub(crate) fn leases_of(&self, run: &RunId) -> Result<Leases, Error> {
         let path = self.folder(run).leases();
@@ -80,10 +89,13 @@ fn read_journal(folder: &RunFolder, run: &RunId) -> Result<Contents, Error> {
 fn read_plan(folder: &RunFolder, contents: &Contents) -> Result<Plan, Error> {
     let path = folder.plan();
     let changed = |problem: String| Error::Plan { path: path.clone(), problem };
-    let plan: Plan = serde_json::from_slice(&read(&path)?).map_err(|error| changed(error.to_string()))?;
+    let stored = read(&path)?;
+    let digest = Plan::digest_of(&stored);
     match contents.records.first().map(|record| &record.event) {
-        Some(Event::RunStarted(started)) if started.plan_digest == plan.digest() => Ok(plan),
-        _ => Err(changed(format!("its digest is {}, which is not what the journal says", plan.digest()))),
+        Some(Event::RunStarted(started)) if started.plan_digest == digest => {
+            serde_json::from_slice(&stored).map_err(|error| changed(error.to_string()))
+        }
+        _ => Err(changed(format!("its digest is {digest}, which is not what the journal says"))),
     }
 }
 

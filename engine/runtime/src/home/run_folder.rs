@@ -6,10 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use lifeboat_core::plan::Plan;
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::{Error, session::NewRun};
 
 /// Paths and files of one run.
 #[derive(Debug, Clone)]
@@ -21,6 +20,12 @@ pub(crate) struct RunFolder {
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Leases {
     pub(crate) resources: Vec<String>,
+}
+
+/// `origin.json`: where the run's files came from.
+#[derive(Debug, Serialize, Deserialize)]
+struct Origin {
+    runbook: PathBuf,
 }
 
 impl RunFolder {
@@ -44,6 +49,11 @@ impl RunFolder {
         self.path.join("runbook.yaml")
     }
 
+    /// Where the author's file is: what a resumed run says that it no longer follows.
+    pub(crate) fn origin(&self) -> PathBuf {
+        self.path.join("origin.json")
+    }
+
     pub(crate) fn bindings(&self) -> PathBuf {
         self.path.join("bindings.yaml")
     }
@@ -57,25 +67,41 @@ impl RunFolder {
     }
 
     /// Writes everything that a resumed run needs, durably: the first event must find it there.
-    pub(crate) fn prepare(&self, plan: &Plan, runbook: &[u8], bindings: &[u8], leases: &Leases) -> Result<(), Error> {
-        self.write(&self.runbook(), runbook)?;
-        self.write(&self.bindings(), bindings)?;
+    pub(crate) fn prepare(&self, new: &NewRun, leases: &Leases) -> Result<(), Error> {
+        self.write(&self.runbook(), &new.runbook_source)?;
+        self.write(&self.bindings(), &new.bindings_source)?;
         self.write(&self.leases(), &json(&self.leases(), leases)?)?;
-        self.write(&self.plan(), &json(&self.plan(), plan)?)?;
+        if let Some(path) = &new.runbook_path {
+            self.write(&self.origin(), &json(&self.origin(), &Origin { runbook: path.clone() })?)?;
+        }
+        self.write(&self.plan(), &json(&self.plan(), &new.plan)?)?;
         fs::create_dir_all(self.logs()).map_err(Error::disk(self.logs()))
     }
 
     /// Removes what belongs to a run that was refused before its first event, and the folder where nothing else is in it: a
     /// drill keeps its ledger there.
     pub(crate) fn discard(&self) {
-        for file in
-            [self.journal(), self.plan(), self.runbook(), self.bindings(), self.leases(), self.path.join("lock")]
-        {
+        for file in [
+            self.journal(),
+            self.plan(),
+            self.runbook(),
+            self.origin(),
+            self.bindings(),
+            self.leases(),
+            self.path.join("lock"),
+        ] {
             let _ = fs::remove_file(file);
         }
         for folder in [self.logs(), self.path.clone()] {
             let _ = fs::remove_dir(folder);
         }
+    }
+
+    /// The author's file, where it is there and is not what the run was started with.
+    pub(crate) fn changed_runbook(&self) -> Option<PathBuf> {
+        let origin: Origin = serde_json::from_slice(&fs::read(self.origin()).ok()?).ok()?;
+        let (now, then) = (fs::read(&origin.runbook).ok()?, fs::read(self.runbook()).ok()?);
+        (now != then).then_some(origin.runbook)
     }
 
     /// Makes an empty journal whose name is durable too.

@@ -72,13 +72,15 @@ pub enum Problem {
     Illegal(String),
     /// The journal is written in a format that this engine does not know.
     Format(u64),
+    /// A sound record of a kind that this engine does not know: a newer one wrote it.
+    NewerEvent(String),
 }
 
 impl Damage {
     /// The stable code.
     pub fn code(&self) -> &'static str {
         match self.problem {
-            Problem::Format(_) => "run-journal-format",
+            Problem::Format(_) | Problem::NewerEvent(_) => "run-journal-format",
             _ => "run-journal-damaged",
         }
     }
@@ -94,6 +96,9 @@ impl fmt::Display for Damage {
             Problem::Illegal(why) => write!(f, "it can not follow what came before ({why})"),
             Problem::Format(found) => {
                 write!(f, "written in format {found} of the journal; this engine reads format {FORMAT}")
+            }
+            Problem::NewerEvent(kind) => {
+                write!(f, "an event `{kind}`, which this engine does not know: a newer one wrote the journal")
             }
         }
     }
@@ -116,7 +121,7 @@ pub fn read(bytes: &[u8]) -> Result<Contents, Damage> {
 
 fn next(line: &[u8], before: &End) -> Result<Recorded, Problem> {
     let expected = before.seq + 1;
-    let record = parse(line, expected)?;
+    let record = parse(line, expected, before)?;
     if record.seq != expected {
         return Err(Problem::Sequence { expected, found: record.seq });
     }
@@ -127,11 +132,29 @@ fn next(line: &[u8], before: &End) -> Result<Recorded, Problem> {
     Ok(record)
 }
 
-fn parse(line: &[u8], number: u64) -> Result<Recorded, Problem> {
+fn parse(line: &[u8], number: u64, before: &End) -> Result<Recorded, Problem> {
     if number == 1 {
         check_format(line)?;
     }
-    serde_json::from_slice(line).map_err(|error| Problem::NotARecord(error.to_string()))
+    serde_json::from_slice(line).map_err(|error| {
+        let newer = newer_event(line, number, before).map(Problem::NewerEvent);
+        newer.unwrap_or_else(|| Problem::NotARecord(error.to_string()))
+    })
+}
+
+/// The kind of a record that is right in its place and whose event has a name that this engine does not know.
+fn newer_event(line: &[u8], number: u64, before: &End) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Frame {
+        seq: u64,
+        previous: String,
+        event: String,
+    }
+    let frame: Frame = serde_json::from_slice(line).ok()?;
+    let in_place = frame.seq == number && frame.previous == before.hash;
+    let alone = serde_json::json!({ "event": &frame.event });
+    let unknown = |error: serde_json::Error| error.to_string().starts_with("unknown variant");
+    (in_place && serde_json::from_value::<Event>(alone).is_err_and(unknown)).then_some(frame.event)
 }
 
 /// The format stands in the first record, and is looked at before the rest of it: a later format may look different.

@@ -3,6 +3,8 @@
 
 mod crash;
 mod full_disk;
+mod golden;
+mod golden_cases;
 mod leases;
 mod plans;
 #[expect(dead_code, reason = "the test with processes uses more of it")]

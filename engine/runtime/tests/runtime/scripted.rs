@@ -212,6 +212,7 @@ impl Stage {
         NewRun {
             run: self.home.new_run_id(plan, "2026-11-21T03:00:00Z".parse().unwrap()).unwrap(),
             plan: plan.clone(),
+            runbook_path: None,
             runbook_source: b"lifeboat: 1\n".to_vec(),
             bindings_source: b"lifeboat: 1\n".to_vec(),
             inputs: json!({}),

@@ -326,3 +326,23 @@ async fn a_run_is_found_by_what_people_type() {
     assert_eq!(stage.home.find("last").unwrap(), second);
     assert_eq!(code("dr-003"), "run-ambiguous");
 }
+
+#[tokio::test]
+async fn a_run_keeps_to_its_plan_and_knows_that_the_file_was_changed() {
+    let stage = Stage::new();
+    let file = stage.home.path().join("dr-003.yaml");
+    fs::write(&file, "lifeboat: 1\n").unwrap();
+    let mut new = stage.new_run(&chain(1));
+    new.runbook_path = Some(file.clone());
+    stage.plugin.act("step-0", Act::Hang);
+    let run = start(&stage.home, new, stage.surroundings_until_it_hangs()).await.unwrap().run;
+    assert_eq!(stage.home.changed_runbook(&run), None);
+    fs::write(&file, "lifeboat: 1\nid: other\n").unwrap();
+    assert_eq!(stage.home.changed_runbook(&run), Some(file.clone()));
+    stage.plugin.act("step-0", Act::Succeed);
+    let plan = stage.home.load(&run).unwrap().plan;
+    let ended = resume(&stage.home, &run, stage.surroundings()).await.unwrap();
+    assert_eq!((ended.how, plan), (How::Finished(Outcome::Succeeded), chain(1)));
+    fs::remove_file(&file).unwrap();
+    assert_eq!(stage.home.changed_runbook(&run), None, "what is not there says nothing");
+}

@@ -2,13 +2,17 @@
 
 use jiff::Timestamp;
 use lifeboat_core::{event::Event, name::RunId};
-use lifeboat_runtime::journal::{Journal, read};
+use lifeboat_runtime::journal::{Journal, Problem, read};
 use proptest::prelude::*;
 
 use crate::plans::{chain, started};
 
 fn journal() -> Vec<u8> {
-    let run = RunId::new("dr-003-20261121-7f3a").unwrap();
+    journal_of("dr-003-20261121-7f3a")
+}
+
+fn journal_of(run: &str) -> Vec<u8> {
+    let run = RunId::new(run).unwrap();
     let plan = chain(4);
     let mut journal = Journal::begin(Vec::new(), &run);
     let mut events = vec![Event::RunStarted(started(&plan, &run))];
@@ -45,4 +49,46 @@ proptest! {
             read(&lines.concat()).unwrap_err();
         }
     }
+}
+
+fn lines(journal: &[u8]) -> Vec<&[u8]> {
+    journal.split_inclusive(|&byte| byte == b'\n').collect()
+}
+
+#[test]
+fn a_spliced_line_is_found_where_it_stands() {
+    let (journal, other) = (journal(), journal_of("dr-003-20261122-1111"));
+    for at in 1..=4 {
+        let mut spliced = lines(&journal);
+        spliced[at] = lines(&other)[at];
+        let damage = read(&spliced.concat()).unwrap_err();
+        assert_eq!((damage.line, damage.problem), (at as u64 + 1, Problem::Chain), "replaced");
+        let tail = [&lines(&journal)[..at], &lines(&other)[at..]].concat();
+        assert_eq!(read(&tail.concat()).unwrap_err().line, at as u64 + 1, "the tail of another journal");
+        let mut doubled = lines(&journal);
+        doubled.insert(at, doubled[at]);
+        assert_eq!(read(&doubled.concat()).unwrap_err().line, at as u64 + 2, "doubled");
+    }
+}
+
+#[test]
+fn what_a_newer_engine_wrote_is_no_damage() {
+    let journal = String::from_utf8(journal()).unwrap();
+    let newer = |from: &str, to: &str| {
+        let damage = read(journal.replacen(from, to, 1).as_bytes()).unwrap_err();
+        (damage.line, damage.code(), damage.to_string())
+    };
+    let (line, code, says) = newer("\"format\":1", "\"format\":2,\"colour\":\"red\"");
+    assert!(line == 1 && code == "run-journal-format" && says.contains("format 2"), "{says}");
+    let (line, code, says) = newer("\"event\":\"step_cancelled\"", "\"event\":\"step_painted\",\"colour\":\"red\"");
+    assert!(line == 2 && code == "run-journal-format" && says.contains("`step_painted`"), "{says}");
+    // Out of its place it is damage like any other.
+    let moved = journal.replacen("\"event\":\"step_cancelled\"", "\"event\":\"step_painted\"", 2);
+    assert_eq!(read(moved.as_bytes()).unwrap_err().line, 2);
+    let (line, code, _) = newer("{\"seq\":3,", "{\"seq\":4,");
+    assert_eq!((line, code), (3, "run-journal-damaged"));
+    assert_eq!(
+        newer("\"event\":\"step_cancelled\",\"step\"", "\"event\":\"step_cancelled\",\"stop\"").1,
+        "run-journal-damaged"
+    );
 }

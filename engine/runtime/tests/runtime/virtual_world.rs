@@ -50,6 +50,8 @@ pub(crate) struct Systems {
     pub(crate) flaky: BTreeMap<StepId, u32>,
     /// These always fail.
     pub(crate) broken: BTreeSet<StepId>,
+    /// These can not be taken back.
+    pub(crate) lasting: BTreeSet<StepId>,
     once: BTreeSet<StepId>,
 }
 
@@ -67,6 +69,9 @@ impl Systems {
     fn run(&mut self, call: &Call) -> Result<Done, Failure> {
         let reason = || Reason::new("test-failed", "as planned");
         if call.purpose == Purpose::Undo {
+            if self.lasting.contains(&call.step) {
+                return Err(Failure::Permanent(reason()));
+            }
             self.undone.insert(call.step.clone());
             return Ok(done(call));
         }
@@ -184,7 +189,10 @@ impl VirtualWorld {
         let who = Person::Policy { name: "honest".to_owned() };
         match question {
             Question::Approve { .. } => Input::Approval { step, who, approved: true, comment: None },
-            Question::Hands { .. } => Input::Hands { step, who, evidence: json!({}) },
+            Question::Hands { evidence, .. } => {
+                let evidence = evidence.keys().map(|name| (name.clone(), json!("T-1"))).collect();
+                Input::Hands { step, who, evidence: serde_json::Value::Object(evidence) }
+            }
             Question::Decide { .. } if self.systems.happened(&step) => {
                 let outputs = json!({ "step": step.as_str() });
                 Input::Operator { step, who, answer: OperatorAnswer::ItHappened { outputs } }

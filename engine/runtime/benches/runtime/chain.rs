@@ -47,7 +47,7 @@ pub(crate) fn measure() -> Value {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (mut runs, mut bares) = (Vec::new(), Vec::new());
     for _ in 0..REPETITIONS {
-        let new = new_run(&home);
+        let new = new_run(&home, STEPS);
         let journal = home.journal(&new.run);
         runs.push(time(|| {
             let ended = runtime.block_on(start(&home, new, surroundings())).unwrap();
@@ -76,7 +76,8 @@ fn write_bare(path: &std::path::Path, block: &[u8]) {
     }
 }
 
-fn surroundings() -> Surroundings {
+/// A world in which nothing happens.
+pub(crate) fn surroundings() -> Surroundings {
     Surroundings {
         invoke: Arc::new(NoOp),
         people: Arc::new(Nobody),
@@ -85,8 +86,9 @@ fn surroundings() -> Surroundings {
     }
 }
 
-fn new_run(home: &Home) -> NewRun {
-    let plan = chain(STEPS);
+/// A new run of so many steps in a chain.
+pub(crate) fn new_run(home: &Home, steps: usize) -> NewRun {
+    let plan = chain(steps);
     NewRun {
         run: home.new_run_id(&plan, jiff::Timestamp::now()).unwrap(),
         plan,

@@ -1,7 +1,7 @@
 //! Loading a run with a journal of 100,000 events: read, chain of hashes checked, folded, ready to go on. Beside it: the same
 //! lines, only parsed as JSON.
 
-use std::{fs, hint::black_box};
+use std::{env, fs, hint::black_box, process::Command};
 
 use jiff::Timestamp;
 use lifeboat_core::{
@@ -27,7 +27,37 @@ const ATTEMPTS: u32 = 34;
 const REPETITIONS: usize = 5;
 const BAR_S: f64 = 1.0;
 
-pub(crate) fn measure() -> Value {
+const BAR_MIB: f64 = 200.0;
+/// Set for the process that only loads a run: the state folder and, behind a line break, the run.
+const LOADS: &str = "LIFEBOAT_BENCH_LOADS";
+
+/// Whether this process was started to load a run; it has then said how much memory that took.
+pub(crate) fn is_loader() -> bool {
+    let Ok(order) = env::var(LOADS) else { return false };
+    let (home, run) = order.split_once('\n').unwrap();
+    let loaded = Home::open(home).unwrap().load(&RunId::new(run).unwrap()).unwrap();
+    black_box(interrupted(&loaded.run));
+    println!("{}", peak_kib());
+    true
+}
+
+/// The most memory that this process ever had, as Linux counts it.
+fn peak_kib() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// Peak memory of a fresh process that loads the run, in MiB.
+fn memory_of_loading(home: &Home, run: &RunId) -> f64 {
+    let order = format!("{}\n{run}", home.path().display());
+    let output = Command::new(env::current_exe().unwrap()).env(LOADS, order).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().parse::<f64>().unwrap() / 1024.0
+}
+
+/// Time and memory.
+pub(crate) fn measure() -> [Value; 2] {
     let folder = folder();
     let home = Home::open(folder.path().join("home")).unwrap();
     let plan = chain(STEPS);
@@ -45,11 +75,18 @@ pub(crate) fn measure() -> Value {
         black_box(records);
     });
     let value = load.as_secs_f64();
-    json!({
+    let time = json!({
         "name": "resume-100000-events", "value": rounded(value, 6), "unit": "s",
         "baseline": "parsing the same lines", "baseline_value": rounded(parse.as_secs_f64(), 6),
         "ratio": rounded(value / parse.as_secs_f64(), 3), "bar": BAR_S, "met": value <= BAR_S,
-    })
+    });
+    let (memory, size) = (memory_of_loading(&home, &run), text.len() as f64 / f64::from(1 << 20));
+    let memory = json!({
+        "name": "resume-100000-events-memory", "value": rounded(memory, 1), "unit": "MiB",
+        "baseline": "the journal's size", "baseline_value": rounded(size, 1),
+        "ratio": rounded(memory / size, 3), "bar": BAR_MIB, "met": memory <= BAR_MIB,
+    });
+    [time, memory]
 }
 
 /// Every step fails for the moment again and again, and then succeeds; the last one is still running.

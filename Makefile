@@ -4,7 +4,7 @@
 CARGO_FLAGS ?= --locked
 LIFEBOAT := target/release/lifeboat
 
-.PHONY: drill test check fmt clippy deny unit bench build setup clean
+.PHONY: drill test check fmt clippy deny unit bench fuzz build setup clean
 
 ## Builds Lifeboat, replays an accidental deletion on a real PostgreSQL, and prints the measured RTO and RPO.
 drill: setup-drill $(LIFEBOAT)
@@ -18,14 +18,20 @@ test: setup-test fmt clippy deny unit
 bench: setup-drill
 	scripts/bench
 
+## Looks for bytes that break a promise, FUZZ_SECONDS for each target (see CONTRIBUTING.md).
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?=
+fuzz: setup-fuzz
+	scripts/fuzz $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+
 build: setup-build $(LIFEBOAT)
 
 .PHONY: $(LIFEBOAT)
 $(LIFEBOAT):
 	cargo build --release $(CARGO_FLAGS) --package lifeboat
 
-.PHONY: setup-build setup-drill setup-test
-setup-build setup-drill setup-test: setup-%:
+.PHONY: setup-build setup-drill setup-test setup-fuzz
+setup-build setup-drill setup-test setup-fuzz: setup-%:
 	scripts/setup $*
 
 fmt:

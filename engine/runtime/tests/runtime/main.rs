@@ -3,6 +3,9 @@
 
 mod crash;
 mod full_disk;
+mod fuzz_corpus;
+#[path = "../../../../fuzz/src/targets/mod.rs"]
+mod fuzz_targets;
 mod golden;
 mod golden_cases;
 mod leases;

@@ -49,10 +49,11 @@ fn finish(draft: &mut Draft<'_>) {
         && draft.run.open(Section::Steps) == 0
     {
         draft.emit(Event::UndoBegan);
-    } else if !matches!(draft.phase(), Phase::Handling { .. }) && draft.run.has_handlers() {
-        if let Some(ending) = draft.run.ending_now() {
-            draft.emit(Event::HandlersBegan { ending });
-        }
+    } else if !matches!(draft.phase(), Phase::Handling { .. })
+        && draft.run.has_handlers()
+        && let Some(ending) = draft.run.ending_now()
+    {
+        draft.emit(Event::HandlersBegan { ending });
     }
 }
 

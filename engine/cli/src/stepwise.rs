@@ -39,6 +39,7 @@ fn gate(step: &Step, taken: &[StepId]) -> Option<Step> {
         kind: StepKind::Approve { by: Vec::new(), message: text(&message)? },
         when: step.when.clone(),
         timeout: None,
+        time_limit: None,
         retry: Retry::default(),
         undo: None,
         on_failure: OnFailure::Stop,

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use jiff::SignedDuration;
+
 use crate::plan::{OnFailure, Plan, Step, StepKind};
 
 /// The steps in order, one a line, with what each waits for and its modifiers.
@@ -41,7 +43,8 @@ fn notes(plan: &Plan, index: usize, step: &Step) -> String {
         }
     }
     notes.extend(step.when.as_ref().map(|when| format!("when {}", when.as_str())));
-    notes.extend(step.timeout.map(|timeout| format!("timeout {}", format!("{timeout:#}").replace(' ', ""))));
+    notes.extend(step.timeout.map(|timeout| format!("timeout {}", brief(timeout))));
+    notes.extend(step.time_limit.map(|limit| format!("{} in all", brief(limit))));
     if step.retry.attempts > 1 {
         notes.push(format!("up to {} attempts", step.retry.attempts));
     }
@@ -52,6 +55,10 @@ fn notes(plan: &Plan, index: usize, step: &Step) -> String {
         OnFailure::Undo => notes.push("failure undoes the run".to_owned()),
     }
     notes.join(" · ")
+}
+
+fn brief(length: SignedDuration) -> String {
+    format!("{length:#}").replace(' ', "")
 }
 
 /// The plan in the language of Graphviz.

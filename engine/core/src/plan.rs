@@ -139,6 +139,9 @@ pub struct Step {
     pub when: Option<Expression>,
     /// Longest time for one attempt.
     pub timeout: Option<SignedDuration>,
+    /// Longest time for all attempts and the waits between them. Only a step that runs an action has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_limit: Option<SignedDuration>,
     /// When to try again.
     pub retry: Retry,
     /// How to take it back.

@@ -146,6 +146,7 @@ mod tests {
             on_failure: OnFailure::Stop,
             section: lifeboat_core::plan::Section::Steps,
             started: Some(second(0)),
+            counted_from: None,
             changed: None,
         }
     }

@@ -6,8 +6,8 @@ use super::{Draft, dry_run, fan_out};
 use crate::{
     event::{Event, SkipReason},
     expression::{ExpressionError, Scope, Template},
-    failure::{Failure, Reason},
-    plan::{Invocation, StepKind},
+    failure::{Failure, FailureKind, Reason},
+    plan::{Invocation, Step, StepKind},
     run::{Next, Slot},
 };
 
@@ -78,9 +78,12 @@ pub(super) fn ask_hands(draft: &mut Draft<'_>, index: Slot, problem: Option<&str
 }
 
 /// The wait before another attempt is over.
-pub(super) fn again(draft: &mut Draft<'_>, index: Slot, next: &Next) {
+pub(super) fn again(draft: &mut Draft<'_>, index: Slot, next: &Next, last: &Failure) {
     let planned = draft.planned(index);
     match (next, &planned.kind) {
+        (Next::Run | Next::Verify { .. }, _) if !draft.has_time(index, draft.now) => {
+            draft.emit(Event::StepFailed { step: draft.id(index), failure: out_of_time(planned, last) });
+        }
         (Next::Run, StepKind::Uses(action)) => start(draft, index, action, None),
         (Next::Verify { evidence, .. }, StepKind::Manual { verify: Some(action), .. }) => {
             start(draft, index, action, Some(evidence));
@@ -128,6 +131,19 @@ pub(super) fn in_scope<T>(
     draft
         .with_scope(index, own, read)
         .unwrap_or_else(|| Err(ExpressionError { message: "the run has not started".to_owned(), at: None }))
+}
+
+/// The time of the whole step passed while nobody worked on the run, or while it was found out what became of an attempt. Of one
+/// that can be repeated nobody found out.
+fn out_of_time(planned: &Step, last: &Failure) -> Failure {
+    let message = format!("the time of the whole step is over; before that: {}", last.reason().message);
+    let reason = Reason::new("run-timed-out", message);
+    let repeatable = planned.action().is_some_and(|action| action.idempotent);
+    if repeatable && last.kind() == FailureKind::Interrupted {
+        Failure::Interrupted(reason)
+    } else {
+        Failure::Permanent(reason)
+    }
 }
 
 fn give_up(draft: &mut Draft<'_>, index: Slot, part: &str, error: &ExpressionError) {

@@ -77,9 +77,25 @@ impl<'a> Draft<'a> {
         self.now.checked_add(wait).unwrap_or(Timestamp::MAX)
     }
 
-    /// When an attempt that starts now is over.
+    /// When an attempt that starts now is over: its own time, or that of the whole step.
     pub(crate) fn deadline(&self, slot: Slot) -> Option<Timestamp> {
+        self.undo_deadline(slot).into_iter().chain(self.end_of_time(slot)).min()
+    }
+
+    /// When an attempt to take the step back that starts now is over. The time of the whole step does not bound the way back.
+    pub(crate) fn undo_deadline(&self, slot: Slot) -> Option<Timestamp> {
         self.planned(slot).timeout.map(|timeout| self.after(timeout))
+    }
+
+    /// Whether another attempt of the step can begin at that instant.
+    pub(crate) fn has_time(&self, slot: Slot, at: Timestamp) -> bool {
+        self.end_of_time(slot).is_none_or(|end| at < end)
+    }
+
+    fn end_of_time(&self, slot: Slot) -> Option<Timestamp> {
+        let limit = self.planned(slot).time_limit?;
+        let from = self.step(slot).counted_from.unwrap_or(self.now);
+        Some(from.checked_add(limit).unwrap_or(Timestamp::MAX))
     }
 
     /// Gives `read` what expressions of that step can see, with its own outputs where they are not in its state; `None` before the run

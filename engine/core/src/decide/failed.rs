@@ -48,10 +48,9 @@ fn run_failed(draft: &mut Draft<'_>, index: Slot, attempt: &Attempt, failure: Fa
 fn schedule(draft: &mut Draft<'_>, index: Slot, action: &Invocation, failure: &Failure) -> bool {
     let retry = &draft.planned(index).retry;
     let failures = draft.step(index).failures;
+    let until = draft.after(backoff::wait(retry, failures));
     let worth = draft.goes_on() && failures < retry.attempts && is_listed(retry, action, failure.kind());
-    worth
-        && draft
-            .emit(Event::RetryScheduled { step: draft.id(index), until: draft.after(backoff::wait(retry, failures)) })
+    worth && draft.has_time(index, until) && draft.emit(Event::RetryScheduled { step: draft.id(index), until })
 }
 
 /// An interruption of something that can be repeated is as good as a passing failure.

@@ -18,7 +18,7 @@ pub(super) fn settle(draft: &mut Draft<'_>, index: Slot, attempt: &Attempt) {
     let harmless = action.idempotent || draft.is_dry_run() || mutant::is_active(Mutant::BlindRepeat);
     if !harmless || often {
         find_out(draft, index, attempt, action, reason);
-    } else if draft.goes_on() {
+    } else if draft.goes_on() && draft.has_time(index, draft.now) {
         draft.emit(Event::RetryScheduled { step, until: draft.now });
     } else {
         draft.emit(Event::StepFailed { step, failure: Failure::Interrupted(reason) });

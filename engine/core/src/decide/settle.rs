@@ -125,9 +125,9 @@ fn step(draft: &mut Draft<'_>, slot: Slot) {
                 draft.emit(Event::StepSkipped { step: draft.id(slot), reason });
             }
         },
-        StepState::BackingOff { until, next, .. } if *until <= draft.now => {
-            let next = next.clone();
-            begin::again(draft, slot, &next);
+        StepState::BackingOff { until, next, failure } if *until <= draft.now => {
+            let (next, failure) = (next.clone(), failure.clone());
+            begin::again(draft, slot, &next, &failure);
         }
         _ => in_flight(draft, slot),
     }
@@ -203,9 +203,9 @@ fn wind_down_step(draft: &mut Draft<'_>, slot: Slot) {
             let failure = failure.clone();
             draft.emit(Event::StepFailed { step, failure });
         }
-        StepState::BackingOff { until, next: next @ Next::Observe(_), .. } if *until <= draft.now => {
-            let next = next.clone();
-            begin::again(draft, slot, &next);
+        StepState::BackingOff { until, next: next @ Next::Observe(_), failure } if *until <= draft.now => {
+            let (next, failure) = (next.clone(), failure.clone());
+            begin::again(draft, slot, &next, &failure);
         }
         _ => in_flight(draft, slot),
     }

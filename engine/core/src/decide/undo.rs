@@ -79,7 +79,7 @@ fn start(draft: &mut Draft<'_>, index: Slot) {
     match parameters(draft, index) {
         Ok(parameters) => {
             let attempt = draft.step(index).undo_attempts + 1;
-            let deadline = draft.deadline(index);
+            let deadline = draft.undo_deadline(index);
             draft.emit(Event::UndoStarted { step, attempt, parameters, deadline });
         }
         Err(error) => {

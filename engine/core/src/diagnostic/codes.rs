@@ -59,6 +59,7 @@ codes! {
     IDLE_RETRY "LB0038" Warning "a retry that can never be used"
     UNUSED_INPUT "LB0039" Warning "an input that nothing uses"
     UNUSED_TARGET "LB0040" Warning "a target that nothing uses"
+    MISPLACED_KEY "LB0041" Error "a key that this kind of step can not have"
     PLAIN_SECRET "LB0050" Error "a secret in plain text"
     BAD_ADDRESS "LB0051" Error "not an address, a path or a URL"
     NOT_BOUND "LB0052" Error "a role without a system"

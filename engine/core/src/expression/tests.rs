@@ -43,6 +43,7 @@ fn plan() -> Plan {
             kind: find,
             when: None,
             timeout: None,
+            time_limit: None,
             retry: Retry::default(),
             undo: None,
             on_failure: OnFailure::Stop,

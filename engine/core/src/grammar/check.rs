@@ -33,6 +33,10 @@ pub(crate) fn check(findings: &mut Findings<'_>, node: &Node, shape: &Shape) {
             }
             check(findings, &entry.value, value);
         }),
+        Shape::DurationOr(object) => match &node.value {
+            Yaml::Map(_) => check_object(findings, node, object, None),
+            _ => check_scalar(findings, node, &Shape::Duration),
+        },
         Shape::WordOr(words, object) => match &node.value {
             Yaml::Map(_) => check_object(findings, node, object, None),
             _ => check_word(findings, node, words, Some(object)),

@@ -70,6 +70,8 @@ pub enum Shape {
     Ports(&'static Shape),
     /// A mapping with known keys.
     Object(&'static Object),
+    /// A length of time, or a mapping.
+    DurationOr(&'static Object),
     /// One of these words, or a mapping.
     WordOr(&'static [&'static str], &'static Object),
     /// A mapping whose keys depend on the word under `kind`.

@@ -69,6 +69,7 @@ fn shape(shape_of: &Shape) -> Value {
             json!({"type": "object", "propertyNames": {"pattern": "^[0-9]{1,5}$"}, "additionalProperties": shape(value)})
         }
         Shape::Object(fields) => object(fields, None),
+        Shape::DurationOr(fields) => json!({"anyOf": [shape(&Shape::Duration), object(fields, None)]}),
         Shape::WordOr(words, fields) => json!({"anyOf": [{"enum": words}, object(fields, None)]}),
         Shape::ByKind(variants) => {
             json!({"oneOf": variants.iter().map(|(kind, fields)| object(fields, Some(kind))).collect::<Vec<_>>()})

@@ -160,6 +160,8 @@ pub struct StepRun {
     pub section: Section,
     /// Start of the first attempt.
     pub started: Option<Timestamp>,
+    /// From when the time of the whole step counts: its first start, or the moment in which somebody asked for it again.
+    pub counted_from: Option<Timestamp>,
     /// When it reached its present state.
     pub changed: Option<Timestamp>,
 }
@@ -177,6 +179,7 @@ impl StepRun {
             on_failure,
             section,
             started: None,
+            counted_from: None,
             changed: None,
         }
     }

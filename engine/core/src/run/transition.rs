@@ -143,6 +143,7 @@ fn count(step: &mut StepRun, at: Timestamp, event: &Event) {
         Event::StepStarted { .. } => {
             step.attempts += 1;
             step.started.get_or_insert(at);
+            step.counted_from.get_or_insert(at);
         }
         Event::FanOutBegan { .. } => drop(step.started.get_or_insert(at)),
         Event::ApprovalRequested { .. } | Event::HandsRequested { .. } => {
@@ -150,6 +151,7 @@ fn count(step: &mut StepRun, at: Timestamp, event: &Event) {
             step.started.get_or_insert(at);
         }
         Event::AttemptInterrupted { .. } => step.interrupted(),
+        Event::OperatorAnswered { answer: OperatorAnswer::RunAgain, .. } => step.counted_from = Some(at),
         Event::AttemptFailed { failure, .. } => match &step.state {
             StepState::Settling(Settling::AttemptFailed { next: Next::Observe(_), .. }) => step.observations += 1,
             StepState::Settling(Settling::AttemptFailed { next: Next::Run, .. })

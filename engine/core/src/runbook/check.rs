@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    model::{Body, Runbook},
+    model::{Body, Runbook, Step},
     order::{Order, order},
     uses,
 };
@@ -71,10 +71,25 @@ fn check_step(findings: &mut Findings<'_>, context: &mut Context<'_, '_>, place:
     if let Some(undo) = &step.undo {
         uses::action(findings, context, place, undo, true);
     }
+    check_time(findings, step);
     let acts = matches!(step.body, Body::Uses(_) | Body::Unclear | Body::Manual { verify: Some(_), .. });
     if step.retry.attempts > 1 && !acts {
         let message = format!("`retry` of `{}` can never be used: it runs no action", step.id.value);
         findings.add(codes::IDLE_RETRY, step.id.span, message, "waits for a person");
+    }
+}
+
+/// Only attempts have a time in all: a question stands for as long as its `timeout` says.
+fn check_time(findings: &mut Findings<'_>, step: &Step<'_>) {
+    let entry = step.timeout_node.and_then(|node| node.entry("step"));
+    let (Some(entry), Some(limit)) = (entry, step.time_limit) else { return };
+    if matches!(step.body, Body::Approve { .. } | Body::Manual { .. }) {
+        let message = format!("`{}` waits for a person: it has no time for all attempts", step.id.value);
+        let help = Some("`timeout: 40m` says how long somebody may take to answer".to_owned());
+        findings.add_with(codes::MISPLACED_KEY, entry.key_span, message, "only where an action runs", help);
+    } else if step.timeout.is_some_and(|attempt| attempt > limit) {
+        let message = format!("one attempt of `{}` may take longer than all of them", step.id.value);
+        findings.add(codes::CONTRADICTION, entry.value.span, message, "less than `attempt`");
     }
 }
 

@@ -73,7 +73,9 @@ fn step(node: &Node) -> Option<Step<'_>> {
         body: body(node),
         needs: node.get("needs").map(|needs| needs.items().iter().filter_map(item).collect()),
         when: node.get("when"),
-        timeout: duration(node, "timeout"),
+        timeout: duration(node, "timeout").or_else(|| duration(node.get("timeout")?, "attempt")),
+        time_limit: node.get("timeout").and_then(|timeout| duration(timeout, "step")),
+        timeout_node: node.get("timeout"),
         retry: node.get("retry").map(retry).unwrap_or_default(),
         undo: node.get("undo").and_then(action),
         on_failure: match node.text_of("on_failure") {

@@ -67,7 +67,11 @@ const STEP_FIELDS: &[Field] = &[
         Shape::List(&Shape::Name),
     ),
     optional("when", "It is skipped where this is false.", Shape::Expression),
-    optional("timeout", "Longest time for one attempt: `40m`.", Shape::Duration),
+    optional(
+        "timeout",
+        "Longest time for one attempt: `40m`; or one for an attempt and one for the step with all its attempts.",
+        Shape::DurationOr(&TIMEOUT),
+    ),
     optional("retry", "When to try again.", Shape::Object(&RETRY)),
     optional("undo", "How to take it back.", Shape::Object(&USE)),
     optional("on_failure", "What its failure means for the run.", Shape::Word(&["stop", "continue", "undo"])),
@@ -89,6 +93,15 @@ static MANUAL: Object = Object {
         required("instruction", "What to do.", Shape::Template),
         optional("evidence", "What must be handed in: name and type.", Shape::Names(&Shape::Type)),
         optional("verify", "Checked before the run goes on.", Shape::Object(&USE)),
+    ],
+};
+
+static TIMEOUT: Object = Object {
+    what: "`timeout`",
+    one_of: &[],
+    fields: &[
+        optional("attempt", "Longest time for one attempt.", Shape::Duration),
+        optional("step", "Longest time for all attempts and the waits between them.", Shape::Duration),
     ],
 };
 

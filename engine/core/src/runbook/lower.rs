@@ -63,6 +63,7 @@ fn step(step: &Written<'_>, needs: Vec<usize>, catalogue: &Catalogue) -> Option<
         kind,
         when: step.when.and_then(condition),
         timeout: step.timeout,
+        time_limit: step.time_limit,
         retry: step.retry.clone(),
         undo: step.undo.as_ref().and_then(|used| invocation(used, catalogue)),
         on_failure: step.on_failure,

@@ -33,7 +33,11 @@ pub(super) struct Step<'n> {
     /// `None`: the step before it.
     pub(super) needs: Option<Vec<At<&'n str>>>,
     pub(super) when: Option<&'n Node>,
+    /// For one attempt.
     pub(super) timeout: Option<jiff::SignedDuration>,
+    /// For all attempts.
+    pub(super) time_limit: Option<jiff::SignedDuration>,
+    pub(super) timeout_node: Option<&'n Node>,
     pub(super) retry: Retry,
     pub(super) undo: Option<Use<'n>>,
     pub(super) on_failure: OnFailure,

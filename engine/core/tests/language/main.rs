@@ -3,6 +3,7 @@
 mod bindings;
 mod catalogue;
 mod hostile;
+mod modifiers;
 mod pages;
 mod runbooks;
 mod schemas;

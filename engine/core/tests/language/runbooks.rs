@@ -51,7 +51,7 @@ fn ten_and_more_mistakes_are_all_reported_with_their_places() {
 }
 
 /// Codes and underlined text of what is found.
-fn found(source: &str) -> Vec<String> {
+pub(crate) fn found(source: &str) -> Vec<String> {
     let file = text(source);
     let compiled = compile(&file, &catalogue());
     compiled
@@ -61,7 +61,7 @@ fn found(source: &str) -> Vec<String> {
         .collect()
 }
 
-fn with_steps(steps: &str) -> String {
+pub(crate) fn with_steps(steps: &str) -> String {
     format!(
         "lifeboat: 1\nid: T\nname: T\ntargets: {{ db: {{ kind: postgres, access: write }} }}\nsteps:\n{}",
         steps.trim_start_matches('\n')

@@ -103,3 +103,42 @@ fn nothing_is_taken_back_while_something_goes_on() {
     run.apply(start(), &failed).expect("a legal event");
     assert!(run.apply(start(), &Event::UndoBegan).is_ok());
 }
+
+#[test]
+fn the_time_of_the_whole_step_bounds_its_attempts_and_their_number() {
+    let seconds = SignedDuration::from_secs;
+    let retry = Retry { attempts: 9, backoff: seconds(50), backoff_max: seconds(50), ..Retry::default() };
+    let limited = |limit| {
+        let step = Step { time_limit: Some(seconds(limit)), retry: retry.clone(), ..uses(0, true, false) };
+        plan_of(vec![Step { timeout: Some(seconds(70)), ..step }])
+    };
+    // The first attempt has its own 70 seconds, the second one, which begins after two minutes, what is left of the step's.
+    let plan = limited(150);
+    let passing = |attempt| answer(0, attempt, Err(crate::cases::transient()));
+    let deadline = |inputs: &[Input]| {
+        due(&plan, &state(&plan, inputs), start()).into_iter().find_map(|effect| match effect {
+            Effect::Invoke(call) => call.deadline,
+            _ => None,
+        })
+    };
+    assert_eq!(deadline(&[]), Some(start() + seconds(70)));
+    assert_eq!(deadline(&[passing(1), Input::Tick]), Some(start() + seconds(150)));
+    // A further attempt could only begin when that time is over.
+    let told = story(&plan, &[passing(1), Input::Tick, passing(2)]);
+    assert_eq!(told[4..], ["StepStarted s0", "AttemptFailed s0", "StepFailed s0", "RunFinished Failed"]);
+    // Nobody worked on the run when the next attempt could have begun, nor for the rest of the step's time.
+    let told = story(&limited(115), &[passing(1), Input::Tick]);
+    assert_eq!(told[2..], ["AttemptFailed s0", "RetryScheduled s0", "StepFailed s0", "RunFinished Failed"]);
+    let told = story(&limited(60), &[Input::Interrupted { step: id(0) }]);
+    assert_eq!(told[2..], ["AttemptInterrupted s0", "StepFailed s0", "RunFinished Failed"]);
+}
+
+#[test]
+fn what_a_person_asks_for_again_has_its_whole_time_again() {
+    let limit = Some(SignedDuration::from_secs(30));
+    let plan = plan_of(vec![Step { time_limit: limit, ..uses(0, false, false) }]);
+    let answer = lifeboat_core::event::OperatorAnswer::RunAgain;
+    let again = Input::Operator { step: id(0), who: Person::Engine, answer };
+    let told = story(&plan, &[Input::Interrupted { step: id(0) }, Input::Tick, again]);
+    assert_eq!(told[2..], ["AttemptInterrupted s0", "OperatorAsked s0", "OperatorAnswered s0", "StepStarted s0"]);
+}

@@ -8,7 +8,7 @@ use lifeboat_core::{
     input::{Effect, Input},
     name::StepId,
     plan::{Plan, Section},
-    run::{Phase, Run, StepRun, StepState},
+    run::{Next, Phase, Run, Settling, StepRun, StepState},
 };
 
 use crate::world::World;
@@ -18,7 +18,10 @@ type Journal = [(Timestamp, Event)];
 /// Holds an event against the state and the journal before it.
 pub(crate) fn before(plan: &Plan, run: &Run, journal: &Journal, event: &Event) {
     match event {
-        Event::StepStarted { step, .. } => {
+        Event::StepStarted { step, deadline, .. } => {
+            let end = end_of_time(plan, journal, step);
+            assert!(end.is_none_or(|end| deadline.is_some_and(|deadline| deadline <= end)), "{step} outlasts its time");
+            assert!(end.is_none_or(|end| journal.last().is_none_or(|(now, _)| *now < end)), "{step} starts too late");
             needs_are_met(plan, run, step);
             if !is_dry(run) {
                 nothing_is_repeated_blindly(plan, journal, step);
@@ -39,9 +42,36 @@ pub(crate) fn before(plan: &Plan, run: &Run, journal: &Journal, event: &Event) {
                 undo_is_last_first(plan, run, journal, step);
             }
         }
+        Event::RetryScheduled { step, until } if is_for_the_step(run, step) => {
+            assert!(end_of_time(plan, journal, step).is_none_or(|end| *until < end), "{step} is tried again too late");
+        }
         Event::StepSkipped { reason, .. } => assert!(is_dry(run) || !reason.is_of_a_dry_run()),
         _ => {}
     }
+}
+
+/// When the time of the whole step is over, which counts from its first start or a person's word that it be run again. `None`
+/// before that, and where it has all the time that it needs.
+fn end_of_time(plan: &Plan, journal: &Journal, id: &StepId) -> Option<Timestamp> {
+    let limit = plan.steps[place_of(plan, id)].time_limit?;
+    let mut from = None;
+    for (at, event) in journal.iter().filter(|(_, event)| event.step() == Some(id)) {
+        match event {
+            Event::StepStarted { .. } => from = from.or(Some(*at)),
+            Event::OperatorAnswered { answer: OperatorAnswer::RunAgain, .. } => from = Some(*at),
+            _ => {}
+        }
+    }
+    from.map(|from| from + limit)
+}
+
+/// Whether the step's own action is what will be tried again, not the question what became of it or the way back.
+fn is_for_the_step(run: &Run, id: &StepId) -> bool {
+    let state = run.find(id).map(|step| &step.state);
+    matches!(
+        state,
+        Some(StepState::Interrupted(_) | StepState::Settling(Settling::AttemptFailed { next: Next::Run, .. }))
+    )
 }
 
 fn is_dry(run: &Run) -> bool {

@@ -83,13 +83,15 @@ fn any_step(place: usize) -> impl Strategy<Value = Step> {
     let when = prop::option::weighted(0.2, prop_oneof![Just("true"), Just("false"), Just("1")]);
     let each =
         prop::option::weighted(0.3, (prop_oneof![4 => Just("[1, 2, 3]"), 1 => Just("[]"), 1 => Just("1")], 1..4_u32));
-    (kind(), needs, undo, on_failure, when, 1..4_u32, prop::option::of(1..30_i64), each).prop_map(
-        move |(kind, needs, undo, on_failure, when, attempts, timeout, each)| Step {
+    let time = (prop::option::of(1..30_i64), prop::option::weighted(0.3, 1..60_i64));
+    (kind(), needs, undo, on_failure, when, 1..4_u32, time, each).prop_map(
+        move |(kind, needs, undo, on_failure, when, attempts, (timeout, limit), each)| Step {
             each: each
                 .filter(|_| matches!(kind, StepKind::Uses(_)))
                 .map(|(over, max_parallel)| Each { over: Expression::new(over), max_parallel }),
             when: when.map(Expression::new),
             timeout: timeout.map(SignedDuration::from_secs),
+            time_limit: limit.filter(|_| matches!(kind, StepKind::Uses(_))).map(SignedDuration::from_secs),
             retry: Retry { attempts, on: vec![FailureKind::Transient], ..Retry::default() },
             undo: undo.map(|idempotent| invocation(idempotent, false)),
             on_failure,

@@ -72,6 +72,7 @@ fn step(name: &str, needs: &[usize], kind: StepKind) -> Step {
         kind,
         when: None,
         timeout: None,
+        time_limit: None,
         retry: Retry { attempts: 5, on: vec![FailureKind::Transient, FailureKind::Interrupted], ..Retry::default() },
         undo: None,
         on_failure: OnFailure::Stop,

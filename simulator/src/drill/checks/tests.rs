@@ -191,6 +191,7 @@ fn executed(clock: &Clock) -> Executed {
         on_failure: lifeboat_core::plan::OnFailure::Stop,
         section: lifeboat_core::plan::Section::Steps,
         started: None,
+        counted_from: None,
         changed: None,
     };
     let mut state = Run::default();

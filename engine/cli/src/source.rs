@@ -7,8 +7,9 @@ use lifeboat_core::{
     bindings::{self, Bindings},
     diagnostic::{self, Diagnostic, Severity, SourceFile},
     plan::Plan,
-    runbook,
+    runbook::{self, Called},
 };
+use lifeboat_runtime::files::Disk;
 
 use crate::{exit::Exit, output::note, problem::Problem};
 
@@ -20,6 +21,8 @@ pub(crate) struct Checked {
     pub(crate) kind: Kind,
     /// What was found, in the order of the file.
     pub(crate) diagnostics: Vec<Diagnostic>,
+    /// The runbooks that it calls, with what was found in each.
+    pub(crate) called: Vec<Called>,
     /// What it means, where it means something.
     pub(crate) content: Content,
 }
@@ -47,14 +50,18 @@ pub(crate) enum Content {
 impl Checked {
     /// How many findings are that bad.
     pub(crate) fn count(&self, severity: Severity) -> usize {
-        self.diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count()
+        let all = self.called.iter().flat_map(|called| &called.diagnostics).chain(&self.diagnostics);
+        all.filter(|diagnostic| diagnostic.severity == severity).count()
     }
 
     /// Shows every finding on standard error.
     pub(crate) fn print(&self) {
-        if !self.diagnostics.is_empty() {
-            note(diagnostic::render(&self.file, &self.diagnostics, true).trim_end());
-            note("");
+        let called = self.called.iter().map(|called| (&called.file, &called.diagnostics));
+        for (file, found) in std::iter::once((&self.file, &self.diagnostics)).chain(called) {
+            if !found.is_empty() {
+                note(diagnostic::render(file, found, true).trim_end());
+                note("");
+            }
         }
     }
 
@@ -103,21 +110,22 @@ fn with_file(
             file: SourceFile { name, text: String::new() },
             kind: kind.unwrap_or(Kind::Runbook),
             diagnostics: vec![*diagnostic],
+            called: Vec::new(),
             content: Content::Nothing,
         },
     })
 }
 
 fn check_runbook(file: SourceFile, catalogue: &Catalogue) -> Checked {
-    let compiled = runbook::compile(&file, catalogue);
+    let compiled = runbook::compile_with(&file, catalogue, &Disk);
     let content = compiled.plan.map_or(Content::Nothing, |plan| Content::Plan(Box::new(plan)));
-    Checked { file, kind: Kind::Runbook, diagnostics: compiled.diagnostics, content }
+    Checked { file, kind: Kind::Runbook, diagnostics: compiled.diagnostics, called: compiled.called, content }
 }
 
 fn check_bindings(file: SourceFile) -> Checked {
     let parsed = bindings::parse(&file);
     let content = parsed.bindings.map_or(Content::Nothing, |bindings| Content::Bindings(Box::new(bindings)));
-    Checked { file, kind: Kind::Bindings, diagnostics: parsed.diagnostics, content }
+    Checked { file, kind: Kind::Bindings, diagnostics: parsed.diagnostics, called: Vec::new(), content }
 }
 
 /// Bindings have targets and nothing that a runbook must have.

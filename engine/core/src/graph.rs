@@ -4,22 +4,35 @@ use std::fmt::Write;
 
 use jiff::SignedDuration;
 
-use crate::plan::{OnFailure, Plan, Step, StepKind};
+use crate::plan::{CalledRunbook, OnFailure, Plan, Step, StepKind};
 
-/// The steps in order, one a line, with what each waits for and its modifiers.
+/// The steps in order, one a line, with what each waits for and its modifiers. A called runbook has a line before its steps.
 pub fn tree(plan: &Plan) -> String {
     let mut text = format!("{}  {}\n", plan.runbook.id, plan.runbook.name);
-    let width = plan.steps.iter().map(|step| step.id.as_str().len()).max().unwrap_or(0);
-    let kinds: Vec<String> = plan.steps.iter().map(kind).collect();
-    let kind_width = kinds.iter().map(|kind| kind.chars().count()).max().unwrap_or(0);
-    for (index, (step, kind)) in plan.steps.iter().zip(&kinds).enumerate() {
-        let branch = if index + 1 == plan.steps.len() { "└─" } else { "├─" };
-        let notes = notes(plan, index, step);
-        let line = format!("{branch} {:width$}  {kind:kind_width$}  {notes}", step.id.as_str());
+    let mut lines: Vec<[String; 3]> = Vec::new();
+    let mut shown = 0;
+    for (index, step) in plan.steps.iter().enumerate() {
+        // The calls stand in the order of their first steps.
+        let upto = step.within.map_or(shown, |call| shown.max(call + 1));
+        lines.extend(plan.called[shown..upto].iter().map(call));
+        shown = upto;
+        lines.push([step.id.to_string(), kind(step), notes(plan, index, step)]);
+    }
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let (names, kinds) = (width(0), width(1));
+    for (index, [name, kind, notes]) in lines.iter().enumerate() {
+        let branch = if index + 1 == lines.len() { "└─" } else { "├─" };
+        let line = format!("{branch} {name:names$}  {kind:kinds$}  {notes}");
         // Writing to a string can not fail.
         let _ = writeln!(text, "{}", line.trim_end());
     }
     text
+}
+
+fn call(call: &CalledRunbook) -> [String; 3] {
+    let when = call.when.as_ref().map(|when| format!(" · when {}", when.as_str())).unwrap_or_default();
+    let notes = format!("calls {}: {}{when}", call.runbook.id, call.runbook.name);
+    [call.path.to_string(), call.file.clone(), notes]
 }
 
 fn kind(step: &Step) -> String {

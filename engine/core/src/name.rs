@@ -26,6 +26,11 @@ fn is_word(text: &str) -> bool {
 const WORD_RULE: &str =
     "a name starts with a lowercase letter and goes on with lowercase letters, digits, `_` or `-` (64 at most)";
 
+/// Whether an author may call something so.
+pub(crate) fn check_name(text: &str) -> Result<(), NameError> {
+    if is_word(text) { Ok(()) } else { Err(NameError { kind: "name", text: text.to_owned(), rule: WORD_RULE }) }
+}
+
 macro_rules! word {
     ($(#[$doc:meta])* $name:ident, $kind:literal) => {
         $(#[$doc])*

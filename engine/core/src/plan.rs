@@ -29,8 +29,46 @@ pub struct Plan {
     pub inputs: BTreeMap<String, InputDeclaration>,
     /// The roles and what may be done with each.
     pub targets: BTreeMap<RoleName, TargetDeclaration>,
-    /// Steps in topological order; where the order is free, as the author wrote them.
+    /// Steps in topological order; where the order is free, as the author wrote them. Those of a called runbook stand together.
     pub steps: Vec<Step>,
+    /// The runbooks that are called, each call on its own, the outer ones first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub called: Vec<CalledRunbook>,
+}
+
+/// The place of a call in [`Plan::called`].
+pub type CallIndex = usize;
+
+/// A runbook that a step calls. Its steps stand in the plan like all others, under the path of that step: `reports/restore`. In
+/// their expressions `inputs`, `targets` and `steps` are those of the called runbook.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CalledRunbook {
+    /// The path of the step that calls it.
+    pub path: StepId,
+    /// The file, as the calling runbook names it.
+    pub file: String,
+    /// Which runbook it is.
+    pub runbook: RunbookRef,
+    /// The call in whose runbook that step stands; `None`: in the plan's own.
+    pub within: Option<CallIndex>,
+    /// What it is given, in the words of the runbook that calls it.
+    pub inputs: BTreeMap<String, CalledInput>,
+    /// The plan's roles by the names that it has for them.
+    pub targets: BTreeMap<RoleName, RoleName>,
+    /// None of its steps is done where this is false; in the words of the runbook that calls it.
+    pub when: Option<Expression>,
+    /// The line of the step, counted from 1, in the file that it stands in.
+    pub line: u32,
+}
+
+/// An input of a called runbook.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CalledInput {
+    /// Its type.
+    #[serde(rename = "type")]
+    pub ty: Type,
+    /// Its value, still with expressions.
+    pub value: Template,
 }
 
 /// Which runbook, named so that a report can be held against the file.
@@ -53,6 +91,14 @@ impl Plan {
     /// The digest of a plan as it was stored: a later engine may know more of a plan, and write it in another way.
     pub fn digest_of(stored: &[u8]) -> String {
         sha256(stored)
+    }
+
+    /// The name of a step as its own runbook knows it, if it stands in that of this call or in one that that calls.
+    pub fn name_within<'p>(&self, within: Option<CallIndex>, id: &'p StepId) -> Option<&'p str> {
+        match within {
+            None => Some(id.as_str()),
+            Some(call) => id.as_str().strip_prefix(self.called.get(call)?.path.as_str())?.strip_prefix('/'),
+        }
     }
 
     /// The place of the step of that name.
@@ -148,7 +194,10 @@ pub struct Step {
     pub undo: Option<Invocation>,
     /// What its failure means for the run.
     pub on_failure: OnFailure,
-    /// The line of the runbook, counted from 1, for messages.
+    /// The call in whose runbook it stands; `None`: in the plan's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<CallIndex>,
+    /// The line of its runbook, counted from 1, for messages.
     pub line: u32,
     /// Which part of the runbook it belongs to. The steps of each part stand together, in the order of [`Section`].
     #[serde(default, skip_serializing_if = "Section::is_steps")]

@@ -5,6 +5,7 @@
 
 pub mod driver;
 pub mod error;
+pub mod files;
 pub mod holder;
 pub mod home;
 pub mod invoke;

@@ -4,6 +4,7 @@ use std::{fs, fs::File, path::PathBuf, sync::Arc};
 
 use jiff::Timestamp;
 use lifeboat_core::{
+    diagnostic::SourceFile,
     event::{Mode, Outcome, Person, RunStarted},
     input::Input,
     name::{RoleName, RunId, StepId},
@@ -50,6 +51,8 @@ pub struct NewRun {
     pub runbook_path: Option<PathBuf>,
     /// The runbook's bytes, kept beside the journal.
     pub runbook_source: Vec<u8>,
+    /// The runbooks that it calls, kept there too.
+    pub called_sources: Vec<SourceFile>,
     /// The bindings file's bytes, kept beside the journal (references to secrets only).
     pub bindings_source: Vec<u8>,
     /// Every input with its value.
@@ -149,6 +152,7 @@ fn prepare(home: &Home, folder: &RunFolder, new: &NewRun) -> Result<(File, Held)
     let resources = if new.mode == Mode::Real { new.leases.clone() } else { Vec::new() };
     let leases = home.lease(&resources, &new.run)?;
     folder.prepare(new, &Leases { resources })?;
+    folder.keep_called(&new.called_sources)?;
     Ok((folder.create_journal()?, leases))
 }
 

@@ -16,10 +16,11 @@ use lifeboat_core::{
     name::RunId,
     plan::Plan,
     run::Run,
-    runbook,
+    runbook::{self, Compiled},
 };
 use lifeboat_host::{Component, Host, HostOptions, Limits};
 use lifeboat_runtime::{
+    files::Disk,
     home::Home,
     invoke::Invoke,
     journal::Recorded,
@@ -39,6 +40,7 @@ pub(super) struct Engine {
     pub(super) plan: Plan,
     pub(super) run: RunId,
     runbook: SourceFile,
+    called: Vec<SourceFile>,
 }
 
 /// What the engine did.
@@ -54,10 +56,11 @@ impl Engine {
     pub(super) fn prepare(request: &DrillRequest, variant: &Variant) -> Result<Self, DrillError> {
         let home = Home::open(&variant.home)?;
         let host = load(variant.cache.clone())?;
-        let compiled = runbook::compile(&request.runbook, &host.catalogue());
-        let plan = compiled.plan.ok_or_else(|| wrong(&request.runbook, compiled.diagnostics))?;
+        let mut compiled = runbook::compile_with(&request.runbook, &host.catalogue(), &Disk);
+        let plan = compiled.plan.take().ok_or_else(|| refused(&request.runbook, compiled.clone()))?;
+        let called = compiled.called.into_iter().map(|called| called.file).collect();
         let run = home.new_run_id(&plan, Timestamp::now())?;
-        Ok(Self { home, host, plan, run, runbook: request.runbook.clone() })
+        Ok(Self { home, host, plan, run, runbook: request.runbook.clone(), called })
     }
 
     /// The folder of the run, where everything of the drill lies.
@@ -86,6 +89,7 @@ impl Engine {
             run: self.run.clone(),
             runbook_path: None,
             runbook_source: self.runbook.text.clone().into_bytes(),
+            called_sources: self.called.clone(),
             bindings_source: order.bindings.as_bytes().to_vec(),
             inputs: resolved,
             targets: bindings.facts(),
@@ -138,6 +142,16 @@ fn load(cache: PathBuf) -> Result<Host, DrillError> {
     let component = |(name, bytes): &(&str, &[u8])| Component { name: (*name).to_owned(), bytes: bytes.to_vec() };
     let plugins = COMPONENTS.iter().map(component).collect();
     Ok(Host::new(HostOptions { cache, plugins, limits: Limits::default() })?)
+}
+
+/// What is wrong with the runbook, or with one that it calls.
+fn refused(file: &SourceFile, compiled: Compiled) -> DrillError {
+    let own = (file.clone(), compiled.diagnostics);
+    let called = compiled.called.into_iter().map(|called| (called.file, called.diagnostics));
+    let is_wrong = |found: &[Diagnostic]| found.iter().any(|finding| finding.severity == Severity::Error);
+    let first = std::iter::once(own.clone()).chain(called).find(|(_, found)| is_wrong(found));
+    let (file, diagnostics) = first.unwrap_or(own);
+    DrillError::Diagnostics { file, diagnostics }
 }
 
 fn wrong(file: &SourceFile, diagnostics: Vec<Diagnostic>) -> DrillError {

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use lifeboat_core::{
     bindings,
     diagnostic::{Diagnostic, Severity},
+    runbook::Called,
 };
 use serde::Serialize;
 
@@ -74,6 +75,7 @@ fn check_all(arguments: &Arguments, global: &Global) -> anyhow::Result<Vec<Check
     let catalogue = engine::host_to_look_at(global)?.catalogue();
     let mut files: Vec<Checked> =
         arguments.files.iter().map(|path| source::check(path, &catalogue)).collect::<Result<_, _>>()?;
+    list_called(&mut files);
     if let Some(path) = &arguments.bindings {
         let mut given = source::bindings(path)?;
         if let Content::Bindings(bindings) = &given.content {
@@ -90,6 +92,18 @@ fn check_all(arguments: &Arguments, global: &Global) -> anyhow::Result<Vec<Check
         files.push(given);
     }
     Ok(files)
+}
+
+/// Lists the runbooks that are called with the others, each once.
+fn list_called(files: &mut Vec<Checked>) {
+    let called: Vec<Called> = files.iter_mut().flat_map(|file| std::mem::take(&mut file.called)).collect();
+    for Called { file, diagnostics } in called {
+        let path = std::path::Path::new(&file.name);
+        if !files.iter().any(|known| std::path::Path::new(&known.file.name) == path) {
+            let (kind, content, called) = (Kind::Runbook, Content::Nothing, Vec::new());
+            files.push(Checked { file, kind, diagnostics, called, content });
+        }
+    }
 }
 
 fn print_for_people(files: &[Checked], totals: Totals, wrong: bool) {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use lifeboat_core::{
     action::Catalogue,
     bindings::{self, Bindings},
-    diagnostic::{self, Severity},
+    diagnostic::{self, Severity, SourceFile},
     event::Mode,
     inputs,
     plan::Plan,
@@ -78,6 +78,7 @@ struct Ready {
     bindings: Bindings,
     inputs: Value,
     runbook_source: Vec<u8>,
+    called_sources: Vec<SourceFile>,
     bindings_source: Vec<u8>,
 }
 
@@ -96,6 +97,7 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
         run: home.new_run_id(&plan, now)?,
         runbook_path: std::path::absolute(&arguments.file).ok(),
         runbook_source: ready.runbook_source,
+        called_sources: ready.called_sources,
         bindings_source: ready.bindings_source,
         inputs: ready.inputs,
         targets: ready.bindings.facts(),
@@ -131,8 +133,9 @@ fn prepare(arguments: &Arguments, catalogue: &Catalogue) -> Result<Result<Ready,
     let bindings_source = bound.file.text.into_bytes();
     let Content::Bindings(bindings) = bound.content else { return Ok(Err(Exit::File)) };
     let runbook_source = runbook.file.text.clone().into_bytes();
+    let called_sources = runbook.called.iter().map(|called| called.file.clone()).collect();
     let Some(plan) = runbook.plan() else { return Ok(Err(Exit::File)) };
-    Ok(Ok(Ready { plan, bindings: *bindings, inputs, runbook_source, bindings_source }))
+    Ok(Ok(Ready { plan, bindings: *bindings, inputs, runbook_source, called_sources, bindings_source }))
 }
 
 /// The inputs, or what is wrong with them as text; `None` where the runbook does not say what they are.

@@ -5,9 +5,9 @@ use serde_json::{Map, Value};
 use super::{Draft, dry_run, fan_out};
 use crate::{
     event::{Event, SkipReason},
-    expression::{ExpressionError, Scope, Template},
+    expression::{Expression, ExpressionError, Scope, Template},
     failure::{Failure, FailureKind, Reason},
-    plan::{Invocation, Step, StepKind},
+    plan::{CallIndex, Invocation, Plan, Step, StepKind},
     run::{Next, Slot},
 };
 
@@ -17,11 +17,11 @@ pub(super) fn begin(draft: &mut Draft<'_>, index: Slot) {
     let skip = |draft: &mut Draft<'_>, reason| {
         draft.emit(Event::StepSkipped { step: draft.id(index), reason });
     };
-    if let Some(condition) = &planned.when {
-        if let Some(reason) = dry_run::condition_not_known(draft, index, condition) {
+    for (within, condition) in conditions(draft.plan, planned) {
+        if let Some(reason) = dry_run::condition_not_known(draft, index, within, condition) {
             return skip(draft, reason);
         }
-        match in_scope(draft, index, None, |scope| condition.is_true(scope)) {
+        match in_scope(draft, index, None, |scope| condition.is_true(&Scope { within, ..*scope })) {
             Ok(true) => {}
             Ok(false) => return skip(draft, SkipReason::WhenFalse),
             Err(error) => return give_up(draft, index, "when", &error),
@@ -34,6 +34,18 @@ pub(super) fn begin(draft: &mut Draft<'_>, index: Slot) {
         },
         None => work(draft, index),
     }
+}
+
+/// What must be true for the step to be done, each with the call in whose runbook it stands: that of the outermost call first.
+fn conditions<'p>(plan: &'p Plan, step: &'p Step) -> Vec<(Option<CallIndex>, &'p Expression)> {
+    let mut conditions: Vec<_> = step.when.iter().map(|when| (step.within, when)).collect();
+    let mut within = step.within;
+    while let Some(call) = within.and_then(|call| plan.called.get(call)) {
+        conditions.extend(call.when.iter().map(|when| (call.within, when)));
+        within = call.within;
+    }
+    conditions.reverse();
+    conditions
 }
 
 /// Begins the work itself: of a step, or of an item whose step has begun already.

@@ -111,7 +111,8 @@ impl<'a> Draft<'a> {
             Some(outputs) if self.run.place(slot) == index => Some(outputs),
             _ => outputs(&self.step(index).state),
         };
-        Some(read(&Scope { plan: self.plan, started, outputs: &outputs, item: self.run.item(slot) }))
+        let (within, item) = (self.planned(slot).within, self.run.item(slot));
+        Some(read(&Scope { plan: self.plan, within, started, outputs: &outputs, item }))
     }
 }
 

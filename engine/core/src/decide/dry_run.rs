@@ -9,37 +9,42 @@ use crate::{
     expression::{self, Expression, Part, Template},
     failure::{Failure, FailureKind, HELD_BACK},
     name::StepId,
-    plan::{Each, StepKind},
+    plan::{CallIndex, Each, StepKind},
     run::{Slot, StepRun, StepState},
 };
 
 /// Why the step can not even be tried: what these texts refer to was not told by any step. `None` outside of a dry-run.
-fn not_known(draft: &Draft<'_>, index: Slot, texts: &[&Value]) -> Option<SkipReason> {
+fn not_known(draft: &Draft<'_>, index: Slot, within: Option<CallIndex>, texts: &[&Value]) -> Option<SkipReason> {
     if !draft.is_dry_run() {
         return None;
     }
     let mut unknown = Vec::new();
-    texts.iter().for_each(|text| collect(draft, text, &mut unknown));
+    texts.iter().for_each(|text| collect(draft, within, text, &mut unknown));
     unknown.sort();
     unknown.dedup();
     (!unknown.is_empty()).then(|| SkipReason::NotKnown { parameters: as_far_as_known(draft, index), unknown })
 }
 
-/// As [`not_known`], of the step's `when`.
-pub(super) fn condition_not_known(draft: &Draft<'_>, index: Slot, condition: &Expression) -> Option<SkipReason> {
+/// As [`not_known`], of a condition in the runbook of this call: the step's `when`, or that of a call that leads to it.
+pub(super) fn condition_not_known(
+    draft: &Draft<'_>,
+    index: Slot,
+    within: Option<CallIndex>,
+    condition: &Expression,
+) -> Option<SkipReason> {
     let text = Value::String(format!("${{{{{}}}}}", condition.as_str()));
-    not_known(draft, index, &[&text])
+    not_known(draft, index, within, &[&text])
 }
 
 /// As [`not_known`], of what the step does.
 pub(super) fn work_not_known(draft: &Draft<'_>, index: Slot) -> Option<SkipReason> {
     let texts: Vec<&Value> = templates(&draft.planned(index).kind).into_iter().map(|(_, it)| it.as_value()).collect();
-    not_known(draft, index, &texts)
+    not_known(draft, index, draft.planned(index).within, &texts)
 }
 
 /// As [`not_known`], of the step's list.
 pub(super) fn list_not_known(draft: &Draft<'_>, index: Slot, each: &Each) -> Option<SkipReason> {
-    condition_not_known(draft, index, &each.over)
+    condition_not_known(draft, index, draft.planned(index).within, &each.over)
 }
 
 /// Why a step counts as left out whose items were: the first one's reason.
@@ -89,7 +94,7 @@ fn templates(kind: &StepKind) -> Vec<(&str, &Template)> {
 fn as_far_as_known(draft: &Draft<'_>, index: Slot) -> Value {
     let render = |(name, template): (&str, &Template)| {
         let mut unknown = Vec::new();
-        collect(draft, template.as_value(), &mut unknown);
+        collect(draft, draft.planned(index).within, template.as_value(), &mut unknown);
         let known = if unknown.is_empty() {
             begin::in_scope(draft, index, None, |scope| template.render(scope)).ok()
         } else {
@@ -101,27 +106,40 @@ fn as_far_as_known(draft: &Draft<'_>, index: Slot) -> Value {
 }
 
 /// Adds every reference in the text to the outputs of a step that the dry-run left out: `steps.find.outputs.xid`.
-fn collect(draft: &Draft<'_>, text: &Value, unknown: &mut Vec<String>) {
+fn collect(draft: &Draft<'_>, within: Option<CallIndex>, text: &Value, unknown: &mut Vec<String>) {
     match text {
         Value::String(text) => {
             for part in expression::parts(text).unwrap_or_default() {
                 let Part::Expression { text, .. } = part else { continue };
                 // What can not be read fails where it is rendered.
                 let references = expression::analyse(text).map(|analysis| analysis.references).unwrap_or_default();
-                let left_out = references.into_iter().filter(|reference| is_of_a_step_left_out(draft, &reference.path));
-                unknown.extend(left_out.map(|reference| reference.path.join(".")));
+                references.iter().for_each(|reference| look_up(draft, within, &reference.path, unknown));
             }
         }
-        Value::Array(items) => items.iter().for_each(|item| collect(draft, item, unknown)),
-        Value::Object(entries) => entries.values().for_each(|value| collect(draft, value, unknown)),
+        Value::Array(items) => items.iter().for_each(|item| collect(draft, within, item, unknown)),
+        Value::Object(entries) => entries.values().for_each(|value| collect(draft, within, value, unknown)),
         _ => {}
     }
 }
 
-fn is_of_a_step_left_out(draft: &Draft<'_>, path: &[String]) -> bool {
-    let [root, id, ..] = path else { return false };
-    let step = StepId::new(id).ok().filter(|_| root == "steps").and_then(|id| draft.position(&id));
-    step.is_some_and(|index| is_left_out(draft, index))
+/// Adds the reference where it is to a step that was left out. An input of a called runbook is as little known as what it is made of.
+fn look_up(draft: &Draft<'_>, within: Option<CallIndex>, path: &[String], unknown: &mut Vec<String>) {
+    let [root, name, ..] = path else { return };
+    match (root.as_str(), within.and_then(|call| draft.plan.called.get(call))) {
+        ("inputs", Some(call)) => {
+            if let Some(input) = call.inputs.get(name) {
+                collect(draft, call.within, input.value.as_value(), unknown);
+            }
+        }
+        ("steps", call) => {
+            let path_of = call.map_or_else(|| name.clone(), |call| format!("{}/{name}", call.path));
+            let step = StepId::parse(path_of).ok().and_then(|id| draft.position(&id));
+            if step.is_some_and(|index| is_left_out(draft, index)) {
+                unknown.push(path.join("."));
+            }
+        }
+        _ => {}
+    }
 }
 
 fn is_left_out(draft: &Draft<'_>, index: Slot) -> bool {

@@ -14,6 +14,11 @@ impl<'a> Findings<'a> {
         Self { file, list: Vec::new() }
     }
 
+    /// The findings of a file in which these were found before.
+    pub(crate) fn with(file: &'a SourceFile, list: Vec<Diagnostic>) -> Self {
+        Self { file, list }
+    }
+
     /// Adds a finding; `label` stands under the underlined text.
     pub(crate) fn add(&mut self, code: Code, span: Span, message: impl Into<String>, label: impl Into<String>) {
         self.add_with(code, span, message, label, None);

@@ -12,7 +12,8 @@ use serde_json::{Map, Value};
 use super::{Analysis, ExpressionError, Part, Reference, analyse, parts, value};
 use crate::{
     event::RunStarted,
-    plan::{Plan, StepIndex, StepKind},
+    name::{RoleName, StepId},
+    plan::{CallIndex, CalledInput, Plan, StepIndex, StepKind},
     types::Type,
 };
 
@@ -24,9 +25,12 @@ const LOOP_SCOPE_BYTES_MAX: usize = 32 << 10;
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 
 /// What expressions can see of a run.
+#[derive(Clone, Copy)]
 pub(crate) struct Scope<'a> {
     /// The plan, for the types.
     pub(crate) plan: &'a Plan,
+    /// In which runbook the expression stands.
+    pub(crate) within: Option<CallIndex>,
     /// When the run started, and with what.
     pub(crate) started: &'a (Timestamp, RunStarted),
     /// The outputs of a step; `None` where it has none.
@@ -89,16 +93,14 @@ impl Scope<'_> {
             ExpressionError::new(format!("`{}`: there is no `{key}` in `{before}`", path.join(".")))
         };
         let (found, from) = match path[0].as_str() {
-            "inputs" => (self.started.1.inputs.get(&path[1]).cloned(), 2),
-            "targets" => {
-                let role = self.started.1.targets.iter().find(|(role, _)| role.as_str() == path[1]);
-                (role.map(|(_, facts)| facts.clone()), 2)
-            }
+            "inputs" => (self.input(&path[1])?.map(|(value, _)| value), 2),
+            "targets" => (self.target(&path[1]).cloned(), 2),
             "item" => (self.item.cloned(), 1),
             "run" if path[1] == "id" => (Some(Value::String(self.started.1.run.to_string())), 2),
             "run" if path[1] == "started" => (Some(Value::String(self.started.0.to_string())), 2),
             "steps" if path.get(2).is_some_and(|part| part == "outputs") => {
-                let index = self.plan.steps.iter().position(|step| step.id.as_str() == path[1]);
+                let name = Some(path[1].as_str());
+                let index = self.plan.steps.iter().position(|step| self.name(&step.id) == name);
                 (index.and_then(|index| (self.outputs)(index)).cloned(), 3)
             }
             _ => (None, 2),
@@ -132,20 +134,49 @@ impl Scope<'_> {
         Ok(variables)
     }
 
-    fn inputs(&self, wanted: &BTreeSet<&str>, budget: &mut usize) -> Result<Cel, ExpressionError> {
-        let given = self.started.1.inputs.as_object();
-        let mut entries = Vec::new();
-        for (name, value) in given.into_iter().flatten().filter(|(name, _)| wanted.contains(name.as_str())) {
-            spend(budget, value)?;
+    /// An input of the runbook in which the expression stands, and its type. That of a called one is what the caller says it is.
+    fn input(&self, name: &str) -> Result<Option<(Value, &Type)>, ExpressionError> {
+        let Some(call) = self.within.and_then(|call| self.plan.called.get(call)) else {
             let ty = self.plan.inputs.get(name).map_or(&Type::Json, |input| &input.ty);
-            entries.push((name.clone(), value::to_cel(value, ty)));
+            return Ok(self.started.1.inputs.get(name).map(|value| (value.clone(), ty)));
+        };
+        let Some(CalledInput { ty, value }) = call.inputs.get(name) else { return Ok(None) };
+        let wrong = |problem: String| ExpressionError::new(format!("the input `{name}` of `{}`: {problem}", call.path));
+        let outside = Scope { within: call.within, ..*self };
+        let value = outside.render(value.as_value()).map_err(|error| wrong(error.message))?;
+        ty.check(&value).map_err(|mismatch| wrong(mismatch.to_string()))?;
+        Ok(Some((value, ty)))
+    }
+
+    /// What is known of the system that plays a role of the runbook in which the expression stands.
+    fn target(&self, name: &str) -> Option<&Value> {
+        let role = RoleName::new(name).ok()?;
+        let role = match self.within.and_then(|call| self.plan.called.get(call)) {
+            Some(call) => call.targets.get(&role)?,
+            None => &role,
+        };
+        self.started.1.targets.get(role)
+    }
+
+    /// A step's name as the expression's runbook knows it.
+    fn name<'p>(&self, id: &'p StepId) -> Option<&'p str> {
+        self.plan.name_within(self.within, id)
+    }
+
+    fn inputs(&self, wanted: &BTreeSet<&str>, budget: &mut usize) -> Result<Cel, ExpressionError> {
+        let mut entries = Vec::new();
+        for name in wanted {
+            let Some((value, ty)) = self.input(name)? else { continue };
+            spend(budget, &value)?;
+            entries.push(((*name).to_owned(), value::to_cel(&value, ty)));
         }
         Ok(value::map(entries.into_iter()))
     }
 
     fn steps(&self, wanted: &BTreeSet<&str>, budget: &mut usize) -> Result<Cel, ExpressionError> {
         let mut entries = Vec::new();
-        for (index, step) in self.plan.steps.iter().enumerate().filter(|(_, step)| wanted.contains(step.id.as_str())) {
+        for (index, step) in self.plan.steps.iter().enumerate() {
+            let Some(name) = self.name(&step.id).filter(|name| wanted.contains(name)) else { continue };
             let nothing = Value::Object(Map::new());
             let outputs = (self.outputs)(index).filter(|outputs| outputs.is_object()).unwrap_or(&nothing);
             spend(budget, outputs)?;
@@ -156,16 +187,17 @@ impl Scope<'_> {
                         (name.clone(), value::to_cel(value, types.get(name).unwrap_or(&Type::Json)))
                     }),
                 );
-            entries.push((step.id.to_string(), value::map([("outputs".to_owned(), outputs)].into_iter())));
+            entries.push((name.to_owned(), value::map([("outputs".to_owned(), outputs)].into_iter())));
         }
         Ok(value::map(entries.into_iter()))
     }
 
     fn targets(&self, wanted: &BTreeSet<&str>, budget: &mut usize) -> Result<Cel, ExpressionError> {
         let mut entries = Vec::new();
-        for (role, value) in self.started.1.targets.iter().filter(|(role, _)| wanted.contains(role.as_str())) {
+        for name in wanted {
+            let Some(value) = self.target(name) else { continue };
             spend(budget, value)?;
-            entries.push((role.to_string(), value::to_cel(value, &Type::Json)));
+            entries.push(((*name).to_owned(), value::to_cel(value, &Type::Json)));
         }
         Ok(value::map(entries.into_iter()))
     }

@@ -6,7 +6,7 @@ use super::{Object, Shape};
 use crate::{
     bindings::SecretRef,
     diagnostic::{Code, Findings, Span, closest, codes},
-    name::{ActionName, StepId},
+    name::{ActionName, check_name},
     types::Type,
     yaml::{Entry, Node, Yaml},
 };
@@ -20,7 +20,7 @@ pub(crate) fn check(findings: &mut Findings<'_>, node: &Node, shape: &Shape) {
             _ => wrong_shape(findings, node, "a list"),
         },
         Shape::Names(value) => each_entry(findings, node, |findings, entry| {
-            if let Err(error) = StepId::new(entry.key.as_str()) {
+            if let Err(error) = check_name(&entry.key) {
                 let message = format!("`{}` can not be used as a name", brief(&entry.key));
                 findings.add(codes::BAD_NAME, entry.key_span, message, error.rule);
             }
@@ -163,7 +163,7 @@ fn check_text(findings: &mut Findings<'_>, span: Span, shape: &Shape, text: &str
     let mut wrong = |code: Code, message: String, label: &str| findings.add(code, span, message, label);
     match shape {
         Shape::Name => {
-            if let Err(error) = StepId::new(text) {
+            if let Err(error) = check_name(text) {
                 wrong(codes::BAD_NAME, format!("`{short}` can not be used as a name"), error.rule);
             }
         }

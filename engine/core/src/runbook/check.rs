@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::{
-    model::{Body, Runbook, Step},
+    calls,
+    library::{Library, UnitIndex},
+    misplaced,
+    model::{Body, Call, Runbook, Step},
     order::{Order, order},
     uses,
 };
@@ -17,21 +20,53 @@ use crate::{
 /// What the checks of single steps look at, and what they note.
 pub(super) struct Context<'c, 'n> {
     pub(super) runbook: &'c Runbook<'n>,
+    /// With all that it calls, and its own place there.
+    pub(super) library: &'c Library<'n>,
+    pub(super) unit: UnitIndex,
     pub(super) catalogue: &'c Catalogue,
     pub(super) order: &'c Order,
     pub(super) used_inputs: BTreeSet<String>,
     pub(super) used_targets: BTreeSet<String>,
 }
 
+impl<'c, 'n> Context<'c, 'n> {
+    /// The runbook that is called; `None` where it can not be had, which is reported elsewhere.
+    pub(super) fn called(&self, call: &Call<'_>) -> Option<&'c Runbook<'n>> {
+        Some(self.library.called(self.unit, call)?.1)
+    }
+
+    /// What the step of that name or path does, and the place of the step of this file that it is or is called by.
+    pub(super) fn find(&self, path: &str) -> Option<(usize, &'c Body<'n>)> {
+        let mut names = path.split('/');
+        let place = *self.order.places.get(names.next()?)?;
+        let mut body = &self.runbook.steps[place].body;
+        let mut unit = self.unit;
+        for name in names {
+            let Body::Runbook(call) = body else { return None };
+            let Some((called, runbook)) = self.library.called(unit, call) else { return Some((place, &Body::Unclear)) };
+            body = &runbook.steps.iter().find(|step| step.id.value == name)?.body;
+            unit = called;
+        }
+        Some((place, body))
+    }
+}
+
 /// Reports everything that the grammar alone does not see.
-pub(super) fn check(findings: &mut Findings<'_>, root: &Node, runbook: &Runbook<'_>, catalogue: &Catalogue) -> Order {
+pub(super) fn check<'n>(
+    findings: &mut Findings<'_>,
+    root: &Node,
+    runbook: &Runbook<'n>,
+    catalogue: &Catalogue,
+    library: &Library<'n>,
+    unit: UnitIndex,
+) -> Order {
     if let Some(entry) = root.entry("steps").filter(|entry| entry.value.items().is_empty()) {
         findings.add(codes::NO_STEPS, entry.key_span, "a runbook has at least one step", "nothing is done");
     }
     check_defaults(findings, root, runbook);
     let order = order(findings, runbook);
     let (used_inputs, used_targets) = (BTreeSet::new(), BTreeSet::new());
-    let mut context = Context { runbook, catalogue, order: &order, used_inputs, used_targets };
+    let mut context = Context { runbook, library, unit, catalogue, order: &order, used_inputs, used_targets };
     for place in 0..runbook.steps.len() {
         check_step(findings, &mut context, place);
     }
@@ -66,14 +101,16 @@ fn check_step(findings: &mut Findings<'_>, context: &mut Context<'_, '_>, place:
             instruction.iter().for_each(|node| uses::value(findings, context, place, node, &Type::String, false));
             verify.iter().for_each(|action| uses::action(findings, context, place, action, true));
         }
+        Body::Runbook(call) => calls::call(findings, context, place, call),
         Body::Unclear => {}
     }
     if let Some(undo) = &step.undo {
         uses::action(findings, context, place, undo, true);
     }
     check_time(findings, step);
+    misplaced::check(findings, step);
     let acts = matches!(step.body, Body::Uses(_) | Body::Unclear | Body::Manual { verify: Some(_), .. });
-    if step.retry.attempts > 1 && !acts {
+    if step.retry.attempts > 1 && !acts && !matches!(step.body, Body::Runbook(_)) {
         let message = format!("`retry` of `{}` can never be used: it runs no action", step.id.value);
         findings.add(codes::IDLE_RETRY, step.id.span, message, "waits for a person");
     }
@@ -81,7 +118,8 @@ fn check_step(findings: &mut Findings<'_>, context: &mut Context<'_, '_>, place:
 
 /// Only attempts have a time in all: a question stands for as long as its `timeout` says.
 fn check_time(findings: &mut Findings<'_>, step: &Step<'_>) {
-    let entry = step.timeout_node.and_then(|node| node.entry("step"));
+    let timeout = step.keys.iter().find(|entry| entry.key == "timeout");
+    let entry = timeout.and_then(|timeout| timeout.value.entry("step"));
     let (Some(entry), Some(limit)) = (entry, step.time_limit) else { return };
     if matches!(step.body, Body::Approve { .. } | Body::Manual { .. }) {
         let message = format!("`{}` waits for a person: it has no time for all attempts", step.id.value);

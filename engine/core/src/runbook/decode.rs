@@ -2,7 +2,10 @@
 
 use jiff::SignedDuration;
 
-use super::model::{At, Body, Runbook, Step, Use};
+use super::{
+    grammar::KINDS,
+    model::{At, Body, Call, Runbook, Step, Use},
+};
 use crate::{
     action::Effect,
     failure::FailureKind,
@@ -75,8 +78,8 @@ fn step(node: &Node) -> Option<Step<'_>> {
         when: node.get("when"),
         timeout: duration(node, "timeout").or_else(|| duration(node.get("timeout")?, "attempt")),
         time_limit: node.get("timeout").and_then(|timeout| duration(timeout, "step")),
-        timeout_node: node.get("timeout"),
         retry: node.get("retry").map(retry).unwrap_or_default(),
+        keys: node.entries(),
         undo: node.get("undo").and_then(action),
         on_failure: match node.text_of("on_failure") {
             Some("continue") => OnFailure::Continue,
@@ -91,9 +94,12 @@ fn item(node: &Node) -> Option<At<&str>> {
 }
 
 fn body(node: &Node) -> Body<'_> {
-    match (node.get("uses"), node.get("approve"), node.get("manual")) {
-        (Some(_), None, None) => action(node).map_or(Body::Unclear, Body::Uses),
-        (None, Some(approve), None) => Body::Approve {
+    let mut kinds = KINDS.iter().filter_map(|kind| node.entry(kind));
+    let (Some(kind), None) = (kinds.next(), kinds.next()) else { return Body::Unclear };
+    match (kind.key.as_str(), &kind.value) {
+        ("uses", _) => action(node).map_or(Body::Unclear, Body::Uses),
+        ("runbook", _) => call(node).map_or(Body::Unclear, Body::Runbook),
+        ("approve", approve) => Body::Approve {
             by: approve
                 .get("by")
                 .map(Node::items)
@@ -104,15 +110,18 @@ fn body(node: &Node) -> Body<'_> {
                 .collect(),
             message: approve.get("message"),
         },
-        (None, None, Some(manual)) => Body::Manual {
+        (_, manual) => Body::Manual {
             instruction: manual.get("instruction"),
             evidence: entries(manual, "evidence")
                 .filter_map(|entry| Some((entry.key.as_str(), entry.value.text()?.parse().ok()?)))
                 .collect(),
             verify: manual.get("verify").and_then(action),
         },
-        _ => Body::Unclear,
     }
+}
+
+fn call(node: &Node) -> Option<Call<'_>> {
+    Some(Call { file: text(node, "runbook")?, inputs: node.get("inputs"), targets: node.get("targets") })
 }
 
 fn action(node: &Node) -> Option<Use<'_>> {

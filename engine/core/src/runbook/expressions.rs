@@ -146,7 +146,7 @@ impl Checker<'_, '_, '_, '_> {
 
     fn step(&mut self) -> Option<Type> {
         let name = self.whole_name("steps")?;
-        let Some(step) = self.context.order.places.get(&name).copied() else {
+        let Some((step, body)) = self.context.find(&name) else {
             let names: Vec<&str> = self.context.order.places.keys().map(String::as_str).collect();
             let help = Self::suggest(&name, names).or_else(|| {
                 let hyphen = self.text.contains(&format!("{name}-"));
@@ -161,16 +161,17 @@ impl Checker<'_, '_, '_, '_> {
             let (message, help) = if step == self.place {
                 (format!("`{this}` refers to its own outputs"), "only `undo` and `verify` can".to_owned())
             } else {
-                let help = format!("let `{this}` need it: `needs: [{name}]`");
+                let need = name.split('/').next().unwrap_or_default();
+                let help = format!("let `{this}` need it: `needs: [{need}]`");
                 (format!("`{name}` has not ended for certain when `{this}` starts"), help)
             };
             self.report(codes::NOT_BEFORE, 1, message, "not an earlier step", Some(help));
             return None;
         }
-        self.output(step, &name)
+        self.output(body, &name)
     }
 
-    fn output(&mut self, step: usize, name: &str) -> Option<Type> {
+    fn output(&mut self, body: &Body<'_>, name: &str) -> Option<Type> {
         match self.segment(2) {
             Some("outputs") => {}
             Some(other) => {
@@ -182,12 +183,15 @@ impl Checker<'_, '_, '_, '_> {
             None => return Some(Type::Json),
         }
         let Some(output) = self.segment(3).map(str::to_owned) else { return Some(Type::Json) };
-        let outputs = self.outputs_of(step)?;
+        let outputs = self.outputs_of(body)?;
         match outputs.iter().find(|(known, _)| *known == output) {
             Some((_, ty)) => self.deeper(ty.clone(), 4),
             None => {
                 let names: Vec<&str> = outputs.iter().map(|(name, _)| name.as_str()).collect();
                 let help = Self::suggest(&output, names.iter().copied()).unwrap_or_else(|| match names.as_slice() {
+                    [] if matches!(body, Body::Runbook(_)) => {
+                        format!("those of its steps are `steps[\"{name}/the-step\"].outputs`")
+                    }
                     [] => "it has none".to_owned(),
                     names => format!("it has `{}`", names.join("`, `")),
                 });
@@ -199,8 +203,8 @@ impl Checker<'_, '_, '_, '_> {
     }
 
     /// Names and types of a step's outputs; `None` where its action is unknown, which is reported elsewhere.
-    fn outputs_of(&self, step: usize) -> Option<Vec<(String, Type)>> {
-        match &self.context.runbook.steps[step].body {
+    fn outputs_of(&self, body: &Body<'_>) -> Option<Vec<(String, Type)>> {
+        match body {
             Body::Uses(used) => {
                 let action = self.context.catalogue.get(&ActionName::new(used.action.value).ok()?)?;
                 Some(action.outputs.iter().map(|field| (field.name.clone(), field.ty.clone())).collect())
@@ -208,7 +212,7 @@ impl Checker<'_, '_, '_, '_> {
             Body::Manual { evidence, .. } => {
                 Some(evidence.iter().map(|(name, ty)| ((*name).to_owned(), ty.clone())).collect())
             }
-            Body::Approve { .. } => Some(Vec::new()),
+            Body::Approve { .. } | Body::Runbook(_) => Some(Vec::new()),
             Body::Unclear => None,
         }
     }

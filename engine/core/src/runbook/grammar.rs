@@ -3,7 +3,7 @@
 use crate::grammar::{Field, Object, Shape, optional, required};
 
 const ACCESS: &[&str] = &["read", "write", "destroy"];
-const KINDS: &[&str] = &["postgres", "machine", "notify", "endpoint"];
+const TARGET_KINDS: &[&str] = &["postgres", "machine", "notify", "endpoint"];
 const FAILURES: &[&str] = &["transient", "interrupted", "permanent", "denied", "invalid_input"];
 
 /// The whole file.
@@ -46,19 +46,25 @@ static TARGET: Object = Object {
     what: "a target",
     one_of: &[],
     fields: &[
-        required("kind", "What kind of system plays the role.", Shape::Word(KINDS)),
+        required("kind", "What kind of system plays the role.", Shape::Word(TARGET_KINDS)),
         optional("access", "The most that a step may do with it.", Shape::Word(ACCESS)),
         optional("description", "What it is, for people.", Shape::Text),
     ],
 };
 
-static STEP: Object = Object { what: "a step", one_of: &["uses", "approve", "manual"], fields: STEP_FIELDS };
+/// What a step does: exactly one of these keys is there.
+pub(super) const KINDS: &[&str] = &["uses", "runbook", "approve", "manual"];
+
+static STEP: Object = Object { what: "a step", one_of: KINDS, fields: STEP_FIELDS };
 
 const STEP_FIELDS: &[Field] = &[
     required("id", "Its name, by which others refer to it.", Shape::Name),
     optional("title", "What it does, for people.", Shape::Text),
     optional("uses", "The action that it runs: `pg/restore`.", Shape::Action),
     optional("with", "The parameters of the action.", Shape::Any),
+    optional("runbook", "The runbook that it calls: a path, seen from this file.", Shape::Text),
+    optional("inputs", "What the called runbook is given, by name.", Shape::Names(&Shape::Any)),
+    optional("targets", "Which role of this runbook plays each role of the called one.", Shape::Names(&Shape::Name)),
     optional("approve", "Waits for a person to say yes.", Shape::Object(&APPROVE)),
     optional("manual", "Waits for a person to do something outside.", Shape::Object(&MANUAL)),
     optional(

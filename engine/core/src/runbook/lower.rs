@@ -1,75 +1,197 @@
-//! Makes the plan of a runbook in which nothing is wrong.
+//! Makes the plan of a runbook in which nothing is wrong. What it calls stands in the plan as if it had been written there: the
+//! engine knows no calls, only steps with a path and the table of what names mean in them.
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
 use super::{
-    model::{Body, Runbook, Step as Written, Use},
+    invocation::{Roles, invocation},
+    library::{DEPTH_MAX, Library, UnitIndex},
+    model::{At, Body, Call, Runbook, Step as Written},
     order::Order,
 };
 use crate::{
-    action::{Action, Catalogue, Effect, Field},
-    diagnostic::SourceFile,
-    digest::sha256,
+    action::Catalogue,
+    diagnostic::Span,
     expression::{Expression, Template},
-    name::{ActionName, RoleName, StepId},
-    plan::{Invocation, Plan, RunbookRef, Section, Step, StepKind},
-    types::Type,
-    yaml::{Node, Yaml},
+    name::{RoleName, StepId},
+    plan::{
+        CalledInput, CalledRunbook, InputDeclaration, OnFailure, Plan, RunbookRef, Section, Step, StepIndex, StepKind,
+        TargetDeclaration,
+    },
+    yaml::{Entry, Node, Yaml},
 };
 
+/// Steps of a plan, those of called runbooks counted.
+const STEPS_MAX: usize = 50_000;
+/// Needs of all steps together: two steps that call a thousand parallel ones each make a million.
+const NEEDS_MAX: usize = 2_000_000;
+
+/// A step's path also names its log file.
+const PATH_BYTES_MAX: usize = 200;
+
+/// The runbooks that are called make too much together; which place of the file itself does it.
+#[derive(Debug)]
+pub(super) struct TooLarge(pub(super) Span);
+
 /// The plan.
-pub(super) fn lower(file: &SourceFile, runbook: &Runbook<'_>, order: &Order, catalogue: &Catalogue) -> Plan {
-    let mut index = vec![0; order.sequence.len()];
-    order.sequence.iter().enumerate().for_each(|(at, place)| index[*place] = at);
-    let steps = order.sequence.iter().filter_map(|place| {
-        let mut needs: Vec<usize> = order.needs[*place].iter().map(|need| index[*need]).collect();
-        needs.sort_unstable();
-        step(&runbook.steps[*place], needs, catalogue)
-    });
-    Plan {
-        runbook: RunbookRef {
-            id: runbook.id.clone(),
-            name: runbook.name.clone(),
-            digest: sha256(file.text.as_bytes()),
-        },
-        objectives: runbook.objectives.clone(),
-        inputs: runbook.inputs.iter().map(|(name, input)| (name.value.to_owned(), input.clone())).collect(),
-        targets: runbook
-            .targets
-            .iter()
-            .filter_map(|(name, target)| Some((RoleName::new(name.value).ok()?, target.clone())))
-            .collect(),
-        steps: steps.collect(),
+pub(super) fn lower(library: &Library<'_>, orders: &[Order], catalogue: &Catalogue) -> Result<Option<Plan>, TooLarge> {
+    let Some(runbook) = library.runbook(0) else { return Ok(None) };
+    let mut lowering = Lowering { library, orders, catalogue, steps: Vec::new(), called: Vec::new(), needs: 0 };
+    let site =
+        Site { unit: 0, within: None, prefix: "", roles: None, needs: &[], on_failure: OnFailure::Stop, depth: 1 };
+    lowering.unit(runbook, &site)?;
+    let (steps, called) = (lowering.steps, lowering.called);
+    let inputs = runbook.inputs.iter().map(|(name, input)| (name.value.to_owned(), input.clone())).collect();
+    let target =
+        |(name, target): &(At<&str>, TargetDeclaration)| Some((RoleName::new(name.value).ok()?, target.clone()));
+    let targets = runbook.targets.iter().filter_map(target).collect();
+    let objectives = runbook.objectives.clone();
+    Ok(Some(Plan { runbook: reference(library, 0, runbook), objectives, inputs, targets, steps, called }))
+}
+
+fn reference(library: &Library<'_>, unit: UnitIndex, runbook: &Runbook<'_>) -> RunbookRef {
+    RunbookRef { id: runbook.id.clone(), name: runbook.name.clone(), digest: library.digest(unit) }
+}
+
+/// Where the steps of a file go.
+struct Site<'s> {
+    unit: UnitIndex,
+    within: Option<usize>,
+    /// Before the name of each step: `reports/`.
+    prefix: &'s str,
+    /// The plan's roles by the names that the file has for them; `None`: the same.
+    roles: Option<&'s Roles>,
+    /// What a step needs that needs nothing in its own file.
+    needs: &'s [StepIndex],
+    /// What takes the place of `stop`.
+    on_failure: OnFailure,
+    depth: usize,
+}
+
+struct Lowering<'l, 'n> {
+    library: &'l Library<'n>,
+    orders: &'l [Order],
+    catalogue: &'l Catalogue,
+    steps: Vec<Step>,
+    called: Vec<CalledRunbook>,
+    needs: usize,
+}
+
+impl<'n> Lowering<'_, 'n> {
+    /// Adds the steps of a file; returns those that none of its others needs.
+    fn unit(&mut self, runbook: &Runbook<'n>, site: &Site<'_>) -> Result<Vec<StepIndex>, TooLarge> {
+        let order = &self.orders[site.unit];
+        let mut ends: Vec<Vec<StepIndex>> = vec![Vec::new(); runbook.steps.len()];
+        let mut last = vec![true; runbook.steps.len()];
+        for place in &order.sequence {
+            let step = &runbook.steps[*place];
+            let mut needs: Vec<StepIndex> =
+                order.needs[*place].iter().flat_map(|need| ends[*need].iter().copied()).collect();
+            if needs.is_empty() {
+                needs = site.needs.to_vec();
+            }
+            needs.sort_unstable();
+            order.needs[*place].iter().for_each(|need| last[*need] = false);
+            let on_failure = if step.on_failure == OnFailure::Stop { site.on_failure } else { step.on_failure };
+            if self.needs > NEEDS_MAX {
+                return Err(TooLarge(step.id.span));
+            }
+            ends[*place] = match &step.body {
+                Body::Runbook(call) => {
+                    let added = self.call(step, call, &Site { needs: &needs, on_failure, ..*site });
+                    // Only the outermost call is in the file that is compiled.
+                    added.map_err(|inner| if site.depth == 1 { TooLarge(call.file.span) } else { inner })?
+                }
+                _ => self.add(step, needs, on_failure, site).into_iter().collect(),
+            };
+        }
+        Ok(ends.into_iter().zip(last).filter(|(_, last)| *last).flat_map(|(ends, _)| ends).collect())
+    }
+
+    fn add(
+        &mut self,
+        step: &Written<'n>,
+        needs: Vec<StepIndex>,
+        on_failure: OnFailure,
+        site: &Site<'_>,
+    ) -> Option<StepIndex> {
+        self.needs += needs.len();
+        self.steps.push(Step {
+            id: StepId::parse(format!("{}{}", site.prefix, step.id.value)).ok()?,
+            title: step.title.clone(),
+            needs,
+            kind: kind(step, self.catalogue, site.roles)?,
+            when: step.when.and_then(condition),
+            timeout: step.timeout,
+            time_limit: step.time_limit,
+            retry: step.retry.clone(),
+            undo: step.undo.as_ref().and_then(|used| invocation(used, self.catalogue, site.roles)),
+            on_failure,
+            within: site.within,
+            line: step.id.span.line,
+            section: Section::Steps,
+            each: None,
+        });
+        Some(self.steps.len() - 1)
+    }
+
+    /// Adds the steps of a called runbook; `site` is that of the call, with what the step itself needs.
+    fn call(&mut self, step: &Written<'n>, call: &Call<'n>, site: &Site<'_>) -> Result<Vec<StepIndex>, TooLarge> {
+        let Some((unit, runbook)) = self.library.called(site.unit, call) else { return Ok(Vec::new()) };
+        let path = format!("{}{}", site.prefix, step.id.value);
+        let Ok(id) = StepId::parse(path.as_str()) else { return Ok(Vec::new()) };
+        let most = runbook.steps.len() + self.steps.len();
+        if path.len() + 65 > PATH_BYTES_MAX || site.depth >= DEPTH_MAX || most > STEPS_MAX {
+            return Err(TooLarge(call.file.span));
+        }
+        let roles = roles(call, site.roles);
+        self.called.push(CalledRunbook {
+            path: id,
+            file: call.file.value.to_owned(),
+            runbook: reference(self.library, unit, runbook),
+            within: site.within,
+            inputs: inputs(call, runbook),
+            targets: roles.clone(),
+            when: step.when.and_then(condition),
+            line: step.id.span.line,
+        });
+        let prefix = format!("{path}/");
+        let (within, depth) = (Some(self.called.len() - 1), site.depth + 1);
+        self.unit(runbook, &Site { unit, within, prefix: &prefix, roles: Some(&roles), depth, ..*site })
     }
 }
 
-fn step(step: &Written<'_>, needs: Vec<usize>, catalogue: &Catalogue) -> Option<Step> {
-    let kind = match &step.body {
-        Body::Uses(used) => StepKind::Uses(invocation(used, catalogue)?),
+/// The plan's roles by the names that the called runbook has for them.
+fn roles(call: &Call<'_>, outer: Option<&Roles>) -> Roles {
+    let entries = call.targets.map(Node::entries).unwrap_or_default();
+    let role = |entry: &Entry| {
+        let played = RoleName::new(entry.value.text()?).ok()?;
+        let played = outer.and_then(|outer| outer.get(&played)).cloned().unwrap_or(played);
+        Some((RoleName::new(entry.key.as_str()).ok()?, played))
+    };
+    entries.iter().filter_map(role).collect()
+}
+
+/// The inputs of a called runbook, in the words of the one that calls it.
+fn inputs(call: &Call<'_>, called: &Runbook<'_>) -> BTreeMap<String, CalledInput> {
+    let given = |name: &str| call.inputs.and_then(|inputs| inputs.get(name)).map(Node::to_json);
+    let input = |(name, declared): &(At<&str>, InputDeclaration)| {
+        let value = given(name.value).or_else(|| declared.default.clone()).unwrap_or_default();
+        (name.value.to_owned(), CalledInput { ty: declared.ty.clone(), value: Template::new(value) })
+    };
+    called.inputs.iter().map(input).collect()
+}
+
+fn kind(step: &Written<'_>, catalogue: &Catalogue, roles: Option<&Roles>) -> Option<StepKind> {
+    Some(match &step.body {
+        Body::Uses(used) => StepKind::Uses(invocation(used, catalogue, roles)?),
         Body::Approve { by, message } => StepKind::Approve { by: by.clone(), message: template(*message) },
         Body::Manual { instruction, evidence, verify } => StepKind::Manual {
             instruction: template(*instruction),
             evidence: evidence.iter().map(|(name, ty)| ((*name).to_owned(), ty.clone())).collect(),
-            verify: verify.as_ref().and_then(|used| invocation(used, catalogue)),
+            verify: verify.as_ref().and_then(|used| invocation(used, catalogue, roles)),
         },
-        Body::Unclear => return None,
-    };
-    Some(Step {
-        id: StepId::new(step.id.value).ok()?,
-        title: step.title.clone(),
-        needs,
-        kind,
-        when: step.when.and_then(condition),
-        timeout: step.timeout,
-        time_limit: step.time_limit,
-        retry: step.retry.clone(),
-        undo: step.undo.as_ref().and_then(|used| invocation(used, catalogue)),
-        on_failure: step.on_failure,
-        line: step.id.span.line,
-        section: Section::Steps,
-        each: None,
+        Body::Runbook(_) | Body::Unclear => return None,
     })
 }
 
@@ -86,50 +208,5 @@ fn condition(node: &Node) -> Option<Expression> {
             Some(Expression::new(inner.trim()))
         }
         _ => None,
-    }
-}
-
-fn invocation(used: &Use<'_>, catalogue: &Catalogue) -> Option<Invocation> {
-    let name = ActionName::new(used.action.value).ok()?;
-    let Action { parameters, outputs, effect, idempotent, observable, .. } = catalogue.get(&name)?;
-    let given = used.with.map(Node::entries).unwrap_or_default();
-    let with: BTreeMap<String, Value> = given.iter().map(|entry| (entry.key.clone(), entry.value.to_json())).collect();
-    let mut grants = BTreeMap::new();
-    for field in parameters {
-        if let Some(value) = with.get(&field.name) {
-            collect_grants(&field.ty, value, &mut grants);
-        }
-    }
-    let types = |fields: &[Field]| fields.iter().map(|field| (field.name.clone(), field.ty.clone())).collect();
-    Some(Invocation {
-        action: name,
-        with: with.into_iter().map(|(name, value)| (name, Template::new(value))).collect(),
-        grants,
-        effect: *effect,
-        idempotent: *idempotent,
-        observable: *observable,
-        parameters: types(parameters),
-        outputs: types(outputs),
-    })
-}
-
-/// The targets that a value names, each with the strongest effect of the parameters that name it.
-fn collect_grants(ty: &Type, value: &Value, grants: &mut BTreeMap<RoleName, Effect>) {
-    match (ty, value) {
-        (Type::Target { effect, .. }, Value::String(role)) => {
-            if let Ok(role) = RoleName::new(role.as_str()) {
-                let granted = grants.entry(role).or_insert(*effect);
-                *granted = (*granted).max(*effect);
-            }
-        }
-        (Type::List(item), Value::Array(items)) => items.iter().for_each(|value| collect_grants(item, value, grants)),
-        (_, Value::Object(entries)) => {
-            for (key, value) in entries {
-                if let Some(ty) = ty.key(key) {
-                    collect_grants(ty, value, grants);
-                }
-            }
-        }
-        _ => {}
     }
 }

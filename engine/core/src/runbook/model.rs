@@ -3,11 +3,11 @@
 use crate::{
     diagnostic::Span,
     plan::{InputDeclaration, Objectives, OnFailure, Retry, TargetDeclaration},
-    yaml::Node,
+    yaml::{Entry, Node},
 };
 
 /// Something with its place.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct At<T> {
     pub(super) value: T,
     pub(super) span: Span,
@@ -37,8 +37,9 @@ pub(super) struct Step<'n> {
     pub(super) timeout: Option<jiff::SignedDuration>,
     /// For all attempts.
     pub(super) time_limit: Option<jiff::SignedDuration>,
-    pub(super) timeout_node: Option<&'n Node>,
     pub(super) retry: Retry,
+    /// Its keys, for those that mean nothing here.
+    pub(super) keys: &'n [Entry],
     pub(super) undo: Option<Use<'n>>,
     pub(super) on_failure: OnFailure,
 }
@@ -56,8 +57,17 @@ pub(super) enum Body<'n> {
         evidence: Vec<(&'n str, crate::types::Type)>,
         verify: Option<Use<'n>>,
     },
+    Runbook(Call<'n>),
     /// What that is was reported already.
     Unclear,
+}
+
+/// Another runbook with what it is given.
+#[derive(Debug)]
+pub(super) struct Call<'n> {
+    pub(super) file: At<&'n str>,
+    pub(super) inputs: Option<&'n Node>,
+    pub(super) targets: Option<&'n Node>,
 }
 
 /// An action with its parameters.

@@ -153,7 +153,7 @@ fn wrong_type(findings: &mut Findings<'_>, node: &Node, found: &Value, ty: &Type
 }
 
 /// A target is named literally: what a step may touch must be known before it runs.
-fn target(
+pub(super) fn target(
     findings: &mut Findings<'_>,
     context: &mut Context<'_, '_>,
     node: &Node,

@@ -1,6 +1,7 @@
 //! The language as its users meet it: whole files in, plans and diagnostics out.
 
 mod bindings;
+mod calls;
 mod catalogue;
 mod hostile;
 mod modifiers;

@@ -38,7 +38,7 @@ fn a_modifier_that_means_nothing_is_found() {
             vec!["LB0070 9m"],
         ),
         ("  - { id: a, uses: test/write, with: { server: db }, timeout: { steps: 9m } }\n", vec!["LB0010 steps"]),
-        ("  - { id: a, uses: test/write, with: { server: db }, timeout: [9m] }\n", vec!["LB0012 9m"]),
+        ("  - { id: a, uses: test/write, with: { server: db }, timeout: [9m] }\n", vec!["LB0012 timeout"]),
         ("  - { id: a, uses: test/write, with: { server: db }, timeout: { step: soon } }\n", vec!["LB0015 soon"]),
         (
             "  - { id: a, approve: { message: x }, timeout: { attempt: 1m, step: 9m } }\n",

@@ -11,7 +11,7 @@ use crate::{catalogue::catalogue, file, text};
 
 fn plan(name: &str) -> Plan {
     let file = file(name);
-    let Compiled { plan, diagnostics } = compile(&file, &catalogue());
+    let Compiled { plan, diagnostics, .. } = compile(&file, &catalogue());
     assert_eq!(render(&file, &diagnostics, false), "");
     plan.expect("a plan")
 }

@@ -42,9 +42,11 @@ pub(crate) fn step(place: usize, needs: Vec<usize>, kind: StepKind) -> Step {
         kind,
         when: None,
         timeout: None,
+        time_limit: None,
         retry: Retry::default(),
         undo: None,
         on_failure: OnFailure::Stop,
+        within: None,
         line: 1,
         section: Section::Steps,
         each: None,
@@ -59,6 +61,7 @@ pub(crate) fn plan_of(steps: Vec<Step>) -> Plan {
         inputs: BTreeMap::new(),
         targets: BTreeMap::new(),
         steps,
+        called: Vec::new(),
     }
 }
 

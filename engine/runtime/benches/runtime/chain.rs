@@ -94,6 +94,7 @@ pub(crate) fn new_run(home: &Home, steps: usize) -> NewRun {
         plan,
         runbook_path: None,
         runbook_source: Vec::new(),
+        called_sources: Vec::new(),
         bindings_source: Vec::new(),
         inputs: json!({}),
         targets: BTreeMap::new(),

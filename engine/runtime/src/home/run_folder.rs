@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use lifeboat_core::diagnostic::SourceFile;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, session::NewRun};
@@ -62,6 +63,10 @@ impl RunFolder {
         self.path.join("leases.json")
     }
 
+    fn called(&self) -> PathBuf {
+        self.path.join("called")
+    }
+
     pub(crate) fn logs(&self) -> PathBuf {
         self.path.join("logs")
     }
@@ -78,6 +83,20 @@ impl RunFolder {
         fs::create_dir_all(self.logs()).map_err(Error::disk(self.logs()))
     }
 
+    /// Writes the runbooks that the run's own calls: `called/1-reports.yaml`. Only people need them; the plan holds their steps.
+    pub(crate) fn keep_called(&self, files: &[SourceFile]) -> Result<(), Error> {
+        if files.is_empty() {
+            return Ok(());
+        }
+        let folder = self.called();
+        fs::create_dir_all(&folder).map_err(Error::disk(&folder))?;
+        for (number, file) in (1..).zip(files) {
+            let name = Path::new(&file.name).file_name().and_then(|name| name.to_str()).unwrap_or("runbook.yaml");
+            self.write(&folder.join(format!("{number}-{name}")), file.text.as_bytes())?;
+        }
+        Ok(())
+    }
+
     /// Removes what belongs to a run that was refused before its first event, and the folder where nothing else is in it: a
     /// drill keeps its ledger there.
     pub(crate) fn discard(&self) {
@@ -92,6 +111,7 @@ impl RunFolder {
         ] {
             let _ = fs::remove_file(file);
         }
+        let _ = fs::remove_dir_all(self.called());
         for folder in [self.logs(), self.path.clone()] {
             let _ = fs::remove_dir(folder);
         }

@@ -1,4 +1,4 @@
-//! Log files: one a step, plain text with the time, for a pager. Progress is shown live and not kept.
+//! Log files: one a step (`restore.log`, `reports.restore.log`), plain text with the time, for a pager. Progress is shown live and not kept.
 
 use std::{
     collections::BTreeMap,

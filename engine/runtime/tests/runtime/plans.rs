@@ -76,6 +76,7 @@ fn step(name: &str, needs: &[usize], kind: StepKind) -> Step {
         retry: Retry { attempts: 5, on: vec![FailureKind::Transient, FailureKind::Interrupted], ..Retry::default() },
         undo: None,
         on_failure: OnFailure::Stop,
+        within: None,
         line: 1,
         section: Section::Steps,
         each: None,

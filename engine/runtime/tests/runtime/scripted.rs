@@ -214,6 +214,7 @@ impl Stage {
             plan: plan.clone(),
             runbook_path: None,
             runbook_source: b"lifeboat: 1\n".to_vec(),
+            called_sources: Vec::new(),
             bindings_source: b"lifeboat: 1\n".to_vec(),
             inputs: json!({}),
             targets: BTreeMap::new(),

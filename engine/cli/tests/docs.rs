@@ -16,7 +16,10 @@ fn every_example_of_the_reference_is_right() {
     command.arg("check").env("LIFEBOAT_HOME", folder.path().join("home"));
     for (number, example) in examples.iter().enumerate() {
         let whole = if example.starts_with("steps:") { format!("{head}{example}") } else { (*example).to_owned() };
-        let path = folder.path().join(format!("example-{number}.yaml"));
+        // A runbook is called by its id, so that one example can call another.
+        let id = example.lines().find_map(|line| line.strip_prefix("id: "));
+        let name = id.map_or_else(|| format!("example-{number}"), str::to_lowercase);
+        let path = folder.path().join(format!("{name}.yaml"));
         fs::write(&path, whole).unwrap();
         command.arg(path);
     }

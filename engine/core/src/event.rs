@@ -398,6 +398,20 @@ pub enum OperatorAnswer {
     GiveUp,
 }
 
+impl Outcome {
+    /// The word for it in journals, in documents that other programs read, and in expressions.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::SucceededWithExceptions => "succeeded_with_exceptions",
+            Self::Failed => "failed",
+            Self::RolledBack => "rolled_back",
+            Self::Aborted => "aborted",
+            Self::DryRun => "dry_run",
+        }
+    }
+}
+
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -4,14 +4,19 @@ use std::fmt::Write;
 
 use jiff::SignedDuration;
 
-use crate::plan::{CalledRunbook, OnFailure, Plan, Step, StepKind};
+use crate::plan::{CalledRunbook, OnFailure, Plan, Section, Step, StepKind};
 
 /// The steps in order, one a line, with what each waits for and its modifiers. A called runbook has a line before its steps.
 pub fn tree(plan: &Plan) -> String {
     let mut text = format!("{}  {}\n", plan.runbook.id, plan.runbook.name);
     let mut lines: Vec<[String; 3]> = Vec::new();
     let mut shown = 0;
+    let mut section = Section::Steps;
     for (index, step) in plan.steps.iter().enumerate() {
+        if step.section != section {
+            section = step.section;
+            lines.push([heading(section).to_owned(), String::new(), String::new()]);
+        }
         // The calls stand in the order of their first steps.
         let upto = step.within.map_or(shown, |call| shown.max(call + 1));
         lines.extend(plan.called[shown..upto].iter().map(call));
@@ -21,12 +26,24 @@ pub fn tree(plan: &Plan) -> String {
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
     let (names, kinds) = (width(0), width(1));
     for (index, [name, kind, notes]) in lines.iter().enumerate() {
+        if kind.is_empty() {
+            let _ = writeln!(text, "{name}");
+            continue;
+        }
         let branch = if index + 1 == lines.len() { "└─" } else { "├─" };
         let line = format!("{branch} {name:names$}  {kind:kinds$}  {notes}");
         // Writing to a string can not fail.
         let _ = writeln!(text, "{}", line.trim_end());
     }
     text
+}
+
+fn heading(section: Section) -> &'static str {
+    match section {
+        Section::Steps => "then",
+        Section::OnFailure => "where that fails",
+        Section::Finally => "in the end",
+    }
 }
 
 fn call(call: &CalledRunbook) -> [String; 3] {
@@ -47,7 +64,7 @@ fn kind(step: &Step) -> String {
 fn notes(plan: &Plan, index: usize, step: &Step) -> String {
     let mut notes = Vec::new();
     match step.needs.as_slice() {
-        [] if index > 0 => notes.push("starts at once".to_owned()),
+        [] if index > 0 && plan.steps[index - 1].section == step.section => notes.push("starts at once".to_owned()),
         [need] if need + 1 == index => {}
         [] => {}
         needs => {
@@ -56,6 +73,9 @@ fn notes(plan: &Plan, index: usize, step: &Step) -> String {
         }
     }
     notes.extend(step.when.as_ref().map(|when| format!("when {}", when.as_str())));
+    if let Some(each) = &step.each {
+        notes.push(format!("for each of {}, {} at once", each.over.as_str(), each.max_parallel));
+    }
     notes.extend(step.timeout.map(|timeout| format!("timeout {}", brief(timeout))));
     notes.extend(step.time_limit.map(|limit| format!("{} in all", brief(limit))));
     if step.retry.attempts > 1 {

@@ -231,8 +231,15 @@ impl Section {
 pub struct Each {
     /// The list; evaluated once, when the step begins.
     pub over: Expression,
+    /// The type of an item, as far as it is known.
+    #[serde(default = "any_type")]
+    pub item: Type,
     /// How many items may be in flight at once, 1 or more.
     pub max_parallel: u32,
+}
+
+fn any_type() -> Type {
+    Type::Json
 }
 
 /// What a step does.

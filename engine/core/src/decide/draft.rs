@@ -5,9 +5,9 @@ use serde_json::Value;
 
 use crate::{
     event::Event,
-    expression::Scope,
+    expression::{Ending, Scope},
     name::StepId,
-    plan::{Plan, Step},
+    plan::{Plan, Section, Step},
     run::{Phase, Run, Slot, StepRun, StepState},
 };
 
@@ -98,6 +98,17 @@ impl<'a> Draft<'a> {
         Some(from.checked_add(limit).unwrap_or(Timestamp::MAX))
     }
 
+    /// How the recovery ended, for those who tell people.
+    fn ending(&self, slot: Slot) -> Option<Ending<'_>> {
+        let Phase::Handling { ending, .. } = self.phase() else { return None };
+        let cause = self.run.cause.as_ref();
+        (self.planned(slot).section != Section::Steps).then(|| Ending {
+            outcome: *ending,
+            failed_step: cause.and_then(|cause| cause.step.as_ref()).map_or("", StepId::as_str),
+            failure: cause.map_or("", |cause| cause.why.as_str()),
+        })
+    }
+
     /// Gives `read` what expressions of that step can see, with its own outputs where they are not in its state; `None` before the run
     /// has started.
     pub(crate) fn with_scope<T>(
@@ -111,8 +122,10 @@ impl<'a> Draft<'a> {
             Some(outputs) if self.run.place(slot) == index => Some(outputs),
             _ => outputs(&self.step(index).state),
         };
-        let (within, item) = (self.planned(slot).within, self.run.item(slot));
-        Some(read(&Scope { plan: self.plan, within, started, outputs: &outputs, item }))
+        let planned = self.planned(slot);
+        let item = self.run.item(slot).zip(planned.each.as_ref().map(|each| &each.item));
+        let (within, ending) = (planned.within, self.ending(slot));
+        Some(read(&Scope { plan: self.plan, within, started, outputs: &outputs, item, ending }))
     }
 }
 

@@ -100,7 +100,7 @@ fn plain_reference(text: &str) -> Option<Reference> {
         at += segment.len() + 1;
     }
     let known = matches!(path[0].as_str(), "inputs" | "steps" | "targets" | "run");
-    (known && path.len() > 1).then_some(Reference { path, spans })
+    (known && path.len() > 1 || path[0] == "item").then_some(Reference { path, spans })
 }
 
 /// The parser recurses: what is nested too deep is refused before it sees it.

@@ -1,6 +1,7 @@
 //! Evaluates expressions against a run. Only what an expression refers to is handed to CEL.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, LazyLock},
 };
@@ -11,10 +12,10 @@ use serde_json::{Map, Value};
 
 use super::{Analysis, ExpressionError, Part, Reference, analyse, parts, value};
 use crate::{
-    event::RunStarted,
+    event::{Outcome, RunStarted},
     name::{RoleName, StepId},
-    plan::{CallIndex, CalledInput, Plan, StepIndex, StepKind},
-    types::Type,
+    plan::{CallIndex, CalledInput, Plan, Step, StepIndex, StepKind},
+    types::{RecordField, Type},
 };
 
 /// What an expression may look at, in bytes of JSON.
@@ -35,8 +36,28 @@ pub(crate) struct Scope<'a> {
     pub(crate) started: &'a (Timestamp, RunStarted),
     /// The outputs of a step; `None` where it has none.
     pub(crate) outputs: &'a dyn Fn(StepIndex) -> Option<&'a Value>,
-    /// The item of the list that the step works on.
-    pub(crate) item: Option<&'a Value>,
+    /// The item of the list that the step works on, and its type.
+    pub(crate) item: Option<(&'a Value, &'a Type)>,
+    /// How the recovery ended; `None` for its own steps.
+    pub(crate) ending: Option<Ending<'a>>,
+}
+
+/// How a recovery ended.
+#[derive(Clone, Copy)]
+pub(crate) struct Ending<'a> {
+    /// In a word.
+    pub(crate) outcome: Outcome,
+    /// The step that decided it; empty where none did.
+    pub(crate) failed_step: &'a str,
+    /// What decided it; empty where nothing did.
+    pub(crate) failure: &'a str,
+}
+
+impl<'a> Ending<'a> {
+    /// By the names that expressions have for it.
+    fn facts(self) -> [(&'static str, &'a str); 3] {
+        [("outcome", self.outcome.as_str()), ("failed_step", self.failed_step), ("failure", self.failure)]
+    }
 }
 
 impl Scope<'_> {
@@ -95,9 +116,13 @@ impl Scope<'_> {
         let (found, from) = match path[0].as_str() {
             "inputs" => (self.input(&path[1])?.map(|(value, _)| value), 2),
             "targets" => (self.target(&path[1]).cloned(), 2),
-            "item" => (self.item.cloned(), 1),
+            "item" => (self.item.map(|(item, _)| item.clone()), 1),
             "run" if path[1] == "id" => (Some(Value::String(self.started.1.run.to_string())), 2),
             "run" if path[1] == "started" => (Some(Value::String(self.started.0.to_string())), 2),
+            "run" => {
+                let fact = self.ending.into_iter().flat_map(Ending::facts).find(|(name, _)| *name == path[1]);
+                (fact.map(|(_, fact)| Value::from(fact)), 2)
+            }
             "steps" if path.get(2).is_some_and(|part| part == "outputs") => {
                 let name = Some(path[1].as_str());
                 let index = self.plan.steps.iter().position(|step| self.name(&step.id) == name);
@@ -180,7 +205,7 @@ impl Scope<'_> {
             let nothing = Value::Object(Map::new());
             let outputs = (self.outputs)(index).filter(|outputs| outputs.is_object()).unwrap_or(&nothing);
             spend(budget, outputs)?;
-            let types = output_types(&step.kind);
+            let types = output_types(step);
             let outputs =
                 value::map(
                     outputs.as_object().into_iter().flatten().map(|(name, value)| {
@@ -203,25 +228,35 @@ impl Scope<'_> {
     }
 
     fn item_variable(&self, budget: &mut usize) -> Result<Option<(&'static str, Cel)>, ExpressionError> {
-        let Some(item) = self.item else { return Ok(None) };
+        let Some((item, ty)) = self.item else { return Ok(None) };
         spend(budget, item)?;
-        Ok(Some(("item", value::to_cel(item, &Type::Json))))
+        Ok(Some(("item", value::to_cel(item, ty))))
     }
 
     fn run(&self) -> Cel {
         let (at, started) = self.started;
         let id = Cel::String(Arc::new(started.run.to_string()));
-        value::map([("id".to_owned(), id), ("started".to_owned(), value::instant(*at))].into_iter())
+        let ending = self.ending.into_iter().flat_map(Ending::facts);
+        let ending = ending.map(|(name, fact)| (name.to_owned(), Cel::String(Arc::new(fact.to_owned()))));
+        value::map([("id".to_owned(), id), ("started".to_owned(), value::instant(*at))].into_iter().chain(ending))
     }
 }
 
 /// The declared types of what `steps.<id>.outputs` has.
-pub(crate) fn output_types(kind: &StepKind) -> &BTreeMap<String, Type> {
-    static NONE: BTreeMap<String, Type> = BTreeMap::new();
-    match kind {
-        StepKind::Uses(invocation) => &invocation.outputs,
-        StepKind::Manual { evidence, .. } => evidence,
-        StepKind::Approve { .. } => &NONE,
+pub(crate) fn output_types(step: &Step) -> Cow<'_, BTreeMap<String, Type>> {
+    match &step.kind {
+        StepKind::Uses(invocation) if step.each.is_some() => {
+            // Its own `undo` sees what one item told, everybody else the list.
+            let field =
+                |(name, ty): (&String, &Type)| RecordField { name: name.clone(), ty: ty.clone(), required: false };
+            let item = Type::Record(invocation.outputs.iter().map(field).collect());
+            let mut types = invocation.outputs.clone();
+            types.insert("items".to_owned(), Type::List(Box::new(item)));
+            Cow::Owned(types)
+        }
+        StepKind::Uses(invocation) => Cow::Borrowed(&invocation.outputs),
+        StepKind::Manual { evidence, .. } => Cow::Borrowed(evidence),
+        StepKind::Approve { .. } => Cow::Owned(BTreeMap::new()),
     }
 }
 

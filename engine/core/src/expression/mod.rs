@@ -15,7 +15,7 @@ use serde_json::Value;
 
 pub(crate) use self::{
     analysis::{Analysis, FUNCTIONS, Reference, analyse},
-    evaluate::Scope,
+    evaluate::{Ending, Scope},
     scan::{Part, parts},
 };
 

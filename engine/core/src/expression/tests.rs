@@ -75,7 +75,8 @@ fn render(template: Value) -> Result<Value, String> {
     };
     let started = (Timestamp::from_second(1_800_000_000).expect("a time"), started);
     let outputs = json!({"at": "2026-11-21T03:00:00Z", "rows": 7, "tables": {"b": {"rows": 2}, "a": {"rows": 1}}});
-    let scope = Scope { plan: &plan, within: None, started: &started, outputs: &|_| Some(&outputs), item: None };
+    let scope =
+        Scope { plan: &plan, within: None, started: &started, outputs: &|_| Some(&outputs), item: None, ending: None };
     Template::new(template).render(&scope).map_err(|error| error.to_string())
 }
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    Item, Phase, Run, Slot, StepRun,
+    Cause, Item, Phase, Run, Slot, StepRun,
     agenda::Agenda,
     transition::{Change, transition},
 };
@@ -36,6 +36,9 @@ impl Run {
             self.add_items(step, items);
         }
         if let Some(phase) = phase {
+            if matches!(self.phase, Phase::Running) {
+                self.cause = cause(event);
+            }
             self.phase = phase;
         }
         Ok(())
@@ -104,6 +107,17 @@ impl Run {
             Phase::Handling { .. } => "has ended but for its handlers",
             Phase::Finished { .. } => "is finished",
         }
+    }
+}
+
+/// What ended the run early, where this event did.
+fn cause(event: &Event) -> Option<Cause> {
+    match event {
+        Event::StepFailed { step, failure } => {
+            Some(Cause { step: Some(step.clone()), why: failure.reason().message.clone() })
+        }
+        Event::AbortRequested { who, reason } => Some(Cause { step: None, why: format!("ended by {who}: {reason}") }),
+        _ => None,
     }
 }
 

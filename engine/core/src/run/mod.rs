@@ -39,6 +39,8 @@ pub struct Run {
     pub phase: Phase,
     /// One entry a step of the plan, in plan order, and behind them one an item of each list that was begun.
     pub steps: Vec<StepRun>,
+    /// Why it ended early; `None` while it has not.
+    pub cause: Option<Cause>,
     items: Vec<Item>,
     index: BTreeMap<StepId, Slot>,
     wiring: Wiring,
@@ -61,6 +63,7 @@ impl Run {
         Self {
             started: None,
             phase: Phase::NotStarted,
+            cause: None,
             items: Vec::new(),
             index: plan.steps.iter().enumerate().map(|(index, step)| (step.id.clone(), index)).collect(),
             agenda: Agenda::of(&wiring, &steps),
@@ -99,6 +102,15 @@ impl Run {
             _ => None,
         }
     }
+}
+
+/// What ended a run early: the first thing of that kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    /// The step whose failure it was; `None` where somebody ended the run.
+    pub step: Option<StepId>,
+    /// Why, for people.
+    pub why: String,
 }
 
 /// Where a run is as a whole.

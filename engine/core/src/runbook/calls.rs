@@ -3,14 +3,27 @@
 use super::{check::Context, model::Call, uses};
 use crate::{
     diagnostic::{Findings, closest, codes},
+    plan::Section,
     types::Type,
     yaml::{Entry, Node, Yaml},
 };
 
 /// Reports what does not fit the called runbook. What that one does wrong itself is reported in its own file.
 pub(super) fn call(findings: &mut Findings<'_>, context: &mut Context<'_, '_>, place: usize, call: &Call<'_>) {
+    handlers(findings, context, call);
     inputs(findings, context, place, call);
     targets(findings, context, call);
+}
+
+/// Only a run as a whole has an end, and so handlers.
+fn handlers(findings: &mut Findings<'_>, context: &Context<'_, '_>, call: &Call<'_>) {
+    let Some(called) = context.called(call) else { return };
+    if let Some(handler) = called.steps.iter().find(|step| step.section != Section::Steps) {
+        let message = format!("the handlers of `{}` do not run: `{}` …", call.file.value, handler.id.value);
+        let help =
+            Some("a run has the handlers of the runbook that was started; repeat there what people need".to_owned());
+        findings.add_with(codes::CALLED_HANDLERS, call.file.span, message, "has handlers of its own", help);
+    }
 }
 
 fn entries(node: Option<&Node>) -> &[Entry] {

@@ -1,6 +1,6 @@
 //! Checks a runbook as a whole: names, order, actions, expressions, and what is declared and never used.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     calls,
@@ -25,6 +25,9 @@ pub(super) struct Context<'c, 'n> {
     pub(super) unit: UnitIndex,
     pub(super) catalogue: &'c Catalogue,
     pub(super) order: &'c Order,
+    /// The type of `item` in the step that is looked at, where there is one.
+    pub(super) item: Option<Type>,
+    items: BTreeMap<usize, Type>,
     pub(super) used_inputs: BTreeSet<String>,
     pub(super) used_targets: BTreeSet<String>,
 }
@@ -35,19 +38,20 @@ impl<'c, 'n> Context<'c, 'n> {
         Some(self.library.called(self.unit, call)?.1)
     }
 
-    /// What the step of that name or path does, and the place of the step of this file that it is or is called by.
-    pub(super) fn find(&self, path: &str) -> Option<(usize, &'c Body<'n>)> {
+    /// The step of that name or path, and the place of the step of this file that it is or is called by. No step where what is
+    /// called can not be had, which is reported elsewhere.
+    pub(super) fn find(&self, path: &str) -> Option<(usize, Option<&'c Step<'n>>)> {
         let mut names = path.split('/');
         let place = *self.order.places.get(names.next()?)?;
-        let mut body = &self.runbook.steps[place].body;
+        let mut step = &self.runbook.steps[place];
         let mut unit = self.unit;
         for name in names {
-            let Body::Runbook(call) = body else { return None };
-            let Some((called, runbook)) = self.library.called(unit, call) else { return Some((place, &Body::Unclear)) };
-            body = &runbook.steps.iter().find(|step| step.id.value == name)?.body;
+            let Body::Runbook(call) = &step.body else { return None };
+            let Some((called, runbook)) = self.library.called(unit, call) else { return Some((place, None)) };
+            step = runbook.steps.iter().find(|step| step.id.value == name)?;
             unit = called;
         }
-        Some((place, body))
+        Some((place, Some(step)))
     }
 }
 
@@ -64,13 +68,25 @@ pub(super) fn check<'n>(
         findings.add(codes::NO_STEPS, entry.key_span, "a runbook has at least one step", "nothing is done");
     }
     check_defaults(findings, root, runbook);
-    let order = order(findings, runbook);
+    let mut order = order(findings, runbook);
     let (used_inputs, used_targets) = (BTreeSet::new(), BTreeSet::new());
-    let mut context = Context { runbook, library, unit, catalogue, order: &order, used_inputs, used_targets };
+    let mut context = Context {
+        runbook,
+        library,
+        unit,
+        catalogue,
+        order: &order,
+        item: None,
+        items: BTreeMap::new(),
+        used_inputs,
+        used_targets,
+    };
     for place in 0..runbook.steps.len() {
         check_step(findings, &mut context, place);
     }
     report_unused(findings, &context);
+    let items = context.items;
+    order.items = items;
     order
 }
 
@@ -92,6 +108,7 @@ fn check_step(findings: &mut Findings<'_>, context: &mut Context<'_, '_>, place:
     if let Some(when) = step.when {
         uses::condition(findings, context, place, when);
     }
+    context.item = step.each.map(|each| uses::list(findings, context, place, each));
     match &step.body {
         Body::Uses(action) => uses::action(findings, context, place, action, false),
         Body::Approve { message, .. } => {
@@ -106,6 +123,9 @@ fn check_step(findings: &mut Findings<'_>, context: &mut Context<'_, '_>, place:
     }
     if let Some(undo) = &step.undo {
         uses::action(findings, context, place, undo, true);
+    }
+    if let Some(item) = context.item.take() {
+        context.items.insert(place, item);
     }
     check_time(findings, step);
     misplaced::check(findings, step);

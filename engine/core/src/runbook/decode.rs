@@ -3,16 +3,19 @@
 use jiff::SignedDuration;
 
 use super::{
-    grammar::KINDS,
+    grammar::{KINDS, SECTIONS},
     model::{At, Body, Call, Runbook, Step, Use},
 };
 use crate::{
     action::Effect,
     failure::FailureKind,
-    plan::{Clock, InputDeclaration, Objectives, OnFailure, Retry, TargetDeclaration},
+    plan::{Clock, InputDeclaration, Objectives, OnFailure, Retry, Section, TargetDeclaration},
     types::{TargetKind, Type},
     yaml::{Entry, Node, Yaml},
 };
+
+/// Items in flight at once where nothing is said.
+const PARALLEL: u32 = 8;
 
 /// The runbook, as far as it can be understood.
 pub(super) fn decode(root: &Node) -> Runbook<'_> {
@@ -22,7 +25,7 @@ pub(super) fn decode(root: &Node) -> Runbook<'_> {
         objectives: root.get("objectives").map(objectives).unwrap_or_default(),
         inputs: entries(root, "inputs").map(|entry| (name(entry), input(&entry.value))).collect(),
         targets: entries(root, "targets").filter_map(|entry| Some((name(entry), target(&entry.value)?))).collect(),
-        steps: root.get("steps").map(Node::items).unwrap_or_default().iter().filter_map(step).collect(),
+        steps: SECTIONS.iter().flat_map(|(key, section)| steps(root, key, *section)).collect(),
     }
 }
 
@@ -69,13 +72,24 @@ fn target(node: &Node) -> Option<TargetDeclaration> {
     Some(TargetDeclaration { kind, access })
 }
 
-fn step(node: &Node) -> Option<Step<'_>> {
+fn steps<'n>(root: &'n Node, key: &str, section: Section) -> impl Iterator<Item = Step<'n>> {
+    let list = root.get(key).map(Node::items).unwrap_or_default();
+    list.iter().filter_map(move |node| step(node, section))
+}
+
+fn step(node: &Node, section: Section) -> Option<Step<'_>> {
     Some(Step {
+        section,
         id: text(node, "id").or_else(|| node.entry("id").is_none().then_some(At { value: "", span: node.span }))?,
         title: node.text_of("title").map(str::to_owned),
         body: body(node),
         needs: node.get("needs").map(|needs| needs.items().iter().filter_map(item).collect()),
         when: node.get("when"),
+        each: node.get("for_each"),
+        max_parallel: match node.get("max_parallel").map(|node| &node.value) {
+            Some(Yaml::Int(int)) => u32::try_from(*int).unwrap_or(PARALLEL),
+            _ => PARALLEL,
+        },
         timeout: duration(node, "timeout").or_else(|| duration(node.get("timeout")?, "attempt")),
         time_limit: node.get("timeout").and_then(|timeout| duration(timeout, "step")),
         retry: node.get("retry").map(retry).unwrap_or_default(),

@@ -1,12 +1,16 @@
 //! Checks what an expression refers to: everything it names must exist, and must be known when the step starts.
 
-use super::{check::Context, model::Body};
+use super::{
+    check::Context,
+    model::{Body, Step},
+};
 use crate::{
     bindings,
     diagnostic::{Findings, Span, closest, codes},
     expression::{ExpressionError, FUNCTIONS, Reference, analyse},
     name::ActionName,
-    types::Type,
+    plan::Section,
+    types::{RecordField, Type},
     yaml::Node,
 };
 
@@ -81,6 +85,15 @@ impl Checker<'_, '_, '_, '_> {
             "steps" => self.step(),
             "targets" => self.target(),
             "run" => self.run(),
+            "item" if self.context.item.is_some() => {
+                let item = self.context.item.clone()?;
+                self.deeper(item, 1)
+            }
+            "item" => {
+                let help = Some("only the parameters of a step with `for_each` have one".to_owned());
+                self.report(codes::UNKNOWN_NAME, 0, "there is no `item` here".to_owned(), "unknown name", help);
+                None
+            }
             name => {
                 let names = ["inputs", "steps", "targets", "run"];
                 let help = match closest(name, names) {
@@ -146,7 +159,7 @@ impl Checker<'_, '_, '_, '_> {
 
     fn step(&mut self) -> Option<Type> {
         let name = self.whole_name("steps")?;
-        let Some((step, body)) = self.context.find(&name) else {
+        let Some((step, found)) = self.context.find(&name) else {
             let names: Vec<&str> = self.context.order.places.keys().map(String::as_str).collect();
             let help = Self::suggest(&name, names).or_else(|| {
                 let hyphen = self.text.contains(&format!("{name}-"));
@@ -158,7 +171,11 @@ impl Checker<'_, '_, '_, '_> {
         let known = self.context.order.is_before(step, self.place) || (self.own && step == self.place);
         if !known {
             let this = self.context.runbook.steps[self.place].id.value;
-            let (message, help) = if step == self.place {
+            let handler = self.context.runbook.steps[self.place].section != self.context.runbook.steps[step].section;
+            let (message, help) = if handler {
+                let help = "a handler sees `inputs`, `targets`, `run` and the handlers of its own list before it";
+                (format!("nobody knows whether `{name}` ran when the handler `{this}` starts"), help.to_owned())
+            } else if step == self.place {
                 (format!("`{this}` refers to its own outputs"), "only `undo` and `verify` can".to_owned())
             } else {
                 let need = name.split('/').next().unwrap_or_default();
@@ -168,10 +185,11 @@ impl Checker<'_, '_, '_, '_> {
             self.report(codes::NOT_BEFORE, 1, message, "not an earlier step", Some(help));
             return None;
         }
-        self.output(body, &name)
+        let own = step == self.place;
+        found.and_then(|found| self.output(found, &name, own))
     }
 
-    fn output(&mut self, body: &Body<'_>, name: &str) -> Option<Type> {
+    fn output(&mut self, step: &Step<'_>, name: &str, own: bool) -> Option<Type> {
         match self.segment(2) {
             Some("outputs") => {}
             Some(other) => {
@@ -183,13 +201,15 @@ impl Checker<'_, '_, '_, '_> {
             None => return Some(Type::Json),
         }
         let Some(output) = self.segment(3).map(str::to_owned) else { return Some(Type::Json) };
-        let outputs = self.outputs_of(body)?;
+        let outputs = self.outputs_of(&step.body)?;
+        // The step's own `undo` takes one item back.
+        let outputs = if step.each.is_some() && !own { vec![items(outputs)] } else { outputs };
         match outputs.iter().find(|(known, _)| *known == output) {
             Some((_, ty)) => self.deeper(ty.clone(), 4),
             None => {
                 let names: Vec<&str> = outputs.iter().map(|(name, _)| name.as_str()).collect();
                 let help = Self::suggest(&output, names.iter().copied()).unwrap_or_else(|| match names.as_slice() {
-                    [] if matches!(body, Body::Runbook(_)) => {
+                    [] if matches!(step.body, Body::Runbook(_)) => {
                         format!("those of its steps are `steps[\"{name}/the-step\"].outputs`")
                     }
                     [] => "it has none".to_owned(),
@@ -246,14 +266,23 @@ impl Checker<'_, '_, '_, '_> {
         match self.segment(1) {
             Some("id") => self.deeper(Type::String, 2),
             Some("started") => self.deeper(Type::Timestamp, 2),
+            Some("outcome" | "failed_step" | "failure") if self.is_handler() => self.deeper(Type::String, 2),
             Some(other) => {
-                let message = format!("a run has no `{other}`");
-                let help = Some("it has `run.id` and `run.started`".to_owned());
+                let message = format!("a run has no `{other}` here");
+                let help = Some(if self.is_handler() {
+                    "it has `run.id`, `run.started`, `run.outcome`, `run.failed_step` and `run.failure`".to_owned()
+                } else {
+                    "it has `run.id` and `run.started`; how it ended only handlers know".to_owned()
+                });
                 self.report(codes::UNKNOWN_NAME, 1, message, "unknown name", help);
                 None
             }
             None => Some(Type::Json),
         }
+    }
+
+    fn is_handler(&self) -> bool {
+        self.context.runbook.steps[self.place].section != Section::Steps
     }
 
     /// Follows the keys after a value of a known type.
@@ -270,4 +299,10 @@ impl Checker<'_, '_, '_, '_> {
         }
         Some(ty)
     }
+}
+
+/// What a step with a list tells: what each item told, in the order of the list.
+fn items(outputs: Vec<(String, Type)>) -> (String, Type) {
+    let fields = outputs.into_iter().map(|(name, ty)| RecordField { name, ty, required: true }).collect();
+    ("items".to_owned(), Type::List(Box::new(Type::Record(fields))))
 }

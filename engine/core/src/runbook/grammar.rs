@@ -1,6 +1,9 @@
 //! The keys of a runbook.
 
-use crate::grammar::{Field, Object, Shape, optional, required};
+use crate::{
+    grammar::{Field, Object, Shape, optional, required},
+    plan::Section,
+};
 
 const ACCESS: &[&str] = &["read", "write", "destroy"];
 const TARGET_KINDS: &[&str] = &["postgres", "machine", "notify", "endpoint"];
@@ -19,6 +22,12 @@ pub(crate) static RUNBOOK: Object = Object {
         optional("inputs", "What must be given when a run starts, by name.", Shape::Names(&Shape::Object(&INPUT))),
         optional("targets", "Roles that real systems play, by name.", Shape::Names(&Shape::Object(&TARGET))),
         required("steps", "What is done, in order.", Shape::List(&Shape::Object(&STEP))),
+        optional(
+            "on_failure",
+            "What is done when the steps did not lead to the end, by failure or abort.",
+            Shape::List(&Shape::Object(&STEP)),
+        ),
+        optional("finally", "What is done last, however it ended.", Shape::List(&Shape::Object(&STEP))),
     ],
 };
 
@@ -52,6 +61,10 @@ static TARGET: Object = Object {
     ],
 };
 
+/// The keys under which steps stand, in the order in which they run.
+pub(super) const SECTIONS: &[(&str, Section)] =
+    &[("steps", Section::Steps), ("on_failure", Section::OnFailure), ("finally", Section::Finally)];
+
 /// What a step does: exactly one of these keys is there.
 pub(super) const KINDS: &[&str] = &["uses", "runbook", "approve", "manual"];
 
@@ -73,6 +86,8 @@ const STEP_FIELDS: &[Field] = &[
         Shape::List(&Shape::Name),
     ),
     optional("when", "It is skipped where this is false.", Shape::Expression),
+    optional("for_each", "It is done once for each item of this list.", Shape::Expression),
+    optional("max_parallel", "Items in flight at once; left out: 8.", Shape::Int(1, 256)),
     optional(
         "timeout",
         "Longest time for one attempt: `40m`; or one for an attempt and one for the step with all its attempts.",

@@ -6,6 +6,7 @@ use super::{
     RUNBOOK,
     decode::decode,
     files::Files,
+    grammar::SECTIONS,
     model::{Call, Runbook},
 };
 use crate::{
@@ -151,10 +152,10 @@ enum Problem {
 
 /// The files that the steps of a runbook name.
 fn named(root: &Node) -> Vec<(String, Span)> {
-    let steps = root.get("steps").map(Node::items).unwrap_or_default();
+    let steps = SECTIONS.iter().flat_map(|(key, _)| root.get(key).map(Node::items).unwrap_or_default());
     let named = |step: &Node| {
         let node = step.get("runbook")?;
         Some((node.text()?.to_owned(), node.span))
     };
-    steps.iter().filter_map(named).collect()
+    steps.filter_map(named).collect()
 }

@@ -15,9 +15,10 @@ use crate::{
     expression::{Expression, Template},
     name::{RoleName, StepId},
     plan::{
-        CalledInput, CalledRunbook, InputDeclaration, OnFailure, Plan, RunbookRef, Section, Step, StepIndex, StepKind,
-        TargetDeclaration,
+        CalledInput, CalledRunbook, Each, InputDeclaration, OnFailure, Plan, RunbookRef, Section, Step, StepIndex,
+        StepKind, TargetDeclaration,
     },
+    types::Type,
     yaml::{Entry, Node, Yaml},
 };
 
@@ -37,8 +38,16 @@ pub(super) struct TooLarge(pub(super) Span);
 pub(super) fn lower(library: &Library<'_>, orders: &[Order], catalogue: &Catalogue) -> Result<Option<Plan>, TooLarge> {
     let Some(runbook) = library.runbook(0) else { return Ok(None) };
     let mut lowering = Lowering { library, orders, catalogue, steps: Vec::new(), called: Vec::new(), needs: 0 };
-    let site =
-        Site { unit: 0, within: None, prefix: "", roles: None, needs: &[], on_failure: OnFailure::Stop, depth: 1 };
+    let site = Site {
+        unit: 0,
+        within: None,
+        prefix: "",
+        roles: None,
+        needs: &[],
+        on_failure: OnFailure::Stop,
+        section: Section::Steps,
+        depth: 1,
+    };
     lowering.unit(runbook, &site)?;
     let (steps, called) = (lowering.steps, lowering.called);
     let inputs = runbook.inputs.iter().map(|(name, input)| (name.value.to_owned(), input.clone())).collect();
@@ -54,6 +63,7 @@ fn reference(library: &Library<'_>, unit: UnitIndex, runbook: &Runbook<'_>) -> R
 }
 
 /// Where the steps of a file go.
+#[derive(Clone, Copy)]
 struct Site<'s> {
     unit: UnitIndex,
     within: Option<usize>,
@@ -63,6 +73,7 @@ struct Site<'s> {
     roles: Option<&'s Roles>,
     /// What a step needs that needs nothing in its own file.
     needs: &'s [StepIndex],
+    section: Section,
     /// What takes the place of `stop`.
     on_failure: OnFailure,
     depth: usize,
@@ -85,6 +96,12 @@ impl<'n> Lowering<'_, 'n> {
         let mut last = vec![true; runbook.steps.len()];
         for place in &order.sequence {
             let step = &runbook.steps[*place];
+            // The run has the handlers of the runbook that was started, and no others.
+            let section = if site.depth == 1 { step.section } else { site.section };
+            if step.section != Section::Steps && site.depth > 1 {
+                continue;
+            }
+            let site = &Site { section, ..*site };
             let mut needs: Vec<StepIndex> =
                 order.needs[*place].iter().flat_map(|need| ends[*need].iter().copied()).collect();
             if needs.is_empty() {
@@ -102,7 +119,7 @@ impl<'n> Lowering<'_, 'n> {
                     // Only the outermost call is in the file that is compiled.
                     added.map_err(|inner| if site.depth == 1 { TooLarge(call.file.span) } else { inner })?
                 }
-                _ => self.add(step, needs, on_failure, site).into_iter().collect(),
+                _ => self.add(step, order.items.get(place), needs, on_failure, site).into_iter().collect(),
             };
         }
         Ok(ends.into_iter().zip(last).filter(|(_, last)| *last).flat_map(|(ends, _)| ends).collect())
@@ -111,6 +128,7 @@ impl<'n> Lowering<'_, 'n> {
     fn add(
         &mut self,
         step: &Written<'n>,
+        item: Option<&Type>,
         needs: Vec<StepIndex>,
         on_failure: OnFailure,
         site: &Site<'_>,
@@ -129,8 +147,8 @@ impl<'n> Lowering<'_, 'n> {
             on_failure,
             within: site.within,
             line: step.id.span.line,
-            section: Section::Steps,
-            each: None,
+            section: site.section,
+            each: each(step, item),
         });
         Some(self.steps.len() - 1)
     }
@@ -193,6 +211,11 @@ fn kind(step: &Written<'_>, catalogue: &Catalogue, roles: Option<&Roles>) -> Opt
         },
         Body::Runbook(_) | Body::Unclear => return None,
     })
+}
+
+fn each(step: &Written<'_>, item: Option<&Type>) -> Option<Each> {
+    let over = step.each.and_then(condition)?;
+    Some(Each { over, item: item.cloned().unwrap_or(Type::Json), max_parallel: step.max_parallel })
 }
 
 fn template(node: Option<&Node>) -> Template {

@@ -2,7 +2,7 @@
 
 use crate::{
     diagnostic::Span,
-    plan::{InputDeclaration, Objectives, OnFailure, Retry, TargetDeclaration},
+    plan::{InputDeclaration, Objectives, OnFailure, Retry, Section, TargetDeclaration},
     yaml::{Entry, Node},
 };
 
@@ -21,6 +21,7 @@ pub(super) struct Runbook<'n> {
     pub(super) objectives: Objectives,
     pub(super) inputs: Vec<(At<&'n str>, InputDeclaration)>,
     pub(super) targets: Vec<(At<&'n str>, TargetDeclaration)>,
+    /// Those of the recovery, then its handlers.
     pub(super) steps: Vec<Step<'n>>,
 }
 
@@ -28,11 +29,15 @@ pub(super) struct Runbook<'n> {
 #[derive(Debug)]
 pub(super) struct Step<'n> {
     pub(super) id: At<&'n str>,
+    pub(super) section: Section,
     pub(super) title: Option<String>,
     pub(super) body: Body<'n>,
     /// `None`: the step before it.
     pub(super) needs: Option<Vec<At<&'n str>>>,
     pub(super) when: Option<&'n Node>,
+    /// The list of whose items each is done.
+    pub(super) each: Option<&'n Node>,
+    pub(super) max_parallel: u32,
     /// For one attempt.
     pub(super) timeout: Option<jiff::SignedDuration>,
     /// For all attempts.

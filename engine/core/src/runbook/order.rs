@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::model::Runbook;
-use crate::diagnostic::{Findings, closest, codes};
+use crate::{
+    diagnostic::{Findings, closest, codes},
+    types::Type,
+};
 
 /// Steps by their place in the file.
 #[derive(Debug, Default)]
@@ -18,6 +21,8 @@ pub(super) struct Order {
     /// The places in an order in which every need comes first; where that leaves a choice, the author's order.
     /// Empty where there is a circle.
     pub(super) sequence: Vec<usize>,
+    /// The type of an item, of each step that has a list.
+    pub(super) items: BTreeMap<usize, Type>,
     /// One row of bits a step: which steps have ended when it starts. Empty where there is a circle.
     ancestors: Vec<Vec<u64>>,
 }
@@ -35,11 +40,19 @@ pub(super) fn order(findings: &mut Findings<'_>, runbook: &Runbook<'_>) -> Order
     for (place, step) in runbook.steps.iter().enumerate() {
         let mut needs = Vec::new();
         match &step.needs {
-            None => needs.extend(place.checked_sub(1)),
+            // The first one of each section starts at once.
+            None => {
+                needs.extend(place.checked_sub(1).filter(|before| runbook.steps[*before].section == step.section));
+            }
             Some(names) => {
                 for name in names {
                     match order.places.get(name.value) {
-                        Some(need) => needs.push(*need),
+                        Some(need) if runbook.steps[*need].section == step.section => needs.push(*need),
+                        Some(_) => {
+                            let message = format!("`{}` stands in another part of the runbook", name.value);
+                            let label = "handlers and the steps of the recovery do not need each other";
+                            findings.add(codes::UNKNOWN_NEED, name.span, message, label);
+                        }
                         None => unknown_need(findings, &order, name.value, name.span),
                     }
                 }

@@ -227,6 +227,26 @@ fn fits(findings: &mut Findings<'_>, node: &Node, text: &str, found: &Type, want
     }
 }
 
+/// A list whose items a step works on: the type of an item.
+pub(super) fn list(findings: &mut Findings<'_>, context: &mut Context<'_, '_>, place: usize, node: &Node) -> Type {
+    let Some(written) = node.text() else {
+        findings.add(codes::WRONG_TYPE, node.span, "`for_each` goes over a list", "wanted: an expression for a list");
+        return Type::Json;
+    };
+    let text = written.trim();
+    let text = text.strip_prefix("${{").and_then(|text| text.strip_suffix("}}")).unwrap_or(text);
+    match expressions::check(findings, context, place, node, text, false) {
+        Some(Type::List(item)) => *item,
+        Some(Type::Json) | None => Type::Json,
+        Some(other) => {
+            let span = expressions::place_of(findings, node, text.trim());
+            let message = format!("`{}` is of type {other}, and a list is wanted", text.trim());
+            findings.add(codes::WRONG_TYPE, span, message, "wanted: a list");
+            Type::Json
+        }
+    }
+}
+
 /// A condition: an expression, with or without `${{ }}` around it.
 pub(super) fn condition(findings: &mut Findings<'_>, context: &mut Context<'_, '_>, place: usize, node: &Node) {
     let Some(text) = node.text() else { return };

@@ -49,3 +49,66 @@ fn a_modifier_that_means_nothing_is_found() {
         assert_eq!(found(&with_steps(steps)), wanted, "{steps}");
     }
 }
+
+const LISTS: &str = "lifeboat: 1
+id: T
+name: T
+inputs: { tables: { type: list<string> }, times: { type: 'list<record{at: timestamp, rows?: int}>' }, any: { type: json } }
+targets: { db: { kind: postgres, access: write } }
+steps:
+";
+
+fn list(each: &str, with: &str) -> String {
+    format!("{LISTS}  - {{ id: a, uses: test/find, for_each: \"{each}\", with: {{ server: db, {with} }} }}\n")
+}
+
+#[test]
+fn a_step_is_done_for_each_item_of_a_list() {
+    for (each, with, item) in [
+        ("${{ inputs.tables }}", "table: 'public.${{ item }}'", "string"),
+        ("inputs.tables", "table: '${{ item }}'", "string"),
+        (
+            "${{ inputs.times }}",
+            "table: a, since: '${{ item.at - duration(\"5m\") }}'",
+            "record{at: timestamp, rows?: int}",
+        ),
+        ("${{ inputs.any.of.them }}", "table: '${{ item.name }}'", "json"),
+        ("${{ inputs.times.filter(t, t.rows > 1) }}", "table: '${{ item.name }}'", "json"),
+    ] {
+        let compiled = compile(&text(&list(each, with)), &catalogue());
+        let plan = compiled.plan.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics));
+        let each = plan.steps[0].each.as_ref().expect("a list");
+        assert_eq!((each.item.to_string().as_str(), each.max_parallel), (item, 8), "{}", each.over.as_str());
+    }
+    let two = list("inputs.tables", "table: '${{ item }}'").replace(" for_each", " max_parallel: 2, for_each")
+        + "  - { id: b, uses: test/write, with: { server: db, rows: '${{ steps.a.outputs.items[0].rows }}' }, when: 'size(steps.a.outputs.items) > 0' }\n";
+    let plan = compile(&text(&two), &catalogue()).plan.expect("a plan");
+    insta::assert_snapshot!("list-tree", graph::tree(&plan));
+}
+
+#[test]
+fn a_list_that_is_none_and_an_item_out_of_place_are_found() {
+    let after = |text: &str| list("inputs.tables", "table: '${{ item }}'") + text;
+    let person = |kind: &str| format!("{LISTS}  - {{ id: a, for_each: inputs.tables, {kind} }}\n");
+    for (source, wanted) in [
+        (list("${{ targets.db.port }}", "table: a"), "LB0026 targets.db.port"),
+        (list("${{ inputs.tabels }}", "table: a"), "LB0032 tabels"),
+        (list("true", "table: a").replace("\"true\"", "true"), "LB0026 true"),
+        (list("inputs.tables", "table: '${{ item.name }}'"), "LB0031 name"),
+        (list("inputs.times", "table: '${{ item.at }}'"), "LB0026 item.at"),
+        (list("inputs.tables", "table: a").replace(" for_each", " max_parallel: 0, for_each"), "LB0018 0"),
+        (list("inputs.tables", "table: a").replace(" for_each", " when: item == 'a', for_each"), "LB0031 item"),
+        (after("  - { id: b, uses: test/write, with: { server: db }, when: item == 'a' }\n"), "LB0031 item"),
+        (after("  - { id: b, uses: test/write, with: { server: db }, max_parallel: 3 }\n"), "LB0041 max_parallel"),
+        (
+            after("  - { id: b, uses: test/write, with: { server: db, rows: '${{ steps.a.outputs.rows }}' } }\n"),
+            "LB0035 rows",
+        ),
+        (person("approve: { message: x }"), "LB0041 for_each"),
+        (person("manual: { instruction: x }"), "LB0041 for_each"),
+    ] {
+        let found: Vec<_> =
+            found(&source).into_iter().filter(|line| !line.starts_with("LB0039") && line != "LB0040 db").collect();
+        assert_eq!(found, [wanted], "{source}");
+    }
+}

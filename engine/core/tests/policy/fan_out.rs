@@ -8,6 +8,7 @@ use lifeboat_core::{
     input::{Done, Effect, Input, Purpose},
     plan::{Each, OnFailure, Plan, Step},
     run::{Run, StepState},
+    types::Type,
 };
 use serde_json::{Value, json};
 
@@ -18,7 +19,7 @@ use crate::{
 };
 
 fn list(over: &str, max_parallel: u32) -> Step {
-    Step { each: Some(Each { over: Expression::new(over), max_parallel }), ..uses(0, true, false) }
+    Step { each: Some(Each { over: Expression::new(over), item: Type::Json, max_parallel }), ..uses(0, true, false) }
 }
 
 fn item(number: usize, answer: Result<Value, Failure>) -> Input {

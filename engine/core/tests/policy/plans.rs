@@ -10,6 +10,7 @@ use lifeboat_core::{
     failure::{Failure, FailureKind, Reason},
     name::{ActionName, StepId},
     plan::{Each, Invocation, Objectives, OnFailure, Plan, Retry, RunbookRef, Section, Step, StepKind},
+    types::Type,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -89,9 +90,11 @@ fn any_step(place: usize) -> impl Strategy<Value = Step> {
     let time = (prop::option::of(1..30_i64), prop::option::weighted(0.3, 1..60_i64));
     (kind(), needs, undo, on_failure, when, 1..4_u32, time, each).prop_map(
         move |(kind, needs, undo, on_failure, when, attempts, (timeout, limit), each)| Step {
-            each: each
-                .filter(|_| matches!(kind, StepKind::Uses(_)))
-                .map(|(over, max_parallel)| Each { over: Expression::new(over), max_parallel }),
+            each: each.filter(|_| matches!(kind, StepKind::Uses(_))).map(|(over, max_parallel)| Each {
+                over: Expression::new(over),
+                item: Type::Json,
+                max_parallel,
+            }),
             when: when.map(Expression::new),
             timeout: timeout.map(SignedDuration::from_secs),
             time_limit: limit.filter(|_| matches!(kind, StepKind::Uses(_))).map(SignedDuration::from_secs),

@@ -9,6 +9,7 @@ use lifeboat_core::{
     name::RunId,
     plan::{Each, Plan, Step},
     run::Run,
+    types::Type,
 };
 use lifeboat_runtime::{driver::drive, journal::Journal, session::How};
 use serde_json::{Value, json};
@@ -40,7 +41,7 @@ fn as_float(number: usize) -> f64 {
 }
 
 fn fan_out() -> Plan {
-    let each = Some(Each { over: Expression::new("inputs.list"), max_parallel: 16 });
+    let each = Some(Each { over: Expression::new("inputs.list"), item: Type::Json, max_parallel: 16 });
     plan(vec![Step { each, ..uses("copy", &[], Repeat::Idempotent) }])
 }
 

@@ -89,7 +89,7 @@ impl std::error::Error for Problem {}
 /// Which exit code a coded error has. What is not listed is an ordinary failure.
 fn exit_of(code: &str) -> Exit {
     const REFUSED: [&str; 5] = ["run-locked", "run-lease-", "host-refused-", "host-identity-", "pg-not-ours"];
-    const USAGE: [&str; 3] = ["run-unknown", "run-ambiguous", "drill-unknown"];
+    const USAGE: [&str; 4] = ["run-unknown", "run-ambiguous", "run-variant", "drill-unknown"];
     const INCONCLUSIVE: [&str; 1] = ["drill-stopped"];
     let among = |list: &[&str]| list.iter().any(|prefix| code.starts_with(prefix));
     if code.starts_with("run-journal-") {
@@ -125,6 +125,7 @@ mod tests {
         check("drill-runbook", Exit::File);
         check("drill-stopped", Exit::Inconclusive);
         check("drill-unknown", Exit::Usage);
+        check("run-variant", Exit::Usage);
     }
 
     #[test]

@@ -2,11 +2,12 @@
 
 use std::{fs, path::Path};
 
+use clap::ValueEnum;
 use lifeboat_core::{
     action::Catalogue,
     bindings::{self, Bindings},
     diagnostic::{self, Diagnostic, Severity, SourceFile},
-    plan::Plan,
+    plan::{Plan, Variant},
     runbook::{self, Called},
 };
 use lifeboat_runtime::files::Disk;
@@ -65,11 +66,58 @@ impl Checked {
         }
     }
 
+    /// The runbook with the plan of that variant, which must be given where it has some and only there.
+    pub(crate) fn of_variant(mut self, given: Option<VariantArgument>) -> Result<Self, Problem> {
+        self.content = match (self.content, given) {
+            (Content::Plan(plan), None) if plan.has_variants() => {
+                let message = "the runbook has steps for a planned switch and others for a disaster";
+                let problem = Problem::coded("run-variant", message);
+                return Err(problem.hint("say `--variant planned` or `--variant disaster`"));
+            }
+            (Content::Plan(plan), Some(_)) if !plan.has_variants() => {
+                let message = "the runbook has no variants: all its steps are always done";
+                return Err(Problem::coded("run-variant", message).hint("leave `--variant` out"));
+            }
+            (Content::Plan(plan), Some(variant)) => Content::Plan(Box::new(plan.of_variant(variant.into()))),
+            (content, _) => content,
+        };
+        Ok(self)
+    }
+
     /// The plan of a runbook; `None` where it has errors.
     pub(crate) fn plan(self) -> Option<Plan> {
         match self.content {
             Content::Plan(plan) => Some(*plan),
             Content::Bindings(_) | Content::Nothing => None,
+        }
+    }
+}
+
+/// A variant on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum VariantArgument {
+    /// Nothing is broken
+    Planned,
+    /// Something is
+    Disaster,
+}
+
+impl From<VariantArgument> for Variant {
+    fn from(argument: VariantArgument) -> Self {
+        match argument {
+            VariantArgument::Planned => Self::Planned,
+            VariantArgument::Disaster => Self::Disaster,
+        }
+    }
+}
+
+/// Refuses a plan that this version can only show, before anything is done.
+pub(crate) fn executable(plan: &Plan) -> Result<(), Problem> {
+    match plan.not_executable() {
+        None => Ok(()),
+        Some(step) => {
+            let message = format!("the step `{}` is a drill, which this version does not execute", step.id);
+            Err(Problem::coded("run-drill-step", message).hint("rehearse it with `lifeboat drill`"))
         }
     }
 }

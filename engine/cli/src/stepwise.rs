@@ -46,6 +46,7 @@ fn gate(step: &Step, taken: &[StepId]) -> Option<Step> {
         line: step.line,
         section: step.section,
         each: None,
+        variant: None,
         within: step.within,
     })
 }

@@ -8,7 +8,8 @@ use crate::plan::{CalledRunbook, OnFailure, Plan, Section, Step, StepKind};
 
 /// The steps in order, one a line, with what each waits for and its modifiers. A called runbook has a line before its steps.
 pub fn tree(plan: &Plan) -> String {
-    let mut text = format!("{}  {}\n", plan.runbook.id, plan.runbook.name);
+    let variant = plan.variant.map(|variant| format!(" ({})", variant.as_str())).unwrap_or_default();
+    let mut text = format!("{}  {}{variant}\n", plan.runbook.id, plan.runbook.name);
     let mut lines: Vec<[String; 3]> = Vec::new();
     let mut shown = 0;
     let mut section = Section::Steps;
@@ -58,6 +59,7 @@ fn kind(step: &Step) -> String {
         StepKind::Approve { by, .. } if by.is_empty() => "approve".to_owned(),
         StepKind::Approve { by, .. } => format!("approve by {}", by.join(", ")),
         StepKind::Manual { .. } => "manual".to_owned(),
+        StepKind::Drill { scenario, .. } => format!("drill {scenario}"),
     }
 }
 
@@ -72,6 +74,7 @@ fn notes(plan: &Plan, index: usize, step: &Step) -> String {
             notes.push(format!("after {}", names.join(", ")));
         }
     }
+    notes.extend(step.variant.map(|variant| format!("only {}", variant.as_str())));
     notes.extend(step.when.as_ref().map(|when| format!("when {}", when.as_str())));
     if let Some(each) = &step.each {
         notes.push(format!("for each of {}, {} at once", each.over.as_str(), each.max_parallel));
@@ -102,6 +105,7 @@ pub fn dot(plan: &Plan) -> String {
             StepKind::Uses(_) => "box",
             StepKind::Approve { .. } => "diamond",
             StepKind::Manual { .. } => "house",
+            StepKind::Drill { .. } => "component",
         };
         let (id, label) = (quoted(step.id.as_str()), quoted(&format!("{}\n{}", step.id, kind(step))));
         let _ = writeln!(text, "  {id} [label={label}, shape={shape}];");
@@ -121,6 +125,7 @@ pub fn mermaid(plan: &Plan) -> String {
             StepKind::Uses(_) => writeln!(text, "  s{index}[\"{label}\"]"),
             StepKind::Approve { .. } => writeln!(text, "  s{index}{{\"{label}\"}}"),
             StepKind::Manual { .. } => writeln!(text, "  s{index}[/\"{label}\"/]"),
+            StepKind::Drill { .. } => writeln!(text, "  s{index}[[\"{label}\"]]"),
         };
     }
     for (index, step) in plan.steps.iter().enumerate() {

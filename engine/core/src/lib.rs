@@ -24,4 +24,5 @@ pub mod run;
 pub mod runbook;
 pub mod schema;
 pub mod types;
+mod variant;
 mod yaml;

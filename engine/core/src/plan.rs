@@ -34,6 +34,37 @@ pub struct Plan {
     /// The runbooks that are called, each call on its own, the outer ones first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub called: Vec<CalledRunbook>,
+    /// The variant that it was made for; `None` where it has none, or holds both still.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<Variant>,
+}
+
+/// What a step is for that is not always done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Variant {
+    /// Nothing is broken: a switch that was agreed on, a rehearsal in production.
+    Planned,
+    /// Something is.
+    Disaster,
+}
+
+impl Variant {
+    /// Every variant, in the order of the documentation.
+    pub const ALL: [Self; 2] = [Self::Planned, Self::Disaster];
+
+    /// The word for it in YAML.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Planned => "planned",
+            Self::Disaster => "disaster",
+        }
+    }
+
+    /// The variant that a YAML word means.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|variant| variant.as_str() == word)
+    }
 }
 
 /// The place of a call in [`Plan::called`].
@@ -205,6 +236,9 @@ pub struct Step {
     /// It is done once for each item of a list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub each: Option<Each>,
+    /// It is done in this variant only. In a plan of one variant no step says so any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<Variant>,
 }
 
 /// A part of a runbook.
@@ -263,6 +297,13 @@ pub enum StepKind {
         evidence: BTreeMap<String, Type>,
         /// Checked before the run goes on.
         verify: Option<Invocation>,
+    },
+    /// Rehearses a scenario. Declared only: this version of the engine executes none and fails the step.
+    Drill {
+        /// A drill by its name, or the path of a drill file.
+        scenario: String,
+        /// `process` or `container`; `None`: what there is.
+        testbed: Option<String>,
     },
 }
 

@@ -125,7 +125,7 @@ fn invocations(plan: &Plan) -> impl Iterator<Item = &Invocation> {
         let own = match &step.kind {
             StepKind::Uses(invocation) => Some(invocation),
             StepKind::Manual { verify, .. } => verify.as_ref(),
-            StepKind::Approve { .. } => None,
+            StepKind::Approve { .. } | StepKind::Drill { .. } => None,
         };
         own.into_iter().chain(&step.undo)
     })

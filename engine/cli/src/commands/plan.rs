@@ -17,7 +17,7 @@ use crate::{
     engine,
     exit::Exit,
     output::{STRONG, data, data_as_is, json, styled},
-    source::{self, Content},
+    source::{self, Content, VariantArgument},
     table,
 };
 
@@ -32,6 +32,9 @@ pub(crate) struct Arguments {
     /// Show which systems each step would touch
     #[arg(long, short, value_name = "FILE")]
     bindings: Option<PathBuf>,
+    /// Show what one variant does
+    #[arg(long, value_enum)]
+    variant: Option<VariantArgument>,
     /// How to print it
     #[arg(long, value_enum, default_value_t = Format::Tree)]
     format: Format,
@@ -74,7 +77,10 @@ struct Document<'a> {
 
 pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<Exit> {
     let catalogue = engine::host_to_look_at(global)?.catalogue();
-    let runbook = source::runbook(&arguments.file, &catalogue)?;
+    let mut runbook = source::runbook(&arguments.file, &catalogue)?;
+    if let Some(variant) = arguments.variant {
+        runbook = runbook.of_variant(Some(variant))?;
+    }
     runbook.print();
     let bindings = arguments.bindings.as_deref().map(source::bindings).transpose()?;
     let Some(plan) = runbook.plan() else { return Ok(Exit::File) };
@@ -145,7 +151,7 @@ fn invocations(step: &Step) -> impl Iterator<Item = &Invocation> {
     let own = match &step.kind {
         StepKind::Uses(invocation) => Some(invocation),
         StepKind::Manual { verify, .. } => verify.as_ref(),
-        StepKind::Approve { .. } => None,
+        StepKind::Approve { .. } | StepKind::Drill { .. } => None,
     };
     own.into_iter().chain(&step.undo)
 }

@@ -23,7 +23,7 @@ use crate::{
     output::note,
     people::{Answers, current_user},
     problem::Problem,
-    source::{self, Checked, Content},
+    source::{self, Checked, Content, VariantArgument},
     stepwise,
 };
 
@@ -47,6 +47,9 @@ pub(crate) struct Arguments {
     /// succeed
     #[arg(long)]
     dry_run: bool,
+    /// Which steps are done, where the runbook has some for a planned switch and others for a disaster
+    #[arg(long, value_enum)]
+    variant: Option<VariantArgument>,
     /// Ask before each step
     #[arg(long)]
     step: bool,
@@ -113,7 +116,10 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
 
 /// Checks both files and the inputs, and shows everything that is wrong at once.
 fn prepare(arguments: &Arguments, catalogue: &Catalogue) -> Result<Result<Ready, Exit>, Problem> {
-    let runbook = source::runbook(&arguments.file, catalogue)?;
+    let runbook = source::runbook(&arguments.file, catalogue)?.of_variant(arguments.variant)?;
+    if let Content::Plan(plan) = &runbook.content {
+        source::executable(plan)?;
+    }
     let mut bound = source::bindings(&arguments.bindings)?;
     if let (Content::Plan(plan), Content::Bindings(bindings)) = (&runbook.content, &bound.content) {
         bound.diagnostics.extend(bindings::check(plan, bindings));

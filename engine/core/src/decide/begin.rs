@@ -67,6 +67,12 @@ pub(super) fn work(draft: &mut Draft<'_>, index: Slot) {
             Err(error) => give_up(draft, index, "message", &error),
         },
         StepKind::Manual { .. } => ask_hands(draft, index, None),
+        StepKind::Drill { scenario, .. } => {
+            let message =
+                format!("this version does not execute `drill` steps; `lifeboat drill {scenario}` rehearses it");
+            let failure = Failure::Permanent(Reason::new("run-drill-step", message));
+            draft.emit(Event::StepFailed { step: draft.id(index), failure });
+        }
     }
 }
 

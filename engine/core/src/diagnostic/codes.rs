@@ -64,6 +64,7 @@ codes! {
     RUNBOOK_CIRCLE "LB0043" Error "runbooks call each other in a circle"
     RUNBOOK_TOO_LARGE "LB0044" Error "the runbooks that are called are too many or too deep"
     CALLED_HANDLERS "LB0045" Warning "the handlers of a called runbook do not run"
+    OTHER_VARIANT "LB0046" Error "an expression refers to a step that is not done in this variant"
     PLAIN_SECRET "LB0050" Error "a secret in plain text"
     BAD_ADDRESS "LB0051" Error "not an address, a path or a URL"
     NOT_BOUND "LB0052" Error "a role without a system"

@@ -50,9 +50,11 @@ fn plan() -> Plan {
             line: 1,
             section: Section::Steps,
             each: None,
+            variant: None,
             within: None,
         }],
         called: Vec::new(),
+        variant: None,
     }
 }
 

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     action::Catalogue,
     diagnostic::{Findings, codes},
+    plan::{Section, Variant},
     types::Type,
     yaml::Node,
 };
@@ -32,26 +33,39 @@ pub(super) struct Context<'c, 'n> {
     pub(super) used_targets: BTreeSet<String>,
 }
 
+/// A step by its name or path.
+pub(super) struct Found<'c, 'n> {
+    /// The step of this file that it is or is called by.
+    pub(super) place: usize,
+    /// `None` where what is called can not be had, which is reported elsewhere.
+    pub(super) step: Option<&'c Step<'n>>,
+    /// In which variants only it is done: its own, and those of the calls that lead to it.
+    pub(super) variants: Vec<Variant>,
+}
+
 impl<'c, 'n> Context<'c, 'n> {
     /// The runbook that is called; `None` where it can not be had, which is reported elsewhere.
     pub(super) fn called(&self, call: &Call<'_>) -> Option<&'c Runbook<'n>> {
         Some(self.library.called(self.unit, call)?.1)
     }
 
-    /// The step of that name or path, and the place of the step of this file that it is or is called by. No step where what is
-    /// called can not be had, which is reported elsewhere.
-    pub(super) fn find(&self, path: &str) -> Option<(usize, Option<&'c Step<'n>>)> {
+    /// The step of that name or path.
+    pub(super) fn find(&self, path: &str) -> Option<Found<'c, 'n>> {
         let mut names = path.split('/');
         let place = *self.order.places.get(names.next()?)?;
         let mut step = &self.runbook.steps[place];
         let mut unit = self.unit;
+        let mut variants: Vec<Variant> = step.variant.into_iter().collect();
         for name in names {
             let Body::Runbook(call) = &step.body else { return None };
-            let Some((called, runbook)) = self.library.called(unit, call) else { return Some((place, None)) };
+            let Some((called, runbook)) = self.library.called(unit, call) else {
+                return Some(Found { place, step: None, variants });
+            };
             step = runbook.steps.iter().find(|step| step.id.value == name)?;
+            variants.extend(step.variant);
             unit = called;
         }
-        Some((place, Some(step)))
+        Some(Found { place, step: Some(step), variants })
     }
 }
 
@@ -67,6 +81,7 @@ pub(super) fn check<'n>(
     if let Some(entry) = root.entry("steps").filter(|entry| entry.value.items().is_empty()) {
         findings.add(codes::NO_STEPS, entry.key_span, "a runbook has at least one step", "nothing is done");
     }
+    check_variants(findings, root, runbook);
     check_defaults(findings, root, runbook);
     let mut order = order(findings, runbook);
     let (used_inputs, used_targets) = (BTreeSet::new(), BTreeSet::new());
@@ -88,6 +103,18 @@ pub(super) fn check<'n>(
     let items = context.items;
     order.items = items;
     order
+}
+
+/// A run of a variant in which nothing is left would do nothing and end well.
+fn check_variants(findings: &mut Findings<'_>, root: &Node, runbook: &Runbook<'_>) {
+    let steps = || runbook.steps.iter().filter(|step| step.section == Section::Steps);
+    let Some(entry) = root.entry("steps").filter(|_| steps().next().is_some()) else { return };
+    for variant in Variant::ALL {
+        if steps().all(|step| step.variant.is_some_and(|other| other != variant)) {
+            let message = format!("in the variant `{}` no step is left", variant.as_str());
+            findings.add(codes::NO_STEPS, entry.key_span, message, "nothing is done");
+        }
+    }
 }
 
 fn check_defaults(findings: &mut Findings<'_>, root: &Node, runbook: &Runbook<'_>) {
@@ -119,7 +146,7 @@ fn check_step(findings: &mut Findings<'_>, context: &mut Context<'_, '_>, place:
             verify.iter().for_each(|action| uses::action(findings, context, place, action, true));
         }
         Body::Runbook(call) => calls::call(findings, context, place, call),
-        Body::Unclear => {}
+        Body::Drill { .. } | Body::Unclear => {}
     }
     if let Some(undo) = &step.undo {
         uses::action(findings, context, place, undo, true);
@@ -130,7 +157,7 @@ fn check_step(findings: &mut Findings<'_>, context: &mut Context<'_, '_>, place:
     check_time(findings, step);
     misplaced::check(findings, step);
     let acts = matches!(step.body, Body::Uses(_) | Body::Unclear | Body::Manual { verify: Some(_), .. });
-    if step.retry.attempts > 1 && !acts && !matches!(step.body, Body::Runbook(_)) {
+    if step.retry.attempts > 1 && !acts && !matches!(step.body, Body::Runbook(_) | Body::Drill { .. }) {
         let message = format!("`retry` of `{}` can never be used: it runs no action", step.id.value);
         findings.add(codes::IDLE_RETRY, step.id.span, message, "waits for a person");
     }

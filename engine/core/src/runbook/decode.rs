@@ -9,7 +9,7 @@ use super::{
 use crate::{
     action::Effect,
     failure::FailureKind,
-    plan::{Clock, InputDeclaration, Objectives, OnFailure, Retry, Section, TargetDeclaration},
+    plan::{Clock, InputDeclaration, Objectives, OnFailure, Retry, Section, TargetDeclaration, Variant},
     types::{TargetKind, Type},
     yaml::{Entry, Node, Yaml},
 };
@@ -80,6 +80,7 @@ fn steps<'n>(root: &'n Node, key: &str, section: Section) -> impl Iterator<Item 
 fn step(node: &Node, section: Section) -> Option<Step<'_>> {
     Some(Step {
         section,
+        variant: node.text_of("variant").and_then(Variant::from_word),
         id: text(node, "id").or_else(|| node.entry("id").is_none().then_some(At { value: "", span: node.span }))?,
         title: node.text_of("title").map(str::to_owned),
         body: body(node),
@@ -113,6 +114,10 @@ fn body(node: &Node) -> Body<'_> {
     match (kind.key.as_str(), &kind.value) {
         ("uses", _) => action(node).map_or(Body::Unclear, Body::Uses),
         ("runbook", _) => call(node).map_or(Body::Unclear, Body::Runbook),
+        ("drill", drill) => Body::Drill {
+            scenario: drill.text_of("scenario").unwrap_or_default().to_owned(),
+            testbed: drill.text_of("testbed").map(str::to_owned),
+        },
         ("approve", approve) => Body::Approve {
             by: approve
                 .get("by")

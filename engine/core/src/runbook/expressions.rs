@@ -159,7 +159,7 @@ impl Checker<'_, '_, '_, '_> {
 
     fn step(&mut self) -> Option<Type> {
         let name = self.whole_name("steps")?;
-        let Some((step, found)) = self.context.find(&name) else {
+        let Some(found) = self.context.find(&name) else {
             let names: Vec<&str> = self.context.order.places.keys().map(String::as_str).collect();
             let help = Self::suggest(&name, names).or_else(|| {
                 let hyphen = self.text.contains(&format!("{name}-"));
@@ -168,6 +168,7 @@ impl Checker<'_, '_, '_, '_> {
             self.report(codes::UNKNOWN_STEP, 1, format!("there is no step `{name}`"), "unknown step", help);
             return None;
         };
+        let step = found.place;
         let known = self.context.order.is_before(step, self.place) || (self.own && step == self.place);
         if !known {
             let this = self.context.runbook.steps[self.place].id.value;
@@ -185,8 +186,17 @@ impl Checker<'_, '_, '_, '_> {
             self.report(codes::NOT_BEFORE, 1, message, "not an earlier step", Some(help));
             return None;
         }
+        let this = &self.context.runbook.steps[self.place];
+        if let Some(other) = found.variants.iter().find(|variant| this.variant != Some(**variant)) {
+            let message =
+                format!("`{name}` is only done in the variant `{}`, and `{}` is not", other.as_str(), this.id.value);
+            let help =
+                Some(format!("say `variant: {}` there too, or let both variants have such a step", other.as_str()));
+            self.report(codes::OTHER_VARIANT, 1, message, "not always done", help);
+            return None;
+        }
         let own = step == self.place;
-        found.and_then(|found| self.output(found, &name, own))
+        found.step.and_then(|found| self.output(found, &name, own))
     }
 
     fn output(&mut self, step: &Step<'_>, name: &str, own: bool) -> Option<Type> {
@@ -232,7 +242,7 @@ impl Checker<'_, '_, '_, '_> {
             Body::Manual { evidence, .. } => {
                 Some(evidence.iter().map(|(name, ty)| ((*name).to_owned(), ty.clone())).collect())
             }
-            Body::Approve { .. } | Body::Runbook(_) => Some(Vec::new()),
+            Body::Approve { .. } | Body::Runbook(_) | Body::Drill { .. } => Some(Vec::new()),
             Body::Unclear => None,
         }
     }

@@ -66,7 +66,7 @@ pub(super) const SECTIONS: &[(&str, Section)] =
     &[("steps", Section::Steps), ("on_failure", Section::OnFailure), ("finally", Section::Finally)];
 
 /// What a step does: exactly one of these keys is there.
-pub(super) const KINDS: &[&str] = &["uses", "runbook", "approve", "manual"];
+pub(super) const KINDS: &[&str] = &["uses", "runbook", "approve", "manual", "drill"];
 
 static STEP: Object = Object { what: "a step", one_of: KINDS, fields: STEP_FIELDS };
 
@@ -80,6 +80,8 @@ const STEP_FIELDS: &[Field] = &[
     optional("targets", "Which role of this runbook plays each role of the called one.", Shape::Names(&Shape::Name)),
     optional("approve", "Waits for a person to say yes.", Shape::Object(&APPROVE)),
     optional("manual", "Waits for a person to do something outside.", Shape::Object(&MANUAL)),
+    optional("drill", "Rehearses a scenario; not executed by this version.", Shape::Object(&DRILL)),
+    optional("variant", "It is done in this variant only.", Shape::Word(&["planned", "disaster"])),
     optional(
         "needs",
         "The steps that must have ended well before; left out: the one before.",
@@ -114,6 +116,15 @@ static MANUAL: Object = Object {
         required("instruction", "What to do.", Shape::Template),
         optional("evidence", "What must be handed in: name and type.", Shape::Names(&Shape::Type)),
         optional("verify", "Checked before the run goes on.", Shape::Object(&USE)),
+    ],
+};
+
+static DRILL: Object = Object {
+    what: "`drill`",
+    one_of: &[],
+    fields: &[
+        required("scenario", "A drill by its name, or the path of a drill file.", Shape::Text),
+        optional("testbed", "Where it is rehearsed; left out: what there is.", Shape::Word(&["process", "container"])),
     ],
 };
 

@@ -16,7 +16,7 @@ use crate::{
     name::{RoleName, StepId},
     plan::{
         CalledInput, CalledRunbook, Each, InputDeclaration, OnFailure, Plan, RunbookRef, Section, Step, StepIndex,
-        StepKind, TargetDeclaration,
+        StepKind, TargetDeclaration, Variant,
     },
     types::Type,
     yaml::{Entry, Node, Yaml},
@@ -46,6 +46,7 @@ pub(super) fn lower(library: &Library<'_>, orders: &[Order], catalogue: &Catalog
         needs: &[],
         on_failure: OnFailure::Stop,
         section: Section::Steps,
+        variant: None,
         depth: 1,
     };
     lowering.unit(runbook, &site)?;
@@ -55,7 +56,15 @@ pub(super) fn lower(library: &Library<'_>, orders: &[Order], catalogue: &Catalog
         |(name, target): &(At<&str>, TargetDeclaration)| Some((RoleName::new(name.value).ok()?, target.clone()));
     let targets = runbook.targets.iter().filter_map(target).collect();
     let objectives = runbook.objectives.clone();
-    Ok(Some(Plan { runbook: reference(library, 0, runbook), objectives, inputs, targets, steps, called }))
+    Ok(Some(Plan {
+        runbook: reference(library, 0, runbook),
+        objectives,
+        inputs,
+        targets,
+        steps,
+        called,
+        variant: None,
+    }))
 }
 
 fn reference(library: &Library<'_>, unit: UnitIndex, runbook: &Runbook<'_>) -> RunbookRef {
@@ -74,6 +83,7 @@ struct Site<'s> {
     /// What a step needs that needs nothing in its own file.
     needs: &'s [StepIndex],
     section: Section,
+    variant: Option<Variant>,
     /// What takes the place of `stop`.
     on_failure: OnFailure,
     depth: usize,
@@ -101,7 +111,6 @@ impl<'n> Lowering<'_, 'n> {
             if step.section != Section::Steps && site.depth > 1 {
                 continue;
             }
-            let site = &Site { section, ..*site };
             let mut needs: Vec<StepIndex> =
                 order.needs[*place].iter().flat_map(|need| ends[*need].iter().copied()).collect();
             if needs.is_empty() {
@@ -113,6 +122,11 @@ impl<'n> Lowering<'_, 'n> {
             if self.needs > NEEDS_MAX {
                 return Err(TooLarge(step.id.span));
             }
+            let Some(variant) = variant(site.variant, step.variant) else {
+                ends[*place] = needs;
+                continue;
+            };
+            let site = &Site { section, variant, ..*site };
             ends[*place] = match &step.body {
                 Body::Runbook(call) => {
                     let added = self.call(step, call, &Site { needs: &needs, on_failure, ..*site });
@@ -148,6 +162,7 @@ impl<'n> Lowering<'_, 'n> {
             within: site.within,
             line: step.id.span.line,
             section: site.section,
+            variant: site.variant,
             each: each(step, item),
         });
         Some(self.steps.len() - 1)
@@ -176,6 +191,15 @@ impl<'n> Lowering<'_, 'n> {
         let prefix = format!("{path}/");
         let (within, depth) = (Some(self.called.len() - 1), site.depth + 1);
         self.unit(runbook, &Site { unit, within, prefix: &prefix, roles: Some(&roles), depth, ..*site })
+    }
+}
+
+/// In which variants only a step is done, where its call says so too; `None`: in none.
+#[expect(clippy::option_option, reason = "done always, in one variant, and never are three answers")]
+fn variant(call: Option<Variant>, own: Option<Variant>) -> Option<Option<Variant>> {
+    match (call, own) {
+        (Some(call), Some(own)) if call != own => None,
+        (call, own) => Some(call.or(own)),
     }
 }
 
@@ -209,6 +233,7 @@ fn kind(step: &Written<'_>, catalogue: &Catalogue, roles: Option<&Roles>) -> Opt
             evidence: evidence.iter().map(|(name, ty)| ((*name).to_owned(), ty.clone())).collect(),
             verify: verify.as_ref().and_then(|used| invocation(used, catalogue, roles)),
         },
+        Body::Drill { scenario, testbed } => StepKind::Drill { scenario: scenario.clone(), testbed: testbed.clone() },
         Body::Runbook(_) | Body::Unclear => return None,
     })
 }

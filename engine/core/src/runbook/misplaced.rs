@@ -16,6 +16,7 @@ pub(super) fn check(findings: &mut Findings<'_>, step: &Step<'_>) {
         Body::Runbook(_) => ("runbook", &["with", "timeout", "retry", "undo", "for_each"]),
         Body::Approve { .. } => ("approve", &["with", "inputs", "targets", "for_each"]),
         Body::Manual { .. } => ("manual", &["with", "inputs", "targets", "for_each"]),
+        Body::Drill { .. } => ("drill", &["with", "inputs", "targets", "timeout", "retry", "undo", "for_each"]),
         Body::Unclear => return,
     };
     if step.section != Section::Steps {

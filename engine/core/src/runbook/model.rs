@@ -2,7 +2,7 @@
 
 use crate::{
     diagnostic::Span,
-    plan::{InputDeclaration, Objectives, OnFailure, Retry, Section, TargetDeclaration},
+    plan::{InputDeclaration, Objectives, OnFailure, Retry, Section, TargetDeclaration, Variant},
     yaml::{Entry, Node},
 };
 
@@ -30,6 +30,7 @@ pub(super) struct Runbook<'n> {
 pub(super) struct Step<'n> {
     pub(super) id: At<&'n str>,
     pub(super) section: Section,
+    pub(super) variant: Option<Variant>,
     pub(super) title: Option<String>,
     pub(super) body: Body<'n>,
     /// `None`: the step before it.
@@ -63,6 +64,10 @@ pub(super) enum Body<'n> {
         verify: Option<Use<'n>>,
     },
     Runbook(Call<'n>),
+    Drill {
+        scenario: String,
+        testbed: Option<String>,
+    },
     /// What that is was reported already.
     Unclear,
 }

@@ -10,6 +10,7 @@ mod pages;
 mod runbooks;
 mod schemas;
 mod size;
+mod variants;
 
 use std::path::Path;
 

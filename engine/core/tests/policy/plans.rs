@@ -51,6 +51,7 @@ pub(crate) fn step(place: usize, needs: Vec<usize>, kind: StepKind) -> Step {
         line: 1,
         section: Section::Steps,
         each: None,
+        variant: None,
     }
 }
 
@@ -63,6 +64,7 @@ pub(crate) fn plan_of(steps: Vec<Step>) -> Plan {
         targets: BTreeMap::new(),
         steps,
         called: Vec::new(),
+        variant: None,
     }
 }
 

@@ -80,6 +80,7 @@ fn step(name: &str, needs: &[usize], kind: StepKind) -> Step {
         line: 1,
         section: Section::Steps,
         each: None,
+        variant: None,
     }
 }
 

@@ -32,15 +32,19 @@ pub fn due(plan: &Plan, run: &Run, now: Timestamp) -> Vec<Effect> {
 
 /// Whether an event is owed: a decision never leaves one, but a crash in the middle of one does.
 fn is_owed(plan: &Plan, run: &Run) -> bool {
+    let list_wants_attention = || run.fanned_out().any(|slot| wants_attention(plan, run, slot));
     let section = match &run.phase {
         Phase::Running => Section::Steps,
         Phase::Handling { aborted_by: None, .. } if run.open(Section::OnFailure) > 0 => Section::OnFailure,
         Phase::Handling { aborted_by: None, .. } => Section::Finally,
         Phase::Undoing { aborted_by: None } => return run.owed().next().is_some(),
-        phase => return run.owed().next().is_some() || run.steps.iter().any(|step| is_dropped(phase, step)),
+        phase => {
+            let dropped = || run.steps.iter().any(|step| is_dropped(phase, step));
+            return run.owed().next().is_some() || dropped() || list_wants_attention();
+        }
     };
     let can_begin = has_room(run) && run.ready(section).next().is_some();
-    can_begin || run.owed().next().is_some() || run.fanned_out().any(|slot| wants_attention(plan, run, slot))
+    can_begin || run.owed().next().is_some() || list_wants_attention()
 }
 
 /// Whether the end of the run has overtaken the step, and only the event that says so is still owed.

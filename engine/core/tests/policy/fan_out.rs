@@ -1,7 +1,8 @@
 //! A step for each item of a list.
 
 use lifeboat_core::{
-    decide::ITEMS_MAX,
+    decide::{ITEMS_MAX, decide},
+    due::due,
     event::{Event, Mode},
     expression::Expression,
     failure::{Failure, Reason},
@@ -149,4 +150,20 @@ fn a_lost_item_ends_the_run_or_is_left_behind() {
     let goes_on = Step { on_failure: OnFailure::Continue, ..list("[1, 2, 3]", 1) };
     let (left, _) = told(&plan_of(vec![goes_on]), &[lost(), good(1), good(2)]);
     assert_eq!(left[left.len() - 3..], ["StepSucceeded s0[2]", "StepFailed s0", "RunFinished SucceededWithExceptions"]);
+}
+
+#[test]
+fn a_list_whose_last_item_ended_while_the_run_stops_is_over_at_once() {
+    let alone = |place| Step { needs: Vec::new(), ..uses(place, false, false) };
+    let plan = plan_of(vec![list("[5, 6]", 1), alone(1), alone(2)]);
+    let lost = Failure::Permanent(Reason::new("test", "test"));
+    // A question to a person is in flight, so that the run waits for something in any case.
+    let asked = Input::Interrupted { step: id(2) };
+    let (_, mut run) = told(&plan, &[asked, crate::cases::answer(1, 1, Err(lost))]);
+    // The engine dies between the end of the item and that of its list.
+    let events = decide(&plan, &run, &good(0), start());
+    run.apply(start(), &events[0]).expect("a legal event");
+    let effects = due(&plan, &run, start());
+    assert!(effects.contains(&Effect::WakeAt(start())), "{effects:?}");
+    assert_eq!(decide(&plan, &run, &Input::Tick, start()), events[1..]);
 }

@@ -45,6 +45,8 @@ fn bound(cache: &std::path::Path) -> Arc<dyn Invoke> {
         inputs: [].into(),
         targets: [].into(),
         steps: Vec::new(),
+        called: Vec::new(),
+        variant: None,
     };
     Host::new(options).and_then(|host| host.bind(&plan, Bindings::default())).expect("the plugin loads")
 }

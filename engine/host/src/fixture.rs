@@ -55,6 +55,8 @@ pub(crate) fn plan(bindings: &Bindings, access: Effect) -> Plan {
             .map(|(role, binding)| (role.clone(), TargetDeclaration { kind: binding.system.kind(), access }))
             .collect(),
         steps: Vec::new(),
+        called: Vec::new(),
+        variant: None,
     }
 }
 

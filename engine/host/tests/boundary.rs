@@ -83,6 +83,8 @@ impl Bench {
             inputs: BTreeMap::new(),
             targets: [(role("lab"), target)].into(),
             steps: Vec::new(),
+            called: Vec::new(),
+            variant: None,
         };
         let invoke = host.bind(&plan, bindings).unwrap();
         let (notes, cancel) = (Arc::default(), CancellationToken::new());

@@ -14,7 +14,7 @@ use lifeboat_core::{
     event::{Mode, Person},
     inputs,
     name::RunId,
-    plan::{Plan, Variant},
+    plan::{self, Plan},
     run::Run,
     runbook::{self, Compiled},
 };
@@ -59,7 +59,7 @@ impl Engine {
         let mut compiled = runbook::compile_with(&request.runbook, &host.catalogue(), &Disk);
         let plan = compiled.plan.take().ok_or_else(|| refused(&request.runbook, compiled.clone()))?;
         // A drill is a disaster.
-        let plan = if plan.has_variants() { plan.of_variant(Variant::Disaster) } else { plan };
+        let plan = if plan.has_variants() { plan.of_variant(plan::Variant::Disaster) } else { plan };
         let called = compiled.called.into_iter().map(|called| called.file).collect();
         let run = home.new_run_id(&plan, Timestamp::now())?;
         Ok(Self { home, host, plan, run, runbook: request.runbook.clone(), called })

@@ -195,7 +195,6 @@ impl<'n> Lowering<'_, 'n> {
 }
 
 /// In which variants only a step is done, where its call says so too; `None`: in none.
-#[expect(clippy::option_option, reason = "done always, in one variant, and never are three answers")]
 fn variant(call: Option<Variant>, own: Option<Variant>) -> Option<Option<Variant>> {
     match (call, own) {
         (Some(call), Some(own)) if call != own => None,

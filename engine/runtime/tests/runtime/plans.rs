@@ -92,6 +92,8 @@ pub(crate) fn plan(steps: Vec<Step>) -> Plan {
         inputs: BTreeMap::new(),
         targets: BTreeMap::new(),
         steps,
+        called: Vec::new(),
+        variant: None,
     }
 }
 

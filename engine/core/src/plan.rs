@@ -266,7 +266,7 @@ pub struct Each {
     /// The list; evaluated once, when the step begins.
     pub over: Expression,
     /// The type of an item, as far as it is known.
-    #[serde(default = "any_type")]
+    #[serde(default = "any_type", skip_serializing_if = "is_any_type")]
     pub item: Type,
     /// How many items may be in flight at once, 1 or more.
     pub max_parallel: u32,
@@ -274,6 +274,10 @@ pub struct Each {
 
 fn any_type() -> Type {
     Type::Json
+}
+
+fn is_any_type(ty: &Type) -> bool {
+    *ty == Type::Json
 }
 
 /// What a step does.

@@ -22,7 +22,7 @@ use crate::{
 pub(super) struct Context<'c, 'n> {
     pub(super) runbook: &'c Runbook<'n>,
     /// With all that it calls, and its own place there.
-    pub(super) library: &'c Library<'n>,
+    pub(super) collection: &'c Library<'n>,
     pub(super) unit: UnitIndex,
     pub(super) catalogue: &'c Catalogue,
     pub(super) order: &'c Order,
@@ -46,7 +46,7 @@ pub(super) struct Found<'c, 'n> {
 impl<'c, 'n> Context<'c, 'n> {
     /// The runbook that is called; `None` where it can not be had, which is reported elsewhere.
     pub(super) fn called(&self, call: &Call<'_>) -> Option<&'c Runbook<'n>> {
-        Some(self.library.called(self.unit, call)?.1)
+        Some(self.collection.called(self.unit, call)?.1)
     }
 
     /// The step of that name or path.
@@ -58,7 +58,7 @@ impl<'c, 'n> Context<'c, 'n> {
         let mut variants: Vec<Variant> = step.variant.into_iter().collect();
         for name in names {
             let Body::Runbook(call) = &step.body else { return None };
-            let Some((called, runbook)) = self.library.called(unit, call) else {
+            let Some((called, runbook)) = self.collection.called(unit, call) else {
                 return Some(Found { place, step: None, variants });
             };
             step = runbook.steps.iter().find(|step| step.id.value == name)?;
@@ -87,7 +87,7 @@ pub(super) fn check<'n>(
     let (used_inputs, used_targets) = (BTreeSet::new(), BTreeSet::new());
     let mut context = Context {
         runbook,
-        library,
+        collection: library,
         unit,
         catalogue,
         order: &order,

@@ -37,7 +37,8 @@ pub(super) struct TooLarge(pub(super) Span);
 /// The plan.
 pub(super) fn lower(library: &Library<'_>, orders: &[Order], catalogue: &Catalogue) -> Result<Option<Plan>, TooLarge> {
     let Some(runbook) = library.runbook(0) else { return Ok(None) };
-    let mut lowering = Lowering { library, orders, catalogue, steps: Vec::new(), called: Vec::new(), needs: 0 };
+    let mut lowering =
+        Lowering { collection: library, orders, catalogue, steps: Vec::new(), called: Vec::new(), needs: 0 };
     let site = Site {
         unit: 0,
         within: None,
@@ -90,7 +91,7 @@ struct Site<'s> {
 }
 
 struct Lowering<'l, 'n> {
-    library: &'l Library<'n>,
+    collection: &'l Library<'n>,
     orders: &'l [Order],
     catalogue: &'l Catalogue,
     steps: Vec<Step>,
@@ -170,7 +171,7 @@ impl<'n> Lowering<'_, 'n> {
 
     /// Adds the steps of a called runbook; `site` is that of the call, with what the step itself needs.
     fn call(&mut self, step: &Written<'n>, call: &Call<'n>, site: &Site<'_>) -> Result<Vec<StepIndex>, TooLarge> {
-        let Some((unit, runbook)) = self.library.called(site.unit, call) else { return Ok(Vec::new()) };
+        let Some((unit, runbook)) = self.collection.called(site.unit, call) else { return Ok(Vec::new()) };
         let path = format!("{}{}", site.prefix, step.id.value);
         let Ok(id) = StepId::parse(path.as_str()) else { return Ok(Vec::new()) };
         let most = runbook.steps.len() + self.steps.len();
@@ -181,7 +182,7 @@ impl<'n> Lowering<'_, 'n> {
         self.called.push(CalledRunbook {
             path: id,
             file: call.file.value.to_owned(),
-            runbook: reference(self.library, unit, runbook),
+            runbook: reference(self.collection, unit, runbook),
             within: site.within,
             inputs: inputs(call, runbook),
             targets: roles.clone(),

@@ -33,6 +33,7 @@ impl DrillObserver for Printer {
         match report {
             Report::Recorded(recorded) => println!("  {}", serde_json::to_string(recorded).expect("an event is JSON")),
             Report::Note(note) => println!("  {note:?}"),
+            Report::Refused(refusal) => println!("  {refusal:?}"),
         }
     }
 }

@@ -6,7 +6,7 @@ use lifeboat_core::{
     failure::Failure,
     name::{RunId, StepId},
     plan::{Plan, RunbookRef},
-    run::{Awaiting, Phase, Run, StepRun, StepState},
+    run::{Awaiting, Pause, Phase, Run, StepRun, StepState},
 };
 use serde::Serialize;
 
@@ -26,6 +26,9 @@ pub(crate) struct RunDocument<'a> {
     ended: Option<Timestamp>,
     seconds: f64,
     objectives: Seconds,
+    /// Since when it is paused, and who wanted that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paused: Option<PauseDocument<'a>>,
     steps: Vec<StepDocument<'a>>,
     /// How to go on, where the run is not over.
     resume: Option<String>,
@@ -41,6 +44,13 @@ pub(crate) enum RunState {
     Waiting,
     /// It is not over.
     Unfinished,
+}
+
+#[derive(Debug, Serialize)]
+struct PauseDocument<'a> {
+    since: Timestamp,
+    who: &'a Person,
+    reason: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -89,9 +99,14 @@ pub(crate) fn run<'a>(plan: &'a Plan, run: &'a Run, now: Timestamp) -> Option<Ru
         ended,
         seconds: ended.unwrap_or(now).duration_since(*started).as_secs_f64(),
         objectives: Seconds { rto_s: seconds(plan.objectives.rto), rpo_s: seconds(plan.objectives.rpo) },
+        paused: run.pause.as_ref().map(paused),
         steps: run.steps.iter().map(step).collect(),
         resume: ended.is_none().then(|| format!("lifeboat resume {}", facts.run)),
     })
+}
+
+fn paused(pause: &Pause) -> PauseDocument<'_> {
+    PauseDocument { since: pause.since, who: &pause.who, reason: pause.reason.as_deref() }
 }
 
 /// How the run stands as a whole.
@@ -128,7 +143,11 @@ fn step(step: &StepRun) -> StepDocument<'_> {
 pub(crate) fn waits_for(state: &StepState) -> Option<String> {
     let StepState::Awaiting(awaiting) = state else { return None };
     Some(match awaiting {
-        Awaiting::Approval { by, message } => format!("approval by {}: {message}", crate::view::people(by)),
+        Awaiting::Approval { by, message, approved_by, expires, .. } => {
+            let second = approved_by.as_ref().map(|first| format!(", besides {first}")).unwrap_or_default();
+            let until = expires.map(|expires| format!(" (until {expires:.0})")).unwrap_or_default();
+            format!("approval by {}{second}{until}: {message}", crate::view::people(by))
+        }
         Awaiting::Hands { instruction, evidence } if evidence.is_empty() => format!("work by hand: {instruction}"),
         Awaiting::Hands { instruction, evidence } => {
             let evidence: Vec<&str> = evidence.keys().map(String::as_str).collect();

@@ -35,6 +35,9 @@ fn row(planned: &Step, step: &StepRun) -> Vec<String> {
             ("not known", format!("{}{}{}, behind {needs}", work(planned), reach(planned), values(parameters)))
         }
         StepState::Skipped { reason: SkipReason::WhenFalse } => ("skipped", "its `when` is false".to_owned()),
+        StepState::Skipped { reason: SkipReason::ByOperator { who, reason } } => {
+            ("skipped", format!("by {who}: {reason}"))
+        }
         StepState::Skipped { reason: SkipReason::NothingFailed } => ("left out", "nothing failed".to_owned()),
         StepState::Skipped { reason: SkipReason::NeedNotMet { step } } => ("skipped", format!("`{step}` was not done")),
         StepState::Skipped { reason: SkipReason::FailedBehind { step, failure } } => {

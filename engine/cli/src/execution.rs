@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lifeboat_core::{
-    event::{Outcome, SkipReason},
+    event::{Mode, Outcome, SkipReason},
     failure::{Failure, FailureKind},
     name::StepId,
     plan::Plan,
@@ -99,6 +99,9 @@ fn say(ended: &Ended) {
             say_failures(&ended.state);
         }
         How::Waiting(steps) => {
+            if let Some(pause) = &ended.state.pause {
+                note(format_args!("{} {} by {}", styled(WARN, "paused"), ended.run, pause.who));
+            }
             note(format_args!("{} {} waits for a person", styled(WARN, "waiting"), ended.run));
             for step in ended.state.steps.iter().filter(|step| steps.contains(&step.id)) {
                 let what = document::waits_for(&step.state).unwrap_or_else(|| "an answer".to_owned());
@@ -114,10 +117,20 @@ fn say(ended: &Ended) {
 /// What to do next.
 fn next(ended: &Ended) -> String {
     match &ended.how {
+        How::Finished(Outcome::Failed) if is_real(&ended.state) => {
+            let run = &ended.run;
+            format!("`lifeboat retry {run}` tries again what failed; `lifeboat report {run}` tells the whole story")
+        }
         How::Finished(_) => format!("`lifeboat report {}` tells the whole story", ended.run),
+        How::Waiting(_) if ended.state.pause.is_some() => format!("`lifeboat resume {}` goes on", ended.run),
         How::Waiting(_) => format!("`lifeboat resume {}` in a terminal asks and goes on", ended.run),
         How::Stopped => format!("`lifeboat resume {}` goes on", ended.run),
     }
+}
+
+/// Nothing is gone on with that only tried.
+fn is_real(run: &Run) -> bool {
+    run.started.as_ref().is_some_and(|(_, facts)| facts.mode == Mode::Real)
 }
 
 /// How a script answers the first question.

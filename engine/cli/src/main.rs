@@ -12,10 +12,12 @@ mod exit;
 mod output;
 mod people;
 mod problem;
+mod resuming;
 mod signals;
 mod source;
 mod stepwise;
 mod table;
+mod telling;
 mod view;
 
 use std::{panic::PanicHookInfo, process::ExitCode};
@@ -65,6 +67,13 @@ async fn dispatch(command: Command, global: &Global) -> anyhow::Result<Exit> {
         Command::Plan(arguments) => commands::plan::execute(&arguments, global),
         Command::Run(arguments) => commands::run::execute(arguments, global).await,
         Command::Resume(arguments) => commands::resume::execute(arguments, global).await,
+        Command::Approve(arguments) => commands::approve::approve(arguments, global).await,
+        Command::Reject(arguments) => commands::approve::reject(arguments, global).await,
+        Command::Skip(arguments) => commands::skip::execute(arguments, global).await,
+        Command::Retry(arguments) => commands::retry::execute(arguments, global).await,
+        Command::Resolve(arguments) => commands::resolve::execute(arguments, global).await,
+        Command::Pause(arguments) => commands::pause::execute(arguments, global).await,
+        Command::Abort(arguments) => commands::abort::execute(arguments, global).await,
         Command::Status(arguments) => commands::status::execute(&arguments, global),
         Command::Runs(arguments) => commands::runs::execute(&arguments, global),
         Command::Leases(arguments) => commands::leases::execute(arguments, global),

@@ -88,16 +88,25 @@ impl std::error::Error for Problem {}
 
 /// Which exit code a coded error has. What is not listed is an ordinary failure.
 fn exit_of(code: &str) -> Exit {
-    const REFUSED: [&str; 5] = ["run-locked", "run-lease-", "host-refused-", "host-identity-", "pg-not-ours"];
-    const USAGE: [&str; 4] = ["run-unknown", "run-ambiguous", "run-variant", "drill-unknown"];
+    const REFUSED: [&str; 6] =
+        ["operator-", "run-locked", "run-lease-", "host-refused-", "host-identity-", "pg-not-ours"];
+    const USAGE: [&str; 7] = [
+        "run-unknown",
+        "run-ambiguous",
+        "run-variant",
+        "drill-unknown",
+        "operator-unknown-step",
+        "operator-no-reason",
+        "operator-evidence",
+    ];
     const INCONCLUSIVE: [&str; 1] = ["drill-stopped"];
     let among = |list: &[&str]| list.iter().any(|prefix| code.starts_with(prefix));
     if code.starts_with("run-journal-") {
         Exit::Journal
-    } else if among(&REFUSED) {
-        Exit::Refused
     } else if among(&USAGE) {
         Exit::Usage
+    } else if among(&REFUSED) {
+        Exit::Refused
     } else if among(&INCONCLUSIVE) {
         Exit::Inconclusive
     } else if code.starts_with("LB") || code == "drill-runbook" {
@@ -126,6 +135,8 @@ mod tests {
         check("drill-stopped", Exit::Inconclusive);
         check("drill-unknown", Exit::Usage);
         check("run-variant", Exit::Usage);
+        check("operator-role", Exit::Refused);
+        check("operator-no-reason", Exit::Usage);
     }
 
     #[test]

@@ -36,7 +36,7 @@ fn gate(step: &Step, taken: &[StepId]) -> Option<Step> {
         id: free_id(&step.id, taken)?,
         title: None,
         needs: step.needs.clone(),
-        kind: StepKind::Approve { by: Vec::new(), message: text(&message)? },
+        kind: StepKind::Approve { by: Vec::new(), message: text(&message)?, four_eyes: false, expires: None },
         when: step.when.clone(),
         timeout: None,
         time_limit: None,

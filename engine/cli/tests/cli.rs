@@ -13,6 +13,13 @@ fn help_of_every_command() {
         "plan",
         "run",
         "resume",
+        "approve",
+        "reject",
+        "skip",
+        "retry",
+        "resolve",
+        "pause",
+        "abort",
         "status",
         "runs",
         "leases",
@@ -100,6 +107,46 @@ fn a_run_waits_for_a_person_and_is_resumed_with_the_answers() {
     check("people_done", &screen.lifeboat(&done));
     check("people_over", &screen.lifeboat(&["resume", "last"]));
     check("people_report", &screen.lifeboat(&["report"]));
+}
+
+#[test]
+fn a_run_that_waits_is_told_from_any_terminal() {
+    let screen = Screen::new();
+    let (runbook, bindings) = (fixture("people.yaml"), fixture("people-bindings.yaml"));
+    screen.lifeboat(&["run", &runbook, "--bindings", &bindings]);
+    check("operator_pause", &screen.lifeboat(&["pause", "last", "--reason", "looking around"]));
+    check("operator_paused_twice", &screen.lifeboat(&["pause", "last"]));
+    check("operator_approve", &screen.lifeboat(&["approve", "last", "--comment", "it is one"]));
+    check("operator_no_reason", &screen.lifeboat(&["skip", "last", "dns"]));
+    check("operator_skip_json", &screen.lifeboat(&["skip", "last", "dns", "--reason", "not ours", "--json"]));
+    check("operator_status", &screen.lifeboat(&["status"]));
+    check("operator_resume", &screen.lifeboat(&["resume", "last"]));
+    check("operator_refused_json", &screen.lifeboat(&["retry", "last", "dns", "--json"]));
+    check("operator_nothing_failed", &screen.lifeboat(&["retry", "last"]));
+}
+
+#[test]
+fn work_by_hand_is_reported_from_any_terminal() {
+    let screen = Screen::new();
+    let (runbook, bindings) = (fixture("people.yaml"), fixture("people-bindings.yaml"));
+    screen.lifeboat(&["run", &runbook, "--bindings", &bindings, "--approve", "sign_off"]);
+    check("operator_evidence", &screen.lifeboat(&["resolve", "last"]));
+    check("operator_resolve", &screen.lifeboat(&["resolve", "last", "--evidence", "ticket=OPS-12"]));
+    check("operator_report", &screen.lifeboat(&["report"]));
+    let other = Screen::new();
+    other.lifeboat(&["run", &runbook, "--bindings", &bindings]);
+    check("operator_abort", &other.lifeboat(&["abort", "last", "--reason", "no incident"]));
+}
+
+#[test]
+fn what_was_done_is_shown_before_it_is_done_once_more() {
+    let screen = Screen::new();
+    let (runbook, bindings) = (fixture("notify.yaml"), fixture("people-bindings.yaml"));
+    screen.lifeboat(&["run", &runbook, "--bindings", &bindings]);
+    let by_hand = ["resolve", "last", "announce", "--reason", "told by phone", "--json"];
+    check("operator_by_hand", &screen.lifeboat(&by_hand));
+    let evidence = [&by_hand[..5], &["--evidence", "call=02:14"]].concat();
+    check("operator_reopened", &screen.lifeboat(&evidence));
 }
 
 #[test]

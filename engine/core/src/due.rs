@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::{
-    decide::{has_room, observation_deadline, wants_attention},
+    decide::{has_room, observation_deadline, settles_in_a_pause, wants_attention},
     input::{Call, Effect, Purpose, Question},
     plan::{Invocation, Plan, Section, Step, StepKind},
     run::{Attempt, Awaiting, Next, Phase, Run, StepRun, StepState},
@@ -16,14 +16,20 @@ pub fn due(plan: &Plan, run: &Run, now: Timestamp) -> Vec<Effect> {
     if matches!(run.phase, Phase::NotStarted | Phase::Finished { .. }) {
         return Vec::new();
     }
-    let mut due = Due { effects: Vec::new(), wake: run.first_timer() };
+    let held = run.pause.is_some();
+    let mut due = Due { effects: Vec::new(), wake: run.first_timer().filter(|_| !held), held };
     for slot in run.in_flight() {
         let step = run.step(slot);
         if !is_dropped(&run.phase, step) {
             due.step(&plan.steps[run.place(slot)], step, now);
         }
     }
-    if is_owed(plan, run) || (due.effects.is_empty() && due.wake.is_none()) {
+    if held {
+        due.effects.push(Effect::Hold);
+        if run.owed().any(|slot| settles_in_a_pause(&plan.steps[run.place(slot)], &run.step(slot).state)) {
+            due.wake_at(now);
+        }
+    } else if is_owed(plan, run) || (due.effects.is_empty() && due.wake.is_none()) {
         due.wake_at(now);
     }
     due.effects.extend(due.wake.map(Effect::WakeAt));
@@ -53,7 +59,9 @@ fn is_dropped(phase: &Phase, step: &StepRun) -> bool {
     match phase {
         Phase::Handling { aborted_by: Some(_), .. } => !state.is_over(),
         _ if step.section != Section::Steps => false,
-        Phase::Stopping { aborted_by: Some(_), .. } | Phase::Undoing { aborted_by: Some(_) } => !state.is_over(),
+        Phase::Stopping { undo: false, aborted_by: Some(_) } | Phase::Undoing { aborted_by: Some(_) } => {
+            !state.is_over()
+        }
         Phase::Stopping { .. } => matches!(
             state,
             StepState::Waiting
@@ -67,6 +75,8 @@ fn is_dropped(phase: &Phase, step: &StepRun) -> bool {
 struct Due {
     effects: Vec<Effect>,
     wake: Option<Timestamp>,
+    /// The run is paused: no time counts for what runs.
+    held: bool,
 }
 
 impl Due {
@@ -75,7 +85,11 @@ impl Due {
     }
 
     fn step(&mut self, planned: &Step, step: &StepRun, now: Timestamp) {
-        let call = |action, attempt: &Attempt, purpose| call(step, action, attempt, purpose);
+        let held = self.held;
+        let call = |action, attempt: &Attempt, purpose| {
+            let deadline = attempt.deadline.filter(|_| !held);
+            call(step, action, &Attempt { deadline, ..attempt.clone() }, purpose)
+        };
         let effect = match &step.state {
             StepState::Running(attempt) => call(planned.action(), attempt, Purpose::Run),
             StepState::Verifying { attempt, .. } => call(planned.verify(), attempt, Purpose::Verify),
@@ -107,7 +121,13 @@ fn call(step: &StepRun, action: Option<&Invocation>, attempt: &Attempt, purpose:
 
 fn ask(planned: &Step, step: &StepRun, awaiting: &Awaiting) -> Effect {
     let question = match (awaiting, &planned.kind) {
-        (Awaiting::Approval { by, message }, _) => Question::Approve { by: by.clone(), message: message.clone() },
+        (Awaiting::Approval { by, message, approved_by, .. }, _) => {
+            let message = match approved_by {
+                Some(first) => format!("{message}\n\n{first} has approved it; somebody else must approve it too."),
+                None => message.clone(),
+            };
+            Question::Approve { by: by.clone(), message }
+        }
         (Awaiting::Hands { instruction, .. }, StepKind::Manual { evidence, .. }) => {
             Question::Hands { instruction: instruction.clone(), evidence: evidence.clone() }
         }

@@ -1,11 +1,14 @@
 //! The journal's events: a closed enum of past-tense facts. `Run::apply` gives each its meaning.
 
+mod words;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use self::words::{KnownBy, OperatorAnswer, Outcome, SkipReason};
 use crate::{
     failure::{Failure, Reason},
     name::{RoleName, RunId, StepId},
@@ -72,7 +75,8 @@ pub enum Event {
         /// The failure that decided it.
         failure: Failure,
     },
-    /// The step is not done.
+    /// The step is not done. Where an operator said so, it counts as done for the steps that need it; was it the last failed step
+    /// that kept the run from going on, then the run goes on.
     StepSkipped {
         /// Which step.
         step: StepId,
@@ -108,8 +112,14 @@ pub enum Event {
         by: Vec<String>,
         /// What they are asked.
         message: String,
+        /// Two different people must say yes.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        four_eyes: bool,
+        /// An answer after this instant is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires: Option<Timestamp>,
     },
-    /// A person said yes or no. A yes is followed by `StepSucceeded`, a no by `StepFailed`.
+    /// A person said yes or no. A yes (with `four_eyes`: the second one) is followed by `StepSucceeded`, a no by `StepFailed`.
     ApprovalAnswered {
         /// Which step.
         step: StepId,
@@ -137,6 +147,9 @@ pub enum Event {
         who: Person,
         /// What was handed in.
         evidence: Value,
+        /// Why, where the step did not ask for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
     /// A step that a person did is done.
     ResolvedByHand {
@@ -146,6 +159,10 @@ pub enum Event {
         who: Person,
         /// What was handed in; also `steps.<id>.outputs`.
         evidence: Value,
+        /// Why, where the step did not ask for it: an operator did the work of an action, say. Was it the last failed step that
+        /// kept the run from going on, then the run goes on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
     /// The engine can not decide: an operator must say what became of an interrupted attempt.
     OperatorAsked {
@@ -163,12 +180,61 @@ pub enum Event {
         /// What.
         answer: OperatorAnswer,
     },
+    /// An operator wants a step left out when its turn comes; until then it holds its place in the order.
+    SkipScheduled {
+        /// Which step.
+        step: StepId,
+        /// Who.
+        who: Person,
+        /// Why.
+        reason: String,
+    },
+    /// An operator wants the next attempt of a step now, and `retry` to count anew.
+    RetryRequested {
+        /// Which step.
+        step: StepId,
+        /// Who.
+        who: Person,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// An operator wants these steps, which were over, once more: they wait for their needs again, and a run that had failed goes
+    /// on. What was cancelled or skipped because of them waits again too.
+    StepsReopened {
+        /// Which steps.
+        steps: Vec<StepId>,
+        /// Who.
+        who: Person,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// Nothing new begins, nothing is decided and no time-out counts until it is unpaused. What runs ends.
+    RunPaused {
+        /// Who.
+        who: Person,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// The run goes on; every time-out and wait ends later by the length of the pause.
+    RunUnpaused {
+        /// Who.
+        who: Person,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
     /// Somebody or something asked to end the run early. Nothing new starts.
     AbortRequested {
         /// Who.
         who: Person,
         /// Why.
         reason: String,
+        /// What runs is waited for, and then everything is taken back. Otherwise everything is cut off.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        undo: bool,
     },
     /// A step will not run, or was stopped, because the run ends early.
     StepCancelled {
@@ -227,10 +293,31 @@ impl Event {
         )
     }
 
+    /// Whether a person, or a policy in a person's stead, did it.
+    pub fn who(&self) -> Option<&Person> {
+        match self {
+            Self::ApprovalAnswered { who, .. }
+            | Self::HandsReported { who, .. }
+            | Self::ResolvedByHand { who, reason: Some(_), .. }
+            | Self::OperatorAnswered { who, .. }
+            | Self::StepSkipped { reason: SkipReason::ByOperator { who, .. }, .. }
+            | Self::SkipScheduled { who, .. }
+            | Self::RetryRequested { who, .. }
+            | Self::StepsReopened { who, .. }
+            | Self::RunPaused { who, .. }
+            | Self::RunUnpaused { who, .. }
+            | Self::AbortRequested { who, .. } => Some(who),
+            _ => None,
+        }
+    }
+
     /// The step it is about; `None` where it is about the run.
     pub fn step(&self) -> Option<&StepId> {
         match self {
             Self::RunStarted(_)
+            | Self::StepsReopened { .. }
+            | Self::RunPaused { .. }
+            | Self::RunUnpaused { .. }
             | Self::AbortRequested { .. }
             | Self::UndoBegan
             | Self::HandlersBegan { .. }
@@ -252,6 +339,8 @@ impl Event {
             | Self::ResolvedByHand { step, .. }
             | Self::OperatorAsked { step, .. }
             | Self::OperatorAnswered { step, .. }
+            | Self::RetryRequested { step, .. }
+            | Self::SkipScheduled { step, .. }
             | Self::StepCancelled { step }
             | Self::UndoStarted { step, .. }
             | Self::StepUndone { step }
@@ -281,6 +370,9 @@ pub struct RunStarted {
     pub mode: Mode,
     /// Who started it.
     pub who: Person,
+    /// The people of each role, as the bindings name them: login names, and `group:NAME` for groups of the operating system.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub people: BTreeMap<String, Vec<String>>,
 }
 
 /// Whether a run may change anything.
@@ -319,113 +411,4 @@ impl std::fmt::Display for Person {
             Self::Engine => f.write_str("the engine"),
         }
     }
-}
-
-/// How the success of a step is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum KnownBy {
-    /// The attempt answered.
-    Answer,
-    /// The attempt was interrupted, and the plugin found its effect.
-    Observation,
-    /// A person approved.
-    Approval,
-    /// An operator said that the interrupted attempt took effect.
-    Operator,
-    /// Every item of its list is done.
-    Items,
-}
-
-/// Why a step was skipped.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "why", rename_all = "snake_case")]
-pub enum SkipReason {
-    /// Its `when` is false.
-    WhenFalse,
-    /// A step that it needs failed or was skipped because of a failure (`on_failure: continue`).
-    NeedNotMet {
-        /// That step.
-        step: StepId,
-    },
-    /// It is there for a recovery that did not go through, and this one did.
-    NothingFailed,
-    /// In a dry-run: it came to where it would change something. What needs it goes on.
-    WouldRun {
-        /// What the action was given.
-        parameters: Value,
-    },
-    /// In a dry-run: it would ask somebody. What needs it goes on.
-    WouldAsk {
-        /// The question, or what is to be done.
-        message: String,
-    },
-    /// In a dry-run: it would need to know what steps that were left out would have told. What needs it goes on.
-    NotKnown {
-        /// What the step would be given, with the expression itself where its value is not known.
-        parameters: Value,
-        /// What is not known: `steps.find.outputs.xid`.
-        unknown: Vec<String>,
-    },
-    /// In a dry-run: it failed, perhaps because a step before it was left out. What needs it goes on.
-    FailedBehind {
-        /// The step that was left out.
-        step: StepId,
-        /// The failure.
-        failure: Failure,
-    },
-}
-
-impl SkipReason {
-    /// Whether only a dry-run leaves a step out for it.
-    pub fn is_of_a_dry_run(&self) -> bool {
-        !matches!(self, Self::WhenFalse | Self::NeedNotMet { .. } | Self::NothingFailed)
-    }
-}
-
-/// What an operator says about an interrupted attempt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "say", rename_all = "snake_case")]
-pub enum OperatorAnswer {
-    /// It did not happen, or may safely happen again: run it again.
-    RunAgain,
-    /// It happened, with these outputs.
-    ItHappened {
-        /// `steps.<id>.outputs` from now on.
-        outputs: Value,
-    },
-    /// Count the step as failed.
-    GiveUp,
-}
-
-impl Outcome {
-    /// The word for it in journals, in documents that other programs read, and in expressions.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Succeeded => "succeeded",
-            Self::SucceededWithExceptions => "succeeded_with_exceptions",
-            Self::Failed => "failed",
-            Self::RolledBack => "rolled_back",
-            Self::Aborted => "aborted",
-            Self::DryRun => "dry_run",
-        }
-    }
-}
-
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// Every step succeeded.
-    Succeeded,
-    /// It went through, but a step was skipped, done by hand, or failed with `on_failure: continue`.
-    SucceededWithExceptions,
-    /// A step failed.
-    Failed,
-    /// A step failed and everything was taken back.
-    RolledBack,
-    /// Somebody ended it.
-    Aborted,
-    /// A dry-run came to its end. Nothing was changed, so nothing is done.
-    DryRun,
 }

@@ -10,6 +10,7 @@ use crate::{
     event::{OperatorAnswer, Person, RunStarted},
     failure::Failure,
     name::{ActionName, RoleName, StepId},
+    operator::Request,
     types::Type,
 };
 
@@ -80,6 +81,8 @@ pub enum Input {
         /// What.
         answer: OperatorAnswer,
     },
+    /// Somebody at another terminal wants something that the run did not ask for, or answers what it asks.
+    Command(Box<Request>),
     /// End the run early.
     Abort {
         /// Who.
@@ -125,6 +128,8 @@ pub enum Effect {
     },
     /// Send `Tick` at this instant.
     WakeAt(Timestamp),
+    /// The run is paused: wait for an operator, and let no time count against those who are asked.
+    Hold,
 }
 
 /// A plugin call as the core wants it.

@@ -18,6 +18,7 @@ pub mod input;
 pub mod inputs;
 pub mod mutant;
 pub mod name;
+pub mod operator;
 pub mod outputs;
 pub mod plan;
 pub mod run;

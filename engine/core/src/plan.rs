@@ -292,6 +292,12 @@ pub enum StepKind {
         by: Vec<String>,
         /// What they are asked.
         message: Template,
+        /// Two different people must say yes.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        four_eyes: bool,
+        /// The question is void so long after it was first asked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires: Option<SignedDuration>,
     },
     /// Waits for a person to do something outside.
     Manual {

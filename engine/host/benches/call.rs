@@ -10,7 +10,7 @@ use lifeboat_core::{
     plan::{Objectives, Plan, RunbookRef},
 };
 use lifeboat_host::{Component, Host, HostOptions, Limits};
-use lifeboat_runtime::invoke::{Answer, Invoke, Request, Unfenced};
+use lifeboat_runtime::invoke::{Answer, Deadline, Invoke, Request, Unfenced};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +30,7 @@ fn request() -> Request {
         },
         run: RunId::new("run").expect("a name"),
         mode: Mode::Real,
+        deadline: Deadline::fixed(None),
         cancel: CancellationToken::new(),
         notes: Arc::new(|_| {}),
         fence: Arc::new(Unfenced),

@@ -12,7 +12,7 @@ use std::{
 
 use jiff::Timestamp;
 use lifeboat_core::{bindings::Bindings, failure::Reason};
-use lifeboat_runtime::invoke::{Fence, Note};
+use lifeboat_runtime::invoke::{Deadline, Fence, Note};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wasmtime::{ResourceLimiter, component::ResourceTable};
@@ -29,8 +29,10 @@ pub(crate) struct CallContext {
     pub(crate) bindings: Arc<Bindings>,
     /// Resolves and scrubs secrets.
     pub(crate) secrets: Arc<Secrets>,
-    /// When it must end.
-    pub(crate) deadline: Instant,
+    deadline: Deadline,
+    /// When a call of a step without a deadline must end; `None` where the step has one.
+    otherwise: Option<Instant>,
+    wall: Duration,
     /// Fires when it should end.
     pub(crate) cancel: CancellationToken,
     /// How long the guest may go on afterwards.
@@ -70,7 +72,7 @@ pub(crate) struct NewCall {
     pub(crate) grants: Grants,
     pub(crate) bindings: Arc<Bindings>,
     pub(crate) secrets: Arc<Secrets>,
-    pub(crate) deadline: Option<Timestamp>,
+    pub(crate) deadline: Deadline,
     pub(crate) cancel: CancellationToken,
     pub(crate) notes: Arc<dyn Fn(Note) + Send + Sync>,
     pub(crate) fence: Arc<dyn Fence>,
@@ -78,16 +80,15 @@ pub(crate) struct NewCall {
 
 impl CallContext {
     pub(crate) fn new(call: NewCall, limits: &Limits) -> Self {
-        let wall = call.deadline.map_or(limits.wall, |at| {
-            let left = at.duration_since(Timestamp::now());
-            Duration::try_from(left).unwrap_or(Duration::ZERO)
-        });
+        let otherwise = call.deadline.at().is_none().then(|| Instant::now() + limits.wall);
         Self {
             key: call.key,
             grants: call.grants,
             bindings: call.bindings,
             secrets: call.secrets,
-            deadline: Instant::now() + wall,
+            deadline: call.deadline,
+            otherwise,
+            wall: limits.wall,
             cancel: call.cancel,
             grace: limits.grace,
             notes: call.notes,
@@ -103,10 +104,33 @@ impl CallContext {
     pub(crate) fn cut_off(&self) -> Option<CutOff> {
         if self.cancel.is_cancelled() {
             Some(CutOff::Cancelled)
-        } else if Instant::now() >= self.deadline {
+        } else if self.ends().is_some_and(|end| Instant::now() >= end) {
             Some(CutOff::Deadline)
         } else {
             None
+        }
+    }
+
+    /// When it must end, as it stands at this moment; `None` while the run is paused.
+    fn ends(&self) -> Option<Instant> {
+        self.otherwise.or_else(|| {
+            let left = self.deadline.at()?.duration_since(Timestamp::now());
+            Some(Instant::now() + Duration::try_from(left).unwrap_or(Duration::ZERO))
+        })
+    }
+
+    /// Returns when the call must have ended.
+    async fn ended(&self) {
+        loop {
+            let moved = self.deadline.moved();
+            match self.ends() {
+                Some(end) if end <= Instant::now() => return,
+                Some(end) => tokio::select! {
+                    () = tokio::time::sleep_until(end) => {}
+                    () = moved => {}
+                },
+                None => moved.await,
+            }
         }
     }
 
@@ -115,7 +139,7 @@ impl CallContext {
         tokio::select! {
             biased;
             () = self.cancel.cancelled() => Err(CutOff::Cancelled),
-            () = tokio::time::sleep_until(self.deadline) => Err(CutOff::Deadline),
+            () = self.ended() => Err(CutOff::Deadline),
             done = work => Ok(done),
         }
     }
@@ -164,9 +188,9 @@ impl CallContext {
         self.uncertain.load(Ordering::Relaxed)
     }
 
-    /// Time until the deadline.
+    /// Time until the deadline; in a paused run the longest that a call may take.
     pub(crate) fn left(&self) -> Duration {
-        self.deadline.saturating_duration_since(Instant::now())
+        self.ends().map_or(self.wall, |end| end.saturating_duration_since(Instant::now()))
     }
 
     /// Whether the machine has proved in this call to be the one meant.

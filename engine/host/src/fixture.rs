@@ -19,7 +19,7 @@ use lifeboat_core::{
     name::{ActionName, RoleName, StepId},
     plan::{Objectives, Plan, RunbookRef, TargetDeclaration},
 };
-use lifeboat_runtime::invoke::{Fence, Note};
+use lifeboat_runtime::invoke::{Deadline, Fence, Note};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -41,7 +41,8 @@ pub(crate) fn bindings<const N: usize>(systems: [(&str, System); N]) -> Bindings
         .into_iter()
         .enumerate()
         .map(|(n, (name, system))| (role(name), Binding { access: Effect::Destroy, system, line: 10 + n as u32 }));
-    Bindings { targets: targets.collect(), digest: "sha256:0".to_owned(), source: "bindings.yaml".to_owned() }
+    let (digest, source) = ("sha256:0".to_owned(), "bindings.yaml".to_owned());
+    Bindings { targets: targets.collect(), people: BTreeMap::new(), digest, source }
 }
 
 /// A plan without steps whose roles are those of the bindings, with this access.
@@ -122,7 +123,7 @@ impl Fixture {
             grants: Grants::of(&call, &plan, &self.bindings, self.mode),
             bindings: Arc::new(self.bindings.clone()),
             secrets: Arc::new(Secrets::default()),
-            deadline: self.deadline,
+            deadline: Deadline::fixed(self.deadline),
             cancel: self.cancel.clone(),
             notes: Arc::new(move |note| sink.lock().unwrap().push(note)),
             fence: self.fence.clone(),

@@ -7,7 +7,7 @@ use lifeboat_core::{
     bindings::Bindings,
     plan::{Invocation, Plan, StepKind},
 };
-use lifeboat_runtime::invoke::{Invoke, Unfenced};
+use lifeboat_runtime::invoke::{Deadline, Invoke, Unfenced};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -159,7 +159,7 @@ fn describing(limits: &Limits) -> Arc<CallContext> {
         grants: Grants::default(),
         bindings: Arc::default(),
         secrets: Arc::default(),
-        deadline: None,
+        deadline: Deadline::fixed(None),
         cancel: CancellationToken::new(),
         notes: Arc::new(|_| {}),
         fence: Arc::new(Unfenced),

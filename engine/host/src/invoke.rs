@@ -66,7 +66,7 @@ impl Bound {
             grants: Grants::of(&request.call, &self.plan, &self.bindings, request.mode),
             bindings: self.bindings.clone(),
             secrets: self.secrets.clone(),
-            deadline: request.call.deadline,
+            deadline: request.deadline.clone(),
             cancel: request.cancel.clone(),
             notes: request.notes.clone(),
             fence: request.fence.clone(),

@@ -24,7 +24,7 @@ use lifeboat_core::{
     types::TargetKind,
 };
 use lifeboat_host::{Component, Host, HostOptions, Limits};
-use lifeboat_runtime::invoke::{Answer, Fence, Invoke, Note, Request, Unfenced};
+use lifeboat_runtime::invoke::{Answer, Deadline, Fence, Invoke, Note, Request, Unfenced};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -106,6 +106,7 @@ impl Bench {
             },
             run: RunId::new("run").unwrap(),
             mode: Mode::Real,
+            deadline: Deadline::fixed(self.deadline),
             cancel: self.cancel.clone(),
             notes: Arc::new(move |note| notes.lock().unwrap().push(note)),
             fence: self.fence.clone(),

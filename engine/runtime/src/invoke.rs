@@ -2,12 +2,14 @@
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
+use jiff::Timestamp;
 use lifeboat_core::{
     event::Mode,
     failure::{Failure, Reason},
     input::{Call, Done, Observation},
     name::{RunId, StepId},
 };
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// A future that can be kept in a list with others.
@@ -29,6 +31,8 @@ pub struct Request {
     pub run: RunId,
     /// Whether anything may be changed.
     pub mode: Mode,
+    /// When the call is over. It moves where the run is paused.
+    pub deadline: Deadline,
     /// Fires when the call should end.
     pub cancel: CancellationToken,
     /// Where progress and log lines go.
@@ -51,6 +55,41 @@ pub struct Unfenced;
 impl Fence for Unfenced {
     fn check(&self) -> Result<(), Reason> {
         Ok(())
+    }
+}
+
+/// When a call is over, as it stands at each moment.
+#[derive(Debug, Clone)]
+pub struct Deadline {
+    at: watch::Receiver<Option<Timestamp>>,
+}
+
+impl Deadline {
+    /// One that does not move.
+    pub fn fixed(at: Option<Timestamp>) -> Self {
+        Self { at: watch::channel(at).1 }
+    }
+
+    /// One that whoever has the other end moves.
+    pub(crate) fn moving(at: Option<Timestamp>) -> (watch::Sender<Option<Timestamp>>, Self) {
+        let (sender, at) = watch::channel(at);
+        (sender, Self { at })
+    }
+
+    /// The instant; `None` where the step has none, or the run is paused.
+    pub fn at(&self) -> Option<Timestamp> {
+        *self.at.borrow()
+    }
+
+    /// Resolves when the instant has been moved since this was called; never where it will not be.
+    pub fn moved(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut at = self.at.clone();
+        at.mark_unchanged();
+        async move {
+            if at.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
     }
 }
 

@@ -3,17 +3,20 @@
 //! `session` is what a program calls. It takes the run's lock and the leases of its targets, opens the journal, and lets the
 //! `driver` loop run in the real `world`. Plugins are behind `invoke`, people behind `people`, readers behind `report`.
 
+mod control;
 pub mod driver;
 pub mod error;
 pub mod files;
 pub mod holder;
 pub mod home;
+pub mod identity;
 pub mod invoke;
 pub mod journal;
 pub mod lease;
 pub mod lock;
 pub mod people;
 pub mod report;
+pub mod request;
 pub mod session;
 mod world;
 

@@ -1,6 +1,6 @@
 //! One linear stream of what happens, for many dumb readers: the live view, the log files, the drill's time line.
 
-use lifeboat_core::run::Run;
+use lifeboat_core::{operator::Refusal, run::Run};
 
 use crate::{invoke::StepNote, journal::Recorded};
 
@@ -12,6 +12,8 @@ pub enum Report {
     Recorded(Recorded),
     /// A plugin said something.
     Note(StepNote),
+    /// What somebody wanted at the engine's own terminal can not be done, or nobody can reach the engine from another one.
+    Refused(Refusal),
 }
 
 /// Reads the stream. Called in order from the driver; must not block for long.

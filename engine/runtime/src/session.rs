@@ -1,6 +1,12 @@
 //! Starting and resuming a run: what the command line and the simulator call.
 
-use std::{fs, fs::File, path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    fs::File,
+    path::PathBuf,
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use lifeboat_core::{
@@ -8,6 +14,7 @@ use lifeboat_core::{
     event::{Mode, Outcome, Person, RunStarted},
     input::Input,
     name::{RoleName, RunId, StepId},
+    operator::{Command, Request},
     plan::Plan,
     run::{Phase, Run},
 };
@@ -18,6 +25,7 @@ use crate::{
     Error,
     driver::{self, World},
     home::{Home, Leases, RunFolder},
+    identity,
     invoke::Invoke,
     journal::{self, Journal},
     lease::Held,
@@ -58,13 +66,15 @@ pub struct NewRun {
     /// Every input with its value.
     pub inputs: Value,
     /// What expressions may know of the targets.
-    pub targets: std::collections::BTreeMap<RoleName, Value>,
+    pub targets: BTreeMap<RoleName, Value>,
     /// The exclusive resources it writes to (`postgres:SYSTEM_IDENTIFIER`, `machine:…`): one lease each.
     pub leases: Vec<String>,
     /// Whether anything may be changed.
     pub mode: Mode,
     /// Who starts it.
     pub who: Person,
+    /// The people of each role, as the bindings name them.
+    pub people: BTreeMap<String, Vec<String>>,
 }
 
 /// How a session with a run ended.
@@ -119,15 +129,26 @@ pub async fn start(home: &Home, new: NewRun, surroundings: Surroundings) -> Resu
         targets: new.targets,
         mode: new.mode,
         who: new.who,
+        people: new.people.clone(),
     }));
     let journal = Journal::begin(journal, &new.run);
     let state = Run::new(&plan);
-    let session = Session { run: new.run, mode: new.mode, plan, folder, _lock: lock, leases: Arc::new(leases) };
+    let leases = Arc::new(leases);
+    let session = Session { run: new.run, mode: new.mode, plan, folder, _lock: lock, leases, people: new.people };
     session.drive(journal, state, vec![opening], surroundings).await
 }
 
-/// Goes on with a run after a crash, a stop, or where somebody can be asked now. A run that is over stays as it is.
+/// Goes on with a run after a crash, a stop, a pause, or where somebody can be asked now. A run that is over stays as it is.
 pub async fn resume(home: &Home, run: &RunId, surroundings: Surroundings) -> Result<Ended, Error> {
+    go_on(home, run, None, surroundings).await
+}
+
+/// As [`resume`], of a run that is over and that somebody reopens with what they want.
+pub async fn reopen(home: &Home, run: &RunId, request: Request, surroundings: Surroundings) -> Result<Ended, Error> {
+    go_on(home, run, Some(request), surroundings).await
+}
+
+async fn go_on(home: &Home, run: &RunId, request: Option<Request>, surroundings: Surroundings) -> Result<Ended, Error> {
     let folder = home.folder(run);
     if !folder.path().exists() {
         return Err(Error::Unknown { name: run.to_string() });
@@ -135,16 +156,28 @@ pub async fn resume(home: &Home, run: &RunId, surroundings: Surroundings) -> Res
     let lock = RunLock::take(folder.path(), run)?;
     let loaded = home.load(run)?;
     let at = loaded.end.at.unwrap_or_else(Timestamp::now);
-    if let Phase::Finished { outcome, .. } = loaded.run.phase {
-        return Ok(Ended { run: run.clone(), how: How::Finished(outcome), state: loaded.run, at });
+    if let (Phase::Finished { outcome, .. }, None) = (&loaded.run.phase, &request) {
+        return Ok(Ended { run: run.clone(), how: How::Finished(*outcome), state: loaded.run, at });
     }
-    let mode = loaded.run.started.as_ref().map_or(Mode::DryRun, |(_, started)| started.mode);
+    let (mode, people) = match &loaded.run.started {
+        Some((_, started)) => (started.mode, started.people.clone()),
+        None => (Mode::DryRun, BTreeMap::new()),
+    };
     let leases = home.lease(&home.leases_of(run)?.resources, run)?;
     let journal =
         Journal::go_on(folder.open_journal()?, loaded.end, loaded.torn_bytes).map_err(Error::disk(folder.journal()))?;
-    let opening = driver::interrupted(&loaded.run);
-    let session = Session { run: run.clone(), mode, plan: loaded.plan, folder, _lock: lock, leases: Arc::new(leases) };
+    let mut opening = driver::interrupted(&loaded.run);
+    opening.extend(request.or_else(|| unpause(&loaded.run)).map(|request| Input::Command(Box::new(request))));
+    let leases = Arc::new(leases);
+    let session = Session { run: run.clone(), mode, plan: loaded.plan, folder, _lock: lock, leases, people };
     session.drive(journal, loaded.run, opening, surroundings).await
+}
+
+/// Who goes on with a paused run wants it to go on.
+fn unpause(run: &Run) -> Option<Request> {
+    run.pause.as_ref()?;
+    let command = Command::Unpause { reason: None };
+    Some(Request { who: identity::this_person(), groups: BTreeSet::new(), command })
 }
 
 /// Takes the leases and writes what must stand on disk before the first event. A dry-run writes to no target.
@@ -164,6 +197,7 @@ struct Session {
     folder: RunFolder,
     _lock: RunLock,
     leases: Arc<Held>,
+    people: BTreeMap<String, Vec<String>>,
 }
 
 impl Session {
@@ -181,6 +215,7 @@ impl Session {
             journal,
             journal_path: self.folder.journal(),
             logs: self.folder.logs(),
+            people: self.people,
         };
         let mut world = RealWorld::new(materials, surroundings);
         let driven = driver::drive(&self.plan, run, opening, &mut world).await;

@@ -92,6 +92,7 @@ pub(crate) fn started(plan: &Plan, inputs: Value) -> RunStarted {
         targets: BTreeMap::from([(RoleName::new("db").expect("a name"), json!({"kind": "postgres", "port": 5432}))]),
         mode: Mode::Real,
         who: Person::Engine,
+        people: BTreeMap::new(),
     }
 }
 

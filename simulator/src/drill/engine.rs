@@ -98,6 +98,7 @@ impl Engine {
             leases: bindings::leases(&self.plan, &bindings),
             mode: Mode::Real,
             who: Person::Policy { name: order.policy.name.clone() },
+            people: bindings.people.clone(),
             plan: self.plan.clone(),
         };
         let invoke = self.host.bind(&self.plan, bindings)?;

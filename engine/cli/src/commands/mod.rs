@@ -1,17 +1,23 @@
 //! The commands, one file each: arguments and what they do.
 
+pub(crate) mod abort;
+pub(crate) mod approve;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod drill;
 pub(crate) mod drill_summary;
 pub(crate) mod explain;
 pub(crate) mod leases;
+pub(crate) mod pause;
 pub(crate) mod plan;
 pub(crate) mod plugins;
 pub(crate) mod report;
+pub(crate) mod resolve;
 pub(crate) mod resume;
+pub(crate) mod retry;
 pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod schema;
+pub(crate) mod skip;
 pub(crate) mod status;
 pub(crate) mod verify_journal;

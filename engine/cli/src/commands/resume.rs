@@ -1,11 +1,7 @@
-//! `lifeboat resume`: goes on with a run after a crash, a stop or a question.
+//! `lifeboat resume`: goes on with a run after a crash, a stop, a pause or a question.
 
 use clap::Args;
-use lifeboat_core::{
-    bindings,
-    diagnostic::{self, SourceFile},
-    run::Phase,
-};
+use lifeboat_core::{operator::Command, run::Phase};
 use lifeboat_runtime::session;
 
 use crate::{
@@ -16,10 +12,11 @@ use crate::{
     exit::Exit,
     output::{WARN, note, styled},
     people::Answers,
+    resuming, telling,
     view::outcome_text,
 };
 
-/// Go on with a run after a crash, a stop or a question
+/// Go on with a run after a crash, a stop, a pause or a question
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  lifeboat resume last\n  \
     lifeboat resume dr-003-20261121-7f3a --approve sign_off")]
@@ -46,16 +43,12 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
             format!("{} was changed since {run} started; the run keeps to the plan that it began with", path.display());
         note(format_args!("{}: {changed}", styled(WARN, "note")));
     }
-    let file = SourceFile {
-        name: home.run_folder(&run).join("bindings.yaml").display().to_string(),
-        text: String::from_utf8_lossy(&loaded.bindings_source).into_owned(),
-    };
-    let parsed = bindings::parse(&file);
-    let Some(bindings) = parsed.bindings else {
-        note(diagnostic::render(&file, &parsed.diagnostics, true));
-        return Ok(Exit::File);
-    };
-    let invoke = engine::host(&home)?.bind(&loaded.plan, bindings)?;
+    if loaded.run.pause.is_some() && home.holder(&run)?.is_some() {
+        // An engine works on it and waits for just this.
+        let of = telling::Of { run: arguments.run, json: arguments.shown.json };
+        return telling::Case::open(&of, global)?.tell(Command::Unpause { reason: None }).await;
+    }
+    let Some(invoke) = resuming::invoke(&home, &run, &loaded)? else { return Ok(Exit::File) };
     let execution = Execution::open(loaded.plan, arguments.shown, arguments.answers, invoke);
     let ended = session::resume(&home, &run, execution.surroundings()).await;
     execution.close(ended)

@@ -107,6 +107,7 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
         leases: bindings::leases(&plan, &ready.bindings),
         mode: if arguments.dry_run { Mode::DryRun } else { Mode::Real },
         who: current_user(),
+        people: ready.bindings.people.clone(),
         plan: plan.clone(),
     };
     let execution = Execution::open(plan, arguments.shown.clone(), arguments.answers, invoke);

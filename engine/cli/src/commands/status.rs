@@ -3,7 +3,7 @@
 use clap::Args;
 use jiff::Timestamp;
 use lifeboat_core::{
-    event::Mode,
+    event::{Mode, SkipReason},
     run::{Phase, Run, StepRun, StepState},
 };
 use lifeboat_runtime::home::{Home, Loaded};
@@ -14,7 +14,7 @@ use crate::{
     exit::Exit,
     output::{BAD, GOOD, QUIET, STRONG, WARN, data, hint, json, styled},
     table,
-    view::{Budget, failure_text, outcome_text, skipped_text},
+    view::{self, Budget, failure_text, outcome_text, skipped_text},
 };
 
 /// Show how a run stands and what it waits for
@@ -44,8 +44,9 @@ pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<
     print_head(&home, &loaded, arguments.onset, now)?;
     let heading = ["", "STEP", "STATE", "TOOK", ""].map(str::to_owned).to_vec();
     let dry = loaded.run.started.as_ref().is_some_and(|(_, facts)| facts.mode == Mode::DryRun);
-    let rows = loaded.run.steps.iter().filter(|step| is_shown(&loaded.run, step)).map(|step| {
-        let mut row = row(step, dry, now);
+    let shown = loaded.run.steps.iter().enumerate().filter(|(_, step)| is_shown(&loaded.run, step));
+    let rows = shown.map(|(place, step)| {
+        let mut row = row(step, loaded.run.skips.get(&place), dry, now);
         if let (StepState::FannedOut { .. }, Some(what)) = (&step.state, row.last_mut()) {
             *what = progress(loaded.run.items(&step.id));
         }
@@ -53,6 +54,7 @@ pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<
     });
     let rows: Vec<_> = std::iter::once(heading).chain(rows).collect();
     table::lines(&rows).into_iter().for_each(data);
+    print_people(&loaded);
     if !matches!(loaded.run.phase, Phase::Finished { .. }) && home.holder(&run)?.is_none() {
         match home.lost_lease(&run)? {
             Some(loss) => hint(format_args!("it can not go on: {loss}")),
@@ -76,6 +78,11 @@ fn print_head(home: &Home, loaded: &Loaded, onset: Option<Timestamp>, now: Times
             if let Some(holder) = home.holder(&facts.run)? {
                 data(format_args!("live: {holder}"));
             }
+            if let Some(pause) = &loaded.run.pause {
+                let why = pause.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+                let since = elapsed::time_of_day(pause.since);
+                data(format_args!("{} by {} since {since} UTC{why}", styled(WARN, "paused"), pause.who));
+            }
             if let Some(budget) = Budget::new(&loaded.plan.objectives, onset).text(*started, now) {
                 data(budget);
             }
@@ -95,7 +102,20 @@ fn progress(items: &[StepRun]) -> String {
     format!("{over} of {} items", items.len())
 }
 
-fn row(step: &StepRun, dry: bool, now: Timestamp) -> Vec<String> {
+/// What people did, the last of it.
+fn print_people(loaded: &Loaded) {
+    const LINES_MAX: usize = 10;
+    let by_people: Vec<_> = loaded.events.iter().filter(|record| record.event.who().is_some()).collect();
+    if by_people.is_empty() {
+        return;
+    }
+    data("");
+    data("what people did:");
+    let first = by_people.len().saturating_sub(LINES_MAX);
+    by_people[first..].iter().for_each(|record| data(format_args!("  {}", view::tell(record, &loaded.run))));
+}
+
+fn row(step: &StepRun, skip: Option<&SkipReason>, dry: bool, now: Timestamp) -> Vec<String> {
     let state = match &step.state {
         // Nothing was done, so nothing has succeeded.
         StepState::Succeeded { .. } if dry => "tried".to_owned(),
@@ -112,6 +132,9 @@ fn row(step: &StepRun, dry: bool, now: Timestamp) -> Vec<String> {
     let what = match &step.state {
         StepState::Succeeded { summary, .. } => summary.clone(),
         StepState::Skipped { reason } => skipped_text(reason),
+        StepState::Waiting | StepState::Cancelled => {
+            skip.map(|reason| format!("will be {}", skipped_text(reason))).unwrap_or_default()
+        }
         state => state.failure().map(failure_text).or_else(|| document::waits_for(state)).unwrap_or_default(),
     };
     vec![styled(style, symbol), step.id.to_string(), state, took(step, now), what]

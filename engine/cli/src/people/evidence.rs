@@ -4,7 +4,7 @@ use lifeboat_core::types::Type;
 use serde_json::Value;
 
 /// The value that the text means, or what is wrong with it.
-pub(super) fn value(ty: &Type, text: &str) -> Result<Value, String> {
+pub(crate) fn value(ty: &Type, text: &str) -> Result<Value, String> {
     let text = text.trim();
     let invalid = |what: &str| format!("`{text}` is not {what}");
     match ty {

@@ -3,7 +3,6 @@
 mod answers;
 mod evidence;
 mod prompt;
-mod user;
 
 use std::{
     io::IsTerminal,
@@ -19,7 +18,8 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use answers::Answers;
-pub(crate) use user::current as current_user;
+pub(crate) use evidence::value as evidence;
+pub(crate) use lifeboat_runtime::identity::this_person as current_user;
 
 use crate::view::View;
 

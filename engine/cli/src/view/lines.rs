@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Mutex};
 use jiff::{SignedDuration, Timestamp};
 use lifeboat_core::{
     name::StepId,
+    operator::Refusal,
     run::{Run, StepRun},
 };
 use lifeboat_runtime::{
@@ -16,7 +17,7 @@ use lifeboat_runtime::{
 use super::{View, is_active, narration};
 use crate::{
     elapsed,
-    output::{QUIET, STRONG, note, styled},
+    output::{BAD, QUIET, STRONG, note, styled},
 };
 
 /// A step shows its progress when it has taken this long, and then at most once in this time.
@@ -57,6 +58,7 @@ impl Reporter for Lines {
     fn report(&self, report: &Report, run: &Run) {
         match report {
             Report::Recorded(recorded) => note(event(recorded, run)),
+            Report::Refused(refusal) => self.say(&refused(refusal)),
             Report::Note(said) => {
                 let now = Timestamp::now();
                 if let Some(text) = note_text(said)
@@ -73,6 +75,11 @@ impl View for Lines {
     fn say(&self, text: &str) {
         note(stamped(Timestamp::now(), None, text));
     }
+}
+
+/// What somebody wanted can not be done.
+pub(super) fn refused(refusal: &Refusal) -> String {
+    format!("{} {}", styled(BAD, format_args!("refused[{}]:", refusal.code)), refusal.message)
 }
 
 /// An event as a line.

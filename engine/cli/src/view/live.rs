@@ -23,7 +23,7 @@ use lifeboat_runtime::{
 
 use super::{
     Budget, View, is_active,
-    lines::note_text,
+    lines::{note_text, refused},
     narration::{self, Line, Tone},
 };
 use crate::output::{BAD, GOOD, QUIET, STRONG, WARN, styled};
@@ -162,6 +162,7 @@ impl Reporter for Live {
                     self.show_step(state, step, width, &line.text);
                 }
             }
+            Report::Refused(refusal) => self.print(state, refused(refusal)),
             Report::Note(said) => self.show_note(state, said),
         }
     }

@@ -92,8 +92,19 @@ fn people_line(event: &Event) -> Option<(Tone, String)> {
             (tone, format!("{verb} by {}{comment}", person(who)))
         }
         Event::HandsRequested { instruction, .. } => (Tone::Warn, format!("waits for work by hand: {instruction}")),
-        Event::HandsReported { who, .. } => (Tone::Plain, format!("reported as done by {}", person(who))),
-        Event::ResolvedByHand { who, .. } => (Tone::Good, format!("done by hand by {}", person(who))),
+        Event::HandsReported { who, reason, .. } => {
+            (Tone::Plain, format!("reported as done by {}{}", person(who), why(reason.as_deref())))
+        }
+        Event::ResolvedByHand { who, evidence, reason, .. } => {
+            let shown = dry_run::values(evidence);
+            (Tone::Good, format!("done by hand by {}{}{shown}", person(who), why(reason.as_deref())))
+        }
+        Event::SkipScheduled { who, reason, .. } => {
+            (Tone::Warn, format!("will be skipped when its turn comes, as {} wants: {reason}", person(who)))
+        }
+        Event::RetryRequested { who, reason, .. } => {
+            (Tone::Plain, format!("to be tried again now, as {} wants{}", person(who), why(reason.as_deref())))
+        }
         Event::OperatorAsked { reason, .. } => (Tone::Warn, format!("waits for a decision: {}", reason.message)),
         Event::OperatorAnswered { who, answer, .. } => {
             let said = match answer {
@@ -120,7 +131,21 @@ fn undo_line(event: &Event) -> Option<(Tone, String)> {
 fn run_line(event: &Event, at: Timestamp, run: &Run) -> (Tone, String) {
     match event {
         Event::RunStarted(started) => (Tone::Plain, started_text(started)),
-        Event::AbortRequested { who, reason } => (Tone::Warn, format!("ended early by {}: {reason}", person(who))),
+        Event::AbortRequested { who, reason, undo } => {
+            let back = if *undo { "; what was done will be taken back" } else { "" };
+            (Tone::Warn, format!("ended early by {}: {reason}{back}", person(who)))
+        }
+        Event::RunPaused { who, reason } => {
+            (Tone::Warn, format!("paused by {}{}", person(who), why(reason.as_deref())))
+        }
+        Event::RunUnpaused { who, reason } => {
+            (Tone::Plain, format!("goes on, says {}{}", person(who), why(reason.as_deref())))
+        }
+        Event::StepsReopened { steps, who, reason } => {
+            let names: Vec<&str> = steps.iter().map(StepId::as_str).collect();
+            let text = format!("once more, as {} wants: {}{}", person(who), names.join(", "), why(reason.as_deref()));
+            (Tone::Warn, text)
+        }
         Event::HandlersBegan { ending } => {
             (outcome_tone(*ending), format!("the recovery {}; its handlers begin", outcome_text(*ending)))
         }
@@ -132,6 +157,11 @@ fn run_line(event: &Event, at: Timestamp, run: &Run) -> (Tone, String) {
         }
         other => (Tone::Plain, format!("{other:?}")),
     }
+}
+
+/// A reason, where one was given.
+fn why(reason: Option<&str>) -> String {
+    reason.map(|reason| format!(": {reason}")).unwrap_or_default()
 }
 
 fn started_text(started: &RunStarted) -> String {
@@ -177,6 +207,7 @@ pub(crate) fn skipped_text(reason: &SkipReason) -> String {
     match reason {
         SkipReason::WhenFalse => "skipped: its `when` is false".to_owned(),
         SkipReason::NeedNotMet { step } => format!("skipped: it needs `{step}`, which was not done"),
+        SkipReason::ByOperator { who, reason } => format!("skipped by {}: {reason}", person(who)),
         SkipReason::NothingFailed => "left out: nothing failed".to_owned(),
         SkipReason::WouldRun { parameters } => {
             format!("would change something here, in a real run:{}", dry_run::values(parameters))
@@ -282,6 +313,17 @@ mod tests {
             step("undo_started", json!({"attempt": 1, "parameters": null, "deadline": null})),
             step("step_undone", json!({})),
             step("undo_failed", json!({"failure": failure})),
+            step("skip_scheduled", json!({"who": user, "reason": "the channel is down"})),
+            step(
+                "step_skipped",
+                json!({"reason": {"why": "by_operator", "who": user, "reason": "the channel is down"}}),
+            ),
+            step("retry_requested", json!({"who": user})),
+            step("resolved_by_hand", json!({"who": user, "evidence": {"ticket": "OPS-12"}, "reason": "while waiting"})),
+            json!({"event": "steps_reopened", "steps": ["restore", "merge"], "who": user, "reason": "wrong table"}),
+            json!({"event": "run_paused", "who": user, "reason": "looking around"}),
+            json!({"event": "run_unpaused", "who": user}),
+            json!({"event": "abort_requested", "who": user, "reason": "wrong server", "undo": true}),
             json!({"event": "abort_requested", "who": user, "reason": "wrong server"}),
             json!({"event": "undo_began"}),
             json!({"event": "run_finished", "outcome": "succeeded_with_exceptions"}),

@@ -7,8 +7,8 @@ use std::{
 };
 
 use assert_cmd::Command;
-use lifeboat_core::name::RunId;
-use lifeboat_runtime::lock::RunLock;
+use lifeboat_core::{event::Person, name::RunId};
+use lifeboat_runtime::{identity::this_person, lock::RunLock};
 use tempfile::TempDir;
 
 /// A state folder; removed afterwards.
@@ -107,7 +107,12 @@ impl Screen {
 
     /// The state folder is another one each time.
     fn steady(&self, text: &str) -> String {
-        text.replace(&self.home.path().display().to_string(), "HOME")
+        let text = text.replace(&self.home.path().display().to_string(), "HOME");
+        // Only root acts for the user behind `sudo`.
+        match this_person() {
+            Person::User { name } if name != "ada" => text.replace(&format!("by {name}"), "by ada"),
+            _ => text,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Whether bindings fit a plan, and what a run of the plan must have for itself alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Binding, Bindings, Endpoint, System, facts::via};
 use crate::{
@@ -39,10 +39,40 @@ pub fn check(plan: &Plan, bindings: &Bindings) -> Vec<Diagnostic> {
             found.push(finding(codes::NO_IDENTITY, binding.line, message, identity_help(binding)));
         }
     }
+    check_people(plan, bindings, &mut found);
     for (role, binding) in bindings.targets.iter().filter(|(role, _)| !plan.targets.contains_key(*role)) {
         found.push(finding(codes::SPARE_ROLE, binding.line, format!("the runbook has no role `{role}`"), None));
     }
     found
+}
+
+/// A bindings file that names people must name those of every role that is asked: nobody else could answer.
+fn check_people(plan: &Plan, bindings: &Bindings, found: &mut Vec<Diagnostic>) {
+    for step in &plan.steps {
+        let StepKind::Approve { by, four_eyes, .. } = &step.kind else { continue };
+        let named: BTreeSet<&String> = by.iter().filter_map(|role| bindings.people.get(role)).flatten().collect();
+        let (id, roles) = (&step.id, by.join(" or "));
+        if by.is_empty() {
+            continue;
+        }
+        if bindings.people.is_empty() {
+            let message =
+                format!("`{id}` asks {roles}, and nobody is named for that: whoever can reach the run may answer");
+            let help = format!("add `people: {{ {}: [LOGIN, \"group:NAME\"] }}`", by[0]);
+            found.push(finding(codes::NO_PEOPLE, 0, message, Some(help)));
+        } else if named.is_empty() {
+            let help = format!("add `{}` under `people`", by[0]);
+            found.push(finding(
+                codes::NOBODY,
+                0,
+                format!("`{id}` asks {roles}, and nobody is named for that"),
+                Some(help),
+            ));
+        } else if *four_eyes && named.len() == 1 && !named.iter().any(|entry| entry.starts_with("group:")) {
+            let message = format!("`{id}` takes two people, and only one is named for {roles}");
+            found.push(finding(codes::NOBODY, 0, message, None));
+        }
+    }
 }
 
 /// The exclusive resources that a run of the plan writes to, for one lease each: sorted, each once.

@@ -47,10 +47,16 @@ pub fn parse(file: &SourceFile) -> Parsed {
         let entries = root.get("targets").map(Node::entries).unwrap_or_default();
         let targets = entries.iter().filter_map(|entry| Some((RoleName::new(&*entry.key).ok()?, binding(entry)?)));
         let targets = targets.collect();
+        let people = root.get("people").map(Node::entries).unwrap_or_default().iter().map(people).collect();
         let digest = sha256(file.text.as_bytes());
-        (!findings.has_errors()).then(|| Bindings { targets, digest, source: file.name.clone() })
+        (!findings.has_errors()).then(|| Bindings { targets, people, digest, source: file.name.clone() })
     });
     Parsed { bindings, diagnostics: findings.into_sorted() }
+}
+
+fn people(entry: &Entry) -> (String, Vec<String>) {
+    let named = entry.value.items().iter().filter_map(Node::text).map(str::to_owned);
+    (entry.key.clone(), named.collect())
 }
 
 fn binding(entry: &Entry) -> Option<Binding> {

@@ -11,6 +11,11 @@ pub(crate) static BINDINGS: Object = Object {
     fields: &[
         required("lifeboat", "Version of the language: 1.", Shape::Version),
         required("targets", "Which real system plays each role.", Shape::Names(&Shape::ByKind(SYSTEMS))),
+        optional(
+            "people",
+            "Who may answer for each role: login names, and `group:NAME` for groups of the operating system.",
+            Shape::Names(&Shape::List(&Shape::Text)),
+        ),
     ],
 };
 

@@ -23,6 +23,9 @@ pub(crate) use self::{facts::fact_types, grammar::BINDINGS};
 pub struct Bindings {
     /// Each role's system.
     pub targets: BTreeMap<RoleName, Binding>,
+    /// The people of each role of an `approve`: login names, and `group:NAME` for groups of the operating system. Where it names
+    /// nobody at all, everybody who can reach the run may answer.
+    pub people: BTreeMap<String, Vec<String>>,
     /// `sha256:…` of the file's bytes.
     pub digest: String,
     /// Where it came from, for messages.

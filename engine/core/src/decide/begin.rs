@@ -17,6 +17,9 @@ pub(super) fn begin(draft: &mut Draft<'_>, index: Slot) {
     let skip = |draft: &mut Draft<'_>, reason| {
         draft.emit(Event::StepSkipped { step: draft.id(index), reason });
     };
+    if let Some(reason) = draft.run.skips.get(&index).cloned() {
+        return skip(draft, reason);
+    }
     for (within, condition) in conditions(draft.plan, planned) {
         if let Some(reason) = dry_run::condition_not_known(draft, index, within, condition) {
             return skip(draft, reason);
@@ -59,13 +62,17 @@ pub(super) fn work(draft: &mut Draft<'_>, index: Slot) {
     }
     match &planned.kind {
         StepKind::Uses(action) => start(draft, index, action, None),
-        StepKind::Approve { by, message } => match in_scope(draft, index, None, |scope| message.render_text(scope)) {
-            Ok(message) if draft.is_dry_run() => skip(draft, SkipReason::WouldAsk { message }),
-            Ok(message) => {
-                draft.emit(Event::ApprovalRequested { step: draft.id(index), by: by.clone(), message });
+        StepKind::Approve { by, message, four_eyes, expires } => {
+            match in_scope(draft, index, None, |scope| message.render_text(scope)) {
+                Ok(message) if draft.is_dry_run() => skip(draft, SkipReason::WouldAsk { message }),
+                Ok(message) => {
+                    let expires = expires.map(|length| draft.after(length));
+                    let (by, four_eyes) = (by.clone(), *four_eyes);
+                    draft.emit(Event::ApprovalRequested { step: draft.id(index), by, message, four_eyes, expires });
+                }
+                Err(error) => give_up(draft, index, "message", &error),
             }
-            Err(error) => give_up(draft, index, "message", &error),
-        },
+        }
         StepKind::Manual { .. } => ask_hands(draft, index, None),
         StepKind::Drill { scenario, .. } => {
             let message =

@@ -108,12 +108,12 @@ fn hands(draft: &mut Draft<'_>, index: Slot, who: Person, evidence: serde_json::
     match verify {
         Some(action) => begin::start(draft, index, action, Some(&evidence)),
         None => {
-            draft.emit(Event::ResolvedByHand { step: draft.id(index), who, evidence });
+            draft.emit(Event::ResolvedByHand { step: draft.id(index), who, evidence, reason: None });
         }
     }
 }
 
-fn evidence_problem(
+pub(super) fn evidence_problem(
     wanted: &std::collections::BTreeMap<String, crate::types::Type>,
     evidence: &serde_json::Value,
 ) -> Option<String> {

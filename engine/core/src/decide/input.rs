@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::{Draft, INTERRUPTIONS_MAX};
+use super::{Draft, INTERRUPTIONS_MAX, operator};
 use crate::{
-    event::{Event, KnownBy},
+    event::{Event, KnownBy, Person},
     failure::{Failure, Reason},
     input::{Done, Input, Observation, Purpose},
     mutant::{self, Mutant},
@@ -17,22 +17,19 @@ pub(super) fn take(draft: &mut Draft<'_>, input: &Input) {
         (Input::Start(started), Phase::NotStarted) => {
             draft.emit(Event::RunStarted(started.as_ref().clone()));
         }
+        (Input::Command(request), _) => operator::take(draft, request),
         (_, Phase::NotStarted | Phase::Finished { .. }) => {}
         (Input::Start(_) | Input::Tick, _) => {}
-        (Input::Abort { who, reason }, Phase::Running)
-        | (Input::Abort { who, reason }, Phase::Stopping { aborted_by: None, .. })
-        | (
-            Input::Abort { who, reason },
-            Phase::Undoing { aborted_by: None } | Phase::Handling { aborted_by: None, .. },
-        ) => {
-            draft.emit(Event::AbortRequested { who: who.clone(), reason: reason.clone() });
-        }
-        (Input::Abort { .. }, _) => {}
         (Input::Answered { step, attempt, purpose, answer }, _) => answered(draft, step, *attempt, *purpose, answer),
         (Input::Observed { step, attempt, observation }, _) => observed(draft, step, *attempt, observation),
         (Input::Interrupted { step }, _) => interrupted(draft, step),
         (Input::Unanswered { step }, _) => unanswered(draft, step),
-        (Input::Approval { .. } | Input::Hands { .. } | Input::Operator { .. }, _) => person(draft, input),
+        (Input::Hands { step, who, evidence }, _) => hands(draft, step, who, evidence),
+        (Input::Approval { .. } | Input::Operator { .. } | Input::Abort { .. }, _) => {
+            if let Some(request) = operator::request(input) {
+                operator::take(draft, &request);
+            }
+        }
     }
 }
 
@@ -49,7 +46,7 @@ fn answered(draft: &mut Draft<'_>, id: &StepId, number: u32, purpose: Purpose, a
             known_by: KnownBy::Answer,
         },
         (StepState::Verifying { attempt, who, evidence }, Purpose::Verify, Ok(_)) if attempt.number == number => {
-            Event::ResolvedByHand { step, who: who.clone(), evidence: evidence.clone() }
+            Event::ResolvedByHand { step, who: who.clone(), evidence: evidence.clone(), reason: None }
         }
         (StepState::Undoing { attempt, .. }, Purpose::Undo, Ok(_)) if attempt.number == number => {
             Event::StepUndone { step }
@@ -80,7 +77,14 @@ fn observed(draft: &mut Draft<'_>, id: &StepId, number: u32, observation: &Resul
             summary: done.summary.clone(),
             known_by: KnownBy::Observation,
         },
-        Ok(Observation::NotDone) if draft.step(index).interruptions >= INTERRUPTIONS_MAX => {
+        // What would end the step or ask somebody has to wait for the end of a pause, and so it is known as a failure until then.
+        Ok(Observation::Unknown(why)) if draft.run.pause.is_some() => {
+            let failure = Failure::Permanent(Reason::new("run-outcome-unknown", why.clone()));
+            Event::AttemptFailed { step, attempt: number, failure }
+        }
+        Ok(Observation::NotDone)
+            if draft.step(index).interruptions >= INTERRUPTIONS_MAX && draft.run.pause.is_none() =>
+        {
             let message = format!("it was interrupted {INTERRUPTIONS_MAX} times without taking effect");
             Event::StepFailed { step, failure: Failure::Permanent(Reason::new("run-interrupted-often", message)) }
         }
@@ -112,6 +116,9 @@ fn interrupted(draft: &mut Draft<'_>, id: &StepId) {
 }
 
 fn unanswered(draft: &mut Draft<'_>, id: &StepId) {
+    if draft.run.pause.is_some() {
+        return;
+    }
     let event = waits(draft, id, |awaiting| {
         let reason = Reason::new("run-timed-out", "nobody answered within its time");
         let failed = Event::StepFailed { step: id.clone(), failure: Failure::Permanent(reason) };
@@ -122,32 +129,13 @@ fn unanswered(draft: &mut Draft<'_>, id: &StepId) {
     }
 }
 
-fn person(draft: &mut Draft<'_>, input: &Input) {
-    let event = match input {
-        Input::Approval { step, who, approved, comment } => waits(draft, step, |awaiting| {
-            matches!(awaiting, Awaiting::Approval { .. }).then(|| Event::ApprovalAnswered {
-                step: step.clone(),
-                who: who.clone(),
-                approved: *approved,
-                comment: comment.clone(),
-            })
-        }),
-        Input::Hands { step, who, evidence } => waits(draft, step, |awaiting| {
-            matches!(awaiting, Awaiting::Hands { .. }).then(|| Event::HandsReported {
-                step: step.clone(),
-                who: who.clone(),
-                evidence: evidence.clone(),
-            })
-        }),
-        Input::Operator { step, who, answer } => waits(draft, step, |awaiting| {
-            matches!(awaiting, Awaiting::Decision { .. }).then(|| Event::OperatorAnswered {
-                step: step.clone(),
-                who: who.clone(),
-                answer: answer.clone(),
-            })
-        }),
-        _ => None,
-    };
+/// What was handed in is looked at when it is settled: a person who forgot something is asked again.
+fn hands(draft: &mut Draft<'_>, step: &StepId, who: &Person, evidence: &serde_json::Value) {
+    let event = waits(draft, step, |awaiting| {
+        let (step, who, evidence) = (step.clone(), who.clone(), evidence.clone());
+        let reported = Event::HandsReported { step, who, evidence, reason: None };
+        matches!(awaiting, Awaiting::Hands { .. }).then_some(reported)
+    });
     if let Some(event) = event {
         draft.emit(event);
     }

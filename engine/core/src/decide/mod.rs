@@ -13,13 +13,20 @@ mod fan_out;
 mod handlers;
 mod input;
 mod interrupted;
+mod operator;
 mod settle;
 mod undo;
 
 use jiff::Timestamp;
 
-pub(crate) use self::{draft::Draft, fan_out::wants_attention, input::observation_deadline, settle::has_room};
-pub use self::{fan_out::ITEMS_MAX, settle::CALLS_MAX};
+pub(crate) use self::{
+    draft::Draft,
+    fan_out::wants_attention,
+    input::observation_deadline,
+    operator::settles_in_a_pause,
+    settle::{Readiness, has_room, readiness},
+};
+pub use self::{fan_out::ITEMS_MAX, operator::request, settle::CALLS_MAX};
 use crate::{event::Event, input::Input, plan::Plan, run::Run};
 
 /// Attempts of one step that may be interrupted before an operator is asked instead of the plugin.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Draft, begin, failed, fan_out, handlers, input::observation_deadline, interrupted, undo};
+use super::{Draft, begin, failed, fan_out, handlers, input::observation_deadline, interrupted, operator, undo};
 use crate::{
     event::{Event, SkipReason},
     failure::{Failure, Reason},
@@ -19,13 +19,16 @@ pub const CALLS_MAX: usize = 256;
 
 /// Each round deals with one step, or with all of them where the run ends early.
 pub(super) fn settle(draft: &mut Draft<'_>) {
+    if draft.run.pause.is_some() {
+        return operator::settle_paused(draft);
+    }
     let mut stuck = BTreeSet::new();
     loop {
         let before = draft.len();
         match draft.phase() {
             Phase::NotStarted | Phase::Finished { .. } => return,
             Phase::Running => forward(draft, Section::Steps, &mut stuck),
-            Phase::Stopping { aborted_by: Some(_), .. } => cancel(draft, Section::Steps),
+            Phase::Stopping { undo: false, aborted_by: Some(_) } => cancel(draft, Section::Steps),
             Phase::Stopping { .. } => wind_down(draft),
             Phase::Undoing { .. } => undo::settle(draft),
             Phase::Handling { .. } => handlers::settle(draft, &mut stuck),
@@ -45,9 +48,7 @@ fn finish(draft: &mut Draft<'_>) {
     }
     if let Some(outcome) = draft.run.outcome_now() {
         draft.emit(Event::RunFinished { outcome });
-    } else if matches!(draft.phase(), Phase::Stopping { undo: true, aborted_by: None })
-        && draft.run.open(Section::Steps) == 0
-    {
+    } else if matches!(draft.phase(), Phase::Stopping { undo: true, .. }) && draft.run.open(Section::Steps) == 0 {
         draft.emit(Event::UndoBegan);
     } else if !matches!(draft.phase(), Phase::Handling { .. })
         && draft.run.has_handlers()
@@ -129,6 +130,11 @@ fn step(draft: &mut Draft<'_>, slot: Slot) {
             let (next, failure) = (next.clone(), failure.clone());
             begin::again(draft, slot, &next, &failure);
         }
+        StepState::Awaiting(Awaiting::Approval { expires: Some(expires), .. }) if *expires <= draft.now => {
+            let message = format!("nobody answered before it expired at {expires:.0}");
+            let failure = Failure::Permanent(Reason::new("run-approval-expired", message));
+            draft.emit(Event::StepFailed { step: draft.id(slot), failure });
+        }
         _ => in_flight(draft, slot),
     }
 }
@@ -184,7 +190,7 @@ fn wind_down(draft: &mut Draft<'_>) {
         }
         // Two or three events at most follow for one step: a failed observation is asked again, say.
         let mut before = usize::MAX;
-        while draft.len() != before && matches!(draft.phase(), Phase::Stopping { aborted_by: None, .. }) {
+        while draft.len() != before && matches!(draft.phase(), Phase::Stopping { .. }) {
             before = draft.len();
             wind_down_step(draft, slot);
         }

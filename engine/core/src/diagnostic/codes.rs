@@ -72,6 +72,8 @@ codes! {
     BOUND_ACCESS "LB0054" Error "the binding does not give enough access"
     NO_IDENTITY "LB0055" Error "a system that may be destroyed must prove what it is"
     SPARE_ROLE "LB0056" Warning "a binding that the runbook does not use"
+    NO_PEOPLE "LB0057" Warning "nobody is named for a role that is asked"
+    NOBODY "LB0058" Error "nobody could answer an approval"
     MISSING_INPUT "LB0060" Error "an input is missing"
     SPARE_INPUT "LB0061" Error "an input that the runbook does not have"
     BAD_INPUT "LB0062" Error "an input of the wrong type"

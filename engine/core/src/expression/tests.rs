@@ -74,6 +74,7 @@ fn render(template: Value) -> Result<Value, String> {
         targets: BTreeMap::from([(RoleName::new("db").expect("a name"), json!({"port": 5432}))]),
         mode: Mode::Real,
         who: Person::Engine,
+        people: BTreeMap::new(),
     };
     let started = (Timestamp::from_second(1_800_000_000).expect("a time"), started);
     let outputs = json!({"at": "2026-11-21T03:00:00Z", "rows": 7, "tables": {"b": {"rows": 2}, "a": {"rows": 1}}});

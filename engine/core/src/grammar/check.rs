@@ -145,6 +145,8 @@ fn check_scalar(findings: &mut Findings<'_>, node: &Node, shape: &Shape) {
             let message = "this Lifeboat knows version 1 of the language";
             findings.add(codes::VERSION, node.span, message, "write `lifeboat: 1`");
         }
+        (Shape::Bool, Yaml::Bool(_)) => {}
+        (Shape::Bool, _) => wrong_shape(findings, node, "`true` or `false`"),
         (Shape::Int(..), _) => wrong_shape(findings, node, "a whole number"),
         (Shape::Word(words), _) => check_word(findings, node, words, None),
         (Shape::Expression, Yaml::Bool(_)) => {}

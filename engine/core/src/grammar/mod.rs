@@ -38,6 +38,8 @@ pub enum Shape {
     Template,
     /// A CEL expression, with or without `${{ }}` around it.
     Expression,
+    /// True or false.
+    Bool,
     /// A whole number within these bounds.
     Int(i64, i64),
     /// The version of the language.

@@ -51,6 +51,7 @@ fn shape(shape_of: &Shape) -> Value {
     match shape_of {
         Shape::Text | Shape::Template | Shape::Type | Shape::HostPort => json!({"type": "string"}),
         Shape::Expression => json!({"type": ["string", "boolean"]}),
+        Shape::Bool => json!({"type": "boolean"}),
         Shape::Int(least, most) => json!({"type": "integer", "minimum": least, "maximum": most}),
         Shape::Version => json!({"const": 1}),
         Shape::Name => json!({"type": "string", "pattern": NAME}),

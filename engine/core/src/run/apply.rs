@@ -8,7 +8,10 @@ use super::{
     agenda::Agenda,
     transition::{Change, transition},
 };
-use crate::{event::Event, name::StepId};
+use crate::{
+    event::{Event, SkipReason},
+    name::StepId,
+};
 
 /// An event that can not have happened in this state: a damaged journal while loading, a bug while running.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,9 +31,13 @@ impl Run {
         if let Event::RunStarted(started) = event {
             self.started = Some((at, started.clone()));
         }
-        let Change { step, phase } = change;
-        if let Some((slot, step)) = step {
+        let Change { step, phase, others, pause } = change;
+        self.schedule(event);
+        for (slot, step) in step.into_iter().chain(others) {
             self.replace(slot, step);
+        }
+        if let Some(pause) = pause {
+            self.pause = pause;
         }
         if let Event::FanOutBegan { step, items } = event {
             self.add_items(step, items);
@@ -38,6 +45,9 @@ impl Run {
         if let Some(phase) = phase {
             if matches!(self.phase, Phase::Running) {
                 self.cause = cause(event);
+            } else if matches!(phase, Phase::Running) {
+                // It goes on: what had ended it is dealt with.
+                self.cause = None;
             }
             self.phase = phase;
         }
@@ -54,6 +64,21 @@ impl Run {
             for dependent in &self.wiring.of_step(place).dependents {
                 self.agenda.need_changed(*dependent, &before.state, &after.state, &self.steps[*dependent].state);
             }
+        }
+    }
+
+    /// Remembers a skip that an operator wants until it has come, or the step is wanted once more.
+    fn schedule(&mut self, event: &Event) {
+        match event {
+            Event::SkipScheduled { step, who, reason } => {
+                let skip = SkipReason::ByOperator { who: who.clone(), reason: reason.clone() };
+                self.skips.extend(self.position(step).map(|slot| (slot, skip)));
+            }
+            Event::StepSkipped { step, .. } => drop(self.position(step).map(|slot| self.skips.remove(&slot))),
+            Event::StepsReopened { steps, .. } => {
+                steps.iter().for_each(|step| drop(self.position(step).map(|slot| self.skips.remove(&slot))));
+            }
+            _ => {}
         }
     }
 
@@ -116,7 +141,9 @@ fn cause(event: &Event) -> Option<Cause> {
         Event::StepFailed { step, failure } => {
             Some(Cause { step: Some(step.clone()), why: failure.reason().message.clone() })
         }
-        Event::AbortRequested { who, reason } => Some(Cause { step: None, why: format!("ended by {who}: {reason}") }),
+        Event::AbortRequested { who, reason, .. } => {
+            Some(Cause { step: None, why: format!("ended by {who}: {reason}") })
+        }
         _ => None,
     }
 }

@@ -1,5 +1,7 @@
 //! Which steps a decision has to look at.
 
+use std::{collections::BTreeSet, ops::Range};
+
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -39,6 +41,24 @@ impl Run {
 
     fn item_at(&self, slot: Slot) -> Option<&Item> {
         self.items.get(slot.checked_sub(self.wiring.len())?)
+    }
+
+    /// The slots of the items of a list that was begun.
+    pub(crate) fn items_of(&self, step: StepIndex) -> Option<Range<Slot>> {
+        let first = self.items.iter().position(|item| item.of == step)?;
+        let count = self.items[first..].iter().take_while(|item| item.of == step).count();
+        let first = first + self.wiring.len();
+        Some(first..first + count)
+    }
+
+    /// How many steps the plan has.
+    pub(crate) fn planned(&self) -> usize {
+        self.wiring.len()
+    }
+
+    /// Steps that have begun and are not over: something is in flight or owed for them, or they wait for an instant.
+    pub(super) fn begun(&self) -> BTreeSet<Slot> {
+        self.in_flight().chain(self.owed()).chain(self.agenda.timers.iter().map(|(_, slot)| *slot)).collect()
     }
 
     /// Whether nothing may be changed.
@@ -114,7 +134,7 @@ impl Run {
             return None;
         }
         match &self.phase {
-            Phase::NotStarted | Phase::Finished { .. } | Phase::Stopping { undo: true, aborted_by: None } => None,
+            Phase::NotStarted | Phase::Finished { .. } | Phase::Stopping { undo: true, .. } => None,
             Phase::Stopping { aborted_by: Some(_), .. } | Phase::Undoing { aborted_by: Some(_) } => {
                 Some(Outcome::Aborted)
             }

@@ -6,6 +6,9 @@
 mod agenda;
 mod apply;
 mod attention;
+mod pause;
+mod people;
+mod reopen;
 mod told;
 mod transition;
 mod wiring;
@@ -24,7 +27,8 @@ use crate::{
     plan::{OnFailure, Plan, Section, StepIndex},
 };
 
-pub use self::apply::Illegal;
+pub(crate) use self::reopen::{is_unresolved, reopens};
+pub use self::{apply::Illegal, pause::Pause};
 
 /// The place of a step in [`Run::steps`]: the steps of the plan come first, each at its own place, and behind them the items of
 /// lists.
@@ -37,6 +41,10 @@ pub struct Run {
     pub started: Option<(Timestamp, RunStarted)>,
     /// Where it is as a whole.
     pub phase: Phase,
+    /// Since when nothing new begins, and who wanted that; `None` where the run is not paused.
+    pub pause: Option<Pause>,
+    /// Steps that an operator wants left out when their turn comes.
+    pub skips: BTreeMap<Slot, SkipReason>,
     /// One entry a step of the plan, in plan order, and behind them one an item of each list that was begun.
     pub steps: Vec<StepRun>,
     /// Why it ended early; `None` while it has not.
@@ -64,6 +72,8 @@ impl Run {
             started: None,
             phase: Phase::NotStarted,
             cause: None,
+            pause: None,
+            skips: BTreeMap::new(),
             items: Vec::new(),
             index: plan.steps.iter().enumerate().map(|(index, step)| (step.id.clone(), index)).collect(),
             agenda: Agenda::of(&wiring, &steps),
@@ -125,7 +135,7 @@ pub enum Phase {
     Stopping {
         /// Whether what was done will be taken back afterwards.
         undo: bool,
-        /// Who ended it early; `None` where a failure did.
+        /// Who ended it early; `None` where a failure did. Without `undo` nothing is waited for.
         aborted_by: Option<Person>,
     },
     /// What was done is being taken back.
@@ -204,6 +214,7 @@ impl StepRun {
             }
             StepState::Observing(_) => self.changed.map(observation_deadline),
             StepState::BackingOff { until, .. } => Some(*until),
+            StepState::Awaiting(Awaiting::Approval { expires, .. }) => *expires,
             _ => None,
         }
     }
@@ -410,6 +421,12 @@ pub enum Awaiting {
         by: Vec<String>,
         /// What they are asked.
         message: String,
+        /// Two different people must say yes.
+        four_eyes: bool,
+        /// An answer after this instant is none.
+        expires: Option<Timestamp>,
+        /// Who said yes already, where a second person must too.
+        approved_by: Option<Person>,
     },
     /// Work outside.
     Hands {

@@ -1,6 +1,6 @@
 //! What a state tells: the same words and sentences in the report of a drill, in `status` and in the JSON about a run.
 
-use super::StepState;
+use super::{Settling, StepState};
 use crate::failure::Failure;
 
 impl StepState {
@@ -35,10 +35,13 @@ impl StepState {
         }
     }
 
-    /// Why the step is lost, or waits for its next attempt.
+    /// Why the step is lost, or waits for its next attempt or for a decision about that.
     pub fn failure(&self) -> Option<&Failure> {
         match self {
-            Self::Failed { failure } | Self::UndoFailed { failure } | Self::BackingOff { failure, .. } => Some(failure),
+            Self::Failed { failure }
+            | Self::UndoFailed { failure }
+            | Self::BackingOff { failure, .. }
+            | Self::Settling(Settling::AttemptFailed { failure, .. }) => Some(failure),
             _ => None,
         }
     }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Attempt, Awaiting, Next, Phase, Run, Settling, Slot, StepRun, StepState};
+use super::{Attempt, Awaiting, Next, Pause, Phase, Run, Settling, Slot, StepRun, StepState, pause, people, reopen};
 use crate::{
     event::{Event, KnownBy, OperatorAnswer, SkipReason},
     failure::{Failure, FailureKind, Reason},
@@ -17,16 +17,23 @@ pub(super) struct Change {
     pub(super) step: Option<(Slot, StepRun)>,
     /// The phase, as it is afterwards.
     pub(super) phase: Option<Phase>,
+    /// Further steps, as they are afterwards: what an operator wants may concern several.
+    pub(super) others: Vec<(Slot, StepRun)>,
+    /// The pause, as it is afterwards.
+    pub(super) pause: Option<Option<Pause>>,
 }
 
 /// What the event changes; `None` where it can not happen.
 pub(super) fn transition(run: &Run, at: Timestamp, event: &Event) -> Option<Change> {
+    if run.pause.is_some() && pause::holds_back(event) {
+        return None;
+    }
     let Some(id) = event.step() else {
-        return Some(Change { step: None, phase: Some(phase_after(run, at, event)?) });
+        return run_level(run, at, event);
     };
     let slot = run.position(id)?;
     let before = run.step(slot);
-    if !phase_allows(&run.phase, event, before) {
+    if !phase_allows(run, event, before) {
         return None;
     }
     if matches!(event, Event::StepSkipped { reason, .. } if reason.is_of_a_dry_run()) && !run.is_dry_run() {
@@ -39,13 +46,53 @@ pub(super) fn transition(run: &Run, at: Timestamp, event: &Event) -> Option<Chan
     };
     let mut step = StepRun { id: before.id.clone(), state, changed: Some(at), ..*before };
     count(&mut step, at, event);
+    if is_by_operator(before, event) {
+        return Some(reopen::dealt_with(run, at, slot, step));
+    }
     // A dry-run has nothing to take back.
     let on_failure = match step.on_failure {
         OnFailure::Undo if run.is_dry_run() => OnFailure::Stop,
         on_failure => on_failure,
     };
     let phase = phase_after_failure(&run.phase, event, on_failure);
-    Some(Change { step: Some((slot, step)), phase })
+    Some(Change { step: Some((slot, step)), phase, ..Change::default() })
+}
+
+/// What an event that is about no single step changes.
+fn run_level(run: &Run, at: Timestamp, event: &Event) -> Option<Change> {
+    match event {
+        Event::StepsReopened { steps, .. } => reopen::reopened(run, at, steps),
+        Event::RunUnpaused { .. } => pause::ended(run, at),
+        Event::RunPaused { who, reason } => {
+            let goes_on = match &run.phase {
+                Phase::Running | Phase::Stopping { undo: true, .. } => true,
+                Phase::Stopping { aborted_by, .. }
+                | Phase::Undoing { aborted_by }
+                | Phase::Handling { aborted_by, .. } => aborted_by.is_none(),
+                Phase::NotStarted | Phase::Finished { .. } => false,
+            };
+            let pause = Pause { since: at, who: who.clone(), reason: reason.clone() };
+            (goes_on && run.pause.is_none()).then(|| Change { pause: Some(Some(pause)), ..Change::default() })
+        }
+        Event::AbortRequested { .. } => {
+            let phase = phase_after(run, at, event)?;
+            // What is ended is not held back any more.
+            Some(Change { phase: Some(phase), ..pause::ended(run, at).unwrap_or_default() })
+        }
+        _ => Some(Change { phase: Some(phase_after(run, at, event)?), ..Change::default() }),
+    }
+}
+
+/// Whether an operator decided it about a step that did not ask.
+fn is_by_operator(step: &StepRun, event: &Event) -> bool {
+    let asked = matches!(step.state, StepState::Awaiting(Awaiting::Hands { .. }));
+    match event {
+        Event::HandsReported { reason, .. } => reason.is_some() && !asked,
+        Event::ResolvedByHand { reason, .. } => reason.is_some(),
+        Event::StepSkipped { reason, .. } => matches!(reason, SkipReason::ByOperator { .. }),
+        Event::SkipScheduled { .. } => true,
+        _ => false,
+    }
 }
 
 /// Only a step of the plan has a list, and its items get the next slots.
@@ -77,16 +124,21 @@ fn after_items(items: &[StepRun], event: &Event) -> Option<StepState> {
 fn phase_after(run: &Run, at: Timestamp, event: &Event) -> Option<Phase> {
     match (event, &run.phase) {
         (Event::RunStarted(_), Phase::NotStarted) => Some(Phase::Running),
-        (Event::AbortRequested { who, .. }, Phase::Running | Phase::Stopping { aborted_by: None, .. }) => {
+        (Event::AbortRequested { who, undo, .. }, Phase::Running | Phase::Stopping { aborted_by: None, .. }) => {
+            let undo = *undo && !run.is_dry_run();
+            Some(Phase::Stopping { undo, aborted_by: Some(who.clone()) })
+        }
+        // The second one ends what the first one still waited for.
+        (Event::AbortRequested { who, undo: false, .. }, Phase::Stopping { undo: true, .. }) => {
             Some(Phase::Stopping { undo: false, aborted_by: Some(who.clone()) })
         }
-        (Event::AbortRequested { who, .. }, Phase::Undoing { aborted_by: None }) => {
+        (Event::AbortRequested { who, undo: false, .. }, Phase::Undoing { aborted_by: None }) => {
             Some(Phase::Undoing { aborted_by: Some(who.clone()) })
         }
-        (Event::UndoBegan, Phase::Stopping { undo: true, aborted_by: None }) if run.open(Section::Steps) == 0 => {
+        (Event::UndoBegan, Phase::Stopping { undo: true, .. }) if run.open(Section::Steps) == 0 => {
             Some(Phase::Undoing { aborted_by: None })
         }
-        (Event::AbortRequested { who, .. }, Phase::Handling { ending, aborted_by: None }) => {
+        (Event::AbortRequested { who, undo: false, .. }, Phase::Handling { ending, aborted_by: None }) => {
             Some(Phase::Handling { ending: *ending, aborted_by: Some(who.clone()) })
         }
         (Event::HandlersBegan { .. }, Phase::Handling { .. }) => None,
@@ -112,7 +164,11 @@ fn phase_after_failure(phase: &Phase, event: &Event, on_failure: OnFailure) -> O
     }
 }
 
-fn phase_allows(phase: &Phase, event: &Event, step: &StepRun) -> bool {
+fn phase_allows(run: &Run, event: &Event, step: &StepRun) -> bool {
+    if is_by_operator(step, event) {
+        return step.section == Section::Steps && reopen::reopens(run);
+    }
+    let phase = &run.phase;
     let undoing = matches!(step.state, StepState::Undoing { .. })
         || matches!(&step.state, StepState::Settling(Settling::AttemptFailed { next: Next::Undo { .. }, .. }));
     match (phase, event) {
@@ -126,7 +182,10 @@ fn phase_allows(phase: &Phase, event: &Event, step: &StepRun) -> bool {
             true
         }
         (_, Event::UndoStarted { .. } | Event::StepUndone { .. } | Event::UndoFailed { .. }) => false,
-        (Phase::Undoing { .. }, Event::AttemptFailed { .. } | Event::RetryScheduled { .. }) => undoing,
+        (
+            Phase::Undoing { .. },
+            Event::AttemptFailed { .. } | Event::RetryScheduled { .. } | Event::RetryRequested { .. },
+        ) => undoing || matches!(&step.state, StepState::BackingOff { next: Next::Undo { .. }, .. }),
         (Phase::Undoing { .. }, _) => false,
         (Phase::Stopping { .. }, Event::StepStarted { .. } | Event::ApprovalRequested { .. }) => false,
         (Phase::Stopping { .. }, Event::FanOutBegan { .. }) => false,
@@ -152,6 +211,11 @@ fn count(step: &mut StepRun, at: Timestamp, event: &Event) {
         }
         Event::AttemptInterrupted { .. } => step.interrupted(),
         Event::OperatorAnswered { answer: OperatorAnswer::RunAgain, .. } => step.counted_from = Some(at),
+        Event::RetryRequested { .. } => {
+            step.failures = 0;
+            step.observations = 0;
+            step.counted_from = Some(at);
+        }
         Event::AttemptFailed { failure, .. } => match &step.state {
             StepState::Settling(Settling::AttemptFailed { next: Next::Observe(_), .. }) => step.observations += 1,
             StepState::Settling(Settling::AttemptFailed { next: Next::Run, .. })
@@ -198,6 +262,10 @@ fn state_after(step: &StepRun, at: Timestamp, event: &Event) -> Option<StepState
         Event::StepSkipped { reason, .. } => {
             may_be_skipped(&step.state, reason).then(|| StepState::Skipped { reason: reason.clone() })
         }
+        Event::RetryRequested { .. } => after_retry_requested(&step.state, at),
+        Event::SkipScheduled { .. } => {
+            matches!(step.state, StepState::Waiting | StepState::Cancelled).then(|| step.state.clone())
+        }
         Event::StepCancelled { .. } => may_be_cancelled(&step.state).then_some(StepState::Cancelled),
         Event::AttemptInterrupted { .. } | Event::ObservationStarted { .. } | Event::ObservedNotDone { .. } => {
             after_interruption(&step.state, at, event)
@@ -206,7 +274,7 @@ fn state_after(step: &StepRun, at: Timestamp, event: &Event) -> Option<StepState
         Event::UndoFailed { failure, .. } => {
             may_fail_to_undo(&step.state).then(|| StepState::UndoFailed { failure: failure.clone() })
         }
-        _ => after_person(&step.state, at, event),
+        _ => people::after(&step.state, at, event),
     }
 }
 
@@ -285,7 +353,18 @@ fn after_retry_scheduled(state: &StepState, until: Timestamp) -> Option<StepStat
     }
 }
 
-fn run_again(until: Timestamp) -> StepState {
+/// A wait is over where somebody says so, and what is not yet decided is decided.
+fn after_retry_requested(state: &StepState, at: Timestamp) -> Option<StepState> {
+    match state {
+        StepState::BackingOff { failure, next, .. }
+        | StepState::Settling(Settling::AttemptFailed { failure, next, .. }) => {
+            Some(StepState::BackingOff { until: at, failure: failure.clone(), next: next.clone() })
+        }
+        _ => None,
+    }
+}
+
+pub(super) fn run_again(until: Timestamp) -> StepState {
     let reason = Reason::new("run-interrupted", "the attempt before this one was cut off");
     StepState::BackingOff { until, failure: Failure::Interrupted(reason), next: Next::Run }
 }
@@ -294,6 +373,8 @@ fn run_again(until: Timestamp) -> StepState {
 fn may_be_skipped(state: &StepState, reason: &SkipReason) -> bool {
     if is_found_out_by_trying(reason) {
         matches!(state, StepState::Settling(Settling::AttemptFailed { next: Next::Run, .. }))
+    } else if matches!(reason, SkipReason::ByOperator { .. }) {
+        people::may_be_dealt_with(state)
     } else {
         matches!(state, StepState::Waiting)
     }
@@ -343,61 +424,6 @@ fn after_interruption(state: &StepState, at: Timestamp, event: &Event) -> Option
             if attempt.number == *number =>
         {
             Some(run_again(at))
-        }
-        _ => None,
-    }
-}
-
-fn after_person(state: &StepState, at: Timestamp, event: &Event) -> Option<StepState> {
-    match (event, state) {
-        (Event::ApprovalRequested { by, message, .. }, StepState::Waiting) => {
-            Some(StepState::Awaiting(Awaiting::Approval { by: by.clone(), message: message.clone() }))
-        }
-        (Event::ApprovalAnswered { who, approved, comment, .. }, StepState::Awaiting(Awaiting::Approval { .. })) => {
-            Some(StepState::Settling(Settling::Approval {
-                who: who.clone(),
-                approved: *approved,
-                comment: comment.clone(),
-            }))
-        }
-        (
-            Event::HandsRequested { instruction, evidence, .. },
-            StepState::Waiting
-            | StepState::Settling(Settling::Hands { .. } | Settling::AttemptFailed { next: Next::Verify { .. }, .. }),
-        ) => {
-            Some(StepState::Awaiting(Awaiting::Hands { instruction: instruction.clone(), evidence: evidence.clone() }))
-        }
-        (Event::HandsReported { who, evidence, .. }, StepState::Awaiting(Awaiting::Hands { .. })) => {
-            Some(StepState::Settling(Settling::Hands { who: who.clone(), evidence: evidence.clone() }))
-        }
-        (
-            Event::ResolvedByHand { who, evidence, .. },
-            StepState::Settling(Settling::Hands { .. }) | StepState::Verifying { .. },
-        ) => Some(StepState::ResolvedByHand { who: who.clone(), evidence: evidence.clone() }),
-        (Event::OperatorAsked { reason, .. }, _) => {
-            let attempt = undecided(state)?.clone();
-            Some(StepState::Awaiting(Awaiting::Decision { attempt, reason: reason.clone() }))
-        }
-        (Event::OperatorAnswered { who, answer, .. }, StepState::Awaiting(Awaiting::Decision { attempt, .. })) => {
-            Some(match answer {
-                OperatorAnswer::RunAgain => run_again(at),
-                OperatorAnswer::ItHappened { .. } | OperatorAnswer::GiveUp => StepState::Settling(Settling::Decision {
-                    attempt: attempt.clone(),
-                    who: who.clone(),
-                    answer: answer.clone(),
-                }),
-            })
-        }
-        _ => None,
-    }
-}
-
-/// The attempt of which nobody knows what became of it.
-fn undecided(state: &StepState) -> Option<&Attempt> {
-    match state {
-        StepState::Interrupted(attempt) | StepState::Observing(attempt) => Some(attempt),
-        StepState::Settling(Settling::AttemptFailed { attempt, next: Next::Run | Next::Observe(_), .. }) => {
-            Some(attempt)
         }
         _ => None,
     }

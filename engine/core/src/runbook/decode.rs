@@ -128,6 +128,8 @@ fn body(node: &Node) -> Body<'_> {
                 .map(str::to_owned)
                 .collect(),
             message: approve.get("message"),
+            four_eyes: matches!(approve.get("four_eyes").map(|node| &node.value), Some(Yaml::Bool(true))),
+            expires: duration(approve, "expires"),
         },
         (_, manual) => Body::Manual {
             instruction: manual.get("instruction"),

@@ -106,6 +106,8 @@ static APPROVE: Object = Object {
     fields: &[
         optional("by", "Roles of the people who may answer.", Shape::List(&Shape::Name)),
         required("message", "What they are asked.", Shape::Template),
+        optional("four_eyes", "Two different people must say yes; left out: false.", Shape::Bool),
+        optional("expires", "The question is void so long after it was first asked: `30m`.", Shape::Duration),
     ],
 };
 

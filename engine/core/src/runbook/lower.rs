@@ -227,7 +227,9 @@ fn inputs(call: &Call<'_>, called: &Runbook<'_>) -> BTreeMap<String, CalledInput
 fn kind(step: &Written<'_>, catalogue: &Catalogue, roles: Option<&Roles>) -> Option<StepKind> {
     Some(match &step.body {
         Body::Uses(used) => StepKind::Uses(invocation(used, catalogue, roles)?),
-        Body::Approve { by, message } => StepKind::Approve { by: by.clone(), message: template(*message) },
+        Body::Approve { by, message, four_eyes, expires } => {
+            StepKind::Approve { by: by.clone(), message: template(*message), four_eyes: *four_eyes, expires: *expires }
+        }
         Body::Manual { instruction, evidence, verify } => StepKind::Manual {
             instruction: template(*instruction),
             evidence: evidence.iter().map(|(name, ty)| ((*name).to_owned(), ty.clone())).collect(),

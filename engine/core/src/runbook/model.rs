@@ -57,6 +57,8 @@ pub(super) enum Body<'n> {
     Approve {
         by: Vec<String>,
         message: Option<&'n Node>,
+        four_eyes: bool,
+        expires: Option<jiff::SignedDuration>,
     },
     Manual {
         instruction: Option<&'n Node>,

@@ -2,7 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use lifeboat_core::{bindings, diagnostic::render, inputs, runbook::compile};
+use lifeboat_core::{
+    bindings::{self, Bindings},
+    diagnostic::render,
+    inputs,
+    plan::StepKind,
+    runbook::compile,
+};
 
 use crate::{catalogue::catalogue, file, text};
 
@@ -45,6 +51,31 @@ fn bindings_are_held_against_the_plan() {
     );
     let bindings = bindings::parse(&wrong).bindings.expect("bindings");
     insta::assert_snapshot!("unfit-bindings", render(&wrong, &bindings::check(&plan, &bindings), false));
+}
+
+#[test]
+fn whoever_is_asked_must_be_somebody() {
+    let plan = compile(&file("good.yaml"), &catalogue()).plan.expect("a plan");
+    let right = bindings::parse(&file("bindings.yaml")).bindings.expect("bindings");
+    let with = |people: &[(&str, &[&str])], four_eyes: bool| {
+        let mut plan = plan.clone();
+        for step in &mut plan.steps {
+            if let StepKind::Approve { four_eyes: wanted, .. } = &mut step.kind {
+                *wanted = four_eyes;
+            }
+        }
+        let names = |names: &&[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let people = people.iter().map(|(role, list)| ((*role).to_owned(), names(list))).collect();
+        let found = bindings::check(&plan, &Bindings { people, ..right.clone() });
+        found.into_iter().map(|finding| finding.code).collect::<Vec<_>>()
+    };
+    assert_eq!(with(&[], false), ["LB0057"], "nobody is named at all: everybody may");
+    assert_eq!(with(&[("lead", &["ada"])], false), ["LB0058"], "somebody is named, and not for this role");
+    assert_eq!(with(&[("dba", &[])], false), ["LB0058"]);
+    assert_eq!(with(&[("dba", &["ada"])], true), ["LB0058"], "one person is not two");
+    for enough in [&["ada", "grace"][..], &["group:dba"]] {
+        assert_eq!(with(&[("dba", enough)], true), <[&str; 0]>::default());
+    }
 }
 
 #[test]

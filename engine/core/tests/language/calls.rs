@@ -110,6 +110,7 @@ fn parameters(plan: &Plan, outputs: &Value, mode: Mode) -> (BTreeMap<String, Val
         targets: BTreeMap::from([(name("main"), json!({ "host": "db1" }))]),
         mode,
         who: Person::Engine,
+        people: BTreeMap::new(),
     };
     let (mut run, mut seen) = (Run::new(plan), BTreeMap::new());
     let mut inputs = vec![Input::Start(Box::new(started))];

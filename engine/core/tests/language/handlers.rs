@@ -67,6 +67,7 @@ fn told(answer: Result<(), Failure>, abort: bool) -> Vec<Value> {
         targets: Default::default(),
         mode: Mode::Real,
         who: Person::Engine,
+        people: std::collections::BTreeMap::new(),
     };
     let done = || Done { outputs: json!({ "xid": "734" }), summary: String::new() };
     let (mut run, mut said) = (Run::new(&plan), Vec::new());

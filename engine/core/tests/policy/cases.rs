@@ -13,7 +13,7 @@ use lifeboat_core::{
 use serde_json::{Value, json};
 
 use crate::{
-    plans::{id, invocation, plan_of, step},
+    plans::{approve, id, invocation, plan_of, step},
     world::{beginning, start},
 };
 
@@ -129,7 +129,7 @@ fn a_time_out_of_what_can_not_be_repeated_is_looked_into() {
 #[test]
 fn a_question_stands_until_its_time_is_over_and_no_clock_but_that_of_whoever_asks_counts() {
     let timeout = Some(SignedDuration::from_secs(30));
-    let approve = StepKind::Approve { by: Vec::new(), message: Template::new("yes?") };
+    let approve = approve("yes?");
     let plan = plan_of(vec![Step { timeout, ..step(0, Vec::new(), approve) }]);
     let unanswered = Input::Unanswered { step: id(0) };
     assert_eq!(
@@ -232,7 +232,7 @@ fn with(place: usize, parameters: &[(&str, Value)]) -> Step {
 }
 
 fn asks(place: usize, message: &str) -> Step {
-    step(place, vec![place - 1], StepKind::Approve { by: Vec::new(), message: Template::new(message) })
+    step(place, vec![place - 1], approve(message))
 }
 
 #[test]

@@ -4,7 +4,6 @@ use jiff::SignedDuration;
 use lifeboat_core::{
     due::due,
     event::{Event, KnownBy, Mode, Person},
-    expression::Template,
     failure::{Failure, Reason},
     input::{Effect, Input, Purpose},
     plan::{OnFailure, Plan, Retry, Step, StepKind},
@@ -14,12 +13,12 @@ use serde_json::json;
 
 use crate::{
     cases::{answer, story, story_in, uses},
-    plans::{id, invocation, plan_of, step},
+    plans::{approve, id, invocation, plan_of, step},
     world::start,
 };
 
 fn asks() -> StepKind {
-    StepKind::Approve { by: Vec::new(), message: Template::new("yes?") }
+    approve("yes?")
 }
 
 fn state(plan: &Plan, inputs: &[Input]) -> Run {
@@ -49,7 +48,7 @@ fn a_plugin_has_five_minutes_to_find_out() {
 fn nothing_is_in_flight_in_a_run_that_somebody_ended() {
     let plan = plan_of(vec![uses(0, true, false)]);
     let mut run = state(&plan, &[]);
-    let abort = Event::AbortRequested { who: Person::Engine, reason: "test".to_owned() };
+    let abort = Event::AbortRequested { who: Person::Engine, reason: "test".to_owned(), undo: false };
     run.apply(start(), &abort).expect("a legal event");
     assert_eq!(due(&plan, &run, start()), [Effect::WakeAt(start())], "only the event that says so is owed");
 }

@@ -17,6 +17,11 @@ type Journal = [(Timestamp, Event)];
 
 /// Holds an event against the state and the journal before it.
 pub(crate) fn before(plan: &Plan, run: &Run, journal: &Journal, event: &Event) {
+    if run.pause.is_some() {
+        assert!(!event.begins_something(), "{event:?} begins something in a paused run");
+        let ends = matches!(event, Event::StepFailed { .. } | Event::UndoBegan | Event::RunFinished { .. });
+        assert!(!ends, "{event:?} ends something for good in a paused run");
+    }
     match event {
         Event::StepStarted { step, deadline, .. } => {
             let end = end_of_time(plan, journal, step);
@@ -54,11 +59,22 @@ pub(crate) fn before(plan: &Plan, run: &Run, journal: &Journal, event: &Event) {
 /// before that, and where it has all the time that it needs.
 fn end_of_time(plan: &Plan, journal: &Journal, id: &StepId) -> Option<Timestamp> {
     let limit = plan.steps[place_of(plan, id)].time_limit?;
-    let mut from = None;
-    for (at, event) in journal.iter().filter(|(_, event)| event.step() == Some(id)) {
+    let (mut from, mut paused) = (None::<Timestamp>, None::<Timestamp>);
+    for (at, event) in journal {
         match event {
+            Event::RunPaused { .. } => paused = Some(*at),
+            Event::RunUnpaused { .. } | Event::AbortRequested { .. } => {
+                if let (Some(since), Some(counted)) = (paused.take(), from) {
+                    from = Some(counted + at.duration_since(since.max(counted)));
+                }
+            }
+            // Whatever is done once more has its whole time again.
+            event if is_reopening(event) || is_dealt_with(event) => from = None,
+            event if event.step() != Some(id) => {}
             Event::StepStarted { .. } => from = from.or(Some(*at)),
-            Event::OperatorAnswered { answer: OperatorAnswer::RunAgain, .. } => from = Some(*at),
+            Event::RetryRequested { .. } | Event::OperatorAnswered { answer: OperatorAnswer::RunAgain, .. } => {
+                from = Some(*at);
+            }
             _ => {}
         }
     }
@@ -98,7 +114,7 @@ fn needs_are_met(plan: &Plan, run: &Run, id: &StepId) {
 }
 
 fn is_met(reason: &SkipReason) -> bool {
-    *reason == SkipReason::WhenFalse || reason.is_of_a_dry_run()
+    matches!(reason, SkipReason::WhenFalse | SkipReason::ByOperator { .. }) || reason.is_of_a_dry_run()
 }
 
 /// After an attempt of unknown effect, what can not be repeated starts again only once somebody knows.
@@ -107,9 +123,20 @@ fn nothing_is_repeated_blindly(plan: &Plan, journal: &Journal, id: &StepId) {
     if plan.steps[place].action().is_none_or(|action| action.idempotent) {
         return;
     }
+    let is_handler = plan.steps[place].section != Section::Steps;
+    let is_item = |item: &StepId, list: &StepId| {
+        item.as_str().strip_prefix(list.as_str()).is_some_and(|rest| rest.starts_with('['))
+    };
     let mut unknown = false;
-    for (_, event) in journal.iter().filter(|(_, event)| event.step() == Some(id)) {
+    for (_, event) in journal {
         match event {
+            // Somebody has seen what was done and wants it once more.
+            Event::StepsReopened { steps, .. } if steps.iter().any(|step| step == id || is_item(id, step)) => {
+                unknown = false;
+            }
+            // People are told anew how a run ends that went on.
+            event if is_handler && (is_reopening(event) || is_dealt_with(event)) => unknown = false,
+            event if event.step() != Some(id) => {}
             Event::AttemptInterrupted { .. } => unknown = true,
             Event::AttemptFailed { failure, .. } if failure.kind() == FailureKind::Interrupted => unknown = true,
             Event::ObservedNotDone { .. } | Event::OperatorAnswered { answer: OperatorAnswer::RunAgain, .. } => {
@@ -155,7 +182,16 @@ fn attempts_are_bounded(plan: &Plan, run: &Run, journal: &Journal, id: &StepId) 
     let people = count(|event| matches!(event, Event::OperatorAnswered { .. } | Event::HandsReported { .. }));
     let cut_off = count(|event| matches!(event, Event::AttemptInterrupted { .. } | Event::ObservedNotDone { .. }));
     let handed_in = count(|event| matches!(event, Event::HandsReported { .. }));
-    let retries = plan.steps[place].retry.attempts * handed_in.max(1);
+    let reopened = |event: &Event| match event {
+        Event::StepsReopened { steps, .. } => steps.contains(id),
+        Event::RetryRequested { step, .. } => step == id,
+        _ => false,
+    };
+    let anew = u32::try_from(journal.iter().filter(|(_, event)| reopened(event)).count()).expect("few");
+    // What was cancelled or left out waits again with what was reopened, and its `retry` counts anew too.
+    let goes_on = |event: &Event| matches!(event, Event::StepsReopened { .. }) || is_dealt_with(event);
+    let again = u32::try_from(journal.iter().filter(|(_, event)| goes_on(event)).count()).expect("few");
+    let retries = plan.steps[place].retry.attempts * (handed_in.max(1) + anew + again);
     assert!(step.attempts < retries + cut_off + people, "{id} has had {} attempts", step.attempts);
 }
 
@@ -171,10 +207,40 @@ fn undo_is_last_first(plan: &Plan, run: &Run, journal: &Journal, id: &StepId) {
     assert!(!busy, "{id} is undone while something else goes on");
 }
 
+/// An operator decided it about a step that did not ask.
+fn is_dealt_with(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::StepSkipped { reason: SkipReason::ByOperator { .. }, .. }
+            | Event::SkipScheduled { .. }
+            | Event::ResolvedByHand { reason: Some(_), .. }
+            | Event::HandsReported { reason: Some(_), .. }
+    )
+}
+
 /// Only an event that says so makes something due that was not: what an engine that stops may still record begins nothing.
 pub(crate) fn beginning(event: &Event, before: &[Effect], after: &[Effect]) {
-    let new = after.iter().find(|effect| !matches!(effect, Effect::WakeAt(_)) && !before.contains(effect));
-    assert_eq!(new.is_some(), event.begins_something(), "{event:?} begins {new:?}");
+    let is_there = |effect: &Effect| before.iter().any(|other| is_same(effect, other));
+    let counts = |effect: &&Effect| !matches!(effect, Effect::WakeAt(_) | Effect::Hold);
+    let new = after.iter().filter(counts).find(|effect| !is_there(effect));
+    // A run that goes on asks again what it had asked before it was about to end.
+    let asked_before = matches!(new, Some(Effect::Ask { .. })) && (is_dealt_with(event) || is_reopening(event));
+    assert_eq!(new.is_some() && !asked_before, event.begins_something(), "{event:?} begins {new:?}");
+}
+
+fn is_reopening(event: &Event) -> bool {
+    matches!(event, Event::StepsReopened { .. })
+}
+
+/// Whether it is the same in flight: a deadline may move, and a question may be put in other words.
+fn is_same(one: &Effect, other: &Effect) -> bool {
+    match (one, other) {
+        (Effect::Invoke(one), Effect::Invoke(other)) => {
+            (&one.step, one.attempt, one.purpose) == (&other.step, other.attempt, other.purpose)
+        }
+        (Effect::Ask { step: one, .. }, Effect::Ask { step: other, .. }) => one == other,
+        _ => false,
+    }
 }
 
 /// Something is always due, at most one call a step, and time moves what waits for time only.
@@ -194,28 +260,49 @@ pub(crate) fn due(plan: &Plan, run: &Run, now: Timestamp, effects: &[Effect]) {
                 let events = decide(plan, run, &Input::Tick, now.max(*at));
                 assert!(!events.is_empty(), "the wake-up at {at} changes nothing: {run:#?}");
             }
-            Effect::Ask { .. } => {}
+            Effect::Ask { .. } | Effect::Hold => {}
         }
     }
+}
+
+/// What happened before the handlers began, or after the run went on behind them.
+fn recovery(journal: &Journal) -> Vec<&Event> {
+    let mut handling = false;
+    let mut found = Vec::new();
+    for (_, event) in journal {
+        handling = match event {
+            Event::HandlersBegan { .. } => true,
+            event if is_reopening(event) || is_dealt_with(event) => false,
+            _ => handling,
+        };
+        found.extend((!handling).then_some(event));
+    }
+    found
 }
 
 /// The outcome says no more than the steps do.
 pub(crate) fn outcome(plan: &Plan, world: &World<'_>) {
     let outcome = world.run.outcome().expect("a finished run");
     let states = || world.run.steps.iter().map(|step| &step.state);
-    let recovery = world.journal.iter().take_while(|(_, event)| !matches!(event, Event::HandlersBegan { .. }));
-    let aborted = recovery.into_iter().any(|(_, event)| matches!(event, Event::AbortRequested { .. }));
+    let recovery = recovery(&world.journal);
     let good = |state: &StepState| {
         let unneeded = matches!(state, StepState::Skipped { reason: SkipReason::NothingFailed });
         unneeded || matches!(state, StepState::Succeeded { .. })
     };
-    let main = || world.run.steps.iter().filter(|step| step.section == Section::Steps).map(|step| &step.state);
-    assert_eq!(outcome == Outcome::Aborted, aborted);
+    let cut_off = |event: &Event| matches!(event, Event::AbortRequested { undo: false, .. });
+    let to_be_undone = |event: &Event| matches!(event, Event::AbortRequested { undo: true, .. });
+    let any = |wanted: &dyn Fn(&Event) -> bool| recovery.iter().any(|event| wanted(event));
+    assert!(!any(&cut_off) || outcome == Outcome::Aborted);
+    assert!(outcome != Outcome::Aborted || any(&cut_off) || is_dry(&world.run) && any(&to_be_undone));
+    assert!(!any(&to_be_undone) || !matches!(outcome, Outcome::Succeeded | Outcome::SucceededWithExceptions));
     match outcome {
         Outcome::Succeeded => assert!(states().all(good)),
         Outcome::SucceededWithExceptions => {
             assert!(states().any(|state| !good(state)));
-            assert!(main().all(|state| !matches!(state, StepState::Cancelled | StepState::Undone)));
+            // The items of a list stay as they were where somebody has dealt with its step.
+            let planned = &world.run.steps[..plan.steps.len()];
+            let mut main = planned.iter().filter(|step| step.section == Section::Steps);
+            assert!(main.all(|step| !matches!(step.state, StepState::Cancelled | StepState::Undone)));
         }
         Outcome::RolledBack => {
             assert!(states().all(|state| !matches!(state, StepState::UndoFailed { .. })));
@@ -234,5 +321,8 @@ pub(crate) fn outcome(plan: &Plan, world: &World<'_>) {
     } else {
         assert_ne!(outcome, Outcome::DryRun);
     }
-    assert!(matches!(world.journal.last(), Some((_, Event::RunFinished { .. }))));
+    // A run that failed may be told more before it goes on.
+    let told = |event: &Event| is_dealt_with(event) && outcome == Outcome::Failed;
+    let last = world.journal.iter().rev().map(|(_, event)| event).find(|event| !told(event));
+    assert!(matches!(last, Some(Event::RunFinished { .. })), "{last:?}");
 }

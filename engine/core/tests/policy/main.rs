@@ -6,7 +6,11 @@ mod fan_out;
 mod handlers;
 mod laws;
 mod limits;
+mod operator;
+mod pause;
 mod plans;
+mod refusals;
+mod reopen;
 mod world;
 
 use lifeboat_core::event::Mode;
@@ -25,9 +29,10 @@ proptest! {
         let mut world = world::World::new(&plan, mode);
         for choice in moves {
             if world.is_over() {
-                break;
+                world.ask_for(choice);
+            } else {
+                world.play(choice);
             }
-            world.play(choice);
         }
         world.finish();
         laws::outcome(&plan, &world);

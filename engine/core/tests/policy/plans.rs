@@ -1,6 +1,6 @@
 //! Random plans and random events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use lifeboat_core::{
@@ -9,6 +9,7 @@ use lifeboat_core::{
     expression::{Expression, Template},
     failure::{Failure, FailureKind, Reason},
     name::{ActionName, StepId},
+    operator::{Command, Request},
     plan::{Each, Invocation, Objectives, OnFailure, Plan, Retry, RunbookRef, Section, Step, StepKind},
     types::Type,
 };
@@ -32,6 +33,11 @@ pub(crate) fn invocation(idempotent: bool, observable: bool) -> Invocation {
         parameters: BTreeMap::new(),
         outputs: BTreeMap::new(),
     }
+}
+
+/// A question for anybody.
+pub(crate) fn approve(message: &str) -> StepKind {
+    StepKind::Approve { by: Vec::new(), message: Template::new(message), four_eyes: false, expires: None }
 }
 
 /// A step that runs an action and nothing more.
@@ -73,7 +79,12 @@ fn kind() -> impl Strategy<Value = StepKind> {
         6 => (any::<bool>(), any::<bool>()).prop_map(|(idempotent, observable)| {
             StepKind::Uses(invocation(idempotent, observable))
         }),
-        1 => Just(StepKind::Approve { by: Vec::new(), message: Template::new("yes?") }),
+        1 => (any::<bool>(), prop::option::of(1..60_i64)).prop_map(|(four_eyes, expires)| StepKind::Approve {
+            by: Vec::new(),
+            message: Template::new("yes?"),
+            four_eyes,
+            expires: expires.map(SignedDuration::from_secs),
+        }),
         1 => prop::option::of(any::<bool>()).prop_map(|verify| StepKind::Manual {
             instruction: Template::new("do it"),
             evidence: BTreeMap::new(),
@@ -141,7 +152,7 @@ pub(crate) fn failure(choice: u16) -> Failure {
 
 /// Any event about any step.
 pub(crate) fn event() -> impl Strategy<Value = Event> {
-    (0..22_u8, 0..8_usize, 0..4_u32, any::<u16>(), any::<bool>()).prop_map(|(kind, place, attempt, choice, yes)| {
+    (0..28_u8, 0..8_usize, 0..4_u32, any::<u16>(), any::<bool>()).prop_map(|(kind, place, attempt, choice, yes)| {
         let step = if choice % 4 == 1 { id(place).item(usize::from(yes)) } else { id(place) };
         let who = Person::Engine;
         let (at, deadline) = (Timestamp::UNIX_EPOCH, None);
@@ -162,21 +173,63 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
             8 => Event::AttemptInterrupted { step, attempt },
             9 => Event::ObservationStarted { step, attempt },
             10 => Event::ObservedNotDone { step, attempt },
-            11 => Event::ApprovalRequested { step, by: Vec::new(), message: String::new() },
+            11 => {
+                Event::ApprovalRequested { step, by: Vec::new(), message: String::new(), four_eyes: yes, expires: None }
+            }
             12 => Event::ApprovalAnswered { step, who, approved: yes, comment: None },
             13 => Event::HandsRequested { step, instruction: String::new(), evidence: BTreeMap::new() },
-            14 => Event::HandsReported { step, who, evidence: json!({}) },
-            15 => Event::ResolvedByHand { step, who, evidence: json!({}) },
+            14 => Event::HandsReported { step, who, evidence: json!({}), reason: why(yes) },
+            15 => Event::ResolvedByHand { step, who, evidence: json!({}), reason: why(yes) },
             16 if yes => Event::OperatorAsked { step, reason },
             16 => Event::OperatorAnswered { step, who, answer: OperatorAnswer::GiveUp },
-            17 if yes => Event::AbortRequested { who, reason: String::new() },
+            17 if yes => Event::AbortRequested { who, reason: String::new(), undo: choice.is_multiple_of(2) },
             17 => Event::StepCancelled { step },
             18 if yes => Event::UndoBegan,
             18 => Event::UndoStarted { step, attempt, parameters: Value::Null, deadline },
             19 if yes => Event::StepUndone { step },
             20 => Event::FanOutBegan { step, items: vec![Value::Null; usize::from(choice % 3)] },
             21 => Event::HandlersBegan { ending: [Outcome::Failed, Outcome::Succeeded][usize::from(yes)] },
+            22 => Event::RetryRequested { step, who, reason: None },
+            23 => Event::StepsReopened { steps: vec![step, id(usize::from(choice % 5))], who, reason: None },
+            24 => Event::RunPaused { who, reason: None },
+            25 => Event::RunUnpaused { who, reason: None },
+            26 if yes => Event::SkipScheduled { step, who, reason: "test".to_owned() },
+            26 => Event::StepSkipped { step, reason: SkipReason::ByOperator { who, reason: "test".to_owned() } },
             _ => Event::RunFinished { outcome: [Outcome::Failed, Outcome::RolledBack][usize::from(yes)] },
         }
     })
+}
+
+fn why(yes: bool) -> Option<String> {
+    yes.then(|| "test".to_owned())
+}
+
+/// One of two people.
+pub(crate) fn somebody(which: usize) -> Person {
+    Person::User { name: ["ada", "grace"][which].to_owned() }
+}
+
+/// Any request of anybody about any step.
+pub(crate) fn request(plan: &Plan, choice: u16) -> Request {
+    let (kind, detail) = (choice % 12, usize::from(choice / 12));
+    let step = id(detail % (plan.steps.len() + 1));
+    let yes = (detail / 8).is_multiple_of(2);
+    let (evidence, reason) = (json!({ "ticket": "OPS-1" }), "test".to_owned());
+    let command = match kind {
+        0 => Command::Approve { step, comment: why(yes) },
+        1 => Command::Reject { step, comment: why(yes) },
+        2 | 3 => Command::Skip { step, reason },
+        4 | 5 => Command::Resolve { step, evidence, reason: why(yes) },
+        6 => Command::Retry { steps: vec![step], from: false, confirmed: yes, reason: None },
+        7 => {
+            let steps = plan.steps.iter().map(|step| step.id.clone()).collect();
+            Command::Retry { steps, from: yes, confirmed: true, reason: why(yes) }
+        }
+        8 => Command::Retry { steps: vec![step], from: true, confirmed: yes, reason: None },
+        9 => Command::Pause { reason: why(yes) },
+        10 => Command::Unpause { reason: None },
+        _ if detail.is_multiple_of(4) => Command::Abort { reason: None, undo: yes },
+        _ => Command::Decide { step, answer: OperatorAnswer::RunAgain },
+    };
+    Request { who: somebody(detail % 2), groups: BTreeSet::new(), command }
 }

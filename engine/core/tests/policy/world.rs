@@ -1,6 +1,6 @@
 //! A world without a shell: it plays plugins, people, the clock and crashes, and keeps the journal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use lifeboat_core::{
@@ -10,12 +10,16 @@ use lifeboat_core::{
     failure::{Failure, HELD_BACK, Reason},
     input::{Call, Done, Effect, Input, Observation, Purpose, Question},
     name::{RunId, StepId},
+    operator::{Command, Request, judge},
     plan::Plan,
-    run::{Phase, Run, StepState},
+    run::{Awaiting, Phase, Run, StepState},
 };
 use serde_json::json;
 
-use crate::{laws, plans::failure};
+use crate::{
+    laws,
+    plans::{failure, request, somebody},
+};
 
 /// When every run starts.
 pub(crate) fn start() -> Timestamp {
@@ -34,6 +38,7 @@ pub(crate) fn beginning(plan: &Plan, mode: Mode) -> RunStarted {
         targets: BTreeMap::new(),
         mode,
         who: Person::Engine,
+        people: BTreeMap::new(),
     }
 }
 
@@ -89,6 +94,7 @@ impl<'a> World<'a> {
             1 if detail.is_multiple_of(8) => {
                 self.feed(&Input::Abort { who: Person::Engine, reason: "test".to_owned() });
             }
+            1 | 6 => self.ask_for(detail),
             2 => self.old_answer(&calls, pick(calls.len())),
             3 | 4 => self.tick(&effects),
             _ => {
@@ -97,7 +103,7 @@ impl<'a> World<'a> {
                 match calls.get(place) {
                     Some(call) => self.answer(call, detail),
                     None => match asks.get(place - calls.len()) {
-                        Some((step, _, Some(_))) if kind == 5 => self.nobody_answers(step),
+                        Some((step, _, Some(_))) if kind == 5 && self.run.pause.is_none() => self.nobody_answers(step),
                         Some((step, question, _)) => self.reply(step, question, detail),
                         None => self.tick(&effects),
                     },
@@ -113,7 +119,12 @@ impl<'a> World<'a> {
                 return;
             }
             let effects = self.due();
-            if let Some(call) = calls(&effects).first() {
+            if effects.contains(&Effect::Hold) {
+                self.now += SignedDuration::from_secs(3);
+                let command = Command::Unpause { reason: None };
+                let request = Request { who: Person::Engine, groups: BTreeSet::new(), command };
+                assert!(self.feed(&Input::Command(Box::new(request))) > 0, "a pause can be ended");
+            } else if let Some(call) = calls(&effects).first() {
                 self.answer(call, 0);
             } else if let Some((step, question, _)) = asks(&effects).first() {
                 self.reply(step, question, 0);
@@ -122,6 +133,25 @@ impl<'a> World<'a> {
             }
         }
         panic!("the run hangs: {:#?}\n{:#?}", self.run, self.journal);
+    }
+
+    /// Somebody wants something, whether it can be or not.
+    pub(crate) fn ask_for(&mut self, choice: u16) {
+        let request = request(self.plan, choice);
+        match judge(self.plan, &self.run, &request, self.now) {
+            Ok(event) => {
+                let place = self.journal.len();
+                self.feed(&Input::Command(Box::new(request)));
+                assert_eq!(self.journal.get(place).map(|(_, event)| event), Some(&event), "what is accepted happens");
+            }
+            Err(refusal) => {
+                assert!(refusal.code.starts_with("operator-") && !refusal.message.is_empty());
+                // What a journal that was cut off still owes comes with any input.
+                let owed = decide(self.plan, &self.run, &Input::Tick, self.now);
+                let refused = decide(self.plan, &self.run, &Input::Command(Box::new(request)), self.now);
+                assert_eq!(refused, owed, "what is refused leaves no trace: {refusal}");
+            }
+        }
     }
 
     fn due(&self) -> Vec<Effect> {
@@ -161,7 +191,11 @@ impl<'a> World<'a> {
     }
 
     fn reply(&mut self, step: &StepId, question: &Question, detail: u16) {
-        let (step, who) = (step.clone(), Person::User { name: "dba".to_owned() });
+        let approved_by = match self.run.find(step).map(|step| &step.state) {
+            Some(StepState::Awaiting(Awaiting::Approval { approved_by, .. })) => approved_by.clone(),
+            _ => None,
+        };
+        let (step, who) = (step.clone(), somebody(usize::from(approved_by == Some(somebody(0)))));
         let input = match question {
             Question::Approve { .. } => {
                 Input::Approval { step, who, approved: detail.is_multiple_of(2), comment: None }

@@ -101,5 +101,6 @@ pub(crate) fn new_run(home: &Home, steps: usize) -> NewRun {
         leases: Vec::new(),
         mode: Mode::Real,
         who: Person::Engine,
+        people: BTreeMap::new(),
     }
 }

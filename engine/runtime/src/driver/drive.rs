@@ -2,12 +2,13 @@
 
 use jiff::Timestamp;
 use lifeboat_core::{
-    decide::{advance, decide},
+    decide::{self, advance, decide},
     due::due,
     event::Event,
     input::Input,
     mutant::{self, Mutant},
     name::StepId,
+    operator,
     plan::Plan,
     run::{Phase, Run, StepState},
 };
@@ -44,7 +45,8 @@ pub async fn drive<W: World>(
             Next::Stopped => return Ok((run, How::Stopped)),
             Next::Quiet => {
                 let waiting = awaiting(&run);
-                assert!(!waiting.is_empty(), "nothing is due, nobody is waited for, and the run is not over: {run:?}");
+                let waits = !waiting.is_empty() || run.pause.is_some();
+                assert!(waits, "nothing is due, nobody is waited for, and the run is not over: {run:?}");
                 return Ok((run, How::Waiting(waiting)));
             }
         }
@@ -54,6 +56,12 @@ pub async fn drive<W: World>(
 /// The decision is applied before it is written, so that an illegal event never reaches the disk. Where writing fails the state
 /// that is ahead of the journal is dropped with the error.
 fn take<W: World>(plan: &Plan, run: &mut Run, at: Timestamp, input: &Input, world: &mut W) -> Result<(), Error> {
+    if let Some(request) = decide::request(input)
+        && let Err(refusal) = operator::judge(plan, run, &request, at)
+    {
+        world.refuse(refusal, run);
+        return Ok(());
+    }
     let events = if world.is_stopping() { known(plan, run, at, input) } else { advance(plan, run, input, at) };
     if events.is_empty() {
         return Ok(());

@@ -8,20 +8,21 @@ use std::{
 };
 
 use futures::FutureExt;
+use jiff::Timestamp;
 use lifeboat_core::{
     event::Mode,
     failure::{Failure, Reason},
     input::{Call, Purpose},
     name::{RunId, StepId},
 };
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{mpsc::UnboundedSender, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     inbox::{Arrival, Ticket},
     notes::NoteSender,
 };
-use crate::invoke::{Answer, Fence, Invoke, Request};
+use crate::invoke::{Answer, Deadline, Fence, Invoke, Request};
 
 /// How long a cancelled call may take to end by itself before it is dropped.
 const GRACE: Duration = Duration::from_secs(5);
@@ -45,6 +46,7 @@ struct Flight {
     ticket: Ticket,
     cancel: CancellationToken,
     over: CancellationToken,
+    deadline: watch::Sender<Option<Timestamp>>,
 }
 
 /// The calls of a session.
@@ -100,8 +102,14 @@ impl Calls {
         }
         for call in wanted {
             let key = CallKey::of(&call);
-            if !self.flying.contains_key(&key) {
-                self.start(key, call);
+            match self.flying.get(&key) {
+                // It moves where the run is paused, and where it goes on.
+                Some(flight) => drop(flight.deadline.send_if_modified(|at| {
+                    let moves = *at != call.deadline;
+                    *at = call.deadline;
+                    moves
+                })),
+                None => self.start(key, call),
             }
         }
     }
@@ -148,12 +156,14 @@ impl Calls {
     fn start(&mut self, key: CallKey, call: Call) {
         assert!(!self.answered.contains(&key), "an attempt that has answered is due again: {key:?}");
         self.next_ticket += 1;
-        let flight =
-            Flight { ticket: self.next_ticket, cancel: CancellationToken::new(), over: CancellationToken::new() };
+        let (sender, deadline) = Deadline::moving(call.deadline);
+        let (cancel, over) = (CancellationToken::new(), CancellationToken::new());
+        let flight = Flight { ticket: self.next_ticket, cancel, over, deadline: sender };
         let request = Request {
             notes: self.notes.of_step(&key.step),
             run: self.run.clone(),
             mode: self.mode,
+            deadline,
             cancel: flight.cancel.clone(),
             fence: self.fence.clone(),
             call,
@@ -259,10 +269,39 @@ mod tests {
         (Calls::new(plugin, run, Mode::Real, Arc::new(Unfenced), sender, notes().0), arrivals)
     }
 
+    /// A plugin that tells each instant at which its call would be over.
+    struct Watching(UnboundedSender<Option<Timestamp>>);
+
+    impl Invoke for Watching {
+        fn invoke(&self, request: Request) -> Pending<Answer> {
+            let told = self.0.clone();
+            Box::pin(async move {
+                loop {
+                    let moved = request.deadline.moved();
+                    told.send(request.deadline.at()).unwrap();
+                    moved.await;
+                }
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_in_flight_hears_that_its_deadline_moves() {
+        let (sender, mut told) = unbounded_channel();
+        let (arrivals, _kept) = unbounded_channel();
+        let run = RunId::new("dr-003-20261121-7f3a").unwrap();
+        let mut calls =
+            Calls::new(Arc::new(Watching(sender)), run, Mode::Real, Arc::new(Unfenced), arrivals, notes().0);
+        for deadline in [Some(Timestamp::UNIX_EPOCH), None, Some(Timestamp::MAX)] {
+            calls.reconcile(vec![Call { deadline, ..call(1) }]);
+            assert_eq!(told.recv().await.unwrap(), deadline);
+        }
+    }
+
     async fn next_answer(arrivals: &mut UnboundedReceiver<Arrival>) -> (CallKey, Ticket) {
         match arrivals.recv().await.unwrap() {
             Arrival::Answer { key, ticket, .. } => (key, ticket),
-            Arrival::Reply { .. } => panic!("nobody was asked"),
+            Arrival::Reply { .. } | Arrival::Request(_) => panic!("nobody was asked"),
         }
     }
 

@@ -7,6 +7,7 @@ use lifeboat_core::{
 
 use super::calls::CallKey;
 use crate::{
+    control::Arrived,
     invoke::Answer,
     people::{Reply, ReplyAnswer},
 };
@@ -21,6 +22,8 @@ pub(super) enum Arrival {
     Answer { key: CallKey, ticket: Ticket, answer: Answer },
     /// A person answered, or nobody could be asked.
     Reply { step: StepId, ticket: Ticket, reply: Option<Reply> },
+    /// Somebody at another terminal wants something.
+    Request(Arrived),
 }
 
 /// The core's word for what a call brought back.

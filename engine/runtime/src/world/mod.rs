@@ -8,5 +8,5 @@ mod notes;
 mod questions;
 mod real;
 
-use clock::Clock;
+pub(crate) use clock::Clock;
 pub(crate) use real::{Materials, RealWorld};

@@ -36,11 +36,15 @@ pub(super) struct Questions {
     arrivals: UnboundedSender<Arrival>,
     asked: BTreeMap<StepId, Asked>,
     next_ticket: Ticket,
+    /// The question that was answered last, until it is known whether the answer counts.
+    answered: Option<(StepId, Asked)>,
+    /// Since when the run is paused: no time counts against those who are asked.
+    held: Option<Timestamp>,
 }
 
 impl Questions {
     pub(super) fn new(people: Arc<dyn People>, arrivals: UnboundedSender<Arrival>) -> Self {
-        Self { people, arrivals, asked: BTreeMap::new(), next_ticket: 0 }
+        Self { people, arrivals, asked: BTreeMap::new(), next_ticket: 0, answered: None, held: None }
     }
 
     /// Whether no answer can come.
@@ -50,6 +54,9 @@ impl Questions {
 
     /// The question whose time is over first. Where nobody can be asked no time counts.
     pub(super) fn first_expiry(&self) -> Option<(Timestamp, StepId)> {
+        if self.held.is_some() {
+            return None;
+        }
         let asked = self.asked.iter().filter(|(_, asked)| !asked.nobody);
         asked.filter_map(|(step, asked)| Some((asked.until?, step.clone()))).min()
     }
@@ -57,6 +64,21 @@ impl Questions {
     /// Calls the questions off. An answer that is on its way counts.
     pub(super) fn hurry(&self) {
         self.asked.values().for_each(|asked| asked.cancel.cancel());
+    }
+
+    /// The run is paused, or not: what time somebody had left to answer, they have after the pause.
+    pub(super) fn hold(&mut self, held: bool, now: Timestamp) {
+        match self.held {
+            None if held => self.held = Some(now),
+            Some(since) if !held => {
+                self.held = None;
+                let length = now.duration_since(since);
+                for until in self.asked.values_mut().filter_map(|asked| asked.until.as_mut()) {
+                    *until = until.checked_add(length).unwrap_or(Timestamp::MAX);
+                }
+            }
+            _ => {}
+        }
     }
 
     /// Takes back the questions that are not wanted any more, and asks the new ones.
@@ -82,9 +104,17 @@ impl Questions {
         let reply = reply.filter(|reply| fits(&asked.question, &reply.answer));
         asked.nobody = reply.is_none();
         if reply.is_some() {
-            self.asked.remove(step);
+            self.answered = self.asked.remove(step).map(|asked| (step.clone(), asked));
         }
         reply
+    }
+
+    /// The last answer did not count: who gave it may not, so they are not asked the same again. The question stays open for
+    /// others.
+    pub(super) fn refused(&mut self) {
+        if let Some((step, asked)) = self.answered.take() {
+            self.asked.insert(step, Asked { nobody: true, ..asked });
+        }
     }
 
     fn ask(&mut self, step: StepId, question: Question, until: Option<Timestamp>) {
@@ -145,7 +175,7 @@ mod tests {
     async fn take(questions: &mut Questions, arrivals: &mut UnboundedReceiver<Arrival>) -> Option<Reply> {
         match arrivals.recv().await.unwrap() {
             Arrival::Reply { step, ticket, reply } => questions.arrived(&step, ticket, reply),
-            Arrival::Answer { .. } => panic!("nothing was called"),
+            other => panic!("nothing else was asked for: {other:?}"),
         }
     }
 
@@ -169,6 +199,30 @@ mod tests {
             questions.reconcile(approve("Really?"), Timestamp::UNIX_EPOCH);
             assert!(!questions.is_hopeless(), "another question is asked");
         }
+    }
+
+    #[tokio::test]
+    async fn who_may_not_answer_is_not_asked_the_same_again() {
+        let yes = ReplyAnswer::Approval { approved: true, comment: None };
+        let (mut questions, mut arrivals) = asked(Some(yes));
+        assert!(take(&mut questions, &mut arrivals).await.is_some());
+        questions.refused();
+        questions.reconcile(approve("Merge?"), Timestamp::UNIX_EPOCH);
+        assert!(questions.is_hopeless() && arrivals.try_recv().is_err());
+        questions.reconcile(approve("Merge? Ada said yes."), Timestamp::UNIX_EPOCH);
+        assert!(!questions.is_hopeless(), "another question is asked");
+    }
+
+    #[tokio::test]
+    async fn no_time_counts_in_a_paused_run() {
+        let (mut questions, _arrivals) = asked(None);
+        let second = |second| Timestamp::from_second(second).unwrap();
+        let (before, _) = questions.first_expiry().unwrap();
+        questions.hold(true, second(60));
+        assert_eq!(questions.first_expiry(), None);
+        questions.hold(true, second(90));
+        questions.hold(false, second(100));
+        assert_eq!(questions.first_expiry().unwrap().0, before + SignedDuration::from_secs(40));
     }
 
     #[tokio::test]

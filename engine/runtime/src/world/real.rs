@@ -1,15 +1,25 @@
 //! The real world.
 
-use std::{collections::BTreeMap, fs::File, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use lifeboat_core::{
+    decide,
     event::{Event, Mode},
     input::{Effect, Input, Observation},
     name::RunId,
+    operator::Refusal,
     run::Run,
 };
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::{
+    mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    oneshot,
+};
 
 use super::{
     Clock,
@@ -21,7 +31,9 @@ use super::{
 };
 use crate::{
     Error,
+    control::{self, Control},
     driver::{Next, World},
+    identity,
     invoke::{Fence, Level, Note, StepNote},
     journal::{Journal, Recorded},
     report::Report,
@@ -41,6 +53,14 @@ pub(crate) struct RealWorld {
     arrivals: UnboundedReceiver<Arrival>,
     notes: NoteReceiver,
     stopping: Stopping,
+    /// The people of each role.
+    people: BTreeMap<String, Vec<String>>,
+    /// The socket, where the run can be reached from other terminals.
+    control: Option<Control>,
+    /// Who waits at another terminal for what becomes of the input that the driver has.
+    waits: Option<oneshot::Sender<control::Answer>>,
+    /// The run is paused.
+    held: bool,
 }
 
 /// How far the end of the session is.
@@ -62,14 +82,24 @@ pub(crate) struct Materials {
     pub(crate) journal: Journal<File>,
     pub(crate) journal_path: PathBuf,
     pub(crate) logs: PathBuf,
+    pub(crate) people: BTreeMap<String, Vec<String>>,
 }
 
 impl RealWorld {
     pub(crate) fn new(materials: Materials, surroundings: Surroundings) -> Self {
-        let Materials { run, mode, fence, journal, journal_path, logs } = materials;
+        let Materials { run, mode, fence, journal, journal_path, logs, people } = materials;
         let (sender, arrivals) = unbounded_channel();
         let (note_sender, notes) = notes();
+        let folder = journal_path.parent().unwrap_or(Path::new("."));
+        let control = open(folder, &run, &people, &sender);
+        if let Err(refusal) = &control {
+            surroundings.reporter.report(&Report::Refused(refusal.clone()), &Run::default());
+        }
         Self {
+            people,
+            control: control.ok(),
+            waits: None,
+            held: false,
             clock: Clock::not_before(journal.end().at),
             calls: Calls::new(surroundings.invoke.clone(), run, mode, fence, sender.clone(), note_sender),
             questions: Questions::new(surroundings.people.clone(), sender),
@@ -86,10 +116,16 @@ impl RealWorld {
 
     /// Drops what is in flight, waits until it has ended, and shows what the plugins said last.
     pub(crate) async fn wind_down(&mut self, run: &Run) {
+        self.control = None;
         self.questions.reconcile(BTreeMap::new(), self.clock.now());
         self.calls.wind_down().await;
         while let Some(note) = self.notes.ready() {
             self.report(Report::Note(note), run);
+        }
+        while let Ok(arrival) = self.arrivals.try_recv() {
+            if let Arrival::Request(arrived) = arrival {
+                let _ = arrived.answer.send(Err(control::ending()));
+            }
         }
     }
 
@@ -100,8 +136,23 @@ impl RealWorld {
             }
             Arrival::Reply { step, ticket, reply } => {
                 let reply = self.questions.arrived(&step, ticket, reply)?;
-                Some(input_of_reply(step, reply))
+                Some(self.with_groups(input_of_reply(step, reply)))
             }
+            Arrival::Request(arrived) => {
+                self.waits = Some(arrived.answer);
+                Some(Input::Command(Box::new(arrived.request)))
+            }
+        }
+    }
+
+    /// What somebody answered, with the groups that make them who may.
+    fn with_groups(&self, input: Input) -> Input {
+        match decide::request(&input) {
+            Some(mut request) => {
+                request.groups = identity::groups(&self.people, &request.who);
+                Input::Command(Box::new(request))
+            }
+            None => input,
         }
     }
 
@@ -130,7 +181,8 @@ impl RealWorld {
     }
 
     fn is_quiet(&self) -> bool {
-        self.wake_at.is_none() && self.calls.is_empty() && self.questions.is_hopeless()
+        let reachable = self.held && self.control.is_some();
+        !reachable && self.wake_at.is_none() && self.calls.is_empty() && self.questions.is_hopeless()
     }
 
     fn write_log(&mut self, said: &StepNote, run: &Run) {
@@ -194,20 +246,38 @@ impl World for RealWorld {
         }
         let (mut calls, mut questions) = (Vec::new(), BTreeMap::new());
         self.wake_at = None;
+        self.held = false;
         for effect in due {
             match effect {
                 Effect::Invoke(call) => calls.push(call),
                 Effect::Ask { step, question, within } => drop(questions.insert(step, Wanted { question, within })),
+                Effect::Hold => self.held = true,
                 Effect::WakeAt(at) => self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at))),
             }
         }
         self.calls.reconcile(calls);
+        self.questions.hold(self.held, self.clock.now());
         self.questions.reconcile(questions, self.clock.now());
     }
 
     /// Blocks the thread: until the events are on disk there is nothing else that the driver may do.
     fn append(&mut self, at: Timestamp, events: &[Event]) -> Result<Vec<Recorded>, Error> {
-        self.journal.append(at, events).map_err(Error::disk(&self.journal_path))
+        let records = self.journal.append(at, events).map_err(Error::disk(&self.journal_path))?;
+        if let Some(waits) = self.waits.take() {
+            // Who went away can look at the journal.
+            let _ = waits.send(Ok(records.clone()));
+        }
+        Ok(records)
+    }
+
+    fn refuse(&mut self, refusal: Refusal, run: &Run) {
+        match self.waits.take() {
+            Some(waits) => drop(waits.send(Err(refusal))),
+            None => {
+                self.questions.refused();
+                self.report(Report::Refused(refusal), run);
+            }
+        }
     }
 
     fn report(&mut self, report: Report, run: &Run) {
@@ -216,6 +286,21 @@ impl World for RealWorld {
         }
         self.surroundings.reporter.report(&report, run);
     }
+}
+
+/// Where nobody can be let in the run goes on all the same.
+fn open(
+    folder: &Path,
+    run: &RunId,
+    people: &BTreeMap<String, Vec<String>>,
+    arrivals: &UnboundedSender<Arrival>,
+) -> Result<Control, Refusal> {
+    let arrivals = arrivals.clone();
+    let deliver = move |arrived| drop(arrivals.send(Arrival::Request(arrived)));
+    Control::open(folder, run.clone(), people.clone(), deliver).map_err(|error| {
+        let message = format!("nobody can reach this engine from another terminal: {error}");
+        Refusal::new("run-control", message)
+    })
 }
 
 async fn timer(clock: &mut Clock, alarm: Option<(Timestamp, Input)>) -> Input {

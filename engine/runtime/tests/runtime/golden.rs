@@ -9,6 +9,7 @@ use std::{collections::BTreeSet, env, fs, path::PathBuf};
 use futures::executor::block_on;
 use lifeboat_core::{
     event::Event,
+    operator::Command,
     plan::Plan,
     run::{Phase, Run},
 };
@@ -20,7 +21,7 @@ use lifeboat_runtime::{
 use serde_json::Value;
 
 use crate::{
-    golden_cases::{Case, cases},
+    golden_cases::{Case, cases, wants},
     virtual_world::{Crash, Systems, VirtualWorld},
 };
 
@@ -67,7 +68,8 @@ fn write(case: Case) {
 /// Goes on from what an engine left, until the run is over.
 fn go_on(golden: &Golden, bytes: &[u8], contents: Contents) -> Run {
     let run = fold(&golden.plan, &contents.records).unwrap();
-    let opening = interrupted(&run);
+    let mut opening = interrupted(&run);
+    opening.extend(run.pause.is_some().then(|| wants(Command::Unpause { reason: None })));
     let (length, torn) = (contents.end.length, contents.torn_bytes);
     assert_eq!(length + torn, bytes.len() as u64);
     let journal = Journal::go_on(bytes.to_vec(), contents.end, torn).unwrap();

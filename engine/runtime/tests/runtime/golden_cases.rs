@@ -1,13 +1,15 @@
 //! Small whole runs that have every kind of event, for the golden journals.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::executor::block_on;
 use lifeboat_core::{
     event::{Mode, Outcome, Person},
     expression::{Expression, Template},
-    input::Input,
+    failure::{Failure, Reason},
+    input::{Input, Purpose},
     name::{RunId, StepId},
+    operator::{Command, Request},
     plan::{Each, Plan, Section, Step, StepKind},
     run::Run,
     types::Type,
@@ -123,6 +125,46 @@ fn handler(section: Section, mut step: Step) -> Step {
     step
 }
 
+/// What somebody types at another terminal.
+pub(crate) fn wants(command: Command) -> Input {
+    let who = Person::User { name: "ada".to_owned() };
+    Input::Command(Box::new(Request { who, groups: BTreeSet::new(), command }))
+}
+
+fn failed(step: &str, failure: Failure) -> Input {
+    Input::Answered { step: id(step), attempt: 1, purpose: Purpose::Run, answer: Err(failure) }
+}
+
+fn retry(step: &str) -> Input {
+    wants(Command::Retry { steps: vec![id(step)], from: false, confirmed: false, reason: Some("mended".to_owned()) })
+}
+
+/// Runs in which operators have their say.
+fn operators() -> [Case; 2] {
+    let steps = || {
+        vec![
+            uses("restore", &[], Repeat::Idempotent),
+            uses("announce", &[0], Repeat::Idempotent),
+            uses("merge", &[1], Repeat::Idempotent),
+        ]
+    };
+    let reason = || Reason::new("test", "the disk is full");
+    let skip = wants(Command::Skip { step: id("announce"), reason: "everybody is on the phone".to_owned() });
+    let (pause, unpause) =
+        (Command::Pause { reason: Some("look first".to_owned()) }, Command::Unpause { reason: None });
+    [
+        Case::new("paused", steps(), Outcome::SucceededWithExceptions)
+            .then(wants(pause))
+            .then(failed("restore", Failure::Transient(reason())))
+            .then(skip)
+            .then(retry("restore"))
+            .then(wants(unpause)),
+        Case::new("reopened", steps(), Outcome::Succeeded)
+            .then(failed("restore", Failure::Permanent(reason())))
+            .then(retry("restore")),
+    ]
+}
+
 /// Every golden journal.
 pub(crate) fn cases() -> Vec<Case> {
     let dba = || Person::User { name: "dba".to_owned() };
@@ -185,5 +227,6 @@ pub(crate) fn cases() -> Vec<Case> {
     );
     dry.mode = Mode::DryRun;
     cases.push(dry);
+    cases.extend(operators());
     cases
 }

@@ -9,6 +9,7 @@ mod fuzz_targets;
 mod golden;
 mod golden_cases;
 mod leases;
+mod operator;
 mod plans;
 #[expect(dead_code, reason = "the test with processes uses more of it")]
 mod scripted;

@@ -49,7 +49,11 @@ pub(crate) fn uses(name: &str, needs: &[usize], repeat: Repeat) -> Step {
 
 /// A step that waits for a yes.
 pub(crate) fn approve(name: &str, needs: &[usize]) -> Step {
-    step(name, needs, StepKind::Approve { by: Vec::new(), message: Template::new(json!("Go on?")) })
+    step(
+        name,
+        needs,
+        StepKind::Approve { by: Vec::new(), message: Template::new(json!("Go on?")), four_eyes: false, expires: None },
+    )
 }
 
 /// The same step with a way back.
@@ -115,5 +119,6 @@ pub(crate) fn started(plan: &Plan, run: &RunId) -> RunStarted {
         targets: BTreeMap::new(),
         mode: Mode::Real,
         who: Person::Engine,
+        people: BTreeMap::new(),
     }
 }

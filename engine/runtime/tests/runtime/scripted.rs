@@ -221,6 +221,7 @@ impl Stage {
             leases: vec!["postgres:7423".to_owned()],
             mode: Mode::Real,
             who: Person::Engine,
+            people: BTreeMap::new(),
         }
     }
 }

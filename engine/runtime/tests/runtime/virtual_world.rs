@@ -260,6 +260,8 @@ impl World for VirtualWorld {
                 Effect::Invoke(call) => drop(calls.insert((call.step.clone(), call.attempt, call.purpose), call)),
                 Effect::Ask { step, question, .. } => drop(questions.insert(step, question)),
                 Effect::WakeAt(at) => self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at))),
+                // Nobody pauses a run here.
+                Effect::Hold => {}
             }
         }
         self.calls.retain(|key, _| calls.contains_key(key));

@@ -1,0 +1,32 @@
+//! `lifeboat skip`: leaves a step out.
+
+use clap::Args;
+use lifeboat_core::{name::StepId, operator::Command};
+
+use crate::{
+    arguments::Global,
+    exit::Exit,
+    telling::{Case, Of, step},
+};
+
+/// Leave a step out; what needs it goes on, and the run ends at best with exceptions
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    lifeboat skip last announce --reason \"the channel is down, everybody is on the phone\"\n\n\
+    A step that waits for others is left out when its turn comes; one that runs can not be left out. Where the run had \
+    failed because of the step, it goes on in this terminal.")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    of: Of,
+    /// The step
+    #[arg(value_parser = step)]
+    step: StepId,
+    /// Why, for the journal and the report; needed
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    reason: String,
+}
+
+pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Result<Exit> {
+    let case = Case::open(&arguments.of, global)?;
+    case.tell(Command::Skip { step: arguments.step, reason: arguments.reason }).await
+}

@@ -1,0 +1,337 @@
+//! What a request leads to: the event that records it, or a refusal.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::{
+    Command, Refusal, Request, evidence, people,
+    refusal::standing,
+    retry::{self, Retry},
+};
+use crate::{
+    decide::{Readiness, readiness},
+    event::{Event, OperatorAnswer, Outcome, Person, SkipReason},
+    name::StepId,
+    plan::{Plan, Section, Step, StepKind},
+    run::{Awaiting, Next, Phase, Run, Settling, Slot, StepRun, StepState, reopens},
+};
+
+/// The event that records what somebody wants, which is legal in this state; or why it can not be done.
+pub fn judge(plan: &Plan, run: &Run, request: &Request, now: Timestamp) -> Result<Event, Refusal> {
+    let case = Case { plan, run, request, now };
+    match &request.command {
+        Command::Approve { step, comment } => case.answer(step, true, comment.as_deref()),
+        Command::Reject { step, comment } => case.answer(step, false, comment.as_deref()),
+        Command::Skip { step, reason } => case.skip(step, reason),
+        Command::Resolve { step, evidence, reason } => case.resolve(step, evidence, reason.as_deref()),
+        Command::Retry { steps, from, confirmed, reason } => {
+            let asked = Retry { steps, from: *from, confirmed: *confirmed, reason: said(reason.as_deref()) };
+            retry::retry(&case, &asked)
+        }
+        Command::Decide { step, answer } => case.decide(step, answer),
+        Command::Pause { reason } => case.pause(reason.as_deref()),
+        Command::Unpause { reason } => case.unpause(reason.as_deref()),
+        Command::Abort { reason, undo } => case.abort(reason.as_deref(), *undo),
+    }
+}
+
+/// A request with the state that it is held against.
+pub(super) struct Case<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) run: &'a Run,
+    request: &'a Request,
+    now: Timestamp,
+}
+
+/// A text that says something.
+fn said(text: Option<&str>) -> Option<String> {
+    text.map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+impl<'a> Case<'a> {
+    pub(super) fn who(&self) -> Person {
+        self.request.who.clone()
+    }
+
+    pub(super) fn step(&self, index: Slot) -> &'a StepRun {
+        &self.run.steps[index]
+    }
+
+    pub(super) fn id(&self, index: Slot) -> &'a StepId {
+        &self.step(index).id
+    }
+
+    /// What the plan says about the step, or about the step of which it is an item.
+    pub(super) fn planned(&self, index: Slot) -> &'a Step {
+        &self.plan.steps[self.run.place(index)]
+    }
+
+    pub(super) fn position(&self, id: &StepId) -> Result<Slot, Refusal> {
+        self.run.position(id).ok_or_else(|| {
+            let known: Vec<&str> = self.plan.steps.iter().map(|step| step.id.as_str()).collect();
+            Refusal::new("operator-unknown-step", format!("the run has no step `{id}`; it has {}", known.join(", ")))
+        })
+    }
+
+    /// The run goes on by itself, as far as it is not paused.
+    pub(super) fn not_over_yet(&self, index: Slot) -> Result<(), Refusal> {
+        match &self.run.phase {
+            Phase::Running
+            | Phase::Stopping { .. }
+            | Phase::Undoing { aborted_by: None }
+            | Phase::Handling { aborted_by: None, .. } => Ok(()),
+            _ => Err(Refusal::new("operator-run-over", format!("{}, and the run is over", standing(self.step(index))))),
+        }
+    }
+
+    fn not_finished(&self) -> Result<(), Refusal> {
+        match &self.run.phase {
+            Phase::Finished { outcome, .. } => {
+                Err(Refusal::new("operator-run-over", format!("the run is over: it {}", ended(*outcome))))
+            }
+            Phase::NotStarted => Err(Refusal::new("operator-run-over", "the run has not begun")),
+            _ => Ok(()),
+        }
+    }
+
+    /// What is done at the end of a run, to tell people how it ended, is not an operator's.
+    pub(super) fn is_of_the_recovery(&self, index: Slot) -> Result<(), Refusal> {
+        if self.planned(index).section == Section::Steps {
+            return Ok(());
+        }
+        let message = format!("`{}` is done when the run ends, however it ends", self.id(index));
+        Err(Refusal::new("operator-handler", message))
+    }
+
+    /// Nothing was taken back, nobody ended the run, and it did not end well.
+    pub(super) fn can_be_reopened(&self) -> Result<(), Refusal> {
+        if reopens(self.run) {
+            return Ok(());
+        }
+        let why = match &self.run.phase {
+            Phase::Stopping { .. } => "the run was aborted".to_owned(),
+            Phase::Undoing { .. } => "what was done is being taken back".to_owned(),
+            Phase::Handling { .. } => "the run is ending: it can be told more when it has ended".to_owned(),
+            Phase::Finished { outcome: Outcome::Failed, .. } if self.run.is_dry_run() => {
+                "a dry-run that is over does not go on: start another one".to_owned()
+            }
+            Phase::Finished { outcome: Outcome::Failed, .. } => "what the run had done was taken back".to_owned(),
+            Phase::Finished { outcome, .. } => format!("the run is over: it {}", ended(*outcome)),
+            Phase::NotStarted | Phase::Running => "the run has not begun".to_owned(),
+        };
+        Err(Refusal::new("operator-run-over", why))
+    }
+
+    pub(super) fn refuse_where_others_failed(&self, others: &[&StepId]) -> Result<(), Refusal> {
+        if others.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<String> = others.iter().map(|id| format!("`{id}`")).collect();
+        let message = format!(
+            "{} failed too, and the run goes on when every failed step is dealt with: skip or resolve the others first, \
+             or name all that are to be tried again",
+            names.join(", ")
+        );
+        Err(Refusal::new("operator-others-failed", message))
+    }
+
+    fn answer(&self, id: &StepId, approved: bool, comment: Option<&str>) -> Result<Event, Refusal> {
+        let index = self.position(id)?;
+        let step = self.step(index);
+        let StepState::Awaiting(Awaiting::Approval { by, expires, approved_by, .. }) = &step.state else {
+            return Err(self.not_asked(step, "an approval"));
+        };
+        if let Some(expires) = expires.filter(|expires| *expires <= self.now) {
+            let message = format!("the question of `{id}` expired at {expires:.0}; `retry` asks it anew");
+            return Err(Refusal::new("operator-expired", message));
+        }
+        people::may_answer(self.people(), by, self.request, &format!("`{id}` is answered"))?;
+        if approved && approved_by.as_ref() == Some(&self.request.who) {
+            let message = format!("you have approved `{id}` already; somebody else must approve it too");
+            return Err(Refusal::new("operator-same-person", message));
+        }
+        Ok(Event::ApprovalAnswered { step: id.clone(), who: self.who(), approved, comment: said(comment) })
+    }
+
+    fn decide(&self, id: &StepId, answer: &OperatorAnswer) -> Result<Event, Refusal> {
+        let step = self.step(self.position(id)?);
+        let StepState::Awaiting(Awaiting::Decision { .. }) = &step.state else {
+            return Err(self.not_asked(step, "a decision about an interrupted attempt"));
+        };
+        Ok(Event::OperatorAnswered { step: id.clone(), who: self.who(), answer: answer.clone() })
+    }
+
+    fn not_asked(&self, step: &StepRun, what: &str) -> Refusal {
+        match self.not_finished() {
+            Err(over) => over,
+            Ok(()) if step.state.is_over() => Refusal::new("operator-step-over", standing(step)),
+            Ok(()) => Refusal::new("operator-not-asked", format!("{}, not for {what}", standing(step))),
+        }
+    }
+
+    fn people(&self) -> &'a BTreeMap<String, Vec<String>> {
+        static NONE: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        self.run.started.as_ref().map_or(&NONE, |(_, facts)| &facts.people)
+    }
+
+    fn skip(&self, id: &StepId, reason: &str) -> Result<Event, Refusal> {
+        let index = self.position(id)?;
+        let reason = said(Some(reason)).ok_or_else(|| no_reason("skipped"))?;
+        self.can_be_dealt_with(index)?;
+        if let StepKind::Approve { by, four_eyes, .. } = &self.planned(index).kind {
+            if *four_eyes {
+                let message = format!("`{id}` takes two people; nobody can skip it alone");
+                return Err(Refusal::new("operator-approval", message));
+            }
+            people::may_answer(self.people(), by, self.request, &format!("`{id}` is answered, and skipped,"))?;
+        }
+        let (step, who) = (id.clone(), self.who());
+        if self.holds_its_place(index) {
+            return Ok(Event::SkipScheduled { step, who, reason });
+        }
+        Ok(Event::StepSkipped { step, reason: SkipReason::ByOperator { who, reason } })
+    }
+
+    fn resolve(&self, id: &StepId, given: &serde_json::Value, reason: Option<&str>) -> Result<Event, Refusal> {
+        let index = self.position(id)?;
+        let step = self.step(index);
+        if let StepKind::Approve { .. } = self.planned(index).kind {
+            let message = format!("`{id}` is an approval: it is approved or rejected, not done by hand");
+            return Err(Refusal::new("operator-approval", message));
+        }
+        let reason = said(reason);
+        let asked = matches!(step.state, StepState::Awaiting(Awaiting::Hands { .. }));
+        if reason.is_none() && !asked {
+            return Err(no_reason("done by hand"));
+        }
+        if !asked {
+            self.can_be_dealt_with(index)?;
+        }
+        if self.holds_its_place(index) {
+            let message = format!("{}; it can be done by hand when its turn has come", standing(step));
+            return Err(Refusal::new("operator-needs", message));
+        }
+        evidence::check(self.plan, self.run.place(index), given)?;
+        let (step, who, evidence) = (id.clone(), self.who(), given.clone());
+        if asked {
+            return Ok(Event::HandsReported { step, who, evidence, reason });
+        }
+        if self.planned(index).verify().is_none() {
+            return Ok(Event::ResolvedByHand { step, who, evidence, reason });
+        }
+        self.can_be_verified(index)?;
+        Ok(Event::HandsReported { step, who, evidence, reason })
+    }
+
+    /// Whether what needs the step would begin before its time if the step were over now.
+    fn holds_its_place(&self, index: Slot) -> bool {
+        matches!(self.step(index).state, StepState::Waiting | StepState::Cancelled) && !self.is_its_turn(index)
+    }
+
+    /// Whether every step that it needs is over.
+    fn is_its_turn(&self, index: Slot) -> bool {
+        let planned = self.planned(index);
+        readiness(self.run, planned.section, &planned.needs) == Readiness::Ready
+    }
+
+    /// Whether the `verify` of a step that did not ask can begin.
+    fn can_be_verified(&self, index: Slot) -> Result<(), Refusal> {
+        let others: Vec<&StepId> =
+            self.unresolved().filter(|other| *other != index).map(|other| self.id(other)).collect();
+        self.refuse_where_others_failed(&others)?;
+        if self.is_its_turn(index) {
+            return Ok(());
+        }
+        let message = format!("{}; what was done for it can not be verified before", standing(self.step(index)));
+        Err(Refusal::new("operator-needs", message))
+    }
+
+    /// Whether an operator can decide about the step: nothing is in flight for it, and it was neither done nor left out.
+    fn can_be_dealt_with(&self, index: Slot) -> Result<(), Refusal> {
+        let step = self.step(index);
+        self.can_be_reopened()?;
+        self.is_of_the_recovery(index)?;
+        if self.run.skips.contains_key(&index) {
+            let message = format!("{} and is left out then, as somebody wants already", standing(step));
+            return Err(Refusal::new("operator-step-over", message));
+        }
+        match &step.state {
+            StepState::Waiting | StepState::Awaiting(_) | StepState::Failed { .. } | StepState::Cancelled => Ok(()),
+            StepState::BackingOff { next, .. } | StepState::Settling(Settling::AttemptFailed { next, .. })
+                if !matches!(next, Next::Undo { .. }) =>
+            {
+                Ok(())
+            }
+            state if state.is_over() => Err(Refusal::new("operator-step-over", standing(step))),
+            _ => {
+                let message = format!("{}; wait for its end, or abort the run", standing(step));
+                Err(Refusal::new("operator-in-flight", message))
+            }
+        }
+    }
+
+    fn pause(&self, reason: Option<&str>) -> Result<Event, Refusal> {
+        self.not_finished()?;
+        if let Some(pause) = &self.run.pause {
+            let message = format!("{} paused the run already, at {:.0}", pause.who, pause.since);
+            return Err(Refusal::new("operator-paused", message));
+        }
+        self.not_cut_off()?;
+        Ok(Event::RunPaused { who: self.who(), reason: said(reason) })
+    }
+
+    fn unpause(&self, reason: Option<&str>) -> Result<Event, Refusal> {
+        self.not_finished()?;
+        if self.run.pause.is_none() {
+            return Err(Refusal::new("operator-not-paused", "the run is not paused"));
+        }
+        Ok(Event::RunUnpaused { who: self.who(), reason: said(reason) })
+    }
+
+    fn abort(&self, reason: Option<&str>, undo: bool) -> Result<Event, Refusal> {
+        self.not_finished()?;
+        self.not_cut_off()?;
+        match &self.run.phase {
+            Phase::Undoing { .. } | Phase::Handling { .. } | Phase::Stopping { undo: true, aborted_by: Some(_) }
+                if undo =>
+            {
+                Err(Refusal::new(
+                    "operator-run-over",
+                    "what was done is being taken back already, or the run is ending",
+                ))
+            }
+            _ => {
+                let reason = said(reason).unwrap_or_else(|| "no reason was given".to_owned());
+                Ok(Event::AbortRequested { who: self.who(), reason, undo })
+            }
+        }
+    }
+
+    /// Nobody has ended the run at once.
+    fn not_cut_off(&self) -> Result<(), Refusal> {
+        match &self.run.phase {
+            Phase::Stopping { undo: false, aborted_by: Some(who) }
+            | Phase::Undoing { aborted_by: Some(who) }
+            | Phase::Handling { aborted_by: Some(who), .. } => {
+                Err(Refusal::new("operator-run-over", format!("{who} has aborted the run already")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn no_reason(how: &str) -> Refusal {
+    Refusal::new("operator-no-reason", format!("say why it is {how}: the journal and the report name the reason"))
+}
+
+fn ended(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Succeeded => "succeeded",
+        Outcome::SucceededWithExceptions => "succeeded with exceptions",
+        Outcome::Failed => "failed",
+        Outcome::RolledBack => "failed, and everything was taken back",
+        Outcome::Aborted => "was ended early",
+        Outcome::DryRun => "was a dry-run",
+    }
+}

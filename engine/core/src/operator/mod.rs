@@ -1,0 +1,113 @@
+//! What a person may tell a run that did not ask, and what is refused.
+//!
+//! [`judge`] is the only place that decides it: what it accepts is the event that `decide` records, and what it refuses is what the
+//! person is told. Whether a request may come at all is decided by the file system, before it gets here.
+
+mod evidence;
+mod judge;
+mod people;
+mod refusal;
+mod retry;
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub use self::{evidence::wanted, judge::judge, refusal::Refusal, retry::behind};
+use crate::{
+    event::{OperatorAnswer, Person},
+    name::StepId,
+};
+
+/// What somebody wants of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// Who, as the operating system knows them.
+    pub who: Person,
+    /// The groups of the operating system that they are in, as far as a role of this run names groups.
+    pub groups: BTreeSet<String>,
+    /// What.
+    pub command: Command,
+}
+
+/// What a run can be told.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Command {
+    /// Yes, to an `approve` step.
+    Approve {
+        /// Which step.
+        step: StepId,
+        /// Why.
+        #[serde(default)]
+        comment: Option<String>,
+    },
+    /// No, to an `approve` step.
+    Reject {
+        /// Which step.
+        step: StepId,
+        /// Why.
+        #[serde(default)]
+        comment: Option<String>,
+    },
+    /// Leave a step out; what needs it goes on.
+    Skip {
+        /// Which step.
+        step: StepId,
+        /// Why.
+        reason: String,
+    },
+    /// A person did the work of a step.
+    Resolve {
+        /// Which step.
+        step: StepId,
+        /// What shows it: an object, also the step's outputs.
+        evidence: Value,
+        /// Why; needed where the step did not ask for hands.
+        #[serde(default)]
+        reason: Option<String>,
+    },
+    /// Another attempt now.
+    Retry {
+        /// Of which steps.
+        steps: Vec<StepId>,
+        /// Whether everything behind them is done once more too.
+        #[serde(default)]
+        from: bool,
+        /// The person has seen what would be done a second time.
+        #[serde(default)]
+        confirmed: bool,
+        /// Why.
+        #[serde(default)]
+        reason: Option<String>,
+    },
+    /// What became of an interrupted attempt.
+    Decide {
+        /// Of which step.
+        step: StepId,
+        /// What.
+        answer: OperatorAnswer,
+    },
+    /// Nothing new begins until the run is unpaused.
+    Pause {
+        /// Why.
+        #[serde(default)]
+        reason: Option<String>,
+    },
+    /// A paused run goes on.
+    Unpause {
+        /// Why.
+        #[serde(default)]
+        reason: Option<String>,
+    },
+    /// End the run early.
+    Abort {
+        /// Why.
+        #[serde(default)]
+        reason: Option<String>,
+        /// Whether what was done is taken back.
+        #[serde(default)]
+        undo: bool,
+    },
+}

@@ -1,0 +1,47 @@
+//! Who may answer for a role.
+
+use std::collections::BTreeMap;
+
+use super::{Refusal, Request};
+use crate::event::Person;
+
+/// What stands before the name of a group of the operating system, in a list of people.
+const GROUP: &str = "group:";
+
+/// Whether this person has one of the roles. Where the bindings name no people at all, everybody who can reach the run may answer:
+/// the permissions of its folder are the rule then. Where they do, a role that they do not name is nobody's. A drill's policy
+/// answers for everybody.
+pub(super) fn may_answer(
+    people: &BTreeMap<String, Vec<String>>,
+    by: &[String],
+    request: &Request,
+    what: &str,
+) -> Result<(), Refusal> {
+    let Person::User { name } = &request.who else { return Ok(()) };
+    if by.is_empty() || people.is_empty() {
+        return Ok(());
+    }
+    let named: Vec<&String> = by.iter().filter_map(|role| people.get(role)).flatten().collect();
+    let is_meant = |entry: &&&String| match entry.strip_prefix(GROUP) {
+        Some(group) => request.groups.contains(group),
+        None => **entry == name,
+    };
+    if named.iter().any(|entry| is_meant(&entry)) {
+        return Ok(());
+    }
+    let roles = by.join(" or ");
+    if named.is_empty() {
+        let message = format!("{what} by {roles}, and the bindings name nobody for that under `people`");
+        return Err(Refusal::new("operator-role-unknown", message));
+    }
+    let may: Vec<String> = named.iter().map(|entry| in_words(entry)).collect();
+    let message = format!("{what} by {roles}, and you are {name}; {} may", may.join(" or "));
+    Err(Refusal::new("operator-role", message))
+}
+
+fn in_words(entry: &str) -> String {
+    match entry.strip_prefix(GROUP) {
+        Some(group) => format!("whoever is in the group {group}"),
+        None => entry.to_owned(),
+    }
+}

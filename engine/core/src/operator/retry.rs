@@ -1,0 +1,202 @@
+//! Another attempt of a step, or of everything from a step on.
+
+use std::collections::BTreeSet;
+
+use super::{Refusal, judge::Case, refusal::standing};
+use crate::{
+    action::Effect,
+    event::Event,
+    failure::FailureKind,
+    name::StepId,
+    plan::{Plan, StepIndex},
+    run::{Awaiting, Next, Settling, Slot, StepRun, StepState, is_unresolved},
+};
+
+/// What was asked for.
+pub(super) struct Retry<'a> {
+    pub(super) steps: &'a [StepId],
+    pub(super) from: bool,
+    pub(super) confirmed: bool,
+    pub(super) reason: Option<String>,
+}
+
+/// These steps and all that need them, directly or not, in plan order.
+pub fn behind(plan: &Plan, first: &[StepIndex]) -> Vec<StepIndex> {
+    let mut found: BTreeSet<StepIndex> = first.iter().copied().collect();
+    for (index, step) in plan.steps.iter().enumerate() {
+        if step.needs.iter().any(|need| found.contains(need)) {
+            found.insert(index);
+        }
+    }
+    found.into_iter().collect()
+}
+
+pub(super) fn retry(case: &Case<'_>, asked: &Retry<'_>) -> Result<Event, Refusal> {
+    let named: Vec<Slot> = asked.steps.iter().map(|id| case.position(id)).collect::<Result<_, _>>()?;
+    let [first, more @ ..] = named.as_slice() else {
+        return Err(Refusal::new("operator-unknown-step", "say which step is to be tried again"));
+    };
+    if !asked.from && more.is_empty() && waits_for_an_attempt(case, *first)? {
+        case.not_over_yet(*first)?;
+        let step = case.id(*first).clone();
+        return Ok(Event::RetryRequested { step, who: case.who(), reason: asked.reason.clone() });
+    }
+    case.can_be_reopened()?;
+    named.iter().try_for_each(|index| is_no_item(case, *index).and_then(|()| case.is_of_the_recovery(*index)))?;
+    let steps = if asked.from { behind(case.plan, &named) } else { named.clone() };
+    for index in &named {
+        has_begun(case, *index, asked.from)?;
+    }
+    for index in &steps {
+        can_wait_again(case.step(*index))?;
+        if asked.from {
+            has_no_list(case, *index)?;
+        }
+    }
+    others_have_not_failed(case, &steps)?;
+    if !asked.confirmed {
+        nothing_is_done_twice(case, &steps)?;
+    }
+    let steps = steps.into_iter().map(|index| case.plan.steps[index].id.clone()).collect();
+    Ok(Event::StepsReopened { steps, who: case.who(), reason: asked.reason.clone() })
+}
+
+/// An item has failed with its list.
+fn is_no_item(case: &Case<'_>, index: Slot) -> Result<(), Refusal> {
+    let list = &case.planned(index).id;
+    if list == case.id(index) {
+        return Ok(());
+    }
+    let message =
+        format!("`{}` is an item of `{list}`; `{list}` is tried again with all items that failed", case.id(index));
+    Err(Refusal::new("operator-list", message))
+}
+
+/// What a list is made of is evaluated once in a run.
+fn has_no_list(case: &Case<'_>, index: Slot) -> Result<(), Refusal> {
+    if case.run.items_of(index).is_none() {
+        return Ok(());
+    }
+    let message = format!("the list of `{}` was evaluated and would not be again; start a new run", case.id(index));
+    Err(Refusal::new("operator-list", message))
+}
+
+/// Whether the step has an attempt ahead of it that can come sooner.
+fn waits_for_an_attempt(case: &Case<'_>, index: Slot) -> Result<bool, Refusal> {
+    let step = case.step(index);
+    match &step.state {
+        StepState::BackingOff { .. } => Ok(true),
+        StepState::Settling(Settling::AttemptFailed { failure, next: Next::Run, .. })
+            if failure.kind() == FailureKind::Interrupted && !is_repeatable(case, index) =>
+        {
+            let message = format!(
+                "nobody knows whether the last attempt of `{}` took effect, and it can not simply be repeated; what became \
+                 of it is looked into when the run goes on",
+                step.id
+            );
+            Err(Refusal::new("operator-in-flight", message))
+        }
+        StepState::Settling(Settling::AttemptFailed { .. }) => Ok(true),
+        _ => Ok(false),
+    }
+}
+
+/// Only what was begun can be begun once more.
+fn has_begun(case: &Case<'_>, index: Slot, from: bool) -> Result<(), Refusal> {
+    let step = case.step(index);
+    let fits = match &step.state {
+        StepState::Failed { .. } => true,
+        StepState::Waiting => false,
+        _ => from,
+    };
+    if fits {
+        return Ok(());
+    }
+    let (code, hint) = match &step.state {
+        state if is_in_flight(state) => ("operator-in-flight", "wait for its end, or abort the run"),
+        StepState::Waiting | StepState::Cancelled => ("operator-not-failed", "it runs when its turn comes"),
+        StepState::Awaiting(_) => ("operator-not-failed", "answer it"),
+        _ => ("operator-step-over", "`--from` does it and everything behind it once more"),
+    };
+    Err(Refusal::new(code, format!("{}; {hint}", standing(step))))
+}
+
+/// A call, or the question what became of one.
+fn is_in_flight(state: &StepState) -> bool {
+    matches!(
+        state,
+        StepState::Running(_)
+            | StepState::Interrupted(_)
+            | StepState::Observing(_)
+            | StepState::Verifying { .. }
+            | StepState::Undoing { .. }
+            | StepState::FannedOut { .. }
+            | StepState::BackingOff { next: Next::Observe(_) | Next::Undo { .. }, .. }
+            | StepState::Settling(
+                Settling::Decision { .. } | Settling::AttemptFailed { next: Next::Observe(_) | Next::Undo { .. }, .. }
+            )
+            | StepState::Awaiting(Awaiting::Decision { .. })
+    )
+}
+
+fn can_wait_again(step: &StepRun) -> Result<(), Refusal> {
+    if !is_in_flight(&step.state) {
+        return Ok(());
+    }
+    let message =
+        format!("{}; it would have to be done once more, and can not be before that has ended", standing(step));
+    Err(Refusal::new("operator-in-flight", message))
+}
+
+/// A run goes on when every step is dealt with whose failure stopped it.
+fn others_have_not_failed(case: &Case<'_>, steps: &[Slot]) -> Result<(), Refusal> {
+    let others: Vec<&StepId> =
+        case.unresolved().filter(|index| !steps.contains(index)).map(|index| case.id(index)).collect();
+    case.refuse_where_others_failed(&others)
+}
+
+/// What has changed something, and does not do nothing the second time, is begun once more only by who has seen it.
+fn nothing_is_done_twice(case: &Case<'_>, steps: &[Slot]) -> Result<(), Refusal> {
+    let twice: Vec<String> = steps
+        .iter()
+        .filter(|index| is_done(case, **index) && !does_no_harm_twice(case, **index))
+        .map(|index| format!("`{}`", case.id(*index)))
+        .collect();
+    if twice.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "{} would be done a second time, and that is not known to be harmless; look at what was done, then say so \
+         with `--yes`",
+        twice.join(", ")
+    );
+    Err(Refusal::new("operator-confirm", message))
+}
+
+/// Whether what it does has been done, or may have been: also by an item of its list that would be tried again.
+fn is_done(case: &Case<'_>, index: Slot) -> bool {
+    let may_be = |state: &StepState| match state {
+        StepState::Failed { failure } => failure.kind() == FailureKind::Interrupted,
+        _ => false,
+    };
+    let state = &case.step(index).state;
+    let done = matches!(state, StepState::Succeeded { .. } | StepState::ResolvedByHand { .. }) || may_be(state);
+    done || case.run.items_of(index).is_some_and(|mut items| items.any(|item| may_be(&case.step(item).state)))
+}
+
+fn is_repeatable(case: &Case<'_>, index: Slot) -> bool {
+    case.planned(index).action().is_none_or(|action| action.idempotent)
+}
+
+fn does_no_harm_twice(case: &Case<'_>, index: Slot) -> bool {
+    case.planned(index)
+        .action()
+        .is_none_or(|action| action.effect == Effect::Read || action.idempotent && action.effect != Effect::Destroy)
+}
+
+impl Case<'_> {
+    /// The failed steps that keep the run from going on.
+    pub(super) fn unresolved(&self) -> impl Iterator<Item = Slot> {
+        (0..self.plan.steps.len()).filter(|index| is_unresolved(self.run, *index))
+    }
+}

@@ -1,0 +1,189 @@
+//! A run that failed goes on where an operator has dealt with what stopped it.
+
+use lifeboat_core::{
+    expression::Expression,
+    input::Input,
+    operator::{Command, behind},
+    plan::{Each, OnFailure, Plan, Retry, Step},
+};
+
+use crate::{
+    cases::{answer, story, transient, uses},
+    operator::{permanent, resolve, retry, skip, wants},
+    plans::{id, invocation, plan_of},
+};
+
+fn chain() -> Plan {
+    plan_of(vec![uses(0, true, false), uses(1, true, false), uses(2, true, false)])
+}
+
+/// The second step of the chain failed, and the run ended.
+fn failed() -> Vec<Input> {
+    vec![answer(0, 1, Ok(())), answer(1, 1, Err(permanent()))]
+}
+
+/// What follows after the end of the run.
+fn afterwards(plan: &Plan, mut inputs: Vec<Input>, more: impl IntoIterator<Item = Input>) -> Vec<String> {
+    let before = story(plan, &inputs);
+    assert!(before.last().is_some_and(|word| word == "RunFinished Failed"), "{before:#?}");
+    inputs.extend(more);
+    story(plan, &inputs)[before.len()..].to_vec()
+}
+
+#[test]
+fn a_failed_step_is_tried_again_and_the_run_goes_on() {
+    let told = afterwards(&chain(), failed(), [retry(1), answer(1, 2, Ok(())), answer(2, 1, Ok(()))]);
+    assert_eq!(
+        told,
+        [
+            "StepsReopened",
+            "StepStarted s1",
+            "StepSucceeded s1",
+            "StepStarted s2",
+            "StepSucceeded s2",
+            "RunFinished Succeeded"
+        ]
+    );
+}
+
+#[test]
+fn retries_of_a_reopened_step_count_anew() {
+    let retry_once = Retry { attempts: 2, ..Retry::default() };
+    let plan = plan_of(vec![Step { retry: retry_once, ..uses(0, true, false) }]);
+    let failed = vec![answer(0, 1, Err(transient())), Input::Tick, answer(0, 2, Err(transient()))];
+    let told = afterwards(&plan, failed, [retry(0), answer(0, 3, Err(transient()))]);
+    assert_eq!(told, ["StepsReopened", "StepStarted s0", "AttemptFailed s0", "RetryScheduled s0"]);
+}
+
+#[test]
+fn a_failed_step_is_skipped_or_done_by_hand_and_the_run_goes_on() {
+    let end = ["StepStarted s2", "StepSucceeded s2", "RunFinished SucceededWithExceptions"];
+    for (wish, word) in [(skip(1), "StepSkipped s1"), (resolve(1), "ResolvedByHand s1")] {
+        let told = afterwards(&chain(), failed(), [wish, answer(2, 1, Ok(()))]);
+        assert_eq!(told, [&[word], &end[..]].concat());
+    }
+}
+
+#[test]
+fn what_was_cancelled_can_be_left_out_before_the_run_goes_on() {
+    let told = afterwards(&chain(), failed(), [skip(2), retry(1), answer(1, 2, Ok(()))]);
+    assert_eq!(
+        told,
+        [
+            "SkipScheduled s2",
+            "StepsReopened",
+            "StepStarted s1",
+            "StepSucceeded s1",
+            "StepSkipped s2",
+            "RunFinished SucceededWithExceptions"
+        ]
+    );
+}
+
+#[test]
+fn everything_from_a_step_on_is_done_once_more() {
+    let from = |confirmed| wants(Command::Retry { steps: vec![id(0)], from: true, confirmed, reason: None });
+    let told = afterwards(&chain(), failed(), [from(false), answer(0, 2, Ok(())), answer(1, 2, Ok(()))]);
+    assert_eq!(
+        told,
+        ["StepsReopened", "StepStarted s0", "StepSucceeded s0", "StepStarted s1", "StepSucceeded s1", "StepStarted s2"]
+    );
+    // What can not be repeated without harm takes another word.
+    let plan = plan_of(vec![uses(0, false, false), uses(1, true, false)]);
+    let inputs = vec![answer(0, 1, Ok(())), answer(1, 1, Err(permanent()))];
+    assert!(afterwards(&plan, inputs.clone(), [from(false)]).is_empty());
+    assert_eq!(afterwards(&plan, inputs, [from(true)]), ["StepsReopened", "StepStarted s0"]);
+}
+
+#[test]
+fn the_run_goes_on_when_the_last_failed_step_is_dealt_with() {
+    let alone = |place| Step { needs: Vec::new(), ..uses(place, true, false) };
+    let after_both = Step { needs: vec![0, 1], ..uses(2, true, false) };
+    let plan = plan_of(vec![alone(0), alone(1), after_both]);
+    let both = || vec![answer(0, 1, Err(permanent())), answer(1, 1, Err(permanent()))];
+    assert!(afterwards(&plan, both(), [retry(0)]).is_empty(), "the other one would be left failed");
+    assert_eq!(afterwards(&plan, both(), [skip(0)]), ["StepSkipped s0"]);
+    assert_eq!(
+        afterwards(&plan, both(), [skip(0), resolve(1)]),
+        ["StepSkipped s0", "ResolvedByHand s1", "StepStarted s2"]
+    );
+    assert_eq!(afterwards(&plan, both(), [skip(0), retry(1)]), ["StepSkipped s0", "StepsReopened", "StepStarted s1"]);
+    let all = wants(Command::Retry { steps: vec![id(0), id(1)], from: false, confirmed: false, reason: None });
+    assert_eq!(afterwards(&plan, both(), [all]), ["StepsReopened", "StepStarted s0", "StepStarted s1"]);
+}
+
+#[test]
+fn a_run_that_is_about_to_end_goes_on_too() {
+    let alone = Step { needs: Vec::new(), ..uses(1, true, false) };
+    let plan = plan_of(vec![uses(0, true, false), alone, Step { needs: vec![0], ..uses(2, true, false) }]);
+    let told = story(&plan, &[answer(0, 1, Err(permanent())), retry(0), answer(1, 1, Ok(())), answer(0, 2, Ok(()))]);
+    assert_eq!(
+        told[3..],
+        [
+            "AttemptFailed s0",
+            "StepFailed s0",
+            "StepCancelled s2",
+            "StepsReopened",
+            "StepStarted s0",
+            "StepSucceeded s1",
+            "StepSucceeded s0",
+            "StepStarted s2"
+        ]
+    );
+}
+
+#[test]
+fn a_list_that_was_about_to_end_goes_on_with_all_its_items() {
+    let each = Some(Each { over: Expression::new("[1, 2]"), max_parallel: 1, item: lifeboat_core::types::Type::Int });
+    let list = Step { needs: Vec::new(), each, ..uses(1, true, false) };
+    let plan = plan_of(vec![uses(0, true, false), list]);
+    let done = |item: usize| {
+        let purpose = lifeboat_core::input::Purpose::Run;
+        let done = lifeboat_core::input::Done { outputs: serde_json::json!({}), summary: String::new() };
+        Input::Answered { step: id(1).item(item), attempt: 1, purpose, answer: Ok(done) }
+    };
+    let told = story(&plan, &[answer(0, 1, Err(permanent())), skip(0), done(0), done(1)]);
+    let from = told.iter().position(|word| word == "StepCancelled s1[1]").expect("what had not begun was cancelled");
+    assert_eq!(
+        told[from + 1..],
+        [
+            "StepSkipped s0",
+            "StepSucceeded s1[0]",
+            "StepStarted s1[1]",
+            "StepSucceeded s1[1]",
+            "StepSucceeded s1",
+            "RunFinished SucceededWithExceptions"
+        ]
+    );
+}
+
+#[test]
+fn what_was_taken_back_does_not_go_on() {
+    let undo = Some(invocation(true, false));
+    let fails = |undo_fails: bool| {
+        let plan = plan_of(vec![
+            Step { undo: undo.clone(), ..uses(0, true, false) },
+            Step { on_failure: OnFailure::Undo, ..uses(1, true, false) },
+        ]);
+        let purpose = lifeboat_core::input::Purpose::Undo;
+        let done = || lifeboat_core::input::Done { outputs: serde_json::json!({}), summary: String::new() };
+        let answer_to_undo = if undo_fails { Err(permanent()) } else { Ok(done()) };
+        let undone = Input::Answered { step: id(0), attempt: 1, purpose, answer: answer_to_undo };
+        let inputs = [answer(0, 1, Ok(())), answer(1, 1, Err(permanent())), undone, retry(1), skip(1), resolve(1)];
+        story(&plan, &inputs).pop()
+    };
+    assert_eq!(fails(false).as_deref(), Some("RunFinished RolledBack"));
+    assert_eq!(fails(true).as_deref(), Some("RunFinished Failed"));
+}
+
+#[test]
+fn what_is_behind_a_step_is_all_that_needs_it() {
+    let plan = plan_of(vec![
+        uses(0, true, false),
+        uses(1, true, false),
+        Step { needs: Vec::new(), ..uses(2, true, false) },
+        Step { needs: vec![1, 2], ..uses(3, true, false) },
+    ]);
+    assert_eq!(behind(&plan, &[1]), [1, 3]);
+    assert_eq!(behind(&plan, &[2]), [2, 3]);
+}

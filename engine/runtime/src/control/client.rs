@@ -1,0 +1,48 @@
+//! The end of whoever wants something of a live run.
+
+use std::{io, path::Path};
+
+use lifeboat_core::{
+    name::RunId,
+    operator::{Command, Refusal},
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::{
+    protocol::{Answer, Call, Reply, VERSION},
+    socket,
+};
+
+/// What came of asking.
+#[derive(Debug)]
+pub(crate) enum Sent {
+    /// The engine answered.
+    Answered(Answer),
+    /// No engine listens.
+    Nobody,
+}
+
+/// Asks the engine that works on the run in that folder.
+pub(crate) async fn send(folder: &Path, run: &RunId, command: &Command) -> io::Result<Sent> {
+    let Some(mut stream) = socket::connect(folder).await? else { return Ok(Sent::Nobody) };
+    let call = Call {
+        lifeboat: VERSION.to_owned(),
+        run: run.clone(),
+        sudo_user: std::env::var("SUDO_USER").ok(),
+        command: command.clone(),
+    };
+    let mut line = serde_json::to_vec(&call)?;
+    line.push(b'\n');
+    if stream.write_all(&line).await.is_err() {
+        return Ok(Sent::Nobody);
+    }
+    let mut answer = Vec::new();
+    // The engine may be killed at any moment.
+    let read = stream.read_to_end(&mut answer).await;
+    if read.is_err() || !answer.ends_with(b"\n") {
+        let message = "the engine ended before it answered: `lifeboat status` shows whether it was recorded";
+        return Ok(Sent::Answered(Err(Refusal::new("run-control", message))));
+    }
+    let reply: Reply = serde_json::from_slice(&answer)?;
+    Ok(Sent::Answered(reply.into_answer()))
+}

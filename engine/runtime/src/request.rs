@@ -1,0 +1,98 @@
+//! Telling a run something: the engine that works on it where there is one, otherwise the run's journal.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use lifeboat_core::{
+    decide::decide,
+    event::Event,
+    input::Input,
+    name::RunId,
+    operator::{Command, Refusal, Request, judge},
+    run::{Phase, Run},
+};
+
+use crate::{
+    Error,
+    control::{self, Sent},
+    home::{Home, Loaded},
+    identity,
+    journal::{Journal, Recorded},
+    lock::RunLock,
+    world::Clock,
+};
+
+/// An engine that has just begun to work on the run takes its lock first and listens an instant later.
+const TRIES: u32 = 50;
+const BETWEEN_TRIES: Duration = Duration::from_millis(100);
+
+/// What became of what somebody wanted.
+#[derive(Debug)]
+pub enum Told {
+    /// The engine that works on the run has recorded it, and goes on.
+    Live(Vec<Recorded>),
+    /// No engine works on the run: it is recorded, and happens when the run is resumed.
+    Recorded(Vec<Recorded>, Box<Run>),
+    /// The run is over and would go on: [`crate::session::reopen`] does it.
+    Reopens(Request),
+    /// It can not be done; nothing is recorded.
+    Refused(Refusal),
+}
+
+/// Tells a run something, live or not. Who does it is the person behind this process.
+pub async fn tell(home: &Home, run: &RunId, command: Command) -> Result<Told, Error> {
+    let folder = home.run_folder(run);
+    if !folder.exists() {
+        return Err(Error::Unknown { name: run.to_string() });
+    }
+    for attempt in 1.. {
+        let sent = control::send(&folder, run, &command).await;
+        match sent.map_err(Error::unreadable(&folder))? {
+            Sent::Answered(Ok(records)) => return Ok(Told::Live(records)),
+            Sent::Answered(Err(refusal)) => return Ok(Told::Refused(refusal)),
+            Sent::Nobody => {}
+        }
+        match RunLock::take(&folder, run) {
+            Ok(_lock) => return record(home, run, command),
+            Err(Error::Locked { .. }) if attempt < TRIES => tokio::time::sleep(BETWEEN_TRIES).await,
+            Err(error) => return Err(error),
+        }
+    }
+    unreachable!("the loop returns")
+}
+
+/// Records it in the journal of a run that nobody works on; the caller holds its lock.
+fn record(home: &Home, run: &RunId, command: Command) -> Result<Told, Error> {
+    let Loaded { plan, run: mut state, end, torn_bytes, .. } = home.load(run)?;
+    let who = identity::this_person();
+    let people = state.started.as_ref().map(|(_, facts)| facts.people.clone()).unwrap_or_default();
+    let request = Request { groups: identity::groups(&people, &who), who, command };
+    let at = Clock::not_before(end.at).now();
+    if let Err(refusal) = judge(&plan, &state, &request, at) {
+        return Ok(Told::Refused(refusal));
+    }
+    if goes_on(&plan, &state, &request, at) {
+        return Ok(Told::Reopens(request));
+    }
+    let mut events = decide(&plan, &state, &Input::Command(Box::new(request)), at);
+    // What would begin does so where an engine works on the run, as after a stop.
+    let known = events.iter().position(Event::begins_something).unwrap_or(events.len());
+    events.truncate(known);
+    let folder = home.folder(run);
+    let journal = Journal::go_on(folder.open_journal()?, end, torn_bytes);
+    let records = journal.and_then(|mut journal| journal.append(at, &events)).map_err(Error::disk(folder.journal()))?;
+    for record in &records {
+        if let Err(illegal) = state.apply(record.at, &record.event) {
+            panic!("the decision holds {record:?}, which is illegal: {illegal}");
+        }
+    }
+    Ok(Told::Recorded(records, Box::new(state)))
+}
+
+/// Whether the run is over and is not after it.
+fn goes_on(plan: &lifeboat_core::plan::Plan, state: &Run, request: &Request, at: Timestamp) -> bool {
+    let is_over = |run: &Run| matches!(run.phase, Phase::Finished { .. });
+    let Ok(event) = judge(plan, state, request, at) else { return false };
+    let mut after = state.clone();
+    is_over(state) && after.apply(at, &event).is_ok() && !is_over(&after)
+}

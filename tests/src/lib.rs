@@ -2,6 +2,7 @@
 
 pub mod rehearsal;
 pub mod stand;
+pub mod webhook;
 
 use std::{
     path::{Path, PathBuf},

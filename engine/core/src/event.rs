@@ -179,6 +179,9 @@ pub enum Event {
         who: Person,
         /// What.
         answer: OperatorAnswer,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
     /// An operator wants a step left out when its turn comes; until then it holds its place in the order.
     SkipScheduled {

@@ -106,13 +106,13 @@ fn people_line(event: &Event) -> Option<(Tone, String)> {
             (Tone::Plain, format!("to be tried again now, as {} wants{}", person(who), why(reason.as_deref())))
         }
         Event::OperatorAsked { reason, .. } => (Tone::Warn, format!("waits for a decision: {}", reason.message)),
-        Event::OperatorAnswered { who, answer, .. } => {
+        Event::OperatorAnswered { who, answer, reason, .. } => {
             let said = match answer {
                 OperatorAnswer::RunAgain => "run it again",
                 OperatorAnswer::ItHappened { .. } => "it happened",
                 OperatorAnswer::GiveUp => "give it up",
             };
-            (Tone::Plain, format!("decided by {}: {said}", person(who)))
+            (Tone::Plain, format!("decided by {}: {said}{}", person(who), why(reason.as_deref())))
         }
         _ => return None,
     })

@@ -159,7 +159,7 @@ impl<'a> Case<'a> {
         let StepState::Awaiting(Awaiting::Decision { .. }) = &step.state else {
             return Err(self.not_asked(step, "a decision about an interrupted attempt"));
         };
-        Ok(Event::OperatorAnswered { step: id.clone(), who: self.who(), answer: answer.clone() })
+        Ok(Event::OperatorAnswered { step: id.clone(), who: self.who(), answer: answer.clone(), reason: None })
     }
 
     fn not_asked(&self, step: &StepRun, what: &str) -> Refusal {

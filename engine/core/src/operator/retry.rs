@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Refusal, judge::Case, refusal::standing};
 use crate::{
     action::Effect,
-    event::Event,
+    event::{Event, OperatorAnswer},
     failure::FailureKind,
     name::StepId,
     plan::{Plan, StepIndex},
@@ -36,10 +36,16 @@ pub(super) fn retry(case: &Case<'_>, asked: &Retry<'_>) -> Result<Event, Refusal
     let [first, more @ ..] = named.as_slice() else {
         return Err(Refusal::new("operator-unknown-step", "say which step is to be tried again"));
     };
-    if !asked.from && more.is_empty() && waits_for_an_attempt(case, *first)? {
-        case.not_over_yet(*first)?;
-        let step = case.id(*first).clone();
-        return Ok(Event::RetryRequested { step, who: case.who(), reason: asked.reason.clone() });
+    if !asked.from && more.is_empty() {
+        let (step, who, reason) = (case.id(*first).clone(), case.who(), asked.reason.clone());
+        if matches!(case.step(*first).state, StepState::Awaiting(Awaiting::Decision { .. })) {
+            may_run_again(case, *first, asked.confirmed)?;
+            return Ok(Event::OperatorAnswered { step, who, answer: OperatorAnswer::RunAgain, reason });
+        }
+        if waits_for_an_attempt(case, *first)? {
+            case.not_over_yet(*first)?;
+            return Ok(Event::RetryRequested { step, who, reason });
+        }
     }
     case.can_be_reopened()?;
     named.iter().try_for_each(|index| is_no_item(case, *index).and_then(|()| case.is_of_the_recovery(*index)))?;
@@ -59,6 +65,20 @@ pub(super) fn retry(case: &Case<'_>, asked: &Retry<'_>) -> Result<Event, Refusal
     }
     let steps = steps.into_iter().map(|index| case.plan.steps[index].id.clone()).collect();
     Ok(Event::StepsReopened { steps, who: case.who(), reason: asked.reason.clone() })
+}
+
+/// Whoever says that an attempt of unknown effect may be repeated must have looked.
+fn may_run_again(case: &Case<'_>, index: Slot, confirmed: bool) -> Result<(), Refusal> {
+    case.not_over_yet(index)?;
+    if confirmed || is_repeatable(case, index) {
+        return Ok(());
+    }
+    let message = format!(
+        "nobody knows whether the last attempt of `{}` took effect; look at the target, then say with `--yes` that it may run \
+         again, or report what it did with `resolve`",
+        case.id(index)
+    );
+    Err(Refusal::new("operator-confirm", message))
 }
 
 /// An item has failed with its list.

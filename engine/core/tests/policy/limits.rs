@@ -251,7 +251,7 @@ fn a_journal_can_not_say_what_can_not_have_happened() {
             started(1, 2),
             Event::AttemptInterrupted { step: id(0), attempt: 2 },
             Event::ObservationStarted { step: id(0), attempt: 1 },
-            Event::OperatorAnswered { step: id(0), who, answer },
+            Event::OperatorAnswered { step: id(0), who, answer, reason: None },
             Event::StepUndone { step: id(0) },
             Event::UndoBegan,
             Event::RunFinished { outcome: Outcome::Succeeded },

@@ -138,6 +138,17 @@ fn about_an_attempt_of_which_nobody_knows() {
     check(&plan, &run, skip(0), "StepSkipped");
 }
 
+#[test]
+fn about_a_decision_that_is_waited_for() {
+    let plan = plan_of(vec![uses(0, false, false)]);
+    let run = after(&plan, &[Input::Interrupted { step: id(0) }]);
+    check(&plan, &run, retry(0), "operator-confirm: look at the target, then say with `--yes`");
+    check(&plan, &run, from(0), "operator-in-flight: waits for a decision");
+    let confirmed = Command::Retry { steps: vec![id(0)], from: false, confirmed: true, reason: None };
+    check(&plan, &run, confirmed, "OperatorAnswered");
+    check(&plan, &run, resolve(0, json!({ "ticket": 1 })), "ResolvedByHand");
+}
+
 /// A question to the role `dba`.
 fn sign_off(four_eyes: bool) -> Plan {
     let by = vec!["dba".to_owned()];

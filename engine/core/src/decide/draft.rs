@@ -15,13 +15,16 @@ use crate::{
 pub(crate) struct Draft<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) now: Timestamp,
+    /// The engine that resumes a run is still saying which calls were cut off. While nobody was there time went on: a call of
+    /// which it was not said yet must not count as one that ran out of time.
+    pub(crate) resuming: bool,
     pub(crate) run: &'a mut Run,
     events: Vec<Event>,
 }
 
 impl<'a> Draft<'a> {
     pub(crate) fn new(plan: &'a Plan, run: &'a mut Run, now: Timestamp) -> Self {
-        Self { plan, now, run, events: Vec::new() }
+        Self { plan, now, resuming: false, run, events: Vec::new() }
     }
 
     /// Adds an event. One that can not happen is left out: policy never proposes any, and a test holds it to that.
@@ -75,6 +78,11 @@ impl<'a> Draft<'a> {
     /// The instant after that time, or the last one that there is.
     pub(crate) fn after(&self, wait: SignedDuration) -> Timestamp {
         self.now.checked_add(wait).unwrap_or(Timestamp::MAX)
+    }
+
+    /// Whether a call with this deadline has run out of time.
+    pub(crate) fn has_passed(&self, deadline: Option<Timestamp>) -> bool {
+        !self.resuming && deadline.is_some_and(|deadline| deadline <= self.now)
     }
 
     /// When an attempt that starts now is over: its own time, or that of the whole step.

@@ -44,6 +44,7 @@ pub fn decide(plan: &Plan, run: &Run, input: &Input, now: Timestamp) -> Vec<Even
 /// As [`decide`], and applies the events to the run: what a driver wants, without the copy of the run.
 pub fn advance(plan: &Plan, run: &mut Run, input: &Input, now: Timestamp) -> Vec<Event> {
     let mut draft = Draft::new(plan, run, now);
+    draft.resuming = matches!(input, Input::Interrupted { .. });
     input::take(&mut draft, input);
     settle::settle(&mut draft);
     draft.into_events()

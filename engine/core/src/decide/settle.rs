@@ -143,18 +143,18 @@ fn step(draft: &mut Draft<'_>, slot: Slot) {
 fn in_flight(draft: &mut Draft<'_>, slot: Slot) {
     let now = draft.now;
     match &draft.step(slot).state {
-        StepState::Running(attempt) if attempt.deadline.is_some_and(|deadline| deadline <= now) => {
+        StepState::Running(attempt) if draft.has_passed(attempt.deadline) => {
             let number = attempt.number;
             time_out(draft, slot, number, draft.planned(slot).action());
         }
-        StepState::Verifying { attempt, .. } if attempt.deadline.is_some_and(|deadline| deadline <= now) => {
+        StepState::Verifying { attempt, .. } if draft.has_passed(attempt.deadline) => {
             let number = attempt.number;
             time_out(draft, slot, number, draft.planned(slot).verify());
         }
         StepState::Observing(attempt) => {
             let asked = draft.step(slot).changed.unwrap_or(now);
             let number = attempt.number;
-            if observation_deadline(asked) <= now {
+            if draft.has_passed(Some(observation_deadline(asked))) {
                 time_out(draft, slot, number, None);
             }
         }

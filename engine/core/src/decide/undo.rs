@@ -29,7 +29,7 @@ pub(super) fn is_due(draft: &Draft<'_>) -> bool {
 
 fn under_way(draft: &mut Draft<'_>, index: Slot) {
     match &draft.step(index).state {
-        StepState::Undoing { attempt, .. } if attempt.deadline.is_some_and(|deadline| deadline <= draft.now) => {
+        StepState::Undoing { attempt, .. } if draft.has_passed(attempt.deadline) => {
             let number = attempt.number;
             settle::time_out(draft, index, number, draft.planned(index).undo.as_ref());
         }

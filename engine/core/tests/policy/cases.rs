@@ -337,3 +337,26 @@ fn a_failure_behind_what_a_dry_run_left_out_says_nothing_but_a_guard_does() {
     let first = answer(0, 1, Err(Failure::Permanent(reason())));
     assert_eq!(story_in(Mode::DryRun, &plan, &[first]).0.last().map(String::as_str), Some("RunFinished Failed"));
 }
+
+#[test]
+fn a_call_that_was_cut_off_has_not_run_out_of_time() {
+    let beside = |place| {
+        let timeout = Some(SignedDuration::from_secs(30));
+        Step { needs: Vec::new(), timeout, ..uses(place, true, false) }
+    };
+    let plan = plan_of(vec![beside(0), beside(1)]);
+    assert_eq!(
+        story(&plan, &[Input::Interrupted { step: id(0) }, Input::Interrupted { step: id(1) }]),
+        [
+            "RunStarted",
+            "StepStarted s0",
+            "StepStarted s1",
+            "AttemptInterrupted s0",
+            "RetryScheduled s0",
+            "StepStarted s0",
+            "AttemptInterrupted s1",
+            "RetryScheduled s1",
+            "StepStarted s1",
+        ]
+    );
+}

@@ -2,7 +2,9 @@
 
 use std::{
     borrow::Cow,
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet},
+    rc::Rc,
     sync::{Arc, LazyLock},
 };
 
@@ -24,6 +26,29 @@ const SCOPE_BYTES_MAX: usize = 1 << 20;
 const LOOP_SCOPE_BYTES_MAX: usize = 32 << 10;
 
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+
+/// Expressions whose analysis is kept. CEL's parser is slow, and a plan's expressions are evaluated again and again: once an item
+/// of a list, and thousands of times in a test.
+const ANALYSES_MAX: usize = 1_000;
+
+thread_local! {
+    static ANALYSES: RefCell<BTreeMap<String, Rc<Analysis>>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// What [`analyse`] says, from memory where it was said before.
+fn analysed(text: &str) -> Result<Rc<Analysis>, ExpressionError> {
+    if let Some(known) = ANALYSES.with_borrow(|analyses| analyses.get(text).cloned()) {
+        return Ok(known);
+    }
+    let analysis = Rc::new(analyse(text)?);
+    ANALYSES.with_borrow_mut(|analyses| {
+        if analyses.len() >= ANALYSES_MAX {
+            analyses.clear();
+        }
+        analyses.insert(text.to_owned(), Rc::clone(&analysis));
+    });
+    Ok(analysis)
+}
 
 /// What expressions can see of a run.
 #[derive(Clone, Copy)]
@@ -91,7 +116,7 @@ impl Scope<'_> {
 
     /// The value of a CEL expression.
     pub(crate) fn evaluate(&self, text: &str) -> Result<Value, ExpressionError> {
-        let analysis = analyse(text)?;
+        let analysis = analysed(text)?;
         let Some(program) = &analysis.program else { return self.look_up(&analysis.references[0]) };
         let mut context = Context::with_env(Arc::clone(&ENV));
         for (name, value) in self.variables(&analysis)? {

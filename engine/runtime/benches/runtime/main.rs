@@ -11,7 +11,6 @@ mod measure;
 #[path = "../../tests/runtime/plans.rs"]
 mod plans;
 mod resume;
-mod virtual_runs;
 #[expect(dead_code, reason = "the tests use more of it")]
 #[path = "../../tests/runtime/virtual_world.rs"]
 mod virtual_world;
@@ -22,7 +21,6 @@ fn main() {
     }
     println!("{}", chain::measure());
     resume::measure().iter().for_each(|result| println!("{result}"));
-    println!("{}", virtual_runs::measure());
     println!("{}", fan_out::measure());
     println!("{}", fence::measure());
 }

@@ -1,0 +1,156 @@
+//! Which paths through a runbook the cases took: what was not taken was not tested.
+
+use lifeboat_core::{
+    event::{Event, OperatorAnswer, SkipReason},
+    failure::{Failure, FailureKind},
+    input::Purpose,
+    name::StepId,
+    plan::{Plan, Step, StepKind},
+};
+use serde::Serialize;
+
+use super::lives::{LifeEnd, Played};
+
+/// How many cases took each path through each step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Coverage {
+    /// One a step, in the order of the plan.
+    pub steps: Vec<StepCoverage>,
+}
+
+/// How many cases took each path through a step. `None`: the step has no such path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StepCoverage {
+    /// Which step.
+    pub step: StepId,
+    /// It succeeded.
+    pub succeeded: Option<u64>,
+    /// An attempt failed, or a person said no.
+    pub failed: Option<u64>,
+    /// An attempt or a question ran out of time.
+    pub timed_out: Option<u64>,
+    /// The engine ended while it was under way.
+    pub crashed: Option<u64>,
+    /// Nobody knew how far an attempt had come.
+    pub interrupted: Option<u64>,
+    /// Its condition was false.
+    pub skipped: Option<u64>,
+    /// It was taken back.
+    pub undone: Option<u64>,
+}
+
+/// The paths, in the order of the columns.
+const PATHS: [&str; 7] = ["succeeded", "failed", "timed out", "crashed", "interrupted", "skipped by `when`", "undone"];
+
+impl StepCoverage {
+    fn of(step: &Step) -> Self {
+        let action = step.action().is_some();
+        let may = |possible: bool| possible.then_some(0);
+        let asks = matches!(&step.kind, StepKind::Approve { .. } | StepKind::Manual { .. });
+        Self {
+            step: step.id.clone(),
+            succeeded: may(true),
+            failed: may(!matches!(&step.kind, StepKind::Manual { verify: None, .. })),
+            // The host ends a call whose step has no time-out; a question without one stands as long as it takes.
+            timed_out: may(action || step.timeout.is_some()),
+            crashed: may(action || asks),
+            interrupted: may(action),
+            skipped: may(step.when.is_some()),
+            undone: may(step.undo.is_some()),
+        }
+    }
+
+    /// Every path with its name, in the order of the columns.
+    pub fn paths(&self) -> [(&'static str, Option<u64>); 7] {
+        let counts =
+            [self.succeeded, self.failed, self.timed_out, self.crashed, self.interrupted, self.skipped, self.undone];
+        std::array::from_fn(|place| (PATHS[place], counts[place]))
+    }
+}
+
+impl Coverage {
+    /// Nothing of the plan was tested yet.
+    pub fn new(plan: &Plan) -> Self {
+        Self { steps: plan.steps.iter().map(StepCoverage::of).collect() }
+    }
+
+    /// Adds the paths that a case took.
+    pub fn add(&mut self, played: &Played) {
+        for step in &mut self.steps {
+            let mut seen = Seen::default();
+            let own = played.records.iter().filter(|record| record.event.step() == Some(&step.step));
+            own.for_each(|record| seen.look(&record.event));
+            seen.look_at_lives(&step.step, played);
+            let count = |path: &mut Option<u64>, yes: bool| *path = path.map(|cases| cases + u64::from(yes));
+            count(&mut step.succeeded, seen.succeeded);
+            count(&mut step.failed, seen.failed);
+            count(&mut step.timed_out, seen.timed_out);
+            count(&mut step.crashed, seen.crashed);
+            count(&mut step.interrupted, seen.interrupted);
+            count(&mut step.skipped, seen.skipped);
+            count(&mut step.undone, seen.undone);
+        }
+    }
+
+    /// Adds what another part of the cases took.
+    pub fn join(&mut self, other: &Self) {
+        for (step, other) in self.steps.iter_mut().zip(&other.steps) {
+            let add = |path: &mut Option<u64>, other: Option<u64>| *path = path.zip(other).map(|(a, b)| a + b);
+            add(&mut step.succeeded, other.succeeded);
+            add(&mut step.failed, other.failed);
+            add(&mut step.timed_out, other.timed_out);
+            add(&mut step.crashed, other.crashed);
+            add(&mut step.interrupted, other.interrupted);
+            add(&mut step.skipped, other.skipped);
+            add(&mut step.undone, other.undone);
+        }
+    }
+
+    /// The paths that no case took, each with its step.
+    pub fn untested(&self) -> Vec<(&StepId, &'static str)> {
+        let of = |step: &StepCoverage| {
+            step.paths().into_iter().filter(|(_, cases)| *cases == Some(0)).map(|(path, _)| path).collect::<Vec<_>>()
+        };
+        self.steps.iter().flat_map(|step| of(step).into_iter().map(|path| (&step.step, path))).collect()
+    }
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    succeeded: bool,
+    failed: bool,
+    timed_out: bool,
+    crashed: bool,
+    interrupted: bool,
+    skipped: bool,
+    undone: bool,
+}
+
+impl Seen {
+    fn look(&mut self, event: &Event) {
+        match event {
+            Event::StepSucceeded { .. } | Event::ResolvedByHand { .. } => self.succeeded = true,
+            Event::AttemptFailed { failure, .. } | Event::StepFailed { failure, .. } => self.failure(failure),
+            Event::AttemptInterrupted { .. } => self.interrupted = true,
+            Event::StepSkipped { reason: SkipReason::WhenFalse, .. } => self.skipped = true,
+            Event::OperatorAnswered { answer: OperatorAnswer::GiveUp, .. } => self.failed = true,
+            Event::StepUndone { .. } => self.undone = true,
+            _ => {}
+        }
+    }
+
+    fn failure(&mut self, failure: &Failure) {
+        let out_of_time = matches!(failure.reason().code.as_str(), "run-timed-out" | "host-deadline");
+        self.timed_out |= out_of_time;
+        self.interrupted |= failure.kind() == FailureKind::Interrupted;
+        self.failed |= !out_of_time;
+    }
+
+    /// A call or a question that stood when an engine ended was met by the crash.
+    fn look_at_lives(&mut self, step: &StepId, played: &Played) {
+        let cut_off = |life: usize| matches!(played.lives.get(life), Some(LifeEnd::Died | LifeEnd::DiskFull));
+        let called = played.truth.calls.iter().filter(|call| call.step == *step && call.purpose != Purpose::Undo);
+        self.crashed |= called.into_iter().any(|call| call.answer.is_none() && cut_off(call.life));
+        self.crashed |= played.truth.questions_cut_off.iter().any(|(asked, life)| asked == step && cut_off(*life));
+    }
+}

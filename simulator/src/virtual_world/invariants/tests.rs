@@ -1,0 +1,77 @@
+//! Each invariant fails on a story that breaks it, and none on the story as it was.
+
+use jiff::Timestamp;
+use lifeboat_core::{
+    event::{Event, Outcome},
+    failure::FailureKind,
+    input::Purpose,
+};
+
+use super::{Ending, Evidence, broken};
+use crate::virtual_world::{
+    fixture::{EVERYTHING, subject},
+    lives::{LifeEnd, Played, play},
+    truth::CallMade,
+};
+
+/// A story, how it is broken, and by which invariant that is found.
+type Row = (&'static str, &'static str, fn(&mut Played, &mut Ending));
+
+const CALM: &str = "3";
+const TAKEN_BACK: &str = "3 permanent@last#1";
+
+const BROKEN: [Row; 11] = [
+    ("test-one-attempt", CALM, |played, _| {
+        let beside = call(played, "look", Purpose::Run).clone();
+        played.truth.calls.insert(1, CallMade { attempt: 2, nth: 2, ..beside });
+    }),
+    ("test-needs-first", CALM, |played, _| {
+        let looked = |event: &Event| matches!(event, Event::StepSucceeded { step, .. } if step.as_str() == "look");
+        played.records.retain(|record| !looked(&record.event));
+    }),
+    ("test-identity-first", CALM, |played, _| call(played, "make", Purpose::Run).identified.clear()),
+    ("test-once-only", CALM, |played, _| {
+        let mut again = call(played, "last", Purpose::Run).clone();
+        (again.attempt, again.effect) = (2, Some(u64::MAX));
+        played.truth.calls.push(again);
+    }),
+    ("test-never-hangs", CALM, |played, _| played.lives = vec![LifeEnd::Hung("nothing is due".to_owned())]),
+    ("test-same-end", CALM, |_, undisturbed| undisturbed.outcome = Some(Outcome::Failed)),
+    ("test-undo-complete", TAKEN_BACK, |played, _| call(played, "write", Purpose::Undo).effect = None),
+    ("test-event-before-effect", CALM, |played, _| call(played, "write", Purpose::Run).durable = 3),
+    ("test-nothing-lost", CALM, |played, _| played.truth.durable[3].1 = "sha256:0".to_owned()),
+    ("test-clock-forward", CALM, |played, _| played.records[5].at = Timestamp::UNIX_EPOCH),
+    ("test-success-is-real", CALM, |played, _| {
+        call(played, "write", Purpose::Run).answer = Some(Err(FailureKind::Transient));
+    }),
+];
+
+fn call<'a>(played: &'a mut Played, step: &str, purpose: Purpose) -> &'a mut CallMade {
+    let mut calls = played.truth.calls.iter_mut();
+    calls.find(|call| call.step.as_str() == step && call.purpose == purpose).unwrap()
+}
+
+#[test]
+fn each_invariant_fails_on_a_story_that_breaks_it() {
+    let subject = subject(EVERYTHING);
+    for (code, case, doctor) in BROKEN {
+        let mut played = play(&subject, &case.parse().unwrap());
+        let (ending, mut undisturbed) = (Ending::of(&played), Ending::of(&played));
+        let found = |played: &Played, undisturbed: &Ending| {
+            let evidence = Evidence {
+                plan: &subject.plan,
+                records: &played.records,
+                journal: &played.journal,
+                truth: &played.truth,
+                lives: &played.lives,
+                ending: &ending,
+                undisturbed: Some(undisturbed),
+            };
+            broken(&evidence).into_iter().map(|broken| broken.code).collect::<Vec<_>>()
+        };
+        assert_eq!(found(&played, &undisturbed), [""; 0], "{case} as it was");
+        doctor(&mut played, &mut undisturbed);
+        assert!(found(&played, &undisturbed).contains(&code), "{code}: {:?}", found(&played, &undisturbed));
+    }
+    assert_eq!(BROKEN.map(|(code, ..)| code), super::ALL.map(|invariant| invariant.code), "one story each");
+}

@@ -1,0 +1,57 @@
+//! Where the journal says that everything was taken back, every effect that has an undo really was, the last one first.
+
+use std::collections::BTreeSet;
+
+use lifeboat_core::{
+    event::Outcome,
+    input::Purpose,
+    plan::{Plan, Section, Step},
+};
+
+use super::Evidence;
+use crate::virtual_world::{subject::planned, truth::changes};
+
+pub(super) fn holds(evidence: &Evidence<'_>) -> Result<(), String> {
+    if evidence.outcome() != Some(Outcome::RolledBack) {
+        return Ok(());
+    }
+    for call in evidence.truth.calls.iter().filter(|call| call.purpose == Purpose::Run && call.effect.is_some()) {
+        // What handlers do comes after the recovery, and is not taken back.
+        let step = planned(evidence.plan, &call.step).filter(|step| step.section == Section::Steps);
+        let changed = step.and_then(Step::action).is_some_and(|action| changes(action.effect));
+        let may = step.is_some_and(|step| step.undo.is_some());
+        if changed && may && evidence.truth.standing_effect(&call.step).is_some() {
+            return Err(format!("the run was rolled back, and what `{}` did is still there", call.step));
+        }
+    }
+    last_first(evidence)
+}
+
+/// What a step rests on is taken back after the step.
+fn last_first(evidence: &Evidence<'_>) -> Result<(), String> {
+    let undone = |place: usize| {
+        let calls = evidence.truth.calls_of(&evidence.plan.steps[place].id, Purpose::Undo);
+        calls.filter_map(|call| call.effect).max()
+    };
+    for (place, step) in evidence.plan.steps.iter().enumerate() {
+        for need in rests_on(evidence.plan, place) {
+            if undone(need).zip(undone(place)).is_some_and(|(need, own)| need < own) {
+                let need = &evidence.plan.steps[need].id;
+                return Err(format!("`{need}` was taken back before `{}`, which rests on it", step.id));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Every step that must have come before this one.
+fn rests_on(plan: &Plan, place: usize) -> BTreeSet<usize> {
+    let mut found: BTreeSet<usize> = plan.steps[place].needs.iter().copied().collect();
+    // A need always stands before the step that has it.
+    for before in (0..place).rev() {
+        if found.contains(&before) {
+            found.extend(&plan.steps[before].needs);
+        }
+    }
+    found
+}

@@ -1,0 +1,192 @@
+//! Which cases are played: each single fault at each place it can have, and between them mixtures drawn by chance.
+
+use lifeboat_core::{
+    event::Event,
+    input::Purpose,
+    name::StepId,
+    plan::{Plan, StepKind},
+};
+
+use super::{
+    case::Case,
+    chance::Chance,
+    faults::{AppendFault, CallFault, Planned, QuestionFault, Selection},
+    lives::play,
+    subject::Subject,
+};
+
+/// Faults in one mixture at most.
+const FAULTS_MAX: u64 = 4;
+/// Calls of one step for one purpose that a fault drawn by chance can be at.
+const CALLS_MAX: u64 = 3;
+
+/// A mixture of cases. Case `n` is the same whoever plays it.
+#[derive(Debug)]
+pub(super) struct Mix {
+    seed: u64,
+    /// Faults that are played alone, or with what is needed to get to their place.
+    single: Vec<Vec<Planned>>,
+    /// What mixtures are drawn from.
+    calls: Vec<(Purpose, StepId)>,
+    questions: Vec<StepId>,
+    call_faults: Vec<CallFault>,
+    question_faults: Vec<QuestionFault>,
+    append_faults: Vec<AppendFault>,
+    appends: u64,
+}
+
+impl Mix {
+    pub(super) fn new(subject: &Subject, seed: u64, selection: &Selection) -> Self {
+        let calm = play(subject, &Case::calm(seed));
+        let mut mix = Self {
+            seed,
+            single: Vec::new(),
+            calls: calls(&subject.plan),
+            questions: questions(&subject.plan),
+            call_faults: CallFault::ALL.iter().copied().filter(|fault| selection.has(fault.name())).collect(),
+            question_faults: QuestionFault::ALL.iter().copied().filter(|fault| selection.has(fault.name())).collect(),
+            append_faults: AppendFault::ALL.iter().copied().filter(|fault| selection.has(fault.name())).collect(),
+            appends: calm.truth.durable.len() as u64,
+        };
+        mix.single = mix.singles(&subject.plan, &calm.records.iter().map(|record| &record.event).collect::<Vec<_>>());
+        mix
+    }
+
+    /// Each fault at each place: every call and every question of a run in which nothing else goes wrong, every decision.
+    fn singles(&self, plan: &Plan, calm: &[&Event]) -> Vec<Vec<Planned>> {
+        let mut singles = Vec::new();
+        for (purpose, step) in self.calls.iter().filter(|(purpose, _)| *purpose != Purpose::Undo) {
+            let came = calm.iter().any(|event| event.step() == Some(step));
+            for fault in self.faults_of(*purpose).filter(|_| came || *purpose == Purpose::Observe) {
+                let planned = Planned::Call { fault, purpose: *purpose, step: step.clone(), nth: 1 };
+                let lost =
+                    Planned::Call { fault: CallFault::CrashUnheard, purpose: Purpose::Run, step: step.clone(), nth: 1 };
+                singles.push(if *purpose == Purpose::Observe { vec![lost, planned] } else { vec![planned] });
+            }
+        }
+        for step in &self.questions {
+            let single = |fault: &QuestionFault| vec![Planned::Question { fault: *fault, step: step.clone(), nth: 1 }];
+            singles.extend(self.question_faults.iter().map(single));
+        }
+        for fault in &self.append_faults {
+            let numbers = 1..=u32::try_from(self.appends).unwrap_or(u32::MAX);
+            singles.extend(numbers.map(|nth| vec![Planned::Append { fault: *fault, nth }]));
+        }
+        singles.extend(self.undo_singles(plan));
+        singles
+    }
+
+    /// Faults of an undo need a step behind it that fails for good.
+    fn undo_singles(&self, plan: &Plan) -> Vec<Vec<Planned>> {
+        let breaks = plan.steps.iter().rev().find(|step| step.on_failure == lifeboat_core::plan::OnFailure::Undo);
+        let Some(breaks) = breaks.filter(|step| step.action().is_some()) else { return Vec::new() };
+        let broken =
+            Planned::Call { fault: CallFault::Permanent, purpose: Purpose::Run, step: breaks.id.clone(), nth: 1 };
+        let undos = self.calls.iter().filter(|(purpose, _)| *purpose == Purpose::Undo);
+        undos
+            .flat_map(|(purpose, step)| {
+                let single = |fault| Planned::Call { fault, purpose: *purpose, step: step.clone(), nth: 1 };
+                self.faults_of(*purpose).map(move |fault| single(fault)).collect::<Vec<_>>()
+            })
+            .map(|fault| vec![broken.clone(), fault])
+            .collect()
+    }
+
+    fn faults_of(&self, purpose: Purpose) -> impl Iterator<Item = CallFault> + '_ {
+        let possible = move |fault: &CallFault| match fault {
+            CallFault::CannotTell => purpose == Purpose::Observe,
+            CallFault::AnswerOld | CallFault::WrongTarget => purpose != Purpose::Observe,
+            _ => true,
+        };
+        self.call_faults.iter().copied().filter(possible)
+    }
+
+    /// The case of that number: 0 is calm, even ones are single faults until all of them were played, the rest are mixtures.
+    pub(super) fn case(&self, number: u64) -> Case {
+        let seed = self.seed.wrapping_add(number);
+        if number == 0 {
+            return Case::calm(seed);
+        }
+        let single = usize::try_from(number / 2).ok().filter(|_| number.is_multiple_of(2));
+        if let Some(faults) = single.and_then(|place| self.single.get(place - 1)) {
+            return Case { seed, faults: faults.clone() };
+        }
+        let mut chance = Chance::of(seed, "mixture", "", 0);
+        let mut faults: Vec<Planned> = Vec::new();
+        // One in three is about the engine alone, so that its end can be compared with that of a run without it.
+        let steady = chance.below(3) == 0;
+        for _ in 0..=chance.below(FAULTS_MAX) {
+            let fault = if steady { self.disturbance(&mut chance) } else { self.any(&mut chance) };
+            faults.extend(fault.filter(|fault| !faults.contains(fault)));
+        }
+        faults.sort();
+        Case { seed, faults }
+    }
+
+    fn any(&self, chance: &mut Chance) -> Option<Planned> {
+        match chance.below(8) {
+            0..=3 => {
+                let (purpose, step) = self.calls.get(chance.place(self.calls.len()))?.clone();
+                let faults: Vec<_> = self.faults_of(purpose).collect();
+                let fault = *faults.get(chance.place(faults.len()))?;
+                Some(Planned::Call { fault, purpose, step, nth: number(1 + chance.below(CALLS_MAX)) })
+            }
+            4 if !self.questions.is_empty() => {
+                let fault = *self.question_faults.get(chance.place(self.question_faults.len()))?;
+                let step = chance.pick(&self.questions).clone();
+                Some(Planned::Question { fault, step, nth: number(1 + chance.below(2)) })
+            }
+            _ => self.append(chance, &self.append_faults),
+        }
+    }
+
+    /// What must not matter, or is the same with it and without it.
+    fn disturbance(&self, chance: &mut Chance) -> Option<Planned> {
+        if chance.below(3) == 0 {
+            let (purpose, step) = self.calls.get(chance.place(self.calls.len()))?.clone();
+            let faults: Vec<_> = self
+                .faults_of(purpose)
+                .filter(|fault| fault.ends_engine() || matches!(fault, CallFault::Permanent | CallFault::AnswerTwice))
+                .collect();
+            let fault = *faults.get(chance.place(faults.len()))?;
+            let nth = if fault == CallFault::Permanent { 1 } else { number(1 + chance.below(CALLS_MAX)) };
+            return Some(Planned::Call { fault, purpose, step, nth });
+        }
+        let faults: Vec<_> = self.append_faults.iter().copied().filter(|fault| fault.is_of_the_engine()).collect();
+        self.append(chance, &faults)
+    }
+
+    /// Runs with faults take more decisions than the calm one.
+    fn append(&self, chance: &mut Chance, faults: &[AppendFault]) -> Option<Planned> {
+        let fault = *faults.get(chance.place(faults.len()))?;
+        Some(Planned::Append { fault, nth: number(1 + chance.below(self.appends * 3 / 2)) })
+    }
+}
+
+fn number(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// Everything that can be called, with what for.
+fn calls(plan: &Plan) -> Vec<(Purpose, StepId)> {
+    let mut calls = Vec::new();
+    for step in &plan.steps {
+        let id = || step.id.clone();
+        if let Some(action) = step.action() {
+            calls.push((Purpose::Run, id()));
+            calls.extend((action.observable && !action.idempotent).then(|| (Purpose::Observe, id())));
+        }
+        calls.extend(step.verify().map(|_| (Purpose::Verify, id())));
+        calls.extend(step.undo.as_ref().map(|_| (Purpose::Undo, id())));
+    }
+    calls
+}
+
+/// Every step about which somebody can be asked.
+fn questions(plan: &Plan) -> Vec<StepId> {
+    let asks = plan.steps.iter().filter(|step| match &step.kind {
+        StepKind::Approve { .. } | StepKind::Manual { .. } => true,
+        StepKind::Uses(action) => !action.idempotent,
+    });
+    asks.map(|step| step.id.clone()).collect()
+}

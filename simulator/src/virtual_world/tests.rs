@@ -1,0 +1,145 @@
+//! The virtual world as a whole: it tests everything that there is, says the same each time, and finds what is broken.
+
+use std::num::NonZero;
+
+use lifeboat_core::mutant::{Mutant, activate};
+
+use super::{
+    Case, Selection, Settings, explore,
+    explore::judge,
+    fixture::{EVERYTHING, subject},
+    lives::play_and_tell,
+    play, story,
+};
+
+fn settings(cases: u64, threads: usize) -> Settings {
+    Settings { cases, seed: 1, faults: Selection::all(), threads: NonZero::new(threads).unwrap() }
+}
+
+#[test]
+fn every_path_through_every_kind_of_step_is_tested_and_every_invariant_holds() {
+    let explored = explore(&subject(EVERYTHING), &settings(3_000, 2));
+    for found in &explored.counterexamples {
+        panic!("{}: {}\n{}\n{}", found.broken.code, found.broken.why, found.case, found.story);
+    }
+    assert_eq!(explored.coverage.untested(), []);
+}
+
+#[test]
+fn the_result_is_the_same_on_any_number_of_threads() {
+    let subject = subject(EVERYTHING);
+    let coverage = |threads| explore(&subject, &settings(500, threads)).coverage;
+    assert_eq!(coverage(1), coverage(3));
+}
+
+#[test]
+fn a_case_gives_the_same_journal_each_time_and_another_seed_another_one() {
+    let subject = subject(EVERYTHING);
+    let journal = |text: &str| play(&subject, &text.parse::<Case>().unwrap()).journal;
+    let text = "7 crash-during@9 answer-lost@write#1";
+    assert_eq!(journal(text), journal(text));
+    assert_ne!(journal(text), journal("8 crash-during@9 answer-lost@write#1"));
+    assert_ne!(journal(text), journal("7 crash-during@9"));
+}
+
+#[test]
+fn a_fault_less_leaves_everything_before_it_as_it_was() {
+    let subject = subject(EVERYTHING);
+    let records = |text: &str| play(&subject, &text.parse::<Case>().unwrap()).records;
+    let (calm, disturbed) = (records("7"), records("7 crash-after@4"));
+    assert_eq!(calm[..9], disturbed[..9]);
+    assert_ne!(calm, disturbed);
+}
+
+#[test]
+fn every_fault_can_be_played() {
+    let subject = subject(EVERYTHING);
+    for text in [
+        "1 transient@look#1 transient@look#2",
+        "1 slow@make#1 never-answers@observe:make#1",
+        "1 crash-unheard@make#1 cannot-tell@observe:make#1",
+        "1 person-mistakes@agree#1 person-mistakes@by_hand#1",
+        "1 person-unanswered@agree#1",
+        "1 permanent@last#1 answer-lost@undo:write#1",
+        "1 person-strays@3 person-strays@9",
+        "1 wrong-target@make#1",
+    ] {
+        let (_, broken) = judge(&subject, &text.parse().unwrap());
+        assert_eq!(broken, [], "{text}");
+    }
+}
+
+#[test]
+fn every_deliberate_mistake_of_the_engine_is_found_within_a_thousand_cases() {
+    let subject = subject(EVERYTHING);
+    for (mutant, code) in [
+        (Mutant::EffectBeforeEvent, "test-event-before-effect"),
+        (Mutant::BlindRepeat, "test-once-only"),
+        (Mutant::AnyNeed, "test-needs-first"),
+        (Mutant::OldAnswers, "test-success-is-real"),
+        (Mutant::ForwardUndo, "test-undo-complete"),
+    ] {
+        activate(Some(mutant));
+        // A mistake is made by the engine on this thread alone.
+        let found = explore(&subject, &settings(1_000, 1)).counterexamples;
+        activate(None);
+        let codes: Vec<_> = found.iter().map(|found| found.broken.code).collect();
+        assert!(codes.contains(&code), "{mutant:?} breaks {codes:?}");
+    }
+}
+
+/// An undo that can not be repeated: cut off, nobody knows how far it came.
+const UNDO_ONCE: &str = r#"
+lifeboat: 1
+id: T-2
+name: An undo that is not safe to repeat
+targets:
+  server: { kind: postgres, access: write }
+steps:
+  - id: look
+    uses: test/look
+    with: { server: server }
+  - id: write
+    uses: test/write
+    with: { server: server }
+    undo: { uses: test/once, with: { server: server } }
+  - id: last
+    uses: test/look
+    with: { server: server }
+    on_failure: undo
+"#;
+
+#[test]
+fn a_counterexample_is_small_and_reads_as_a_story() {
+    let explored = explore(&subject(UNDO_ONCE), &settings(2_000, 2));
+    let found: Vec<String> = explored
+        .counterexamples
+        .iter()
+        .map(|found| format!("{}: {}\n{}\n{}", found.broken.code, found.broken.why, found.case, found.story))
+        .collect();
+    insta::assert_snapshot!(found.join("\n"));
+}
+
+#[test]
+fn every_fault_reads_as_a_sentence() {
+    let subject = subject(EVERYTHING);
+    let told = |text: &&str| {
+        let case: Case = text.parse().unwrap();
+        format!("{case}\n{}", story::tell(&play_and_tell(&subject, &case)))
+    };
+    let stories: Vec<String> = [
+        "1",
+        "2 answer-lost@make#1 answer-twice@write#1 answer-old@look#1",
+        "3 slow@write#1 never-answers@observe:write#1 cannot-tell@observe:write#2",
+        "4 crash-in-call@make#1 crash-unheard@write#1 crash-during@6 crash-before@3 crash-after@5",
+        "5 permanent@last#1 transient@undo:make#1",
+        "6 person-mistakes@by_hand#1 person-unanswered@agree#1",
+        "7 disk-full@4 stop@6 second-engine@8 clock-forward@9 clock-back@10",
+        "8 person-absent@agree#1 person-strays@7 person-aborts@12",
+        "9 crash-unheard@last#1 person-refuses@last#1",
+    ]
+    .iter()
+    .map(told)
+    .collect();
+    insta::assert_snapshot!(stories.join("\n"));
+}

@@ -1,0 +1,320 @@
+//! The world of one case: a queue, a clock, a disk, and what goes wrong. It stays when the engine ends.
+
+use jiff::{SignedDuration, Timestamp};
+use lifeboat_core::{
+    event::Event,
+    input::{Call, Effect, Input, Question},
+    name::StepId,
+    run::Run,
+};
+use lifeboat_runtime::{
+    Error,
+    driver::{Next, World, fold},
+    journal::{Journal, Recorded, read},
+    report::Report,
+};
+
+use super::{
+    calls::{Answer, Flight},
+    case::Case,
+    chance::Chance,
+    chronicle::{Chronicle, Told},
+    disk::{Disk, Trouble},
+    faults::AppendFault,
+    lives::LifeEnd,
+    people::{Asked, Stray},
+    queue::Queue,
+    subject::{Subject, person},
+    truth::Truth,
+};
+
+/// More things than a sensible run has in one life, for each of its steps and for the run: what goes on beyond them never ends.
+const HAPPENINGS_MAX: usize = 200;
+
+/// Something that will happen.
+#[derive(Debug)]
+pub(super) enum Happening {
+    /// A call takes effect.
+    Effect(usize),
+    /// A call answers.
+    Answer(usize, Answer),
+    /// The engine dies while a call is in flight.
+    Death(usize),
+    /// Somebody answers the question that was asked as the how manieth of the step.
+    Reply(StepId, u32),
+    /// The time for that answer is over.
+    Unanswered(StepId, u32),
+    /// Somebody answers what nobody asked.
+    Stray(StepId, Stray),
+    /// An answer of that attempt, which is over.
+    OldAnswer(Input, StepId, u32),
+    /// It reaches the engine as it is.
+    Input(Input),
+}
+
+/// The world of a case, through all lives of the engine.
+#[derive(Debug)]
+pub(super) struct VirtualWorld<'a> {
+    pub(super) subject: &'a Subject,
+    pub(super) case: &'a Case,
+    pub(super) truth: Truth,
+    pub(super) chronicle: Chronicle,
+    pub(super) now: Timestamp,
+    pub(super) queue: Queue<Happening>,
+    pub(super) flying: Vec<Flight>,
+    pub(super) asked: Vec<Asked>,
+    /// How often each step was asked about.
+    pub(super) askings: Vec<(StepId, u32)>,
+    pub(super) life: usize,
+    journal: Journal<Disk>,
+    records: Vec<Recorded>,
+    wake_at: Option<Timestamp>,
+    appends: u32,
+    happenings: usize,
+    stopping: bool,
+    /// The engine was told to stop, and has not asked yet.
+    told_to_stop: bool,
+    set_back: bool,
+    /// How this life ended, where it was not the driver that ended it.
+    ended: Option<LifeEnd>,
+}
+
+impl<'a> VirtualWorld<'a> {
+    pub(super) fn new(subject: &'a Subject, case: &'a Case, chronicle: Chronicle, now: Timestamp) -> Self {
+        Self {
+            subject,
+            case,
+            truth: Truth::default(),
+            chronicle,
+            now,
+            queue: Queue::new(),
+            flying: Vec::new(),
+            asked: Vec::new(),
+            askings: Vec::new(),
+            life: 0,
+            journal: Journal::begin(Disk::default(), &super::subject::run_id()),
+            records: Vec::new(),
+            wake_at: None,
+            appends: 0,
+            happenings: 0,
+            stopping: false,
+            told_to_stop: false,
+            set_back: false,
+            ended: None,
+        }
+    }
+
+    /// An engine goes on with this journal.
+    pub(super) fn begin_life(&mut self, life: usize, journal: Journal<Disk>, records: Vec<Recorded>) {
+        let away = Chance::of(self.case.seed, "away", "", life as u64).below(7_200);
+        let earliest = journal.end().at.unwrap_or(self.now);
+        let away = SignedDuration::from_secs(i64::try_from(away).unwrap_or_default());
+        self.now = match (life, self.set_back) {
+            (0, _) => self.now,
+            (_, true) => earliest,
+            (_, false) => self.now.max(earliest) + away,
+        };
+        self.life = life;
+        (self.journal, self.records) = (journal, records);
+        (self.wake_at, self.happenings, self.set_back, self.ended) = (None, 0, false, None);
+        (self.stopping, self.told_to_stop) = (false, false);
+        self.chronicle.tell(self.now, || Told::EngineBegan);
+    }
+
+    /// The engine is gone. Calls in flight are cut off, questions are not asked any more; returns how it ended, where it was
+    /// not the driver that ended it.
+    pub(super) fn end_life(&mut self) -> Option<LifeEnd> {
+        while !self.flying.is_empty() {
+            self.cut_off(0);
+        }
+        for asked in self.asked.drain(..) {
+            self.truth.questions_cut_off.push((asked.step, self.life));
+        }
+        self.queue.clear();
+        self.ended.take()
+    }
+
+    /// Everything that is on disk.
+    pub(super) fn journal(&self) -> &Journal<Disk> {
+        &self.journal
+    }
+
+    /// What stands in the journal, as the engine was told.
+    pub(super) fn into_records(self) -> (Vec<Recorded>, Truth, Chronicle) {
+        (self.records, self.truth, self.chronicle)
+    }
+
+    pub(super) fn later(&self, wait: SignedDuration) -> Timestamp {
+        self.now.checked_add(wait).unwrap_or(Timestamp::MAX)
+    }
+
+    /// The engine is ended from outside.
+    pub(super) fn die(&mut self, end: LifeEnd) {
+        self.ended.get_or_insert(end);
+    }
+
+    fn gone(&self, why: &str) -> Error {
+        Error::Disk { path: "journal.jsonl".into(), source: std::io::Error::other(why.to_owned()) }
+    }
+
+    /// What comes next; `None` where it does not concern the engine.
+    fn happen(&mut self, happening: Happening) -> Option<Input> {
+        match happening {
+            Happening::Effect(call) => {
+                self.take_effect(call);
+                None
+            }
+            Happening::Answer(call, answer) => self.answered(call, answer),
+            Happening::Death(call) => {
+                if self.is_flying(call) {
+                    self.die(LifeEnd::Died);
+                }
+                None
+            }
+            Happening::Reply(step, nth) => self.reply(&step, nth),
+            Happening::Unanswered(step, nth) => self.unanswered(&step, nth),
+            Happening::Stray(step, stray) => self.stray(step, stray),
+            Happening::OldAnswer(input, step, attempt) => {
+                self.chronicle.tell(self.now, || Told::OldAnswer { step, attempt });
+                Some(input)
+            }
+            Happening::Input(input) => Some(input),
+        }
+    }
+
+    /// What happens to the engine beside the decision that it writes; `Some` where it does not survive it.
+    fn disturb(&mut self, fault: AppendFault) -> Option<Error> {
+        self.chronicle.tell(self.now, || Told::AppendFault { fault });
+        let number = u64::from(self.appends);
+        let mut chance = Chance::of(self.case.seed, fault.name(), "", number);
+        match fault {
+            AppendFault::CrashBefore => {
+                self.die(LifeEnd::Died);
+                return Some(self.gone("the engine died"));
+            }
+            AppendFault::CrashDuring => self.journal.medium().trouble_next(Trouble::Torn(chance.below(1_000))),
+            AppendFault::DiskFull => self.journal.medium().trouble_next(Trouble::Full(chance.below(1_000))),
+            AppendFault::CrashAfter => {}
+            AppendFault::Stop => self.told_to_stop = true,
+            AppendFault::SecondEngine => self.second_engine(),
+            AppendFault::ClockForward => {
+                let hours = i64::try_from(1 + chance.below(48)).unwrap_or(1);
+                self.now = self.later(SignedDuration::from_hours(hours));
+            }
+            AppendFault::ClockBack => self.set_back = true,
+            AppendFault::Abort => {
+                let wait = SignedDuration::from_secs(i64::try_from(chance.below(60)).unwrap_or_default());
+                let input = Input::Abort { who: person(), reason: "somebody wants it so".to_owned() };
+                self.queue.plan(self.later(wait), Happening::Input(input));
+            }
+            AppendFault::Stray => self.plan_strays(&mut chance),
+        }
+        None
+    }
+
+    /// A second engine reads what lies on disk, and then is refused, because this one holds the lock of the run.
+    fn second_engine(&mut self) {
+        let found = read(self.journal.medium().bytes())
+            .and_then(|contents| fold(&self.subject.plan, &contents.records).map(|_| contents.records.len()));
+        match found {
+            Ok(records) if records == self.records.len() => {}
+            Ok(records) => self.die(LifeEnd::Damaged(format!("another engine finds {records} records in it"))),
+            Err(damage) => self.die(LifeEnd::Damaged(damage.to_string())),
+        }
+    }
+}
+
+impl World for VirtualWorld<'_> {
+    fn now(&mut self) -> Timestamp {
+        self.now
+    }
+
+    fn is_stopping(&mut self) -> bool {
+        self.stopping |= self.told_to_stop;
+        self.stopping
+    }
+
+    async fn next(&mut self) -> Next {
+        loop {
+            if self.ended.is_some() {
+                return Next::Stopped;
+            }
+            if self.is_stopping() {
+                return self.last_answer().map_or(Next::Stopped, |input| Next::Input(self.now, input));
+            }
+            self.happenings += 1;
+            if self.happenings > HAPPENINGS_MAX * (self.subject.plan.steps.len() + 1) {
+                self.die(LifeEnd::Hung("it goes round and round".to_owned()));
+                continue;
+            }
+            let queued = self.queue.next_at();
+            if let Some(wake) = self.wake_at.filter(|wake| queued.is_none_or(|at| *wake < at)) {
+                self.wake_at = None;
+                self.now = self.now.max(wake);
+                return Next::Input(self.now, Input::Tick);
+            }
+            let Some((at, happening)) = self.queue.pop() else {
+                if !self.asked.is_empty() && self.flying.is_empty() {
+                    return Next::Quiet;
+                }
+                self.die(LifeEnd::Hung("nothing will ever happen, and nobody is asked anything".to_owned()));
+                continue;
+            };
+            self.now = self.now.max(at);
+            if let Some(input) = self.happen(happening) {
+                return Next::Input(self.now, input);
+            }
+        }
+    }
+
+    fn reconcile(&mut self, due: Vec<Effect>) {
+        if self.stopping || self.ended.is_some() {
+            return;
+        }
+        self.wake_at = None;
+        let (mut calls, mut questions): (Vec<Call>, Vec<(StepId, Question, Option<SignedDuration>)>) =
+            Default::default();
+        for effect in due {
+            match effect {
+                Effect::Invoke(call) => calls.push(call),
+                Effect::Ask { step, question, within } => questions.push((step, question, within)),
+                Effect::WakeAt(at) => self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at))),
+            }
+        }
+        self.reconcile_calls(calls);
+        self.reconcile_questions(questions);
+    }
+
+    fn append(&mut self, at: Timestamp, events: &[Event]) -> Result<Vec<Recorded>, Error> {
+        if self.ended.is_some() {
+            return Err(self.gone("the engine is dead"));
+        }
+        self.appends += 1;
+        let faults: Vec<AppendFault> = self.case.of_append(self.appends).collect();
+        for fault in &faults {
+            if let Some(error) = self.disturb(*fault) {
+                return Err(error);
+            }
+        }
+        let records = match self.journal.append(at, events) {
+            Ok(records) => records,
+            Err(source) => {
+                let full = source.kind() == std::io::ErrorKind::StorageFull;
+                self.die(if full { LifeEnd::DiskFull } else { LifeEnd::Died });
+                return Err(Error::Disk { path: "journal.jsonl".into(), source });
+            }
+        };
+        let end = self.journal.end();
+        self.truth.durable.push((end.seq, end.hash.clone()));
+        self.records.extend_from_slice(&records);
+        for event in events {
+            self.chronicle.tell(at, || Told::Recorded(event.clone()));
+        }
+        if faults.contains(&AppendFault::CrashAfter) {
+            self.die(LifeEnd::Died);
+        }
+        Ok(records)
+    }
+
+    fn report(&mut self, _report: Report, _run: &Run) {}
+}

@@ -58,6 +58,7 @@ impl Color {
 pub(crate) enum Command {
     Check(commands::check::Arguments),
     Plan(commands::plan::Arguments),
+    Test(commands::test::Arguments),
     Run(commands::run::Arguments),
     Resume(commands::resume::Arguments),
     Approve(commands::approve::Approve),

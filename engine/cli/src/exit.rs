@@ -8,7 +8,7 @@ use std::process::ExitCode;
 pub(crate) enum Exit {
     /// What was asked for is done.
     Done = 0,
-    /// A step or a drill failed, or an objective was missed.
+    /// A step, a test or a drill failed, or an objective was missed.
     Failed = 1,
     /// The command line is wrong.
     Usage = 2,
@@ -46,7 +46,7 @@ impl Exit {
     fn meaning(self) -> &'static str {
         match self {
             Self::Done => "done",
-            Self::Failed => "a step or a drill failed, or an objective was missed",
+            Self::Failed => "a step, a test or a drill failed, or an objective was missed",
             Self::Usage => "the command line is wrong",
             Self::File => "a file is wrong; the diagnostics say where",
             Self::Inconclusive => "unmeasured or inconclusive",

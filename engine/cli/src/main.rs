@@ -65,6 +65,7 @@ async fn dispatch(command: Command, global: &Global) -> anyhow::Result<Exit> {
     match command {
         Command::Check(arguments) => commands::check::execute(&arguments, global),
         Command::Plan(arguments) => commands::plan::execute(&arguments, global),
+        Command::Test(arguments) => commands::test::execute(&arguments, global),
         Command::Run(arguments) => commands::run::execute(arguments, global).await,
         Command::Resume(arguments) => commands::resume::execute(arguments, global).await,
         Command::Approve(arguments) => commands::approve::approve(arguments, global).await,

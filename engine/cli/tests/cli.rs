@@ -11,6 +11,7 @@ fn help_of_every_command() {
     for command in [
         "check",
         "plan",
+        "test",
         "run",
         "resume",
         "approve",
@@ -73,6 +74,46 @@ fn a_plan_in_every_format() {
     let arguments = ["plan", "--bindings", &fixture("bindings.yaml"), &fixture("good.yaml")];
     check("plan_bindings", &lifeboat(&arguments));
     check("plan_wrong", &lifeboat(&["plan", &fixture("wrong.yaml")]));
+}
+
+#[test]
+fn a_runbook_is_played_and_the_paths_that_were_taken_are_shown() {
+    let screen = Screen::new();
+    let runbook = screen.copy("good.yaml");
+    check("test_held", &screen.lifeboat(&["test", "--cases", "300", &runbook]));
+    check("test_wrong", &lifeboat(&["test", &fixture("wrong.yaml")]));
+    check("test_unknown_fault", &lifeboat(&["test", "--faults", "crash,tired", &fixture("good.yaml")]));
+    check("test_unknown_case", &lifeboat(&["test", "--case", "17 tired@find#1", &fixture("good.yaml")]));
+}
+
+#[test]
+fn a_counterexample_is_told_and_kept_beside_the_runbook() {
+    let screen = Screen::new();
+    let runbook = screen.copy("undo-once.yaml");
+    check("test_broken", &screen.lifeboat(&["test", "--cases", "600", &runbook]));
+    let kept = runbook.replace(".yaml", ".lifeboat-seeds");
+    check("test_kept", &std::fs::read_to_string(&kept).unwrap());
+    check("test_replayed", &screen.lifeboat(&["test", "--cases", "0", &runbook]));
+    check("test_junit", &screen.lifeboat(&["test", "--cases", "0", "--format", "junit", &runbook]));
+    check("test_json", &screen.lifeboat(&["test", "--cases", "0", "--format", "json", &runbook]));
+    std::fs::write(&kept, "test-same-end x\n").unwrap();
+    check("test_kept_wrong", &screen.lifeboat(&["test", &runbook]));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_in_two_processes() {
+    let journals = || {
+        let screen = Screen::new();
+        let folder = screen.folder("journals");
+        let mut arguments = vec!["test", "--cases", "60", "--seed", "5", "--journals", &folder];
+        let workflows = screen::shipped_runbooks();
+        arguments.extend(workflows.iter().map(String::as_str));
+        screen.stdout(&arguments);
+        screen::files(&folder)
+    };
+    let (first, second) = (journals(), journals());
+    assert!(first.len() >= 60 && first.iter().all(|(_, bytes)| !bytes.is_empty()), "{}", first.len());
+    assert_eq!(first, second);
 }
 
 #[test]

@@ -24,7 +24,8 @@ pub(super) struct Compared {
 impl Compared {
     pub(super) fn of(plan: &Plan) -> Self {
         let mut compared = Self::default();
-        for condition in plan.steps.iter().filter_map(|step| step.when.as_ref()) {
+        let of_calls = plan.called.iter().filter_map(|called| called.when.as_ref());
+        for condition in plan.steps.iter().filter_map(|step| step.when.as_ref()).chain(of_calls) {
             compared.read(condition.as_str());
         }
         compared

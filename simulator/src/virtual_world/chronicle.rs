@@ -16,7 +16,7 @@ pub(super) enum Told {
     /// It ended.
     EngineEnded(LifeEnd),
     /// An event is on disk.
-    Recorded(Event),
+    Recorded(Box<Event>),
     /// A call began.
     Called { step: StepId, purpose: Purpose },
     /// A call took effect.

@@ -43,19 +43,19 @@ pub struct StepCoverage {
 const PATHS: [&str; 7] = ["succeeded", "failed", "timed out", "crashed", "interrupted", "skipped by `when`", "undone"];
 
 impl StepCoverage {
-    fn of(step: &Step) -> Self {
+    fn of(plan: &Plan, step: &Step) -> Self {
         let action = step.action().is_some();
         let may = |possible: bool| possible.then_some(0);
         let asks = matches!(&step.kind, StepKind::Approve { .. } | StepKind::Manual { .. });
         Self {
             step: step.id.clone(),
-            succeeded: may(true),
+            succeeded: may(!matches!(&step.kind, StepKind::Drill { .. })),
             failed: may(!matches!(&step.kind, StepKind::Manual { verify: None, .. })),
             // The host ends a call whose step has no time-out; a question without one stands as long as it takes.
             timed_out: may(action || step.timeout.is_some()),
             crashed: may(action || asks),
             interrupted: may(action),
-            skipped: may(step.when.is_some()),
+            skipped: may(step.when.is_some() || is_called_under_a_condition(plan, step)),
             undone: may(step.undo.is_some()),
         }
     }
@@ -68,10 +68,22 @@ impl StepCoverage {
     }
 }
 
+/// Whether the step stands in a called runbook of which no step is done where a condition is false.
+fn is_called_under_a_condition(plan: &Plan, step: &Step) -> bool {
+    let mut call = step.within.and_then(|call| plan.called.get(call));
+    while let Some(called) = call {
+        if called.when.is_some() {
+            return true;
+        }
+        call = called.within.and_then(|call| plan.called.get(call));
+    }
+    false
+}
+
 impl Coverage {
     /// Nothing of the plan was tested yet.
     pub fn new(plan: &Plan) -> Self {
-        Self { steps: plan.steps.iter().map(StepCoverage::of).collect() }
+        Self { steps: plan.steps.iter().map(|step| StepCoverage::of(plan, step)).collect() }
     }
 
     /// Adds the paths that a case took.

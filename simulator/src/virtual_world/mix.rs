@@ -86,7 +86,7 @@ impl Mix {
         undos
             .flat_map(|(purpose, step)| {
                 let single = |fault| Planned::Call { fault, purpose: *purpose, step: step.clone(), nth: 1 };
-                self.faults_of(*purpose).map(move |fault| single(fault)).collect::<Vec<_>>()
+                self.faults_of(*purpose).map(single).collect::<Vec<_>>()
             })
             .map(|fault| vec![broken.clone(), fault])
             .collect()
@@ -187,6 +187,7 @@ fn questions(plan: &Plan) -> Vec<StepId> {
     let asks = plan.steps.iter().filter(|step| match &step.kind {
         StepKind::Approve { .. } | StepKind::Manual { .. } => true,
         StepKind::Uses(action) => !action.idempotent,
+        StepKind::Drill { .. } => false,
     });
     asks.map(|step| step.id.clone()).collect()
 }

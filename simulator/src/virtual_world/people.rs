@@ -20,6 +20,15 @@ use super::{
 /// How often somebody does the work of one step before they give up.
 const HANDS_MAX: u32 = 4;
 
+/// A question that is due.
+#[derive(Debug)]
+pub(super) struct Asking {
+    pub(super) step: StepId,
+    pub(super) question: Question,
+    /// How long somebody may take to answer.
+    pub(super) within: Option<SignedDuration>,
+}
+
 /// A question that stands.
 #[derive(Debug)]
 pub(super) struct Asked {
@@ -53,18 +62,17 @@ impl Stray {
 
 impl VirtualWorld<'_> {
     /// Makes the questions that stand those that are due.
-    pub(super) fn reconcile_questions(&mut self, due: Vec<(StepId, Question, Option<SignedDuration>)>) {
-        let same =
-            |asked: &Asked, step: &StepId, question: &Question| asked.step == *step && asked.question == *question;
-        self.asked.retain(|asked| due.iter().any(|(step, question, _)| same(asked, step, question)));
-        for (step, question, within) in due {
-            if !self.asked.iter().any(|asked| same(asked, &step, &question)) {
-                self.ask(step, question, within);
+    pub(super) fn reconcile_questions(&mut self, due: Vec<Asking>) {
+        let same = |asked: &Asked, asking: &Asking| asked.step == asking.step && asked.question == asking.question;
+        self.asked.retain(|asked| due.iter().any(|asking| same(asked, asking)));
+        for asking in due {
+            if !self.asked.iter().any(|asked| same(asked, &asking)) {
+                self.ask(asking);
             }
         }
     }
 
-    fn ask(&mut self, step: StepId, question: Question, within: Option<SignedDuration>) {
+    fn ask(&mut self, Asking { step, question, within }: Asking) {
         let nth = self.count_asking(&step);
         let mut chance = Chance::of(self.case.seed, "reply", step.as_str(), u64::from(nth));
         let wait = SignedDuration::from_millis(i64::try_from(chance.below(600_000)).unwrap_or_default());

@@ -263,7 +263,7 @@ impl Teller {
             Event::HandsReported { step, who, .. } => self.say(format!("{who} reported that `{step}` was done.")),
             Event::ResolvedByHand { step, .. } => self.did(step, "counts as done by hand", "count as done by hand"),
             Event::OperatorAsked { step, .. } => self.say(format!("Somebody was asked what became of `{step}`.")),
-            Event::OperatorAnswered { step, who, answer } => self.say(match answer {
+            Event::OperatorAnswered { step, who, answer, .. } => self.say(match answer {
                 OperatorAnswer::RunAgain => format!("{who} saw no effect of `{step}`, and had it run again."),
                 OperatorAnswer::ItHappened { .. } => format!("{who} saw that `{step}` had worked."),
                 OperatorAnswer::GiveUp => format!("{who} gave `{step}` up."),
@@ -277,7 +277,7 @@ impl Teller {
 /// Whether the engine heard of the effect: the next that is said of the step is that it worked.
 fn is_heard(step: &StepId, rest: &[&Told]) -> bool {
     let next = rest.iter().find_map(|told| match told {
-        Told::Recorded(event) if event.step() == Some(step) => Some(Some(event)),
+        Told::Recorded(event) if event.step() == Some(step) => Some(Some(event.as_ref())),
         Told::EngineEnded(_) => Some(None),
         _ => None,
     });

@@ -91,6 +91,8 @@ impl Subject {
             targets: self.targets.clone(),
             mode: Mode::Real,
             who: person(),
+            // Everybody who can reach the run may answer.
+            people: BTreeMap::new(),
         }
     }
 }

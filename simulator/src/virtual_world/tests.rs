@@ -19,7 +19,7 @@ fn settings(cases: u64, threads: usize) -> Settings {
 #[test]
 fn every_path_through_every_kind_of_step_is_tested_and_every_invariant_holds() {
     let explored = explore(&subject(EVERYTHING), &settings(3_000, 2));
-    for found in &explored.counterexamples {
+    if let Some(found) = explored.counterexamples.first() {
         panic!("{}: {}\n{}\n{}", found.broken.code, found.broken.why, found.case, found.story);
     }
     assert_eq!(explored.coverage.untested(), []);

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use lifeboat_core::{
     event::Event,
-    input::{Call, Effect, Input, Question},
+    input::{Effect, Input},
     name::StepId,
     run::Run,
 };
@@ -22,7 +22,7 @@ use super::{
     disk::{Disk, Trouble},
     faults::AppendFault,
     lives::LifeEnd,
-    people::{Asked, Stray},
+    people::{Asked, Asking, Stray},
     queue::Queue,
     subject::{Subject, person},
     truth::Truth,
@@ -272,13 +272,14 @@ impl World for VirtualWorld<'_> {
             return;
         }
         self.wake_at = None;
-        let (mut calls, mut questions): (Vec<Call>, Vec<(StepId, Question, Option<SignedDuration>)>) =
-            Default::default();
+        let (mut calls, mut questions) = (Vec::new(), Vec::new());
         for effect in due {
             match effect {
                 Effect::Invoke(call) => calls.push(call),
-                Effect::Ask { step, question, within } => questions.push((step, question, within)),
+                Effect::Ask { step, question, within } => questions.push(Asking { step, question, within }),
                 Effect::WakeAt(at) => self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at))),
+                // Nobody pauses a virtual run.
+                Effect::Hold => {}
             }
         }
         self.reconcile_calls(calls);
@@ -308,7 +309,7 @@ impl World for VirtualWorld<'_> {
         self.truth.durable.push((end.seq, end.hash.clone()));
         self.records.extend_from_slice(&records);
         for event in events {
-            self.chronicle.tell(at, || Told::Recorded(event.clone()));
+            self.chronicle.tell(at, || Told::Recorded(Box::new(event.clone())));
         }
         if faults.contains(&AppendFault::CrashAfter) {
             self.die(LifeEnd::Died);

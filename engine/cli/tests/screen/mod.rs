@@ -1,6 +1,7 @@
 //! Runs the binary with a state folder of its own, and shows what a user would see, without what differs each time.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     path::PathBuf,
     process::{self, Output},
@@ -67,6 +68,18 @@ impl Screen {
         command.status().unwrap().code()
     }
 
+    /// A copy of a file beside the tests, so that what is written beside it goes away with it.
+    pub(crate) fn copy(&self, name: &str) -> String {
+        let path = self.home.path().join(name);
+        fs::copy(fixture(name), &path).unwrap();
+        path.display().to_string()
+    }
+
+    /// The path of a folder that goes away afterwards.
+    pub(crate) fn folder(&self, name: &str) -> String {
+        self.home.path().join(name).display().to_string()
+    }
+
     /// The runs in the state folder.
     pub(crate) fn runs(&self) -> Vec<PathBuf> {
         let Ok(entries) = fs::read_dir(self.home.path().join("runs")) else { return Vec::new() };
@@ -116,9 +129,24 @@ impl Screen {
     }
 }
 
+/// The runbooks that ship with the binary.
+pub(crate) fn shipped_runbooks() -> Vec<String> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../workflows");
+    let mut paths: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    paths.sort();
+    paths.iter().map(|path| path.display().to_string()).collect()
+}
+
+/// The name and the bytes of every file in a folder.
+pub(crate) fn files(folder: &str) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    entries.map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap())).collect()
+}
+
 /// Compares with the snapshot, with what differs from call to call replaced by words.
 pub(crate) fn check(name: &str, shown: &str) {
-    const VARYING: [(&str, &str); 10] = [
+    const VARYING: [(&str, &str); 11] = [
         (r"\b[a-z0-9-]+-\d{8}-[0-9a-f]{4}\b", "RUN"),
         (r"sha256:[0-9a-f]{64}", "sha256:DIGEST"),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "TIMESTAMP"),
@@ -126,6 +154,7 @@ pub(crate) fn check(name: &str, shown: &str) {
         (r"\b\d\d:\d\d:\d\d\b", "TIME"),
         (r"\b(\d+ms|\d+\.\ds|\d+m \d\ds left)( *)", "LENGTH "),
         (r#""seconds": [0-9.e-]+"#, r#""seconds": SECONDS"#),
+        (r#"time="[0-9.]+""#, r#"time="SECONDS""#),
         (r"process \d+ of \S+ on \S+", "process PID of USER on HOST"),
         (r"by ada on \S+", "by ada on HOST"),
         (r"`kill \d+`", "`kill PID`"),

@@ -1,0 +1,216 @@
+//! `lifeboat test`: plays a runbook thousands of times in the virtual world, and tells what broke as a story.
+
+use std::{
+    fs, io,
+    num::NonZero,
+    path::{Path, PathBuf},
+    thread,
+    time::Instant,
+};
+
+use clap::{Args, ValueEnum};
+use jiff::SignedDuration;
+use lifeboat_core::{action::Catalogue, plan::Variant};
+use lifeboat_host::Limits;
+use lifeboat_simulator::virtual_world::{
+    Case, Counterexample, Coverage, Selection, Settings, Stored, Subject, explore, journals, play, replay, stored,
+};
+
+use super::test_report::{self, Tested};
+use crate::{arguments::Global, engine, exit::Exit, output::note, problem::Problem, source};
+
+/// Play a runbook thousands of times in memory, and tell what breaks as a story
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  lifeboat test workflows/*.yaml\n  \
+    lifeboat test --cases 10000 --faults crash,answer workflows/dr-003-accidental-deletion.yaml\n  \
+    lifeboat test --case '17 crash-unheard@merge#1' workflows/dr-003-accidental-deletion.yaml")]
+pub(crate) struct Arguments {
+    /// Runbooks
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// How many cases of each to play
+    #[arg(long, value_name = "NUMBER", default_value_t = 1_000)]
+    cases: u64,
+    /// What all chance follows from: the same seed plays the same cases
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    seed: u64,
+    /// Play only these faults; `crash` means all that begin with `crash-`
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    faults: Vec<String>,
+    /// Play only this case, as it was printed
+    #[arg(long, value_name = "CASE", conflicts_with_all = ["cases", "seed", "faults"])]
+    case: Option<String>,
+    /// Also write the journal of each case into this folder
+    #[arg(long, value_name = "FOLDER")]
+    journals: Option<PathBuf>,
+    /// How to print what was found
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+}
+
+/// How to print what was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Stories, and a table of the paths that were taken
+    Human,
+    /// One JSON document
+    Json,
+    /// For continuous integration: a test case for each invariant of each file
+    Junit,
+}
+
+pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<Exit> {
+    let selection = selection(&arguments.faults)?;
+    let case = arguments.case.as_deref().map(str::parse::<Case>).transpose().map_err(Problem::usage)?;
+    let catalogue = engine::host_to_look_at(global)?.catalogue();
+    let (mut tested, mut wrong) = (Vec::new(), false);
+    for path in &arguments.files {
+        let subjects = subjects(path, &catalogue)?;
+        wrong |= subjects.is_empty();
+        for subject in &subjects {
+            tested.push(match &case {
+                Some(case) => test_case(path, subject, case, arguments)?,
+                None => test(path, subject, arguments, &selection)?,
+            });
+        }
+    }
+    match arguments.format {
+        Format::Human => tested.iter().for_each(test_report::print_for_people),
+        Format::Json => test_report::print_json(&tested)?,
+        Format::Junit => test_report::print_junit(&tested),
+    }
+    let broken = tested.iter().any(|tested| !tested.counterexamples.is_empty());
+    Ok(match (wrong, broken) {
+        (true, _) => Exit::File,
+        (false, true) => Exit::Failed,
+        (false, false) => Exit::Done,
+    })
+}
+
+fn selection(words: &[String]) -> Result<Selection, Problem> {
+    if words.is_empty() {
+        return Ok(Selection::all());
+    }
+    Selection::of(words.iter().map(String::as_str)).map_err(|problem| {
+        let names = lifeboat_simulator::virtual_world::names();
+        Problem::usage(problem).hint(format!("the faults are {}", names.join(", ")))
+    })
+}
+
+/// The runbook in the virtual world, each variant of it; none where it has errors, which are shown.
+fn subjects(path: &Path, catalogue: &Catalogue) -> Result<Vec<Subject>, Problem> {
+    let runbook = source::runbook(path, catalogue)?;
+    runbook.print();
+    let wall = SignedDuration::try_from(Limits::default().wall).unwrap_or(SignedDuration::MAX);
+    let Some(plan) = runbook.plan() else { return Ok(Vec::new()) };
+    source::executable(&plan)?;
+    let plans = if plan.has_variants() {
+        Variant::ALL.map(|variant| plan.clone().of_variant(variant)).to_vec()
+    } else {
+        vec![plan]
+    };
+    Ok(plans.into_iter().map(|plan| Subject::new(plan, wall)).collect())
+}
+
+fn test(path: &Path, subject: &Subject, arguments: &Arguments, faults: &Selection) -> Result<Tested, Problem> {
+    let began = Instant::now();
+    let seeds = seeds_path(path);
+    let known = known(&seeds)?;
+    let mut counterexamples: Vec<Counterexample> =
+        known.iter().flat_map(|known| replay(subject, &known.case)).collect();
+    let threads = thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
+    let settings = Settings { cases: arguments.cases, seed: arguments.seed, faults: faults.clone(), threads };
+    let explored = explore(subject, &settings);
+    if let Some(folder) = &arguments.journals {
+        write_journals(folder, path, journals(subject, &settings))?;
+    }
+    let found: Vec<Counterexample> = explored
+        .counterexamples
+        .into_iter()
+        .filter(|found| !counterexamples.iter().any(|known| known.broken.code == found.broken.code))
+        .collect();
+    keep(path, &seeds, &known, &found);
+    counterexamples.extend(found);
+    Ok(Tested {
+        file: path.display().to_string(),
+        runbook: runbook_name(subject),
+        steps: subject.plan.steps.len(),
+        cases: explored.cases,
+        replayed: known.len(),
+        seed: arguments.seed,
+        took: began.elapsed(),
+        coverage: Some(explored.coverage),
+        counterexamples,
+    })
+}
+
+fn test_case(path: &Path, subject: &Subject, case: &Case, arguments: &Arguments) -> Result<Tested, Problem> {
+    let began = Instant::now();
+    if let Some(folder) = &arguments.journals {
+        let journal = play(subject, case).journal;
+        write_journals(folder, path, std::iter::once((case.clone(), journal)))?;
+    }
+    Ok(Tested {
+        file: path.display().to_string(),
+        runbook: runbook_name(subject),
+        steps: subject.plan.steps.len(),
+        cases: 1,
+        replayed: 0,
+        seed: case.seed,
+        took: began.elapsed(),
+        coverage: None::<Coverage>,
+        counterexamples: replay(subject, case),
+    })
+}
+
+/// The runbook's name, with the variant where it has some.
+fn runbook_name(subject: &Subject) -> String {
+    let id = &subject.plan.runbook.id;
+    subject.plan.variant.map_or_else(|| id.clone(), |variant| format!("{id} ({})", variant.as_str()))
+}
+
+/// One file a case, named after the runbook and the seed.
+fn write_journals(folder: &Path, runbook: &Path, cases: impl Iterator<Item = (Case, Vec<u8>)>) -> Result<(), Problem> {
+    let problem = |error: io::Error| {
+        Problem::new(Exit::Failed, format!("can not write journals into `{}`: {error}", folder.display()))
+    };
+    fs::create_dir_all(folder).map_err(problem)?;
+    let name = runbook.file_stem().unwrap_or_default().to_string_lossy();
+    for (case, journal) in cases {
+        fs::write(folder.join(format!("{name}-{}.jsonl", case.seed)), journal).map_err(problem)?;
+    }
+    Ok(())
+}
+
+/// Beside the runbook, named after it.
+fn seeds_path(runbook: &Path) -> PathBuf {
+    runbook.with_extension("lifeboat-seeds")
+}
+
+/// The cases that broke something once.
+fn known(path: &Path) -> Result<Vec<Stored>, Problem> {
+    let name = path.display();
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Problem::new(Exit::File, format!("can not read `{name}`: {error}"))),
+    };
+    stored(&text).map_err(|error| {
+        Problem::new(Exit::File, format!("`{name}` can not be used: {error}"))
+            .hint("a line is the code of an invariant and a case, as `lifeboat test` writes it")
+    })
+}
+
+/// Writes what was found beside the runbook. Where that is not possible the story still names the case.
+fn keep(runbook: &Path, path: &Path, known: &[Stored], found: &[Counterexample]) {
+    if found.is_empty() {
+        return;
+    }
+    let name = runbook.file_name().unwrap_or_default().to_string_lossy();
+    let head = format!("# Cases of `{name}` that broke something once. `lifeboat test` plays them first.\n");
+    let new = found.iter().map(|found| Stored { code: found.broken.code.to_owned(), case: found.case.clone() });
+    let lines = known.iter().cloned().chain(new).map(|stored| format!("{stored}\n"));
+    if let Err(error) = fs::write(path, head + &lines.collect::<String>()) {
+        note(format_args!("can not keep the cases in `{}`: {error}", path.display()));
+    }
+}

@@ -16,6 +16,7 @@ pub use document::{
 };
 pub use html::render;
 pub use line::history_line;
+pub use page::escape;
 pub use schema::schema;
 pub use series::merged;
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-/// Text with what HTML reads as markup replaced.
-pub(super) fn escape(text: &str) -> String {
+/// Text with what HTML and XML read as markup replaced.
+pub fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

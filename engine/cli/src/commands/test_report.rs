@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use lifeboat_simulator::virtual_world::{Counterexample, Coverage, StepCoverage, invariants};
+use lifeboat_simulator::{
+    report::escape,
+    virtual_world::{Counterexample, Coverage, StepCoverage, invariants},
+};
 use serde::Serialize;
 
 use crate::{
@@ -181,19 +184,8 @@ fn print_suite(tested: &Tested) {
 
 /// Text within XML: markup is written out, and what XML can not hold at all is left out.
 fn attribute(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\n' | '\t' => safe.push(character),
-            control if control.is_control() => {}
-            other => safe.push(other),
-        }
-    }
-    safe
+    let held: String = text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
+    escape(&held)
 }
 
 #[cfg(test)]

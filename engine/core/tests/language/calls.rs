@@ -6,17 +6,17 @@ use jiff::Timestamp;
 use lifeboat_core::{
     decide::decide,
     diagnostic::{SourceFile, render},
-    event::{Event, Mode, Person, RunStarted},
+    event::{Event, Mode, RunStarted},
     graph,
     input::{Done, Input, Purpose},
-    name::{RoleName, RunId, StepId},
+    name::{RoleName, StepId},
     plan::{OnFailure, Plan},
     run::Run,
     runbook::{Compiled, Files, compile_with},
 };
 use serde_json::{Value, json};
 
-use crate::{catalogue::catalogue, text};
+use crate::{catalogue::catalogue, started, text};
 
 /// Files by their names.
 struct Shelf(Vec<(String, String)>);
@@ -101,16 +101,10 @@ fn parameters(plan: &Plan, outputs: &Value, mode: Mode) -> (BTreeMap<String, Val
     let at: Timestamp = "2026-11-21T12:00:00Z".parse().expect("a time");
     let name = |text: &str| RoleName::new(text).expect("a name");
     let started = RunStarted {
-        run: RunId::new("t-1").expect("a name"),
-        format: 1,
-        runbook: plan.runbook.clone(),
-        plan_digest: plan.digest(),
-        engine: String::new(),
         inputs: json!({ "schema": "public", "since": "2026-11-21T10:00:00Z" }),
         targets: BTreeMap::from([(name("main"), json!({ "host": "db1" }))]),
         mode,
-        who: Person::Engine,
-        people: BTreeMap::new(),
+        ..started(plan)
     };
     let (mut run, mut seen) = (Run::new(plan), BTreeMap::new());
     let mut inputs = vec![Input::Start(Box::new(started))];

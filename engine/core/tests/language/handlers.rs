@@ -3,18 +3,18 @@
 use jiff::Timestamp;
 use lifeboat_core::{
     decide::advance,
-    event::{Event, Mode, Person, RunStarted},
+    event::{Event, Person},
     failure::{Failure, Reason},
     graph,
     input::{Done, Input, Purpose},
-    name::{RunId, StepId},
+    name::StepId,
     plan::{Plan, Section},
     run::Run,
     runbook::compile,
 };
 use serde_json::{Value, json};
 
-use crate::{catalogue::catalogue, runbooks::found, text};
+use crate::{catalogue::catalogue, runbooks::found, started, text};
 
 const HEAD: &str = "\
 lifeboat: 1
@@ -57,21 +57,9 @@ fn handlers_stand_behind_the_steps_and_need_only_each_other() {
 fn told(answer: Result<(), Failure>, abort: bool) -> Vec<Value> {
     let plan = plan(&format!("{HEAD}{HANDLERS}"));
     let at: Timestamp = "2026-11-21T12:00:00Z".parse().expect("a time");
-    let started = RunStarted {
-        run: RunId::new("t-1").expect("a name"),
-        format: 1,
-        runbook: plan.runbook.clone(),
-        plan_digest: plan.digest(),
-        engine: String::new(),
-        inputs: json!({}),
-        targets: Default::default(),
-        mode: Mode::Real,
-        who: Person::Engine,
-        people: std::collections::BTreeMap::new(),
-    };
     let done = || Done { outputs: json!({ "xid": "734" }), summary: String::new() };
     let (mut run, mut said) = (Run::new(&plan), Vec::new());
-    let mut inputs = vec![Input::Start(Box::new(started))];
+    let mut inputs = vec![Input::Start(Box::new(started(&plan)))];
     while let Some(input) = inputs.pop() {
         for event in advance(&plan, &mut run, &input, at) {
             let Event::StepStarted { step, attempt, parameters, .. } = event else { continue };

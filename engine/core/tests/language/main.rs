@@ -12,9 +12,15 @@ mod schemas;
 mod size;
 mod variants;
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
-use lifeboat_core::diagnostic::SourceFile;
+use lifeboat_core::{
+    diagnostic::SourceFile,
+    event::{Mode, Person, RunStarted},
+    name::RunId,
+    plan::Plan,
+};
+use serde_json::json;
 
 /// A file of `tests/files`.
 #[expect(clippy::disallowed_methods, reason = "the core reads no files; its tests do")]
@@ -27,4 +33,20 @@ fn file(name: &str) -> SourceFile {
 /// A file made up by a test.
 fn text(text: &str) -> SourceFile {
     SourceFile::from_bytes("test.yaml", text.as_bytes()).expect("a text is UTF-8")
+}
+
+/// How a real run of the plan starts, without inputs and targets.
+fn started(plan: &Plan) -> RunStarted {
+    RunStarted {
+        run: RunId::new("t-1").expect("a name"),
+        format: 1,
+        runbook: plan.runbook.clone(),
+        plan_digest: plan.digest(),
+        engine: String::new(),
+        inputs: json!({}),
+        targets: BTreeMap::new(),
+        mode: Mode::Real,
+        who: Person::Engine,
+        people: BTreeMap::new(),
+    }
 }

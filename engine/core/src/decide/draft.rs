@@ -27,14 +27,16 @@ impl<'a> Draft<'a> {
         Self { plan, now, resuming: false, run, events: Vec::new() }
     }
 
-    /// Adds an event. One that can not happen is left out: policy never proposes any, and a test holds it to that.
-    pub(crate) fn emit(&mut self, event: Event) -> bool {
+    /// Adds an event.
+    ///
+    /// # Panics
+    /// Where the event can not happen: policy is wrong then, and an engine that left it out would go on from a state that nobody
+    /// wanted. Nothing of the decision has been written yet.
+    pub(crate) fn emit(&mut self, event: Event) {
         if let Err(illegal) = self.run.apply(self.now, &event) {
-            debug_assert!(false, "policy proposed an illegal event: {event:?}: {illegal}");
-            return false;
+            panic!("policy proposed an illegal event: {event:?}: {illegal}");
         }
         self.events.push(event);
-        true
     }
 
     pub(crate) fn len(&self) -> usize {

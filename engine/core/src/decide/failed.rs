@@ -50,7 +50,11 @@ fn schedule(draft: &mut Draft<'_>, index: Slot, action: &Invocation, failure: &F
     let failures = draft.step(index).failures;
     let until = draft.after(backoff::wait(retry, failures));
     let worth = draft.goes_on() && failures < retry.attempts && is_listed(retry, action, failure.kind());
-    worth && draft.has_time(index, until) && draft.emit(Event::RetryScheduled { step: draft.id(index), until })
+    let again = worth && draft.has_time(index, until);
+    if again {
+        draft.emit(Event::RetryScheduled { step: draft.id(index), until });
+    }
+    again
 }
 
 /// An interruption of something that can be repeated is as good as a passing failure.

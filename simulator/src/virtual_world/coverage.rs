@@ -80,6 +80,11 @@ fn is_called_under_a_condition(plan: &Plan, step: &Step) -> bool {
     false
 }
 
+/// Whether that is the step, or an item of its list.
+fn is_of(step: &StepId, id: &StepId) -> bool {
+    id.as_str().strip_prefix(step.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('['))
+}
+
 impl Coverage {
     /// Nothing of the plan was tested yet.
     pub fn new(plan: &Plan) -> Self {
@@ -90,7 +95,8 @@ impl Coverage {
     pub fn add(&mut self, played: &Played) {
         for step in &mut self.steps {
             let mut seen = Seen::default();
-            let own = played.records.iter().filter(|record| record.event.step() == Some(&step.step));
+            let own =
+                played.records.iter().filter(|record| record.event.step().is_some_and(|id| is_of(&step.step, id)));
             own.for_each(|record| seen.look(&record.event));
             seen.look_at_lives(&step.step, played);
             let count = |path: &mut Option<u64>, yes: bool| *path = path.map(|cases| cases + u64::from(yes));
@@ -161,8 +167,8 @@ impl Seen {
     /// A call or a question that stood when an engine ended was met by the crash.
     fn look_at_lives(&mut self, step: &StepId, played: &Played) {
         let cut_off = |life: usize| matches!(played.lives.get(life), Some(LifeEnd::Died | LifeEnd::DiskFull));
-        let called = played.truth.calls.iter().filter(|call| call.step == *step && call.purpose != Purpose::Undo);
+        let called = played.truth.calls.iter().filter(|call| is_of(step, &call.step) && call.purpose != Purpose::Undo);
         self.crashed |= called.into_iter().any(|call| call.answer.is_none() && cut_off(call.life));
-        self.crashed |= played.truth.questions_cut_off.iter().any(|(asked, life)| asked == step && cut_off(*life));
+        self.crashed |= played.truth.questions_cut_off.iter().any(|(asked, life)| is_of(step, asked) && cut_off(*life));
     }
 }

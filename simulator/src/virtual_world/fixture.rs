@@ -5,8 +5,8 @@ use lifeboat_core::{
     action::{Action, Catalogue, Effect, Field},
     diagnostic::SourceFile,
     name::ActionName,
-    plan::Plan,
-    runbook::compile,
+    plan::{Plan, Variant},
+    runbook::{Files, compile_with},
 };
 
 use super::subject::Subject;
@@ -64,19 +64,140 @@ steps:
     on_failure: undo
 "#;
 
+/// Variants, lists, limits on whole steps, a runbook that is called, and handlers.
+const NESTED: &str = r#"
+lifeboat: 1
+id: T-3
+name: Nested
+inputs:
+  careful: { type: bool, description: Look twice }
+targets:
+  server: { kind: postgres, access: write }
+  machine: { kind: machine, access: destroy }
+steps:
+  - id: survey
+    uses: test/survey
+    with: { server: server }
+    timeout: { attempt: 5m, step: 30m }
+    retry: { attempts: 3, on: [transient] }
+  - id: drain
+    variant: planned
+    uses: test/tell
+    with: { server: server, text: "${{ steps.survey.outputs.rows }} rows" }
+    on_failure: continue
+  - id: seize
+    variant: disaster
+    needs: [survey]
+    uses: test/make
+    with: { machine: machine }
+    timeout: 10m
+    undo: { uses: test/remove, with: { machine: machine } }
+  - id: copy
+    needs: [drain, seize]
+    for_each: "${{ steps.survey.outputs.names }}"
+    max_parallel: 2
+    uses: test/copy
+    with: { server: server, name: "${{ item }}" }
+    timeout: { attempt: 10m, step: 1h }
+    retry: { attempts: 2, on: [transient, interrupted] }
+    undo: { uses: test/uncopy, with: { server: server, name: "${{ item }}" } }
+  - id: spare
+    needs: [survey]
+    for_each: "${{ steps.survey.outputs.names.filter(name, size(name) > 1000) }}"
+    uses: test/tell
+    with: { server: server, text: "${{ item }}" }
+  - id: rebuild
+    needs: [copy, spare]
+    runbook: rebuild.yaml
+    when: "${{ inputs.careful || steps.survey.outputs.rows > 1000 }}"
+    inputs: { rows: "${{ steps.survey.outputs.rows }}" }
+    targets: { db: server, host: machine }
+  - id: check
+    uses: test/look
+    with: { server: server }
+    on_failure: undo
+on_failure:
+  - id: page
+    uses: test/tell
+    with: { server: server, text: "${{ run.failed_step }}: ${{ run.failure }}" }
+finally:
+  - id: farewell
+    uses: test/tell
+    with: { server: server, text: "It ${{ run.outcome }}." }
+    timeout: 1m
+    retry: { attempts: 2, on: [transient] }
+"#;
+
+/// What the step `rebuild` calls.
+const REBUILD: &str = r#"
+lifeboat: 1
+id: T-4
+name: Rebuild
+inputs:
+  rows: { type: int, description: How many rows there were }
+targets:
+  db: { kind: postgres, access: write }
+  host: { kind: machine, access: destroy }
+steps:
+  - id: build
+    uses: test/make
+    with: { machine: host }
+    timeout: 10m
+    undo: { uses: test/remove, with: { machine: host } }
+  - id: fill
+    uses: test/write
+    with: { server: db }
+    timeout: { attempt: 10m, step: 30m }
+    undo: { uses: test/unwrite, with: { server: db } }
+  - id: compare
+    when: "${{ inputs.rows > 0 }}"
+    uses: test/look
+    with: { server: db }
+  - id: commit
+    uses: test/once
+    with: { server: db }
+    on_failure: undo
+"#;
+
 /// The runbook with the actions of the tests, in the virtual world.
 pub(super) fn subject(runbook: &str) -> Subject {
-    Subject::new(plan(runbook), SignedDuration::from_hours(1))
+    played(plan(runbook))
+}
+
+/// A variant of the runbook that calls another.
+pub(super) fn nested(variant: Variant) -> Plan {
+    plan(NESTED).of_variant(variant)
+}
+
+/// A plan in the virtual world.
+pub(super) fn played(plan: Plan) -> Subject {
+    Subject::new(plan, SignedDuration::from_hours(1))
+}
+
+/// The one file that a runbook of the tests calls.
+struct Beside;
+
+impl Files for Beside {
+    fn file(&self, _from: &str, path: &str) -> Result<SourceFile, String> {
+        match path {
+            "rebuild.yaml" => Ok(file(path, REBUILD)),
+            _ => Err("no such file".to_owned()),
+        }
+    }
+}
+
+fn file(name: &str, text: &str) -> SourceFile {
+    SourceFile { name: name.to_owned(), text: text.trim_start().to_owned() }
 }
 
 fn plan(runbook: &str) -> Plan {
-    let file = SourceFile { name: "test.yaml".to_owned(), text: runbook.trim_start().to_owned() };
-    let compiled = compile(&file, &catalogue());
-    compiled.plan.unwrap_or_else(|| panic!("the runbook is wrong: {:#?}", compiled.diagnostics))
+    let compiled = compile_with(&file("test.yaml", runbook), &catalogue(), &Beside);
+    compiled.plan.unwrap_or_else(|| panic!("the runbook is wrong: {:#?} {:#?}", compiled.diagnostics, compiled.called))
 }
 
 fn catalogue() -> Catalogue {
     let on_server = |access: &str| field("server", &format!("target<postgres:{access}>"));
+    let named = field("name", "string");
     let on_machine = field("machine", "target<machine:destroy>");
     Catalogue::new([
         Action { idempotent: true, ..action("look", Effect::Read, vec![on_server("read")], &[("rows", "int")]) },
@@ -88,6 +209,12 @@ fn catalogue() -> Catalogue {
         Action { idempotent: true, ..action("remove", Effect::Destroy, vec![on_machine], &[]) },
         Action { observable: true, ..action("write", Effect::Mutate, vec![on_server("write")], &[("rows", "int")]) },
         Action { idempotent: true, ..action("unwrite", Effect::Mutate, vec![on_server("write")], &[]) },
+        Action {
+            idempotent: true,
+            ..action("survey", Effect::Read, vec![on_server("read")], &[("rows", "int"), ("names", "list<string>")])
+        },
+        Action { observable: true, ..action("copy", Effect::Mutate, vec![on_server("write"), named.clone()], &[]) },
+        Action { idempotent: true, ..action("uncopy", Effect::Mutate, vec![on_server("write"), named], &[]) },
         action("once", Effect::Mutate, vec![on_server("write")], &[]),
     ])
 }

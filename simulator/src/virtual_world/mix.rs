@@ -4,7 +4,7 @@ use lifeboat_core::{
     event::Event,
     input::Purpose,
     name::StepId,
-    plan::{Plan, StepKind},
+    plan::{OnFailure, Plan, Section, Step, StepKind},
 };
 
 use super::{
@@ -12,13 +12,15 @@ use super::{
     chance::Chance,
     faults::{AppendFault, CallFault, Planned, QuestionFault, Selection},
     lives::play,
-    subject::Subject,
+    subject::{Subject, planned},
 };
 
 /// Faults in one mixture at most.
 const FAULTS_MAX: u64 = 4;
 /// Calls of one step for one purpose that a fault drawn by chance can be at.
 const CALLS_MAX: u64 = 3;
+/// Items of a list that faults are planned for.
+const ITEMS: usize = 2;
 
 /// A mixture of cases. Case `n` is the same whoever plays it.
 #[derive(Debug)]
@@ -56,7 +58,9 @@ impl Mix {
     fn singles(&self, plan: &Plan, calm: &[&Event]) -> Vec<Vec<Planned>> {
         let mut singles = Vec::new();
         for (purpose, step) in self.calls.iter().filter(|(purpose, _)| *purpose != Purpose::Undo) {
-            let came = calm.iter().any(|event| event.step() == Some(step));
+            // How long a list is depends on the case: its items come where it comes.
+            let of = planned(plan, step).map(|step| &step.id);
+            let came = calm.iter().any(|event| of.is_some() && event.step() == of);
             for fault in self.faults_of(*purpose).filter(|_| came || *purpose == Purpose::Observe) {
                 let planned = Planned::Call { fault, purpose: *purpose, step: step.clone(), nth: 1 };
                 let lost =
@@ -73,17 +77,31 @@ impl Mix {
             singles.extend(numbers.map(|nth| vec![Planned::Append { fault: *fault, nth }]));
         }
         singles.extend(self.undo_singles(plan));
+        singles.extend(self.handler_singles(plan));
         singles
     }
 
     /// Faults of an undo need a step behind it that fails for good.
     fn undo_singles(&self, plan: &Plan) -> Vec<Vec<Planned>> {
-        let breaks = plan.steps.iter().rev().find(|step| step.on_failure == lifeboat_core::plan::OnFailure::Undo);
+        let breaks = plan.steps.iter().rev().find(|step| step.on_failure == OnFailure::Undo);
+        self.singles_behind(breaks, |purpose, _| purpose == Purpose::Undo)
+    }
+
+    /// Faults of what is done on a failure only need one.
+    fn handler_singles(&self, plan: &Plan) -> Vec<Vec<Planned>> {
+        let breaks = plan.steps.iter().find(|step| step.action().is_some() && step.on_failure != OnFailure::Continue);
+        self.singles_behind(breaks, |purpose, step| {
+            purpose == Purpose::Run && planned(plan, step).is_some_and(|step| step.section == Section::OnFailure)
+        })
+    }
+
+    /// Each fault of these calls, together with the loss of the step that leads to them.
+    fn singles_behind(&self, breaks: Option<&Step>, wanted: impl Fn(Purpose, &StepId) -> bool) -> Vec<Vec<Planned>> {
         let Some(breaks) = breaks.filter(|step| step.action().is_some()) else { return Vec::new() };
-        let broken =
-            Planned::Call { fault: CallFault::Permanent, purpose: Purpose::Run, step: breaks.id.clone(), nth: 1 };
-        let undos = self.calls.iter().filter(|(purpose, _)| *purpose == Purpose::Undo);
-        undos
+        let step = done(breaks).remove(0);
+        let broken = Planned::Call { fault: CallFault::Permanent, purpose: Purpose::Run, step, nth: 1 };
+        let calls = self.calls.iter().filter(|(purpose, step)| wanted(*purpose, step));
+        calls
             .flat_map(|(purpose, step)| {
                 let single = |fault| Planned::Call { fault, purpose: *purpose, step: step.clone(), nth: 1 };
                 self.faults_of(*purpose).map(single).collect::<Vec<_>>()
@@ -170,8 +188,8 @@ fn number(number: u64) -> u32 {
 /// Everything that can be called, with what for.
 fn calls(plan: &Plan) -> Vec<(Purpose, StepId)> {
     let mut calls = Vec::new();
-    for step in &plan.steps {
-        let id = || step.id.clone();
+    for (step, id) in plan.steps.iter().flat_map(|step| done(step).into_iter().map(move |id| (step, id))) {
+        let id = || id.clone();
         if let Some(action) = step.action() {
             calls.push((Purpose::Run, id()));
             calls.extend((action.observable && !action.idempotent).then(|| (Purpose::Observe, id())));
@@ -189,5 +207,13 @@ fn questions(plan: &Plan) -> Vec<StepId> {
         StepKind::Uses(action) => !action.idempotent,
         StepKind::Drill { .. } => false,
     });
-    asks.map(|step| step.id.clone()).collect()
+    asks.flat_map(done).collect()
+}
+
+/// What is done for a step of the plan: the step itself, or the first items of its list.
+fn done(step: &Step) -> Vec<StepId> {
+    match &step.each {
+        Some(_) => (0..ITEMS).map(|number| step.id.item(number)).collect(),
+        None => vec![step.id.clone()],
+    }
 }

@@ -2,12 +2,16 @@
 
 use std::num::NonZero;
 
-use lifeboat_core::mutant::{Mutant, activate};
+use lifeboat_core::{
+    event::Event,
+    mutant::{Mutant, activate},
+    plan::Variant,
+};
 
 use super::{
-    Case, Selection, Settings, explore,
+    Case, Explored, Selection, Settings, explore,
     explore::judge,
-    fixture::{EVERYTHING, subject},
+    fixture::{EVERYTHING, nested, played, subject},
     lives::play_and_tell,
     play, story,
 };
@@ -19,10 +23,57 @@ fn settings(cases: u64, threads: usize) -> Settings {
 #[test]
 fn every_path_through_every_kind_of_step_is_tested_and_every_invariant_holds() {
     let explored = explore(&subject(EVERYTHING), &settings(3_000, 2));
+    assert_holds(&explored);
+    assert_eq!(explored.coverage.untested(), []);
+}
+
+fn assert_holds(explored: &Explored) {
     if let Some(found) = explored.counterexamples.first() {
         panic!("{}: {}\n{}\n{}", found.broken.code, found.broken.why, found.case, found.story);
     }
-    assert_eq!(explored.coverage.untested(), []);
+}
+
+#[test]
+fn lists_called_runbooks_variants_and_handlers_are_tested_like_all_else() {
+    for variant in Variant::ALL {
+        let explored = explore(&played(nested(variant)), &settings(2_500, 2));
+        assert_holds(&explored);
+        let untested = explored.coverage.untested();
+        let untested: Vec<String> = untested.iter().map(|(step, path)| format!("{step} {path}")).collect();
+        // Its list is always empty: nothing is ever called for it.
+        assert_eq!(untested, ["spare failed", "spare timed out", "spare crashed", "spare interrupted"], "{variant:?}");
+    }
+}
+
+#[test]
+fn lists_and_called_runbooks_that_were_interrupted_come_to_the_same_end() {
+    for variant in Variant::ALL {
+        let mut plan = nested(variant);
+        // A limit on a whole step goes on while no engine is there: with one, ends are not compared.
+        plan.steps.iter_mut().for_each(|step| step.time_limit = None);
+        assert_holds(&explore(&played(plan), &settings(2_000, 2)));
+    }
+}
+
+#[test]
+fn a_fault_reaches_one_item_of_a_list() {
+    let subject = played(nested(Variant::Planned));
+    let mut reached = 0;
+    for seed in 1..=10 {
+        let case: Case = format!("{seed} permanent@copy[1]#1").parse().unwrap();
+        let (played, broken) = judge(&subject, &case);
+        assert_eq!(broken, [], "{case}");
+        let lost = played.records.iter().filter_map(|record| match &record.event {
+            Event::StepFailed { step, .. } if step.as_str().starts_with("copy[") => Some(step.to_string()),
+            _ => None,
+        });
+        let lost: Vec<String> = lost.collect();
+        let items = played.run.steps.iter().filter(|step| step.id.as_str().starts_with("copy[")).count();
+        let wanted: &[&str] = if items > 1 { &["copy[1]"] } else { &[] };
+        assert_eq!(lost, wanted, "{case}");
+        reached += lost.len();
+    }
+    assert!(reached > 0, "no case has two items");
 }
 
 #[test]

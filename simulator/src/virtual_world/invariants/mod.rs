@@ -61,7 +61,7 @@ pub struct Evidence<'a> {
 pub struct Ending {
     /// How it ended; `None` where it is not over.
     pub outcome: Option<Outcome>,
-    /// Each step, with the word for its state.
+    /// Each step, with the word for its state, in the order of their names: items of lists come in the order in which the lists begin.
     pub steps: Vec<(StepId, &'static str)>,
 }
 
@@ -69,7 +69,9 @@ impl Ending {
     /// Of a case that was played.
     pub fn of(played: &Played) -> Self {
         let steps = played.run.steps.iter().map(|step| (step.id.clone(), step.state.word()));
-        Self { outcome: played.run.outcome(), steps: steps.collect() }
+        let mut steps: Vec<_> = steps.collect();
+        steps.sort_unstable();
+        Self { outcome: played.run.outcome(), steps }
     }
 }
 

@@ -1,10 +1,11 @@
 //! Where the journal says that everything was taken back, every effect that has an undo really was, the last one first.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lifeboat_core::{
     event::Outcome,
     input::Purpose,
+    name::StepId,
     plan::{Plan, Section, Step},
 };
 
@@ -29,13 +30,20 @@ pub(super) fn holds(evidence: &Evidence<'_>) -> Result<(), String> {
 
 /// What a step rests on is taken back after the step.
 fn last_first(evidence: &Evidence<'_>) -> Result<(), String> {
-    let undone = |place: usize| {
-        let calls = evidence.truth.calls_of(&evidence.plan.steps[place].id, Purpose::Undo);
-        calls.filter_map(|call| call.effect).max()
+    // When each was taken back for good. A list has many such moments, one for each item.
+    let mut undone = BTreeMap::new();
+    for call in evidence.truth.calls.iter().filter(|call| call.purpose == Purpose::Undo && call.effect.is_some()) {
+        undone.entry(&call.step).and_modify(|at: &mut Option<u64>| *at = call.effect.max(*at)).or_insert(call.effect);
+    }
+    let moments = |place: usize| {
+        let step = &evidence.plan.steps[place].id;
+        let own = move |id: &StepId| planned(evidence.plan, id).is_some_and(|planned| planned.id == *step);
+        undone.iter().filter(move |(id, _)| own(id)).map(|(_, at)| *at)
     };
     for (place, step) in evidence.plan.steps.iter().enumerate() {
+        let Some(own) = moments(place).max() else { continue };
         for need in rests_on(evidence.plan, place) {
-            if undone(need).zip(undone(place)).is_some_and(|(need, own)| need < own) {
+            if moments(need).min().is_some_and(|need| need < own) {
                 let need = &evidence.plan.steps[need].id;
                 return Err(format!("`{need}` was taken back before `{}`, which rests on it", step.id));
             }

@@ -42,7 +42,8 @@ fn under_way(draft: &mut Draft<'_>, index: Slot) {
     }
 }
 
-/// What succeeded is taken back, and so is what failed after it may have begun to take effect.
+/// What succeeded is taken back, and so is what may have begun to take effect. Where it can not be taken back, because it never
+/// told what it made, the run says so and is not called rolled back.
 fn wants_undo(draft: &Draft<'_>, index: Slot) -> bool {
     let step = draft.step(index);
     draft.planned(index).undo.is_some()
@@ -50,15 +51,11 @@ fn wants_undo(draft: &Draft<'_>, index: Slot) -> bool {
             StepState::Succeeded { .. } | StepState::ResolvedByHand { .. } => true,
             StepState::Failed { failure } => {
                 let refused = matches!(failure.kind(), FailureKind::InvalidInput | FailureKind::Denied);
-                step.attempts > 0 && !refused && (is_unknown(failure) || parameters(draft, index).is_ok())
+                step.in_doubt || step.attempts > 0 && !refused && parameters(draft, index).is_ok()
             }
+            StepState::Cancelled | StepState::Skipped { .. } => step.in_doubt,
             _ => false,
         }
-}
-
-/// Whether nobody knows how far the step came.
-fn is_unknown(failure: &Failure) -> bool {
-    failure.kind() == FailureKind::Interrupted
 }
 
 fn parameters(draft: &Draft<'_>, index: Slot) -> Result<serde_json::Value, crate::expression::ExpressionError> {

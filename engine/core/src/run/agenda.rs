@@ -96,7 +96,7 @@ impl Agenda {
         if matches!(state, StepState::Interrupted(_) | StepState::Settling(_)) {
             self.owed.insert(slot);
         }
-        if wire.has_undo && state.may_be_taken_back() && !(wire.is_list && slot == place) {
+        if wire.has_undo && step.may_be_taken_back() && !(wire.is_list && slot == place) {
             self.undoable.insert((place, slot));
         }
         self.undo_failed += usize::from(matches!(state, StepState::UndoFailed { .. }));

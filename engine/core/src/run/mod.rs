@@ -176,6 +176,8 @@ pub struct StepRun {
     pub observations: u32,
     /// Attempts started so far to take it back.
     pub undo_attempts: u32,
+    /// Something may be left of an attempt that nobody will look into any more, or of work that was to be done once more.
+    pub in_doubt: bool,
     /// What its failure means for the run.
     pub on_failure: OnFailure,
     /// Which part of the runbook it belongs to.
@@ -198,11 +200,21 @@ impl StepRun {
             interruptions: 0,
             observations: 0,
             undo_attempts: 0,
+            in_doubt: false,
             on_failure,
             section,
             started: None,
             counted_from: None,
             changed: None,
+        }
+    }
+
+    /// Whether it did something, or may have.
+    fn may_be_taken_back(&self) -> bool {
+        match self.state {
+            StepState::Succeeded { .. } | StepState::ResolvedByHand { .. } | StepState::Failed { .. } => true,
+            StepState::Cancelled | StepState::Skipped { .. } => self.in_doubt,
+            _ => false,
         }
     }
 
@@ -332,10 +344,6 @@ impl StepState {
     /// Whether a plugin is at work.
     fn is_call(&self) -> bool {
         matches!(self, Self::Running(_) | Self::Observing(_) | Self::Verifying { .. } | Self::Undoing { .. })
-    }
-
-    fn may_be_taken_back(&self) -> bool {
-        matches!(self, Self::Succeeded { .. } | Self::ResolvedByHand { .. } | Self::Failed { .. })
     }
 }
 

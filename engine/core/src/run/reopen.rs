@@ -151,6 +151,7 @@ fn waiting_again(step: &StepRun, at: Timestamp) -> StepRun {
         counted_from: None,
         started: None,
         changed: Some(at),
+        in_doubt: step.in_doubt || step.may_be_taken_back() && !matches!(step.state, StepState::Failed { .. }),
         ..*step
     }
 }

@@ -46,6 +46,7 @@ pub(super) fn transition(run: &Run, at: Timestamp, event: &Event) -> Option<Chan
     };
     let mut step = StepRun { id: before.id.clone(), state, changed: Some(at), ..*before };
     count(&mut step, at, event);
+    step.in_doubt |= leaves_doubt(&before.state, event, run.wiring.of_step(run.place(slot)).is_repeatable);
     if is_by_operator(before, event) {
         return Some(reopen::dealt_with(run, at, slot, step));
     }
@@ -234,6 +235,29 @@ fn count(step: &mut StepRun, at: Timestamp, event: &Event) {
     }
 }
 
+/// Whether the step goes on from an attempt, or ends with it, of which nobody knows what it left. An attempt that can not be
+/// repeated is looked into first, and then it is known.
+fn leaves_doubt(before: &StepState, event: &Event, is_repeatable: bool) -> bool {
+    let unknown = |failure: &Failure| match failure.kind() {
+        FailureKind::Interrupted => true,
+        FailureKind::Transient => is_repeatable,
+        _ => false,
+    };
+    match event {
+        Event::StepFailed { failure, .. } if unknown(failure) => true,
+        Event::RetryScheduled { .. }
+        | Event::RetryRequested { .. }
+        | Event::StepFailed { .. }
+        | Event::StepSkipped { .. }
+        | Event::StepCancelled { .. } => match before {
+            StepState::Interrupted(_) => true,
+            StepState::Settling(Settling::AttemptFailed { failure, next: Next::Run, .. }) => unknown(failure),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
 impl StepRun {
     fn interrupted(&mut self) {
         self.interruptions += 1;
@@ -250,7 +274,7 @@ fn state_after(step: &StepRun, at: Timestamp, event: &Event) -> Option<StepState
         }
         Event::UndoStarted { attempt, parameters, deadline, .. } => {
             let attempt = begun(*attempt, step.undo_attempts, parameters, at, *deadline)?;
-            Some(StepState::Undoing { attempt, outputs: undoable(&step.state)? })
+            Some(StepState::Undoing { attempt, outputs: undoable(step)? })
         }
         Event::StepSucceeded { attempt, outputs, summary, known_by, .. } => may_succeed(step, *attempt, *known_by)
             .then(|| StepState::Succeeded { outputs: outputs.clone(), summary: summary.clone(), known_by: *known_by }),
@@ -272,7 +296,7 @@ fn state_after(step: &StepRun, at: Timestamp, event: &Event) -> Option<StepState
         }
         Event::StepUndone { .. } => matches!(step.state, StepState::Undoing { .. }).then_some(StepState::Undone),
         Event::UndoFailed { failure, .. } => {
-            may_fail_to_undo(&step.state).then(|| StepState::UndoFailed { failure: failure.clone() })
+            may_fail_to_undo(step).then(|| StepState::UndoFailed { failure: failure.clone() })
         }
         _ => people::after(&step.state, at, event),
     }
@@ -305,13 +329,14 @@ fn after_start(state: &StepState, attempt: Attempt) -> Option<StepState> {
 }
 
 /// The outputs of a step that can be taken back: null where it never told any.
-fn undoable(state: &StepState) -> Option<Value> {
-    match state {
+fn undoable(step: &StepRun) -> Option<Value> {
+    match &step.state {
         StepState::Succeeded { outputs, .. } | StepState::BackingOff { next: Next::Undo { outputs }, .. } => {
             Some(outputs.clone())
         }
         StepState::ResolvedByHand { evidence, .. } => Some(evidence.clone()),
         StepState::Failed { .. } => Some(Value::Null),
+        StepState::Cancelled | StepState::Skipped { .. } if step.in_doubt => Some(Value::Null),
         _ => None,
     }
 }
@@ -399,10 +424,10 @@ fn may_be_cancelled(state: &StepState) -> bool {
     may_fail(state) || matches!(state, StepState::Running(_) | StepState::Verifying { .. })
 }
 
-fn may_fail_to_undo(state: &StepState) -> bool {
-    undoable(state).is_some()
+fn may_fail_to_undo(step: &StepRun) -> bool {
+    undoable(step).is_some()
         || matches!(
-            state,
+            step.state,
             StepState::Undoing { .. } | StepState::Settling(Settling::AttemptFailed { next: Next::Undo { .. }, .. })
         )
 }

@@ -21,6 +21,8 @@ pub(super) struct Wire {
     pub(super) section: Section,
     /// Whether it says how it is taken back.
     pub(super) has_undo: bool,
+    /// Whether its action can be repeated: a failure that passes may have left a part of the work.
+    pub(super) is_repeatable: bool,
     /// Whether it is done for each item of a list: then its items are taken back.
     pub(super) is_list: bool,
 }
@@ -32,6 +34,7 @@ impl Wiring {
             dependents: Vec::new(),
             section: step.section,
             has_undo: step.undo.is_some(),
+            is_repeatable: step.action().is_some_and(|action| action.idempotent),
             is_list: step.each.is_some(),
         };
         let mut wires: Vec<Wire> = plan.steps.iter().map(wire).collect();

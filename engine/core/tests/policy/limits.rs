@@ -6,6 +6,7 @@ use lifeboat_core::{
     expression::Template,
     failure::{Failure, Reason},
     input::{Done, Input, Observation, Purpose},
+    operator::Command,
     plan::{Invocation, OnFailure, Plan, Retry, Step, StepKind},
     run::{Run, StepState},
 };
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cases::{answer, story, story_in, transient, uses},
+    operator::{skip, wants},
     plans::{id, invocation, plan_of, step},
     world::start,
 };
@@ -111,6 +113,50 @@ fn a_way_back_that_was_cut_off_is_gone_again_only_where_that_does_no_harm() {
             assert_eq!(follows, expect, "idempotent: {idempotent}");
         }
     }
+}
+
+/// Told for a step with a way back that is refused in its second attempt, after `first` became of its first one.
+fn refused_after(first: Input, undo: Invocation, idempotent: bool) -> Vec<String> {
+    let retry = Retry { attempts: 3, ..Retry::default() };
+    let step = Step { retry, undo: Some(undo), on_failure: OnFailure::Undo, ..uses(0, idempotent, false) };
+    let refused = Failure::Denied(Reason::new("test", "test"));
+    story(&plan_of(vec![step]), &[first, Input::Tick, answer(0, 2, Err(refused))])
+}
+
+#[test]
+fn what_an_earlier_attempt_may_have_left_is_taken_back_although_the_last_one_was_refused() {
+    let undo = || invocation(true, false);
+    let cut_off = || Input::Interrupted { step: id(0) };
+    assert_eq!(count(&refused_after(cut_off(), undo(), true), "UndoStarted s0"), 1);
+    let passing = || answer(0, 1, Err(transient()));
+    assert_eq!(count(&refused_after(passing(), undo(), true), "UndoStarted s0"), 1);
+    // What can not be repeated is tried again only after a failure that left nothing.
+    assert_eq!(count(&refused_after(passing(), undo(), false), "UndoStarted s0"), 0);
+
+    let with = [("instance".to_owned(), Template::new("${{ steps.s0.outputs.instance }}"))].into();
+    let told = refused_after(cut_off(), Invocation { with, ..undo() }, true);
+    assert_eq!(told[told.len() - 3..], ["UndoBegan", "UndoFailed s0", "RunFinished Failed"]);
+}
+
+#[test]
+fn what_a_step_may_have_left_is_taken_back_although_somebody_left_it_out_or_had_it_done_again() {
+    let retry = Retry { attempts: 3, ..Retry::default() };
+    let undo = Some(invocation(true, false));
+    let first = Step { retry, undo, ..uses(0, true, false) };
+    let plan = plan_of(vec![first, Step { on_failure: OnFailure::Undo, ..uses(1, true, false) }]);
+    let failed = || answer(1, 1, Err(permanent()));
+    let told = story(&plan, &[answer(0, 1, Err(transient())), skip(0), failed()]);
+    assert_eq!(told[told.len() - 2..], ["UndoBegan", "UndoStarted s0"], "{told:#?}");
+    let told = story(&plan, &[skip(0), failed()]);
+    assert_eq!(count(&told, "UndoStarted s0"), 0, "what never began left nothing");
+
+    let stops = Step { on_failure: OnFailure::Stop, ..plan.steps[1].clone() };
+    let plan = plan_of(vec![plan.steps[0].clone(), stops]);
+    let again = Command::Retry { steps: vec![id(0)], from: true, confirmed: true, reason: None };
+    let abort = wants(Command::Abort { reason: None, undo: true });
+    let refused = Failure::Denied(Reason::new("test", "test"));
+    let told = story(&plan, &[answer(0, 1, Ok(())), failed(), wants(again), abort, answer(0, 2, Err(refused))]);
+    assert_eq!(told[told.len() - 2..], ["UndoBegan", "UndoStarted s0"], "{told:#?}");
 }
 
 #[test]

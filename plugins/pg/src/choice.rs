@@ -55,7 +55,7 @@ pub fn choose<C: Machine + Runtime>(
             newer = first.number;
         }
         if wish.target.is_after(&backup, wish.moment, commit) {
-            let last = last_segment(archive, wish, commit);
+            let last = last_segment(archive, wish, &backup, commit);
             return choice(archive, backup, first, last, commit);
         }
     }
@@ -113,11 +113,12 @@ fn commit_of<C: Machine>(reader: &Reader<'_, C>, xid: u32, segments: &[Segment])
 }
 
 /// The last segment that replay will need.
-fn last_segment(archive: &Archive, wish: &Wish<'_>, commit: Option<Lsn>) -> u64 {
+fn last_segment(archive: &Archive, wish: &Wish<'_>, backup: &Backup, commit: Option<Lsn>) -> u64 {
     let newest = archive.segments.last().map_or(0, |segment| segment.number);
     let holding = |lsn: Lsn| lsn.0 / archive.segment_size.bytes();
     match (wish.target, wish.moment, commit) {
         (Target::Lsn(lsn), _, _) => holding(*lsn),
+        (Target::Immediate(_), _, _) => backup.end_lsn.map_or(newest, holding),
         (_, _, Some(commit)) => holding(commit),
         // The first segment that was archived after the time holds what was written at that time.
         (_, Some(moment), _) => {

@@ -10,6 +10,8 @@ use crate::{backup::Backup, identifier::quote_setting, server::Moment, wal_name:
 pub enum Target {
     /// After everything that the archive has. Always `true`.
     Latest(bool),
+    /// As soon as the backup is consistent: the server as it was when the backup ended. Always `true`.
+    Immediate(bool),
     /// After the last transaction that committed at or before this.
     Time(String),
     /// After the record that ends at or behind this position.
@@ -34,6 +36,7 @@ impl Target {
         let inclusive = ("recovery_target_inclusive", "on".to_owned());
         match self {
             Self::Latest(_) => Vec::new(),
+            Self::Immediate(_) => vec![("recovery_target", quote_setting("immediate"))],
             Self::Time(time) => {
                 let time = moment.map_or_else(|| time.clone(), |moment| format!("{}+00", moment.text));
                 vec![("recovery_target_time", quote_setting(&time)), inclusive]
@@ -54,6 +57,7 @@ impl Target {
     pub fn describe(&self) -> String {
         match self {
             Self::Latest(_) => "the end of the archive".to_owned(),
+            Self::Immediate(_) => "the end of the backup".to_owned(),
             Self::Time(time) => format!("time {time}"),
             Self::Lsn(lsn) => format!("position {lsn}"),
             Self::Xid(xid) => format!("the commit of transaction {xid}"),
@@ -68,7 +72,7 @@ impl Target {
         // before consistency.
         let end = backup.end_lsn.unwrap_or(backup.start_lsn);
         match self {
-            Self::Latest(_) => true,
+            Self::Latest(_) | Self::Immediate(_) => true,
             Self::Time(_) => moment.is_some_and(|moment| backup.finished_ms <= moment.ms),
             Self::Lsn(lsn) => end <= *lsn,
             Self::Xid(_) | Self::BeforeXid(_) => commit.is_some_and(|commit| end <= commit),
@@ -104,6 +108,7 @@ mod tests {
             assert_eq!(text.join("; "), expect);
         };
         check(r#"{"latest": true}"#, "");
+        check(r#"{"immediate": true}"#, "recovery_target = 'immediate'");
         check(
             r#"{"time": "2026-11-21T03:55:29.073844Z"}"#,
             "recovery_target_time = '2026-11-21 03:55:29.073844+00'; recovery_target_inclusive = on",
@@ -118,6 +123,7 @@ mod tests {
         let moment = |ms| Moment { ms, text: String::new() };
         let lsn = |lsn| Target::Lsn(Lsn(lsn));
         assert!(Target::Latest(true).is_after(&backup(200, 10), None, None));
+        assert!(Target::Immediate(true).is_after(&backup(200, 10), None, None));
         assert!(lsn(200).is_after(&backup(200, 10), None, None));
         assert!(!lsn(199).is_after(&backup(200, 10), None, None));
         assert!(Target::Time(String::new()).is_after(&backup(200, 10), Some(&moment(10)), None));

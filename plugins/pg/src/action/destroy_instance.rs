@@ -10,7 +10,7 @@ use crate::{instance::Instance, marker, server::Capabilities};
 #[serde(deny_unknown_fields)]
 struct Parameters {
     machine: String,
-    instance: String,
+    instance: Option<String>,
 }
 
 pub(super) fn action() -> Action {
@@ -18,17 +18,19 @@ pub(super) fn action() -> Action {
         "destroy-instance",
         Effect::Destroy,
         "Stops a copy that this run has restored and removes its folder. Refuses what another run made. An instance that is \
-         gone already is fine.",
+         gone already is fine. As the `undo` of a `pg/restore` it needs no `instance`, and so also removes what that left half done.",
     )
     .parameter("machine", "target<machine:destroy>", "Where the copy is.")
-    .parameter("instance", "string", "The copy, as `pg/restore` named it.")
+    .optional("instance", "string", "The copy, as `pg/restore` named it; that of the step whose undo this is unless given.")
     .output("removed", "bool", "Whether there was something to remove.")
     .idempotent()
 }
 
 pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Failure> {
     let parameters: Parameters = call.parameters()?;
-    let Parameters { machine, instance: name } = &parameters;
+    let Parameters { machine, instance } = &parameters;
+    // An undo has the key of its step.
+    let name = &instance.clone().unwrap_or_else(|| marker::instance_of(&call.key));
     let folder = marker::folder(caps, machine, name)?;
     let Some(marker) = marker::find(caps, machine, name)? else {
         return Outcome::new(json!({ "removed": false }), format!("{name} is gone already"));

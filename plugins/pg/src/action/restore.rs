@@ -61,8 +61,9 @@ pub(super) fn action() -> Action {
     .parameter("server", "target<postgres:read>", "The original; its user, password and database open the copy too.")
     .parameter(
         "target",
-        "one_of{latest: bool, time: timestamp, lsn: string, xid: int, before_xid: int}",
-        "Where recovery stops: after everything archived, at a time, a position, or after or just before the commit of a transaction.",
+        "one_of{latest: bool, immediate: bool, time: timestamp, lsn: string, xid: int, before_xid: int}",
+        "Where recovery stops: after everything archived, as soon as the backup is consistent, at a time, a position, or after or just \
+         before the commit of a transaction.",
     )
     .optional("backup", "string", "The backup's folder; the newest that ended before the target unless given.")
     .optional("promote", "bool", "Make it a server of its own at the target (false: it stays in recovery, read-only).")

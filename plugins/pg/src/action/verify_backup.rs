@@ -18,6 +18,8 @@ use crate::{
 struct Parameters {
     machine: String,
     backup: Option<String>,
+    #[serde(default)]
+    oldest: bool,
     until: Option<Timestamp>,
     archive: Option<String>,
     backups: Option<String>,
@@ -32,6 +34,7 @@ pub(super) fn action() -> Action {
     )
     .parameter("machine", "target<machine:read>", "Where backup and archive are.")
     .optional("backup", "string", "The backup's folder; the newest unless given.")
+    .optional("oldest", "bool", "The oldest backup instead of the newest, where none is named.")
     .optional("until", "timestamp", "The archive must reach at least to this moment.")
     .optional("archive", "string", "Folder of the binding with the WAL archive (`archive`).")
     .optional("backups", "string", "Folder of the binding with the base backups (`backups`).")
@@ -47,7 +50,7 @@ pub(super) fn run(call: &Call, caps: &impl Capabilities) -> Result<Outcome, Fail
     let parameters: Parameters = call.parameters()?;
     let machine = parameters.machine.as_str();
     let folder = caps.folder(machine, parameters.backups.as_deref().unwrap_or(BACKUPS))?;
-    let backup = pick(caps, machine, &folder, parameters.backup.as_deref())?;
+    let backup = pick(caps, machine, &folder, &parameters)?;
     let path = format!("{folder}/{}", backup.name);
     check_files(caps, machine, &path)?;
 
@@ -71,12 +74,14 @@ pub(super) fn run(call: &Call, caps: &impl Capabilities) -> Result<Outcome, Fail
     Outcome::new(outputs, summary)
 }
 
-fn pick(caps: &impl Machine, machine: &str, folder: &str, name: Option<&str>) -> Result<Backup, Failure> {
+fn pick(caps: &impl Machine, machine: &str, folder: &str, parameters: &Parameters) -> Result<Backup, Failure> {
+    let name = parameters.backup.as_deref();
     let found = match name {
         Some(name) => {
             backup::check_name(name)?;
             backup::read(caps, machine, folder, name)?
         }
+        None if parameters.oldest => backup::list(caps, machine, folder)?.into_iter().next(),
         None => backup::list(caps, machine, folder)?.pop(),
     };
     let missing = || match name {

@@ -3,6 +3,7 @@
 pub mod rehearsal;
 pub mod stand;
 pub mod webhook;
+pub mod workflow;
 
 use std::{
     path::{Path, PathBuf},

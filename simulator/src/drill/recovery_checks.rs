@@ -1,7 +1,8 @@
 //! The checks of a holding with a fault: that the disaster was one, and that the recovery was one.
 
 use lifeboat_core::{
-    plan::{Plan, StepKind},
+    event::Outcome,
+    plan::{Plan, Section, Step, StepKind},
     run::StepState,
 };
 use serde_json::Value;
@@ -171,10 +172,14 @@ fn people_told(looked: &Looked<'_>) -> Check {
     result("people-told", silent.is_empty() && doubtful == 0 && !told.is_empty(), detail)
 }
 
-/// The steps of a plan that tell people something.
-pub(super) fn telling(plan: &Plan) -> Vec<String> {
-    let tells = |kind: &StepKind| matches!(kind, StepKind::Uses(uses) if uses.action.to_string() == "notify/send");
-    plan.steps.iter().filter(|step| tells(&step.kind)).map(|step| step.id.to_string()).collect()
+/// The steps of a plan that had something to tell people: those for a failure only where there was one.
+pub(super) fn telling(plan: &Plan, outcome: Option<Outcome>) -> Vec<String> {
+    let went_well = matches!(outcome, Some(Outcome::Succeeded | Outcome::SucceededWithExceptions));
+    let tells = |step: &&Step| {
+        matches!(&step.kind, StepKind::Uses(uses) if uses.action.to_string() == "notify/send")
+            && !(went_well && step.section == Section::OnFailure)
+    };
+    plan.steps.iter().filter(tells).map(|step| step.id.to_string()).collect()
 }
 
 fn list(names: &[&str]) -> String {

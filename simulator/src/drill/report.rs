@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, thread};
 
-use lifeboat_core::plan::{Clock as ObjectiveClock, Objectives};
+use lifeboat_core::{
+    plan::{Clock as ObjectiveClock, Objectives},
+    run::Run,
+};
 
 use super::{
     checks::{Looked, checks},
@@ -35,7 +38,7 @@ pub(super) fn assemble(request: &DrillRequest, variant: &Variant, engine: &Engin
     let outage = outage(&evidence.probes, &evidence.rule, evidence.fault());
     let rto = rto(&outage, &instants, objectives.rto, objectives.clock);
     let rpo = rpo(&evidence.history, losses.as_ref(), damage.as_ref(), instants.restored, objectives.rpo);
-    let telling = telling(&engine.plan);
+    let telling = telling(&engine.plan, evidence.run().and_then(Run::outcome));
     let looked = Looked { evidence, losses: losses.as_ref(), spec: &request.spec, variant, telling: &telling };
     let checks = checks(&looked);
     let verdict = verdict(&rto, &rpo, &checks);

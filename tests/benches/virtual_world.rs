@@ -1,15 +1,14 @@
-//! Whole runs in the virtual world, with faults: of a plain runbook of ten steps on one core, and of the shipped DR-003 on two.
+//! Whole runs in the virtual world, with faults: of a plain runbook of ten steps on one core, and of each shipped runbook on two.
 //! One line of JSON a benchmark. Beside the first: writing and hashing the same events, which every journal has to do.
 #![expect(clippy::print_stdout, reason = "the lines on stdout are the result")]
 #![expect(clippy::unwrap_used, reason = "a benchmark that can not be set up has no result")]
 
-use std::{fs, num::NonZero, path::Path, time::Instant};
+use std::time::Instant;
 
-use jiff::SignedDuration;
-use lifeboat_core::{action::Catalogue, diagnostic::SourceFile, name::RunId, runbook::compile};
-use lifeboat_host::{Component, Host, HostOptions, Limits};
+use lifeboat_core::name::RunId;
 use lifeboat_runtime::journal::{Journal, read};
-use lifeboat_simulator::virtual_world::{Selection, Settings, Subject, explore, journals};
+use lifeboat_simulator::virtual_world::{Subject, explore, journals};
+use lifeboat_tests::workflow::{settings, shipped, subject, workflows};
 use serde_json::{Value, json};
 
 const REPETITIONS: usize = 5;
@@ -19,10 +18,11 @@ const CASES: u64 = 10_000;
 const CASES_S: f64 = 10.0;
 
 fn main() {
-    let catalogue = catalogue();
-    println!("{}", virtual_runs(&subject("ten steps", &ten_steps(), &catalogue)));
-    let workflow = Path::new(env!("CARGO_MANIFEST_DIR")).join("../workflows/dr-003-accidental-deletion.yaml");
-    println!("{}", cases(&subject("dr-003", &fs::read_to_string(workflow).unwrap(), &catalogue)));
+    println!("{}", virtual_runs(&subject(&ten_steps())));
+    for file in workflows() {
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        println!("{}", cases(&name, &shipped(&name)));
+    }
 }
 
 fn virtual_runs(subject: &Subject) -> Value {
@@ -47,18 +47,14 @@ fn virtual_runs(subject: &Subject) -> Value {
     })
 }
 
-fn cases(subject: &Subject) -> Value {
+fn cases(file: &str, subject: &Subject) -> Value {
     let begin = Instant::now();
     let explored = explore(subject, &settings(CASES, 2));
     let time_s = begin.elapsed().as_secs_f64();
     assert_eq!(explored.counterexamples.len(), 0);
     json!({
-        "name": "test-dr-003-10000-cases", "value": rounded(time_s), "unit": "s", "bar": CASES_S, "met": time_s <= CASES_S,
+        "name": format!("test-{}-10000-cases", file.trim_end_matches(".yaml")), "value": rounded(time_s), "unit": "s", "bar": CASES_S, "met": time_s <= CASES_S,
     })
-}
-
-fn settings(cases: u64, threads: usize) -> Settings {
-    Settings { cases, seed: 1, faults: Selection::all(), threads: NonZero::new(threads).unwrap() }
 }
 
 fn ten_steps() -> String {
@@ -72,18 +68,6 @@ fn ten_steps() -> String {
         text += "    retry: { attempts: 3, on: [transient] }\n";
     }
     text
-}
-
-fn subject(name: &str, text: &str, catalogue: &Catalogue) -> Subject {
-    let compiled = compile(&SourceFile { name: name.to_owned(), text: text.to_owned() }, catalogue);
-    Subject::new(compiled.plan.unwrap(), SignedDuration::from_hours(1))
-}
-
-fn catalogue() -> Catalogue {
-    let component = |(name, bytes): &(&str, &[u8])| Component { name: (*name).to_owned(), bytes: bytes.to_vec() };
-    let plugins = lifeboat_bundle::COMPONENTS.iter().map(component).collect();
-    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lifeboat-cache");
-    Host::new(HostOptions { cache, plugins, limits: Limits::default() }).unwrap().catalogue()
 }
 
 /// The median time of some repetitions, in seconds.

@@ -61,7 +61,8 @@ fn lints_are_expected_with_a_reason_and_never_allowed() {
 
 /// Texts that look like one of our codes: a known prefix, then lowercase words.
 fn codes(text: &str) -> Vec<String> {
-    const PREFIXES: [&str; 8] = ["operator-", "pg-", "machine-", "host-", "run-", "drill-", "http-", "plugin-"];
+    const PREFIXES: [&str; 10] =
+        ["operator-", "pg-", "machine-", "host-", "run-", "drill-", "http-", "plugin-", "test-", "path-"];
     text.split('"')
         .skip(1)
         .step_by(2)

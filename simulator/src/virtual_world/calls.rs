@@ -5,6 +5,7 @@ use lifeboat_core::{
     action::Effect,
     failure::{Failure, Reason},
     input::{Call, Done, Input, Observation, Purpose},
+    name::RoleName,
 };
 
 use super::{
@@ -72,8 +73,7 @@ impl VirtualWorld<'_> {
         let made = self.truth.calls.len();
         let course = self.course(&call, nth);
         // The host compares the identity of what may be destroyed before it lets anything be done.
-        let destroyed = call.grants.iter().filter(|(_, effect)| **effect == Effect::Destroy);
-        let identified = destroyed.map(|(role, _)| role.clone()).collect();
+        let identified = destroyed(&call).filter(|role| self.subject.unproved(role).is_none()).cloned().collect();
         let began = self.truth.tick();
         self.truth.calls.push(CallMade {
             step: call.step.clone(),
@@ -115,10 +115,22 @@ impl VirtualWorld<'_> {
         }
         let before = self.truth.calls_of(&call.step, call.purpose).last();
         let old = before.filter(|before| {
-            self.case.of_call(call.purpose, &call.step, before.nth).any(|fault| fault == CallFault::AnswerOld)
+            // What an engine that is gone had called answers nobody.
+            let over = before.attempt < call.attempt;
+            over && self.case.of_call(call.purpose, &call.step, before.nth).any(|fault| fault == CallFault::AnswerOld)
         });
         course.old = old.map(|before| (soon / 2, before.attempt));
+        if let Some(reason) = self.refusal(call) {
+            course.effect = None;
+            course.answer = Some((quick, Answer::Fails(Failure::Denied(reason))));
+        }
         course
+    }
+
+    /// The host lets nothing be destroyed of which nothing proves that it is what is meant. Asking destroys nothing.
+    fn refusal(&self, call: &Call) -> Option<Reason> {
+        let unproved = destroyed(call).find_map(|role| self.subject.unproved(role));
+        unproved.filter(|_| call.purpose != Purpose::Observe).cloned()
     }
 
     /// A call is not wanted any more, or its engine is gone. What it had begun may take effect all the same.
@@ -308,6 +320,11 @@ impl VirtualWorld<'_> {
         let (step, purpose) = (call.step.clone(), call.purpose);
         Input::Answered { answer: Ok(self.done(&step)), step, attempt, purpose }
     }
+}
+
+/// The roles on which the call may destroy something.
+fn destroyed(call: &Call) -> impl Iterator<Item = &RoleName> {
+    call.grants.iter().filter(|(_, effect)| **effect == Effect::Destroy).map(|(role, _)| role)
 }
 
 fn walled() -> Reason {

@@ -7,11 +7,17 @@ use std::{
     thread,
 };
 
+use lifeboat_core::{
+    name::StepId,
+    plan::{Step, StepKind},
+};
+
 use super::{
     case::Case,
     coverage::Coverage,
     faults::Selection,
     invariants::{self, Broken, Ending, Evidence},
+    lints::{self, Begun, Finding, Watch},
     lives::{Played, play, play_and_tell},
     mix::Mix,
     shrink::shrink,
@@ -41,6 +47,8 @@ pub struct Explored {
     pub coverage: Coverage,
     /// The first case that broke each invariant, made small.
     pub counterexamples: Vec<Counterexample>,
+    /// The first case that shows each flaw of the runbook, made small.
+    pub flaws: Vec<Flaw>,
 }
 
 /// A case that breaks an invariant.
@@ -54,12 +62,26 @@ pub struct Counterexample {
     pub story: Story,
 }
 
+/// A flaw of the runbook, with a case that shows it.
+#[derive(Debug, Clone)]
+pub struct Flaw {
+    /// Which, of which step, and why.
+    pub finding: Finding,
+    /// The smallest such case that was found.
+    pub case: Case,
+    /// What happens in it.
+    pub story: Story,
+}
+
 /// A part of the cases.
 struct Part {
     cases: u64,
     coverage: Coverage,
     /// The first case that broke each invariant.
     broken: BTreeMap<&'static str, u64>,
+    /// The first case that shows each flaw.
+    flawed: BTreeMap<(&'static str, StepId), u64>,
+    begun: Begun,
 }
 
 /// Cases that a thread takes at a time.
@@ -67,16 +89,16 @@ const BATCH: u64 = 64;
 
 /// Plays the cases.
 pub fn explore(subject: &Subject, settings: &Settings) -> Explored {
-    let mix = Mix::new(subject, settings.seed, &settings.faults);
+    let (mix, watch) = (Mix::new(subject, settings.seed, &settings.faults), Watch::new(subject));
     let next = AtomicU64::new(0);
     let work = || {
-        let mut part = Part { cases: 0, coverage: Coverage::new(&subject.plan), broken: BTreeMap::new() };
+        let mut part = Part::new(subject);
         loop {
             let first = next.fetch_add(BATCH, Ordering::Relaxed);
             if first >= settings.cases {
                 return part;
             }
-            (first..settings.cases.min(first + BATCH)).for_each(|number| part.play(subject, &mix, number));
+            (first..settings.cases.min(first + BATCH)).for_each(|number| part.play(subject, &watch, &mix, number));
         }
     };
     // The thread that asks is one of them.
@@ -85,21 +107,33 @@ pub fn explore(subject: &Subject, settings: &Settings) -> Explored {
         let own = work();
         others.into_iter().filter_map(|worker| worker.join().ok()).chain([own]).collect()
     });
-    let mut all = Part { cases: 0, coverage: Coverage::new(&subject.plan), broken: BTreeMap::new() };
+    let mut all = Part::new(subject);
     parts.into_iter().for_each(|part| all.join(part));
     let shrunk = |(code, number): (&&'static str, &u64)| counterexample(subject, &mix.case(*number), code);
     Explored {
+        counterexamples: all.broken.iter().filter_map(shrunk).collect(),
+        flaws: all.flaws(subject, &watch, &mix),
         cases: all.cases,
         coverage: all.coverage,
-        counterexamples: all.broken.iter().filter_map(shrunk).collect(),
     }
 }
 
 impl Part {
-    fn play(&mut self, subject: &Subject, mix: &Mix, number: u64) {
+    fn new(subject: &Subject) -> Self {
+        let plan = &subject.plan;
+        let (broken, flawed) = (BTreeMap::new(), BTreeMap::new());
+        Self { cases: 0, coverage: Coverage::new(plan), broken, flawed, begun: Begun::new(plan) }
+    }
+
+    fn play(&mut self, subject: &Subject, watch: &Watch<'_>, mix: &Mix, number: u64) {
         let (played, broken) = judge(subject, &mix.case(number));
         self.cases += 1;
         self.coverage.add(&played);
+        self.begun.add(&subject.plan, &played);
+        for Finding { code, step, .. } in watch.findings(&played) {
+            let first = self.flawed.entry((code, step)).or_insert(number);
+            *first = number.min(*first);
+        }
         for Broken { code, .. } in broken {
             let first = self.broken.entry(code).or_insert(number);
             *first = number.min(*first);
@@ -113,14 +147,52 @@ impl Part {
             let first = self.broken.entry(code).or_insert(number);
             *first = number.min(*first);
         }
+        for (flawed, number) in other.flawed {
+            let first = self.flawed.entry(flawed).or_insert(number);
+            *first = number.min(*first);
+        }
+        self.begun.join(&other.begun);
     }
+
+    /// The flaws in the order of the documentation and of the plan, each with a small case that shows it.
+    fn flaws(&self, subject: &Subject, watch: &Watch<'_>, mix: &Mix) -> Vec<Flaw> {
+        let shown = |((code, step), number): (&(&'static str, StepId), &u64)| {
+            let shows = |case: &Case| {
+                watch.findings(&play(subject, case)).into_iter().find(|f| f.code == *code && f.step == *step)
+            };
+            let case = shrink(&mix.case(*number), |case| shows(case).is_some());
+            shows(&case).map(|finding| flaw(subject, case, finding))
+        };
+        let mut flaws: Vec<Flaw> = self.flawed.iter().filter_map(shown).collect();
+        // What the host refuses for its bindings leads to nothing, and the runbook can not help that.
+        if !subject.has_unproved() {
+            let never = self.begun.findings(&subject.plan, &self.coverage, self.cases);
+            flaws.extend(never.into_iter().map(|finding| flaw(subject, mix.case(0), finding)));
+        }
+        let lint = |flaw: &Flaw| lints::ALL.iter().position(|lint| lint.code == flaw.finding.code);
+        let place = |flaw: &Flaw| subject.plan.position(&flaw.finding.step);
+        flaws.sort_by_key(|flaw| (lint(flaw), place(flaw)));
+        flaws
+    }
+}
+
+fn flaw(subject: &Subject, case: Case, finding: Finding) -> Flaw {
+    let story = story::tell(&play_and_tell(subject, &case));
+    Flaw { finding, case, story }
+}
+
+/// The flaws that a case shows, told as it is.
+pub fn flaws(subject: &Subject, case: &Case) -> Vec<Flaw> {
+    let findings = Watch::new(subject).findings(&play(subject, case));
+    findings.into_iter().map(|finding| flaw(subject, case.clone(), finding)).collect()
 }
 
 /// Plays a case and says which invariants it breaks.
 pub fn judge(subject: &Subject, case: &Case) -> (Played, Vec<Broken>) {
     let played = play(subject, case);
-    // A limit on the time of a whole step goes on while no engine is there, and so an interruption may cost the step.
-    let comparable = subject.plan.steps.iter().all(|step| step.time_limit.is_none());
+    // A limit on the time of a whole step, or on a question, goes on while no engine is there: an interruption may cost the step.
+    let expires = |step: &Step| matches!(step.kind, StepKind::Approve { expires: Some(_), .. });
+    let comparable = subject.plan.steps.iter().all(|step| step.time_limit.is_none() && !expires(step));
     let calm = case.without_what_must_not_matter().filter(|_| comparable);
     let undisturbed = calm.map(|calm| Ending::of(&play(subject, &calm)));
     let broken = broken(subject, &played, undisturbed.as_ref());
@@ -150,7 +222,7 @@ pub fn journals<'a>(subject: &'a Subject, settings: &Settings) -> impl Iterator<
 
 /// The counterexample that a case is, made small and told; `None` where it breaks nothing.
 fn counterexample(subject: &Subject, case: &Case, code: &str) -> Option<Counterexample> {
-    let case = shrink(subject, case, code);
+    let case = shrink(case, |case| judge(subject, case).1.iter().any(|broken| broken.code == code));
     let broken = judge(subject, &case).1.into_iter().find(|broken| broken.code == code)?;
     Some(told(subject, case, broken))
 }

@@ -216,6 +216,18 @@ fn catalogue() -> Catalogue {
         Action { observable: true, ..action("copy", Effect::Mutate, vec![on_server("write"), named.clone()], &[]) },
         Action { idempotent: true, ..action("uncopy", Effect::Mutate, vec![on_server("write"), named], &[]) },
         action("once", Effect::Mutate, vec![on_server("write")], &[]),
+        Action {
+            idempotent: true,
+            ..action("page", Effect::Mutate, vec![field("channel", "target<notify:write>")], &[])
+        },
+        Action {
+            idempotent: true,
+            ..action("renew", Effect::Destroy, vec![field("machine", "target<machine:destroy>")], &[])
+        },
+        Action {
+            idempotent: true,
+            ..action("inspect", Effect::Read, vec![field("machine", "target<machine:read>")], &[])
+        },
     ])
 }
 

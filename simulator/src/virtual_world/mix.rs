@@ -11,6 +11,7 @@ use super::{
     case::Case,
     chance::Chance,
     faults::{AppendFault, CallFault, Planned, QuestionFault, Selection},
+    lints::tries_again_after_time_out,
     lives::play,
     subject::{Subject, planned},
 };
@@ -56,7 +57,7 @@ impl Mix {
 
     /// Each fault at each place: every call and every question of a run in which nothing else goes wrong, every decision.
     fn singles(&self, plan: &Plan, calm: &[&Event]) -> Vec<Vec<Planned>> {
-        let mut singles = Vec::new();
+        let mut singles = self.exhausting(plan);
         for (purpose, step) in self.calls.iter().filter(|(purpose, _)| *purpose != Purpose::Undo) {
             // How long a list is depends on the case: its items come where it comes.
             let of = planned(plan, step).map(|step| &step.id);
@@ -79,6 +80,20 @@ impl Mix {
         singles.extend(self.undo_singles(plan));
         singles.extend(self.handler_singles(plan));
         singles
+    }
+
+    /// Every attempt of a step takes all the time that it may take: those that have a time in all, which can be too short for that.
+    fn exhausting(&self, plan: &Plan) -> Vec<Vec<Planned>> {
+        let fault =
+            [CallFault::NeverAnswers, CallFault::Slow].into_iter().find(|fault| self.call_faults.contains(fault));
+        let Some(fault) = fault else { return Vec::new() };
+        let steps = plan.steps.iter().filter(|step| tries_again_after_time_out(step));
+        let all = |step: &Step| {
+            let id = done(step).remove(0);
+            let of = |nth| Planned::Call { fault, purpose: Purpose::Run, step: id.clone(), nth };
+            (1..=step.retry.attempts).map(of).collect()
+        };
+        steps.map(all).collect()
     }
 
     /// Faults of an undo need a step behind it that fails for good.
@@ -215,38 +230,5 @@ fn done(step: &Step) -> Vec<StepId> {
     match &step.each {
         Some(_) => (0..ITEMS).map(|number| step.id.item(number)).collect(),
         None => vec![step.id.clone()],
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use lifeboat_core::plan::Variant;
-
-    use super::*;
-    use crate::virtual_world::fixture::{nested, played};
-
-    #[test]
-    fn faults_meet_calls_of_items_of_called_runbooks_and_of_handlers() {
-        let subject = played(nested(Variant::Disaster));
-        let mix = Mix::new(&subject, 1, &Selection::all());
-        let mut met = BTreeSet::new();
-        for case in (0..1_500).map(|number| mix.case(number)) {
-            let truth = play(&subject, &case).truth;
-            for fault in &case.faults {
-                if let Planned::Call { purpose, step, nth, .. } = fault
-                    && truth.calls.iter().any(|call| (call.purpose, &call.step, call.nth) == (*purpose, step, *nth))
-                {
-                    met.insert(format!("{purpose:?} {step}"));
-                }
-            }
-        }
-        for wanted in ["copy[0]", "copy[1]", "rebuild/fill"] {
-            for purpose in ["Run", "Observe", "Undo"] {
-                assert!(met.contains(&format!("{purpose} {wanted}")), "{purpose} {wanted} of {met:?}");
-            }
-        }
-        assert!(met.contains("Run page") && met.contains("Run farewell"), "{met:?}");
     }
 }

@@ -17,6 +17,7 @@ mod faults;
 #[cfg(test)]
 mod fixture;
 pub mod invariants;
+pub mod lints;
 mod lives;
 mod mix;
 mod people;
@@ -32,7 +33,7 @@ mod world;
 
 pub use case::Case;
 pub use coverage::{Coverage, StepCoverage};
-pub use explore::{Counterexample, Explored, Settings, explore, journals, judge, replay};
+pub use explore::{Counterexample, Explored, Flaw, Settings, explore, flaws, journals, judge, replay};
 pub use faults::{AppendFault, CallFault, Planned, QuestionFault, Selection, names};
 pub use lives::{LifeEnd, Played, play};
 pub use stored::{Stored, StoredError, stored};

@@ -1,37 +1,33 @@
-//! Makes a counterexample small: faults that do not matter are dropped, and those that stay are made simpler.
+//! Makes a case small that shows something: faults that do not matter are dropped, and those that stay are made simpler.
 
 use super::{
     case::Case,
-    explore::judge,
     faults::{AppendFault, Planned},
-    subject::Subject,
 };
 
 /// Cases that are played for it at most.
 const TRIES_MAX: u32 = 400;
 
-/// The smallest case found that breaks the same invariant.
-pub(super) fn shrink(subject: &Subject, case: &Case, code: &str) -> Case {
-    let mut shrinking = Shrinking { subject, code, best: case.clone(), tries: 0 };
+/// The smallest case found that still shows what the case shows.
+pub(super) fn shrink(case: &Case, shows: impl Fn(&Case) -> bool) -> Case {
+    let mut shrinking = Shrinking { shows, best: case.clone(), tries: 0 };
     shrinking.drop_faults();
     shrinking.simplify();
     shrinking.drop_faults();
     shrinking.best
 }
 
-struct Shrinking<'a> {
-    subject: &'a Subject,
-    code: &'a str,
+struct Shrinking<F> {
+    shows: F,
     best: Case,
     tries: u32,
 }
 
-impl Shrinking<'_> {
-    /// Takes the case where it breaks the same.
+impl<F: Fn(&Case) -> bool> Shrinking<F> {
+    /// Takes the case where it shows the same.
     fn attempt(&mut self, case: Case) -> bool {
         self.tries += 1;
-        let better =
-            self.tries <= TRIES_MAX && judge(self.subject, &case).1.iter().any(|broken| broken.code == self.code);
+        let better = self.tries <= TRIES_MAX && (self.shows)(&case);
         if better {
             self.best = case;
         }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 use lifeboat_core::{
+    bindings::{self, Bindings},
     event::{Mode, Person, RunStarted},
+    failure::Reason,
     input::Purpose,
     name::{RoleName, RunId, StepId},
     plan::{Invocation, Plan, Step, StepKind},
@@ -28,13 +30,41 @@ pub struct Subject {
     digest: String,
     compared: Compared,
     targets: BTreeMap<RoleName, Value>,
+    /// Why the host refuses to destroy on these: nothing proves that they are what is meant.
+    unproved: BTreeMap<RoleName, Reason>,
 }
 
 impl Subject {
     /// A plan, and the time after which the host ends a call whose step has no time-out.
     pub fn new(plan: Plan, wall: SignedDuration) -> Self {
         let targets = plan.targets.iter().map(|(role, target)| (role.clone(), facts(target.kind))).collect();
-        Self { digest: plan.digest(), wall, compared: Compared::of(&plan), targets, plan }
+        let unproved = BTreeMap::new();
+        Self { digest: plan.digest(), wall, compared: Compared::of(&plan), targets, unproved, plan }
+    }
+
+    /// The same with what these bindings tell of the systems behind the roles.
+    #[must_use]
+    pub fn bound(mut self, bindings: &Bindings) -> Self {
+        self.targets = bindings.facts();
+        let refusal = |role: &RoleName| {
+            let message = format!(
+                "`{role}` may be destroyed on only when it proves that it is what is meant, and {} gives nothing to compare",
+                bindings.source
+            );
+            (role.clone(), Reason::new("host-identity-missing", message))
+        };
+        self.unproved = bindings::unproved(&self.plan, bindings).map(refusal).collect();
+        self
+    }
+
+    /// Why the host refuses to destroy anything on the role; `None` where it compares its identity and finds it.
+    pub(super) fn unproved(&self, role: &RoleName) -> Option<&Reason> {
+        self.unproved.get(role)
+    }
+
+    /// Whether there is such a role.
+    pub(super) fn has_unproved(&self) -> bool {
+        !self.unproved.is_empty()
     }
 
     /// What a call of the step for that purpose runs.

@@ -46,6 +46,20 @@ pub fn check(plan: &Plan, bindings: &Bindings) -> Vec<Diagnostic> {
     found
 }
 
+/// The code of what [`check`] reports for each of [`unproved`].
+pub const NO_IDENTITY: &str = codes::NO_IDENTITY.id;
+
+/// The roles on which a step of the plan may destroy something, and of which the bindings do not prove what they are.
+pub fn unproved<'a>(plan: &Plan, bindings: &'a Bindings) -> impl Iterator<Item = &'a RoleName> + use<'a> {
+    let used = strongest_effects(plan);
+    let destroyed = move |role: &RoleName| used.get(role) == Some(&Effect::Destroy);
+    bindings
+        .targets
+        .iter()
+        .filter(move |(role, binding)| destroyed(role) && !has_identity(binding))
+        .map(|(role, _)| role)
+}
+
 /// A bindings file that names people must name those of every role that is asked: nobody else could answer.
 fn check_people(plan: &Plan, bindings: &Bindings, found: &mut Vec<Diagnostic>) {
     for step in &plan.steps {

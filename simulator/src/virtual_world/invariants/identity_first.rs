@@ -13,8 +13,11 @@ pub(super) fn holds(evidence: &Evidence<'_>) -> Result<(), String> {
     for call in evidence.truth.calls.iter().filter(|call| call.effect.is_some()) {
         let step = planned(evidence.plan, &call.step);
         let Some(action) = step.and_then(|step| action(step, call)) else { continue };
-        let destroyed = action.grants.iter().filter(|(_, effect)| **effect == Effect::Destroy);
-        if let Some((role, _)) = destroyed.into_iter().find(|(role, _)| !call.identified.contains(role)) {
+        let mut destroyed = action.grants.iter().filter(|(_, effect)| **effect == Effect::Destroy).peekable();
+        if action.effect == Effect::Destroy && destroyed.peek().is_none() {
+            return Err(format!("`{}` could destroy something, and no grant says where", call.step));
+        }
+        if let Some((role, _)) = destroyed.find(|(role, _)| !call.identified.contains(role)) {
             return Err(format!(
                 "`{}` could destroy what lies on `{role}` although nobody had compared which system plays that role",
                 call.step

@@ -5,13 +5,10 @@ use lifeboat_core::{
     event::{Mode, Outcome, Person, SkipReason},
     failure::Failure,
     name::{RunId, StepId},
-    plan::{RunbookRef, Variant},
+    plan::{Plan, RunbookRef},
     run::{Awaiting, Pause, Phase, Run, StepRun, StepState},
 };
-use lifeboat_runtime::home::Loaded;
 use serde::Serialize;
-
-use crate::deeds::{Deed, deeds};
 
 /// A run as other programs read it.
 #[derive(Debug, Serialize)]
@@ -20,9 +17,6 @@ pub(crate) struct RunDocument<'a> {
     run: &'a RunId,
     runbook: &'a RunbookRef,
     plan_digest: &'a str,
-    /// Where the runbook has variants, in which it is done.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    variant: Option<Variant>,
     engine: &'a str,
     mode: Mode,
     who: &'a Person,
@@ -36,8 +30,6 @@ pub(crate) struct RunDocument<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     paused: Option<PauseDocument<'a>>,
     steps: Vec<StepDocument<'a>>,
-    /// What people did, in order.
-    people: Vec<Deed<'a>>,
     /// How to go on, where the run is not over.
     resume: Option<String>,
 }
@@ -86,8 +78,7 @@ struct StepDocument<'a> {
 }
 
 /// The document; `None` for a run without events.
-pub(crate) fn run(loaded: &Loaded, now: Timestamp) -> Option<RunDocument<'_>> {
-    let Loaded { plan, run, events, .. } = loaded;
+pub(crate) fn run<'a>(plan: &'a Plan, run: &'a Run, now: Timestamp) -> Option<RunDocument<'a>> {
     let (started, facts) = run.started.as_ref()?;
     let (ended, outcome) = match run.phase {
         Phase::Finished { at, outcome } => (Some(at), Some(outcome)),
@@ -99,7 +90,6 @@ pub(crate) fn run(loaded: &Loaded, now: Timestamp) -> Option<RunDocument<'_>> {
         run: &facts.run,
         runbook: &facts.runbook,
         plan_digest: &facts.plan_digest,
-        variant: plan.variant,
         engine: &facts.engine,
         mode: facts.mode,
         who: &facts.who,
@@ -111,7 +101,6 @@ pub(crate) fn run(loaded: &Loaded, now: Timestamp) -> Option<RunDocument<'_>> {
         objectives: Seconds { rto_s: seconds(plan.objectives.rto), rpo_s: seconds(plan.objectives.rpo) },
         paused: run.pause.as_ref().map(paused),
         steps: run.steps.iter().map(step).collect(),
-        people: deeds(events),
         resume: ended.is_none().then(|| format!("lifeboat resume {}", facts.run)),
     })
 }

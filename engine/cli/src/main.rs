@@ -2,7 +2,6 @@
 
 mod arguments;
 mod commands;
-mod deeds;
 mod defect;
 mod document;
 mod dry_run;

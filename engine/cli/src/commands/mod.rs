@@ -21,5 +21,6 @@ pub(crate) mod schema;
 pub(crate) mod skip;
 pub(crate) mod status;
 pub(crate) mod test;
+mod test_junit;
 mod test_report;
 pub(crate) mod verify_journal;

@@ -10,19 +10,36 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
-use lifeboat_core::{action::Catalogue, plan::Variant};
+use lifeboat_core::{
+    action::Catalogue,
+    bindings::{self, Bindings},
+    diagnostic::{self, Severity},
+    plan::{Plan, Variant},
+};
 use lifeboat_host::Limits;
 use lifeboat_simulator::virtual_world::{
-    Case, Counterexample, Coverage, Selection, Settings, Stored, Subject, explore, journals, play, replay, stored,
+    Case, Counterexample, Coverage, Selection, Settings, Stored, Subject, explore, flaws, journals, play, replay,
+    stored,
 };
 
-use super::test_report::{self, Tested};
-use crate::{arguments::Global, engine, exit::Exit, output::note, problem::Problem, source};
+use super::{
+    test_junit,
+    test_report::{self, Tested},
+};
+use crate::{
+    arguments::Global,
+    engine,
+    exit::Exit,
+    output::note,
+    problem::Problem,
+    source::{self, Checked, Content},
+};
 
 /// Play a runbook thousands of times in memory, and tell what breaks as a story
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  lifeboat test workflows/*.yaml\n  \
     lifeboat test --cases 10000 --faults crash,answer workflows/dr-003-accidental-deletion.yaml\n  \
+    lifeboat test --strict --bindings production.yaml workflows/dr-003-accidental-deletion.yaml\n  \
     lifeboat test --case '17 crash-unheard@merge#1' workflows/dr-003-accidental-deletion.yaml")]
 pub(crate) struct Arguments {
     /// Runbooks
@@ -40,6 +57,12 @@ pub(crate) struct Arguments {
     /// Play only this case, as it was printed
     #[arg(long, value_name = "CASE", conflicts_with_all = ["cases", "seed", "faults"])]
     case: Option<String>,
+    /// Play with what these bindings tell of the systems; what they can not prove is refused, as in a run
+    #[arg(long, short, value_name = "FILE")]
+    bindings: Option<PathBuf>,
+    /// Count warnings as errors
+    #[arg(long)]
+    strict: bool,
     /// Also write the journal of each case into this folder
     #[arg(long, value_name = "FOLDER")]
     journals: Option<PathBuf>,
@@ -55,7 +78,7 @@ enum Format {
     Human,
     /// One JSON document
     Json,
-    /// For continuous integration: a test case for each invariant of each file
+    /// For continuous integration: a test case for each invariant and each lint of each file
     Junit,
 }
 
@@ -63,9 +86,11 @@ pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<
     let selection = selection(&arguments.faults)?;
     let case = arguments.case.as_deref().map(str::parse::<Case>).transpose().map_err(Problem::usage)?;
     let catalogue = engine::host_to_look_at(global)?.catalogue();
+    let bound = arguments.bindings.as_deref().map(source::bindings).transpose()?;
+    bound.iter().for_each(Checked::print);
     let (mut tested, mut wrong) = (Vec::new(), false);
     for path in &arguments.files {
-        let subjects = subjects(path, &catalogue)?;
+        let subjects = subjects(path, &catalogue, bound.as_ref())?;
         wrong |= subjects.is_empty();
         for subject in &subjects {
             tested.push(match &case {
@@ -75,11 +100,12 @@ pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<
         }
     }
     match arguments.format {
-        Format::Human => tested.iter().for_each(test_report::print_for_people),
+        Format::Human => tested.iter().for_each(|tested| test_report::print_for_people(tested, arguments.strict)),
         Format::Json => test_report::print_json(&tested)?,
-        Format::Junit => test_report::print_junit(&tested),
+        Format::Junit => test_junit::print(&tested, arguments.strict),
     }
-    let broken = tested.iter().any(|tested| !tested.counterexamples.is_empty());
+    let fails = |tested: &Tested| !tested.counterexamples.is_empty() || (arguments.strict && !tested.flaws.is_empty());
+    let broken = tested.iter().any(fails);
     Ok(match (wrong, broken) {
         (true, _) => Exit::File,
         (false, true) => Exit::Failed,
@@ -97,8 +123,8 @@ fn selection(words: &[String]) -> Result<Selection, Problem> {
     })
 }
 
-/// The runbook in the virtual world, each variant of it; none where it has errors, which are shown.
-fn subjects(path: &Path, catalogue: &Catalogue) -> Result<Vec<Subject>, Problem> {
+/// The runbook in the virtual world, each variant of it; none where it or the bindings have errors, which are shown.
+fn subjects(path: &Path, catalogue: &Catalogue, bound: Option<&Checked>) -> Result<Vec<Subject>, Problem> {
     let runbook = source::runbook(path, catalogue)?;
     runbook.print();
     let wall = SignedDuration::try_from(Limits::default().wall).unwrap_or(SignedDuration::MAX);
@@ -107,9 +133,26 @@ fn subjects(path: &Path, catalogue: &Catalogue) -> Result<Vec<Subject>, Problem>
     let plans = if plan.has_variants() {
         Variant::ALL.map(|variant| plan.clone().of_variant(variant)).to_vec()
     } else {
-        vec![plan]
+        vec![plan.clone()]
     };
-    Ok(plans.into_iter().map(|plan| Subject::new(plan, wall)).collect())
+    let subjects = plans.into_iter().map(|plan| Subject::new(plan, wall));
+    let Some(bound) = bound else { return Ok(subjects.collect()) };
+    Ok(fitting(bound, &plan)
+        .map(|bindings| subjects.map(|subject| subject.bound(bindings)).collect())
+        .unwrap_or_default())
+}
+
+/// The bindings, where they fit the plan; what does not is shown. What lacks an identity is no error here: the host refuses to
+/// destroy on it, and a lint tells what that means.
+fn fitting<'a>(bound: &'a Checked, plan: &Plan) -> Option<&'a Bindings> {
+    let Content::Bindings(bindings) = &bound.content else { return None };
+    let mut found = bindings::check(plan, bindings);
+    found.retain(|found| found.code != bindings::NO_IDENTITY);
+    if !found.is_empty() {
+        note(diagnostic::render(&bound.file, &found, true).trim_end());
+        note("");
+    }
+    found.iter().all(|found| found.severity != Severity::Error).then_some(bindings)
 }
 
 fn test(path: &Path, subject: &Subject, arguments: &Arguments, faults: &Selection) -> Result<Tested, Problem> {
@@ -141,6 +184,8 @@ fn test(path: &Path, subject: &Subject, arguments: &Arguments, faults: &Selectio
         took: began.elapsed(),
         coverage: Some(explored.coverage),
         counterexamples,
+        flaws: explored.flaws,
+        bindings: arguments.bindings.clone(),
     })
 }
 
@@ -160,6 +205,8 @@ fn test_case(path: &Path, subject: &Subject, case: &Case, arguments: &Arguments)
         took: began.elapsed(),
         coverage: None::<Coverage>,
         counterexamples: replay(subject, case),
+        flaws: flaws(subject, case),
+        bindings: arguments.bindings.clone(),
     })
 }
 

@@ -1,12 +1,9 @@
-//! What `lifeboat test` prints: stories and a table for people, JSON and JUnit's XML for programs.
+//! What `lifeboat test` prints: stories and a table for people, JSON for programs.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use jiff::SignedDuration;
-use lifeboat_simulator::{
-    report::escape,
-    virtual_world::{Counterexample, Coverage, StepCoverage, invariants},
-};
+use lifeboat_simulator::virtual_world::{Case, Counterexample, Coverage, Flaw, StepCoverage, Story};
 use serde::Serialize;
 
 use crate::{
@@ -28,6 +25,9 @@ pub(crate) struct Tested {
     /// `None` where a single case was played.
     pub(crate) coverage: Option<Coverage>,
     pub(crate) counterexamples: Vec<Counterexample>,
+    pub(crate) flaws: Vec<Flaw>,
+    /// The bindings that it was played with.
+    pub(crate) bindings: Option<PathBuf>,
 }
 
 impl Tested {
@@ -35,27 +35,34 @@ impl Tested {
         SignedDuration::try_from(self.took).unwrap_or(SignedDuration::MAX)
     }
 
-    /// What plays a counterexample again.
-    fn again(&self, counterexample: &Counterexample) -> String {
-        format!("lifeboat test {} --case '{}'", self.file, counterexample.case)
+    /// What plays a case again.
+    pub(crate) fn again(&self, case: &Case) -> String {
+        let bindings = self.bindings.as_ref().map(|path| format!(" --bindings {}", path.display())).unwrap_or_default();
+        format!("lifeboat test {}{bindings} --case '{case}'", self.file)
     }
 }
 
-pub(crate) fn print_for_people(tested: &Tested) {
+/// `strict`: a flaw of the runbook fails the test.
+pub(crate) fn print_for_people(tested: &Tested, strict: bool) {
     let steps = if tested.steps == 1 { "1 step".to_owned() } else { format!("{} steps", tested.steps) };
     data(format_args!("{}  {}, {steps}", styled(STRONG, &tested.file), tested.runbook));
-    for counterexample in &tested.counterexamples {
-        print_story(tested, counterexample);
+    for Counterexample { broken, case, story } in &tested.counterexamples {
+        let head = styled(BAD, format_args!("broken[{}]", broken.code));
+        print_story(tested, &format!("{head}: {}", broken.why), broken.code, case, story);
+    }
+    for Flaw { finding, case, story } in &tested.flaws {
+        let head = styled(WARN, format_args!("warning[{}]", finding.code));
+        print_story(tested, &format!("{head}: {}", finding.why), finding.code, case, story);
     }
     if let Some(coverage) = tested.coverage.as_ref().filter(|_| tested.cases > 0) {
         data("");
         print_coverage(coverage);
     }
     data("");
-    data(verdict(tested));
+    data(verdict(tested, strict));
 }
 
-fn verdict(tested: &Tested) -> String {
+fn verdict(tested: &Tested, strict: bool) -> String {
     let cases = match tested.cases {
         1 => "1 case".to_owned(),
         cases => format!("{cases} cases"),
@@ -65,18 +72,24 @@ fn verdict(tested: &Tested) -> String {
         replayed => format!(", {replayed} stored"),
     };
     let played = format!("{cases}{again} in {} (seed {})", elapsed::text(tested.took()), tested.seed);
+    let warnings = match tested.flaws.len() {
+        0 => String::new(),
+        1 => ", 1 warning".to_owned(),
+        flaws => format!(", {flaws} warnings"),
+    };
     match tested.counterexamples.len() {
-        0 => format!("{} every invariant held in {played}", styled(GOOD, "ok")),
-        1 => format!("{} 1 invariant is broken, after {played}", styled(BAD, "failed")),
-        broken => format!("{} {broken} invariants are broken, after {played}", styled(BAD, "failed")),
+        0 if warnings.is_empty() => format!("{} every invariant held in {played}", styled(GOOD, "ok")),
+        0 if strict => format!("{} every invariant held{warnings}, after {played}", styled(BAD, "failed")),
+        0 => format!("{} every invariant held in {played}{warnings}", styled(WARN, "ok")),
+        1 => format!("{} 1 invariant is broken{warnings}, after {played}", styled(BAD, "failed")),
+        broken => format!("{} {broken} invariants are broken{warnings}, after {played}", styled(BAD, "failed")),
     }
 }
 
-fn print_story(tested: &Tested, counterexample: &Counterexample) {
-    let code = counterexample.broken.code;
-    data(format_args!("\n{}: {}", styled(BAD, format_args!("broken[{code}]")), counterexample.broken.why));
-    data(format_args!("{}", counterexample.story.to_string().trim_end()));
-    data(format_args!("  {} {}", styled(QUIET, "again:"), tested.again(counterexample)));
+fn print_story(tested: &Tested, head: &str, code: &str, case: &Case, story: &Story) {
+    data(format_args!("\n{head}"));
+    data(format_args!("{}", story.to_string().trim_end()));
+    data(format_args!("  {} {}", styled(QUIET, "again:"), tested.again(case)));
     hint(format_args!("`lifeboat explain {code}` tells more"));
 }
 
@@ -111,6 +124,7 @@ struct FileDocument<'a> {
     seed: u64,
     seconds: f64,
     broken: Vec<BrokenDocument<'a>>,
+    lints: Vec<LintDocument<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     coverage: Option<&'a [StepCoverage]>,
     untested: Vec<UntestedDocument<'a>>,
@@ -125,6 +139,15 @@ struct BrokenDocument<'a> {
 }
 
 #[derive(Serialize)]
+struct LintDocument<'a> {
+    code: &'a str,
+    step: &'a str,
+    why: &'a str,
+    case: String,
+    story: &'a [String],
+}
+
+#[derive(Serialize)]
 struct UntestedDocument<'a> {
     step: &'a str,
     path: &'a str,
@@ -133,6 +156,12 @@ struct UntestedDocument<'a> {
 fn broken(counterexample: &Counterexample) -> BrokenDocument<'_> {
     let Counterexample { broken, case, story } = counterexample;
     BrokenDocument { code: broken.code, why: &broken.why, case: case.to_string(), story: &story.sentences }
+}
+
+fn lint(flaw: &Flaw) -> LintDocument<'_> {
+    let Flaw { finding, case, story } = flaw;
+    let (step, why) = (finding.step.as_str(), finding.why.as_str());
+    LintDocument { code: finding.code, step, why, case: case.to_string(), story: &story.sentences }
 }
 
 pub(crate) fn print_json(tested: &[Tested]) -> anyhow::Result<()> {
@@ -151,49 +180,8 @@ fn file(tested: &Tested) -> FileDocument<'_> {
         seed: tested.seed,
         seconds: tested.took.as_secs_f64(),
         broken: tested.counterexamples.iter().map(broken).collect(),
+        lints: tested.flaws.iter().map(lint).collect(),
         coverage: coverage.map(|coverage| coverage.steps.as_slice()),
         untested: untested.map(|(step, path)| UntestedDocument { step: step.as_str(), path }).collect(),
-    }
-}
-
-/// One suite a file, one test case an invariant.
-pub(crate) fn print_junit(tested: &[Tested]) {
-    data("<?xml version=\"1.0\" encoding=\"UTF-8\"?>");
-    data("<testsuites name=\"lifeboat test\">");
-    tested.iter().for_each(print_suite);
-    data("</testsuites>");
-}
-
-fn print_suite(tested: &Tested) {
-    let (name, seconds) = (attribute(&tested.file), tested.took.as_secs_f64());
-    let (tests, failures) = (invariants::ALL.len(), tested.counterexamples.len());
-    data(format_args!("  <testsuite name=\"{name}\" tests=\"{tests}\" failures=\"{failures}\" time=\"{seconds:.3}\">"));
-    for invariant in &invariants::ALL {
-        let head = format!("    <testcase classname=\"{}\" name=\"{}\"", attribute(&tested.runbook), invariant.code);
-        match tested.counterexamples.iter().find(|counterexample| counterexample.broken.code == invariant.code) {
-            None => data(format_args!("{head}/>")),
-            Some(counterexample) => {
-                let (why, again) = (attribute(&counterexample.broken.why), tested.again(counterexample));
-                let story = attribute(&format!("{}\nagain: {again}", counterexample.story));
-                data(format_args!("{head}><failure message=\"{why}\">{story}</failure></testcase>"));
-            }
-        }
-    }
-    data("  </testsuite>");
-}
-
-/// Text within XML: markup is written out, and what XML can not hold at all is left out.
-fn attribute(text: &str) -> String {
-    let held: String = text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
-    escape(&held)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn markup_in_a_name_stays_text() {
-        assert_eq!(attribute("a<b> & \"c\"\u{1b}"), "a&lt;b&gt; &amp; &quot;c&quot;");
     }
 }

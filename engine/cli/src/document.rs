@@ -5,10 +5,13 @@ use lifeboat_core::{
     event::{Mode, Outcome, Person, SkipReason},
     failure::Failure,
     name::{RunId, StepId},
-    plan::{Plan, RunbookRef},
+    plan::{RunbookRef, Variant},
     run::{Awaiting, Pause, Phase, Run, StepRun, StepState},
 };
+use lifeboat_runtime::home::Loaded;
 use serde::Serialize;
+
+use crate::deeds::{Deed, deeds};
 
 /// A run as other programs read it.
 #[derive(Debug, Serialize)]
@@ -17,6 +20,9 @@ pub(crate) struct RunDocument<'a> {
     run: &'a RunId,
     runbook: &'a RunbookRef,
     plan_digest: &'a str,
+    /// Where the runbook has variants, in which it is done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variant: Option<Variant>,
     engine: &'a str,
     mode: Mode,
     who: &'a Person,
@@ -30,6 +36,8 @@ pub(crate) struct RunDocument<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     paused: Option<PauseDocument<'a>>,
     steps: Vec<StepDocument<'a>>,
+    /// What people did, in order.
+    people: Vec<Deed<'a>>,
     /// How to go on, where the run is not over.
     resume: Option<String>,
 }
@@ -78,7 +86,8 @@ struct StepDocument<'a> {
 }
 
 /// The document; `None` for a run without events.
-pub(crate) fn run<'a>(plan: &'a Plan, run: &'a Run, now: Timestamp) -> Option<RunDocument<'a>> {
+pub(crate) fn run(loaded: &Loaded, now: Timestamp) -> Option<RunDocument<'_>> {
+    let Loaded { plan, run, events, .. } = loaded;
     let (started, facts) = run.started.as_ref()?;
     let (ended, outcome) = match run.phase {
         Phase::Finished { at, outcome } => (Some(at), Some(outcome)),
@@ -90,6 +99,7 @@ pub(crate) fn run<'a>(plan: &'a Plan, run: &'a Run, now: Timestamp) -> Option<Ru
         run: &facts.run,
         runbook: &facts.runbook,
         plan_digest: &facts.plan_digest,
+        variant: plan.variant,
         engine: &facts.engine,
         mode: facts.mode,
         who: &facts.who,
@@ -101,6 +111,7 @@ pub(crate) fn run<'a>(plan: &'a Plan, run: &'a Run, now: Timestamp) -> Option<Ru
         objectives: Seconds { rto_s: seconds(plan.objectives.rto), rpo_s: seconds(plan.objectives.rpo) },
         paused: run.pause.as_ref().map(paused),
         steps: run.steps.iter().map(step).collect(),
+        people: deeds(events),
         resume: ended.is_none().then(|| format!("lifeboat resume {}", facts.run)),
     })
 }

@@ -11,6 +11,7 @@ use lifeboat_core::{
 };
 use lifeboat_runtime::{
     Error,
+    home::Home,
     invoke::Invoke,
     report::{Report, Reporter},
     session::{Ended, How, Surroundings},
@@ -67,17 +68,15 @@ impl Execution {
     }
 
     /// Leaves the terminal in order and says how the session ended.
-    pub(crate) fn close(self, ended: Result<Ended, Error>) -> anyhow::Result<Exit> {
+    pub(crate) fn close(self, home: &Home, ended: Result<Ended, Error>) -> anyhow::Result<Exit> {
         self.view.close();
         let ended = ended?;
         say(&ended);
         dry_run::lines(&self.plan, &ended.state).into_iter().for_each(note);
         hint(next(&ended));
         say_flags(&ended);
-        if self.shown.json
-            && let Some(document) = document::run(&self.plan, &ended.state, ended.at)
-        {
-            json(&document)?;
+        if self.shown.json {
+            json(&document::run(&home.load(&ended.run)?, ended.at))?;
         }
         Ok(exit(&ended))
     }

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod commands;
+mod deeds;
 mod defect;
 mod document;
 mod dry_run;

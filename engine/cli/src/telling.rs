@@ -136,7 +136,7 @@ impl Case {
         let Some(invoke) = resuming::invoke(&self.home, &self.run, &self.loaded)? else { return Ok(Exit::File) };
         let execution = Execution::open(self.loaded.plan, shown, Answers::default(), invoke);
         let ended = session::reopen(&self.home, &self.run, request, execution.surroundings()).await;
-        execution.close(ended)
+        execution.close(&self.home, ended)
     }
 }
 

@@ -163,9 +163,55 @@ fn a_run_that_waits_is_told_from_any_terminal() {
     check("operator_no_reason", &screen.lifeboat(&["skip", "last", "dns"]));
     check("operator_skip_json", &screen.lifeboat(&["skip", "last", "dns", "--reason", "not ours", "--json"]));
     check("operator_status", &screen.lifeboat(&["status"]));
+    check("operator_status_json", &screen.stdout(&["status", "--json"]));
+    check("operator_runs", &screen.lifeboat(&["runs"]));
+    check("operator_runs_json", &screen.stdout(&["runs", "--json"]));
     check("operator_resume", &screen.lifeboat(&["resume", "last"]));
     check("operator_refused_json", &screen.lifeboat(&["retry", "last", "dns", "--json"]));
     check("operator_nothing_failed", &screen.lifeboat(&["retry", "last"]));
+}
+
+#[test]
+fn a_runbook_with_variants_is_run_in_one_of_them() {
+    let screen = Screen::new();
+    let (runbook, without) = (fixture("variants.yaml"), fixture("people.yaml"));
+    let run = |runbook: &str, variant: &[&str]| {
+        let bindings = fixture("no-targets.yaml");
+        screen.lifeboat(&[&["run", runbook, "--bindings", &bindings], variant].concat())
+    };
+    check("variant_missing", &run(&runbook, &[]));
+    check("variant_unknown", &run(&runbook, &["--variant", "rehearsal"]));
+    check("variant_none", &run(&without, &["--variant", "planned"]));
+    assert!(screen.runs().is_empty(), "no run was made");
+    check("variant_check", &screen.lifeboat(&["check", &runbook]));
+    check("variant_plan", &screen.lifeboat(&["plan", &runbook, "--variant", "planned"]));
+    check("variant_plan_both", &screen.lifeboat(&["plan", &runbook]));
+    check("variant_plan_none", &screen.lifeboat(&["plan", &without, "--variant", "disaster"]));
+    check("variant_run", &run(&runbook, &["--variant", "disaster"]));
+    check("variant_status", &screen.lifeboat(&["status"]));
+    let tested = screen.stdout(&["test", "--cases", "20", &runbook]);
+    assert!(tested.contains("DR-001 (planned), 2 steps") && tested.contains("DR-001 (disaster), 2 steps"), "{tested}");
+}
+
+#[test]
+fn a_drill_step_is_shown_and_not_executed() {
+    let screen = Screen::new();
+    let (runbook, bindings) = (fixture("drill-step.yaml"), fixture("no-targets.yaml"));
+    check("drill_step_plan", &screen.lifeboat(&["plan", &runbook]));
+    check("drill_step_run", &screen.lifeboat(&["run", &runbook, "--bindings", &bindings]));
+    assert!(screen.runs().is_empty(), "no run was made");
+}
+
+#[test]
+fn a_run_keeps_to_the_called_runbook_that_it_started_with() {
+    let screen = Screen::new();
+    let (outer, inner) = (screen.copy("outer.yaml"), screen.copy("inner.yaml"));
+    screen.lifeboat(&["run", &outer, "--bindings", &fixture("no-targets.yaml")]);
+    let changed = std::fs::read_to_string(&inner).unwrap().replace("Point ", "Do not point ");
+    std::fs::write(&inner, changed).unwrap();
+    check("called_changed", &screen.lifeboat(&["resume", "last", "--approve", "sign_off"]));
+    std::fs::remove_file(&inner).unwrap();
+    check("called_gone", &screen.lifeboat(&["resume", "last", "--evidence", "move/dns.ticket=OPS-12"]));
 }
 
 #[test]

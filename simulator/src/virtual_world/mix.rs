@@ -232,3 +232,36 @@ fn done(step: &Step) -> Vec<StepId> {
         None => vec![step.id.clone()],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use lifeboat_core::plan::Variant;
+
+    use super::*;
+    use crate::virtual_world::fixture::{nested, played};
+
+    #[test]
+    fn faults_meet_calls_of_items_of_called_runbooks_and_of_handlers() {
+        let subject = played(nested(Variant::Disaster));
+        let mix = Mix::new(&subject, 1, &Selection::all());
+        let mut met = BTreeSet::new();
+        for case in (0..1_500).map(|number| mix.case(number)) {
+            let truth = play(&subject, &case).truth;
+            for fault in &case.faults {
+                if let Planned::Call { purpose, step, nth, .. } = fault
+                    && truth.calls.iter().any(|call| (call.purpose, &call.step, call.nth) == (*purpose, step, *nth))
+                {
+                    met.insert(format!("{purpose:?} {step}"));
+                }
+            }
+        }
+        for wanted in ["copy[0]", "copy[1]", "rebuild/fill"] {
+            for purpose in ["Run", "Observe", "Undo"] {
+                assert!(met.contains(&format!("{purpose} {wanted}")), "{purpose} {wanted} of {met:?}");
+            }
+        }
+        assert!(met.contains("Run page") && met.contains("Run farewell"), "{met:?}");
+    }
+}

@@ -83,7 +83,7 @@ fn print_json(home: &Home, run: &RunId) -> anyhow::Result<()> {
         Some(report) => data_as_is(format_args!("{}\n", report.trim_end())),
         None => {
             let loaded = home.load(run)?;
-            json(&document::run(&loaded.plan, &loaded.run, Timestamp::now()))?;
+            json(&document::run(&loaded, Timestamp::now()))?;
         }
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use lifeboat_core::{operator::Command, run::Phase};
-use lifeboat_runtime::session;
+use lifeboat_runtime::{home::ChangedFile, session};
 
 use crate::{
     arguments::Global,
@@ -38,10 +38,10 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
         return Ok(execution::exit_of(outcome, &loaded.run));
     }
     execution::check_answers(&arguments.answers, &loaded.plan)?;
-    if let Some(path) = home.changed_runbook(&run) {
-        let changed =
-            format!("{} was changed since {run} started; the run keeps to the plan that it began with", path.display());
-        note(format_args!("{}: {changed}", styled(WARN, "note")));
+    for ChangedFile { path, is_gone } in home.changed_files(&run) {
+        let what = if is_gone { "is not there any more" } else { "was changed since the run started" };
+        let kept = "the run keeps to the plan that it began with";
+        note(format_args!("{}: {} {what}; {kept}", styled(WARN, "note"), path.display()));
     }
     if loaded.run.pause.is_some() && home.holder(&run)?.is_some() {
         // An engine works on it and waits for just this.
@@ -51,5 +51,5 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
     let Some(invoke) = resuming::invoke(&home, &run, &loaded)? else { return Ok(Exit::File) };
     let execution = Execution::open(loaded.plan, arguments.shown, arguments.answers, invoke);
     let ended = session::resume(&home, &run, execution.surroundings()).await;
-    execution.close(ended)
+    execution.close(&home, ended)
 }

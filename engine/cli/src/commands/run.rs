@@ -112,7 +112,7 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
     };
     let execution = Execution::open(plan, arguments.shown.clone(), arguments.answers, invoke);
     let ended = session::start(&home, new, execution.surroundings()).await;
-    execution.close(ended)
+    execution.close(&home, ended)
 }
 
 /// Checks both files and the inputs, and shows everything that is wrong at once.

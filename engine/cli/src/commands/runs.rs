@@ -49,6 +49,7 @@ fn standing(standing: &Standing) -> String {
     match standing {
         Standing::Live(holder) => styled(GOOD, format_args!("live ({holder})")),
         Standing::Waiting => styled(WARN, "waits for a person"),
+        Standing::Paused(pause) => styled(WARN, format_args!("paused by {}", pause.who)),
         Standing::Resumable => styled(WARN, "can be resumed"),
         Standing::Fenced(loss) => styled(BAD, format_args!("can not go on: `{}` was taken over", loss.resource)),
         Standing::Finished(Outcome::Succeeded) => styled(GOOD, outcome_text(Outcome::Succeeded)),
@@ -64,6 +65,9 @@ fn document(listed: &Listed) -> Value {
     let (state, detail) = match &listed.standing {
         Standing::Live(holder) => ("live", json!(holder)),
         Standing::Waiting => ("waiting", Value::Null),
+        Standing::Paused(pause) => {
+            ("paused", json!({ "since": pause.since, "who": pause.who, "reason": pause.reason }))
+        }
         Standing::Resumable => ("resumable", Value::Null),
         Standing::Fenced(loss) => ("fenced", json!(loss)),
         Standing::Finished(outcome) => ("finished", json!(outcome)),

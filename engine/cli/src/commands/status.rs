@@ -38,7 +38,7 @@ pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<
     let loaded = home.load(&run)?;
     let now = Timestamp::now();
     if arguments.json {
-        json(&document::run(&loaded.plan, &loaded.run, now))?;
+        json(&document::run(&loaded, now))?;
         return Ok(Exit::Done);
     }
     print_head(&home, &loaded, arguments.onset, now)?;
@@ -66,7 +66,8 @@ pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<
 
 fn print_head(home: &Home, loaded: &Loaded, onset: Option<Timestamp>, now: Timestamp) -> anyhow::Result<()> {
     let Some((started, facts)) = &loaded.run.started else { return Ok(()) };
-    let name = format!("{} ({})", facts.runbook.name, facts.runbook.id);
+    let variant = loaded.plan.variant.map(|variant| format!(", {}", variant.as_str())).unwrap_or_default();
+    let name = format!("{} ({}{variant})", facts.runbook.name, facts.runbook.id);
     data(format_args!("{}  {name}", styled(STRONG, &facts.run)));
     let dry = if facts.mode == Mode::DryRun { ", a dry-run: nothing is changed" } else { "" };
     data(format_args!("started {} UTC{dry}", elapsed::date_and_time(*started)));

@@ -150,6 +150,7 @@ mod tests {
             interruptions: 0,
             observations: 0,
             undo_attempts: 0,
+            undo_failures: 0,
             in_doubt: false,
             on_failure: OnFailure::Stop,
             section: lifeboat_core::plan::Section::Steps,

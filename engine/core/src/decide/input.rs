@@ -97,7 +97,8 @@ fn observed(draft: &mut Draft<'_>, id: &StepId, number: u32, observation: &Resul
     draft.emit(event);
 }
 
-/// An observation, and a repeatable check or undo, is simply called again: `due` still lists it.
+/// An observation is simply called again: `due` still lists it. So is a check or undo that can be repeated; but where the attempt has
+/// a deadline it is a new one, with time of its own: that of the first one went by while no engine was there.
 fn interrupted(draft: &mut Draft<'_>, id: &StepId) {
     let Some(index) = draft.position(id) else { return };
     let planned = draft.planned(index);
@@ -106,10 +107,24 @@ fn interrupted(draft: &mut Draft<'_>, id: &StepId) {
         let reason = Reason::new("run-interrupted", "the engine ended while it ran");
         Event::AttemptFailed { step: id.clone(), attempt: attempt.number, failure: Failure::Interrupted(reason) }
     };
+    let goes_on = draft.goes_on() || matches!(draft.phase(), Phase::Undoing { aborted_by: None });
+    let may_begin = goes_on && draft.run.pause.is_none();
     let event = match &draft.step(index).state {
         StepState::Running(attempt) => Event::AttemptInterrupted { step: id.clone(), attempt: attempt.number },
         StepState::Verifying { attempt, .. } if !repeatable(planned.verify()) => cut_off(attempt),
         StepState::Undoing { attempt, .. } if !repeatable(planned.undo.as_ref()) => cut_off(attempt),
+        StepState::Verifying { attempt, .. } if attempt.deadline.is_some() && may_begin => Event::StepStarted {
+            step: id.clone(),
+            attempt: draft.step(index).attempts + 1,
+            parameters: attempt.parameters.clone(),
+            deadline: draft.deadline(index),
+        },
+        StepState::Undoing { attempt, .. } if attempt.deadline.is_some() && may_begin => Event::UndoStarted {
+            step: id.clone(),
+            attempt: draft.step(index).undo_attempts + 1,
+            parameters: attempt.parameters.clone(),
+            deadline: draft.undo_deadline(index),
+        },
         _ => return,
     };
     draft.emit(event);

@@ -33,7 +33,7 @@ use crate::{event::Event, input::Input, plan::Plan, run::Run};
 pub const INTERRUPTIONS_MAX: u32 = 10;
 /// Calls of a plugin's `observe` that may fail before an operator is asked.
 pub const OBSERVATIONS_MAX: u32 = 4;
-/// Attempts to take a step back.
+/// Attempts to take a step back, those not counted that the engine cut off.
 pub const UNDO_ATTEMPTS_MAX: u32 = 3;
 
 /// The events that follow from an input.

@@ -94,9 +94,9 @@ pub(super) fn failed(draft: &mut Draft<'_>, index: Slot, failure: Failure) {
         FailureKind::Interrupted => repeatable,
         _ => false,
     };
-    let attempts = draft.step(index).undo_attempts;
-    if again && attempts < UNDO_ATTEMPTS_MAX {
-        let wait = backoff::wait(&Retry::default(), attempts);
+    let failures = draft.step(index).undo_failures;
+    if again && failures < UNDO_ATTEMPTS_MAX {
+        let wait = backoff::wait(&Retry::default(), failures);
         draft.emit(Event::RetryScheduled { step, until: draft.after(wait) });
     } else {
         draft.emit(Event::UndoFailed { step, failure });

@@ -176,6 +176,8 @@ pub struct StepRun {
     pub observations: u32,
     /// Attempts started so far to take it back.
     pub undo_attempts: u32,
+    /// How many of these failed. One that the engine cut off did not.
+    pub undo_failures: u32,
     /// Something may be left of an attempt that nobody will look into any more, or of work that was to be done once more.
     pub in_doubt: bool,
     /// What its failure means for the run.
@@ -200,6 +202,7 @@ impl StepRun {
             interruptions: 0,
             observations: 0,
             undo_attempts: 0,
+            undo_failures: 0,
             in_doubt: false,
             on_failure,
             section,

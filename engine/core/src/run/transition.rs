@@ -228,6 +228,7 @@ fn count(step: &mut StepRun, at: Timestamp, event: &Event) {
             StepState::Settling(Settling::AttemptFailed { next: Next::Run | Next::Verify { .. }, .. }) => {
                 step.failures += 1;
             }
+            StepState::Settling(Settling::AttemptFailed { next: Next::Undo { .. }, .. }) => step.undo_failures += 1,
             _ => {}
         },
         Event::UndoStarted { .. } => step.undo_attempts += 1,
@@ -321,7 +322,8 @@ fn after_start(state: &StepState, attempt: Attempt) -> Option<StepState> {
     match state {
         StepState::Waiting | StepState::BackingOff { next: Next::Run, .. } => Some(StepState::Running(attempt)),
         StepState::Settling(Settling::Hands { who, evidence })
-        | StepState::BackingOff { next: Next::Verify { who, evidence }, .. } => {
+        | StepState::BackingOff { next: Next::Verify { who, evidence }, .. }
+        | StepState::Verifying { who, evidence, .. } => {
             Some(StepState::Verifying { attempt, who: who.clone(), evidence: evidence.clone() })
         }
         _ => None,
@@ -331,9 +333,9 @@ fn after_start(state: &StepState, attempt: Attempt) -> Option<StepState> {
 /// The outputs of a step that can be taken back: null where it never told any.
 fn undoable(step: &StepRun) -> Option<Value> {
     match &step.state {
-        StepState::Succeeded { outputs, .. } | StepState::BackingOff { next: Next::Undo { outputs }, .. } => {
-            Some(outputs.clone())
-        }
+        StepState::Succeeded { outputs, .. }
+        | StepState::BackingOff { next: Next::Undo { outputs }, .. }
+        | StepState::Undoing { outputs, .. } => Some(outputs.clone()),
         StepState::ResolvedByHand { evidence, .. } => Some(evidence.clone()),
         StepState::Failed { .. } => Some(Value::Null),
         StepState::Cancelled | StepState::Skipped { .. } if step.in_doubt => Some(Value::Null),

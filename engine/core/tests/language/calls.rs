@@ -210,6 +210,21 @@ fn what_does_not_fit_the_called_runbook_is_found_where_it_is() {
     assert_eq!(found(&format!("{OUTER}{CALL}"), &[("inner.yaml", "a: [")]).len(), 1);
 }
 
+#[test]
+fn the_handlers_of_a_called_runbook_are_left_out_and_that_is_said() {
+    let outer = format!("{OUTER}{CALL}");
+    let handler = "finally:\n  - { id: bye, uses: test/tell, with: { channel: channel, message: bye } }\n";
+    let compiled = |outer: &str, inner: &str| compiled(outer, &[("inner.yaml", inner)]);
+    let with = compiled(&outer, &format!("{INNER}{handler}"));
+    insta::assert_snapshot!("called-handlers", render(&text(&outer), &with.diagnostics, false));
+    let ids = |plan: Option<Plan>| plan.expect("a plan").steps.into_iter().map(|step| step.id).collect::<Vec<_>>();
+    assert_eq!(ids(with.plan), ids(compiled(&outer, INNER).plan));
+    // Those of the runbook that is started run, whatever it calls.
+    let own = compiled(&format!("{outer}{}", handler.replace("channel: channel", "channel: people")), INNER);
+    assert_eq!(own.diagnostics, []);
+    assert_eq!(ids(own.plan).last().map(StepId::as_str), Some("bye"));
+}
+
 const HEAD: &str = "lifeboat: 1\nid: T\nname: T\nsteps:\n";
 
 #[test]

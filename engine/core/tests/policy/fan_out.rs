@@ -133,6 +133,44 @@ fn an_empty_list_is_done_and_what_is_no_list_or_too_long_fails() {
 }
 
 #[test]
+fn an_item_of_the_wrong_type_is_lost_alone() {
+    // What a plugin declares as `json` may be anything: only the step that uses it knows what it must be.
+    for (items, item, parameter, template) in [
+        (r#"["2026-11-21T12:00:00Z", 7, "soon"]"#, "timestamp", "timestamp", r#"${{ item - duration("1m") }}"#),
+        (r#"["a", 7, {"b": 1}]"#, "json", "string", "${{ item }}"),
+        (r#"[{"name": "a"}, {"nam": "b"}, null]"#, "json", "string", "${{ item.name }}"),
+    ] {
+        let mut step = Step { on_failure: OnFailure::Continue, ..list(items, 1) };
+        if let Some(each) = &mut step.each {
+            each.item = item.parse().expect("a type");
+        }
+        if let lifeboat_core::plan::StepKind::Uses(action) = &mut step.kind {
+            action.with.insert("value".to_owned(), lifeboat_core::expression::Template::new(template));
+            action.parameters.insert("value".to_owned(), parameter.parse().expect("a type"));
+        }
+        let (told, run) = told(&plan_of(vec![step]), &[good(0)]);
+        assert_eq!(
+            told[1..],
+            [
+                "FanOutBegan s0",
+                "StepStarted s0[0]",
+                "StepSucceeded s0[0]",
+                "StepFailed s0[1]",
+                "StepFailed s0[2]",
+                "StepFailed s0",
+                "RunFinished SucceededWithExceptions"
+            ],
+            "{items}"
+        );
+        let code =
+            |step| run.find(&step).and_then(|step| step.state.failure()).map(|failure| failure.reason().code.clone());
+        let codes = [id(0).item(0), id(0).item(1), id(0).item(2), id(0)].map(code);
+        let lost = |code: &str| Some(code.to_owned());
+        assert_eq!(codes, [None, lost("run-render"), lost("run-render"), lost("run-items-failed")], "{items}");
+    }
+}
+
+#[test]
 fn a_lost_item_ends_the_run_or_is_left_behind() {
     let lost = || item(0, Err(Failure::Permanent(Reason::new("test", "test"))));
     let (stopped, _) = told(&plan_of(vec![list("[1, 2, 3]", 2)]), &[lost(), good(1)]);

@@ -191,6 +191,12 @@ fn attempts_are_bounded(plan: &Plan, run: &Run, journal: &Journal, id: &StepId) 
     // What was cancelled or left out waits again with what was reopened, and its `retry` counts anew too.
     let goes_on = |event: &Event| matches!(event, Event::StepsReopened { .. }) || is_dealt_with(event);
     let again = u32::try_from(journal.iter().filter(|(_, event)| goes_on(event)).count()).expect("few");
+    // A check that the engine cut off begins again.
+    let own: Vec<_> = journal.iter().map(|(_, event)| event).filter(|event| event.step() == Some(id)).collect();
+    let starts = |pair: &&[&Event]| pair.iter().all(|event| matches!(event, Event::StepStarted { .. }));
+    let checked_again = u32::try_from(own.windows(2).filter(starts).count()).expect("few");
+    let checks_again = u32::from(matches!(step.state, StepState::Verifying { .. }));
+    let cut_off = cut_off + checked_again + checks_again;
     let retries = plan.steps[place].retry.attempts * (handed_in.max(1) + anew + again);
     assert!(step.attempts < retries + cut_off + people, "{id} has had {} attempts", step.attempts);
 }

@@ -1,7 +1,10 @@
 //! Where something ends: how often a thing is tried, what is handed in and not taken, what a journal can not say.
 
+use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
 use lifeboat_core::{
-    decide::{INTERRUPTIONS_MAX, OBSERVATIONS_MAX, UNDO_ATTEMPTS_MAX},
+    decide::{INTERRUPTIONS_MAX, OBSERVATIONS_MAX, UNDO_ATTEMPTS_MAX, advance},
     event::{Event, KnownBy, Mode, OperatorAnswer, Outcome, Person},
     expression::Template,
     failure::{Failure, Reason},
@@ -16,7 +19,7 @@ use crate::{
     cases::{answer, story, story_in, transient, uses},
     operator::{skip, wants},
     plans::{id, invocation, plan_of, step},
-    world::start,
+    world::{beginning, start},
 };
 
 fn permanent() -> Failure {
@@ -157,6 +160,46 @@ fn what_a_step_may_have_left_is_taken_back_although_somebody_left_it_out_or_had_
     let refused = Failure::Denied(Reason::new("test", "test"));
     let told = story(&plan, &[answer(0, 1, Ok(())), failed(), wants(again), abort, answer(0, 2, Err(refused))]);
     assert_eq!(told[told.len() - 2..], ["UndoBegan", "UndoStarted s0"], "{told:#?}");
+}
+
+#[test]
+fn a_way_back_and_a_check_that_are_gone_again_have_time_of_their_own() {
+    let timeout = Some(SignedDuration::from_mins(10));
+    let undo = Some(invocation(true, false));
+    let back = plan_of(vec![
+        Step { undo, timeout, ..uses(0, true, false) },
+        Step { on_failure: OnFailure::Undo, ..uses(1, true, false) },
+    ]);
+    let verify = Some(invocation(true, false));
+    let kind = StepKind::Manual { instruction: Template::new("x"), evidence: BTreeMap::new(), verify };
+    let check = plan_of(vec![Step { timeout, ..step(0, Vec::new(), kind) }]);
+    let hands = Input::Hands { step: id(0), who: Person::Engine, evidence: json!({}) };
+    let lost = answer(1, 1, Err(permanent()));
+    for (plan, inputs) in [(back, vec![answer(0, 1, Ok(())), lost]), (check, vec![hands])] {
+        let mut run = Run::new(&plan);
+        let begin = Input::Start(Box::new(beginning(&plan, Mode::Real)));
+        for input in std::iter::once(&begin).chain(&inputs) {
+            advance(&plan, &mut run, input, start());
+        }
+        // The engine comes back hours later, and dies again and again: that costs the way back nothing.
+        for hours in 1..=5 {
+            let now = start() + SignedDuration::from_hours(hours);
+            let events = advance(&plan, &mut run, &Input::Interrupted { step: id(0) }, now);
+            let deadline = match events.as_slice() {
+                [Event::StepStarted { deadline, .. } | Event::UndoStarted { deadline, .. }] => *deadline,
+                other => panic!("{other:#?}"),
+            };
+            assert_eq!(deadline, Some(now + SignedDuration::from_mins(10)));
+            assert_eq!(advance(&plan, &mut run, &Input::Tick, now), [], "its time is not over");
+        }
+        let purpose = if run.find(&id(0)).unwrap().undo_attempts > 0 { Purpose::Undo } else { Purpose::Verify };
+        let done = Done { outputs: json!({}), summary: String::new() };
+        let answered = |attempt, answer| Input::Answered { step: id(0), attempt, purpose, answer };
+        let now = start() + SignedDuration::from_hours(5);
+        assert_eq!(advance(&plan, &mut run, &answered(1, Ok(done.clone())), now), [], "that one was cut off");
+        advance(&plan, &mut run, &answered(6, Err(transient())), now);
+        assert!(!run.find(&id(0)).unwrap().state.is_over(), "the first failure is not the last one: {run:#?}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use lifeboat_core::{
     event::{Event, Mode, Outcome, Person},
     expression::Template,
     failure::{Failure, Reason},
-    input::Input,
+    input::{Input, Purpose},
     operator::{Command, Request, judge},
     plan::{OnFailure, Plan, Step, StepKind},
     run::{Phase, Run, StepState},
@@ -156,6 +156,28 @@ fn an_abort_with_undo_waits_for_what_runs_and_takes_back_what_was_done() {
     let at_once = wants(Command::Abort { reason: None, undo: false });
     let told = story(&plan, &[answer(0, 1, Ok(())), abort, at_once]);
     assert_eq!(told[6..], ["AbortRequested", "StepCancelled s1", "RunFinished Aborted"]);
+}
+
+#[test]
+fn work_whose_check_fails_for_good_is_asked_for_until_somebody_ends_that() {
+    let undo = Some(invocation(true, false));
+    let plan = plan_of(vec![Step { undo, ..uses(0, true, false) }, manual(1, true), uses(2, true, false)]);
+    let hands = Input::Hands { step: id(1), who: somebody(0), evidence: json!({ "ticket": "OPS-1" }) };
+    let failed = |attempt| Input::Answered { step: id(1), attempt, purpose: Purpose::Verify, answer: Err(permanent()) };
+    let again = (1..=5).flat_map(|attempt| [hands.clone(), failed(attempt)]);
+    let asked: Vec<_> = std::iter::once(answer(0, 1, Ok(()))).chain(again).collect();
+    let told = |end: Input| {
+        let (told, _) = story_in(Mode::Real, &plan, &[asked.clone(), vec![end]].concat());
+        assert_eq!(told.iter().filter(|word| *word == "HandsRequested s1").count(), 6);
+        told[told.iter().rposition(|word| word == "HandsRequested s1").expect("it is asked for") + 1..].to_vec()
+    };
+    assert_eq!(told(skip(1)), ["StepSkipped s1", "StepStarted s2"]);
+    let abort = |undo| wants(Command::Abort { reason: None, undo });
+    assert_eq!(told(abort(false)).last().map(String::as_str), Some("RunFinished Aborted"));
+    assert_eq!(
+        told(abort(true)),
+        ["AbortRequested", "StepCancelled s1", "StepCancelled s2", "UndoBegan", "UndoStarted s0"]
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use lifeboat_core::{
     event::Outcome,
     name::RunId,
     plan::RunbookRef,
-    run::{Phase, StepState},
+    run::{Pause, Phase, StepState},
 };
 
 use super::{Home, Loaded};
@@ -35,6 +35,8 @@ pub enum Standing {
     Live(Holder),
     /// It is not over and nobody works on it: a person must answer.
     Waiting,
+    /// It is not over and nobody works on it: somebody paused it, and it goes on when it is resumed.
+    Paused(Box<Pause>),
     /// It is not over and nobody works on it: `lifeboat resume` goes on.
     Resumable,
     /// It is not over and can not go on: a lease of it was taken over.
@@ -94,6 +96,9 @@ impl Home {
         }
         if let Some(loss) = self.lost_lease(run)? {
             return Ok(Standing::Fenced(Box::new(loss)));
+        }
+        if let Some(pause) = &loaded.run.pause {
+            return Ok(Standing::Paused(Box::new(pause.clone())));
         }
         let awaits = loaded.run.steps.iter().any(|step| matches!(step.state, StepState::Awaiting(_)));
         Ok(if awaits { Standing::Waiting } else { Standing::Resumable })

@@ -1,14 +1,10 @@
 //! Loading a run: the plan, and the fold of the journal.
 
-use std::{
-    fs,
-    io::ErrorKind,
-    path::{Path, PathBuf},
-};
+use std::{fs, io::ErrorKind, path::Path};
 
 use lifeboat_core::{event::Event, name::RunId, plan::Plan, run::Run};
 
-use super::{Home, Leases, RunFolder};
+use super::{ChangedFile, Home, Leases, RunFolder};
 use crate::{
     Error, driver,
     journal::{self, Contents, Damage, End, Problem, Recorded},
@@ -51,9 +47,10 @@ impl Home {
         })
     }
 
-    /// The author's file, where it was changed since the run was started: the run keeps to the plan that it began with.
-    pub fn changed_runbook(&self, run: &RunId) -> Option<PathBuf> {
-        self.folder(run).changed_runbook()
+    /// The runbook and those that it calls, as far as the author's files were changed or are gone since the run was started: the
+    /// run keeps to the plan that it began with.
+    pub fn changed_files(&self, run: &RunId) -> Vec<ChangedFile> {
+        self.folder(run).changed_files()
     }
 
     /// The resources of a run, as it took them when it started.

@@ -11,4 +11,5 @@ mod run_name;
 pub use folder::Home;
 pub use list::{Listed, Standing};
 pub use load::Loaded;
+pub use run_folder::ChangedFile;
 pub(crate) use run_folder::{Leases, RunFolder, sync_folder};

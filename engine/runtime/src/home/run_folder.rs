@@ -27,6 +27,18 @@ pub(crate) struct Leases {
 #[derive(Debug, Serialize, Deserialize)]
 struct Origin {
     runbook: PathBuf,
+    /// The runbooks that it calls, in the order in which they are kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    called: Vec<PathBuf>,
+}
+
+/// A file of the author that is not any more what the run was started with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangedFile {
+    /// Where it was.
+    pub path: PathBuf,
+    /// It is not there any more, or can not be read.
+    pub is_gone: bool,
 }
 
 impl RunFolder {
@@ -77,7 +89,9 @@ impl RunFolder {
         self.write(&self.bindings(), &new.bindings_source)?;
         self.write(&self.leases(), &json(&self.leases(), leases)?)?;
         if let Some(path) = &new.runbook_path {
-            self.write(&self.origin(), &json(&self.origin(), &Origin { runbook: path.clone() })?)?;
+            let absolute = |file: &SourceFile| std::path::absolute(&file.name).unwrap_or_else(|_| (&file.name).into());
+            let called = new.called_sources.iter().map(absolute).collect();
+            self.write(&self.origin(), &json(&self.origin(), &Origin { runbook: path.clone(), called })?)?;
         }
         self.write(&self.plan(), &json(&self.plan(), &new.plan)?)?;
         fs::create_dir_all(self.logs()).map_err(Error::disk(self.logs()))
@@ -91,10 +105,14 @@ impl RunFolder {
         let folder = self.called();
         fs::create_dir_all(&folder).map_err(Error::disk(&folder))?;
         for (number, file) in (1..).zip(files) {
-            let name = Path::new(&file.name).file_name().and_then(|name| name.to_str()).unwrap_or("runbook.yaml");
-            self.write(&folder.join(format!("{number}-{name}")), file.text.as_bytes())?;
+            self.write(&self.called_file(number, Path::new(&file.name)), file.text.as_bytes())?;
         }
         Ok(())
+    }
+
+    fn called_file(&self, number: usize, path: &Path) -> PathBuf {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("runbook.yaml");
+        self.called().join(format!("{number}-{name}"))
     }
 
     /// Removes what belongs to a run that was refused before its first event, and the folder where nothing else is in it: a
@@ -117,11 +135,15 @@ impl RunFolder {
         }
     }
 
-    /// The author's file, where it is there and is not what the run was started with.
-    pub(crate) fn changed_runbook(&self) -> Option<PathBuf> {
-        let origin: Origin = serde_json::from_slice(&fs::read(self.origin()).ok()?).ok()?;
-        let (now, then) = (fs::read(&origin.runbook).ok()?, fs::read(self.runbook()).ok()?);
-        (now != then).then_some(origin.runbook)
+    /// The files of the author that are not any more what the run was started with: the runbook, and those that it calls.
+    pub(crate) fn changed_files(&self) -> Vec<ChangedFile> {
+        let origin = fs::read(self.origin()).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let Some(Origin { runbook, called }) = origin else { return Vec::new() };
+        let called = (1..).zip(called).map(|(number, path)| (self.called_file(number, &path), path));
+        std::iter::once((self.runbook(), runbook))
+            .chain(called)
+            .filter_map(|(kept, path)| changed(&kept, path))
+            .collect()
     }
 
     /// Makes an empty journal whose name is durable too.
@@ -149,6 +171,14 @@ impl RunFolder {
             file.sync_all()
         };
         write().map_err(Error::disk(path))
+    }
+}
+
+fn changed(kept: &Path, path: PathBuf) -> Option<ChangedFile> {
+    let then = fs::read(kept).ok()?;
+    match fs::read(&path) {
+        Ok(now) => (now != then).then_some(ChangedFile { path, is_gone: false }),
+        Err(_) => Some(ChangedFile { path, is_gone: true }),
     }
 }
 

@@ -6,19 +6,24 @@ use crate::plans::{Repeat, approve, chain, id, plan, uses};
 use crate::scripted::{Act, Agreeable, Listener, Silence, Stage, Unreachable};
 use jiff::{SignedDuration, Timestamp};
 use lifeboat_core::{
+    decide::ITEMS_MAX,
+    diagnostic::SourceFile,
     event::{Event, Mode, Outcome},
+    expression::Expression,
     input::Purpose,
     name::RunId,
-    plan::Plan,
+    plan::{Each, Plan, Step},
     run::StepState,
+    types::Type,
 };
 use lifeboat_runtime::{
     home::Standing,
     invoke::Note,
     journal,
     people::{Nobody, People},
-    session::{Ended, How, Surroundings, resume, start},
+    session::{Ended, How, NewRun, Surroundings, resume, start},
 };
+use serde_json::json;
 
 fn failure_code(ended: &Ended, step: usize) -> String {
     match &ended.state.steps[step].state {
@@ -328,21 +333,56 @@ async fn a_run_is_found_by_what_people_type() {
 }
 
 #[tokio::test]
-async fn a_run_keeps_to_its_plan_and_knows_that_the_file_was_changed() {
+async fn a_run_keeps_to_its_plan_and_knows_which_files_were_changed() {
     let stage = Stage::new();
-    let file = stage.home.path().join("dr-003.yaml");
-    fs::write(&file, "lifeboat: 1\n").unwrap();
-    let mut new = stage.new_run(&chain(1));
-    new.runbook_path = Some(file.clone());
+    let file = |name: &str| stage.home.path().join(name);
+    let source = |name: &str, text: &str| {
+        fs::write(file(name), text).unwrap();
+        SourceFile { name: file(name).display().to_string(), text: text.to_owned() }
+    };
+    fs::write(file("dr-003.yaml"), "lifeboat: 1\n").unwrap();
+    let called = vec![source("b.yaml", "id: b\n"), source("c.yaml", "id: c\n")];
+    let new = NewRun { runbook_path: Some(file("dr-003.yaml")), called_sources: called, ..stage.new_run(&chain(1)) };
     stage.plugin.act("step-0", Act::Hang);
     let run = start(&stage.home, new, stage.surroundings_until_it_hangs()).await.unwrap().run;
-    assert_eq!(stage.home.changed_runbook(&run), None);
-    fs::write(&file, "lifeboat: 1\nid: other\n").unwrap();
-    assert_eq!(stage.home.changed_runbook(&run), Some(file.clone()));
+    let check = |wanted: &[(&str, bool)]| {
+        let found: Vec<_> = stage.home.changed_files(&run).into_iter().map(|file| (file.path, file.is_gone)).collect();
+        assert_eq!(found, wanted.iter().map(|(name, gone)| (file(name), *gone)).collect::<Vec<_>>());
+    };
+    check(&[]);
+    fs::write(file("dr-003.yaml"), "lifeboat: 1\nid: other\n").unwrap();
+    check(&[("dr-003.yaml", false)]);
+    fs::write(file("c.yaml"), "id: other\n").unwrap();
+    fs::remove_file(file("b.yaml")).unwrap();
+    check(&[("dr-003.yaml", false), ("b.yaml", true), ("c.yaml", false)]);
+    let kept = |name: &str| fs::read_to_string(stage.home.run_folder(&run).join("called").join(name)).unwrap();
+    assert_eq!([kept("1-b.yaml"), kept("2-c.yaml")], ["id: b\n", "id: c\n"]);
     stage.plugin.act("step-0", Act::Succeed);
     let plan = stage.home.load(&run).unwrap().plan;
     let ended = resume(&stage.home, &run, stage.surroundings()).await.unwrap();
     assert_eq!((ended.how, plan), (How::Finished(Outcome::Succeeded), chain(1)));
-    fs::remove_file(&file).unwrap();
-    assert_eq!(stage.home.changed_runbook(&run), None, "what is not there says nothing");
+}
+
+#[tokio::test]
+async fn a_list_that_can_not_be_had_fails_its_step_and_leaves_the_journal_sound() {
+    let too_many = vec![0; ITEMS_MAX + 1];
+    for (list, over, says) in [
+        (json!(too_many), "inputs.list", "100000 is the most"),
+        (json!([]), "inputs.list[7]", "its `for_each` has no value"),
+        (json!("text"), "inputs.list", "it is no list"),
+    ] {
+        let stage = Stage::new();
+        let each = Each { over: Expression::new(over), item: Type::Json, max_parallel: 8 };
+        let copy = Step { each: Some(each), ..uses("copy", &[], Repeat::Idempotent) };
+        let new = NewRun { inputs: json!({ "list": list }), ..stage.new_run(&plan(vec![copy])) };
+        let ended = start(&stage.home, new, stage.surroundings()).await.unwrap();
+        assert_eq!(
+            (ended.how.clone(), failure_code(&ended, 0).as_str()),
+            (How::Finished(Outcome::Failed), "run-render")
+        );
+        let loaded = stage.home.load(&ended.run).unwrap();
+        assert_eq!((loaded.run, loaded.torn_bytes), (ended.state.clone(), 0));
+        let failure = ended.state.steps[0].state.failure().unwrap();
+        assert!(failure.reason().message.contains(says), "{failure:?}");
+    }
 }

@@ -188,6 +188,7 @@ fn executed(clock: &Clock) -> Executed {
         interruptions: 0,
         observations: 0,
         undo_attempts: 0,
+        undo_failures: 0,
         in_doubt: false,
         on_failure: lifeboat_core::plan::OnFailure::Stop,
         section: lifeboat_core::plan::Section::Steps,

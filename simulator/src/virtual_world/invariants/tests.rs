@@ -6,12 +6,12 @@ use lifeboat_core::{
     event::{Event, Outcome},
     failure::FailureKind,
     input::Purpose,
-    plan::StepKind,
+    plan::{StepKind, Variant},
 };
 
 use super::{Ending, Evidence, broken};
 use crate::virtual_world::{
-    fixture::{EVERYTHING, subject},
+    fixture::{EVERYTHING, nested, played, subject},
     lives::{LifeEnd, Played, play},
     truth::CallMade,
 };
@@ -76,6 +76,33 @@ fn each_invariant_fails_on_a_story_that_breaks_it() {
         assert!(found(&played, &undisturbed).contains(&code), "{code}: {:?}", found(&played, &undisturbed));
     }
     assert_eq!(BROKEN.map(|(code, ..)| code), super::ALL.map(|invariant| invariant.code), "one story each");
+}
+
+#[test]
+fn an_item_that_was_taken_back_too_early_is_found() {
+    let subject = played(nested(Variant::Disaster));
+    let undone = |played: &Played, step: &str| {
+        played.truth.calls.iter().any(|call| call.step.as_str() == step && call.purpose == Purpose::Undo)
+    };
+    let mut cases = (1..).map(|seed| play(&subject, &format!("{seed} permanent@check#1").parse().unwrap()));
+    let mut played = cases.find(|played| ["copy[1]", "rebuild/build"].iter().all(|step| undone(played, step))).unwrap();
+    let codes = |played: &Played| {
+        let evidence = Evidence {
+            plan: &subject.plan,
+            records: &played.records,
+            journal: &played.journal,
+            truth: &played.truth,
+            lives: &played.lives,
+            ending: &Ending::of(played),
+            undisturbed: None,
+        };
+        broken(&evidence).into_iter().map(|broken| broken.code).collect::<Vec<_>>()
+    };
+    assert_eq!(codes(&played), [""; 0]);
+    // The run took `copy[1]` back, and `rebuild`, which rests on it, was still there.
+    let rests_on_it = call(&mut played, "rebuild/build", Purpose::Undo).effect;
+    call(&mut played, "copy[1]", Purpose::Undo).effect = rests_on_it.map(|moment| moment - 1);
+    assert_eq!(codes(&played), ["test-undo-complete"]);
 }
 
 #[test]

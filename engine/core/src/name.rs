@@ -1,8 +1,8 @@
 //! Names: one type for each thing that has a name, so that a step can not be passed where a role is meant.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// A name that does not follow the rule of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,18 +31,35 @@ pub(crate) fn check_name(text: &str) -> Result<(), NameError> {
     if is_word(text) { Ok(()) } else { Err(NameError { kind: "name", text: text.to_owned(), rule: WORD_RULE }) }
 }
 
+/// Names are cloned with every event and every call: they share their text.
+macro_rules! written_as_text {
+    ($name:ident) => {
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> String {
+                name.0.as_ref().to_owned()
+            }
+        }
+    };
+}
+
 macro_rules! word {
     ($(#[$doc:meta])* $name:ident, $kind:literal) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+        #[serde(try_from = "String")]
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Takes a name, or says which rule it breaks.
             pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
                 let text = text.into();
-                if is_word(&text) { Ok(Self(text)) } else { Err(NameError { kind: $kind, text, rule: WORD_RULE }) }
+                if is_word(&text) { Ok(Self(text.into())) } else { Err(NameError { kind: $kind, text, rule: WORD_RULE }) }
             }
 
             /// The name as text.
@@ -64,11 +81,7 @@ macro_rules! word {
             }
         }
 
-        impl From<$name> for String {
-            fn from(name: $name) -> String {
-                name.0
-            }
-        }
+        written_as_text!($name);
     };
 }
 
@@ -85,9 +98,9 @@ word!(
 
 /// The name of a step. Authors write plain names; a step of a runbook within a runbook has a path (`restore/find`), an item of a
 /// `for_each` a number behind it (`copy[17]`).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct StepId(String);
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub struct StepId(Arc<str>);
 
 /// Longest name of a step with its path, in bytes.
 const STEP_PATH_BYTES_MAX: usize = 512;
@@ -96,14 +109,14 @@ impl StepId {
     /// Takes a name as authors write it, or says which rule it breaks.
     pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
         let text = text.into();
-        if is_word(&text) { Ok(Self(text)) } else { Err(NameError { kind: "step id", text, rule: WORD_RULE }) }
+        if is_word(&text) { Ok(Self(text.into())) } else { Err(NameError { kind: "step id", text, rule: WORD_RULE }) }
     }
 
     /// Takes the name of any step of a run, with its path and number.
     pub fn parse(text: impl Into<String>) -> Result<Self, NameError> {
         let text = text.into();
         if text.len() <= STEP_PATH_BYTES_MAX && text.split('/').all(is_segment) {
-            Ok(Self(text))
+            Ok(Self(text.into()))
         } else {
             let rule = "the name of a step is written `step`, `outer/inner` or `step[17]`";
             Err(NameError { kind: "step id", text, rule })
@@ -112,12 +125,12 @@ impl StepId {
 
     /// The step of that name in the runbook which this step runs.
     pub fn within(&self, inner: &Self) -> Self {
-        Self(format!("{}/{}", self.0, inner.0))
+        Self(format!("{}/{}", self.0, inner.0).into())
     }
 
     /// The item of that number, counted from 0, of this `for_each`.
     pub fn item(&self, number: usize) -> Self {
-        Self(format!("{}[{number}]", self.0))
+        Self(format!("{}[{number}]", self.0).into())
     }
 
     /// The name as text.
@@ -151,18 +164,14 @@ impl TryFrom<String> for StepId {
     }
 }
 
-impl From<StepId> for String {
-    fn from(id: StepId) -> String {
-        id.0
-    }
-}
+written_as_text!(StepId);
 
 /// The name of an action: `plugin/action`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct ActionName {
-    plugin: String,
-    action: String,
+    plugin: Arc<str>,
+    action: Arc<str>,
 }
 
 impl ActionName {
@@ -170,7 +179,7 @@ impl ActionName {
     pub fn new(text: &str) -> Result<Self, NameError> {
         match text.split_once('/') {
             Some((plugin, action)) if is_word(plugin) && is_word(action) => {
-                Ok(Self { plugin: plugin.to_owned(), action: action.to_owned() })
+                Ok(Self { plugin: plugin.into(), action: action.into() })
             }
             _ => Err(NameError { kind: "action", text: text.to_owned(), rule: "an action is written `plugin/action`" }),
         }
@@ -200,9 +209,9 @@ impl TryFrom<String> for ActionName {
     }
 }
 
-impl From<ActionName> for String {
-    fn from(name: ActionName) -> String {
-        name.to_string()
+impl Serialize for ActionName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

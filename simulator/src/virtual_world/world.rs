@@ -307,7 +307,6 @@ impl World for VirtualWorld<'_> {
         };
         let end = self.journal.end();
         self.truth.durable.push((end.seq, end.hash.clone()));
-        self.records.extend_from_slice(&records);
         for event in events {
             self.chronicle.tell(at, || Told::Recorded(Box::new(event.clone())));
         }
@@ -317,5 +316,9 @@ impl World for VirtualWorld<'_> {
         Ok(records)
     }
 
-    fn report(&mut self, _report: Report, _run: &Run) {}
+    fn report(&mut self, report: Report, _run: &Run) {
+        if let Report::Recorded(record) = report {
+            self.records.push(record);
+        }
+    }
 }

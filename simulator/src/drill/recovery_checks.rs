@@ -185,3 +185,46 @@ pub(super) fn telling(plan: &Plan, outcome: Option<Outcome>) -> Vec<String> {
 fn list(names: &[&str]) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
+
+#[cfg(test)]
+mod tests {
+    use lifeboat_core::{
+        action::{Action, Catalogue, Effect, Field},
+        diagnostic::SourceFile,
+        name::ActionName,
+        runbook::compile,
+    };
+
+    use super::*;
+
+    const RUNBOOK: &str = "lifeboat: 1\nid: T\nname: t\ntargets: { oncall: { kind: notify } }\nsteps:\n  - { id: begin, uses: notify/send, with: { channel: oncall } }\n\
+        on_failure:\n  - { id: alarm, uses: notify/send, with: { channel: oncall } }\nfinally:\n  - { id: end, uses: notify/send, with: { channel: oncall } }\n";
+
+    fn plan() -> Plan {
+        let channel = Field {
+            name: "channel".to_owned(),
+            doc: "Who is told.".to_owned(),
+            ty: "target<notify:write>".parse().unwrap(),
+            required: true,
+        };
+        let send = Action {
+            name: ActionName::new("notify/send").unwrap(),
+            doc: "Tells people.".to_owned(),
+            parameters: vec![channel],
+            outputs: Vec::new(),
+            effect: Effect::Mutate,
+            idempotent: true,
+            observable: false,
+        };
+        let file = SourceFile { name: "t.yaml".to_owned(), text: RUNBOOK.to_owned() };
+        compile(&file, &Catalogue::new([send])).plan.unwrap()
+    }
+
+    #[test]
+    fn an_alarm_is_waited_for_only_where_the_recovery_failed() {
+        assert_eq!(telling(&plan(), Some(Outcome::Succeeded)), ["begin", "end"]);
+        assert_eq!(telling(&plan(), Some(Outcome::SucceededWithExceptions)), ["begin", "end"]);
+        assert_eq!(telling(&plan(), Some(Outcome::Failed)), ["begin", "alarm", "end"]);
+        assert_eq!(telling(&plan(), None), ["begin", "alarm", "end"]);
+    }
+}

@@ -55,6 +55,41 @@ fn lists_and_called_runbooks_that_were_interrupted_come_to_the_same_end() {
     }
 }
 
+/// Two lists beside one another: which begins first depends on what goes wrong before them.
+const TWO_LISTS: &str = r#"
+lifeboat: 1
+id: T-5
+name: Two lists
+targets:
+  server: { kind: postgres, access: write }
+steps:
+  - id: survey
+    uses: test/survey
+    with: { server: server }
+  - id: left
+    uses: test/look
+    with: { server: server }
+  - id: right
+    needs: [survey]
+    uses: test/look
+    with: { server: server }
+  - id: left_copies
+    needs: [left]
+    for_each: "${{ steps.survey.outputs.names }}"
+    uses: test/tell
+    with: { server: server, text: "${{ item }}" }
+  - id: right_copies
+    needs: [right]
+    for_each: "${{ steps.survey.outputs.names }}"
+    uses: test/tell
+    with: { server: server, text: "${{ item }}" }
+"#;
+
+#[test]
+fn lists_that_begin_in_another_order_come_to_the_same_end() {
+    assert_holds(&explore(&subject(TWO_LISTS), &settings(1_000, 2)));
+}
+
 #[test]
 fn a_fault_reaches_one_item_of_a_list() {
     let subject = played(nested(Variant::Planned));

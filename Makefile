@@ -42,6 +42,7 @@ clippy:
 
 deny:
 	cargo deny --locked check licenses bans
+	cargo update --quiet --workspace --locked --manifest-path fuzz/Cargo.toml
 
 # `cargo test --workspace` builds the binary too; naming it spares the end-to-end tests a build with other features.
 unit:

@@ -66,6 +66,11 @@ impl StepCoverage {
             [self.succeeded, self.failed, self.timed_out, self.crashed, self.interrupted, self.skipped, self.undone];
         std::array::from_fn(|place| (PATHS[place], counts[place]))
     }
+
+    /// The paths that the step has and no case took.
+    pub fn untested(&self) -> impl Iterator<Item = &'static str> {
+        self.paths().into_iter().filter(|(_, cases)| *cases == Some(0)).map(|(path, _)| path)
+    }
 }
 
 /// Whether the step stands in a called runbook of which no step is done where a condition is false.
@@ -126,10 +131,7 @@ impl Coverage {
 
     /// The paths that no case took, each with its step.
     pub fn untested(&self) -> Vec<(&StepId, &'static str)> {
-        let of = |step: &StepCoverage| {
-            step.paths().into_iter().filter(|(_, cases)| *cases == Some(0)).map(|(path, _)| path).collect::<Vec<_>>()
-        };
-        self.steps.iter().flat_map(|step| of(step).into_iter().map(|path| (&step.step, path))).collect()
+        self.steps.iter().flat_map(|step| step.untested().map(|path| (&step.step, path))).collect()
     }
 }
 

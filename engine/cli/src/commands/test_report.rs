@@ -99,8 +99,9 @@ fn print_coverage(coverage: &Coverage) {
     let mut rows = vec![heading.to_vec()];
     rows.extend(coverage.steps.iter().map(row));
     table::lines(&rows).into_iter().for_each(data);
-    for (step, path) in coverage.untested() {
-        data(format_args!("{}: no case shows `{step}` {path}", styled(WARN, "untested")));
+    for step in coverage.steps.iter().filter(|step| step.untested().next().is_some()) {
+        let paths: Vec<&str> = step.untested().collect();
+        data(format_args!("{}: no case shows `{}` {}", styled(WARN, "untested"), step.step, paths.join(", ")));
     }
 }
 

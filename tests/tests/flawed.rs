@@ -41,7 +41,7 @@ const FLAWED: [Flawed; 6] = [
     Flawed { name: "notify-lost", found: &["path-failure-untold copy"], mend: |text| format!("{text}{HANDLER}") },
     Flawed {
         name: "identity-unproved",
-        found: &["path-identity-unproved restore"],
+        found: &["path-identity-unproved restore", "path-identity-unproved clean_up"],
         mend: |bindings| bindings.replace("    ports:", "    identity: recovery1\n    ports:"),
     },
 ];

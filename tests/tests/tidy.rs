@@ -73,8 +73,20 @@ fn codes(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Names of crates and the like that look like codes and are none.
-const NOT_CODES: [&str; 6] = ["plugin-pg", "plugin-notify", "plugin-hostile", "host-", "run-id", "run-program"];
+/// Names of crates, of faults of the virtual world and the like that look like codes and are none.
+const NOT_CODES: [&str; 11] = [
+    "plugin-pg",
+    "plugin-notify",
+    "plugin-hostile",
+    "host-",
+    "run-id",
+    "run-program",
+    "operator-pauses",
+    "operator-skips",
+    "operator-resolves",
+    "operator-retries",
+    "operator-undoes",
+];
 
 #[test]
 fn every_code_has_its_page() {

@@ -81,6 +81,7 @@ fn a_runbook_is_played_and_the_paths_that_were_taken_are_shown() {
     let screen = Screen::new();
     let runbook = screen.copy("good.yaml");
     check("test_held", &screen.lifeboat(&["test", "--cases", "300", &runbook]));
+    check("test_untested", &screen.lifeboat(&["test", "--cases", "300", "--faults", "crash", &runbook]));
     check("test_wrong", &lifeboat(&["test", &fixture("wrong.yaml")]));
     check("test_unknown_fault", &lifeboat(&["test", "--faults", "crash,tired", &fixture("good.yaml")]));
     check("test_unknown_case", &lifeboat(&["test", "--case", "17 tired@find#1", &fixture("good.yaml")]));

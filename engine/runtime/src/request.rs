@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use lifeboat_core::{
-    decide::decide,
+    decide::decide_unattended,
     event::Event,
     input::Input,
     name::RunId,
     operator::{Command, Refusal, Request, judge},
+    plan::Plan,
     run::{Phase, Run},
 };
 
@@ -68,16 +69,11 @@ fn record(home: &Home, run: &RunId, command: Command) -> Result<Told, Error> {
     let people = state.started.as_ref().map(|(_, facts)| facts.people.clone()).unwrap_or_default();
     let request = Request { groups: identity::groups(&people, &who), who, command };
     let at = Clock::not_before(end.at).now();
-    if let Err(refusal) = judge(&plan, &state, &request, at) {
-        return Ok(Told::Refused(refusal));
-    }
-    if goes_on(&plan, &state, &request, at) {
-        return Ok(Told::Reopens(request));
-    }
-    let mut events = decide(&plan, &state, &Input::Command(Box::new(request)), at);
-    // What would begin does so where an engine works on the run, as after a stop.
-    let known = events.iter().position(Event::begins_something).unwrap_or(events.len());
-    events.truncate(known);
+    let events = match unattended(&plan, &state, request, at) {
+        Unattended::Refused(refusal) => return Ok(Told::Refused(refusal)),
+        Unattended::Reopens(request) => return Ok(Told::Reopens(request)),
+        Unattended::Records(events) => events,
+    };
     let folder = home.folder(run);
     let journal = Journal::go_on(folder.open_journal()?, end, torn_bytes);
     let records = journal.and_then(|mut journal| journal.append(at, &events)).map_err(Error::disk(folder.journal()))?;
@@ -89,10 +85,29 @@ fn record(home: &Home, run: &RunId, command: Command) -> Result<Told, Error> {
     Ok(Told::Recorded(records, Box::new(state)))
 }
 
-/// Whether the run is over and is not after it.
-fn goes_on(plan: &lifeboat_core::plan::Plan, state: &Run, request: &Request, at: Timestamp) -> bool {
+/// What follows from a request to a run that no engine works on.
+#[derive(Debug)]
+pub enum Unattended {
+    /// It can not be done.
+    Refused(Refusal),
+    /// The run is over and would go on: an engine has to do that.
+    Reopens(Request),
+    /// These events are to be written. What would begin does so where an engine goes on with the run, as after a stop.
+    Records(Vec<Event>),
+}
+
+/// What follows from a request to a run that no engine works on. Nothing is written.
+pub fn unattended(plan: &Plan, run: &Run, request: Request, at: Timestamp) -> Unattended {
+    match judge(plan, run, &request, at) {
+        Err(refusal) => Unattended::Refused(refusal),
+        Ok(event) if goes_on(run, &event, at) => Unattended::Reopens(request),
+        Ok(_) => Unattended::Records(decide_unattended(plan, run, &Input::Command(Box::new(request)), at)),
+    }
+}
+
+/// Whether the run is over and is not after the event.
+fn goes_on(run: &Run, event: &Event, at: Timestamp) -> bool {
     let is_over = |run: &Run| matches!(run.phase, Phase::Finished { .. });
-    let Ok(event) = judge(plan, state, request, at) else { return false };
-    let mut after = state.clone();
-    is_over(state) && after.apply(at, &event).is_ok() && !is_over(&after)
+    let mut after = run.clone();
+    is_over(run) && after.apply(at, event).is_ok() && !is_over(&after)
 }

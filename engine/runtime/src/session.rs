@@ -1,12 +1,6 @@
 //! Starting and resuming a run: what the command line and the simulator call.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    fs::File,
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, fs, fs::File, path::PathBuf, sync::Arc};
 
 use jiff::Timestamp;
 use lifeboat_core::{
@@ -14,7 +8,7 @@ use lifeboat_core::{
     event::{Mode, Outcome, Person, RunStarted},
     input::Input,
     name::{RoleName, RunId, StepId},
-    operator::{Command, Request},
+    operator::Request,
     plan::Plan,
     run::{Phase, Run},
 };
@@ -166,18 +160,10 @@ async fn go_on(home: &Home, run: &RunId, request: Option<Request>, surroundings:
     let leases = home.lease(&home.leases_of(run)?.resources, run)?;
     let journal =
         Journal::go_on(folder.open_journal()?, loaded.end, loaded.torn_bytes).map_err(Error::disk(folder.journal()))?;
-    let mut opening = driver::interrupted(&loaded.run);
-    opening.extend(request.or_else(|| unpause(&loaded.run)).map(|request| Input::Command(Box::new(request))));
+    let opening = driver::opening(&loaded.run, request, identity::this_person);
     let leases = Arc::new(leases);
     let session = Session { run: run.clone(), mode, plan: loaded.plan, folder, _lock: lock, leases, people };
     session.drive(journal, loaded.run, opening, surroundings).await
-}
-
-/// Who goes on with a paused run wants it to go on.
-fn unpause(run: &Run) -> Option<Request> {
-    run.pause.as_ref()?;
-    let command = Command::Unpause { reason: None };
-    Some(Request { who: identity::this_person(), groups: BTreeSet::new(), command })
 }
 
 /// Takes the leases and writes what must stand on disk before the first event. A dry-run writes to no target.

@@ -1,7 +1,11 @@
 //! What is told of a case that broke something: everything that happened, in order, for people.
 
 use jiff::Timestamp;
-use lifeboat_core::{event::Event, input::Purpose, name::StepId};
+use lifeboat_core::{
+    event::{Event, Person},
+    input::Purpose,
+    name::StepId,
+};
 
 use super::{
     faults::{AppendFault, CallFault, QuestionFault},
@@ -29,6 +33,8 @@ pub(super) enum Told {
     OldAnswer { step: StepId, attempt: u32 },
     /// Something goes wrong with a question.
     QuestionFault { fault: QuestionFault, step: StepId },
+    /// Somebody wanted something that can not be done.
+    Refused { who: Person, message: String },
     /// Something happens around the engine.
     AppendFault { fault: AppendFault },
 }

@@ -149,7 +149,8 @@ struct Seen {
 impl Seen {
     fn look(&mut self, event: &Event) {
         match event {
-            Event::StepSucceeded { .. } | Event::ResolvedByHand { .. } => self.succeeded = true,
+            // What an operator did in its stead is no success of the step.
+            Event::StepSucceeded { .. } | Event::ResolvedByHand { reason: None, .. } => self.succeeded = true,
             Event::AttemptFailed { failure, .. } | Event::StepFailed { failure, .. } => self.failure(failure),
             Event::AttemptInterrupted { .. } => self.interrupted = true,
             Event::StepSkipped { reason: SkipReason::WhenFalse, .. } => self.skipped = true,

@@ -101,6 +101,8 @@ faults! {
         Absent = "person-absent",
         /// They answer something else than was asked, or hand in what is not enough, and then correct themselves.
         Mistakes = "person-mistakes",
+        /// Who has said yes says it once more, as if they were two.
+        Repeats = "person-repeats",
     }
 }
 
@@ -127,6 +129,16 @@ faults! {
         Abort = "person-aborts",
         /// Somebody answers questions that nobody asked.
         Stray = "person-strays",
+        /// Somebody pauses the run a little later, and somebody lets it go on after minutes or hours.
+        Pauses = "operator-pauses",
+        /// Somebody leaves a step out.
+        Skips = "operator-skips",
+        /// Somebody does the work of a step by hand.
+        Resolves = "operator-resolves",
+        /// Somebody wants another attempt of a step, or everything from a step on done once more.
+        Retries = "operator-retries",
+        /// Somebody aborts the run, and wants everything taken back.
+        Undoes = "operator-undoes",
     }
 }
 
@@ -141,7 +153,13 @@ impl AppendFault {
     /// Whether it is the engine that is cut off or disturbed, and nothing that the runbook has to cope with.
     pub fn is_of_the_engine(self) -> bool {
         // Whoever sets the clock forward makes every call in flight run out of time.
-        !matches!(self, Self::Abort | Self::ClockForward)
+        !matches!(self, Self::Abort | Self::ClockForward) && !self.is_of_an_operator()
+    }
+
+    /// Whether it is somebody who tells the run something. Where the run is over before the decision at which they would, they tell
+    /// it then.
+    pub fn is_of_an_operator(self) -> bool {
+        matches!(self, Self::Pauses | Self::Skips | Self::Resolves | Self::Retries | Self::Undoes)
     }
 }
 
@@ -271,6 +289,7 @@ mod tests {
             "cannot-tell@observe:merge#1",
             "person-refuses@sign_off#1",
             "crash-after@12",
+            "operator-retries@30",
         ] {
             assert_eq!(text.parse::<Planned>().map(|fault| fault.to_string()), Ok(text.to_owned()));
         }

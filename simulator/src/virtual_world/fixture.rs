@@ -159,6 +159,39 @@ steps:
     on_failure: undo
 "#;
 
+/// An approval by two people that expires, behind and before work that can be repeated and taken back.
+pub(super) const TWO_PEOPLE: &str = r#"
+lifeboat: 1
+id: T-5
+name: Two people
+targets:
+  server: { kind: postgres, access: write }
+steps:
+  - id: announce
+    uses: test/tell
+    with: { server: server, text: It begins }
+    retry: { attempts: 3, on: [transient] }
+    undo: { uses: test/unwrite, with: { server: server } }
+  - id: look
+    uses: test/look
+    with: { server: server }
+    timeout: 5m
+  - id: agree
+    needs: [announce, look]
+    approve: { by: [dba], message: "Change ${{ steps.look.outputs.rows }} rows?", four_eyes: true, expires: 30m }
+  - id: write
+    uses: test/write
+    with: { server: server }
+    retry: { attempts: 2, on: [transient] }
+    undo: { uses: test/unwrite, with: { server: server } }
+  - id: check
+    uses: test/look
+    with: { server: server }
+    timeout: 5m
+    retry: { attempts: 2, on: [transient] }
+    on_failure: undo
+"#;
+
 /// The runbook with the actions of the tests, in the virtual world.
 pub(super) fn subject(runbook: &str) -> Subject {
     played(plan(runbook))

@@ -16,8 +16,9 @@ use lifeboat_core::{
 };
 use lifeboat_runtime::{
     Error,
-    driver::{drive, fold, interrupted},
+    driver::{drive, fold, opening},
     journal::{Journal, Recorded, read},
+    request::Unattended,
     session::How,
 };
 
@@ -26,7 +27,7 @@ use super::{
     case::Case,
     chronicle::{Chronicle, Told},
     disk::Disk,
-    subject::{Subject, run_id},
+    subject::{Subject, person, run_id},
     truth::Truth,
     world::VirtualWorld,
 };
@@ -82,32 +83,18 @@ pub(super) fn play_and_tell(subject: &Subject, case: &Case) -> Played {
 fn play_with(subject: &Subject, case: &Case, chronicle: Chronicle) -> Played {
     let mut world = VirtualWorld::new(subject, case, chronicle, start());
     let (mut lives, mut run) = (Vec::new(), Run::default());
-    // Each fault ends one life at most. One more comes to the end, and another shows that it does not.
+    // Each fault ends one life at most, or begins one. One more comes to the end, and another shows that it does not.
     let most = case.faults.len() + 2;
     while lives.len() < most {
-        let end = match resume(subject, case, &world) {
-            Err(damage) => LifeEnd::Damaged(damage),
-            Ok(Resumed { run: loaded, .. }) if matches!(loaded.phase, Phase::Finished { .. }) => {
-                let outcome = loaded.outcome().unwrap_or(Outcome::Failed);
-                run = loaded;
-                LifeEnd::Finished(outcome)
-            }
-            Ok(Resumed { run: loaded, journal, records, opening }) => {
-                world.begin_life(lives.len(), journal, records);
-                let (left, end) = live(subject, loaded, opening, &mut world);
-                run = left.unwrap_or(run);
-                end
-            }
-        };
+        let Some(end) = next_life(subject, case, &mut world, &lives, &mut run) else { break };
         world.chronicle.tell(world.now, || Told::EngineEnded(end.clone()));
-        let over = matches!(end, LifeEnd::Finished(_) | LifeEnd::Hung(_) | LifeEnd::Defect(_) | LifeEnd::Damaged(_));
+        let over = is_the_last(&end) && !(matches!(end, LifeEnd::Finished(_)) && world.somebody_intends());
         lives.push(end);
         if over {
             break;
         }
     }
-    if !matches!(lives.last(), Some(LifeEnd::Finished(_) | LifeEnd::Hung(_) | LifeEnd::Defect(_) | LifeEnd::Damaged(_)))
-    {
+    if !lives.last().is_some_and(is_the_last) {
         lives.push(LifeEnd::Hung(format!("{} engines did not bring it to an end", lives.len())));
     }
     let journal = world.journal().medium().bytes().to_vec();
@@ -115,31 +102,66 @@ fn play_with(subject: &Subject, case: &Case, chronicle: Chronicle) -> Played {
     Played { records, journal, truth, lives, run, chronicle: chronicle.into_lines() }
 }
 
-/// A run as an engine finds it.
-struct Resumed {
-    run: Run,
-    journal: Journal<Disk>,
-    records: Vec<Recorded>,
-    opening: Vec<Input>,
+/// Whether no engine goes on by itself after it.
+fn is_the_last(end: &LifeEnd) -> bool {
+    matches!(end, LifeEnd::Finished(_) | LifeEnd::Hung(_) | LifeEnd::Defect(_) | LifeEnd::Damaged(_))
 }
 
-/// What `lifeboat run` does with nothing on disk, and `lifeboat resume` with a journal.
-fn resume(subject: &Subject, case: &Case, world: &VirtualWorld<'_>) -> Result<Resumed, String> {
+/// Plays the next life of the engine, and what people tell the run before it; `None` where the run is known to be over and nobody
+/// wants anything of it.
+fn next_life(
+    subject: &Subject,
+    case: &Case,
+    world: &mut VirtualWorld<'_>,
+    lives: &[LifeEnd],
+    run: &mut Run,
+) -> Option<LifeEnd> {
+    loop {
+        let found = match open(subject, world) {
+            Err(damage) => return Some(LifeEnd::Damaged(damage)),
+            Ok(found) => found,
+        };
+        let wanted = match world.tell_unattended(&found) {
+            None => None,
+            Some(Unattended::Reopens(request)) => Some(request),
+            Some(Unattended::Refused(refusal)) => {
+                world.refused(&refusal);
+                continue;
+            }
+            Some(Unattended::Records(events)) => match world.write_unattended(&events) {
+                Some(end) => return Some(end),
+                None => continue,
+            },
+        };
+        if let (Phase::Finished { outcome, .. }, None) = (&found.phase, &wanted) {
+            let end = LifeEnd::Finished(*outcome);
+            *run = found;
+            return (lives.last() != Some(&end)).then_some(end);
+        }
+        let opening = match found.phase {
+            Phase::NotStarted => vec![Input::Start(Box::new(subject.started(case.seed)))],
+            _ => opening(&found, wanted, person),
+        };
+        world.begin_life(lives.len());
+        let (left, end) = live(subject, found, opening, world);
+        *run = left.unwrap_or_else(|| std::mem::take(run));
+        return Some(end);
+    }
+}
+
+/// The run as it lies on the disk: what `lifeboat run` finds with nothing there, and every other command with a journal.
+fn open(subject: &Subject, world: &mut VirtualWorld<'_>) -> Result<Run, String> {
     let bytes = world.journal().medium().bytes();
     let contents = read(bytes).map_err(|damage| damage.to_string())?;
     if contents.records.is_empty() {
-        return Ok(Resumed {
-            run: Run::new(&subject.plan),
-            journal: Journal::begin(Disk::default(), &run_id()),
-            records: Vec::new(),
-            opening: vec![Input::Start(Box::new(subject.started(case.seed)))],
-        });
+        world.open(Journal::begin(Disk::default(), &run_id()), Vec::new());
+        return Ok(Run::new(&subject.plan));
     }
     let run = fold(&subject.plan, &contents.records).map_err(|damage| damage.to_string())?;
-    let opening = interrupted(&run);
     let disk = Disk::holding(bytes.to_vec());
     let journal = Journal::go_on(disk, contents.end, contents.torn_bytes).map_err(|error| error.to_string())?;
-    Ok(Resumed { run, journal, records: contents.records, opening })
+    world.open(journal, contents.records);
+    Ok(run)
 }
 
 /// One life of the engine.

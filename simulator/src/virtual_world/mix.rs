@@ -73,6 +73,7 @@ impl Mix {
             let single = |fault: &QuestionFault| vec![Planned::Question { fault: *fault, step: step.clone(), nth: 1 }];
             singles.extend(self.question_faults.iter().map(single));
         }
+        singles.extend(self.deaths_in_a_pause());
         for fault in &self.append_faults {
             let numbers = 1..=u32::try_from(self.appends).unwrap_or(u32::MAX);
             singles.extend(numbers.map(|nth| vec![Planned::Append { fault: *fault, nth }]));
@@ -94,6 +95,19 @@ impl Mix {
             (1..=step.retry.attempts).map(of).collect()
         };
         steps.map(all).collect()
+    }
+
+    /// The engine dies right after it wrote that the run is paused: also while a question stands, where nothing else is written.
+    fn deaths_in_a_pause(&self) -> Vec<Vec<Planned>> {
+        let both = [AppendFault::Pauses, AppendFault::CrashAfter];
+        if !both.iter().all(|fault| self.append_faults.contains(fault)) {
+            return Vec::new();
+        }
+        let at = |nth: u32| {
+            let death = Planned::Append { fault: AppendFault::CrashAfter, nth: nth + 1 };
+            vec![Planned::Append { fault: AppendFault::Pauses, nth }, death]
+        };
+        (1..=u32::try_from(self.appends).unwrap_or(u32::MAX)).map(at).collect()
     }
 
     /// Faults of an undo need a step behind it that fails for good.
@@ -145,15 +159,37 @@ impl Mix {
             return Case { seed, faults: faults.clone() };
         }
         let mut chance = Chance::of(seed, "mixture", "", 0);
-        let mut faults: Vec<Planned> = Vec::new();
-        // One in three is about the engine alone, so that its end can be compared with that of a run without it.
-        let steady = chance.below(3) == 0;
-        for _ in 0..=chance.below(FAULTS_MAX) {
-            let fault = if steady { self.disturbance(&mut chance) } else { self.any(&mut chance) };
-            faults.extend(fault.filter(|fault| !faults.contains(fault)));
-        }
+        let mut faults = match chance.below(4) {
+            // About the engine alone, so that its end can be compared with that of a run without it.
+            0 => self.some(&mut chance, Self::disturbance),
+            1 => self.with_operators(&mut chance),
+            _ => self.some(&mut chance, Self::any),
+        };
         faults.sort();
+        faults.dedup();
         Case { seed, faults }
+    }
+
+    fn some(&self, chance: &mut Chance, draw: impl Fn(&Self, &mut Chance) -> Option<Planned>) -> Vec<Planned> {
+        (0..=chance.below(FAULTS_MAX)).filter_map(|_| draw(self, chance)).collect()
+    }
+
+    /// A step fails, people deal with it, and something else may go wrong meanwhile. Many of them come when the run is over.
+    fn with_operators(&self, chance: &mut Chance) -> Vec<Planned> {
+        let operators: Vec<_> = self.append_faults.iter().copied().filter(|fault| fault.is_of_an_operator()).collect();
+        let runs: Vec<_> = self.calls.iter().filter(|(purpose, _)| *purpose == Purpose::Run).collect();
+        let breaks = |chance: &mut Chance| {
+            let (purpose, step) = *runs.get(chance.place(runs.len()))?;
+            let broken = [CallFault::Permanent, CallFault::Transient, CallFault::WrongTarget, CallFault::AnswerLost];
+            let fault = *chance.pick(&broken);
+            let planned =
+                Planned::Call { fault, purpose: *purpose, step: step.clone(), nth: number(1 + chance.below(2)) };
+            self.call_faults.contains(&fault).then_some(planned)
+        };
+        let mut faults: Vec<Planned> = breaks(chance).into_iter().collect();
+        faults.extend((0..=chance.below(2)).filter_map(|_| self.append(chance, &operators)));
+        faults.extend(if chance.coin() { self.any(chance) } else { None });
+        faults
     }
 
     fn any(&self, chance: &mut Chance) -> Option<Planned> {

@@ -1,8 +1,9 @@
-//! Virtual people: they are asked, look at what really happened, and answer. Other inputs of operators belong here too.
+//! Virtual people: they are asked, look at what really happened, and answer. What they tell the run without having been asked is in
+//! `operators`.
 
 use jiff::{SignedDuration, Timestamp};
 use lifeboat_core::{
-    event::OperatorAnswer,
+    event::{Event, OperatorAnswer, Person},
     input::{Input, Question},
     name::StepId,
 };
@@ -12,7 +13,7 @@ use super::{
     chance::Chance,
     chronicle::Told,
     faults::QuestionFault,
-    subject::person,
+    subject::{colleague, person},
     truth::ReplyGiven,
     world::{Happening, VirtualWorld},
 };
@@ -35,6 +36,8 @@ pub(super) struct Asked {
     pub(super) step: StepId,
     question: Question,
     nth: u32,
+    /// When nobody will answer any more.
+    until: Option<Timestamp>,
     /// They have answered something wrong already, and will correct it.
     mistaken: bool,
 }
@@ -81,16 +84,43 @@ impl VirtualWorld<'_> {
         if let Some(fault) = fault {
             self.chronicle.tell(self.now, || Told::QuestionFault { fault, step: step.clone() });
         }
-        match (fault, within) {
-            (Some(QuestionFault::Absent), _) | (Some(QuestionFault::Unanswered), None) => {}
-            (Some(QuestionFault::Unanswered), Some(within)) => {
-                self.queue.plan(self.later(within), Happening::Unanswered(step.clone(), nth));
+        let mut until = None;
+        match fault {
+            Some(QuestionFault::Absent) => {}
+            Some(QuestionFault::Unanswered) => {
+                until = within.map(|within| self.later(within));
+                let unanswered = |until| (until, Happening::Unanswered(step.clone(), nth));
+                until.map(unanswered).into_iter().for_each(|(at, what)| self.queue.plan(at, what));
             }
-            (Some(QuestionFault::Refuses | QuestionFault::Mistakes) | None, _) => {
+            Some(QuestionFault::Refuses | QuestionFault::Mistakes | QuestionFault::Repeats) | None => {
                 self.queue.plan(self.later(wait), Happening::Reply(step.clone(), nth));
             }
         }
-        self.asked.push(Asked { step, question, nth, mistaken: false });
+        self.asked.push(Asked { step, question, nth, until, mistaken: false });
+    }
+
+    /// The run goes on after a pause: nobody had to answer while it lasted.
+    pub(super) fn grant_time(&mut self, length: SignedDuration) {
+        for asked in &mut self.asked {
+            if let Some(until) = &mut asked.until {
+                *until = until.checked_add(length).unwrap_or(Timestamp::MAX);
+                self.queue.plan(*until, Happening::Unanswered(asked.step.clone(), asked.nth));
+            }
+        }
+    }
+
+    /// Who answers: people take turns, and who has approved already leaves it to the other.
+    fn who_answers(&self, step: &StepId, nth: u32) -> Person {
+        if nth == 1 {
+            return person();
+        }
+        let own = self.records.iter().rev().map(|record| &record.event).filter(|event| event.step() == Some(step));
+        let first = own.take_while(|event| !matches!(event, Event::ApprovalRequested { .. })).find_map(Event::who);
+        match first {
+            Some(first) if *first == person() => colleague(),
+            Some(_) => person(),
+            None => colleague(),
+        }
     }
 
     fn count_asking(&mut self, step: &StepId) -> u32 {
@@ -105,6 +135,9 @@ impl VirtualWorld<'_> {
     /// The time for an answer is over.
     pub(super) fn unanswered(&mut self, step: &StepId, nth: u32) -> Option<Input> {
         let place = self.asked.iter().position(|asked| asked.step == *step && asked.nth == nth)?;
+        if self.held.is_some() || self.asked[place].until.is_some_and(|until| self.now < until) {
+            return None;
+        }
         let asked = self.asked.remove(place);
         Some(Input::Unanswered { step: asked.step })
     }
@@ -116,28 +149,40 @@ impl VirtualWorld<'_> {
         if fault == Some(QuestionFault::Mistakes) && !self.asked[place].mistaken {
             return Some(self.mistake(place));
         }
+        let who = self.who_answers(step, nth);
         let Asked { step, question, .. } = self.asked.remove(place);
         let refuses = fault == Some(QuestionFault::Refuses);
+        let replied = who.clone();
         let (input, good) = match question {
             Question::Approve { .. } => {
-                (Input::Approval { step: step.clone(), who: person(), approved: !refuses, comment: None }, !refuses)
+                if fault == Some(QuestionFault::Repeats) {
+                    let at = self.later(SignedDuration::from_secs(5));
+                    self.queue.plan(at, Happening::SaidTwice(step.clone(), who.clone()));
+                }
+                (Input::Approval { step: step.clone(), who, approved: !refuses, comment: None }, !refuses)
             }
             // What they did was not enough again and again: there is nothing more that they can do.
             Question::Hands { .. } if nth > HANDS_MAX => {
                 let reason = format!("`{step}` can not be done by hand");
-                return Some(Input::Abort { who: person(), reason });
+                return Some(Input::Abort { who, reason });
             }
             Question::Hands { .. } => {
                 let evidence = self.subject.evidence(self.case.seed, &step);
-                (Input::Hands { step: step.clone(), who: person(), evidence }, true)
+                (Input::Hands { step: step.clone(), who, evidence }, true)
             }
             Question::Decide { .. } => {
                 let answer = if refuses { OperatorAnswer::GiveUp } else { self.decision(&step) };
-                (Input::Operator { step: step.clone(), who: person(), answer }, false)
+                (Input::Operator { step: step.clone(), who, answer }, false)
             }
         };
-        self.truth.replies.push(ReplyGiven { step, good });
+        self.truth.replies.push(ReplyGiven { step, who: replied, good });
         Some(input)
+    }
+
+    /// Who has said yes says it once more. Where the question was asked anew meanwhile, that is an answer to it.
+    pub(super) fn said_twice(&mut self, step: StepId, who: Person) -> Input {
+        self.truth.replies.push(ReplyGiven { step: step.clone(), who: who.clone(), good: true });
+        Input::Approval { step, who, approved: true, comment: None }
     }
 
     /// An operator looks at the target before saying what became of an attempt.
@@ -154,17 +199,18 @@ impl VirtualWorld<'_> {
         let asked = &mut self.asked[place];
         asked.mistaken = true;
         let (step, nth, is_hands) = (asked.step.clone(), asked.nth, matches!(asked.question, Question::Hands { .. }));
+        let who = person();
         self.queue.plan(at, Happening::Reply(step.clone(), nth));
         if is_hands && !self.subject.trusts_hands(&step) {
             // The engine asks anew, which is another question.
             self.asked.remove(place);
-            self.truth.replies.push(ReplyGiven { step: step.clone(), good: false });
-            return Input::Hands { step, who: person(), evidence: Value::Object(Map::new()) };
+            self.truth.replies.push(ReplyGiven { step: step.clone(), who: who.clone(), good: false });
+            return Input::Hands { step, who, evidence: Value::Object(Map::new()) };
         }
         if is_hands {
-            return Input::Approval { step, who: person(), approved: false, comment: None };
+            return Input::Approval { step, who, approved: false, comment: None };
         }
-        Input::Hands { step, who: person(), evidence: Value::Object(Map::new()) }
+        Input::Hands { step, who, evidence: Value::Object(Map::new()) }
     }
 
     /// Plans answers of every kind to every step.

@@ -129,6 +129,9 @@ impl Teller {
                 ));
             }
             Told::QuestionFault { fault, step } => self.question_fault(*fault, step),
+            Told::Refused { who, message } => {
+                self.say(format!("{who} wanted what can not be done: {message}."));
+            }
             Told::AppendFault { fault } => self.append_fault(*fault),
         }
     }
@@ -175,6 +178,9 @@ impl Teller {
         match fault {
             QuestionFault::Unanswered => self.say(format!("Nobody answered the question of `{step}` in time.")),
             QuestionFault::Mistakes => self.say(format!("The first answer to the question of `{step}` was a mistake.")),
+            QuestionFault::Repeats => {
+                self.say(format!("Whoever is asked about `{step}` says it twice; the second time counts for nothing."));
+            }
             QuestionFault::Absent | QuestionFault::Refuses => {}
         }
     }
@@ -187,7 +193,13 @@ impl Teller {
             AppendFault::SecondEngine => self.say("Somebody started a second engine on the run; it was refused."),
             AppendFault::ClockForward => self.say("The clock on the wall jumped forward by hours."),
             AppendFault::ClockBack => self.say("The clock on the wall was set back."),
-            AppendFault::Abort => {}
+            // What they tell the run stands in the journal, or is refused.
+            AppendFault::Abort
+            | AppendFault::Pauses
+            | AppendFault::Skips
+            | AppendFault::Resolves
+            | AppendFault::Retries
+            | AppendFault::Undoes => {}
             AppendFault::Stray => self.say("Somebody answered questions that nobody had asked."),
         }
     }
@@ -222,6 +234,7 @@ impl Teller {
                     "was skipped, because its `when` is false",
                     "were skipped, because their `when` is false",
                 ),
+                SkipReason::ByOperator { who, reason } => self.say(format!("{who} skipped `{step}`: ‘{reason}’.")),
                 _ => self.did(
                     step,
                     "was skipped, because what it needs failed",
@@ -260,7 +273,13 @@ impl Teller {
         match event {
             Event::ApprovalAnswered { step, who, approved: true, .. } => self.say(format!("{who} approved `{step}`.")),
             Event::ApprovalAnswered { step, who, .. } => self.say(format!("{who} said no to `{step}`.")),
-            Event::HandsReported { step, who, .. } => self.say(format!("{who} reported that `{step}` was done.")),
+            Event::HandsReported { step, who, reason: None, .. } => {
+                self.say(format!("{who} reported that `{step}` was done."));
+            }
+            Event::HandsReported { step, who, reason: Some(reason), .. }
+            | Event::ResolvedByHand { step, who, reason: Some(reason), .. } => {
+                self.say(format!("{who} did `{step}` by hand: ‘{reason}’."));
+            }
             Event::ResolvedByHand { step, .. } => self.did(step, "counts as done by hand", "count as done by hand"),
             Event::OperatorAsked { step, .. } => self.say(format!("Somebody was asked what became of `{step}`.")),
             Event::OperatorAnswered { step, who, answer, .. } => self.say(match answer {
@@ -268,6 +287,16 @@ impl Teller {
                 OperatorAnswer::ItHappened { .. } => format!("{who} saw that `{step}` had worked."),
                 OperatorAnswer::GiveUp => format!("{who} gave `{step}` up."),
             }),
+            Event::SkipScheduled { step, who, reason } => {
+                self.say(format!("{who} wants `{step}` skipped when its turn comes: ‘{reason}’."));
+            }
+            Event::RetryRequested { step, who, .. } => self.say(format!("{who} had `{step}` tried again at once.")),
+            Event::StepsReopened { steps, who, .. } => self.say(format!("{who} had {} done once more.", list(steps))),
+            Event::RunPaused { who, .. } => self.say(format!("{who} paused the run.")),
+            Event::RunUnpaused { who, .. } => self.say(format!("{who} let the run go on.")),
+            Event::AbortRequested { who, undo: true, .. } => {
+                self.say(format!("{who} aborted the run, and wants everything taken back."));
+            }
             Event::AbortRequested { who, .. } => self.say(format!("{who} aborted the run.")),
             _ => {}
         }

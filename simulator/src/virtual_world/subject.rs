@@ -143,3 +143,8 @@ pub(super) fn run_id() -> RunId {
 pub(super) fn person() -> Person {
     Person::User { name: "ada".to_owned() }
 }
+
+/// Who answers in turn with them, and is the second pair of eyes.
+pub(super) fn colleague() -> Person {
+    Person::User { name: "grace".to_owned() }
+}

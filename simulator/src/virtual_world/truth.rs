@@ -2,6 +2,7 @@
 
 use lifeboat_core::{
     action::Effect,
+    event::Person,
     failure::FailureKind,
     input::Purpose,
     name::{RoleName, StepId},
@@ -14,6 +15,8 @@ pub struct Truth {
     pub calls: Vec<CallMade>,
     /// Every answer that a person gave to a question that stood.
     pub replies: Vec<ReplyGiven>,
+    /// Everything that somebody told the run without having been asked.
+    pub told: Vec<RequestTold>,
     /// Every question that stood when an engine ended, and in which life.
     pub questions_cut_off: Vec<(StepId, usize)>,
     /// What the disk said is durable: sequence number and hash of the last record of each decision.
@@ -51,10 +54,34 @@ pub struct CallMade {
 /// An answer of a person.
 #[derive(Debug, Clone)]
 pub struct ReplyGiven {
-    /// To the question of which step.
+    /// To the question of which step, or about which step, where nobody asked.
     pub step: StepId,
+    /// Who gave it.
+    pub who: Person,
     /// Whether it was a yes, or work that was really done.
     pub good: bool,
+}
+
+/// What somebody told the run without having been asked.
+#[derive(Debug, Clone)]
+pub struct RequestTold {
+    /// Who.
+    pub who: Person,
+    /// Whether it can be done, as the journal stood then.
+    pub can_be_done: bool,
+    /// The last record of the journal then.
+    pub before: u64,
+    /// What they were told, and the last record of the journal then; `None` where the engine ended before it answered.
+    pub answer: Option<(Answered, u64)>,
+}
+
+/// What somebody was told who wanted something of the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answered {
+    /// That it is recorded.
+    Recorded,
+    /// That it can not be done.
+    Refused,
 }
 
 impl Truth {

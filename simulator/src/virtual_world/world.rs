@@ -2,9 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 use lifeboat_core::{
-    event::Event,
+    event::{Event, Person},
     input::{Effect, Input},
     name::StepId,
+    operator::Refusal,
     run::Run,
 };
 use lifeboat_runtime::{
@@ -22,10 +23,11 @@ use super::{
     disk::{Disk, Trouble},
     faults::AppendFault,
     lives::LifeEnd,
+    operators::{Intent, Operators},
     people::{Asked, Asking, Stray},
     queue::Queue,
     subject::{Subject, person},
-    truth::Truth,
+    truth::{Answered, Truth},
 };
 
 /// More things than a sensible run has in one life, for each of its steps and for the run: what goes on beyond them never ends.
@@ -46,6 +48,14 @@ pub(super) enum Happening {
     Unanswered(StepId, u32),
     /// Somebody answers what nobody asked.
     Stray(StepId, Stray),
+    /// Who has said yes to the question of the step says it once more.
+    SaidTwice(StepId, Person),
+    /// Somebody tells the run what they have in mind.
+    Operator(Intent),
+    /// Somebody lets a paused run go on.
+    GoOn,
+    /// Nobody will in this life of the engine.
+    Leave,
     /// An answer of that attempt, which is over.
     OldAnswer(Input, StepId, u32),
     /// It reaches the engine as it is.
@@ -66,14 +76,19 @@ pub(super) struct VirtualWorld<'a> {
     /// How often each step was asked about.
     pub(super) askings: Vec<(StepId, u32)>,
     pub(super) life: usize,
+    pub(super) operators: Operators,
+    /// Since when the run is paused.
+    pub(super) held: Option<Timestamp>,
     journal: Journal<Disk>,
-    records: Vec<Recorded>,
+    pub(super) records: Vec<Recorded>,
     wake_at: Option<Timestamp>,
     appends: u32,
     happenings: usize,
     stopping: bool,
     /// The engine was told to stop, and has not asked yet.
-    told_to_stop: bool,
+    pub(super) told_to_stop: bool,
+    /// The run is paused, and nobody can let it go on.
+    pub(super) left_alone: bool,
     set_back: bool,
     /// How this life ended, where it was not the driver that ended it.
     ended: Option<LifeEnd>,
@@ -92,6 +107,8 @@ impl<'a> VirtualWorld<'a> {
             asked: Vec::new(),
             askings: Vec::new(),
             life: 0,
+            operators: Operators::default(),
+            held: None,
             journal: Journal::begin(Disk::default(), &super::subject::run_id()),
             records: Vec::new(),
             wake_at: None,
@@ -99,15 +116,16 @@ impl<'a> VirtualWorld<'a> {
             happenings: 0,
             stopping: false,
             told_to_stop: false,
+            left_alone: false,
             set_back: false,
             ended: None,
         }
     }
 
-    /// An engine goes on with this journal.
-    pub(super) fn begin_life(&mut self, life: usize, journal: Journal<Disk>, records: Vec<Recorded>) {
+    /// An engine goes on with the journal that lies on the disk.
+    pub(super) fn begin_life(&mut self, life: usize) {
         let away = Chance::of(self.case.seed, "away", "", life as u64).below(7_200);
-        let earliest = journal.end().at.unwrap_or(self.now);
+        let earliest = self.journal.end().at.unwrap_or(self.now);
         let away = SignedDuration::from_secs(i64::try_from(away).unwrap_or_default());
         self.now = match (life, self.set_back) {
             (0, _) => self.now,
@@ -115,10 +133,23 @@ impl<'a> VirtualWorld<'a> {
             (_, false) => self.now.max(earliest) + away,
         };
         self.life = life;
-        (self.journal, self.records) = (journal, records);
         (self.wake_at, self.happenings, self.set_back, self.ended) = (None, 0, false, None);
-        (self.stopping, self.told_to_stop) = (false, false);
+        (self.stopping, self.told_to_stop, self.held) = (false, false, None);
         self.chronicle.tell(self.now, || Told::EngineBegan);
+        self.intend_again();
+    }
+
+    /// Somebody opens the journal that lies on the disk.
+    pub(super) fn open(&mut self, journal: Journal<Disk>, records: Vec<Recorded>) {
+        (self.journal, self.records) = (journal, records);
+    }
+
+    /// Somebody writes into the journal while no engine works on the run; returns how that ended, where it was cut off.
+    pub(super) fn write_unattended(&mut self, events: &[Event]) -> Option<LifeEnd> {
+        // The world remembers how it was cut off.
+        let _ = self.append(self.now, events);
+        self.leave_operator_without_answer();
+        self.ended.take()
     }
 
     /// The engine is gone. Calls in flight are cut off, questions are not asked any more; returns how it ended, where it was
@@ -131,6 +162,7 @@ impl<'a> VirtualWorld<'a> {
             self.truth.questions_cut_off.push((asked.step, self.life));
         }
         self.queue.clear();
+        self.leave_operator_without_answer();
         self.ended.take()
     }
 
@@ -174,6 +206,13 @@ impl<'a> VirtualWorld<'a> {
             Happening::Reply(step, nth) => self.reply(&step, nth),
             Happening::Unanswered(step, nth) => self.unanswered(&step, nth),
             Happening::Stray(step, stray) => self.stray(step, stray),
+            Happening::SaidTwice(step, who) => Some(self.said_twice(step, who)),
+            Happening::Operator(intent) => self.tell(intent),
+            Happening::GoOn => self.go_on(),
+            Happening::Leave => {
+                self.leave();
+                None
+            }
             Happening::OldAnswer(input, step, attempt) => {
                 self.chronicle.tell(self.now, || Told::OldAnswer { step, attempt });
                 Some(input)
@@ -208,6 +247,11 @@ impl<'a> VirtualWorld<'a> {
                 self.queue.plan(self.later(wait), Happening::Input(input));
             }
             AppendFault::Stray => self.plan_strays(&mut chance),
+            AppendFault::Pauses
+            | AppendFault::Skips
+            | AppendFault::Resolves
+            | AppendFault::Retries
+            | AppendFault::Undoes => self.intend(fault, self.appends),
         }
         None
     }
@@ -264,6 +308,9 @@ impl World for VirtualWorld<'_> {
             if let Some(input) = self.happen(happening) {
                 return Next::Input(self.now, input);
             }
+            if std::mem::take(&mut self.left_alone) {
+                return Next::Quiet;
+            }
         }
     }
 
@@ -272,16 +319,16 @@ impl World for VirtualWorld<'_> {
             return;
         }
         self.wake_at = None;
-        let (mut calls, mut questions) = (Vec::new(), Vec::new());
+        let (mut calls, mut questions, mut held) = (Vec::new(), Vec::new(), false);
         for effect in due {
             match effect {
                 Effect::Invoke(call) => calls.push(call),
                 Effect::Ask { step, question, within } => questions.push(Asking { step, question, within }),
                 Effect::WakeAt(at) => self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at))),
-                // Nobody pauses a virtual run.
-                Effect::Hold => {}
+                Effect::Hold => held = true,
             }
         }
+        self.hold(held);
         self.reconcile_calls(calls);
         self.reconcile_questions(questions);
     }
@@ -307,6 +354,7 @@ impl World for VirtualWorld<'_> {
         };
         let end = self.journal.end();
         self.truth.durable.push((end.seq, end.hash.clone()));
+        self.answer_operator(Answered::Recorded);
         for event in events {
             self.chronicle.tell(at, || Told::Recorded(Box::new(event.clone())));
         }
@@ -314,6 +362,10 @@ impl World for VirtualWorld<'_> {
             self.die(LifeEnd::Died);
         }
         Ok(records)
+    }
+
+    fn refuse(&mut self, refusal: Refusal, _run: &Run) {
+        self.refused(&refusal);
     }
 
     fn report(&mut self, report: Report, _run: &Run) {

@@ -41,6 +41,19 @@ pub fn decide(plan: &Plan, run: &Run, input: &Input, now: Timestamp) -> Vec<Even
     advance(plan, &mut run.clone(), input, now)
 }
 
+/// As [`decide`], of a run on which no engine works: up to where something would begin, which it does when an engine goes on with the
+/// run. What was in flight when the last engine ended is found interrupted then, and does not run out of time before.
+pub fn decide_unattended(plan: &Plan, run: &Run, input: &Input, now: Timestamp) -> Vec<Event> {
+    let mut run = run.clone();
+    let mut draft = Draft::new(plan, &mut run, now);
+    draft.resuming = true;
+    input::take(&mut draft, input);
+    settle::settle(&mut draft);
+    let mut events = draft.into_events();
+    events.truncate(events.iter().position(Event::begins_something).unwrap_or(events.len()));
+    events
+}
+
 /// As [`decide`], and applies the events to the run: what a driver wants, without the copy of the run.
 pub fn advance(plan: &Plan, run: &mut Run, input: &Input, now: Timestamp) -> Vec<Event> {
     let mut draft = Draft::new(plan, run, now);

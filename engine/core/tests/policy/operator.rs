@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use lifeboat_core::{
-    decide::decide,
+    decide::{decide, decide_unattended},
     event::{Event, Mode, Outcome, Person},
     expression::Template,
     failure::{Failure, Reason},
@@ -178,6 +178,19 @@ fn work_whose_check_fails_for_good_is_asked_for_until_somebody_ends_that() {
         told(abort(true)),
         ["AbortRequested", "StepCancelled s1", "StepCancelled s2", "UndoBegan", "UndoStarted s0"]
     );
+}
+
+#[test]
+fn where_no_engine_works_on_the_run_what_was_cut_off_does_not_run_out_of_time() {
+    let timeout = Some(SignedDuration::from_secs(10));
+    let plan = plan_of(vec![Step { timeout, ..uses(0, true, false) }, uses(1, true, false)]);
+    let run = story_in(Mode::Real, &plan, &[]).1;
+    let later = start() + SignedDuration::from_hours(1);
+    let told = |events: Vec<Event>| events.iter().map(|event| format!("{event:?}")).collect::<Vec<_>>();
+    let unattended = told(decide_unattended(&plan, &run, &skip(1), later));
+    assert!(matches!(unattended.as_slice(), [only] if only.starts_with("SkipScheduled")), "{unattended:#?}");
+    let live = told(decide(&plan, &run, &skip(1), later));
+    assert!(live[1].starts_with("AttemptFailed"), "{live:#?}");
 }
 
 #[test]

@@ -5,5 +5,5 @@ mod recovery;
 mod world;
 
 pub use drive::drive;
-pub use recovery::{fold, interrupted};
+pub use recovery::{fold, interrupted, opening};
 pub use world::{Next, World};

@@ -1,7 +1,11 @@
 //! Recovery: the same fold as live, and one input for each step whose call was in flight.
 
+use std::collections::BTreeSet;
+
 use lifeboat_core::{
+    event::Person,
     input::Input,
+    operator::{Command, Request},
     plan::Plan,
     run::{Run, StepState},
 };
@@ -31,4 +35,14 @@ pub fn interrupted(run: &Run) -> Vec<Input> {
         )
     });
     in_flight.map(|step| Input::Interrupted { step: step.id.clone() }).collect()
+}
+
+/// What comes before anything in the world where an engine goes on with a run: what was cut off, and then what somebody wants. Who
+/// goes on with a paused run wants it to go on.
+pub fn opening(run: &Run, wanted: Option<Request>, who: impl FnOnce() -> Person) -> Vec<Input> {
+    let unpaused = |who| Request { who, groups: BTreeSet::new(), command: Command::Unpause { reason: None } };
+    let wanted = wanted.or_else(|| run.pause.as_ref().map(|_| unpaused(who())));
+    let mut opening = interrupted(run);
+    opening.extend(wanted.map(|request| Input::Command(Box::new(request))));
+    opening
 }

@@ -26,11 +26,9 @@ impl Clock {
     pub(crate) fn now(&mut self) -> Timestamp {
         let seen = Instant::now();
         let elapsed = SignedDuration::try_from(seen - self.seen).unwrap_or_default();
-        let at_least = self.last.checked_add(elapsed).unwrap_or(self.last);
-        let now = at_least.max(Timestamp::now());
-        self.last = now;
+        self.last = shown(self.last, elapsed, Timestamp::now());
         self.seen = seen;
-        microseconds(now).max(microseconds(at_least))
+        microseconds(self.last)
     }
 
     /// Returns when the clock shows that instant or a later one.
@@ -43,6 +41,11 @@ impl Clock {
             }
         }
     }
+}
+
+/// What it shows where it showed `last`, the monotonic clock has gone on by `elapsed`, and the wall clock shows `wall`.
+fn shown(last: Timestamp, elapsed: SignedDuration, wall: Timestamp) -> Timestamp {
+    last.checked_add(elapsed).unwrap_or(last).max(wall)
 }
 
 /// Everything that Lifeboat writes down has microseconds, as PostgreSQL has.
@@ -63,6 +66,25 @@ mod tests {
         assert!(first >= microseconds(tomorrow), "the wall clock is behind the journal");
         assert!(clock.now() >= first);
         assert_eq!(first.subsec_nanosecond() % 1000, 0);
+    }
+
+    #[test]
+    fn a_wall_clock_that_is_set_is_followed_forward_and_never_back() {
+        let at = |seconds| Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds);
+        let mut last = at(1_000);
+        for (elapsed_s, wall_s, shown_s) in [
+            (5, 1_005, 1_005),
+            // Set back by ten minutes: it goes on as the monotonic clock does.
+            (5, 410, 1_010),
+            (5, 415, 1_015),
+            // Set forward by an hour, and back to what is right.
+            (5, 4_620, 4_620),
+            (5, 1_025, 4_625),
+            (3_605, 4_630, 8_230),
+        ] {
+            last = shown(last, SignedDuration::from_secs(elapsed_s), at(wall_s));
+            assert_eq!(last, at(shown_s));
+        }
     }
 
     #[tokio::test]

@@ -16,7 +16,7 @@ mod tests;
 mod undo_complete;
 
 use lifeboat_core::{
-    event::{Event, Outcome},
+    event::{Event, Outcome, SkipReason},
     name::StepId,
     plan::Plan,
 };
@@ -136,15 +136,25 @@ pub fn broken(evidence: &Evidence<'_>) -> Vec<Broken> {
     ALL.iter().filter_map(hold).collect()
 }
 
+fn may_come_after_the_end(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::StepSkipped { reason: SkipReason::ByOperator { .. }, .. }
+            | Event::SkipScheduled { .. }
+            | Event::ResolvedByHand { reason: Some(_), .. }
+    )
+}
+
 impl Evidence<'_> {
     /// The events about a step.
     fn events_of(&self, step: &StepId) -> impl Iterator<Item = &Recorded> {
         self.records.iter().filter(move |record| record.event.step() == Some(step))
     }
 
-    /// How the run ended, as the journal says it.
+    /// How the run ended, as the journal says it. People can tell a run that is over something that does not let it go on.
     fn outcome(&self) -> Option<Outcome> {
-        match self.records.last().map(|record| &record.event) {
+        let events = self.records.iter().rev().map(|record| &record.event);
+        match events.into_iter().find(|event| !may_come_after_the_end(event)) {
             Some(Event::RunFinished { outcome }) => Some(*outcome),
             _ => None,
         }

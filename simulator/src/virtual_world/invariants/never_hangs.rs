@@ -18,7 +18,8 @@ pub(super) fn holds(evidence: &Evidence<'_>) -> Result<(), String> {
                     );
                     question && event.step().is_some_and(|step| steps.contains(step))
                 };
-                if !evidence.records.iter().any(|record| asked(&record.event)) {
+                let paused = |event: &Event| matches!(event, Event::RunPaused { .. });
+                if !evidence.records.iter().any(|record| asked(&record.event) || paused(&record.event)) {
                     return Err("the run waits, and nobody was asked anything".to_owned());
                 }
             }

@@ -1,14 +1,19 @@
-//! What the disk said is durable is there in the end, unchanged; the journal can be read at every moment.
+//! What the disk said is durable is there in the end, unchanged; the journal can be read at every moment. What somebody told the run
+//! stands in it where they were told so, and a refusal leaves nothing there.
 
 use lifeboat_runtime::journal::{Recorded, read};
 
 use super::Evidence;
-use crate::virtual_world::lives::LifeEnd;
+use crate::virtual_world::{
+    lives::LifeEnd,
+    truth::{Answered, RequestTold},
+};
 
 pub(super) fn holds(evidence: &Evidence<'_>) -> Result<(), String> {
     if let Some(LifeEnd::Damaged(why)) = evidence.lives.iter().find(|end| matches!(end, LifeEnd::Damaged(_))) {
         return Err(format!("the journal can not be used: {why}"));
     }
+    evidence.truth.told.iter().try_for_each(|told| is_answered_truly(evidence, told))?;
     if evidence.lives.len() == 1 {
         return written_at_once(evidence);
     }
@@ -40,4 +45,26 @@ fn chained(evidence: &Evidence<'_>, records: &[Recorded], end: Option<&String>) 
         }
     }
     Ok(())
+}
+
+/// The engine says what the journal says, to whoever tells it something.
+fn is_answered_truly(evidence: &Evidence<'_>, told: &RequestTold) -> Result<(), String> {
+    let Some((answered, after)) = told.answer else { return Ok(()) };
+    if told.can_be_done != (answered == Answered::Recorded) {
+        let (journal, engine) = if told.can_be_done { ("can", "refuses it") } else { ("can not", "does it") };
+        return Err(format!(
+            "what {} wants {journal} be done as the journal stands, and the engine {engine}",
+            told.who
+        ));
+    }
+    let next = usize::try_from(told.before).ok().and_then(|place| evidence.records.get(place));
+    match answered {
+        Answered::Refused if after != told.before => {
+            Err(format!("what {} wanted was refused, and record {after} was written", told.who))
+        }
+        Answered::Recorded if next.is_none_or(|record| record.event.who() != Some(&told.who)) => {
+            Err(format!("what {} wanted was recorded, it was said, and the journal does not have it", told.who))
+        }
+        _ => Ok(()),
+    }
 }

@@ -1,11 +1,13 @@
 //! What the journal calls succeeded really happened: each action worked in the very attempt that it names, each check passed, and
 //! each approval was given.
 
+use std::collections::BTreeSet;
+
 use lifeboat_core::{
     event::{Event, KnownBy, Outcome},
     input::Purpose,
     name::StepId,
-    plan::{Section, Step},
+    plan::{Section, Step, StepKind},
 };
 
 use super::Evidence;
@@ -22,12 +24,27 @@ pub(super) fn holds(evidence: &Evidence<'_>) -> Result<(), String> {
     if evidence.outcome() == Some(Outcome::Succeeded) {
         // What is there for a failure has nothing to do in a run that succeeded.
         for step in evidence.plan.steps.iter().filter(|step| step.section != Section::OnFailure) {
-            if !evidence.events_of(&step.id).any(|record| matches!(record.event, Event::StepSucceeded { .. })) {
+            if !matches!(last_word(evidence, &step.id), Some(Event::StepSucceeded { .. })) {
                 return Err(format!("the run succeeded without `{}`", step.id));
             }
         }
     }
     Ok(())
+}
+
+/// What the journal says last about how the step ended.
+fn last_word<'a>(evidence: &Evidence<'a>, step: &StepId) -> Option<&'a Event> {
+    let ends = |event: &&Event| {
+        matches!(
+            event,
+            Event::StepSucceeded { .. }
+                | Event::ResolvedByHand { .. }
+                | Event::StepSkipped { .. }
+                | Event::StepFailed { .. }
+                | Event::StepCancelled { .. }
+        )
+    };
+    evidence.records.iter().rev().map(|record| &record.event).filter(|event| event.step() == Some(step)).find(ends)
 }
 
 fn succeeded(evidence: &Evidence<'_>, step: &StepId, attempt: u32, known_by: KnownBy) -> Result<(), String> {
@@ -38,7 +55,7 @@ fn succeeded(evidence: &Evidence<'_>, step: &StepId, attempt: u32, known_by: Kno
     let really = match known_by {
         KnownBy::Answer => runs.any(|call| call.attempt == attempt && call.answer == Some(Ok(()))),
         KnownBy::Observation | KnownBy::Operator => runs.any(|call| call.effect.is_some()),
-        KnownBy::Approval => evidence.truth.is_done_by_hand(step),
+        KnownBy::Approval => is_approved(evidence, step),
         KnownBy::Items => true,
     };
     if !really {
@@ -49,6 +66,14 @@ fn succeeded(evidence: &Evidence<'_>, step: &StepId, attempt: u32, known_by: Kno
         return Err(format!("`{step}` is called succeeded, and nothing happened"));
     }
     Ok(())
+}
+
+/// Somebody really said yes; where it takes two, two different people did.
+fn is_approved(evidence: &Evidence<'_>, step: &StepId) -> bool {
+    let yes = evidence.truth.replies.iter().filter(|reply| reply.step == *step && reply.good);
+    let by: BTreeSet<String> = yes.map(|reply| reply.who.to_string()).collect();
+    let kind = planned(evidence.plan, step).map(|step| &step.kind);
+    by.len() > usize::from(matches!(kind, Some(StepKind::Approve { four_eyes: true, .. })))
 }
 
 /// A list succeeded where each of its items did, or was skipped by its own condition.

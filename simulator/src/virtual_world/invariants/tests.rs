@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use lifeboat_core::{
     action::Effect,
-    event::{Event, Outcome},
+    event::{Event, Outcome, Person, SkipReason},
     failure::FailureKind,
     input::Purpose,
     plan::{StepKind, Variant},
@@ -11,9 +11,9 @@ use lifeboat_core::{
 
 use super::{Ending, Evidence, broken};
 use crate::virtual_world::{
-    fixture::{EVERYTHING, nested, played, subject},
+    fixture::{EVERYTHING, TWO_PEOPLE, nested, played, subject},
     lives::{LifeEnd, Played, play},
-    truth::CallMade,
+    truth::{Answered, CallMade},
 };
 
 /// A story, how it is broken, and by which invariant that is found.
@@ -48,6 +48,34 @@ const BROKEN: [Row; 11] = [
     }),
 ];
 
+/// More stories, for what people can do.
+const BY_PEOPLE: [Row; 5] = [
+    // A step is left out, and the run is called succeeded.
+    ("test-success-is-real", "3 operator-skips@1", |played, _| {
+        let Some(last) = played.records.last_mut() else { return };
+        last.event = Event::RunFinished { outcome: Outcome::Succeeded };
+    }),
+    // One person approves where it takes two.
+    ("test-success-is-real", TWO, |played, _| played.truth.replies.truncate(1)),
+    // A step is left out before what it needs is over.
+    ("test-needs-first", "3 operator-skips@1", |played, _| {
+        let skipped = |event: &Event| matches!(event, Event::StepSkipped { reason: SkipReason::ByOperator { .. }, .. });
+        let place = played.records.iter().position(|record| skipped(&record.event)).unwrap();
+        let skip = played.records.remove(place);
+        played.records.insert(1, skip);
+    }),
+    // What was recorded is not what somebody wanted.
+    ("test-nothing-lost", "3 operator-pauses@3", |played, _| played.truth.told[0].who = Person::Engine),
+    // What can be done is refused.
+    ("test-nothing-lost", "3 operator-pauses@3", |played, _| {
+        let before = played.truth.told[0].before;
+        played.truth.told[0].answer = Some((Answered::Refused, before));
+    }),
+];
+
+/// A case of the runbook that takes two people.
+const TWO: &str = "4";
+
 fn call<'a>(played: &'a mut Played, step: &str, purpose: Purpose) -> &'a mut CallMade {
     let mut calls = played.truth.calls.iter_mut();
     calls.find(|call| call.step.as_str() == step && call.purpose == purpose).unwrap()
@@ -55,8 +83,8 @@ fn call<'a>(played: &'a mut Played, step: &str, purpose: Purpose) -> &'a mut Cal
 
 #[test]
 fn each_invariant_fails_on_a_story_that_breaks_it() {
-    let subject = subject(EVERYTHING);
-    for (code, case, doctor) in BROKEN {
+    for (code, case, doctor) in BROKEN.into_iter().chain(BY_PEOPLE) {
+        let subject = subject(if case == TWO { TWO_PEOPLE } else { EVERYTHING });
         let mut played = play(&subject, &case.parse().unwrap());
         let (ending, mut undisturbed) = (Ending::of(&played), Ending::of(&played));
         let found = |played: &Played, undisturbed: &Ending| {

@@ -24,8 +24,8 @@ use crate::{
 const CHECKS: usize = 10_000;
 const LEASES: [&str; 3] =
     ["postgres:7423000000000000001", "machine:local:/srv/lifeboat/work", "endpoint:http://proxy/"];
-/// A tenth of what a plugin call may cost.
-const BAR_US: f64 = 10.0;
+/// Of the bare reads, which it can not do without.
+const BAR_RATIO: f64 = 1.5;
 
 /// Asks again and again within a call.
 struct Asking(Mutex<Duration>);
@@ -55,6 +55,6 @@ pub(crate) fn measure() -> Value {
     json!({
         "name": "fence-of-3-leases", "value": rounded(value, 2), "unit": "us",
         "baseline": "reading three files of that size", "baseline_value": rounded(bare, 2),
-        "ratio": rounded(value / bare, 3), "bar": BAR_US, "met": value <= BAR_US,
+        "ratio": rounded(value / bare, 3), "bar": BAR_RATIO, "met": value <= BAR_RATIO * bare,
     })
 }

@@ -50,6 +50,7 @@ async fn a_dry_run_shows_every_step_and_changes_nothing() -> Result<()> {
         "verify not_known",
         "report not_known",
         "clean_up not_known",
+        "alarm nothing_failed",
     ];
     ensure!(found == expected, "{found:#?}\n{said}");
     ensure!(document["steps"][2]["skipped"]["parameters"]["table"] == "public.customers", "{document}");

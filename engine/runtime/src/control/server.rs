@@ -22,7 +22,9 @@ use crate::identity;
 /// Who has connected says what they want within this time.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Connections at a time; further ones wait.
-const CONNECTIONS_MAX: usize = 16;
+const CONNECTIONS_MAX: u32 = 16;
+/// An engine that ends waits so long for answers to be written. Who has connected and says nothing is not waited for any longer.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// A request, and where its answer goes.
 #[derive(Debug)]
@@ -36,6 +38,19 @@ pub(crate) struct Arrived {
 pub(crate) struct Control {
     path: PathBuf,
     listening: AbortHandle,
+    /// One is taken by each connection.
+    places: Arc<Semaphore>,
+}
+
+/// Connections that are still served when nobody listens any more.
+#[derive(Debug)]
+pub(crate) struct Served(Arc<Semaphore>);
+
+impl Served {
+    /// Waits until everybody has the answer to what they asked: an engine that ends at once would take it along.
+    pub(crate) async fn answered(self) {
+        let _ = tokio::time::timeout(FAREWELL, self.0.acquire_many(CONNECTIONS_MAX)).await;
+    }
 }
 
 /// What each connection is served with.
@@ -55,8 +70,14 @@ impl Control {
     ) -> io::Result<Self> {
         let listener = socket::listen(folder)?;
         let desk = Arc::new(Desk { run, people, deliver: Box::new(deliver) });
-        let listening = tokio::spawn(listen(listener, desk)).abort_handle();
-        Ok(Self { path: socket::path(folder), listening })
+        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX as usize));
+        let listening = tokio::spawn(listen(listener, desk, places.clone())).abort_handle();
+        Ok(Self { path: socket::path(folder), listening, places })
+    }
+
+    /// Stops listening. What was asked before is still answered.
+    pub(crate) fn close(self) -> Served {
+        Served(self.places.clone())
     }
 }
 
@@ -68,8 +89,7 @@ impl Drop for Control {
     }
 }
 
-async fn listen(listener: UnixListener, desk: Arc<Desk>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+async fn listen(listener: UnixListener, desk: Arc<Desk>, places: Arc<Semaphore>) {
     while let Ok(place) = places.clone().acquire_owned().await {
         match listener.accept().await {
             Ok((stream, _)) => {
@@ -123,4 +143,40 @@ impl Desk {
 /// The engine ended before it took the request.
 pub(crate) fn ending() -> Refusal {
     Refusal::new("run-control", "the engine was just ending; nothing was recorded, ask again")
+}
+
+#[cfg(test)]
+mod tests {
+    use lifeboat_core::operator::Command;
+    use tokio::{runtime::Builder, sync::mpsc};
+
+    use super::*;
+    use crate::control::{Sent, send};
+
+    /// The answer goes out although the engine ends, with everything that runs in it, as soon as it has given it.
+    #[test]
+    fn who_asked_has_the_answer_before_the_engine_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunId::new("dr-003-a").unwrap();
+        let (begun, begins) = std::sync::mpsc::channel();
+        let (path, name) = (folder.path().to_owned(), run.clone());
+        let asking = std::thread::spawn(move || {
+            begins.recv().unwrap();
+            let asks = Builder::new_current_thread().enable_all().build().unwrap();
+            asks.block_on(send(&path, &name, &Command::Pause { reason: None })).unwrap()
+        });
+        let engine = Builder::new_current_thread().enable_all().build().unwrap();
+        engine.block_on(async {
+            let (sender, mut arrivals) = mpsc::unbounded_channel();
+            let deliver = move |arrived| drop(sender.send(arrived));
+            let control = Control::open(folder.path(), run, BTreeMap::new(), deliver).unwrap();
+            begun.send(()).unwrap();
+            let Arrived { answer, .. } = arrivals.recv().await.unwrap();
+            answer.send(Ok(Vec::new())).unwrap();
+            control.close().answered().await;
+        });
+        drop(engine);
+        let sent = asking.join().unwrap();
+        assert!(matches!(&sent, Sent::Answered(Ok(records)) if records.is_empty()), "{sent:?}");
+    }
 }

@@ -116,16 +116,22 @@ impl RealWorld {
 
     /// Drops what is in flight, waits until it has ended, and shows what the plugins said last.
     pub(crate) async fn wind_down(&mut self, run: &Run) {
-        self.control = None;
+        let served = self.control.take().map(Control::close);
         self.questions.reconcile(BTreeMap::new(), self.clock.now());
         self.calls.wind_down().await;
         while let Some(note) = self.notes.ready() {
             self.report(Report::Note(note), run);
         }
+        // What the driver had and could not write, and what comes from now on, is answered by whoever wanted to hand it in.
+        self.waits = None;
+        self.arrivals.close();
         while let Ok(arrival) = self.arrivals.try_recv() {
             if let Arrival::Request(arrived) = arrival {
                 let _ = arrived.answer.send(Err(control::ending()));
             }
+        }
+        if let Some(served) = served {
+            served.answered().await;
         }
     }
 

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     num::NonZero,
+    panic::resume_unwind,
     sync::atomic::{AtomicU64, Ordering},
     thread,
 };
@@ -105,7 +106,10 @@ pub fn explore(subject: &Subject, settings: &Settings) -> Explored {
     let parts: Vec<Part> = thread::scope(|scope| {
         let others: Vec<_> = (1..settings.threads.get()).map(|_| scope.spawn(work)).collect();
         let own = work();
-        others.into_iter().filter_map(|worker| worker.join().ok()).chain([own]).collect()
+        // Cases that a thread took along when it panicked were not played: nothing can be said then.
+        let join =
+            |worker: thread::ScopedJoinHandle<'_, Part>| worker.join().unwrap_or_else(|panic| resume_unwind(panic));
+        others.into_iter().map(join).chain([own]).collect()
     });
     let mut all = Part::new(subject);
     parts.into_iter().for_each(|part| all.join(part));
@@ -200,15 +204,7 @@ pub fn judge(subject: &Subject, case: &Case) -> (Played, Vec<Broken>) {
 }
 
 fn broken(subject: &Subject, played: &Played, undisturbed: Option<&Ending>) -> Vec<Broken> {
-    invariants::broken(&Evidence {
-        plan: &subject.plan,
-        records: &played.records,
-        journal: &played.journal,
-        truth: &played.truth,
-        lives: &played.lives,
-        ending: &Ending::of(played),
-        undisturbed,
-    })
+    invariants::broken(&Evidence::of(&subject.plan, played, &Ending::of(played), undisturbed))
 }
 
 /// Every case with the bytes of its journal, in order.

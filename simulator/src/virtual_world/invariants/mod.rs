@@ -145,7 +145,13 @@ fn may_come_after_the_end(event: &Event) -> bool {
     )
 }
 
-impl Evidence<'_> {
+impl<'a> Evidence<'a> {
+    /// What a case that was played shows.
+    pub(super) fn of(plan: &'a Plan, played: &'a Played, ending: &'a Ending, undisturbed: Option<&'a Ending>) -> Self {
+        let Played { records, journal, truth, lives, .. } = played;
+        Self { plan, records, journal, truth, lives, ending, undisturbed }
+    }
+
     /// The events about a step.
     fn events_of(&self, step: &StepId) -> impl Iterator<Item = &Recorded> {
         self.records.iter().filter(move |record| record.event.step() == Some(step))

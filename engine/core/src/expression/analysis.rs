@@ -3,7 +3,7 @@
 use cel::Program;
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators};
 
-use super::{ExpressionError, LENGTH_MAX};
+use super::{ExpressionError, LENGTH_MAX, order::in_order};
 use crate::types::Type;
 
 /// Comprehensions in comprehensions multiply their work: one level is what a runbook needs.
@@ -49,8 +49,8 @@ pub(crate) struct Reference {
 /// What `compile` and the evaluation need to know of an expression.
 #[derive(Debug)]
 pub(crate) struct Analysis {
-    /// The parsed program; `None` where the whole expression is one plain reference, which needs none.
-    pub(crate) program: Option<Program>,
+    /// What is evaluated; `None` where the whole expression is one plain reference, which needs none.
+    pub(super) tree: Option<IdedExpr>,
     /// Every reference, in the order of the tree.
     pub(crate) references: Vec<Reference>,
     /// Functions that do not exist, with their place.
@@ -73,7 +73,7 @@ pub(crate) fn analyse(text: &str) -> Result<Analysis, ExpressionError> {
     }
     if let Some(reference) = plain_reference(text) {
         let (references, unknown_functions) = (vec![reference], Vec::new());
-        return Ok(Analysis { program: None, references, unknown_functions, loops: false, bare: true, ty: None });
+        return Ok(Analysis { tree: None, references, unknown_functions, loops: false, bare: true, ty: None });
     }
     nesting(text)?;
     let program = Program::compile(text).map_err(|errors| syntax_error(text, &errors))?;
@@ -82,7 +82,8 @@ pub(crate) fn analyse(text: &str) -> Result<Analysis, ExpressionError> {
     let (references, unknown_functions, loops) = (walk.references, walk.unknown, walk.loops);
     let bare = path(program.expression()).is_some();
     let ty = result_type(&program.expression().expr);
-    Ok(Analysis { program: Some(program), references, unknown_functions, loops, bare, ty })
+    let tree = Some(in_order(program.expression().clone()));
+    Ok(Analysis { tree, references, unknown_functions, loops, bare, ty })
 }
 
 /// `steps.find.outputs.xid` alone: by far the most frequent form, read without CEL's parser, which is slow.

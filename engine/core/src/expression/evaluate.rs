@@ -12,7 +12,7 @@ use cel::{Context, Env, Value as Cel};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{Analysis, ExpressionError, Part, Reference, analyse, parts, value};
+use super::{Analysis, ExpressionError, Part, Reference, analyse, order, parts, value};
 use crate::{
     event::{Outcome, RunStarted},
     name::{RoleName, StepId},
@@ -117,13 +117,14 @@ impl Scope<'_> {
     /// The value of a CEL expression.
     pub(crate) fn evaluate(&self, text: &str) -> Result<Value, ExpressionError> {
         let analysis = analysed(text)?;
-        let Some(program) = &analysis.program else { return self.look_up(&analysis.references[0]) };
+        let Some(tree) = &analysis.tree else { return self.look_up(&analysis.references[0]) };
         let mut context = Context::with_env(Arc::clone(&ENV));
         for (name, value) in self.variables(&analysis)? {
             context.add_variable_from_value(name, value);
         }
-        let result = program
-            .execute(&context)
+        order::declare(&mut context);
+        let result = context
+            .resolve(tree)
             .map_err(|error| ExpressionError::new(format!("`{}`: {}", text.trim(), shorten(&error.to_string()))))?;
         value::from_cel(&result)
     }

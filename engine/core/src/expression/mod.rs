@@ -5,6 +5,7 @@
 
 mod analysis;
 mod evaluate;
+mod order;
 mod scan;
 #[cfg(test)]
 mod tests;

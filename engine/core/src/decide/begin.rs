@@ -6,7 +6,7 @@ use super::{Draft, dry_run, fan_out};
 use crate::{
     event::{Event, SkipReason},
     expression::{Expression, ExpressionError, Scope, Template},
-    failure::{Failure, FailureKind, Reason},
+    failure::{Failure, Reason},
     plan::{CallIndex, Invocation, Plan, Step, StepKind},
     run::{Next, Slot},
 };
@@ -163,11 +163,19 @@ pub(super) fn in_scope<T>(
 fn out_of_time(planned: &Step, last: &Failure) -> Failure {
     let message = format!("the time of the whole step is over; before that: {}", last.reason().message);
     let reason = Reason::new("run-timed-out", message);
+    match given_up(planned, last) {
+        Failure::Interrupted(_) => Failure::Interrupted(reason),
+        _ => Failure::Permanent(reason),
+    }
+}
+
+/// The failure of a step whose next attempt does not come. An attempt that was cut off and can not be repeated was looked into: had
+/// it taken effect, no other would have been ahead.
+pub(super) fn given_up(planned: &Step, last: &Failure) -> Failure {
     let repeatable = planned.action().is_some_and(|action| action.idempotent);
-    if repeatable && last.kind() == FailureKind::Interrupted {
-        Failure::Interrupted(reason)
-    } else {
-        Failure::Permanent(reason)
+    match last {
+        Failure::Interrupted(reason) if !repeatable => Failure::Permanent(reason.clone()),
+        last => last.clone(),
     }
 }
 

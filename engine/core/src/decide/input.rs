@@ -101,6 +101,10 @@ fn observed(draft: &mut Draft<'_>, id: &StepId, number: u32, observation: &Resul
 /// a deadline it is a new one, with time of its own: that of the first one went by while no engine was there.
 fn interrupted(draft: &mut Draft<'_>, id: &StepId) {
     let Some(index) = draft.position(id) else { return };
+    // Somebody ended the handlers: whatever was under way is cut off next.
+    if matches!(draft.phase(), Phase::Handling { aborted_by: Some(_), .. }) {
+        return;
+    }
     let planned = draft.planned(index);
     let repeatable = |invocation: Option<&crate::plan::Invocation>| invocation.is_none_or(|action| action.idempotent);
     let cut_off = |attempt: &Attempt| {

@@ -96,7 +96,8 @@ pub(crate) enum Readiness {
 }
 
 /// Whether a waiting step can begin. A need that was skipped because its own `when` is false counts as met, and so does one that
-/// a dry-run left out. A handler only waits until its needs are over: people are told, whatever else went wrong.
+/// a dry-run left out. A handler only waits until its needs are over: people are told, whatever else went wrong. But what people
+/// did not say yes to is not done.
 pub(crate) fn readiness(run: &Run, section: Section, needs: &[Slot]) -> Readiness {
     let mut ready = Readiness::Ready;
     if mutant::is_active(Mutant::AnyNeed) && needs.iter().any(|need| run.step(*need).state.is_over()) {
@@ -104,7 +105,11 @@ pub(crate) fn readiness(run: &Run, section: Section, needs: &[Slot]) -> Readines
     }
     for need in needs {
         match &run.step(*need).state {
-            state if section != Section::Steps && state.is_over() => {}
+            state if section != Section::Steps && state.is_over() => {
+                if run.is_refused(*need) {
+                    return Readiness::Unmet(*need);
+                }
+            }
             StepState::Failed { .. } | StepState::Skipped { reason: SkipReason::NeedNotMet { .. } } => {
                 return Readiness::Unmet(*need);
             }
@@ -206,7 +211,7 @@ fn wind_down_step(draft: &mut Draft<'_>, slot: Slot) {
             draft.emit(Event::StepCancelled { step });
         }
         StepState::BackingOff { next: Next::Run | Next::Verify { .. }, failure, .. } => {
-            let failure = failure.clone();
+            let failure = begin::given_up(draft.planned(slot), failure);
             draft.emit(Event::StepFailed { step, failure });
         }
         StepState::BackingOff { until, next: next @ Next::Observe(_), failure } if *until <= draft.now => {

@@ -31,10 +31,16 @@ pub fn wanted(plan: &Plan, index: StepIndex) -> BTreeMap<String, (Type, bool)> {
 
 /// Refuses what is missing, empty or of the wrong type.
 pub(super) fn check(plan: &Plan, index: StepIndex, evidence: &Value) -> Result<(), Refusal> {
-    let refuse = |message: String| Err(Refusal::new("operator-evidence", message));
     let id = &plan.steps[index].id;
     let nothing = || refuse(format!("say what shows that `{id}` is done: a ticket, an address, a time"));
     let Some(given) = evidence.as_object() else { return nothing() };
+    outputs(plan, index, evidence)?;
+    if given.is_empty() && asks_for_some(plan, index) { nothing() } else { Ok(()) }
+}
+
+/// Refuses what is missing or of the wrong type: whoever says that an attempt took effect says with what.
+pub(super) fn outputs(plan: &Plan, index: StepIndex, given: &Value) -> Result<(), Refusal> {
+    let Some(given) = given.as_object() else { return refuse("write it as an object of names and values".to_owned()) };
     for (name, (ty, must)) in wanted(plan, index) {
         match given.get(&name) {
             Some(value) => {
@@ -46,10 +52,11 @@ pub(super) fn check(plan: &Plan, index: StepIndex, evidence: &Value) -> Result<(
             None => {}
         }
     }
-    if given.is_empty() && asks_for_some(plan, index) {
-        return nothing();
-    }
     Ok(())
+}
+
+fn refuse(message: String) -> Result<(), Refusal> {
+    Err(Refusal::new("operator-evidence", message))
 }
 
 /// A manual step says itself what it wants, and that may be nothing.

@@ -14,7 +14,7 @@ use crate::{
     event::{Event, OperatorAnswer, Outcome, Person, SkipReason},
     name::StepId,
     plan::{Plan, Section, Step, StepKind},
-    run::{Awaiting, Next, Phase, Run, Settling, Slot, StepRun, StepState, reopens},
+    run::{Awaiting, Next, Phase, Run, Settling, Slot, StepRun, StepState},
 };
 
 /// The event that records what somebody wants, which is legal in this state; or why it can not be done.
@@ -41,7 +41,7 @@ pub(super) struct Case<'a> {
     pub(super) plan: &'a Plan,
     pub(super) run: &'a Run,
     request: &'a Request,
-    now: Timestamp,
+    pub(super) now: Timestamp,
 }
 
 /// A text that says something.
@@ -106,7 +106,7 @@ impl<'a> Case<'a> {
 
     /// Nothing was taken back, nobody ended the run, and it did not end well.
     pub(super) fn can_be_reopened(&self) -> Result<(), Refusal> {
-        if reopens(self.run) {
+        if self.run.can_be_reopened() {
             return Ok(());
         }
         let why = match &self.run.phase {
@@ -142,6 +142,7 @@ impl<'a> Case<'a> {
         let StepState::Awaiting(Awaiting::Approval { by, expires, approved_by, .. }) = &step.state else {
             return Err(self.not_asked(step, "an approval"));
         };
+        self.not_over_yet(index)?;
         if let Some(expires) = expires.filter(|expires| *expires <= self.now) {
             let message = format!("the question of `{id}` expired at {expires:.0}; `retry` asks it anew");
             return Err(Refusal::new("operator-expired", message));
@@ -155,10 +156,15 @@ impl<'a> Case<'a> {
     }
 
     fn decide(&self, id: &StepId, answer: &OperatorAnswer) -> Result<Event, Refusal> {
-        let step = self.step(self.position(id)?);
+        let index = self.position(id)?;
+        let step = self.step(index);
         let StepState::Awaiting(Awaiting::Decision { .. }) = &step.state else {
             return Err(self.not_asked(step, "a decision about an interrupted attempt"));
         };
+        self.not_over_yet(index)?;
+        if let OperatorAnswer::ItHappened { outputs } = answer {
+            evidence::outputs(self.plan, self.run.place(index), outputs)?;
+        }
         Ok(Event::OperatorAnswered { step: id.clone(), who: self.who(), answer: answer.clone(), reason: None })
     }
 
@@ -205,7 +211,9 @@ impl<'a> Case<'a> {
         if reason.is_none() && !asked {
             return Err(no_reason("done by hand"));
         }
-        if !asked {
+        if asked {
+            self.not_over_yet(index)?;
+        } else {
             self.can_be_dealt_with(index)?;
         }
         if self.holds_its_place(index) {

@@ -54,7 +54,7 @@ pub(super) fn retry(case: &Case<'_>, asked: &Retry<'_>) -> Result<Event, Refusal
         has_begun(case, *index, asked.from)?;
     }
     for index in &steps {
-        can_wait_again(case.step(*index))?;
+        can_wait_again(case, *index)?;
         if asked.from {
             has_no_list(case, *index)?;
         }
@@ -106,6 +106,15 @@ fn waits_for_an_attempt(case: &Case<'_>, index: Slot) -> Result<bool, Refusal> {
     let step = case.step(index);
     match &step.state {
         StepState::BackingOff { .. } => Ok(true),
+        StepState::Settling(Settling::AttemptFailed { .. }) => is_looked_into(case, index).map(|()| true),
+        _ => Ok(false),
+    }
+}
+
+/// Refuses an attempt that would come before it is known what became of the last one.
+fn is_looked_into(case: &Case<'_>, index: Slot) -> Result<(), Refusal> {
+    let step = case.step(index);
+    match &step.state {
         StepState::Settling(Settling::AttemptFailed { failure, next: Next::Run, .. })
             if failure.kind() == FailureKind::Interrupted && !is_repeatable(case, index) =>
         {
@@ -116,16 +125,17 @@ fn waits_for_an_attempt(case: &Case<'_>, index: Slot) -> Result<bool, Refusal> {
             );
             Err(Refusal::new("operator-in-flight", message))
         }
-        StepState::Settling(Settling::AttemptFailed { .. }) => Ok(true),
-        _ => Ok(false),
+        _ => Ok(()),
     }
 }
 
-/// Only what was begun can be begun once more.
+/// Only what was begun, and has failed, can be begun once more.
 fn has_begun(case: &Case<'_>, index: Slot, from: bool) -> Result<(), Refusal> {
     let step = case.step(index);
     let fits = match &step.state {
         StepState::Failed { .. } => true,
+        // Nothing was there to say that it failed when its time passed.
+        StepState::Awaiting(Awaiting::Approval { expires: Some(expires), .. }) if *expires <= case.now => true,
         StepState::Waiting => false,
         _ => from,
     };
@@ -159,9 +169,10 @@ fn is_in_flight(state: &StepState) -> bool {
     )
 }
 
-fn can_wait_again(step: &StepRun) -> Result<(), Refusal> {
+fn can_wait_again(case: &Case<'_>, index: Slot) -> Result<(), Refusal> {
+    let step = case.step(index);
     if !is_in_flight(&step.state) {
-        return Ok(());
+        return is_looked_into(case, index);
     }
     let message =
         format!("{}; it would have to be done once more, and can not be before that has ended", standing(step));
@@ -195,13 +206,13 @@ fn nothing_is_done_twice(case: &Case<'_>, steps: &[Slot]) -> Result<(), Refusal>
 
 /// Whether what it does has been done, or may have been: also by an item of its list that would be tried again.
 fn is_done(case: &Case<'_>, index: Slot) -> bool {
-    let may_be = |state: &StepState| match state {
-        StepState::Failed { failure } => failure.kind() == FailureKind::Interrupted,
-        _ => false,
+    let may_be = |step: &StepRun| match &step.state {
+        StepState::Failed { failure } if failure.kind() == FailureKind::Interrupted => true,
+        state => state.is_over() && step.in_doubt && !is_repeatable(case, index),
     };
-    let state = &case.step(index).state;
-    let done = matches!(state, StepState::Succeeded { .. } | StepState::ResolvedByHand { .. }) || may_be(state);
-    done || case.run.items_of(index).is_some_and(|mut items| items.any(|item| may_be(&case.step(item).state)))
+    let step = case.step(index);
+    let done = matches!(step.state, StepState::Succeeded { .. } | StepState::ResolvedByHand { .. }) || may_be(step);
+    done || case.run.items_of(index).is_some_and(|mut items| items.any(|item| may_be(case.step(item))))
 }
 
 fn is_repeatable(case: &Case<'_>, index: Slot) -> bool {

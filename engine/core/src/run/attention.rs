@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, ops::Range};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Item, Phase, Run, Slot, StepRun};
+use super::{Item, Phase, Run, Slot, StepRun, StepState};
 use crate::{
     event::{Mode, Outcome},
     mutant::{self, Mutant},
@@ -59,6 +59,11 @@ impl Run {
     /// Steps that have begun and are not over: something is in flight or owed for them, or they wait for an instant.
     pub(super) fn begun(&self) -> BTreeSet<Slot> {
         self.in_flight().chain(self.owed()).chain(self.agenda.timers.iter().map(|(_, slot)| *slot)).collect()
+    }
+
+    /// Whether the step asked people for a yes and got none.
+    pub(crate) fn is_refused(&self, slot: Slot) -> bool {
+        self.wiring.of_step(self.place(slot)).is_approval && matches!(self.step(slot).state, StepState::Failed { .. })
     }
 
     /// Whether nothing may be changed.

@@ -27,7 +27,7 @@ use crate::{
     plan::{OnFailure, Plan, Section, StepIndex},
 };
 
-pub(crate) use self::reopen::{is_unresolved, reopens};
+pub(crate) use self::reopen::is_unresolved;
 pub use self::{apply::Illegal, pause::Pause};
 
 /// The place of a step in [`Run::steps`]: the steps of the plan come first, each at its own place, and behind them the items of

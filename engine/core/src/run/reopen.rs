@@ -8,19 +8,23 @@ use jiff::Timestamp;
 use super::{Awaiting, Next, Phase, Run, Settling, Slot, StepRun, StepState, transition::Change};
 use crate::{
     event::{Outcome, SkipReason},
+    failure::FailureKind,
     name::StepId,
     plan::{OnFailure, Section},
 };
 
-/// Whether an operator can still change how the run goes on: nothing was taken back, nobody ended it, and it did not end well.
-pub(crate) fn reopens(run: &Run) -> bool {
-    match &run.phase {
-        Phase::Running | Phase::Stopping { aborted_by: None, .. } => true,
-        Phase::Finished { outcome: Outcome::Failed, .. } => {
-            let taken_back = |step: &StepRun| matches!(step.state, StepState::Undone | StepState::UndoFailed { .. });
-            !run.is_dry_run() && !run.steps.iter().any(taken_back)
+impl Run {
+    /// Whether an operator can still change how the run goes on: nothing was taken back, nobody ended it, and it did not end well.
+    pub fn can_be_reopened(&self) -> bool {
+        match &self.phase {
+            Phase::Running | Phase::Stopping { aborted_by: None, .. } => true,
+            Phase::Finished { outcome: Outcome::Failed, .. } => {
+                let taken_back =
+                    |step: &StepRun| matches!(step.state, StepState::Undone | StepState::UndoFailed { .. });
+                !self.is_dry_run() && !self.steps.iter().any(taken_back)
+            }
+            _ => false,
         }
-        _ => false,
     }
 }
 
@@ -50,7 +54,7 @@ pub(super) fn reopened(run: &Run, at: Timestamp, steps: &[StepId]) -> Option<Cha
         *slot < run.planned() && step.section == Section::Steps && may_wait_again(&step.state)
     };
     let kept = |slot| !named.contains(&slot) && is_unresolved(run, slot);
-    if named.is_empty() || !reopens(run) || !named.iter().all(may) || (0..run.planned()).any(kept) {
+    if named.is_empty() || !run.can_be_reopened() || !named.iter().all(may) || (0..run.planned()).any(kept) {
         return None;
     }
     let mut change = Change::default();
@@ -120,24 +124,38 @@ fn may_wait_again(state: &StepState) -> bool {
 enum Again {
     /// The items that failed or were cancelled.
     Rest,
-    /// All of them.
+    /// All of them, but for those that were done and can not be repeated.
     Whole,
 }
 
 /// Lets a step wait for its needs again, and the items of its list for their turn.
 fn again(run: &Run, at: Timestamp, slot: Slot, how: Again, change: &mut Change) {
     let Some(items) = run.items_of(slot) else {
-        change.others.push((slot, waiting_again(run.step(slot), at)));
+        if how == Again::Rest || may_be_repeated(run, slot) {
+            change.others.push((slot, waiting_again(run.step(slot), at)));
+        }
         return;
     };
     let begun = StepState::FannedOut { first: items.start, count: items.len() };
     change.others.push((slot, StepRun { state: begun, ..waiting_again(run.step(slot), at) }));
     for item in items {
         let state = &run.step(item).state;
-        if how == Again::Whole || matches!(state, StepState::Failed { .. } | StepState::Cancelled) {
+        let rest = matches!(state, StepState::Failed { .. } | StepState::Cancelled);
+        if how == Again::Rest && rest || how == Again::Whole && may_be_repeated(run, item) {
             change.others.push((item, waiting_again(run.step(item), at)));
         }
     }
+}
+
+/// Whether nobody need be asked before it is done again: it can be repeated, or it is sure that it did nothing.
+fn may_be_repeated(run: &Run, slot: Slot) -> bool {
+    let step = run.step(slot);
+    let is_done = match &step.state {
+        StepState::Succeeded { .. } | StepState::ResolvedByHand { .. } => true,
+        StepState::Failed { failure } => step.in_doubt || failure.kind() == FailureKind::Interrupted,
+        _ => step.in_doubt,
+    };
+    run.wiring.of_step(run.place(slot)).is_repeatable || !is_done
 }
 
 /// The step before its next attempt: `retry` counts anew, attempts are numbered on.

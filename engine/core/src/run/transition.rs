@@ -167,7 +167,7 @@ fn phase_after_failure(phase: &Phase, event: &Event, on_failure: OnFailure) -> O
 
 fn phase_allows(run: &Run, event: &Event, step: &StepRun) -> bool {
     if is_by_operator(step, event) {
-        return step.section == Section::Steps && reopen::reopens(run);
+        return step.section == Section::Steps && run.can_be_reopened();
     }
     let phase = &run.phase;
     let undoing = matches!(step.state, StepState::Undoing { .. })
@@ -237,20 +237,32 @@ fn count(step: &mut StepRun, at: Timestamp, event: &Event) {
 }
 
 /// Whether the step goes on from an attempt, or ends with it, of which nobody knows what it left. An attempt that can not be
-/// repeated is looked into first, and then it is known.
+/// repeated is looked into first, and then it is known; who decides before that is known leaves the doubt.
 fn leaves_doubt(before: &StepState, event: &Event, is_repeatable: bool) -> bool {
     let unknown = |failure: &Failure| match failure.kind() {
         FailureKind::Interrupted => true,
         FailureKind::Transient => is_repeatable,
         _ => false,
     };
-    match event {
-        Event::StepFailed { failure, .. } if unknown(failure) => true,
-        Event::RetryScheduled { .. }
-        | Event::RetryRequested { .. }
-        | Event::StepFailed { .. }
-        | Event::StepSkipped { .. }
-        | Event::StepCancelled { .. } => match before {
+    match (event, before) {
+        (Event::StepFailed { failure, .. }, _) if unknown(failure) => true,
+        (Event::OperatorAnswered { answer: OperatorAnswer::RunAgain, .. } | Event::HandsReported { .. }, _) => true,
+        (
+            Event::StepSkipped { .. } | Event::StepCancelled { .. },
+            StepState::Running(_)
+            | StepState::Observing(_)
+            | StepState::BackingOff { next: Next::Observe(_), .. }
+            | StepState::Awaiting(Awaiting::Decision { .. })
+            | StepState::Settling(Settling::Decision { .. } | Settling::AttemptFailed { next: Next::Observe(_), .. }),
+        ) => true,
+        (
+            Event::RetryScheduled { .. }
+            | Event::RetryRequested { .. }
+            | Event::StepFailed { .. }
+            | Event::StepSkipped { .. }
+            | Event::StepCancelled { .. },
+            _,
+        ) => match before {
             StepState::Interrupted(_) => true,
             StepState::Settling(Settling::AttemptFailed { failure, next: Next::Run, .. }) => unknown(failure),
             _ => false,

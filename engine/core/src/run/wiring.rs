@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::plan::{Plan, Section, Step, StepIndex};
+use crate::plan::{Plan, Section, Step, StepIndex, StepKind};
 
 /// One entry a step of the plan, in plan order.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -21,8 +21,10 @@ pub(super) struct Wire {
     pub(super) section: Section,
     /// Whether it says how it is taken back.
     pub(super) has_undo: bool,
-    /// Whether its action can be repeated: a failure that passes may have left a part of the work.
+    /// Whether its action can be repeated, or it has none: a failure that passes may have left a part of the work.
     pub(super) is_repeatable: bool,
+    /// Whether it is a question to people.
+    pub(super) is_approval: bool,
     /// Whether it is done for each item of a list: then its items are taken back.
     pub(super) is_list: bool,
 }
@@ -34,7 +36,8 @@ impl Wiring {
             dependents: Vec::new(),
             section: step.section,
             has_undo: step.undo.is_some(),
-            is_repeatable: step.action().is_some_and(|action| action.idempotent),
+            is_repeatable: step.action().is_none_or(|action| action.idempotent),
+            is_approval: matches!(step.kind, StepKind::Approve { .. }),
             is_list: step.each.is_some(),
         };
         let mut wires: Vec<Wire> = plan.steps.iter().map(wire).collect();

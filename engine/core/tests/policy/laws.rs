@@ -7,7 +7,7 @@ use lifeboat_core::{
     failure::FailureKind,
     input::{Effect, Input},
     name::StepId,
-    plan::{Plan, Section},
+    plan::{Plan, Section, StepKind},
     run::{Next, Phase, Run, Settling, StepRun, StepState},
 };
 
@@ -105,6 +105,9 @@ fn needs_are_met(plan: &Plan, run: &Run, id: &StepId) {
     let handler = plan.steps[place].section != Section::Steps;
     for need in &plan.steps[place].needs {
         if handler && run.steps[*need].state.is_over() {
+            let asked = matches!(plan.steps[*need].kind, StepKind::Approve { .. });
+            let refused = asked && matches!(run.steps[*need].state, StepState::Failed { .. });
+            assert!(!refused, "{id} is done although people did not say yes to {}", plan.steps[*need].id);
             continue;
         }
         let met = matches!(run.steps[*need].state, StepState::Succeeded { .. } | StepState::ResolvedByHand { .. })
@@ -123,7 +126,6 @@ fn nothing_is_repeated_blindly(plan: &Plan, journal: &Journal, id: &StepId) {
     if plan.steps[place].action().is_none_or(|action| action.idempotent) {
         return;
     }
-    let is_handler = plan.steps[place].section != Section::Steps;
     let is_item = |item: &StepId, list: &StepId| {
         item.as_str().strip_prefix(list.as_str()).is_some_and(|rest| rest.starts_with('['))
     };
@@ -134,8 +136,6 @@ fn nothing_is_repeated_blindly(plan: &Plan, journal: &Journal, id: &StepId) {
             Event::StepsReopened { steps, .. } if steps.iter().any(|step| step == id || is_item(id, step)) => {
                 unknown = false;
             }
-            // People are told anew how a run ends that went on.
-            event if is_handler && (is_reopening(event) || is_dealt_with(event)) => unknown = false,
             event if event.step() != Some(id) => {}
             Event::AttemptInterrupted { .. } => unknown = true,
             Event::AttemptFailed { failure, .. } if failure.kind() == FailureKind::Interrupted => unknown = true,
@@ -286,6 +286,20 @@ fn recovery(journal: &Journal) -> Vec<&Event> {
     found
 }
 
+/// Whether nobody knows what the attempts of the step left.
+fn may_have_left_something(journal: &Journal, id: &StepId) -> bool {
+    let mut unknown = false;
+    for (_, event) in journal.iter().filter(|(_, event)| event.step() == Some(id)) {
+        match event {
+            Event::AttemptInterrupted { .. } => unknown = true,
+            Event::AttemptFailed { failure, .. } if failure.kind() == FailureKind::Interrupted => unknown = true,
+            Event::ObservedNotDone { .. } => unknown = false,
+            _ => {}
+        }
+    }
+    unknown
+}
+
 /// The outcome says no more than the steps do.
 pub(crate) fn outcome(plan: &Plan, world: &World<'_>) {
     let outcome = world.run.outcome().expect("a finished run");
@@ -319,6 +333,10 @@ pub(crate) fn outcome(plan: &Plan, world: &World<'_>) {
             };
             let left = world.run.steps.iter().find(left);
             assert_eq!(left, None, "a step that has an undo was not taken back");
+            for step in world.run.steps.iter().filter(|step| plan.steps[place_of(plan, &step.id)].undo.is_some()) {
+                let taken_back = matches!(step.state, StepState::Undone);
+                assert!(taken_back || !may_have_left_something(&world.journal, &step.id), "{} is left", step.id);
+            }
         }
         Outcome::Failed | Outcome::Aborted | Outcome::DryRun => {}
     }

@@ -1,6 +1,7 @@
 //! The laws of policy: whatever plugins, people, clocks and crashes do, they hold.
 
 mod cases;
+mod doubt;
 mod edges;
 mod fan_out;
 mod handlers;

@@ -72,6 +72,7 @@ impl<'a> World<'a> {
     pub(crate) fn feed(&mut self, input: &Input) -> usize {
         let events = decide(self.plan, &self.run, input, self.now);
         self.last_decision = events.len();
+        self.cut_off_anywhere(&events);
         for event in &events {
             laws::before(self.plan, &self.run, &self.journal, event);
             let before = due(self.plan, &self.run, self.now);
@@ -81,6 +82,21 @@ impl<'a> World<'a> {
             self.journal.push((self.now, event.clone()));
         }
         events.len()
+    }
+
+    /// Wherever the writing of a decision is cut off, the run goes on: `decide` panics where what follows is not legal.
+    fn cut_off_anywhere(&self, events: &[Event]) {
+        let Some((_, kept)) = events.split_last().filter(|(_, kept)| !kept.is_empty()) else { return };
+        let mut run = self.run.clone();
+        for event in kept {
+            run.apply(self.now, event).expect("a legal event");
+            let mut next = run.clone();
+            for step in in_flight(&run) {
+                for event in decide(self.plan, &next, &Input::Interrupted { step }, self.now) {
+                    next.apply(self.now, &event).expect("a legal event");
+                }
+            }
+        }
     }
 
     /// One move of the world, picked by the number.
@@ -251,21 +267,21 @@ impl<'a> World<'a> {
         for (at, event) in &self.journal {
             self.run.apply(*at, event).expect("a journal can be folded");
         }
-        let in_flight = |state: &StepState| {
-            matches!(
-                state,
-                StepState::Running(_)
-                    | StepState::Observing(_)
-                    | StepState::Verifying { .. }
-                    | StepState::Undoing { .. }
-            )
-        };
-        let steps: Vec<StepId> =
-            self.run.steps.iter().filter(|step| in_flight(&step.state)).map(|step| step.id.clone()).collect();
-        for step in steps {
+        for step in in_flight(&self.run) {
             self.feed(&Input::Interrupted { step });
         }
     }
+}
+
+/// The steps with a call of which an engine that begins does not know what became.
+fn in_flight(run: &Run) -> Vec<StepId> {
+    let is_call = |state: &StepState| {
+        matches!(
+            state,
+            StepState::Running(_) | StepState::Observing(_) | StepState::Verifying { .. } | StepState::Undoing { .. }
+        )
+    };
+    run.steps.iter().filter(|step| is_call(&step.state)).map(|step| step.id.clone()).collect()
 }
 
 fn calls(effects: &[Effect]) -> Vec<Call> {

@@ -241,6 +241,28 @@ fn a_wrong_request_is_refused_where_it_was_typed_and_disturbs_nobody() -> Result
 }
 
 #[test]
+fn a_run_that_waits_for_people_says_so_while_its_engine_lives() -> Result<()> {
+    let stand = Stand::new()?;
+    let mut engine = stand.start()?;
+    let listed = |state: &str| -> Result<()> {
+        let runs: Value = serde_json::from_slice(&stand.output(&["runs", "--json"])?.stdout)?;
+        ensure!(runs[0]["state"] == state && runs[0]["engine"].is_object(), "{runs:#}");
+        Ok(())
+    };
+    listed("waiting")?;
+    stand.types(&["pause", "last"])?;
+    listed("paused")?;
+    let before = stand.journal()?;
+    let refused = stand.output(&["resume", "last", "--approve", "sign_off"])?;
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    ensure!(refused.status.code() == Some(2) && said.contains("lifeboat approve"), "{}: {said}", refused.status);
+    ensure!(stand.journal()? == before, "an answer for another process was half taken");
+    stand.types(&["abort", "last", "--reason", "enough"])?;
+    ensure!(engine.child.wait()?.code() == Some(1), "an aborted run has failed");
+    Ok(())
+}
+
+#[test]
 fn a_run_that_failed_goes_on_where_it_is_told_to() -> Result<()> {
     let stand = Stand { hook: Webhook::answering(&[400])?, ..Stand::new()? };
     let runbook = RUNBOOK.split("  - id: sign_off").next().context("a runbook")?;

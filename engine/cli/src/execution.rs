@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lifeboat_core::{
-    event::{Mode, Outcome, SkipReason},
+    event::{Outcome, SkipReason},
     failure::{Failure, FailureKind},
     name::StepId,
     plan::Plan,
@@ -116,7 +116,7 @@ fn say(ended: &Ended) {
 /// What to do next.
 fn next(ended: &Ended) -> String {
     match &ended.how {
-        How::Finished(Outcome::Failed) if is_real(&ended.state) => {
+        How::Finished(Outcome::Failed) if ended.state.can_be_reopened() => {
             let run = &ended.run;
             format!("`lifeboat retry {run}` tries again what failed; `lifeboat report {run}` tells the whole story")
         }
@@ -125,11 +125,6 @@ fn next(ended: &Ended) -> String {
         How::Waiting(_) => format!("`lifeboat resume {}` in a terminal asks and goes on", ended.run),
         How::Stopped => format!("`lifeboat resume {}` goes on", ended.run),
     }
-}
-
-/// Nothing is gone on with that only tried.
-fn is_real(run: &Run) -> bool {
-    run.started.as_ref().is_some_and(|(_, facts)| facts.mode == Mode::Real)
 }
 
 /// How a script answers the first question.

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
 };
 
 use lifeboat_core::event::Person;
@@ -17,7 +17,7 @@ pub fn this_person() -> Person {
 /// The person behind a process of that user. Root may say for whom it acts, as `sudo` does: it could write the journal as well.
 pub(crate) fn person(uid: u32, sudo_user: Option<&str>) -> Person {
     let behind_sudo = sudo_user.filter(|name| uid == ROOT && is_name(name)).map(str::to_owned);
-    let name = behind_sudo.or_else(|| ask("-un", &uid.to_string())).unwrap_or_else(|| format!("uid {uid}"));
+    let name = behind_sudo.or_else(|| name_of(&uid.to_string())).unwrap_or_else(|| format!("uid {uid}"));
     Person::User { name }
 }
 
@@ -27,7 +27,9 @@ pub(crate) fn groups(people: &BTreeMap<String, Vec<String>>, who: &Person) -> BT
     if !people.values().flatten().any(|entry| entry.starts_with("group:")) {
         return BTreeSet::new();
     }
-    ask("-Gn", name).unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+    // With `-z`, because a name may hold blanks, and whatever its status: that only says that some group has no name.
+    let said = id("-Gnz", name).map(|output| output.stdout).unwrap_or_default();
+    names(&said)
 }
 
 /// A name as the operating system gives names: it goes into the journal and onto terminals.
@@ -38,11 +40,21 @@ fn is_name(name: &str) -> bool {
         && name.chars().all(|c| c.is_alphanumeric() || "._-@\\+$".contains(c))
 }
 
-/// What `id` says: it knows every source of users that the machine is set up for.
-fn ask(what: &str, of: &str) -> Option<String> {
-    let output = Command::new("id").args([what, "--", of]).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+/// Names between zero bytes.
+fn names(said: &[u8]) -> BTreeSet<String> {
+    let name = |name: &[u8]| String::from_utf8(name.to_vec()).ok().filter(|name| !name.is_empty());
+    said.split(|byte| *byte == 0).filter_map(name).collect()
+}
+
+fn name_of(user: &str) -> Option<String> {
+    let output = id("-un", user)?;
     let said = String::from_utf8(output.stdout).ok()?.trim().to_owned();
     (output.status.success() && !said.is_empty()).then_some(said)
+}
+
+/// What `id` says: it knows every source of users that the machine is set up for.
+fn id(what: &str, of: &str) -> Option<Output> {
+    Command::new("id").args([what, "--", of]).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()
 }
 
 #[cfg(test)]
@@ -59,6 +71,13 @@ mod tests {
         assert_eq!(person(ROOT, None), user("root"));
         assert_eq!(person(ROOT, Some("a\u{1b}[2J")), user("root"));
         assert_eq!(person(4_000_000_001, Some("ada")), user("uid 4000000001"), "nobody has that number");
+    }
+
+    #[test]
+    fn the_name_of_a_group_may_hold_blanks() {
+        let wanted = ["dba readonly", "domain admins"].map(str::to_owned).into();
+        assert_eq!(names(b"domain admins\0dba readonly\0"), wanted);
+        assert!(names(b"").is_empty());
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::{
     exit::Exit,
     output::{WARN, note, styled},
     people::Answers,
+    problem::Problem,
     resuming, telling,
     view::outcome_text,
 };
@@ -44,7 +45,13 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
         note(format_args!("{}: {} {what}; {kept}", styled(WARN, "note"), path.display()));
     }
     if loaded.run.pause.is_some() && home.holder(&run)?.is_some() {
-        // An engine works on it and waits for just this.
+        // An engine works on it and waits for just this: answers go to that engine.
+        if !arguments.answers.are_none() || arguments.shown.onset.is_some() {
+            let message = "an engine works on the run, in another process: it takes no arguments of this command";
+            let hint =
+                format!("`lifeboat resume {run}` unpauses it; `lifeboat approve`, `reject` and `resolve` answer it");
+            return Err(Problem::usage(message).hint(hint).into());
+        }
         let of = telling::Of { run: arguments.run, json: arguments.shown.json };
         return telling::Case::open(&of, global)?.tell(Command::Unpause { reason: None }).await;
     }

@@ -1,10 +1,11 @@
 //! `lifeboat retry`: another attempt.
 
 use clap::Args;
+use jiff::Timestamp;
 use lifeboat_core::{
     name::StepId,
     operator::{Command, behind},
-    run::{StepRun, StepState},
+    run::{Awaiting, Run, StepRun, StepState},
 };
 use lifeboat_runtime::home::Loaded;
 use serde_json::Value;
@@ -44,7 +45,8 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
     let steps = match (&arguments.from, arguments.steps) {
         (Some(from), _) => vec![from.clone()],
         (None, steps) if steps.is_empty() => {
-            vec![case.step(None, "has failed or waits for its next attempt", wants_one)?]
+            let run = &case.loaded.run;
+            vec![case.step(None, "has failed or waits for its next attempt", |step| wants_one(run, step))?]
         }
         (None, steps) => steps,
     };
@@ -55,8 +57,14 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
     case.tell(Command::Retry { steps, from, confirmed: arguments.yes, reason: arguments.reason }).await
 }
 
-fn wants_one(step: &StepRun) -> bool {
-    matches!(step.state, StepState::Failed { .. } | StepState::BackingOff { .. })
+/// An item has failed with its list. An approval that has expired has failed, though nothing was there to say so.
+fn wants_one(run: &Run, step: &StepRun) -> bool {
+    match &step.state {
+        StepState::Failed { .. } => !run.is_item(&step.id),
+        StepState::BackingOff { .. } => true,
+        StepState::Awaiting(Awaiting::Approval { expires: Some(expires), .. }) => *expires <= Timestamp::now(),
+        _ => false,
+    }
 }
 
 /// What the step and those behind it had done.

@@ -42,14 +42,15 @@ fn row(listed: &Listed) -> Vec<String> {
     let took = listed.started.zip(ended).map(|(start, end)| elapsed::between(start, end)).unwrap_or_default();
     let started = listed.started.map(elapsed::date_and_time).unwrap_or_default();
     let runbook = listed.runbook.as_ref().map(|runbook| runbook.id.clone()).unwrap_or_default();
-    vec![listed.run.to_string(), runbook, started, took, standing(&listed.standing)]
+    vec![listed.run.to_string(), runbook, started, took, standing(listed)]
 }
 
-fn standing(standing: &Standing) -> String {
-    match standing {
-        Standing::Live(holder) => styled(GOOD, format_args!("live ({holder})")),
-        Standing::Waiting => styled(WARN, "waits for a person"),
-        Standing::Paused(pause) => styled(WARN, format_args!("paused by {}", pause.who)),
+fn standing(listed: &Listed) -> String {
+    let engine = listed.engine.as_ref().map(|holder| format!(" ({holder})")).unwrap_or_default();
+    match &listed.standing {
+        Standing::Live => styled(GOOD, format_args!("live{engine}")),
+        Standing::Waiting => styled(WARN, format_args!("waits for a person{engine}")),
+        Standing::Paused(pause) => styled(WARN, format_args!("paused by {}{engine}", pause.who)),
         Standing::Resumable => styled(WARN, "can be resumed"),
         Standing::Fenced(loss) => styled(BAD, format_args!("can not go on: `{}` was taken over", loss.resource)),
         Standing::Finished(Outcome::Succeeded) => styled(GOOD, outcome_text(Outcome::Succeeded)),
@@ -63,7 +64,7 @@ fn standing(standing: &Standing) -> String {
 
 fn document(listed: &Listed) -> Value {
     let (state, detail) = match &listed.standing {
-        Standing::Live(holder) => ("live", json!(holder)),
+        Standing::Live => ("live", Value::Null),
         Standing::Waiting => ("waiting", Value::Null),
         Standing::Paused(pause) => {
             ("paused", json!({ "since": pause.since, "who": pause.who, "reason": pause.reason }))
@@ -80,5 +81,6 @@ fn document(listed: &Listed) -> Value {
         "changed": listed.changed,
         "state": state,
         "detail": detail,
+        "engine": listed.engine,
     })
 }

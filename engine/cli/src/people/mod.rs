@@ -2,6 +2,7 @@
 
 mod answers;
 mod evidence;
+mod keyboard;
 mod prompt;
 
 use std::{
@@ -21,7 +22,8 @@ pub(crate) use answers::Answers;
 pub(crate) use evidence::value as evidence;
 pub(crate) use lifeboat_runtime::identity::this_person as current_user;
 
-use crate::view::View;
+use self::prompt::Answered;
+use crate::{output::note, view::View};
 
 /// Whether there is a terminal to ask on and to answer from.
 pub(crate) fn can_be_asked() -> bool {
@@ -73,20 +75,37 @@ impl Terminal {
             return None;
         }
         self.view.stand_aside();
-        let (send, receive) = oneshot::channel();
-        // A prompt can not be called off while it reads the keyboard: it gets a thread that nobody waits for.
-        std::thread::spawn(move || drop(send.send(prompt::ask(&step, &question))));
-        let answered = tokio::select! {
-            answered = receive => answered.unwrap_or(prompt::Answered::Later),
-            () = cancel.cancelled() => prompt::Answered::Later,
-        };
+        prompt::announce(&step, &question);
+        let answered =
+            if keyboard::somebody(&cancel).await { self.prompt(question, &cancel).await } else { Answered::Later };
         self.view.go_on();
         match answered {
-            prompt::Answered::With(answer) => Some(Reply { who: current_user(), answer }),
-            prompt::Answered::Later => None,
-            prompt::Answered::Stop => {
+            Answered::With(answer) => Some(Reply { who: current_user(), answer }),
+            Answered::Later => None,
+            Answered::Stop => {
                 self.stop.cancel();
                 None
+            }
+        }
+    }
+
+    /// Somebody is at the keyboard. A prompt can not be called off while it reads that: it gets a thread that nobody waits for, and
+    /// where the question is answered elsewhere the terminal gets back its mode.
+    async fn prompt(&self, question: Question, cancel: &CancellationToken) -> Answered {
+        let mode = keyboard::Mode::now();
+        let (send, receive) = oneshot::channel();
+        let stop = self.stop.clone();
+        std::thread::spawn(move || {
+            if let Err(Answered::Stop) = send.send(prompt::ask(&question)) {
+                stop.cancel();
+            }
+        });
+        tokio::select! {
+            answered = receive => answered.unwrap_or(Answered::Later),
+            () = cancel.cancelled() => {
+                mode.restore();
+                note("it was answered elsewhere");
+                Answered::Later
             }
         }
     }

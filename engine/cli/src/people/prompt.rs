@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::evidence;
 use crate::{
-    output::{STRONG, WARN, note, styled},
+    output::{STRONG, WARN, hint, note, styled},
     view::people,
 };
 
@@ -33,27 +33,36 @@ impl From<Result<ReplyAnswer, InquireError>> for Answered {
     }
 }
 
-/// Asks and waits for the person.
-pub(super) fn ask(step: &StepId, question: &Question) -> Answered {
+/// Says what is asked, and how it is answered.
+pub(super) fn announce(step: &StepId, question: &Question) {
     note(format_args!("{} {}", styled(WARN, "?"), styled(STRONG, step)));
+    let (asked, command) = match question {
+        Question::Approve { message, .. } => (message, "approve"),
+        Question::Hands { instruction, .. } => (instruction, "resolve"),
+        Question::Decide { reason } => (reason, "retry` or `lifeboat resolve"),
+    };
+    note(asked);
+    hint(format_args!("press Enter to answer here, or use `lifeboat {command}` in any terminal"));
+}
+
+/// Asks and waits for the person.
+pub(super) fn ask(question: &Question) -> Answered {
     match question {
-        Question::Approve { by, message } => approve(by, message),
-        Question::Hands { instruction, evidence } => hands(instruction, evidence),
-        Question::Decide { reason } => decide(reason),
+        Question::Approve { by, .. } => approve(by),
+        Question::Hands { evidence, .. } => hands(evidence),
+        Question::Decide { .. } => decide(),
     }
     .into()
 }
 
-fn approve(by: &[String], message: &str) -> Result<ReplyAnswer, InquireError> {
-    note(message);
+fn approve(by: &[String]) -> Result<ReplyAnswer, InquireError> {
     let help = format!("by {}; Esc answers later, Ctrl-C stops the run safely", people(by));
     let approved = Confirm::new("Approve? (y/n)").with_help_message(&help).prompt()?;
     let comment = Text::new("Why?").with_help_message("for the journal; may stay empty").prompt()?;
     Ok(ReplyAnswer::Approval { approved, comment: Some(comment).filter(|comment| !comment.trim().is_empty()) })
 }
 
-fn hands(instruction: &str, wanted: &BTreeMap<String, Type>) -> Result<ReplyAnswer, InquireError> {
-    note(instruction);
+fn hands(wanted: &BTreeMap<String, Type>) -> Result<ReplyAnswer, InquireError> {
     let mut given = Map::new();
     for (name, ty) in wanted {
         let expected = ty.clone();
@@ -73,11 +82,10 @@ fn hands(instruction: &str, wanted: &BTreeMap<String, Type>) -> Result<ReplyAnsw
     Ok(ReplyAnswer::Evidence(Value::Object(given)))
 }
 
-fn decide(reason: &str) -> Result<ReplyAnswer, InquireError> {
+fn decide() -> Result<ReplyAnswer, InquireError> {
     const AGAIN: &str = "It did not happen, or may safely happen again: run it again";
     const HAPPENED: &str = "It happened: go on";
     const GIVE_UP: &str = "Count the step as failed";
-    note(reason);
     let choice = Select::new("What became of it?", vec![AGAIN, HAPPENED, GIVE_UP])
         .with_help_message("look at the system first; Esc answers later, Ctrl-C stops the run safely")
         .prompt()?;

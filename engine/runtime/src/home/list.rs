@@ -1,6 +1,9 @@
 //! Every run on this machine, with how it stands.
 
-use std::fs;
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read},
+};
 
 use jiff::Timestamp;
 use lifeboat_core::{
@@ -18,12 +21,14 @@ use crate::{Error, holder::Holder, lease::Loss};
 pub struct Listed {
     /// Its name.
     pub run: RunId,
-    /// Its runbook; not known of a damaged run, and so for the next two.
+    /// Its runbook; not known of a damaged run.
     pub runbook: Option<RunbookRef>,
-    /// When it started.
+    /// When it started; of a damaged run as well as that can be told.
     pub started: Option<Timestamp>,
-    /// When its last event was.
+    /// When its last event was; not known of a damaged run.
     pub changed: Option<Timestamp>,
+    /// The engine that works on it, if one does.
+    pub engine: Option<Holder>,
     /// How it stands.
     pub standing: Standing,
 }
@@ -31,11 +36,11 @@ pub struct Listed {
 /// How a run stands.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Standing {
-    /// An engine is working on it.
-    Live(Holder),
-    /// It is not over and nobody works on it: a person must answer.
+    /// An engine is working on it, and asks nobody anything.
+    Live,
+    /// A person must answer, whether an engine waits for that or not.
     Waiting,
-    /// It is not over and nobody works on it: somebody paused it, and it goes on when it is resumed.
+    /// Somebody paused it, and it goes on when it is resumed, whether an engine waits for that or not.
     Paused(Box<Pause>),
     /// It is not over and nobody works on it: `lifeboat resume` goes on.
     Resumable,
@@ -48,31 +53,52 @@ pub enum Standing {
 }
 
 impl Home {
-    /// Every run that has begun, the newest first; damaged ones come last.
+    /// Every run that has begun, the newest first, also the damaged ones: `last` is never silently an older run.
     pub fn runs(&self) -> Result<Vec<Listed>, Error> {
         let mut runs = Vec::new();
         for name in self.run_names()? {
-            match self.load(&name) {
-                Ok(loaded) => runs.push(self.list(name, &loaded)?),
+            match self.load(&name).and_then(|loaded| self.list(&name, &loaded)) {
+                Ok(listed) => runs.push(listed),
                 Err(Error::NeverStarted { .. } | Error::Unknown { .. }) => {}
-                Err(error) => {
-                    let standing = Standing::Damaged(error.code());
-                    runs.push(Listed { run: name, runbook: None, started: None, changed: None, standing });
-                }
+                Err(error) => runs.push(self.damaged(name, &error)),
             }
         }
         runs.sort_by(|a, b| b.started.cmp(&a.started).then_with(|| b.run.cmp(&a.run)));
         Ok(runs)
     }
 
-    fn list(&self, run: RunId, loaded: &Loaded) -> Result<Listed, Error> {
+    fn list(&self, run: &RunId, loaded: &Loaded) -> Result<Listed, Error> {
+        let engine = if loaded.run.outcome().is_some() { None } else { self.holder(run)? };
         Ok(Listed {
+            run: run.clone(),
             runbook: Some(loaded.plan.runbook.clone()),
             started: loaded.run.started.as_ref().map(|(at, _)| *at),
             changed: loaded.end.at,
-            standing: self.standing(&run, loaded)?,
-            run,
+            standing: self.standing(run, loaded, engine.is_some())?,
+            engine,
         })
+    }
+
+    fn damaged(&self, run: RunId, error: &Error) -> Listed {
+        let started = self.first_record_at(&run).or_else(|| self.folder_changed_at(&run));
+        let standing = Standing::Damaged(error.code());
+        Listed { run, runbook: None, started, changed: None, engine: None, standing }
+    }
+
+    /// What the first line of a journal says, whatever is wrong with the rest.
+    fn first_record_at(&self, run: &RunId) -> Option<Timestamp> {
+        #[derive(serde::Deserialize)]
+        struct Dated {
+            at: Timestamp,
+        }
+        const LINE_MAX: u64 = 1 << 20;
+        let mut line = String::new();
+        BufReader::new(fs::File::open(self.journal(run)).ok()?.take(LINE_MAX)).read_line(&mut line).ok()?;
+        serde_json::from_str::<Dated>(&line).ok().map(|dated| dated.at)
+    }
+
+    fn folder_changed_at(&self, run: &RunId) -> Option<Timestamp> {
+        fs::metadata(self.run_folder(run)).and_then(|facts| facts.modified()).ok()?.try_into().ok()
     }
 
     /// Every folder under `runs/` that has the name of a run, in order.
@@ -87,20 +113,21 @@ impl Home {
         Ok(names)
     }
 
-    fn standing(&self, run: &RunId, loaded: &Loaded) -> Result<Standing, Error> {
+    fn standing(&self, run: &RunId, loaded: &Loaded, is_live: bool) -> Result<Standing, Error> {
         if let Phase::Finished { outcome, .. } = loaded.run.phase {
             return Ok(Standing::Finished(outcome));
         }
-        if let Some(holder) = self.holder(run)? {
-            return Ok(Standing::Live(holder));
-        }
-        if let Some(loss) = self.lost_lease(run)? {
+        if !is_live && let Some(loss) = self.lost_lease(run)? {
             return Ok(Standing::Fenced(Box::new(loss)));
         }
         if let Some(pause) = &loaded.run.pause {
             return Ok(Standing::Paused(Box::new(pause.clone())));
         }
         let awaits = loaded.run.steps.iter().any(|step| matches!(step.state, StepState::Awaiting(_)));
-        Ok(if awaits { Standing::Waiting } else { Standing::Resumable })
+        Ok(match (awaits, is_live) {
+            (true, _) => Standing::Waiting,
+            (false, true) => Standing::Live,
+            (false, false) => Standing::Resumable,
+        })
     }
 }

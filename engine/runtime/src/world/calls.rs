@@ -13,7 +13,7 @@ use lifeboat_core::{
     event::Mode,
     failure::{Failure, Reason},
     input::{Call, Purpose},
-    name::{RunId, StepId},
+    name::{RoleName, RunId, StepId},
 };
 use tokio::sync::{mpsc::UnboundedSender, watch};
 use tokio_util::sync::CancellationToken;
@@ -47,6 +47,14 @@ struct Flight {
     cancel: CancellationToken,
     over: CancellationToken,
     deadline: watch::Sender<Option<Timestamp>>,
+    targets: BTreeSet<RoleName>,
+}
+
+/// A cancelled call that may still be at work: the next one of its step waits for it, and whatever else works on one of its targets.
+struct Leaving {
+    step: StepId,
+    targets: BTreeSet<RoleName>,
+    over: CancellationToken,
 }
 
 /// The calls of a session.
@@ -58,8 +66,8 @@ pub(super) struct Calls {
     arrivals: UnboundedSender<Arrival>,
     notes: NoteSender,
     flying: BTreeMap<CallKey, Flight>,
-    /// Cancelled calls that may still be at work, by step: the next call of the step waits for them.
-    leaving: BTreeMap<StepId, Vec<CancellationToken>>,
+    /// Cancelled calls that may still be at work.
+    leaving: Vec<Leaving>,
     /// Attempts that have answered. The core never wants one of them again.
     answered: BTreeSet<CallKey>,
     next_ticket: Ticket,
@@ -82,7 +90,7 @@ impl Calls {
             arrivals,
             notes,
             flying: BTreeMap::new(),
-            leaving: BTreeMap::new(),
+            leaving: Vec::new(),
             answered: BTreeSet::new(),
             next_ticket: 0,
         }
@@ -123,7 +131,7 @@ impl Calls {
 
     /// Returns when every call has ended and has sent its answer; after [`Calls::hurry`] none outlives the grace period.
     pub(super) async fn ended(&self) {
-        for over in self.flying.values().map(|flight| &flight.over).chain(self.leaving.values().flatten()) {
+        for over in self.flying.values().map(|flight| &flight.over).chain(self.leaving.iter().map(|call| &call.over)) {
             over.cancelled().await;
         }
     }
@@ -149,7 +157,7 @@ impl Calls {
     fn cancel(&mut self, key: &CallKey) {
         if let Some(flight) = self.flying.remove(key) {
             flight.cancel.cancel();
-            self.leaving.entry(key.step.clone()).or_default().push(flight.over);
+            self.leaving.push(Leaving { step: key.step.clone(), targets: flight.targets, over: flight.over });
         }
     }
 
@@ -158,7 +166,11 @@ impl Calls {
         self.next_ticket += 1;
         let (sender, deadline) = Deadline::moving(call.deadline);
         let (cancel, over) = (CancellationToken::new(), CancellationToken::new());
-        let flight = Flight { ticket: self.next_ticket, cancel, over, deadline: sender };
+        let targets: BTreeSet<RoleName> = call.grants.keys().cloned().collect();
+        self.leaving.retain(|earlier| !earlier.over.is_cancelled());
+        let in_the_way = |earlier: &&Leaving| earlier.step == key.step || !earlier.targets.is_disjoint(&targets);
+        let earlier = self.leaving.iter().filter(in_the_way).map(|earlier| earlier.over.clone()).collect();
+        let flight = Flight { ticket: self.next_ticket, cancel, over, deadline: sender, targets };
         let request = Request {
             notes: self.notes.of_step(&key.step),
             run: self.run.clone(),
@@ -168,7 +180,6 @@ impl Calls {
             fence: self.fence.clone(),
             call,
         };
-        let earlier = self.leaving.remove(&key.step).unwrap_or_default();
         let ticket = flight.ticket;
         let over = flight.over.clone();
         self.flying.insert(key.clone(), flight);
@@ -223,7 +234,7 @@ pub(super) fn lost() -> Failure {
 mod tests {
     use std::sync::Mutex;
 
-    use lifeboat_core::{input::Done, name::ActionName};
+    use lifeboat_core::{action::Effect, input::Done, name::ActionName};
     use serde_json::json;
     use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -242,13 +253,18 @@ mod tests {
         fn invoke(&self, request: Request) -> Pending<Answer> {
             let (said, go, began) = (Arc::clone(&self.said), self.go.clone(), self.began.clone());
             Box::pin(async move {
-                said.lock().unwrap().push(format!("began {}", request.call.attempt));
+                said.lock().unwrap().push(format!("began {}", name(&request.call)));
                 began.cancel();
                 go.cancelled().await;
-                said.lock().unwrap().push(format!("ended {}", request.call.attempt));
+                said.lock().unwrap().push(format!("ended {}", name(&request.call)));
                 Answer::Ran(Ok(Done { outputs: json!({}), summary: String::new() }))
             })
         }
+    }
+
+    /// The attempts of `merge` are told apart by their number, other steps by their name.
+    fn name(call: &Call) -> String {
+        if call.step.as_str() == "merge" { call.attempt.to_string() } else { call.step.to_string() }
     }
 
     fn call(attempt: u32) -> Call {
@@ -320,6 +336,32 @@ mod tests {
         let (second, ticket) = next_answer(&mut arrivals).await;
         assert!(calls.arrived(&second, ticket) && calls.is_empty());
         assert_eq!(*plugin.said.lock().unwrap(), ["began 1", "ended 1", "began 2", "ended 2"]);
+    }
+
+    #[tokio::test]
+    async fn what_works_on_the_same_target_waits_too_and_nothing_else() {
+        let on = |step: &str, role: &str| Call {
+            step: StepId::new(step).unwrap(),
+            grants: BTreeMap::from([(RoleName::new(role).unwrap(), Effect::Destroy)]),
+            ..call(1)
+        };
+        let plugin = Arc::new(Slow::default());
+        let (mut calls, mut arrivals) = calls(Arc::clone(&plugin));
+        calls.reconcile(vec![on("restore", "recovery")]);
+        plugin.began.cancelled().await;
+        let (tidy, tell) = (on("tidy", "recovery"), on("tell", "oncall"));
+        calls.reconcile(vec![tidy, tell]);
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(*plugin.said.lock().unwrap(), ["began restore", "began tell"]);
+        plugin.go.cancel();
+        for _ in 0..3 {
+            next_answer(&mut arrivals).await;
+        }
+        let said = plugin.said.lock().unwrap().clone();
+        let place = |what: &str| said.iter().position(|said| said == what).unwrap();
+        assert!(place("ended restore") < place("began tidy"), "{said:?}");
     }
 
     #[tokio::test]

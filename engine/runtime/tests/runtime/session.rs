@@ -239,7 +239,8 @@ async fn one_engine_a_run_and_one_run_a_target() {
         assert_eq!(held.code(), "run-lease-held");
         assert!(held.to_string().contains(run.as_str()), "{held}");
         assert!(!stage.home.run_folder(&refused).exists(), "a refused run leaves nothing behind");
-        assert!(matches!(stage.home.runs().unwrap()[0].standing, Standing::Live(_)));
+        let listed = stage.home.runs().unwrap().remove(0);
+        assert!(listed.standing == Standing::Live && listed.engine.is_some(), "{listed:?}");
         stop.cancel();
     };
     let (ended, ()) = tokio::join!(start(&stage.home, first, surroundings), others);
@@ -278,6 +279,7 @@ async fn a_torn_end_is_cut_off() {
 
 async fn check_damage(damage: impl FnOnce(String) -> String, file: &str, code: &str, says: &str) {
     let stage = Stage::new();
+    let older = start(&stage.home, stage.new_run(&chain(1)), stage.surroundings()).await.unwrap().run;
     let run = waiting(&stage).await.run;
     let path = stage.home.run_folder(&run).join(file);
     let text = fs::read_to_string(&path).unwrap();
@@ -288,7 +290,10 @@ async fn check_damage(damage: impl FnOnce(String) -> String, file: &str, code: &
     assert_eq!(error.code(), code, "{error}");
     assert!(error.to_string().contains(says), "{error}");
     assert_eq!(fs::read_to_string(&path).unwrap(), damaged, "a damaged file is left as it is");
-    assert!(stage.home.runs().unwrap().iter().any(|listed| listed.standing == Standing::Damaged(error.code())));
+    let listed = stage.home.runs().unwrap();
+    assert_eq!(listed[0].standing, Standing::Damaged(error.code()));
+    assert_eq!((&listed[0].run, &listed[1].run), (&run, &older), "the newest comes first");
+    assert_eq!(stage.home.find("last").unwrap(), run, "`last` is not silently an older run");
     let next = start(&stage.home, stage.new_run(&chain(1)), stage.surroundings()).await.unwrap_err();
     assert_eq!(next.code(), "run-lease-unfinished", "nobody knows what it left half done");
 }

@@ -7,7 +7,7 @@ use lifeboat_core::{
     event::{Mode, Outcome, Person},
     expression::{Expression, Template},
     failure::{Failure, Reason},
-    input::{Input, Purpose},
+    input::{Done, Input, Purpose},
     name::{RunId, StepId},
     operator::{Command, Request},
     plan::{Each, Plan, Section, Step, StepKind},
@@ -135,6 +135,11 @@ fn failed(step: &str, failure: Failure) -> Input {
     Input::Answered { step: id(step), attempt: 1, purpose: Purpose::Run, answer: Err(failure) }
 }
 
+fn done(step: &str) -> Input {
+    let answer = Ok(Done { outputs: json!({}), summary: "done".to_owned() });
+    Input::Answered { step: id(step), attempt: 1, purpose: Purpose::Run, answer }
+}
+
 fn retry(step: &str) -> Input {
     wants(Command::Retry { steps: vec![id(step)], from: false, confirmed: false, reason: Some("mended".to_owned()) })
 }
@@ -219,7 +224,18 @@ pub(crate) fn cases() -> Vec<Case> {
         handler(Section::Finally, uses("tell", &[], Repeat::Idempotent)),
     ];
     cases.push(Case::new("handlers-of-a-failure", told.clone(), Outcome::Failed).broken("restore"));
+    let abort = || Input::Abort { who: dba(), reason: "a false alarm".to_owned() };
+    let cut_off = Case::new("handlers-cut-off", told.clone(), Outcome::Aborted).then(abort()).then(abort());
+    cases.push(cut_off);
     cases.push(Case::new("handlers-of-a-success", told, Outcome::Succeeded));
+    let asks = vec![
+        uses("restore", &[], Repeat::Idempotent),
+        handler(Section::Finally, approve("tidy-up", &[])),
+        handler(Section::Finally, uses("destroy", &[1], Repeat::Idempotent)),
+        handler(Section::Finally, uses("tell", &[2], Repeat::Idempotent)),
+    ];
+    let no = Input::Approval { step: id("tidy-up"), who: dba(), approved: false, comment: None };
+    cases.push(Case::new("handlers-refused", asks, Outcome::SucceededWithExceptions).then(done("restore")).then(no));
     let mut dry = Case::new(
         "dry-run",
         vec![uses("find", &[], Repeat::Idempotent), approve("sign-off", &[0]), uses("merge", &[1], Repeat::Opaque)],

@@ -89,28 +89,34 @@ fn check_people(plan: &Plan, bindings: &Bindings, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// The exclusive resources that a run of the plan writes to, for one lease each: sorted, each once.
+/// The exclusive resources that a run of the plan writes to, for one lease each: sorted, each once. A server has two names where its
+/// identity is known, so that it is one for bindings that know it and for bindings that do not.
 pub fn leases(plan: &Plan, bindings: &Bindings) -> Vec<String> {
     let changed = strongest_effects(plan).into_iter().filter(|(_, effect)| *effect >= Effect::Mutate);
-    let mut leases: Vec<String> = changed.filter_map(|(role, _)| lease(&bindings.targets.get(&role)?.system)).collect();
+    let systems = changed.filter_map(|(role, _)| bindings.targets.get(&role));
+    let mut leases: Vec<String> = systems.flat_map(|target| resources(&target.system)).collect();
     leases.sort();
     leases.dedup();
     leases
 }
 
-fn lease(system: &System) -> Option<String> {
+fn resources(system: &System) -> Vec<String> {
     match system {
-        System::Postgres(server) => Some(match &server.system_identifier {
-            Some(identifier) => format!("postgres:{identifier}"),
-            None => format!("postgres:{}:{}", server.host, server.port),
-        }),
-        System::Machine(machine) => {
-            let work = machine.folders.get("work").map_or("", |folder| folder.path.as_str());
-            Some(format!("machine:{}:{work}", via(&machine.via)))
+        System::Postgres(server) => {
+            let host = match server.host.as_str() {
+                "127.0.0.1" | "::1" | "[::1]" => "localhost".to_owned(),
+                host => host.to_ascii_lowercase(),
+            };
+            let known = server.system_identifier.iter().map(|identifier| format!("postgres:{identifier}"));
+            known.chain([format!("postgres:{host}:{}", server.port)]).collect()
         }
-        System::Endpoint(Endpoint::Http { url }) => Some(format!("endpoint:{url}")),
-        System::Endpoint(Endpoint::Command { switch, .. }) => Some(format!("endpoint:{}", switch.join(" "))),
-        System::Notify(_) => None,
+        System::Machine(machine) => {
+            let work = machine.folders.get("work").map_or("", |folder| folder.path.trim_end_matches('/'));
+            vec![format!("machine:{}:{work}", via(&machine.via))]
+        }
+        System::Endpoint(Endpoint::Http { url }) => vec![format!("endpoint:{url}")],
+        System::Endpoint(Endpoint::Command { switch, .. }) => vec![format!("endpoint:{}", switch.join(" "))],
+        System::Notify(_) => Vec::new(),
     }
 }
 

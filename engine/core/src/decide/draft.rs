@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{
     event::Event,
-    expression::{Ending, Scope},
+    expression::{Budget, Ending, Scope},
     name::StepId,
     plan::{Plan, Section, Step},
     run::{Phase, Run, Slot, StepRun, StepState},
@@ -135,7 +135,8 @@ impl<'a> Draft<'a> {
         let planned = self.planned(slot);
         let item = self.run.item(slot).zip(planned.each.as_ref().map(|each| &each.item));
         let (within, ending) = (planned.within, self.ending(slot));
-        Some(read(&Scope { plan: self.plan, within, started, outputs: &outputs, item, ending }))
+        let budget = Budget::default();
+        Some(read(&Scope { plan: self.plan, within, started, outputs: &outputs, item, ending, budget: &budget }))
     }
 }
 

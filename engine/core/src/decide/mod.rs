@@ -20,11 +20,7 @@ mod undo;
 use jiff::Timestamp;
 
 pub(crate) use self::{
-    draft::Draft,
-    fan_out::wants_attention,
-    input::observation_deadline,
-    operator::settles_in_a_pause,
-    settle::{Readiness, has_room, readiness},
+    draft::Draft, fan_out::wants_attention, input::observation_deadline, operator::settles_in_a_pause, settle::has_room,
 };
 pub use self::{fan_out::ITEMS_MAX, operator::request, settle::CALLS_MAX};
 use crate::{event::Event, input::Input, plan::Plan, run::Run};

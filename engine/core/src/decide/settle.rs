@@ -9,9 +9,8 @@ use super::{Draft, begin, failed, fan_out, handlers, input::observation_deadline
 use crate::{
     event::{Event, SkipReason},
     failure::{Failure, Reason},
-    mutant::{self, Mutant},
     plan::{Invocation, Section},
-    run::{Awaiting, Next, Phase, Run, Settling, Slot, StepState},
+    run::{Awaiting, Next, Phase, Readiness, Run, Settling, Slot, StepState},
 };
 
 /// Calls that a run has in flight at most. What else is ready waits.
@@ -84,46 +83,10 @@ pub(crate) fn has_room(run: &Run) -> bool {
     run.calls() < CALLS_MAX
 }
 
-/// What a step waits for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Readiness {
-    /// Its needs have not all ended.
-    Blocked,
-    /// It can begin.
-    Ready,
-    /// This need can not be met any more.
-    Unmet(Slot),
-}
-
-/// Whether a waiting step can begin. A need that was skipped because its own `when` is false counts as met, and so does one that
-/// a dry-run left out. A handler only waits until its needs are over: people are told, whatever else went wrong. But what people
-/// did not say yes to is not done.
-pub(crate) fn readiness(run: &Run, section: Section, needs: &[Slot]) -> Readiness {
-    let mut ready = Readiness::Ready;
-    if mutant::is_active(Mutant::AnyNeed) && needs.iter().any(|need| run.step(*need).state.is_over()) {
-        return Readiness::Ready;
-    }
-    for need in needs {
-        match &run.step(*need).state {
-            state if section != Section::Steps && state.is_over() => {
-                if run.is_refused(*need) {
-                    return Readiness::Unmet(*need);
-                }
-            }
-            StepState::Failed { .. } | StepState::Skipped { reason: SkipReason::NeedNotMet { .. } } => {
-                return Readiness::Unmet(*need);
-            }
-            StepState::Succeeded { .. } | StepState::ResolvedByHand { .. } | StepState::Skipped { .. } => {}
-            _ => ready = Readiness::Blocked,
-        }
-    }
-    ready
-}
-
 fn step(draft: &mut Draft<'_>, slot: Slot) {
     let planned = draft.planned(slot);
     match &draft.step(slot).state {
-        StepState::Waiting => match readiness(draft.run, planned.section, &planned.needs) {
+        StepState::Waiting => match draft.run.readiness(slot, &planned.needs) {
             Readiness::Blocked => {}
             Readiness::Ready => begin::begin(draft, slot),
             Readiness::Unmet(need) => {

@@ -55,7 +55,7 @@ codes! {
     NOT_BEFORE "LB0034" Error "an expression refers to a step that has not run for certain"
     UNKNOWN_OUTPUT "LB0035" Error "unknown output"
     UNKNOWN_FUNCTION "LB0036" Error "unknown function"
-    BAD_DEFAULT "LB0037" Error "a default that is not of the input's type"
+    BAD_DEFAULT "LB0037" Error "a default that can not be the input's value"
     IDLE_RETRY "LB0038" Warning "a retry that can never be used"
     UNUSED_INPUT "LB0039" Warning "an input that nothing uses"
     UNUSED_TARGET "LB0040" Warning "a target that nothing uses"
@@ -78,4 +78,5 @@ codes! {
     SPARE_INPUT "LB0061" Error "an input that the runbook does not have"
     BAD_INPUT "LB0062" Error "an input of the wrong type"
     CONTRADICTION "LB0070" Error "values that do not fit together"
+    MORE "LB0071" Error "more problems than are shown"
 }

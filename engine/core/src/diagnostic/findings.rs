@@ -1,6 +1,9 @@
 //! Collects findings while a file is read.
 
-use super::{Code, Diagnostic, Severity, SourceFile, Span};
+use super::{Code, Diagnostic, Severity, SourceFile, Span, codes};
+
+/// Findings of one file that are kept; of a hostile file nobody reads more.
+const FINDINGS_MAX: usize = 1_000;
 
 /// The findings of one file so far.
 pub(crate) struct Findings<'a> {
@@ -33,8 +36,21 @@ impl<'a> Findings<'a> {
         label: impl Into<String>,
         help: Option<String>,
     ) {
+        if self.list.len() >= FINDINGS_MAX {
+            return self.drop(code.severity, span);
+        }
         let (message, label) = (message.into(), label.into());
         self.list.push(Diagnostic { code: code.id, severity: code.severity, message, span, label, help });
+    }
+
+    /// Says once that there is more, as grave as the gravest of it.
+    fn drop(&mut self, severity: Severity, span: Span) {
+        let says_so = |finding: &&Diagnostic| finding.code == codes::MORE.id && finding.severity <= severity;
+        if self.list.last().as_ref().is_some_and(says_so) {
+            return;
+        }
+        let (message, label) = (format!("more than {FINDINGS_MAX} problems"), "here and behind it are more".to_owned());
+        self.list.push(Diagnostic { code: codes::MORE.id, severity, message, span, label, help: None });
     }
 
     pub(crate) fn has_errors(&self) -> bool {

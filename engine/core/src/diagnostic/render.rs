@@ -21,8 +21,12 @@ fn block(renderer: &Renderer, file: &SourceFile, finding: &Diagnostic) -> String
     let secret = finding.code == super::codes::PLAIN_SECRET.id;
     let mut group = match range(file, finding.span).filter(|_| !secret) {
         Some(range) => {
-            let mark = AnnotationKind::Primary.span(range).label(finding.label.as_str());
-            title.element(Snippet::source(file.text.as_str()).path(file.name.as_str()).annotation(mark))
+            // The line alone: the renderer reads all that it is given, for each finding.
+            let (first, line) = line_of(file, range.start);
+            let mark =
+                AnnotationKind::Primary.span(range.start - first..range.end - first).label(finding.label.as_str());
+            let number = usize::try_from(finding.span.line).unwrap_or(1);
+            title.element(Snippet::source(line).line_start(number).path(file.name.as_str()).annotation(mark))
         }
         None => {
             let origin = annotate_snippets::Origin::path(file.name.as_str());
@@ -34,6 +38,13 @@ fn block(renderer: &Renderer, file: &SourceFile, finding: &Diagnostic) -> String
         group = group.element(Level::HELP.message(help.as_str()));
     }
     renderer.render(&[group] as &[Group<'_>])
+}
+
+/// The line that holds this byte, and where it begins.
+fn line_of(file: &SourceFile, at: usize) -> (usize, &str) {
+    let first = file.text[..at].rfind('\n').map_or(0, |end| end + 1);
+    let rest = &file.text[first..];
+    (first, rest.split_inclusive('\n').next().unwrap_or(rest))
 }
 
 /// The bytes to underline: at least one, never more than one line.

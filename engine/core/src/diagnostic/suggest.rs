@@ -1,11 +1,17 @@
 //! Did you mean …?
 
+/// Longer names are nobody's.
+const NAME_BYTES_MAX: usize = 400;
+
 /// The name that the text most probably should have been, if one is close enough.
 pub(crate) fn closest<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let text: String = text.chars().take(100).collect();
     let allowed = (text.chars().count() / 3).clamp(1, 3);
+    // One of quite another length is far, and long to compare with.
     names
         .into_iter()
+        .filter(|name| name.len() <= NAME_BYTES_MAX)
+        .filter(|name| name.len().abs_diff(text.len()) <= 4 * allowed || is_part(&text, name))
         .map(|name| (strsim::damerau_levenshtein(&text, name), name))
         .filter(|(distance, name)| *distance <= allowed || is_part(&text, name))
         .min()

@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
     rc::Rc,
     sync::{Arc, LazyLock},
@@ -22,8 +22,45 @@ use crate::{
 
 /// What an expression may look at, in bytes of JSON.
 const SCOPE_BYTES_MAX: usize = 1 << 20;
-/// The same where a macro goes over it: its work and its result grow with the square.
+/// The same where a macro goes over it, for all references together: its work and its result grow with the square, and with what
+/// is said of each item.
 const LOOP_SCOPE_BYTES_MAX: usize = 32 << 10;
+
+/// What all expressions of a step's texts may give together, in bytes of JSON, roughly.
+const RENDERED_BYTES_MAX: usize = 16 << 20;
+/// How many may be evaluated for them: inputs of called runbooks are evaluated where they are used, and may refer to one another.
+const EVALUATIONS_MAX: usize = 10_000;
+
+/// What is left of the work that one look at a run may make.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    bytes: Cell<usize>,
+    evaluations: Cell<usize>,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { bytes: Cell::new(RENDERED_BYTES_MAX), evaluations: Cell::new(EVALUATIONS_MAX) }
+    }
+}
+
+impl Budget {
+    fn evaluate(&self) -> Result<(), ExpressionError> {
+        let left = self.evaluations.get().checked_sub(1);
+        self.evaluations.set(left.ok_or_else(|| {
+            ExpressionError::new(format!("more than {EVALUATIONS_MAX} expressions would have to be evaluated for it"))
+        })?);
+        Ok(())
+    }
+
+    fn render(&self, value: &Value) -> Result<(), ExpressionError> {
+        let left = self.bytes.get().checked_sub(value::weight(value));
+        self.bytes.set(left.ok_or_else(|| {
+            ExpressionError::new(format!("its expressions give more than {RENDERED_BYTES_MAX} bytes"))
+        })?);
+        Ok(())
+    }
+}
 
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 
@@ -65,6 +102,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) item: Option<(&'a Value, &'a Type)>,
     /// How the recovery ended; `None` for its own steps.
     pub(crate) ending: Option<Ending<'a>>,
+    /// What evaluating may still cost.
+    pub(crate) budget: &'a Budget,
 }
 
 /// How a recovery ended.
@@ -116,6 +155,13 @@ impl Scope<'_> {
 
     /// The value of a CEL expression.
     pub(crate) fn evaluate(&self, text: &str) -> Result<Value, ExpressionError> {
+        self.budget.evaluate()?;
+        let value = self.value_of(text)?;
+        self.budget.render(&value)?;
+        Ok(value)
+    }
+
+    fn value_of(&self, text: &str) -> Result<Value, ExpressionError> {
         let analysis = analysed(text)?;
         let Some(tree) = &analysis.tree else { return self.look_up(&analysis.references[0]) };
         let mut context = Context::with_env(Arc::clone(&ENV));
@@ -152,7 +198,12 @@ impl Scope<'_> {
             "steps" if path.get(2).is_some_and(|part| part == "outputs") => {
                 let name = Some(path[1].as_str());
                 let index = self.plan.steps.iter().position(|step| self.name(&step.id) == name);
-                (index.and_then(|index| (self.outputs)(index)).cloned(), 3)
+                let outputs = index.and_then(|index| (self.outputs)(index));
+                // Only the one that is wanted is copied: others may be long lists.
+                match (outputs, path.get(3)) {
+                    (Some(outputs), Some(output)) => (Some(outputs.get(output).cloned().ok_or_else(|| missing(3))?), 4),
+                    _ => (outputs.cloned(), 3),
+                }
             }
             _ => (None, 2),
         };
@@ -170,12 +221,15 @@ impl Scope<'_> {
             let wanted = names.entry(reference.path[0].as_str()).or_default();
             wanted.extend(reference.path.get(1).map(String::as_str));
         }
-        let mut budget = if analysis.loops { LOOP_SCOPE_BYTES_MAX } else { SCOPE_BYTES_MAX };
+        let mut budget = match analysis.references.len() {
+            references if analysis.loops => LOOP_SCOPE_BYTES_MAX / references.max(1),
+            _ => SCOPE_BYTES_MAX,
+        };
         let mut variables = Vec::new();
         for (root, wanted) in names {
             match root {
                 "inputs" => variables.push(("inputs", self.inputs(&wanted, &mut budget)?)),
-                "steps" => variables.push(("steps", self.steps(&wanted, &mut budget)?)),
+                "steps" => variables.push(("steps", self.steps(&outputs_of(&analysis.references), &mut budget)?)),
                 "targets" => variables.push(("targets", self.targets(&wanted, &mut budget)?)),
                 "run" => variables.push(("run", self.run())),
                 "item" => variables.extend(self.item_variable(&mut budget)?),
@@ -224,20 +278,19 @@ impl Scope<'_> {
         Ok(value::map(entries.into_iter()))
     }
 
-    fn steps(&self, wanted: &BTreeSet<&str>, budget: &mut usize) -> Result<Cel, ExpressionError> {
+    fn steps(&self, wanted: &BTreeMap<&str, Outputs<'_>>, budget: &mut usize) -> Result<Cel, ExpressionError> {
         let mut entries = Vec::new();
         for (index, step) in self.plan.steps.iter().enumerate() {
-            let Some(name) = self.name(&step.id).filter(|name| wanted.contains(name)) else { continue };
-            let nothing = Value::Object(Map::new());
-            let outputs = (self.outputs)(index).filter(|outputs| outputs.is_object()).unwrap_or(&nothing);
-            spend(budget, outputs)?;
+            let Some(name) = self.name(&step.id) else { continue };
+            let Some(wanted) = wanted.get(name) else { continue };
             let types = output_types(step);
-            let outputs =
-                value::map(
-                    outputs.as_object().into_iter().flatten().map(|(name, value)| {
-                        (name.clone(), value::to_cel(value, types.get(name).unwrap_or(&Type::Json)))
-                    }),
-                );
+            let outputs = (self.outputs)(index).and_then(Value::as_object).into_iter().flatten();
+            let mut seen = Vec::new();
+            for (name, value) in outputs.filter(|(name, _)| wanted.holds(name)) {
+                spend(budget, value)?;
+                seen.push((name.clone(), value::to_cel(value, types.get(name).unwrap_or(&Type::Json))));
+            }
+            let outputs = value::map(seen.into_iter());
             entries.push((name.to_owned(), value::map([("outputs".to_owned(), outputs)].into_iter())));
         }
         Ok(value::map(entries.into_iter()))
@@ -266,6 +319,36 @@ impl Scope<'_> {
         let ending = ending.map(|(name, fact)| (name.to_owned(), Cel::String(Arc::new(fact.to_owned()))));
         value::map([("id".to_owned(), id), ("started".to_owned(), value::instant(*at))].into_iter().chain(ending))
     }
+}
+
+/// Which outputs of a step an expression looks at.
+enum Outputs<'a> {
+    All,
+    Some(BTreeSet<&'a str>),
+}
+
+impl Outputs<'_> {
+    fn holds(&self, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Some(names) => names.contains(name),
+        }
+    }
+}
+
+/// The outputs that are referred to, by step: what else a step gave does not count.
+fn outputs_of(references: &[Reference]) -> BTreeMap<&str, Outputs<'_>> {
+    let mut wanted: BTreeMap<&str, Outputs<'_>> = BTreeMap::new();
+    for path in references.iter().map(|reference| reference.path.as_slice()).filter(|path| path[0] == "steps") {
+        let Some(step) = path.get(1) else { continue };
+        let of = wanted.entry(step).or_insert_with(|| Outputs::Some(BTreeSet::new()));
+        match (path.get(3), of) {
+            (Some(output), Outputs::Some(names)) => drop(names.insert(output)),
+            (None, of) => *of = Outputs::All,
+            (Some(_), Outputs::All) => {}
+        }
+    }
+    wanted
 }
 
 /// The declared types of what `steps.<id>.outputs` has.

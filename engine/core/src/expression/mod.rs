@@ -16,7 +16,7 @@ use serde_json::Value;
 
 pub(crate) use self::{
     analysis::{Analysis, FUNCTIONS, Reference, analyse},
-    evaluate::{Ending, Scope},
+    evaluate::{Budget, Ending, Scope},
     scan::{Part, parts},
 };
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Scope, Template};
+use super::{Budget, Scope, Template};
 use crate::{
     event::{Mode, Person, RunStarted},
     name::{RoleName, RunId, StepId},
@@ -78,8 +78,15 @@ fn render(template: Value) -> Result<Value, String> {
     };
     let started = (Timestamp::from_second(1_800_000_000).expect("a time"), started);
     let outputs = json!({"at": "2026-11-21T03:00:00Z", "rows": 7, "tables": {"b": {"rows": 2}, "a": {"rows": 1}}});
-    let scope =
-        Scope { plan: &plan, within: None, started: &started, outputs: &|_| Some(&outputs), item: None, ending: None };
+    let scope = Scope {
+        plan: &plan,
+        within: None,
+        started: &started,
+        outputs: &|_| Some(&outputs),
+        item: None,
+        ending: None,
+        budget: &Budget::default(),
+    };
     Template::new(template).render(&scope).map_err(|error| error.to_string())
 }
 
@@ -129,4 +136,9 @@ fn what_has_no_value_or_too_large_a_one_is_refused() {
         let error = render(json!(template)).expect_err(template);
         assert!(error.starts_with(wanted), "{template}: {error}");
     }
+    let long = "${{ inputs.text }}".repeat(50);
+    let error = render(json!(long)).expect_err("fifty times 400,000 bytes");
+    assert!(error.starts_with("its expressions give more than 16777216 bytes"), "{error}");
+    let many = render(json!(vec!["${{ inputs.n }}"; 10_001])).expect_err("one too many");
+    assert!(many.starts_with("more than 10000 expressions"), "{many}");
 }

@@ -10,11 +10,10 @@ use super::{
     retry::{self, Retry},
 };
 use crate::{
-    decide::{Readiness, readiness},
     event::{Event, OperatorAnswer, Outcome, Person, SkipReason},
     name::StepId,
     plan::{Plan, Section, Step, StepKind},
-    run::{Awaiting, Next, Phase, Run, Settling, Slot, StepRun, StepState},
+    run::{Awaiting, Next, Phase, Readiness, Run, Settling, Slot, StepRun, StepState},
 };
 
 /// The event that records what somebody wants, which is legal in this state; or why it can not be done.
@@ -240,7 +239,7 @@ impl<'a> Case<'a> {
     /// Whether every step that it needs is over.
     fn is_its_turn(&self, index: Slot) -> bool {
         let planned = self.planned(index);
-        readiness(self.run, planned.section, &planned.needs) == Readiness::Ready
+        self.run.readiness(self.run.place(index), &planned.needs) == Readiness::Ready
     }
 
     /// Whether the `verify` of a step that did not ask can begin.

@@ -53,6 +53,15 @@ struct Needs {
     unmet: usize,
 }
 
+/// How a step that another one needs stands, for that one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Need {
+    /// It is not over.
+    pub(super) open: bool,
+    /// Because of it the other one can not be done any more.
+    pub(super) unmet: bool,
+}
+
 /// Where the items of a `for_each` stand.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Fan {
@@ -138,16 +147,10 @@ impl Agenda {
     }
 
     /// Takes in what the change of a step means for one that needs it, whose own state is given too.
-    pub(super) fn need_changed(
-        &mut self,
-        dependent: StepIndex,
-        before: &StepState,
-        after: &StepState,
-        own: &StepState,
-    ) {
+    pub(super) fn need_changed(&mut self, dependent: StepIndex, before: Need, after: Need, own: &StepState) {
         let needs = &mut self.needs[dependent];
-        needs.open = needs.open + usize::from(!after.is_over()) - usize::from(!before.is_over());
-        needs.unmet = needs.unmet + usize::from(after.is_unmet_need()) - usize::from(before.is_unmet_need());
+        needs.open = needs.open + usize::from(after.open) - usize::from(before.open);
+        needs.unmet = needs.unmet + usize::from(after.unmet) - usize::from(before.unmet);
         self.judge(dependent, own);
     }
 

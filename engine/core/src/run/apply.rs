@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{
     Cause, Item, Phase, Run, Slot, StepRun,
-    agenda::Agenda,
+    agenda::{Agenda, Need},
     transition::{Change, transition},
 };
 use crate::{
@@ -62,7 +62,10 @@ impl Run {
         self.agenda.insert(&self.wiring, slot, place, after);
         if slot == place {
             for dependent in &self.wiring.of_step(place).dependents {
-                self.agenda.need_changed(*dependent, &before.state, &after.state, &self.steps[*dependent].state);
+                let ruled_out = |state| self.wiring.rules_out(*dependent, place, state);
+                let before = Need { open: !before.state.is_over(), unmet: ruled_out(&before.state) };
+                let after = Need { open: !after.state.is_over(), unmet: ruled_out(&after.state) };
+                self.agenda.need_changed(*dependent, before, after, &self.steps[*dependent].state);
             }
         }
     }

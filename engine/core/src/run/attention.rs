@@ -13,6 +13,17 @@ use crate::{
     plan::{Section, StepIndex},
 };
 
+/// What a step waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Readiness {
+    /// Its needs have not all ended.
+    Blocked,
+    /// It can begin.
+    Ready,
+    /// This need can not be met any more.
+    Unmet(StepIndex),
+}
+
 impl Run {
     /// The place of a step, or of an item of a list.
     pub(crate) fn position(&self, id: &StepId) -> Option<Slot> {
@@ -61,9 +72,21 @@ impl Run {
         self.in_flight().chain(self.owed()).chain(self.agenda.timers.iter().map(|(_, slot)| *slot)).collect()
     }
 
-    /// Whether the step asked people for a yes and got none.
-    pub(crate) fn is_refused(&self, slot: Slot) -> bool {
-        self.wiring.of_step(self.place(slot)).is_approval && matches!(self.step(slot).state, StepState::Failed { .. })
+    /// What a step of the plan waits for, as far as its needs are concerned. A need that was skipped because its own `when` is false
+    /// counts as met, and so does one that a dry-run left out.
+    pub(crate) fn readiness(&self, step: StepIndex, needs: &[StepIndex]) -> Readiness {
+        if mutant::is_active(Mutant::AnyNeed) && needs.iter().any(|need| self.step(*need).state.is_over()) {
+            return Readiness::Ready;
+        }
+        let state = |need: &StepIndex| &self.step(*need).state;
+        if let Some(need) = needs.iter().find(|need| self.wiring.rules_out(step, **need, state(need))) {
+            return Readiness::Unmet(*need);
+        }
+        let met = |need: &StepIndex| match state(need) {
+            StepState::Succeeded { .. } | StepState::ResolvedByHand { .. } | StepState::Skipped { .. } => true,
+            state => state.is_over() && !self.wiring.is_strict(step, *need),
+        };
+        if needs.iter().all(met) { Readiness::Ready } else { Readiness::Blocked }
     }
 
     /// Whether nothing may be changed.

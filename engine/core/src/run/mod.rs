@@ -27,8 +27,8 @@ use crate::{
     plan::{OnFailure, Plan, Section, StepIndex},
 };
 
-pub(crate) use self::reopen::is_unresolved;
 pub use self::{apply::Illegal, pause::Pause};
+pub(crate) use self::{attention::Readiness, reopen::is_unresolved};
 
 /// The place of a step in [`Run::steps`]: the steps of the plan come first, each at its own place, and behind them the items of
 /// lists.
@@ -337,11 +337,6 @@ impl StepState {
     /// Whether it is over and keeps a run from having simply succeeded.
     fn is_exception(&self) -> bool {
         self.is_over() && !matches!(self, Self::Succeeded { .. } | Self::Skipped { reason: SkipReason::NothingFailed })
-    }
-
-    /// Whether a step that needs this one can not be done any more.
-    fn is_unmet_need(&self) -> bool {
-        matches!(self, Self::Failed { .. } | Self::Skipped { reason: SkipReason::NeedNotMet { .. } })
     }
 
     /// Whether a plugin is at work.

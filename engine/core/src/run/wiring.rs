@@ -2,7 +2,11 @@
 
 use std::ops::Range;
 
-use crate::plan::{Plan, Section, Step, StepIndex, StepKind};
+use super::StepState;
+use crate::{
+    event::SkipReason,
+    plan::{CallIndex, Plan, Section, Step, StepIndex, StepKind},
+};
 
 /// One entry a step of the plan, in plan order.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -19,12 +23,14 @@ pub(super) struct Wire {
     pub(super) dependents: Vec<StepIndex>,
     /// Which part of the runbook it belongs to.
     pub(super) section: Section,
-    /// Whether it says how it is taken back.
+    /// Whether it says how it is taken back. What is done at the end of a run is not.
     pub(super) has_undo: bool,
     /// Whether its action can be repeated, or it has none: a failure that passes may have left a part of the work.
     pub(super) is_repeatable: bool,
     /// Whether it is a question to people.
-    pub(super) is_approval: bool,
+    is_approval: bool,
+    /// The outermost call of a runbook that it stands in.
+    call: Option<CallIndex>,
     /// Whether it is done for each item of a list: then its items are taken back.
     pub(super) is_list: bool,
 }
@@ -35,9 +41,10 @@ impl Wiring {
             needs: step.needs.len(),
             dependents: Vec::new(),
             section: step.section,
-            has_undo: step.undo.is_some(),
+            has_undo: step.undo.is_some() && step.section == Section::Steps,
             is_repeatable: step.action().is_none_or(|action| action.idempotent),
             is_approval: matches!(step.kind, StepKind::Approve { .. }),
+            call: outermost(plan, step.within),
             is_list: step.each.is_some(),
         };
         let mut wires: Vec<Wire> = plan.steps.iter().map(wire).collect();
@@ -51,6 +58,21 @@ impl Wiring {
         &self.wires[place]
     }
 
+    /// Whether the step can not be done any more because of what became of one that it needs. A handler only waits until its needs
+    /// are over, because people are told whatever else went wrong; but what people did not say yes to is not done, and neither is
+    /// what would come next in a runbook that a handler calls.
+    pub(super) fn rules_out(&self, step: StepIndex, need: StepIndex, state: &StepState) -> bool {
+        let left_out = matches!(state, StepState::Skipped { reason: SkipReason::NeedNotMet { .. } });
+        let lost = left_out || matches!(state, StepState::Failed { .. });
+        lost && (self.is_strict(step, need) || self.of_step(need).is_approval)
+    }
+
+    /// Whether the step begins only where this need was done, not merely over.
+    pub(super) fn is_strict(&self, step: StepIndex, need: StepIndex) -> bool {
+        let (step, need) = (self.of_step(step), self.of_step(need));
+        step.section == Section::Steps || step.call.is_some() && step.call == need.call
+    }
+
     /// How many steps the plan has.
     pub(super) fn len(&self) -> usize {
         self.wires.len()
@@ -61,4 +83,12 @@ impl Wiring {
         let start = self.wires.partition_point(|wire| wire.section < section);
         start..self.wires.partition_point(|wire| wire.section <= section)
     }
+}
+
+fn outermost(plan: &Plan, call: Option<CallIndex>) -> Option<CallIndex> {
+    let mut call = call?;
+    while let Some(outer) = plan.called.get(call).and_then(|call| call.within) {
+        call = outer;
+    }
+    Some(call)
 }

@@ -69,6 +69,9 @@ impl<'c, 'n> Context<'c, 'n> {
     }
 }
 
+/// Steps of one file: of each pair is known which one comes first.
+const STEPS_MAX: usize = 10_000;
+
 /// Reports everything that the grammar alone does not see.
 pub(super) fn check<'n>(
     findings: &mut Findings<'_>,
@@ -80,6 +83,11 @@ pub(super) fn check<'n>(
 ) -> Order {
     if let Some(entry) = root.entry("steps").filter(|entry| entry.value.items().is_empty()) {
         findings.add(codes::NO_STEPS, entry.key_span, "a runbook has at least one step", "nothing is done");
+    }
+    if let Some(step) = runbook.steps.get(STEPS_MAX) {
+        let message = format!("the file has {} steps, and at most {STEPS_MAX} are read", runbook.steps.len());
+        findings.add(codes::RUNBOOK_TOO_LARGE, step.id.span, message, "one too many");
+        return Order::default();
     }
     check_variants(findings, root, runbook);
     check_defaults(findings, root, runbook);
@@ -120,14 +128,25 @@ fn check_variants(findings: &mut Findings<'_>, root: &Node, runbook: &Runbook<'_
 fn check_defaults(findings: &mut Findings<'_>, root: &Node, runbook: &Runbook<'_>) {
     for (name, input) in &runbook.inputs {
         let Some(default) = &input.default else { continue };
-        if let Err(mismatch) = input.ty.check(default) {
-            let node =
-                root.get("inputs").and_then(|inputs| inputs.get(name.value)).and_then(|node| node.get("default"));
+        let node = root.get("inputs").and_then(|inputs| inputs.get(name.value)).and_then(|node| node.get("default"));
+        if let Some(node) = node.filter(|node| holds_expression(node)) {
+            let message = format!(
+                "the default of `{}` holds an expression, and there is nothing that it could refer to",
+                name.value
+            );
+            findings.add(codes::BAD_DEFAULT, node.span, message, "a plain value");
+        } else if let Err(mismatch) = input.ty.check(default) {
             let message = format!("the default of `{}` is not of its type: {mismatch}", name.value);
             let span = node.map_or(name.span, |node| node.span);
             findings.add(codes::BAD_DEFAULT, span, message, format!("wanted: {}", input.ty));
         }
     }
+}
+
+fn holds_expression(node: &Node) -> bool {
+    let text = node.text().is_some_and(|text| text.contains("${{"));
+    text || node.items().iter().any(holds_expression)
+        || node.entries().iter().any(|entry| holds_expression(&entry.value))
 }
 
 fn check_step(findings: &mut Findings<'_>, context: &mut Context<'_, '_>, place: usize) {
@@ -155,11 +174,24 @@ fn check_step(findings: &mut Findings<'_>, context: &mut Context<'_, '_>, place:
         context.items.insert(place, item);
     }
     check_time(findings, step);
+    check_backoff(findings, step);
     misplaced::check(findings, step);
     let acts = matches!(step.body, Body::Uses(_) | Body::Unclear | Body::Manual { verify: Some(_), .. });
     if step.retry.attempts > 1 && !acts && !matches!(step.body, Body::Runbook(_) | Body::Drill { .. }) {
         let message = format!("`retry` of `{}` can never be used: it runs no action", step.id.value);
         findings.add(codes::IDLE_RETRY, step.id.span, message, "waits for a person");
+    }
+}
+
+/// A first wait that the longest one cuts short is not what the author meant.
+fn check_backoff(findings: &mut Findings<'_>, step: &Step<'_>) {
+    let retry = step.keys.iter().find(|entry| entry.key == "retry");
+    let said = |key| retry.and_then(|retry| retry.value.entry(key));
+    if let (Some(_), Some(most)) = (said("backoff"), said("backoff_max"))
+        && step.retry.backoff_max < step.retry.backoff
+    {
+        let message = format!("no wait of `{}` can be as long as its first one", step.id.value);
+        findings.add(codes::CONTRADICTION, most.value.span, message, "less than `backoff`");
     }
 }
 

@@ -159,10 +159,12 @@ fn retry(node: &Node) -> Retry {
         let kind = |word: &str| FailureKind::ALL.into_iter().find(|kind| kind.as_str() == word);
         node.items().iter().filter_map(|item| kind(item.text()?)).collect()
     };
+    let backoff = duration(node, "backoff").unwrap_or(standard.backoff);
     Retry {
         attempts,
-        backoff: duration(node, "backoff").unwrap_or(standard.backoff),
-        backoff_max: duration(node, "backoff_max").unwrap_or(standard.backoff_max),
+        backoff,
+        // The first wait is never cut short by a limit that nobody wrote.
+        backoff_max: duration(node, "backoff_max").unwrap_or(standard.backoff_max.max(backoff)),
         on: node.get("on").map(listed).unwrap_or(standard.on),
     }
 }

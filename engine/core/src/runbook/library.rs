@@ -73,6 +73,11 @@ impl<'n> Library<'n> {
         Some((unit, self.runbook(unit)?))
     }
 
+    /// How many bytes a file has.
+    pub(super) fn length(&self, unit: UnitIndex) -> usize {
+        self.sources.units[unit].file.text.len()
+    }
+
     /// The digest of a file's bytes.
     pub(super) fn digest(&self, unit: UnitIndex) -> String {
         sha256(self.sources.units[unit].file.text.as_bytes())

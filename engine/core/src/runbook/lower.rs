@@ -27,6 +27,9 @@ const STEPS_MAX: usize = 50_000;
 /// Needs of all steps together: two steps that call a thousand parallel ones each make a million.
 const NEEDS_MAX: usize = 2_000_000;
 
+/// Bytes of all files that are called, each counted as often as it is called.
+const BYTES_MAX: usize = 64 << 20;
+
 /// A step's path also names its log file.
 const PATH_BYTES_MAX: usize = 200;
 
@@ -38,7 +41,7 @@ pub(super) struct TooLarge(pub(super) Span);
 pub(super) fn lower(library: &Library<'_>, orders: &[Order], catalogue: &Catalogue) -> Result<Option<Plan>, TooLarge> {
     let Some(runbook) = library.runbook(0) else { return Ok(None) };
     let mut lowering =
-        Lowering { collection: library, orders, catalogue, steps: Vec::new(), called: Vec::new(), needs: 0 };
+        Lowering { collection: library, orders, catalogue, steps: Vec::new(), called: Vec::new(), needs: 0, bytes: 0 };
     let site = Site {
         unit: 0,
         within: None,
@@ -97,6 +100,7 @@ struct Lowering<'l, 'n> {
     steps: Vec<Step>,
     called: Vec<CalledRunbook>,
     needs: usize,
+    bytes: usize,
 }
 
 impl<'n> Lowering<'_, 'n> {
@@ -118,6 +122,9 @@ impl<'n> Lowering<'_, 'n> {
                 needs = site.needs.to_vec();
             }
             needs.sort_unstable();
+            needs.dedup();
+            // A step of another variant leaves its needs to those behind it.
+            self.needs += needs.len();
             order.needs[*place].iter().for_each(|need| last[*need] = false);
             let on_failure = if step.on_failure == OnFailure::Stop { site.on_failure } else { step.on_failure };
             if self.needs > NEEDS_MAX {
@@ -148,7 +155,7 @@ impl<'n> Lowering<'_, 'n> {
         on_failure: OnFailure,
         site: &Site<'_>,
     ) -> Option<StepIndex> {
-        self.needs += needs.len();
+        let own = site.section == Section::Steps;
         self.steps.push(Step {
             id: StepId::parse(format!("{}{}", site.prefix, step.id.value)).ok()?,
             title: step.title.clone(),
@@ -158,8 +165,9 @@ impl<'n> Lowering<'_, 'n> {
             timeout: step.timeout,
             time_limit: step.time_limit,
             retry: step.retry.clone(),
-            undo: step.undo.as_ref().and_then(|used| invocation(used, self.catalogue, site.roles)),
-            on_failure,
+            // What is done at the end of a run is not taken back, and its failure changes nothing.
+            undo: step.undo.as_ref().filter(|_| own).and_then(|used| invocation(used, self.catalogue, site.roles)),
+            on_failure: if own { on_failure } else { OnFailure::Stop },
             within: site.within,
             line: step.id.span.line,
             section: site.section,
@@ -175,7 +183,10 @@ impl<'n> Lowering<'_, 'n> {
         let path = format!("{}{}", site.prefix, step.id.value);
         let Ok(id) = StepId::parse(path.as_str()) else { return Ok(Vec::new()) };
         let most = runbook.steps.len() + self.steps.len();
-        if path.len() + 65 > PATH_BYTES_MAX || site.depth >= DEPTH_MAX || most > STEPS_MAX {
+        // No step says more than its file does.
+        self.bytes += self.collection.length(unit);
+        let is_large = most > STEPS_MAX || self.bytes > BYTES_MAX;
+        if path.len() + 65 > PATH_BYTES_MAX || site.depth >= DEPTH_MAX || is_large {
             return Err(TooLarge(call.file.span));
         }
         let roles = roles(call, site.roles);

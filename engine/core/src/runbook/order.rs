@@ -127,10 +127,12 @@ fn ancestors(order: &Order) -> Vec<Vec<u64>> {
 
 /// Every step that is left over needs another one that is left over: following that, one comes round.
 fn report_circle(findings: &mut Findings<'_>, runbook: &Runbook<'_>, order: &Order) {
-    let left = |step: &usize| !order.sequence.contains(step);
+    let mut is_left = vec![true; order.needs.len()];
+    order.sequence.iter().for_each(|step| is_left[*step] = false);
+    let left = |step: &usize| is_left[*step];
     let Some(mut step) = (0..order.needs.len()).find(left) else { return };
-    let mut path = Vec::new();
-    while !path.contains(&step) {
+    let (mut path, mut seen) = (Vec::new(), vec![false; order.needs.len()]);
+    while !std::mem::replace(&mut seen[step], true) {
         path.push(step);
         let Some(next) = order.needs[step].iter().copied().find(left) else { return };
         step = next;

@@ -54,6 +54,23 @@ fn bindings_are_held_against_the_plan() {
 }
 
 #[test]
+fn a_server_is_one_for_bindings_that_know_its_identity_and_for_others() {
+    let runbook = "lifeboat: 1\nid: T\nname: T\ntargets: { db: { kind: postgres, access: write } }\nsteps:\n  - { id: a, uses: test/write, with: { server: db } }\n";
+    let plan = compile(&text(runbook), &catalogue()).plan.expect("a plan");
+    let leases = |server: &str| {
+        let file = format!(
+            "lifeboat: 1\ntargets:\n  db: {{ kind: postgres, access: write, database: app, user: dba, password: 'env:P', {server} }}\n"
+        );
+        let parsed = bindings::parse(&text(&file));
+        bindings::leases(&plan, &parsed.bindings.unwrap_or_else(|| panic!("{:?}", parsed.diagnostics)))
+    };
+    let known = leases("host: DB1.example.com, system_identifier: \"7412345678901234567\"");
+    assert_eq!(known, ["postgres:7412345678901234567", "postgres:db1.example.com:5432"]);
+    assert_eq!(leases("host: db1.example.com"), ["postgres:db1.example.com:5432"]);
+    assert_eq!(leases("host: 127.0.0.1"), leases("host: localhost"));
+}
+
+#[test]
 fn whoever_is_asked_must_be_somebody() {
     let plan = compile(&file("good.yaml"), &catalogue()).plan.expect("a plan");
     let right = bindings::parse(&file("bindings.yaml")).bindings.expect("bindings");

@@ -272,3 +272,41 @@ fn what_grows_without_bounds_is_refused_at_once() {
     let compiled = compile_with(&text(&outer), &catalogue(), &Shelf(vec![("1.yaml".to_owned(), last(1_500))]));
     assert_eq!(compiled.diagnostics.iter().map(|finding| finding.code).collect::<Vec<_>>(), ["LB0044"]);
 }
+
+#[test]
+fn steps_that_a_variant_leaves_out_pass_each_need_on_once() {
+    let steps: String = (1..60)
+        .map(|step| {
+            let needs = [step - 1, step.max(2) - 2].map(|need| format!("s{need}")).join(", ");
+            format!("  - {{ id: s{step}, variant: planned, needs: [{needs}], approve: {{ message: x }} }}\n")
+        })
+        .collect();
+    let inner = format!(
+        "{HEAD}  - {{ id: s0, approve: {{ message: x }} }}\n{steps}  - {{ id: end, approve: {{ message: x }} }}\n"
+    );
+    let outer = format!(
+        "{HEAD}  - {{ id: a, approve: {{ message: x }} }}\n  - {{ id: c, runbook: b.yaml, variant: disaster }}\n"
+    );
+    let plan = plan(&outer, &[("b.yaml", &inner)]);
+    let needs: Vec<_> = plan.steps.iter().map(|step| (step.id.as_str(), step.needs.clone())).collect();
+    assert_eq!(needs, [("a", vec![]), ("c/s0", vec![0]), ("c/end", vec![1])]);
+}
+
+#[test]
+fn what_is_called_often_counts_with_all_its_bytes() {
+    let long = format!("{HEAD}  - {{ id: a, approve: {{ message: {} }} }}\n", "x".repeat(1 << 20));
+    let calls: String = (0..100).map(|step| format!("  - {{ id: s{step}, runbook: b.yaml }}\n")).collect();
+    assert_eq!(found(&format!("{HEAD}{calls}"), &[("b.yaml", &long)]), ["test.yaml LB0044 b.yaml"]);
+}
+
+#[test]
+fn what_a_handler_calls_is_not_taken_back() {
+    let inner = INNER.replace(
+        "rows: '${{ steps.find.outputs.rows + inputs.rows }}' }",
+        "rows: 1 }, undo: { uses: test/write, with: { server: db } }, on_failure: undo",
+    );
+    let call = "finally:\n  - { id: tidy, runbook: inner.yaml, inputs: { table: a, at: '2026-11-21T00:00:00Z' }, targets: { db: main, channel: people } }\n";
+    let plan = plan(&format!("{OUTER}{call}"), &[("inner.yaml", &inner)]);
+    let write = plan.steps.iter().find(|step| step.id.as_str() == "tidy/write").expect("it is called");
+    assert_eq!((&write.undo, write.on_failure), (&None, OnFailure::Stop));
+}

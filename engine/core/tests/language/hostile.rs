@@ -39,6 +39,30 @@ fn hostile_yaml_is_refused_with_a_code() {
 }
 
 #[test]
+fn a_file_with_more_steps_or_problems_than_anybody_reads_is_refused_at_once() {
+    let steps = vec!["a"; 300_000].join(",");
+    let source = format!("lifeboat: 1\nid: T\nname: T\nsteps: [{steps}]\n");
+    let found = compile(&text(&source), &catalogue()).diagnostics;
+    assert!(found.len() <= 1_003, "{}", found.len());
+    assert!(found.iter().any(|finding| finding.code == "LB0071"));
+    let rendered = lifeboat_core::diagnostic::render(&text(&source[..60_000]), &found[..3], false);
+    assert!(rendered.contains("LB"), "{rendered}");
+
+    let circle: String = (0..9_000)
+        .map(|step| format!("  - {{ id: s{step}, needs: [s{}], approve: {{ message: x }} }}\n", (step + 1) % 9_000))
+        .collect();
+    assert!(codes(&format!("lifeboat: 1\nid: T\nname: T\nsteps:\n{circle}")).contains(&"LB0022"));
+    let many: String = (0..10_001).map(|step| format!("  - {{ id: s{step}, approve: {{ message: x }} }}\n")).collect();
+    assert_eq!(codes(&format!("lifeboat: 1\nid: T\nname: T\nsteps:\n{many}")), ["LB0044"]);
+    let wrong: String = (0..5_000).map(|need| format!("{}{need}, ", "w".repeat(90))).collect();
+    let source = format!(
+        "lifeboat: 1\nid: T\nname: T\nsteps:\n  - {{ id: {}, approve: {{ message: x }} }}\n  - {{ id: b, needs: [{wrong}], approve: {{ message: x }} }}\n",
+        "i".repeat(1 << 20)
+    );
+    assert!(codes(&source).contains(&"LB0071"));
+}
+
+#[test]
 fn yaml_1_1_booleans_are_texts() {
     for word in ["yes", "no", "on", "off", "y", "Yes"] {
         let source = format!(

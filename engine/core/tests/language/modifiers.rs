@@ -31,6 +31,14 @@ fn a_timeout_is_for_an_attempt_and_may_be_for_the_step_too() {
 }
 
 #[test]
+fn a_first_wait_is_not_cut_short_by_a_limit_that_nobody_wrote() {
+    for (retry, most) in [("attempts: 3", 5), ("attempts: 3, backoff: 15m", 15), ("attempts: 3, backoff_max: 2m", 2)] {
+        let plan = plan(&format!("  - {{ id: a, uses: test/write, with: {{ server: db }}, retry: {{ {retry} }} }}\n"));
+        assert_eq!(plan.steps[0].retry.backoff_max, SignedDuration::from_mins(most), "{retry}");
+    }
+}
+
+#[test]
 fn a_modifier_that_means_nothing_is_found() {
     for (steps, wanted) in [
         (
@@ -45,6 +53,10 @@ fn a_modifier_that_means_nothing_is_found() {
             vec!["LB0040 db", "LB0041 step"],
         ),
         ("  - { id: a, manual: { instruction: x }, timeout: { step: 9m } }\n", vec!["LB0040 db", "LB0041 step"]),
+        (
+            "  - { id: a, uses: test/write, with: { server: db }, retry: { attempts: 3, backoff: 10m, backoff_max: 1m } }\n",
+            vec!["LB0070 1m"],
+        ),
     ] {
         assert_eq!(found(&with_steps(steps)), wanted, "{steps}");
     }

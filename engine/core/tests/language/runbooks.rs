@@ -69,6 +69,17 @@ pub(crate) fn with_steps(steps: &str) -> String {
 }
 
 #[test]
+fn a_default_is_a_plain_value() {
+    let source = |default: &str| {
+        let inputs = format!("inputs: {{ x: {{ type: string, default: \"{default}\" }} }}");
+        let step = "  - { id: a, approve: { message: '${{ inputs.x }}' } }";
+        format!("lifeboat: 1\nid: T\nname: T\n{inputs}\nsteps:\n{step}\n")
+    };
+    assert_eq!(found(&source("plain")), [""; 0]);
+    assert_eq!(found(&source("${{ inputs.y }}")), ["LB0037 \"${{ inputs.y }}\""]);
+}
+
+#[test]
 fn each_mistake_is_found_where_it_is() {
     let w = "uses: test/write, with: { server: db }";
     for (steps, wanted) in [

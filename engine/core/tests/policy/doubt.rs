@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 use lifeboat_core::{
     decide::decide,
+    due::due,
     event::{Event, Mode, OperatorAnswer},
     expression::Template,
     failure::{Failure, Reason},
-    input::{Input, Observation, Purpose},
+    input::{Effect, Input, Observation, Purpose},
     operator::{Command, Request, judge},
-    plan::{Invocation, OnFailure, Plan, Section, Step, StepKind},
+    plan::{CalledRunbook, Invocation, OnFailure, Plan, RunbookRef, Section, Step, StepKind},
     types::Type,
 };
 use serde_json::json;
@@ -177,6 +178,51 @@ fn what_people_say_no_to_is_not_done_and_people_are_still_told() {
             "RunFinished SucceededWithExceptions"
         ]
     );
+}
+
+#[test]
+fn a_question_that_is_never_asked_is_no_yes() {
+    let asks = |place, needs, what| Step { section: Section::Finally, ..step(place, needs, approve(what)) };
+    let plan = plan_of(vec![
+        uses(0, true, false),
+        asks(1, Vec::new(), "Is the copy checked?"),
+        asks(2, vec![1], "Destroy it?"),
+        handler(3, Section::Finally, vec![2]),
+        handler(4, Section::Finally, vec![3]),
+    ]);
+    let no = wants(Command::Reject { step: id(1), comment: None });
+    let told = story(&plan, &[answer(0, 1, Ok(())), no]);
+    assert_eq!(told[told.len() - 3..], ["StepSkipped s2", "StepSkipped s3", "StepStarted s4"], "{told:?}");
+}
+
+#[test]
+fn a_runbook_that_a_handler_calls_keeps_its_own_order() {
+    let inner = |place, needs| Step { within: Some(0), ..handler(place, Section::Finally, needs) };
+    let called = CalledRunbook {
+        path: id(9),
+        file: "tidy.yaml".to_owned(),
+        runbook: RunbookRef { id: "T".to_owned(), name: "T".to_owned(), digest: String::new() },
+        within: None,
+        inputs: BTreeMap::new(),
+        targets: BTreeMap::new(),
+        when: None,
+        line: 1,
+    };
+    let steps =
+        vec![uses(0, true, false), inner(1, Vec::new()), inner(2, vec![1]), handler(3, Section::Finally, vec![2])];
+    let plan = Plan { called: vec![called], ..plan_of(steps) };
+    let told = story(&plan, &[answer(0, 1, Ok(())), answer(1, 1, Err(permanent()))]);
+    assert_eq!(told[told.len() - 3..], ["StepFailed s1", "StepSkipped s2", "StepStarted s3"], "{told:?}");
+}
+
+#[test]
+fn a_handler_waits_for_all_that_it_needs_though_one_has_failed() {
+    let at_once = |place| handler(place, Section::Finally, Vec::new());
+    let plan = plan_of(vec![uses(0, true, false), at_once(1), at_once(2), handler(3, Section::Finally, vec![1, 2])]);
+    let (told, run) = story_in(Mode::Real, &plan, &[answer(0, 1, Ok(())), answer(1, 1, Err(permanent()))]);
+    assert_eq!(told.last().map(String::as_str), Some("StepFailed s1"));
+    let woken = due(&plan, &run, start()).into_iter().any(|effect| matches!(effect, Effect::WakeAt(_)));
+    assert!(!woken, "nothing is owed while the other one runs");
 }
 
 #[test]

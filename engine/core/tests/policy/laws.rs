@@ -106,7 +106,13 @@ fn needs_are_met(plan: &Plan, run: &Run, id: &StepId) {
     for need in &plan.steps[place].needs {
         if handler && run.steps[*need].state.is_over() {
             let asked = matches!(plan.steps[*need].kind, StepKind::Approve { .. });
-            let refused = asked && matches!(run.steps[*need].state, StepState::Failed { .. });
+            let left_out = |reason: &SkipReason| matches!(reason, SkipReason::NeedNotMet { .. });
+            let refused = asked
+                && match &run.steps[*need].state {
+                    StepState::Failed { .. } => true,
+                    StepState::Skipped { reason } => left_out(reason),
+                    _ => false,
+                };
             assert!(!refused, "{id} is done although people did not say yes to {}", plan.steps[*need].id);
             continue;
         }

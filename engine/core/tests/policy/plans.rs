@@ -130,7 +130,14 @@ pub(crate) fn plan() -> impl Strategy<Value = Plan> {
             let first = steps.len();
             for (kind, timeout, at_once, _) in handlers {
                 let place = steps.len();
-                let needs = if place == first || at_once { Vec::new() } else { vec![place - 1] };
+                let needs = match place - first {
+                    0 => Vec::new(),
+                    // The first two begin at once, and the third one may need both.
+                    1 if at_once => Vec::new(),
+                    1 => vec![first],
+                    _ if at_once => vec![place - 2, place - 1],
+                    _ => vec![place - 1],
+                };
                 let timeout = timeout.map(SignedDuration::from_secs);
                 steps.push(Step { section, timeout, ..step(place, needs, kind) });
             }

@@ -1,15 +1,15 @@
 //! The folder itself.
 
 use std::{
-    fs::{self, OpenOptions},
-    io::Write,
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
 use lifeboat_core::name::RunId;
 use serde_json::Value;
 
-use super::RunFolder;
+use super::{RunFolder, sync_folder};
 use crate::{Error, holder::Holder, lock::RunLock};
 
 /// The state folder of Lifeboat on this machine. Several processes may use it at once.
@@ -23,7 +23,9 @@ impl Home {
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, Error> {
         let home = Self { path: path.into() };
         for folder in [home.runs_folder(), home.cache(), home.leases_folder()] {
-            fs::create_dir_all(&folder).map_err(Error::disk(&folder))?;
+            if !folder.is_dir() {
+                fs::create_dir_all(&folder).and_then(|()| sync_folder(&home.path)).map_err(Error::disk(&folder))?;
+            }
         }
         Ok(home)
     }
@@ -57,10 +59,13 @@ impl Home {
     pub fn add_to_history(&self, entry: &Value) -> Result<(), Error> {
         let path = self.history_file();
         let write = || {
-            let mut file = OpenOptions::new().append(true).create(true).open(&path)?;
+            let mut file = OpenOptions::new().read(true).append(true).create(true).open(&path)?;
             file.lock()?;
-            file.write_all(format!("{entry}\n").as_bytes())?;
-            file.sync_data()
+            // A line that a crash cut short stays alone.
+            let cut = if ends_in_the_middle(&mut file)? { "\n" } else { "" };
+            file.write_all(format!("{cut}{entry}\n").as_bytes())?;
+            file.sync_all()?;
+            sync_folder(&self.path)
         };
         write().map_err(Error::disk(&path))
     }
@@ -89,5 +94,35 @@ impl Home {
 
     fn history_file(&self) -> PathBuf {
         self.path.join("history.jsonl")
+    }
+}
+
+/// Whether the last line of the file has no end.
+fn ends_in_the_middle(file: &mut File) -> io::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(false);
+    }
+    let mut last = [0_u8];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_line_of_the_history_that_was_cut_short_spoils_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::open(folder.path()).unwrap();
+        home.add_to_history(&json!({ "drill": 1 })).unwrap();
+        let path = home.history_file();
+        OpenOptions::new().append(true).open(&path).unwrap().write_all("{\"drill\": \"M\u{fc}".as_bytes()).unwrap();
+        home.add_to_history(&json!({ "drill": 3 })).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(text, "{\"drill\":1}\n{\"drill\": \"Mü\n{\"drill\":3}\n");
     }
 }

@@ -170,9 +170,34 @@ fn operators() -> [Case; 2] {
     ]
 }
 
+fn dba() -> Person {
+    Person::User { name: "dba".to_owned() }
+}
+
+/// Runs with something to do at their end.
+fn handlers() -> [Case; 4] {
+    let told = vec![
+        uses("restore", &[], Repeat::Idempotent),
+        handler(Section::OnFailure, uses("escalate", &[], Repeat::Idempotent)),
+        handler(Section::Finally, uses("tell", &[], Repeat::Idempotent)),
+    ];
+    let failure = Case::new("handlers-of-a-failure", told.clone(), Outcome::Failed).broken("restore");
+    let abort = || Input::Abort { who: dba(), reason: "a false alarm".to_owned() };
+    let cut_off = Case::new("handlers-cut-off", told.clone(), Outcome::Aborted).then(abort()).then(abort());
+    let success = Case::new("handlers-of-a-success", told, Outcome::Succeeded);
+    let asks = vec![
+        uses("restore", &[], Repeat::Idempotent),
+        handler(Section::Finally, approve("tidy-up", &[])),
+        handler(Section::Finally, uses("destroy", &[1], Repeat::Idempotent)),
+        handler(Section::Finally, uses("tell", &[2], Repeat::Idempotent)),
+    ];
+    let no = Input::Approval { step: id("tidy-up"), who: dba(), approved: false, comment: None };
+    let refused = Case::new("handlers-refused", asks, Outcome::SucceededWithExceptions).then(done("restore")).then(no);
+    [failure, cut_off, success, refused]
+}
+
 /// Every golden journal.
 pub(crate) fn cases() -> Vec<Case> {
-    let dba = || Person::User { name: "dba".to_owned() };
     let fence_and_restore = || {
         vec![
             with_undo(uses("fence", &[], Repeat::Idempotent)),
@@ -218,24 +243,7 @@ pub(crate) fn cases() -> Vec<Case> {
     }
     let copy = vec![for_each(uses("copy", &[], Repeat::Idempotent)), uses("check", &[0], Repeat::Idempotent)];
     cases.push(Case::new("for-each", copy, Outcome::Succeeded).flaky("copy[1]", 1));
-    let told = vec![
-        uses("restore", &[], Repeat::Idempotent),
-        handler(Section::OnFailure, uses("escalate", &[], Repeat::Idempotent)),
-        handler(Section::Finally, uses("tell", &[], Repeat::Idempotent)),
-    ];
-    cases.push(Case::new("handlers-of-a-failure", told.clone(), Outcome::Failed).broken("restore"));
-    let abort = || Input::Abort { who: dba(), reason: "a false alarm".to_owned() };
-    let cut_off = Case::new("handlers-cut-off", told.clone(), Outcome::Aborted).then(abort()).then(abort());
-    cases.push(cut_off);
-    cases.push(Case::new("handlers-of-a-success", told, Outcome::Succeeded));
-    let asks = vec![
-        uses("restore", &[], Repeat::Idempotent),
-        handler(Section::Finally, approve("tidy-up", &[])),
-        handler(Section::Finally, uses("destroy", &[1], Repeat::Idempotent)),
-        handler(Section::Finally, uses("tell", &[2], Repeat::Idempotent)),
-    ];
-    let no = Input::Approval { step: id("tidy-up"), who: dba(), approved: false, comment: None };
-    cases.push(Case::new("handlers-refused", asks, Outcome::SucceededWithExceptions).then(done("restore")).then(no));
+    cases.extend(handlers());
     let mut dry = Case::new(
         "dry-run",
         vec![uses("find", &[], Repeat::Idempotent), approve("sign-off", &[0]), uses("merge", &[1], Repeat::Opaque)],

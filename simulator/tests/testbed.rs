@@ -9,7 +9,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use lifeboat_simulator::testbed::{Backend, Fidelity, Testbed, TestbedOptions, available};
+use lifeboat_simulator::testbed::{Backend, Fidelity, Testbed, TestbedOptions, at_hand};
 use tokio_postgres::{Client, Config, NoTls};
 
 /// Set for the child process of the test of a killed owner.
@@ -30,7 +30,7 @@ fn parent() -> tempfile::TempDir {
 /// Says so where a backend is missing.
 #[expect(clippy::explicit_write, reason = "the test harness shows nothing of what a test that passes prints")]
 fn can_run(backend: Backend) -> bool {
-    let missing = available(backend).err();
+    let missing = at_hand(backend).err();
     if let Some(missing) = &missing {
         writeln!(std::io::stderr(), "SKIPPED, no {} testbed: {missing}", backend.as_str()).unwrap();
     }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
-use lifeboat_simulator::testbed::{Backend, available};
+use lifeboat_simulator::testbed::{Backend, at_hand};
 use lifeboat_tests::{
     lifeboat,
     rehearsal::{Rehearsal, alone, kill_server},
@@ -50,7 +50,7 @@ fn on_processes() -> Result<()> {
 
 #[test]
 fn on_containers() -> Result<()> {
-    if let Err(reason) = available(Backend::Container) {
+    if let Err(reason) = at_hand(Backend::Container) {
         // Standard error of a passing test is not shown: `make test` says it once more at its end.
         eprintln!("SKIPPED: {reason}");
         return Ok(());
@@ -161,7 +161,7 @@ fn kept_processes_are_removed() -> Result<()> {
 
 #[test]
 fn kept_containers_are_removed() -> Result<()> {
-    if let Err(reason) = available(Backend::Container) {
+    if let Err(reason) = at_hand(Backend::Container) {
         eprintln!("SKIPPED: {reason}");
         return Ok(());
     }

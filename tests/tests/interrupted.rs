@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use anyhow::{Result, ensure};
-use lifeboat_simulator::testbed::{Backend, available};
+use lifeboat_simulator::testbed::{Backend, at_hand};
 use lifeboat_tests::rehearsal::{Rehearsal, alone, interrupt};
 
 /// The ids of containers and networks of testbeds.
@@ -62,7 +62,7 @@ fn on_processes() -> Result<()> {
 
 #[test]
 fn on_containers() -> Result<()> {
-    if let Err(reason) = available(Backend::Container) {
+    if let Err(reason) = at_hand(Backend::Container) {
         eprintln!("SKIPPED: {reason}");
         return Ok(());
     }

@@ -1,6 +1,6 @@
 //! Rules about the source itself: sizes, pages for codes, nothing of one machine.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{collections::BTreeSet, fs, path::PathBuf, process::Command};
 
 use lifeboat_tests::repository;
 
@@ -59,13 +59,61 @@ fn lints_are_expected_with_a_reason_and_never_allowed() {
     assert!(found.is_empty(), "use #[expect(…, reason = \"…\")]: {found:#?}");
 }
 
-/// Texts that look like one of our codes: a known prefix, then lowercase words.
+#[test]
+fn nothing_is_of_one_machine() {
+    // Where people keep their things. Written in pieces so that this file does not find itself.
+    let mut places =
+        vec![concat!("/ho", "me/").to_owned(), concat!("/ro", "ot/").to_owned(), concat!("/Us", "ers/").to_owned()];
+    // And where this checkout lies, if that could not be a path of an example.
+    places
+        .extend(repository().canonicalize().ok().map(|path| path.display().to_string()).filter(|path| path.len() > 6));
+    let mut found = Vec::new();
+    for file in tracked("") {
+        let Ok(text) = fs::read_to_string(repository().join(&file)) else { continue };
+        for (number, line) in (1..).zip(text.lines()) {
+            if places.iter().any(|place| begins_with(line, place)) {
+                found.push(format!("{}:{number}: {line}", file.display()));
+            }
+        }
+    }
+    assert!(found.is_empty(), "these paths are there on one machine only: {found:#?}");
+}
+
+/// Whether a path in the line begins so: `$temporary/root` does not.
+fn begins_with(line: &str, place: &str) -> bool {
+    let goes_on = |c: char| c.is_alphanumeric() || "/._-}".contains(c);
+    line.match_indices(place).any(|(at, _)| !line[..at].ends_with(goes_on))
+}
+
+#[test]
+fn a_path_is_looked_for_at_its_beginning() {
+    let place = concat!("/ho", "me/");
+    for line in ["x: /ho{}me/ada/x", "\"/ho{}me/ada\"", "file:/ho{}me/ada/key", "(/ho{}me/", "/ho{}me/ada"] {
+        assert!(begins_with(&line.replace("{}", ""), place), "{line}");
+    }
+    for line in ["$root/ho{}me/ada", "/srv/ho{}me/ada", "${root}/ho{}me/ada", "/ho{}me-made/x"] {
+        assert!(!begins_with(&line.replace("{}", ""), place), "{line}");
+    }
+}
+
+/// Texts that look like one of our codes: a known prefix, then lowercase words. What stands between two strings is looked at too:
+/// which quote opens one is not always easy to tell (`'"'`), and nothing there looks like a code.
 fn codes(text: &str) -> Vec<String> {
-    const PREFIXES: [&str; 10] =
-        ["operator-", "pg-", "machine-", "host-", "run-", "drill-", "http-", "plugin-", "test-", "path-"];
+    const PREFIXES: [&str; 12] = [
+        "operator-",
+        "pg-",
+        "machine-",
+        "host-",
+        "run-",
+        "drill-",
+        "http-",
+        "plugin-",
+        "test-",
+        "path-",
+        "endpoint-",
+        "notify-",
+    ];
     text.split('"')
-        .skip(1)
-        .step_by(2)
         .filter(|word| PREFIXES.iter().any(|prefix| word.starts_with(prefix)))
         .filter(|word| word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'))
         .filter(|word| !word.ends_with('-'))
@@ -88,24 +136,41 @@ const NOT_CODES: [&str; 11] = [
     "operator-undoes",
 ];
 
-#[test]
-fn every_code_has_its_page() {
-    let mut missing = Vec::new();
-    let mut seen = 0;
+/// Every code in what is shipped, with the file.
+fn shipped_codes() -> Vec<(String, PathBuf)> {
     let shipped =
         |file: &PathBuf| !file.components().any(|part| part.as_os_str() == "tests" || part.as_os_str() == "benches");
+    let mut found = Vec::new();
     for file in tracked(".rs").into_iter().filter(shipped) {
         let text = read(&file);
         let (code, _tests) = text.split_once("#[cfg(test)]\nmod tests {").unwrap_or((&text, ""));
-        for code in codes(code).into_iter().filter(|code| !NOT_CODES.contains(&code.as_str())) {
-            seen += 1;
-            if !repository().join("docs/errors").join(format!("{code}.md")).exists() {
-                missing.push(format!("{code} ({})", file.display()));
-            }
-        }
+        let codes = codes(code).into_iter().filter(|code| !NOT_CODES.contains(&code.as_str()));
+        found.extend(codes.map(|code| (code, file.clone())));
     }
-    missing.sort();
-    missing.dedup();
-    assert!(seen > 20, "only {seen} codes found: this test looks in the wrong place");
+    assert!(found.len() > 20, "only {} codes found: this test looks in the wrong place", found.len());
+    found
+}
+
+#[test]
+fn every_code_has_its_page() {
+    let has_page = |code: &str| repository().join("docs/errors").join(format!("{code}.md")).exists();
+    let missing: BTreeSet<_> = shipped_codes()
+        .into_iter()
+        .filter(|(code, _)| !has_page(code))
+        .map(|(code, file)| format!("{code} ({})", file.display()))
+        .collect();
     assert!(missing.is_empty(), "codes without a page in docs/errors: {missing:#?}");
+}
+
+/// A page about something that can not happen any more misleads who reads the list. Those of the language are held by the core.
+#[test]
+fn every_page_has_its_code() {
+    let codes: BTreeSet<String> = shipped_codes().into_iter().map(|(code, _)| code).collect();
+    let left: Vec<_> = tracked(".md")
+        .into_iter()
+        .filter(|file| file.starts_with("docs/errors"))
+        .filter_map(|file| Some(file.file_stem()?.to_str()?.to_owned()))
+        .filter(|page| page != "README" && !page.starts_with("LB") && !codes.contains(page))
+        .collect();
+    assert!(left.is_empty(), "pages in docs/errors whose code is nowhere: {left:#?}");
 }

@@ -80,9 +80,6 @@ impl Stand {
         fs::create_dir(stand.file("state"))?;
         std::os::unix::fs::chown(stand.file("state"), None, Some(stand.accounts.group))?;
         fs::set_permissions(stand.file("state"), fs::Permissions::from_mode(0o2770))?;
-        let cache = concat!(env!("CARGO_TARGET_TMPDIR"), "/two-people-cache");
-        fs::create_dir_all(cache)?;
-        std::os::unix::fs::symlink(cache, stand.file("state/cache"))?;
         fs::write(stand.file("runbook.yaml"), RUNBOOK)?;
         let (named, grouped) = (stand.accounts.named.name, stand.accounts.grouped.name);
         let bindings = format!(
@@ -108,8 +105,14 @@ impl Stand {
     }
 
     /// Somebody types it, in a process that may write what the team may.
+    fn command_of(&self, account: Account, arguments: &[&str]) -> Command {
+        let mut command = self.command(arguments);
+        command.uid(account.uid).gid(self.accounts.group);
+        command
+    }
+
     fn types(&self, account: Account, arguments: &[&str]) -> Result<Output> {
-        Ok(self.command(arguments).uid(account.uid).gid(self.accounts.group).output()?)
+        Ok(self.command_of(account, arguments).output()?)
     }
 
     fn accepted(&self, account: Account, arguments: &[&str]) -> Result<()> {
@@ -190,7 +193,8 @@ fn approved_by_two(live: bool) -> Result<()> {
     stand.accepted(grouped, &["approve", "last"])?;
     stand.accepted(grouped, &["retry", "last", "announce"])?;
     if !live {
-        engine = Live(stand.command(&["resume", "last"]).stderr(Stdio::null()).spawn()?);
+        // Not the user who started it, and the second one whose engine this state folder sees.
+        engine = Live(stand.command_of(grouped, &["resume", "last"]).stderr(Stdio::null()).spawn()?);
     }
     let ended = engine.0.wait()?;
     let status = stand.status()?;

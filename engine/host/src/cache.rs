@@ -1,12 +1,16 @@
 //! Compiled components on disk, so that a run starts at once. An artefact is native code: only one that this module wrote
-//! itself, into a folder that nobody else may write, whose digest still matches, is ever loaded.
+//! itself, into a folder that nobody else may write, whose digest still matches, is ever loaded. So each user has a folder of
+//! their own, also where a team shares the one above it.
 
 use std::{
     collections::hash_map::DefaultHasher,
-    fs::{self, DirBuilder, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions},
     hash::{Hash, Hasher},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    os::{
+        fd::AsRawFd,
+        unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    },
     path::{Path, PathBuf},
 };
 
@@ -15,33 +19,44 @@ use wasmtime::{Engine, component::Component};
 
 use crate::error::HostError;
 
-/// The folder of compiled components.
+/// The folder of this user's compiled components, held open: who may write the folder above can put another one in its place,
+/// and it would not be looked at.
 pub(crate) struct Cache {
-    folder: PathBuf,
+    folder: File,
 }
 
 impl Cache {
-    /// Opens the folder, making it where it is missing, and refuses one that others may write.
-    pub(crate) fn open(folder: &Path) -> Result<Self, HostError> {
-        let failed = |error: io::Error| HostError::Cache { path: folder.to_owned(), problem: error.to_string() };
-        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
-        let facts = fs::metadata(folder).map_err(failed)?;
-        if facts.permissions().mode() & 0o077 != 0 {
-            fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(failed)?;
+    /// Opens this user's folder below the shared one, making both where they are missing. Refuses one of another user, and one
+    /// that others may write: what lies there could be anyone's.
+    pub(crate) fn open(shared: &Path) -> Result<Self, HostError> {
+        let own = rustix::process::geteuid().as_raw();
+        let path = shared.join(own.to_string());
+        let problem = |problem: String| HostError::Cache { path: path.clone(), problem };
+        let failed = |error: io::Error| problem(error.to_string());
+        fs::create_dir_all(shared).map_err(failed)?;
+        match DirBuilder::new().mode(0o700).create(&path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
+            _ => {}
         }
-        let own = fs::metadata("/proc/self").map(|me| me.uid()).unwrap_or_else(|_| facts.uid());
-        if facts.uid() != own {
-            return Err(HostError::Cache {
-                path: folder.to_owned(),
-                problem: "it belongs to another user; compiled code in it could be anyone's".to_owned(),
-            });
+        let folder = File::open(&path).map_err(failed)?;
+        let facts = folder.metadata().map_err(failed)?;
+        if !facts.is_dir() || facts.uid() != own {
+            return Err(problem("it is not a folder of yours; compiled code in it could be anyone's".to_owned()));
         }
-        Ok(Self { folder: folder.to_owned() })
+        if facts.permissions().mode() & 0o022 != 0 {
+            return Err(problem("others may write it; compiled code in it could be anyone's".to_owned()));
+        }
+        Ok(Self { folder })
+    }
+
+    /// Where a file of the folder is, whatever its own path leads to by now.
+    fn file(&self, name: &str) -> PathBuf {
+        format!("/proc/self/fd/{}/{name}", self.folder.as_raw_fd()).into()
     }
 
     /// The component, from the cache or compiled now. `Err` holds what the compiler says of the bytes.
     pub(crate) fn load(&self, engine: &Engine, bytes: &[u8]) -> Result<Component, wasmtime::Error> {
-        let path = self.folder.join(format!("{}-{}.cwasm", hex(&Sha256::digest(bytes)), compatibility(engine)));
+        let path = self.file(&format!("{}-{}.cwasm", hex(&Sha256::digest(bytes)), compatibility(engine)));
         if let Some(component) = self.read(engine, &path) {
             return Ok(component);
         }
@@ -90,7 +105,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     reason = "the artefact was written by this module into a private folder, and its digest was just checked"
 )]
 fn deserialise(engine: &Engine, artefact: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: `Cache::open` refuses folders that others own or may write, `Cache::read` has compared the digest, and the
+    // SAFETY: `Cache::open` holds a folder that nobody else owns or may write, `Cache::read` has compared the digest, and the
     // name holds the engine's compatibility hash; the bytes are what `Component::serialize` made.
     unsafe { Component::deserialize(engine, artefact) }
 }
@@ -99,7 +114,7 @@ fn deserialise(engine: &Engine, artefact: &[u8]) -> wasmtime::Result<Component> 
 mod tests {
     use super::*;
 
-    fn artefact(folder: &Path) -> PathBuf {
+    fn only(folder: &Path) -> PathBuf {
         fs::read_dir(folder).unwrap().next().unwrap().unwrap().path()
     }
 
@@ -111,7 +126,9 @@ mod tests {
         cache.load(&engine, b"(component)").unwrap_err();
         let bytes = [0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0];
         cache.load(&engine, &bytes).unwrap();
-        let path = artefact(&folder.path().join("cache"));
+        let own = only(&folder.path().join("cache"));
+        assert_eq!(fs::metadata(&own).unwrap().permissions().mode() & 0o777, 0o700);
+        let path = only(&own);
         let whole = fs::read(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(cache.read(&engine, &path).is_some());
@@ -122,5 +139,37 @@ mod tests {
         assert!(cache.read(&engine, &path).is_none());
         cache.load(&engine, &bytes).unwrap();
         assert_eq!(fs::read(&path).unwrap(), whole);
+    }
+
+    #[test]
+    fn what_others_may_have_written_is_not_loaded() {
+        let folder = tempfile::tempdir().unwrap();
+        let shared = folder.path().join("cache");
+        let cache = Cache::open(&shared).unwrap();
+        let own = only(&shared);
+        fs::write(cache.file("kept"), "x").unwrap();
+
+        // Somebody who may write the shared folder puts another one in its place.
+        fs::rename(&own, shared.join("aside")).unwrap();
+        DirBuilder::new().mode(0o777).create(&own).unwrap();
+        fs::set_permissions(&own, fs::Permissions::from_mode(0o770)).unwrap();
+        assert_eq!(fs::read(cache.file("kept")).unwrap(), b"x", "the one that was looked at stays in use");
+        let refused = |shared: &Path| Cache::open(shared).err().map(|error| error.code());
+        assert_eq!(refused(&shared), Some("host-cache"));
+
+        fs::remove_dir(&own).unwrap();
+        fs::write(&own, "").unwrap();
+        assert_eq!(refused(&shared), Some("host-cache"));
+    }
+
+    #[test]
+    fn a_team_shares_the_folder_above() {
+        let folder = tempfile::tempdir().unwrap();
+        let shared = folder.path().join("cache");
+        fs::create_dir(&shared).unwrap();
+        fs::set_permissions(&shared, fs::Permissions::from_mode(0o2770)).unwrap();
+        Cache::open(&shared).unwrap();
+        assert_eq!(fs::metadata(&shared).unwrap().permissions().mode() & 0o7777, 0o2770, "it stays as it was");
+        assert_eq!(fs::metadata(only(&shared)).unwrap().permissions().mode() & 0o777, 0o700);
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use lifeboat_core::decide::CALLS_MAX;
+
 /// Limits of every call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -27,7 +29,10 @@ impl Default for Limits {
             copied_bytes: 64 << 20,
             wall: Duration::from_secs(3600),
             grace: Duration::from_secs(1),
-            concurrent_calls: 64,
+            // As many as a run has in flight at most: a call that waited here would use up the time of its attempt before it
+            // began. What is set aside for each is address space; memory goes to those that are under way, and a third of a
+            // MiB at most stays with each that was (`engine::pool`).
+            concurrent_calls: u32::try_from(CALLS_MAX).unwrap_or(u32::MAX),
         }
     }
 }

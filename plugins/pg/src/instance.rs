@@ -54,7 +54,9 @@ impl Configuration {
         for (name, value) in &self.settings {
             line(name, &quote_setting(value));
         }
-        for (name, value) in &self.limits {
+        // A limit that the original had for a while, between the backup and today, only the author of a step can know.
+        let given = |limit: &str| self.settings.keys().any(|name| name.eq_ignore_ascii_case(limit));
+        for (name, value) in self.limits.iter().filter(|(name, _)| !given(name)) {
             line(name, &value.to_string());
         }
         line("listen_addresses", &quote_setting(&self.listen));
@@ -216,6 +218,16 @@ mod tests {
     #[test]
     fn a_copy_stands_alone() {
         insta::assert_snapshot!(format!("{}\n{}", configuration().print(), host_access("life\"boat", "app")));
+    }
+
+    #[test]
+    fn a_limit_is_what_the_step_says() {
+        let mut configuration = configuration();
+        assert!(configuration.print().contains("max_connections = 100\n"));
+        configuration.settings.insert("Max_Connections".to_owned(), "400".to_owned());
+        let text = configuration.print();
+        assert!(text.contains("Max_Connections = '400'\n") && !text.contains("max_connections = 100"), "{text}");
+        assert!(text.contains("max_wal_senders = 100\n"), "{text}");
     }
 
     #[test]

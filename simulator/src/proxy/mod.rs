@@ -1,4 +1,5 @@
-//! The TCP fault proxy: all traffic of a drill goes through one, so that a path can be slowed, cut or swallowed.
+//! The TCP fault proxy: the application's traffic goes through one, so that its path can be slowed, cut or swallowed. The engine
+//! and those who look on from outside have paths of their own.
 //!
 //! A proxy holds an ordered list of [`Rule`]s; the first that matches gives the [`Verdict`] for a piece of traffic.
 //! Rules can be changed at any time and bite at once, also on connections that are open and idle. Nothing here knows

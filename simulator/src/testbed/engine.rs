@@ -36,6 +36,12 @@ pub(super) fn answers() -> Result<(), Unavailable> {
     Err(Unavailable { reason: format!("no container engine answers to `{ENGINE}`: {reason}") })
 }
 
+/// Whether an image with PostgreSQL is here.
+pub(super) fn has_image() -> Result<(), Unavailable> {
+    let reason = "no image with PostgreSQL is here; `docker pull postgres:17` or `simulator/images/build` brings one";
+    Image::here(&BUILDABLE).map(drop).ok_or_else(|| Unavailable { reason: reason.to_owned() })
+}
+
 /// Runs the command line and returns what it printed. Ctrl-C at the terminal does not reach it: a teardown must not be cut
 /// off by it.
 pub(super) fn run(doing: &'static str, arguments: &[&str]) -> Result<String, TestbedError> {
@@ -70,12 +76,8 @@ impl Image {
     /// The official image where it is here or can be pulled, else one built from the distribution's packages.
     pub(super) fn provide(major: Option<u16>) -> Result<Self, TestbedError> {
         let wanted: Vec<u16> = major.map_or_else(|| BUILDABLE.to_vec(), |major| vec![major]);
-        for major in &wanted {
-            for name in ["postgres", "lifeboat/postgres"] {
-                if let Some(image) = Self::present(name, *major, "was here") {
-                    return Ok(image);
-                }
-            }
+        if let Some(image) = Self::here(&wanted) {
+            return Ok(image);
         }
         let major = wanted[0];
         let pulled = run_long("pulling an image", &["pull", "--quiet", &format!("postgres:{major}")]);
@@ -92,6 +94,12 @@ impl Image {
         })?;
         Self::present("lifeboat/postgres", major, "built now")
             .ok_or_else(|| TestbedError::Image { major, message: "the build left no image".into() })
+    }
+
+    /// The first that nothing has to be fetched for.
+    fn here(majors: &[u16]) -> Option<Self> {
+        let names = majors.iter().flat_map(|major| ["postgres", "lifeboat/postgres"].map(|name| (name, *major)));
+        names.into_iter().find_map(|(name, major)| Self::present(name, major, "was here"))
     }
 
     fn present(name: &str, major: u16, how: &str) -> Option<Self> {

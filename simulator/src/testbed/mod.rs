@@ -29,6 +29,6 @@ pub use backup::BackupInfo;
 pub use error::TestbedError;
 pub use ground::remove;
 pub use lifecycle::{Testbed, WorkEntry};
-pub use options::{Backend, TestbedOptions, Unavailable, available};
+pub use options::{Backend, TestbedOptions, Unavailable, at_hand, available};
 pub use system::{Fidelity, SystemInfo};
 pub use webhook::{Notification, Signature};

@@ -89,3 +89,15 @@ pub fn available(backend: Backend) -> Result<(), Unavailable> {
         Backend::Container => engine::answers(),
     }
 }
+
+/// Whether a testbed of this backend can be started on this machine with what is here, so that nothing has to be fetched.
+///
+/// # Errors
+/// What is missing, so that a caller can skip loudly.
+pub fn at_hand(backend: Backend) -> Result<(), Unavailable> {
+    available(backend)?;
+    match backend {
+        Backend::Process => Ok(()),
+        Backend::Container => engine::has_image(),
+    }
+}

@@ -17,7 +17,7 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     lifeboat resolve last dns --evidence ticket=OPS-12\n  \
-    lifeboat resolve last find --evidence xid=7412 --evidence ticket=OPS-12 --reason \"found in the audit log\"\n\n\
+    lifeboat resolve last clean_up --evidence removed=true --reason \"removed the copy by hand\"\n\n\
     Outputs that later steps refer to must be handed in. Where the step has a `verify`, it runs before the run goes on.")]
 pub(crate) struct Arguments {
     #[command(flatten)]

@@ -25,6 +25,7 @@ use crate::{
     problem::Problem,
     source::{self, Checked, Content, VariantArgument},
     stepwise,
+    telling::named_value,
 };
 
 /// Execute a runbook on the systems that a bindings file names
@@ -39,7 +40,7 @@ pub(crate) struct Arguments {
     #[arg(long, short, value_name = "FILE")]
     bindings: PathBuf,
     /// An input of the runbook; give it once for each
-    #[arg(long = "input", short, value_name = "NAME=VALUE", value_parser = input)]
+    #[arg(long = "input", short, value_name = "NAME=VALUE", value_parser = named_value)]
     inputs: Vec<(String, String)>,
     /// Change nothing: the sandbox allows `read` only. Steps that would change something or ask somebody are shown with what
     /// they would be given, and those that depend on them as far as they are known. Ends with 0 where nothing failed that could be
@@ -68,11 +69,6 @@ pub(crate) struct Shown {
     /// Print one JSON document about the run when it ends
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-fn input(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("write it as NAME=VALUE")?;
-    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// Everything that was checked before anything is started.

@@ -1,7 +1,7 @@
 //! A machine of files and scripted programs.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     collections::{BTreeMap, VecDeque},
     rc::Rc,
 };
@@ -23,10 +23,8 @@ pub struct Machine {
     files: Files,
     folders: RefCell<BTreeMap<String, String>>,
     ports: RefCell<Vec<u16>>,
-    listen_address: RefCell<Option<String>>,
     programs: RefCell<BTreeMap<String, (Effect, Script)>>,
     invocations: RefCell<Vec<Invocation>>,
-    unreachable: Cell<bool>,
     grant: Grant,
 }
 
@@ -77,16 +75,6 @@ impl Machine {
         *self.ports.borrow_mut() = ports.to_vec();
     }
 
-    /// The address on which instances must listen; `127.0.0.1` unless set.
-    pub fn set_listen_address(&self, address: &str) {
-        *self.listen_address.borrow_mut() = Some(address.to_owned());
-    }
-
-    /// Cuts the machine off, or brings it back.
-    pub fn set_unreachable(&self, unreachable: bool) {
-        self.unreachable.set(unreachable);
-    }
-
     /// What lies on the machine, without guards.
     pub fn files(&self) -> &Files {
         &self.files
@@ -103,9 +91,6 @@ impl Machine {
     }
 
     fn guard(&self, needed: Effect, path: &str) -> Result<(), Error> {
-        if self.unreachable.get() {
-            return Err(Error::Unreachable(Reason::new("machine-unreachable", "the machine does not answer")));
-        }
         self.grant.check(needed, path).map_err(Error::Denied)?;
         let folders = self.folders.borrow();
         let allowed = folders.values().any(|folder| is_below(path, folder));
@@ -120,9 +105,6 @@ impl Machine {
     }
 
     fn execute(&self, invocation: Invocation) -> Result<Output, Error> {
-        if self.unreachable.get() {
-            return Err(Error::Unreachable(Reason::new("machine-unreachable", "the machine does not answer")));
-        }
         let found = self.programs.borrow().get(&invocation.program).cloned();
         let Some((effect, script)) = found else {
             let message = format!("`{}` is not in the allow-list", invocation.program);
@@ -153,7 +135,7 @@ impl capability::machine::Machine for Machine {
     }
 
     fn listen_address(&self, _machine: &str) -> Result<String, Error> {
-        Ok(self.listen_address.borrow().clone().unwrap_or_else(|| "127.0.0.1".to_owned()))
+        Ok("127.0.0.1".to_owned())
     }
 
     fn run(&self, machine: &str, program: &str, arguments: &[String], stdin: Option<&str>) -> Result<Output, Error> {

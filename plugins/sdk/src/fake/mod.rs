@@ -18,7 +18,7 @@ pub use grant::Grant;
 pub use http::{Http, Post};
 pub use machine::{Invocation, Machine, Process, ended};
 pub use postgres::{Answer, Connection, Postgres, Statement, rows};
-pub use runtime::{Line, Progress, Runtime};
+pub use runtime::{Line, Runtime};
 
 use crate::{Effect, postgres::Value};
 

@@ -10,7 +10,6 @@ pub struct Runtime {
     now_ms: Cell<u64>,
     ends_ms: Cell<Option<u64>>,
     lines: RefCell<Vec<Line>>,
-    progress: RefCell<Vec<Progress>>,
 }
 
 /// A line of the log.
@@ -24,28 +23,10 @@ pub struct Line {
     pub fields: Vec<(String, String)>,
 }
 
-/// A report of progress.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Progress {
-    /// So far.
-    pub done: u64,
-    /// In all.
-    pub total: Option<u64>,
-    /// Of what.
-    pub unit: String,
-    /// What is being done.
-    pub message: String,
-}
-
 impl Default for Runtime {
     /// The clock shows 2026-11-21T03:00:00Z.
     fn default() -> Self {
-        Self {
-            now_ms: Cell::new(1_795_230_000_000),
-            ends_ms: Cell::new(None),
-            lines: RefCell::default(),
-            progress: RefCell::default(),
-        }
+        Self { now_ms: Cell::new(1_795_230_000_000), ends_ms: Cell::new(None), lines: RefCell::default() }
     }
 }
 
@@ -55,19 +36,9 @@ impl Runtime {
         self.ends_ms.set(Some(self.now_ms.get() + ms));
     }
 
-    /// Moves the clock.
-    pub fn advance_ms(&self, ms: u64) {
-        self.now_ms.set(self.now_ms.get() + ms);
-    }
-
     /// Everything logged so far.
     pub fn lines(&self) -> Vec<Line> {
         self.lines.borrow().clone()
-    }
-
-    /// Every report of progress so far.
-    pub fn progress_reports(&self) -> Vec<Progress> {
-        self.progress.borrow().clone()
     }
 }
 
@@ -77,10 +48,7 @@ impl capability::runtime::Runtime for Runtime {
         self.lines.borrow_mut().push(Line { level, message: message.to_owned(), fields });
     }
 
-    fn progress(&self, done: u64, total: Option<u64>, unit: &str, message: &str) {
-        let (unit, message) = (unit.to_owned(), message.to_owned());
-        self.progress.borrow_mut().push(Progress { done, total, unit, message });
-    }
+    fn progress(&self, _done: u64, _total: Option<u64>, _unit: &str, _message: &str) {}
 
     fn now_ms(&self) -> u64 {
         self.now_ms.get()

@@ -47,6 +47,8 @@ pub struct CallMade {
     pub effect: Option<u64>,
     /// When it was over.
     pub ended: Option<u64>,
+    /// Whether it outlived its engine: it was in flight when that ended.
+    pub outlived: bool,
     /// What it answered in time: nothing, that it worked, or a failure.
     pub answer: Option<Result<(), FailureKind>>,
 }

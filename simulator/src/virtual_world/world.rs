@@ -155,7 +155,8 @@ impl<'a> VirtualWorld<'a> {
     /// The engine is gone. Calls in flight are cut off, questions are not asked any more; returns how it ended, where it was
     /// not the driver that ended it.
     pub(super) fn end_life(&mut self) -> Option<LifeEnd> {
-        while !self.flying.is_empty() {
+        while let Some(flight) = self.flying.first() {
+            self.truth.calls[flight.made].outlived = true;
             self.cut_off(0);
         }
         for asked in self.asked.drain(..) {

@@ -90,6 +90,7 @@ fn play_with(subject: &Subject, case: &Case, chronicle: Chronicle) -> Played {
         world.chronicle.tell(world.now, || Told::EngineEnded(end.clone()));
         let over = is_the_last(&end) && !(matches!(end, LifeEnd::Finished(_)) && world.somebody_intends());
         lives.push(end);
+        world.truth.left.push(world.journal().end().seq);
         if over {
             break;
         }

@@ -21,6 +21,8 @@ pub struct Truth {
     pub questions_cut_off: Vec<(StepId, usize)>,
     /// What the disk said is durable: sequence number and hash of the last record of each decision.
     pub durable: Vec<(u64, String)>,
+    /// How many records there were when each life of the engine ended.
+    pub left: Vec<u64>,
     clock: u64,
 }
 

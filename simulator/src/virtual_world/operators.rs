@@ -144,7 +144,7 @@ impl VirtualWorld<'_> {
             self.operators.come.push(intent);
         }
         let wait = SignedDuration::from_secs(i64::try_from(chance.below(3_600)).unwrap_or_default());
-        self.now = self.later(wait).max(self.journal().end().at.unwrap_or(self.now));
+        self.look_at_the_clock_after(wait);
         let request = self.request(intent, run);
         self.told(&request, run);
         Some(unattended(&self.subject.plan, run, request, self.now))

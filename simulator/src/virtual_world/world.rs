@@ -13,6 +13,7 @@ use lifeboat_runtime::{
     driver::{Next, World, fold},
     journal::{Journal, Recorded, read},
     report::Report,
+    shown,
 };
 
 use super::{
@@ -69,7 +70,10 @@ pub(super) struct VirtualWorld<'a> {
     pub(super) case: &'a Case,
     pub(super) truth: Truth,
     pub(super) chronicle: Chronicle,
+    /// What the clock of the run shows.
     pub(super) now: Timestamp,
+    /// What the clock on the wall shows, which anybody can set.
+    wall: Timestamp,
     pub(super) queue: Queue<Happening>,
     pub(super) flying: Vec<Flight>,
     pub(super) asked: Vec<Asked>,
@@ -89,7 +93,6 @@ pub(super) struct VirtualWorld<'a> {
     pub(super) told_to_stop: bool,
     /// The run is paused, and nobody can let it go on.
     pub(super) left_alone: bool,
-    set_back: bool,
     /// How this life ended, where it was not the driver that ended it.
     ended: Option<LifeEnd>,
 }
@@ -102,6 +105,7 @@ impl<'a> VirtualWorld<'a> {
             truth: Truth::default(),
             chronicle,
             now,
+            wall: now,
             queue: Queue::new(),
             flying: Vec::new(),
             asked: Vec::new(),
@@ -117,7 +121,6 @@ impl<'a> VirtualWorld<'a> {
             stopping: false,
             told_to_stop: false,
             left_alone: false,
-            set_back: false,
             ended: None,
         }
     }
@@ -125,18 +128,33 @@ impl<'a> VirtualWorld<'a> {
     /// An engine goes on with the journal that lies on the disk.
     pub(super) fn begin_life(&mut self, life: usize) {
         let away = Chance::of(self.case.seed, "away", "", life as u64).below(7_200);
-        let earliest = self.journal.end().at.unwrap_or(self.now);
-        let away = SignedDuration::from_secs(i64::try_from(away).unwrap_or_default());
-        self.now = match (life, self.set_back) {
-            (0, _) => self.now,
-            (_, true) => earliest,
-            (_, false) => self.now.max(earliest) + away,
-        };
+        if life > 0 {
+            self.look_at_the_clock_after(SignedDuration::from_secs(i64::try_from(away).unwrap_or_default()));
+        }
         self.life = life;
-        (self.wake_at, self.happenings, self.set_back, self.ended) = (None, 0, false, None);
+        (self.wake_at, self.happenings, self.ended) = (None, 0, None);
         (self.stopping, self.told_to_stop, self.held) = (false, false, None);
         self.chronicle.tell(self.now, || Told::EngineBegan);
         self.intend_again();
+    }
+
+    /// Time goes on, with the clock that ships.
+    fn reach(&mut self, at: Timestamp) {
+        let elapsed = at.duration_since(self.now).max(SignedDuration::ZERO);
+        self.set_wall(elapsed);
+        self.now = shown(self.now, elapsed, self.wall);
+    }
+
+    /// A process begins after a while in which none ran: its clock knows the clock on the wall and the end of the journal.
+    pub(super) fn look_at_the_clock_after(&mut self, wait: SignedDuration) {
+        self.set_wall(wait);
+        let earliest = self.journal.end().at;
+        self.now = earliest.map_or(self.wall, |earliest| shown(earliest, SignedDuration::ZERO, self.wall));
+    }
+
+    /// The clock on the wall shows another time: because time went by, or because somebody set it.
+    fn set_wall(&mut self, by: SignedDuration) {
+        self.wall = self.wall.checked_add(by).unwrap_or(Timestamp::MAX);
     }
 
     /// Somebody opens the journal that lies on the disk.
@@ -238,10 +256,10 @@ impl<'a> VirtualWorld<'a> {
             AppendFault::Stop => self.told_to_stop = true,
             AppendFault::SecondEngine => self.second_engine(),
             AppendFault::ClockForward => {
-                let hours = i64::try_from(1 + chance.below(48)).unwrap_or(1);
-                self.now = self.later(SignedDuration::from_hours(hours));
+                self.set_wall(hours(&mut chance));
+                self.reach(self.now);
             }
-            AppendFault::ClockBack => self.set_back = true,
+            AppendFault::ClockBack => self.set_wall(-hours(&mut chance)),
             AppendFault::Abort => {
                 let wait = SignedDuration::from_secs(i64::try_from(chance.below(60)).unwrap_or_default());
                 let input = Input::Abort { who: person(), reason: "somebody wants it so".to_owned() };
@@ -267,6 +285,11 @@ impl<'a> VirtualWorld<'a> {
             Err(damage) => self.die(LifeEnd::Damaged(damage.to_string())),
         }
     }
+}
+
+/// By how much somebody sets a clock.
+fn hours(chance: &mut Chance) -> SignedDuration {
+    SignedDuration::from_hours(i64::try_from(1 + chance.below(48)).unwrap_or(1))
 }
 
 impl World for VirtualWorld<'_> {
@@ -295,7 +318,7 @@ impl World for VirtualWorld<'_> {
             let queued = self.queue.next_at();
             if let Some(wake) = self.wake_at.filter(|wake| queued.is_none_or(|at| *wake < at)) {
                 self.wake_at = None;
-                self.now = self.now.max(wake);
+                self.reach(wake);
                 return Next::Input(self.now, Input::Tick);
             }
             let Some((at, happening)) = self.queue.pop() else {
@@ -305,7 +328,7 @@ impl World for VirtualWorld<'_> {
                 self.die(LifeEnd::Hung("nothing will ever happen, and nobody is asked anything".to_owned()));
                 continue;
             };
-            self.now = self.now.max(at);
+            self.reach(at);
             if let Some(input) = self.happen(happening) {
                 return Next::Input(self.now, input);
             }

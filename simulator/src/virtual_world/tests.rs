@@ -10,8 +10,8 @@ use lifeboat_core::{
 
 use super::{
     Answered, Case, Explored, Selection, Settings, explore,
-    explore::judge,
     fixture::{EVERYTHING, TWO_PEOPLE, nested, played, subject},
+    judge::judge,
     lives::play_and_tell,
     play, story,
 };

@@ -42,6 +42,10 @@ pub struct Settings {
 pub struct Explored {
     /// How many cases were played.
     pub cases: u64,
+    /// How many single faults there are, each at one of its places.
+    pub singles: u64,
+    /// How many of them there was no room for among the cases.
+    pub singles_left_out: u64,
     /// Which paths they took.
     pub coverage: Coverage,
     /// The first case that broke each invariant, made small.
@@ -117,7 +121,8 @@ pub fn explore(subject: &Subject, settings: &Settings) -> Explored {
     // Of those that do not break anything again the first is enough.
     counterexamples.sort_by_key(|found| found.broken.code);
     counterexamples.dedup_by_key(|found| found.broken.code);
-    Explored { counterexamples, flaws, cases: all.cases, coverage: all.coverage }
+    let (singles, singles_left_out) = mix.singles(settings.cases);
+    Explored { cases: all.cases, singles, singles_left_out, coverage: all.coverage, counterexamples, flaws }
 }
 
 impl Part {

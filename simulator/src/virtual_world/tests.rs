@@ -3,7 +3,7 @@
 use std::num::NonZero;
 
 use lifeboat_core::{
-    event::Event,
+    event::{Event, Outcome},
     mutant::{Mutant, activate},
     plan::Variant,
 };
@@ -12,7 +12,7 @@ use super::{
     Answered, Case, Explored, Selection, Settings, explore,
     fixture::{EVERYTHING, TWO_PEOPLE, nested, played, subject},
     judge::judge,
-    lives::play_and_tell,
+    lives::{LifeEnd, play_and_tell},
     play, story,
 };
 
@@ -197,6 +197,30 @@ fn two_people_approve_where_it_takes_two_and_one_who_says_it_twice_is_refused() 
 }
 
 #[test]
+fn an_answer_counts_where_no_engine_works_on_the_run() {
+    let subject = subject(TWO_PEOPLE);
+    let mut unattended = 0;
+    for seed in 1..=20 {
+        let case: Case = format!("{seed} crash-after@4 person-answers@4").parse().unwrap();
+        let (played, broken) = judge(&subject, &case);
+        assert_eq!(broken, [], "{case}");
+        let told = played.truth.told.first();
+        // The journal was as the engine had left it.
+        let recorded = told.is_some_and(|told| {
+            told.before == played.truth.left[0] && matches!(told.answer, Some((Answered::Recorded, _)))
+        });
+        unattended += usize::from(recorded);
+    }
+    assert!(unattended > 0, "nobody answered while no engine worked on the run");
+}
+
+#[test]
+fn who_can_not_do_what_is_asked_ends_the_run() {
+    let played = play(&subject(EVERYTHING), &"3 person-refuses@by_hand#1".parse().unwrap());
+    assert_eq!(played.lives, [LifeEnd::Finished(Outcome::Aborted)]);
+}
+
+#[test]
 fn what_is_refused_leaves_the_journal_as_it_was() {
     let subject = subject(EVERYTHING);
     // The run has succeeded before anybody wants anything.
@@ -260,6 +284,8 @@ fn every_fault_reads_as_a_sentence() {
         "11 permanent@write#1 operator-skips@40",
         "12 permanent@write#1 operator-retries@40 operator-resolves@41 person-repeats@agree#1",
         "13 transient@look#1 operator-retries@2 permanent@last#1 operator-undoes@9",
+        "14 crash-asked@agree#1 person-refuses@by_hand#1",
+        "15 person-answers@5",
     ]
     .iter()
     .map(told)

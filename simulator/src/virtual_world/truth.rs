@@ -17,6 +17,8 @@ pub struct Truth {
     pub replies: Vec<ReplyGiven>,
     /// Everything that somebody told the run without having been asked.
     pub told: Vec<RequestTold>,
+    /// How often each step was asked about.
+    pub askings: Vec<(StepId, u32)>,
     /// Every question that stood when an engine ended, and in which life.
     pub questions_cut_off: Vec<(StepId, usize)>,
     /// What the disk said is durable: sequence number and hash of the last record of each decision.

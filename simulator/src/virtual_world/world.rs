@@ -43,6 +43,8 @@ pub(super) enum Happening {
     Answer(usize, Answer),
     /// The engine dies while a call is in flight.
     Death(usize),
+    /// The engine dies while the question stands that was asked as the how manieth of the step.
+    DeathAsked(StepId, u32),
     /// Somebody answers the question that was asked as the how manieth of the step.
     Reply(StepId, u32),
     /// The time for that answer is over.
@@ -77,8 +79,6 @@ pub(super) struct VirtualWorld<'a> {
     pub(super) queue: Queue<Happening>,
     pub(super) flying: Vec<Flight>,
     pub(super) asked: Vec<Asked>,
-    /// How often each step was asked about.
-    pub(super) askings: Vec<(StepId, u32)>,
     pub(super) life: usize,
     pub(super) operators: Operators,
     /// Since when the run is paused.
@@ -109,7 +109,6 @@ impl<'a> VirtualWorld<'a> {
             queue: Queue::new(),
             flying: Vec::new(),
             asked: Vec::new(),
-            askings: Vec::new(),
             life: 0,
             operators: Operators::default(),
             held: None,
@@ -127,8 +126,8 @@ impl<'a> VirtualWorld<'a> {
 
     /// An engine goes on with the journal that lies on the disk.
     pub(super) fn begin_life(&mut self, life: usize) {
-        let away = Chance::of(self.case.seed, "away", "", life as u64).below(7_200);
         if life > 0 {
+            let away = Chance::of(self.case.seed, "away", "", life as u64).below(7_200);
             self.look_at_the_clock_after(SignedDuration::from_secs(i64::try_from(away).unwrap_or_default()));
         }
         self.life = life;
@@ -222,6 +221,12 @@ impl<'a> VirtualWorld<'a> {
                 }
                 None
             }
+            Happening::DeathAsked(step, nth) => {
+                if self.is_asked(&step, nth) {
+                    self.die(LifeEnd::Died);
+                }
+                None
+            }
             Happening::Reply(step, nth) => self.reply(&step, nth),
             Happening::Unanswered(step, nth) => self.unanswered(&step, nth),
             Happening::Stray(step, stray) => self.stray(step, stray),
@@ -270,7 +275,8 @@ impl<'a> VirtualWorld<'a> {
             | AppendFault::Skips
             | AppendFault::Resolves
             | AppendFault::Retries
-            | AppendFault::Undoes => self.intend(fault, self.appends),
+            | AppendFault::Undoes
+            | AppendFault::Answers => self.intend(fault, self.appends),
         }
         None
     }

@@ -51,10 +51,11 @@ fn lists_called_runbooks_variants_and_handlers_are_tested_like_all_else() {
 #[test]
 fn lists_and_called_runbooks_that_were_interrupted_come_to_the_same_end() {
     for variant in Variant::ALL {
-        let mut plan = nested(variant);
-        // A limit on a whole step goes on while no engine is there: with one, ends are not compared.
-        plan.steps.iter_mut().for_each(|step| step.time_limit = None);
-        assert_holds(&explore(&played(plan), &settings(2_000, 2)));
+        let settings = Settings {
+            faults: Selection::of(["crash", "stop", "disk-full", "permanent"]).unwrap(),
+            ..settings(2_000, 2)
+        };
+        assert_holds(&explore(&played(nested(variant)), &settings));
     }
 }
 
@@ -261,6 +262,25 @@ fn a_counterexample_is_small_and_reads_as_a_story() {
         .map(|found| format!("{}: {}\n{}\n{}", found.broken.code, found.broken.why, found.case, found.story))
         .collect();
     insta::assert_snapshot!(found.join("\n"));
+}
+
+#[test]
+fn a_runbook_with_limits_on_time_comes_to_the_same_end_too() {
+    // As the one whose undo can not be repeated, and somebody has to answer in time before that.
+    let limited = [
+        UNDO_ONCE.replacen(
+            "    with: { server: server }\n",
+            "    with: { server: server }\n    timeout: { step: 30m }\n",
+            1,
+        ),
+        UNDO_ONCE
+            .replace("  - id: write\n", "  - id: agree\n    approve: { message: Now?, expires: 1h }\n  - id: write\n"),
+    ];
+    for runbook in limited {
+        let found = explore(&subject(&runbook), &settings(1_000, 2)).counterexamples;
+        let codes: Vec<_> = found.iter().map(|found| found.broken.code).collect();
+        assert_eq!(codes, ["test-same-end"], "{runbook}");
+    }
 }
 
 #[test]

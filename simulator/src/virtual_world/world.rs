@@ -65,6 +65,15 @@ pub(super) enum Happening {
     Input(Input),
 }
 
+/// How long nobody works on the run between two lives of the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Away {
+    /// Up to two hours.
+    AWhile,
+    /// None at all.
+    NoTime,
+}
+
 /// The world of a case, through all lives of the engine.
 #[derive(Debug)]
 pub(super) struct VirtualWorld<'a> {
@@ -80,6 +89,7 @@ pub(super) struct VirtualWorld<'a> {
     pub(super) flying: Vec<Flight>,
     pub(super) asked: Vec<Asked>,
     pub(super) life: usize,
+    away: Away,
     pub(super) operators: Operators,
     /// Since when the run is paused.
     pub(super) held: Option<Timestamp>,
@@ -98,7 +108,7 @@ pub(super) struct VirtualWorld<'a> {
 }
 
 impl<'a> VirtualWorld<'a> {
-    pub(super) fn new(subject: &'a Subject, case: &'a Case, chronicle: Chronicle, now: Timestamp) -> Self {
+    pub(super) fn new(subject: &'a Subject, case: &'a Case, chronicle: Chronicle, away: Away, now: Timestamp) -> Self {
         Self {
             subject,
             case,
@@ -110,6 +120,7 @@ impl<'a> VirtualWorld<'a> {
             flying: Vec::new(),
             asked: Vec::new(),
             life: 0,
+            away,
             operators: Operators::default(),
             held: None,
             journal: Journal::begin(Disk::default(), &super::subject::run_id()),
@@ -127,8 +138,11 @@ impl<'a> VirtualWorld<'a> {
     /// An engine goes on with the journal that lies on the disk.
     pub(super) fn begin_life(&mut self, life: usize) {
         if life > 0 {
-            let away = Chance::of(self.case.seed, "away", "", life as u64).below(7_200);
-            self.look_at_the_clock_after(SignedDuration::from_secs(i64::try_from(away).unwrap_or_default()));
+            let seconds = match self.away {
+                Away::AWhile => Chance::of(self.case.seed, "away", "", life as u64).below(7_200),
+                Away::NoTime => 0,
+            };
+            self.look_at_the_clock_after(SignedDuration::from_secs(i64::try_from(seconds).unwrap_or_default()));
         }
         self.life = life;
         (self.wake_at, self.happenings, self.ended) = (None, 0, None);

@@ -50,7 +50,7 @@ pub struct Evidence<'a> {
     pub truth: &'a Truth,
     /// How each life of the engine ended.
     pub lives: &'a [LifeEnd],
-    /// How the run stands in the end.
+    /// How the run stands in the end; where it is compared, of the playing that can be.
     pub ending: &'a Ending,
     /// How it stood in the end of the same case without what must not matter, where the two can be compared.
     pub undisturbed: Option<&'a Ending>,

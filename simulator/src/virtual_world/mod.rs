@@ -42,4 +42,4 @@ pub use lives::{LifeEnd, Played, play};
 pub use stored::{Stored, StoredError, stored};
 pub use story::Story;
 pub use subject::Subject;
-pub use truth::{Answered, CallMade, ReplyGiven, RequestTold, Truth};
+pub use truth::{Answered, CallMade, HandWork, ReplyGiven, RequestTold, Truth};

@@ -10,7 +10,7 @@ use lifeboat_core::{
 
 use super::{
     Answered, Case, Explored, Selection, Settings, explore,
-    fixture::{EVERYTHING, TWO_PEOPLE, nested, played, subject},
+    fixture::{EVERYTHING, TWO_PEOPLE, UNSEEN, nested, played, subject},
     judge::judge,
     lives::{LifeEnd, play_and_tell},
     play, story,
@@ -22,7 +22,7 @@ fn settings(cases: u64, threads: usize) -> Settings {
 
 #[test]
 fn every_path_through_every_kind_of_step_is_tested_and_every_invariant_holds() {
-    for runbook in [EVERYTHING, TWO_PEOPLE] {
+    for runbook in [EVERYTHING, TWO_PEOPLE, UNSEEN] {
         let explored = explore(&subject(runbook), &settings(3_000, 2));
         assert_holds(&explored);
         assert_eq!(explored.coverage.untested(), []);

@@ -13,6 +13,8 @@ use lifeboat_core::{
 pub struct Truth {
     /// Every call that began.
     pub calls: Vec<CallMade>,
+    /// All work that was done by hand in the stead of a step, or for one that asks for it.
+    pub hands: Vec<HandWork>,
     /// Every answer that a person gave to a question that stood.
     pub replies: Vec<ReplyGiven>,
     /// Everything that somebody told the run without having been asked.
@@ -55,6 +57,15 @@ pub struct CallMade {
     pub outlived: bool,
     /// What it answered in time: nothing, that it worked, or a failure.
     pub answer: Option<Result<(), FailureKind>>,
+}
+
+/// Work that was done by hand.
+#[derive(Debug, Clone)]
+pub struct HandWork {
+    /// For which step.
+    pub step: StepId,
+    /// When it was known to be done: what nobody knows of is nothing that can be taken back.
+    pub effect: u64,
 }
 
 /// An answer of a person.
@@ -108,6 +119,13 @@ impl Truth {
             |purpose| self.calls_of(step, purpose).filter(|call| call.effect.is_some()).max_by_key(|call| call.effect);
         let undone = last(Purpose::Undo).and_then(|call| call.effect);
         last(Purpose::Run).filter(|call| call.effect > undone)
+    }
+
+    /// Whether anything is left of the step, of its attempts or of work by hand, that was not taken back.
+    pub fn is_left(&self, step: &StepId) -> bool {
+        let undone = self.calls_of(step, Purpose::Undo).filter_map(|call| call.effect).max();
+        let by_hand = self.hands.iter().filter(|work| work.step == *step).map(|work| work.effect).max();
+        self.standing_effect(step).is_some() || by_hand > undone
     }
 
     /// Whether a person really did what the step asks for.

@@ -28,7 +28,7 @@ use super::{
     people::{Asked, Asking, Stray},
     queue::Queue,
     subject::{Subject, person},
-    truth::{Answered, Truth},
+    truth::{Answered, HandWork, Truth},
 };
 
 /// More things than a sensible run has in one life, for each of its steps and for the run: what goes on beyond them never ends.
@@ -400,6 +400,10 @@ impl World for VirtualWorld<'_> {
         self.truth.durable.push((end.seq, end.hash.clone()));
         self.answer_operator(Answered::Recorded);
         for event in events {
+            if let Event::ResolvedByHand { step, .. } = event {
+                let effect = self.truth.tick();
+                self.truth.hands.push(HandWork { step: step.clone(), effect });
+            }
             self.chronicle.tell(at, || Told::Recorded(Box::new(event.clone())));
         }
         if faults.contains(&AppendFault::CrashAfter) {

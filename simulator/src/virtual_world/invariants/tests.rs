@@ -12,7 +12,7 @@ use lifeboat_core::{
 
 use super::{Ending, Evidence, broken};
 use crate::virtual_world::{
-    fixture::{EVERYTHING, TWO_PEOPLE, nested, played, subject},
+    fixture::{EVERYTHING, TWO_PEOPLE, UNSEEN, nested, played, subject},
     lives::{LifeEnd, Played, play},
     truth::{Answered, CallMade},
 };
@@ -156,6 +156,16 @@ fn an_item_that_was_taken_back_too_early_is_found() {
     // The run took `copy[1]` back, and `rebuild`, which rests on it, was still there.
     let rests_on_it = call(&mut played, "rebuild/build", Purpose::Undo).effect;
     call(&mut played, "copy[1]", Purpose::Undo).effect = rests_on_it.map(|moment| moment - 1);
+    assert_eq!(found(&played), ["test-undo-complete"]);
+}
+
+#[test]
+fn work_by_hand_that_was_not_taken_back_is_found() {
+    let subject = subject(UNSEEN);
+    let mut played = play(&subject, &"3 permanent@check#1".parse().unwrap());
+    let found = |played: &Played| codes(&Evidence::of(&subject.plan, played, &Ending::of(played), None));
+    assert_eq!(found(&played), [""; 0]);
+    call(&mut played, "by_hand", Purpose::Undo).effect = None;
     assert_eq!(found(&played), ["test-undo-complete"]);
 }
 

@@ -21,3 +21,4 @@ pub mod session;
 mod world;
 
 pub use error::Error;
+pub use world::shown;

@@ -86,6 +86,7 @@ impl VirtualWorld<'_> {
             identified,
             effect: None,
             ended: None,
+            outlived: false,
             answer: None,
         });
         self.chronicle.tell(self.now, || Told::Called { step: call.step.clone(), purpose: call.purpose });

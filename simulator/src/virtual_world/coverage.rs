@@ -1,5 +1,7 @@
 //! Which paths through a runbook the cases took: what was not taken was not tested.
 
+use std::collections::BTreeSet;
+
 use lifeboat_core::{
     event::{Event, OperatorAnswer, SkipReason},
     failure::{Failure, FailureKind},
@@ -10,6 +12,9 @@ use lifeboat_core::{
 use serde::Serialize;
 
 use super::lives::{LifeEnd, Played};
+
+#[cfg(test)]
+mod tests;
 
 /// How many cases took each path through each step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -47,12 +52,13 @@ impl StepCoverage {
         let action = step.action().is_some();
         let may = |possible: bool| possible.then_some(0);
         let asks = matches!(&step.kind, StepKind::Approve { .. } | StepKind::Manual { .. });
+        let expires = matches!(&step.kind, StepKind::Approve { expires: Some(_), .. });
         Self {
             step: step.id.clone(),
             succeeded: may(!matches!(&step.kind, StepKind::Drill { .. })),
             failed: may(!matches!(&step.kind, StepKind::Manual { verify: None, .. })),
             // The host ends a call whose step has no time-out; a question without one stands as long as it takes.
-            timed_out: may(action || step.timeout.is_some()),
+            timed_out: may(action || expires || step.timeout.is_some()),
             crashed: may(action || asks),
             interrupted: may(action),
             skipped: may(step.when.is_some() || is_called_under_a_condition(plan, step)),
@@ -135,8 +141,9 @@ impl Coverage {
     }
 }
 
+/// What a case shows of a step and of the items of its list.
 #[derive(Debug, Default)]
-struct Seen {
+struct Seen<'a> {
     succeeded: bool,
     failed: bool,
     timed_out: bool,
@@ -144,14 +151,19 @@ struct Seen {
     interrupted: bool,
     skipped: bool,
     undone: bool,
+    /// Those for which another call is in flight than an attempt: what became of one is asked, or it is taken back.
+    beside: BTreeSet<&'a StepId>,
 }
 
-impl Seen {
-    fn look(&mut self, event: &Event) {
+impl<'a> Seen<'a> {
+    fn look(&mut self, event: &'a Event) {
         match event {
+            Event::StepStarted { step, .. } => drop(self.beside.remove(step)),
+            Event::ObservationStarted { step, .. } | Event::UndoStarted { step, .. } => drop(self.beside.insert(step)),
             // What an operator did in its stead is no success of the step.
             Event::StepSucceeded { .. } | Event::ResolvedByHand { reason: None, .. } => self.succeeded = true,
-            Event::AttemptFailed { failure, .. } | Event::StepFailed { failure, .. } => self.failure(failure),
+            Event::AttemptFailed { step, failure, .. } if !self.beside.contains(step) => self.failure(failure),
+            Event::StepFailed { failure, .. } => self.failure(failure),
             Event::AttemptInterrupted { .. } => self.interrupted = true,
             Event::StepSkipped { reason: SkipReason::WhenFalse, .. } => self.skipped = true,
             Event::OperatorAnswered { answer: OperatorAnswer::GiveUp, .. } => self.failed = true,
@@ -161,17 +173,20 @@ impl Seen {
     }
 
     fn failure(&mut self, failure: &Failure) {
-        let out_of_time = matches!(failure.reason().code.as_str(), "run-timed-out" | "host-deadline");
+        let codes = ["run-timed-out", "run-approval-expired", "host-deadline"];
+        let out_of_time = codes.contains(&failure.reason().code.as_str());
+        let interrupted = failure.kind() == FailureKind::Interrupted;
         self.timed_out |= out_of_time;
-        self.interrupted |= failure.kind() == FailureKind::Interrupted;
-        self.failed |= !out_of_time;
+        self.interrupted |= interrupted;
+        self.failed |= !out_of_time && !interrupted;
     }
 
     /// A call or a question that stood when an engine ended was met by the crash.
     fn look_at_lives(&mut self, step: &StepId, played: &Played) {
         let cut_off = |life: usize| matches!(played.lives.get(life), Some(LifeEnd::Died | LifeEnd::DiskFull));
-        let called = played.truth.calls.iter().filter(|call| is_of(step, &call.step) && call.purpose != Purpose::Undo);
-        self.crashed |= called.into_iter().any(|call| call.answer.is_none() && cut_off(call.life));
+        let called = played.truth.calls.iter().filter(|call| is_of(step, &call.step));
+        let mut attempts = called.filter(|call| matches!(call.purpose, Purpose::Run | Purpose::Verify));
+        self.crashed |= attempts.any(|call| call.outlived && cut_off(call.life));
         self.crashed |= played.truth.questions_cut_off.iter().any(|(asked, life)| is_of(step, asked) && cut_off(*life));
     }
 }

@@ -8,18 +8,16 @@ use std::{
     thread,
 };
 
-use lifeboat_core::{
-    name::StepId,
-    plan::{Step, StepKind},
-};
+use lifeboat_core::name::StepId;
 
 use super::{
     case::Case,
     coverage::Coverage,
     faults::Selection,
-    invariants::{self, Broken, Ending, Evidence},
+    invariants::{self, Broken},
+    judge::judge,
     lints::{self, Begun, Finding, Watch},
-    lives::{Played, play, play_and_tell},
+    lives::{play, play_and_tell},
     mix::Mix,
     shrink::shrink,
     story::{self, Story},
@@ -44,6 +42,10 @@ pub struct Settings {
 pub struct Explored {
     /// How many cases were played.
     pub cases: u64,
+    /// How many single faults there are, each at one of its places.
+    pub singles: u64,
+    /// How many of them there was no room for among the cases.
+    pub singles_left_out: u64,
     /// Which paths they took.
     pub coverage: Coverage,
     /// The first case that broke each invariant, made small.
@@ -113,13 +115,14 @@ pub fn explore(subject: &Subject, settings: &Settings) -> Explored {
     });
     let mut all = Part::new(subject);
     parts.into_iter().for_each(|part| all.join(part));
+    let (flaws, not_again) = all.flaws(subject, &watch, &mix);
     let shrunk = |(code, number): (&&'static str, &u64)| counterexample(subject, &mix.case(*number), code);
-    Explored {
-        counterexamples: all.broken.iter().filter_map(shrunk).collect(),
-        flaws: all.flaws(subject, &watch, &mix),
-        cases: all.cases,
-        coverage: all.coverage,
-    }
+    let mut counterexamples: Vec<_> = all.broken.iter().map(shrunk).chain(not_again).collect();
+    // Of those that do not break anything again the first is enough.
+    counterexamples.sort_by_key(|found| found.broken.code);
+    counterexamples.dedup_by_key(|found| found.broken.code);
+    let (singles, singles_left_out) = mix.singles(settings.cases);
+    Explored { cases: all.cases, singles, singles_left_out, coverage: all.coverage, counterexamples, flaws }
 }
 
 impl Part {
@@ -158,16 +161,21 @@ impl Part {
         self.begun.join(&other.begun);
     }
 
-    /// The flaws in the order of the documentation and of the plan, each with a small case that shows it.
-    fn flaws(&self, subject: &Subject, watch: &Watch<'_>, mix: &Mix) -> Vec<Flaw> {
-        let shown = |((code, step), number): (&(&'static str, StepId), &u64)| {
+    /// The flaws in the order of the documentation and of the plan, each with a small case that shows it; and the cases that
+    /// showed one and do not again.
+    fn flaws(&self, subject: &Subject, watch: &Watch<'_>, mix: &Mix) -> (Vec<Flaw>, Vec<Counterexample>) {
+        let (mut flaws, mut not_again) = (Vec::new(), Vec::new());
+        for ((code, step), number) in &self.flawed {
             let shows = |case: &Case| {
                 watch.findings(&play(subject, case)).into_iter().find(|f| f.code == *code && f.step == *step)
             };
-            let case = shrink(&mix.case(*number), |case| shows(case).is_some());
-            shows(&case).map(|finding| flaw(subject, case, finding))
-        };
-        let mut flaws: Vec<Flaw> = self.flawed.iter().filter_map(shown).collect();
+            let case = mix.case(*number);
+            let small = shrink(&case, |case| shows(case).is_some());
+            match shows(&small) {
+                Some(finding) => flaws.push(flaw(subject, small, finding)),
+                None => not_again.push(told(subject, case, invariants::not_again(code))),
+            }
+        }
         // What the host refuses for its bindings leads to nothing, and the runbook can not help that.
         if !subject.has_unproved() {
             let never = self.begun.findings(&subject.plan, &self.coverage, self.cases);
@@ -176,7 +184,7 @@ impl Part {
         let lint = |flaw: &Flaw| lints::ALL.iter().position(|lint| lint.code == flaw.finding.code);
         let place = |flaw: &Flaw| subject.plan.position(&flaw.finding.step);
         flaws.sort_by_key(|flaw| (lint(flaw), place(flaw)));
-        flaws
+        (flaws, not_again)
     }
 }
 
@@ -191,22 +199,6 @@ pub fn flaws(subject: &Subject, case: &Case) -> Vec<Flaw> {
     findings.into_iter().map(|finding| flaw(subject, case.clone(), finding)).collect()
 }
 
-/// Plays a case and says which invariants it breaks.
-pub fn judge(subject: &Subject, case: &Case) -> (Played, Vec<Broken>) {
-    let played = play(subject, case);
-    // A limit on the time of a whole step, or on a question, goes on while no engine is there: an interruption may cost the step.
-    let expires = |step: &Step| matches!(step.kind, StepKind::Approve { expires: Some(_), .. });
-    let comparable = subject.plan.steps.iter().all(|step| step.time_limit.is_none() && !expires(step));
-    let calm = case.without_what_must_not_matter().filter(|_| comparable);
-    let undisturbed = calm.map(|calm| Ending::of(&play(subject, &calm)));
-    let broken = broken(subject, &played, undisturbed.as_ref());
-    (played, broken)
-}
-
-fn broken(subject: &Subject, played: &Played, undisturbed: Option<&Ending>) -> Vec<Broken> {
-    invariants::broken(&Evidence::of(&subject.plan, played, &Ending::of(played), undisturbed))
-}
-
 /// Every case with the bytes of its journal, in order.
 pub fn journals<'a>(subject: &'a Subject, settings: &Settings) -> impl Iterator<Item = (Case, Vec<u8>)> + use<'a> {
     let (mix, cases) = (Mix::new(subject, settings.seed, &settings.faults), settings.cases);
@@ -216,11 +208,14 @@ pub fn journals<'a>(subject: &'a Subject, settings: &Settings) -> impl Iterator<
     })
 }
 
-/// The counterexample that a case is, made small and told; `None` where it breaks nothing.
-fn counterexample(subject: &Subject, case: &Case, code: &str) -> Option<Counterexample> {
-    let case = shrink(case, |case| judge(subject, case).1.iter().any(|broken| broken.code == code));
-    let broken = judge(subject, &case).1.into_iter().find(|broken| broken.code == code)?;
-    Some(told(subject, case, broken))
+/// The counterexample that a case is, made small and told. One that does not break the invariant again is told as that.
+fn counterexample(subject: &Subject, case: &Case, code: &str) -> Counterexample {
+    let breaks = |case: &Case| judge(subject, case).1.into_iter().find(|broken| broken.code == code);
+    let small = shrink(case, |case| breaks(case).is_some());
+    match breaks(&small) {
+        Some(broken) => told(subject, small, broken),
+        None => told(subject, case.clone(), invariants::not_again(code)),
+    }
 }
 
 /// Plays a stored case again; what it breaks is told as it is.
@@ -231,4 +226,18 @@ pub fn replay(subject: &Subject, case: &Case) -> Vec<Counterexample> {
 fn told(subject: &Subject, case: Case, broken: Broken) -> Counterexample {
     let story = story::tell(&play_and_tell(subject, &case));
     Counterexample { broken, case, story }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::virtual_world::fixture::{EVERYTHING, subject};
+
+    #[test]
+    fn what_breaks_something_once_and_not_again_is_told_as_that() {
+        let case = Case::calm(3);
+        let found = counterexample(&subject(EVERYTHING), &case, "test-once-only");
+        assert_eq!((found.broken.code, found.case), ("test-same-again", case));
+        assert!(found.broken.why.contains("`test-once-only`"), "{}", found.broken.why);
+    }
 }

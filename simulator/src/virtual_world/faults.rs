@@ -103,6 +103,8 @@ faults! {
         Mistakes = "person-mistakes",
         /// Who has said yes says it once more, as if they were two.
         Repeats = "person-repeats",
+        /// The engine dies while the question stands.
+        Crash = "crash-asked",
     }
 }
 
@@ -139,6 +141,8 @@ faults! {
         Retries = "operator-retries",
         /// Somebody aborts the run, and wants everything taken back.
         Undoes = "operator-undoes",
+        /// Somebody answers a question at another terminal, or where no engine works on the run.
+        Answers = "person-answers",
     }
 }
 
@@ -159,11 +163,19 @@ impl AppendFault {
     /// Whether it is somebody who tells the run something. Where the run is over before the decision at which they would, they tell
     /// it then.
     pub fn is_of_an_operator(self) -> bool {
-        matches!(self, Self::Pauses | Self::Skips | Self::Resolves | Self::Retries | Self::Undoes)
+        matches!(self, Self::Pauses | Self::Skips | Self::Resolves | Self::Retries | Self::Undoes | Self::Answers)
     }
 }
 
 impl Planned {
+    /// Of which step it is; `None` where it is of the engine.
+    pub(super) fn step(&self) -> Option<&StepId> {
+        match self {
+            Self::Call { step, .. } | Self::Question { step, .. } => Some(step),
+            Self::Append { .. } => None,
+        }
+    }
+
     /// Its name.
     pub fn name(&self) -> &'static str {
         match self {
@@ -178,7 +190,7 @@ impl Planned {
     pub fn must_not_matter(&self) -> bool {
         match self {
             Self::Call { fault, .. } => fault.ends_engine() || *fault == CallFault::AnswerTwice,
-            Self::Question { fault, .. } => *fault == QuestionFault::Absent,
+            Self::Question { fault, .. } => matches!(fault, QuestionFault::Absent | QuestionFault::Crash),
             Self::Append { fault, .. } => fault.is_of_the_engine(),
         }
     }

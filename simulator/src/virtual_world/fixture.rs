@@ -192,6 +192,41 @@ steps:
     on_failure: undo
 "#;
 
+/// What can neither be repeated nor looked up by its plugin, and work by hand, in the middle of what is taken back; and handlers
+/// that can not be repeated.
+pub(super) const UNSEEN: &str = r#"
+lifeboat: 1
+id: T-6
+name: Unseen
+targets:
+  server: { kind: postgres, access: write }
+steps:
+  - id: look
+    uses: test/look
+    with: { server: server }
+  - id: once
+    uses: test/once
+    with: { server: server }
+    timeout: 10m
+    undo: { uses: test/unwrite, with: { server: server } }
+  - id: by_hand
+    manual: { instruction: Turn the key, evidence: { ticket: string } }
+    timeout: 2h
+    undo: { uses: test/unwrite, with: { server: server } }
+  - id: check
+    uses: test/look
+    with: { server: server }
+    on_failure: undo
+on_failure:
+  - id: page
+    uses: test/once
+    with: { server: server }
+finally:
+  - id: farewell
+    uses: test/write
+    with: { server: server }
+"#;
+
 /// The runbook with the actions of the tests, in the virtual world.
 pub(super) fn subject(runbook: &str) -> Subject {
     played(plan(runbook))

@@ -29,7 +29,7 @@ use super::{
     disk::Disk,
     subject::{Subject, person, run_id},
     truth::Truth,
-    world::VirtualWorld,
+    world::{Away, VirtualWorld},
 };
 
 /// How a life of the engine ended.
@@ -72,16 +72,21 @@ pub struct Played {
 
 /// Plays a case to its end.
 pub fn play(subject: &Subject, case: &Case) -> Played {
-    play_with(subject, case, Chronicle::default())
+    play_with(subject, case, Chronicle::default(), Away::AWhile)
+}
+
+/// Plays a case in which an engine is started again as soon as one ended.
+pub(super) fn play_at_once(subject: &Subject, case: &Case) -> Played {
+    play_with(subject, case, Chronicle::default(), Away::NoTime)
 }
 
 /// Plays a case to its end, and keeps what happened.
 pub(super) fn play_and_tell(subject: &Subject, case: &Case) -> Played {
-    play_with(subject, case, Chronicle::kept())
+    play_with(subject, case, Chronicle::kept(), Away::AWhile)
 }
 
-fn play_with(subject: &Subject, case: &Case, chronicle: Chronicle) -> Played {
-    let mut world = VirtualWorld::new(subject, case, chronicle, start());
+fn play_with(subject: &Subject, case: &Case, chronicle: Chronicle, away: Away) -> Played {
+    let mut world = VirtualWorld::new(subject, case, chronicle, away, start());
     let (mut lives, mut run) = (Vec::new(), Run::default());
     // Each fault ends one life at most, or begins one. One more comes to the end, and another shows that it does not.
     let most = case.faults.len() + 2;
@@ -90,6 +95,7 @@ fn play_with(subject: &Subject, case: &Case, chronicle: Chronicle) -> Played {
         world.chronicle.tell(world.now, || Told::EngineEnded(end.clone()));
         let over = is_the_last(&end) && !(matches!(end, LifeEnd::Finished(_)) && world.somebody_intends());
         lives.push(end);
+        world.truth.left.push(world.journal().end().seq);
         if over {
             break;
         }

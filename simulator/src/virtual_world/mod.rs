@@ -17,6 +17,7 @@ mod faults;
 #[cfg(test)]
 mod fixture;
 pub mod invariants;
+mod judge;
 pub mod lints;
 mod lives;
 mod mix;
@@ -34,10 +35,11 @@ mod world;
 
 pub use case::Case;
 pub use coverage::{Coverage, StepCoverage};
-pub use explore::{Counterexample, Explored, Flaw, Settings, explore, flaws, journals, judge, replay};
+pub use explore::{Counterexample, Explored, Flaw, Settings, explore, flaws, journals, replay};
 pub use faults::{AppendFault, CallFault, Planned, QuestionFault, Selection, names};
+pub use judge::judge;
 pub use lives::{LifeEnd, Played, play};
 pub use stored::{Stored, StoredError, stored};
 pub use story::Story;
 pub use subject::Subject;
-pub use truth::{Answered, CallMade, ReplyGiven, RequestTold, Truth};
+pub use truth::{Answered, CallMade, HandWork, ReplyGiven, RequestTold, Truth};

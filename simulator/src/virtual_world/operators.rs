@@ -144,7 +144,7 @@ impl VirtualWorld<'_> {
             self.operators.come.push(intent);
         }
         let wait = SignedDuration::from_secs(i64::try_from(chance.below(3_600)).unwrap_or_default());
-        self.now = self.later(wait).max(self.journal().end().at.unwrap_or(self.now));
+        self.look_at_the_clock_after(wait);
         let request = self.request(intent, run);
         self.told(&request, run);
         Some(unattended(&self.subject.plan, run, request, self.now))
@@ -154,10 +154,10 @@ impl VirtualWorld<'_> {
     fn told(&mut self, request: &Request, run: &Run) -> bool {
         let can_be_done = judge(&self.subject.plan, run, request, self.now).is_ok();
         let who = request.who.clone();
-        if let Command::Resolve { step, .. } = &request.command
+        if let Command::Resolve { step, .. } | Command::Approve { step, .. } = &request.command
             && can_be_done
         {
-            // They do the work, and then say so.
+            // They do the work, and then say so; or they say yes.
             self.truth.replies.push(ReplyGiven { step: step.clone(), who: who.clone(), good: true });
         }
         self.operators.unanswered = Some(self.truth.told.len());
@@ -199,6 +199,7 @@ impl VirtualWorld<'_> {
                 reason: said("it was quicker by hand"),
             }),
             AppendFault::Retries => self.retry(run, &mut chance),
+            AppendFault::Answers => self.answer(run, &mut chance),
             AppendFault::Undoes => Command::Abort { reason: said("take it all back"), undo: true },
             _ => Command::Pause { reason: said("let us look first") },
         };
@@ -209,8 +210,8 @@ impl VirtualWorld<'_> {
     fn fitting(&self, run: &Run, who: &Person, chance: &mut Chance, command: impl Fn(&StepRun) -> Command) -> Command {
         let (count, first) = (run.steps.len(), chance.place(run.steps.len()));
         let rotated = || (0..count).map(|place| &run.steps[(first + place) % count]);
-        // Who is called because something failed looks at that first.
-        let failed = rotated().filter(|step| is_failed(step) && chance_is_good(chance));
+        // Who is called because something failed, or because nobody knows what became of it, looks at that first.
+        let failed = rotated().filter(|step| (is_failed(step) || is_undecided(step)) && chance_is_good(chance));
         let mut candidates: Vec<&StepRun> = failed.collect();
         candidates.extend(rotated().filter(|step| may_concern(&step.state)));
         let can_be_done = |command: &Command| {
@@ -218,6 +219,24 @@ impl VirtualWorld<'_> {
         };
         let found = candidates.into_iter().map(&command).find(can_be_done);
         found.unwrap_or_else(|| command(&run.steps[first]))
+    }
+
+    /// An answer to a question that stands; where none does, to one that nobody asked.
+    fn answer(&self, run: &Run, chance: &mut Chance) -> Command {
+        let asked = |step: &&StepRun| matches!(step.state, StepState::Awaiting(_));
+        let asked: Vec<&StepRun> = run.steps.iter().filter(asked).collect();
+        let Some(asked) = asked.get(chance.place(asked.len())) else {
+            return Command::Approve { step: chance.pick(&self.subject.plan.steps).id.clone(), comment: None };
+        };
+        let step = asked.id.clone();
+        match &asked.state {
+            StepState::Awaiting(Awaiting::Hands { .. }) => {
+                Command::Resolve { evidence: self.work_done(&step), step, reason: None }
+            }
+            StepState::Awaiting(Awaiting::Decision { .. }) => Command::Decide { answer: self.decision(&step), step },
+            _ if chance.below(4) == 0 => Command::Reject { step, comment: Some("not today".to_owned()) },
+            _ => Command::Approve { step, comment: None },
+        }
     }
 
     /// What somebody hands in who did the work of a step.
@@ -301,7 +320,12 @@ fn is_failed(step: &StepRun) -> bool {
 }
 
 fn waits(step: &StepRun) -> bool {
-    matches!(step.state, StepState::BackingOff { .. } | StepState::Awaiting(Awaiting::Decision { .. }))
+    matches!(step.state, StepState::BackingOff { .. }) || is_undecided(step)
+}
+
+/// Nobody knows what became of an attempt, and somebody has to say it.
+fn is_undecided(step: &StepRun) -> bool {
+    matches!(step.state, StepState::Awaiting(Awaiting::Decision { .. }))
 }
 
 /// Whether an operator can do something about a step that stands so.

@@ -92,6 +92,7 @@ impl VirtualWorld<'_> {
                 let unanswered = |until| (until, Happening::Unanswered(step.clone(), nth));
                 until.map(unanswered).into_iter().for_each(|(at, what)| self.queue.plan(at, what));
             }
+            Some(QuestionFault::Crash) => self.queue.plan(self.later(wait), Happening::DeathAsked(step.clone(), nth)),
             Some(QuestionFault::Refuses | QuestionFault::Mistakes | QuestionFault::Repeats) | None => {
                 self.queue.plan(self.later(wait), Happening::Reply(step.clone(), nth));
             }
@@ -124,12 +125,16 @@ impl VirtualWorld<'_> {
     }
 
     fn count_asking(&mut self, step: &StepId) -> u32 {
-        if let Some((_, askings)) = self.askings.iter_mut().find(|(asked, _)| asked == step) {
+        if let Some((_, askings)) = self.truth.askings.iter_mut().find(|(asked, _)| asked == step) {
             *askings += 1;
             return *askings;
         }
-        self.askings.push((step.clone(), 1));
+        self.truth.askings.push((step.clone(), 1));
         1
+    }
+
+    pub(super) fn is_asked(&self, step: &StepId, nth: u32) -> bool {
+        self.asked.iter().any(|asked| asked.step == *step && asked.nth == nth)
     }
 
     /// The time for an answer is over.
@@ -161,8 +166,8 @@ impl VirtualWorld<'_> {
                 }
                 (Input::Approval { step: step.clone(), who, approved: !refuses, comment: None }, !refuses)
             }
-            // What they did was not enough again and again: there is nothing more that they can do.
-            Question::Hands { .. } if nth > HANDS_MAX => {
+            // It can not be done, or what they did was not enough again and again: there is nothing more that they can do.
+            Question::Hands { .. } if refuses || nth > HANDS_MAX => {
                 let reason = format!("`{step}` can not be done by hand");
                 return Some(Input::Abort { who, reason });
             }
@@ -186,7 +191,7 @@ impl VirtualWorld<'_> {
     }
 
     /// An operator looks at the target before saying what became of an attempt.
-    fn decision(&self, step: &StepId) -> OperatorAnswer {
+    pub(super) fn decision(&self, step: &StepId) -> OperatorAnswer {
         match self.truth.standing_effect(step) {
             Some(_) => OperatorAnswer::ItHappened { outputs: self.subject.outputs(self.case.seed, step) },
             None => OperatorAnswer::RunAgain,

@@ -181,6 +181,7 @@ impl Teller {
             QuestionFault::Repeats => {
                 self.say(format!("Whoever is asked about `{step}` says it twice; the second time counts for nothing."));
             }
+            QuestionFault::Crash => self.say(format!("Whoever was asked about `{step}` took their time.")),
             QuestionFault::Absent | QuestionFault::Refuses => {}
         }
     }
@@ -199,7 +200,8 @@ impl Teller {
             | AppendFault::Skips
             | AppendFault::Resolves
             | AppendFault::Retries
-            | AppendFault::Undoes => {}
+            | AppendFault::Undoes
+            | AppendFault::Answers => {}
             AppendFault::Stray => self.say("Somebody answered questions that nobody had asked."),
         }
     }

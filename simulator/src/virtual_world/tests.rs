@@ -3,16 +3,16 @@
 use std::num::NonZero;
 
 use lifeboat_core::{
-    event::Event,
+    event::{Event, Outcome},
     mutant::{Mutant, activate},
     plan::Variant,
 };
 
 use super::{
     Answered, Case, Explored, Selection, Settings, explore,
-    explore::judge,
-    fixture::{EVERYTHING, TWO_PEOPLE, nested, played, subject},
-    lives::play_and_tell,
+    fixture::{EVERYTHING, TWO_PEOPLE, UNSEEN, nested, played, subject},
+    judge::judge,
+    lives::{LifeEnd, play_and_tell},
     play, story,
 };
 
@@ -22,7 +22,7 @@ fn settings(cases: u64, threads: usize) -> Settings {
 
 #[test]
 fn every_path_through_every_kind_of_step_is_tested_and_every_invariant_holds() {
-    for runbook in [EVERYTHING, TWO_PEOPLE] {
+    for runbook in [EVERYTHING, TWO_PEOPLE, UNSEEN] {
         let explored = explore(&subject(runbook), &settings(3_000, 2));
         assert_holds(&explored);
         assert_eq!(explored.coverage.untested(), []);
@@ -51,10 +51,11 @@ fn lists_called_runbooks_variants_and_handlers_are_tested_like_all_else() {
 #[test]
 fn lists_and_called_runbooks_that_were_interrupted_come_to_the_same_end() {
     for variant in Variant::ALL {
-        let mut plan = nested(variant);
-        // A limit on a whole step goes on while no engine is there: with one, ends are not compared.
-        plan.steps.iter_mut().for_each(|step| step.time_limit = None);
-        assert_holds(&explore(&played(plan), &settings(2_000, 2)));
+        let settings = Settings {
+            faults: Selection::of(["crash", "stop", "disk-full", "permanent"]).unwrap(),
+            ..settings(2_000, 2)
+        };
+        assert_holds(&explore(&played(nested(variant)), &settings));
     }
 }
 
@@ -197,6 +198,30 @@ fn two_people_approve_where_it_takes_two_and_one_who_says_it_twice_is_refused() 
 }
 
 #[test]
+fn an_answer_counts_where_no_engine_works_on_the_run() {
+    let subject = subject(TWO_PEOPLE);
+    let mut unattended = 0;
+    for seed in 1..=20 {
+        let case: Case = format!("{seed} crash-after@4 person-answers@4").parse().unwrap();
+        let (played, broken) = judge(&subject, &case);
+        assert_eq!(broken, [], "{case}");
+        let told = played.truth.told.first();
+        // The journal was as the engine had left it.
+        let recorded = told.is_some_and(|told| {
+            told.before == played.truth.left[0] && matches!(told.answer, Some((Answered::Recorded, _)))
+        });
+        unattended += usize::from(recorded);
+    }
+    assert!(unattended > 0, "nobody answered while no engine worked on the run");
+}
+
+#[test]
+fn who_can_not_do_what_is_asked_ends_the_run() {
+    let played = play(&subject(EVERYTHING), &"3 person-refuses@by_hand#1".parse().unwrap());
+    assert_eq!(played.lives, [LifeEnd::Finished(Outcome::Aborted)]);
+}
+
+#[test]
 fn what_is_refused_leaves_the_journal_as_it_was() {
     let subject = subject(EVERYTHING);
     // The run has succeeded before anybody wants anything.
@@ -240,6 +265,25 @@ fn a_counterexample_is_small_and_reads_as_a_story() {
 }
 
 #[test]
+fn a_runbook_with_limits_on_time_comes_to_the_same_end_too() {
+    // As the one whose undo can not be repeated, and somebody has to answer in time before that.
+    let limited = [
+        UNDO_ONCE.replacen(
+            "    with: { server: server }\n",
+            "    with: { server: server }\n    timeout: { step: 30m }\n",
+            1,
+        ),
+        UNDO_ONCE
+            .replace("  - id: write\n", "  - id: agree\n    approve: { message: Now?, expires: 1h }\n  - id: write\n"),
+    ];
+    for runbook in limited {
+        let found = explore(&subject(&runbook), &settings(1_000, 2)).counterexamples;
+        let codes: Vec<_> = found.iter().map(|found| found.broken.code).collect();
+        assert_eq!(codes, ["test-same-end"], "{runbook}");
+    }
+}
+
+#[test]
 fn every_fault_reads_as_a_sentence() {
     let subject = subject(EVERYTHING);
     let told = |text: &&str| {
@@ -260,6 +304,8 @@ fn every_fault_reads_as_a_sentence() {
         "11 permanent@write#1 operator-skips@40",
         "12 permanent@write#1 operator-retries@40 operator-resolves@41 person-repeats@agree#1",
         "13 transient@look#1 operator-retries@2 permanent@last#1 operator-undoes@9",
+        "14 crash-asked@agree#1 person-refuses@by_hand#1",
+        "15 person-answers@5",
     ]
     .iter()
     .map(told)

@@ -13,14 +13,20 @@ use lifeboat_core::{
 pub struct Truth {
     /// Every call that began.
     pub calls: Vec<CallMade>,
+    /// All work that was done by hand in the stead of a step, or for one that asks for it.
+    pub hands: Vec<HandWork>,
     /// Every answer that a person gave to a question that stood.
     pub replies: Vec<ReplyGiven>,
     /// Everything that somebody told the run without having been asked.
     pub told: Vec<RequestTold>,
+    /// How often each step was asked about.
+    pub askings: Vec<(StepId, u32)>,
     /// Every question that stood when an engine ended, and in which life.
     pub questions_cut_off: Vec<(StepId, usize)>,
     /// What the disk said is durable: sequence number and hash of the last record of each decision.
     pub durable: Vec<(u64, String)>,
+    /// How many records there were when each life of the engine ended.
+    pub left: Vec<u64>,
     clock: u64,
 }
 
@@ -47,8 +53,19 @@ pub struct CallMade {
     pub effect: Option<u64>,
     /// When it was over.
     pub ended: Option<u64>,
+    /// Whether it outlived its engine: it was in flight when that ended.
+    pub outlived: bool,
     /// What it answered in time: nothing, that it worked, or a failure.
     pub answer: Option<Result<(), FailureKind>>,
+}
+
+/// Work that was done by hand.
+#[derive(Debug, Clone)]
+pub struct HandWork {
+    /// For which step.
+    pub step: StepId,
+    /// When it was known to be done: what nobody knows of is nothing that can be taken back.
+    pub effect: u64,
 }
 
 /// An answer of a person.
@@ -102,6 +119,13 @@ impl Truth {
             |purpose| self.calls_of(step, purpose).filter(|call| call.effect.is_some()).max_by_key(|call| call.effect);
         let undone = last(Purpose::Undo).and_then(|call| call.effect);
         last(Purpose::Run).filter(|call| call.effect > undone)
+    }
+
+    /// Whether anything is left of the step, of its attempts or of work by hand, that was not taken back.
+    pub fn is_left(&self, step: &StepId) -> bool {
+        let undone = self.calls_of(step, Purpose::Undo).filter_map(|call| call.effect).max();
+        let by_hand = self.hands.iter().filter(|work| work.step == *step).map(|work| work.effect).max();
+        self.standing_effect(step).is_some() || by_hand > undone
     }
 
     /// Whether a person really did what the step asks for.

@@ -13,6 +13,7 @@ use lifeboat_runtime::{
     driver::{Next, World, fold},
     journal::{Journal, Recorded, read},
     report::Report,
+    shown,
 };
 
 use super::{
@@ -27,7 +28,7 @@ use super::{
     people::{Asked, Asking, Stray},
     queue::Queue,
     subject::{Subject, person},
-    truth::{Answered, Truth},
+    truth::{Answered, HandWork, Truth},
 };
 
 /// More things than a sensible run has in one life, for each of its steps and for the run: what goes on beyond them never ends.
@@ -42,6 +43,8 @@ pub(super) enum Happening {
     Answer(usize, Answer),
     /// The engine dies while a call is in flight.
     Death(usize),
+    /// The engine dies while the question stands that was asked as the how manieth of the step.
+    DeathAsked(StepId, u32),
     /// Somebody answers the question that was asked as the how manieth of the step.
     Reply(StepId, u32),
     /// The time for that answer is over.
@@ -62,6 +65,15 @@ pub(super) enum Happening {
     Input(Input),
 }
 
+/// How long nobody works on the run between two lives of the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Away {
+    /// Up to two hours.
+    AWhile,
+    /// None at all.
+    NoTime,
+}
+
 /// The world of a case, through all lives of the engine.
 #[derive(Debug)]
 pub(super) struct VirtualWorld<'a> {
@@ -69,13 +81,15 @@ pub(super) struct VirtualWorld<'a> {
     pub(super) case: &'a Case,
     pub(super) truth: Truth,
     pub(super) chronicle: Chronicle,
+    /// What the clock of the run shows.
     pub(super) now: Timestamp,
+    /// What the clock on the wall shows, which anybody can set.
+    wall: Timestamp,
     pub(super) queue: Queue<Happening>,
     pub(super) flying: Vec<Flight>,
     pub(super) asked: Vec<Asked>,
-    /// How often each step was asked about.
-    pub(super) askings: Vec<(StepId, u32)>,
     pub(super) life: usize,
+    away: Away,
     pub(super) operators: Operators,
     /// Since when the run is paused.
     pub(super) held: Option<Timestamp>,
@@ -89,24 +103,24 @@ pub(super) struct VirtualWorld<'a> {
     pub(super) told_to_stop: bool,
     /// The run is paused, and nobody can let it go on.
     pub(super) left_alone: bool,
-    set_back: bool,
     /// How this life ended, where it was not the driver that ended it.
     ended: Option<LifeEnd>,
 }
 
 impl<'a> VirtualWorld<'a> {
-    pub(super) fn new(subject: &'a Subject, case: &'a Case, chronicle: Chronicle, now: Timestamp) -> Self {
+    pub(super) fn new(subject: &'a Subject, case: &'a Case, chronicle: Chronicle, away: Away, now: Timestamp) -> Self {
         Self {
             subject,
             case,
             truth: Truth::default(),
             chronicle,
             now,
+            wall: now,
             queue: Queue::new(),
             flying: Vec::new(),
             asked: Vec::new(),
-            askings: Vec::new(),
             life: 0,
+            away,
             operators: Operators::default(),
             held: None,
             journal: Journal::begin(Disk::default(), &super::subject::run_id()),
@@ -117,26 +131,43 @@ impl<'a> VirtualWorld<'a> {
             stopping: false,
             told_to_stop: false,
             left_alone: false,
-            set_back: false,
             ended: None,
         }
     }
 
     /// An engine goes on with the journal that lies on the disk.
     pub(super) fn begin_life(&mut self, life: usize) {
-        let away = Chance::of(self.case.seed, "away", "", life as u64).below(7_200);
-        let earliest = self.journal.end().at.unwrap_or(self.now);
-        let away = SignedDuration::from_secs(i64::try_from(away).unwrap_or_default());
-        self.now = match (life, self.set_back) {
-            (0, _) => self.now,
-            (_, true) => earliest,
-            (_, false) => self.now.max(earliest) + away,
-        };
+        if life > 0 {
+            let seconds = match self.away {
+                Away::AWhile => Chance::of(self.case.seed, "away", "", life as u64).below(7_200),
+                Away::NoTime => 0,
+            };
+            self.look_at_the_clock_after(SignedDuration::from_secs(i64::try_from(seconds).unwrap_or_default()));
+        }
         self.life = life;
-        (self.wake_at, self.happenings, self.set_back, self.ended) = (None, 0, false, None);
+        (self.wake_at, self.happenings, self.ended) = (None, 0, None);
         (self.stopping, self.told_to_stop, self.held) = (false, false, None);
         self.chronicle.tell(self.now, || Told::EngineBegan);
         self.intend_again();
+    }
+
+    /// Time goes on, with the clock that ships.
+    fn reach(&mut self, at: Timestamp) {
+        let elapsed = at.duration_since(self.now).max(SignedDuration::ZERO);
+        self.set_wall(elapsed);
+        self.now = shown(self.now, elapsed, self.wall);
+    }
+
+    /// A process begins after a while in which none ran: its clock knows the clock on the wall and the end of the journal.
+    pub(super) fn look_at_the_clock_after(&mut self, wait: SignedDuration) {
+        self.set_wall(wait);
+        let earliest = self.journal.end().at;
+        self.now = earliest.map_or(self.wall, |earliest| shown(earliest, SignedDuration::ZERO, self.wall));
+    }
+
+    /// The clock on the wall shows another time: because time went by, or because somebody set it.
+    fn set_wall(&mut self, by: SignedDuration) {
+        self.wall = self.wall.checked_add(by).unwrap_or(Timestamp::MAX);
     }
 
     /// Somebody opens the journal that lies on the disk.
@@ -155,7 +186,8 @@ impl<'a> VirtualWorld<'a> {
     /// The engine is gone. Calls in flight are cut off, questions are not asked any more; returns how it ended, where it was
     /// not the driver that ended it.
     pub(super) fn end_life(&mut self) -> Option<LifeEnd> {
-        while !self.flying.is_empty() {
+        while let Some(flight) = self.flying.first() {
+            self.truth.calls[flight.made].outlived = true;
             self.cut_off(0);
         }
         for asked in self.asked.drain(..) {
@@ -203,6 +235,12 @@ impl<'a> VirtualWorld<'a> {
                 }
                 None
             }
+            Happening::DeathAsked(step, nth) => {
+                if self.is_asked(&step, nth) {
+                    self.die(LifeEnd::Died);
+                }
+                None
+            }
             Happening::Reply(step, nth) => self.reply(&step, nth),
             Happening::Unanswered(step, nth) => self.unanswered(&step, nth),
             Happening::Stray(step, stray) => self.stray(step, stray),
@@ -237,10 +275,10 @@ impl<'a> VirtualWorld<'a> {
             AppendFault::Stop => self.told_to_stop = true,
             AppendFault::SecondEngine => self.second_engine(),
             AppendFault::ClockForward => {
-                let hours = i64::try_from(1 + chance.below(48)).unwrap_or(1);
-                self.now = self.later(SignedDuration::from_hours(hours));
+                self.set_wall(hours(&mut chance));
+                self.reach(self.now);
             }
-            AppendFault::ClockBack => self.set_back = true,
+            AppendFault::ClockBack => self.set_wall(-hours(&mut chance)),
             AppendFault::Abort => {
                 let wait = SignedDuration::from_secs(i64::try_from(chance.below(60)).unwrap_or_default());
                 let input = Input::Abort { who: person(), reason: "somebody wants it so".to_owned() };
@@ -251,7 +289,8 @@ impl<'a> VirtualWorld<'a> {
             | AppendFault::Skips
             | AppendFault::Resolves
             | AppendFault::Retries
-            | AppendFault::Undoes => self.intend(fault, self.appends),
+            | AppendFault::Undoes
+            | AppendFault::Answers => self.intend(fault, self.appends),
         }
         None
     }
@@ -266,6 +305,11 @@ impl<'a> VirtualWorld<'a> {
             Err(damage) => self.die(LifeEnd::Damaged(damage.to_string())),
         }
     }
+}
+
+/// By how much somebody sets a clock.
+fn hours(chance: &mut Chance) -> SignedDuration {
+    SignedDuration::from_hours(i64::try_from(1 + chance.below(48)).unwrap_or(1))
 }
 
 impl World for VirtualWorld<'_> {
@@ -294,7 +338,7 @@ impl World for VirtualWorld<'_> {
             let queued = self.queue.next_at();
             if let Some(wake) = self.wake_at.filter(|wake| queued.is_none_or(|at| *wake < at)) {
                 self.wake_at = None;
-                self.now = self.now.max(wake);
+                self.reach(wake);
                 return Next::Input(self.now, Input::Tick);
             }
             let Some((at, happening)) = self.queue.pop() else {
@@ -304,7 +348,7 @@ impl World for VirtualWorld<'_> {
                 self.die(LifeEnd::Hung("nothing will ever happen, and nobody is asked anything".to_owned()));
                 continue;
             };
-            self.now = self.now.max(at);
+            self.reach(at);
             if let Some(input) = self.happen(happening) {
                 return Next::Input(self.now, input);
             }
@@ -356,6 +400,10 @@ impl World for VirtualWorld<'_> {
         self.truth.durable.push((end.seq, end.hash.clone()));
         self.answer_operator(Answered::Recorded);
         for event in events {
+            if let Event::ResolvedByHand { step, .. } = event {
+                let effect = self.truth.tick();
+                self.truth.hands.push(HandWork { step: step.clone(), effect });
+            }
             self.chronicle.tell(at, || Told::Recorded(Box::new(event.clone())));
         }
         if faults.contains(&AppendFault::CrashAfter) {

@@ -19,7 +19,8 @@ impl Clock {
     /// A clock that never shows an instant before `earliest`.
     pub(crate) fn not_before(earliest: Option<Timestamp>) -> Self {
         let wall = microseconds(Timestamp::now());
-        Self { last: earliest.map_or(wall, |earliest| earliest.max(wall)), seen: Instant::now() }
+        let last = earliest.map_or(wall, |earliest| shown(earliest, SignedDuration::ZERO, wall));
+        Self { last, seen: Instant::now() }
     }
 
     /// The present, in whole microseconds.
@@ -43,8 +44,9 @@ impl Clock {
     }
 }
 
-/// What it shows where it showed `last`, the monotonic clock has gone on by `elapsed`, and the wall clock shows `wall`.
-fn shown(last: Timestamp, elapsed: SignedDuration, wall: Timestamp) -> Timestamp {
+/// What the clock of a run shows where it showed `last`, or the journal ends then, the monotonic clock has gone on by `elapsed`,
+/// and the wall clock shows `wall`. It never goes back.
+pub fn shown(last: Timestamp, elapsed: SignedDuration, wall: Timestamp) -> Timestamp {
     last.checked_add(elapsed).unwrap_or(last).max(wall)
 }
 

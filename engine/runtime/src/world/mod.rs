@@ -9,4 +9,5 @@ mod questions;
 mod real;
 
 pub(crate) use clock::Clock;
+pub use clock::shown;
 pub(crate) use real::{Materials, RealWorld};

@@ -50,7 +50,7 @@ pub struct Evidence<'a> {
     pub truth: &'a Truth,
     /// How each life of the engine ended.
     pub lives: &'a [LifeEnd],
-    /// How the run stands in the end.
+    /// How the run stands in the end; where it is compared, of the playing that can be.
     pub ending: &'a Ending,
     /// How it stood in the end of the same case without what must not matter, where the two can be compared.
     pub undisturbed: Option<&'a Ending>,
@@ -85,7 +85,7 @@ pub struct Broken {
 }
 
 /// Every invariant, in the order of the documentation.
-pub const ALL: [Invariant; 11] = [
+pub const ALL: [Invariant; 12] = [
     Invariant {
         code: "test-one-attempt",
         says: "at most one attempt of a step is in flight",
@@ -125,7 +125,17 @@ pub const ALL: [Invariant; 11] = [
         says: "what succeeded really did, every check included",
         holds: success_is_real::holds,
     },
+    // One playing of a case can not show it.
+    Invariant { code: SAME_AGAIN, says: "a case that is played again shows the same", holds: |_| Ok(()) },
 ];
+
+const SAME_AGAIN: &str = "test-same-again";
+
+/// A case showed what is named so, and does not when it is played again: nothing that it says can be relied on.
+pub(super) fn not_again(code: &str) -> Broken {
+    let why = format!("this case showed `{code}` when it was played first, and does not when it is played again");
+    Broken { code: SAME_AGAIN, why }
+}
 
 /// The invariants that do not hold.
 pub fn broken(evidence: &Evidence<'_>) -> Vec<Broken> {

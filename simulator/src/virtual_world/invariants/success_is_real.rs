@@ -7,34 +7,62 @@ use lifeboat_core::{
     event::{Event, KnownBy, Outcome},
     input::Purpose,
     name::StepId,
-    plan::{Section, Step, StepKind},
+    plan::{OnFailure, Section, Step, StepKind},
 };
 
 use super::Evidence;
-use crate::virtual_world::{subject::planned, truth::changes};
+use crate::virtual_world::{
+    subject::planned,
+    truth::{CallMade, changes},
+};
 
 pub(super) fn holds(evidence: &Evidence<'_>) -> Result<(), String> {
     for record in evidence.records {
         match &record.event {
             Event::StepSucceeded { step, attempt, known_by, .. } => succeeded(evidence, step, *attempt, *known_by)?,
-            Event::ResolvedByHand { step, .. } => by_hand(evidence, step)?,
+            Event::ResolvedByHand { step, .. } => by_hand(evidence, step, record.seq)?,
             _ => {}
         }
     }
-    if evidence.outcome() == Some(Outcome::Succeeded) {
+    match evidence.outcome() {
         // What is there for a failure has nothing to do in a run that succeeded.
-        for step in evidence.plan.steps.iter().filter(|step| step.section != Section::OnFailure) {
-            if !matches!(last_word(evidence, &step.id), Some(Event::StepSucceeded { .. })) {
-                return Err(format!("the run succeeded without `{}`", step.id));
-            }
+        Some(Outcome::Succeeded) => every_step(evidence, |step| step.section != Section::OnFailure, is_success),
+        Some(Outcome::SucceededWithExceptions) => {
+            every_step(evidence, |step| step.section == Section::Steps, is_success_or_exception)
         }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
-/// What the journal says last about how the step ended.
+/// Each of these steps ended as it may where the run succeeded.
+fn every_step(
+    evidence: &Evidence<'_>,
+    which: impl Fn(&Step) -> bool,
+    may: impl Fn(&Step, &Event) -> bool,
+) -> Result<(), String> {
+    let mut steps = evidence.plan.steps.iter().filter(|step| which(step));
+    match steps.find(|step| !last_word(evidence, &step.id).is_some_and(|word| may(step, word))) {
+        Some(step) => Err(format!("the run succeeded without `{}`", step.id)),
+        None => Ok(()),
+    }
+}
+
+fn is_success(_: &Step, word: &Event) -> bool {
+    matches!(word, Event::StepSucceeded { .. })
+}
+
+/// Exceptions are what somebody did in the step's stead, what was left out, and failures that the runbook says are none.
+fn is_success_or_exception(step: &Step, word: &Event) -> bool {
+    match word {
+        Event::StepCancelled { .. } => false,
+        Event::StepFailed { .. } => step.on_failure == OnFailure::Continue,
+        _ => true,
+    }
+}
+
+/// What the journal says last about how the step ended; nothing where it was to be done once more after that.
 fn last_word<'a>(evidence: &Evidence<'a>, step: &StepId) -> Option<&'a Event> {
-    let ends = |event: &&Event| {
+    let ends = |event: &Event| {
         matches!(
             event,
             Event::StepSucceeded { .. }
@@ -44,28 +72,28 @@ fn last_word<'a>(evidence: &Evidence<'a>, step: &StepId) -> Option<&'a Event> {
                 | Event::StepCancelled { .. }
         )
     };
-    evidence.records.iter().rev().map(|record| &record.event).filter(|event| event.step() == Some(step)).find(ends)
+    let about = |event: &&Event| match event {
+        Event::StepsReopened { steps, .. } => steps.contains(step),
+        event => event.step() == Some(step) && ends(event),
+    };
+    let last = evidence.records.iter().rev().map(|record| &record.event).find(about);
+    last.filter(|event| ends(event))
 }
 
 fn succeeded(evidence: &Evidence<'_>, step: &StepId, attempt: u32, known_by: KnownBy) -> Result<(), String> {
-    if known_by == KnownBy::Items {
-        return items(evidence, step);
-    }
+    let changes = planned(evidence.plan, step).and_then(Step::action).is_some_and(|action| changes(action.effect));
     let mut runs = evidence.truth.calls_of(step, Purpose::Run);
     let really = match known_by {
-        KnownBy::Answer => runs.any(|call| call.attempt == attempt && call.answer == Some(Ok(()))),
-        KnownBy::Observation | KnownBy::Operator => runs.any(|call| call.effect.is_some()),
+        KnownBy::Items => return items(evidence, step),
         KnownBy::Approval => is_approved(evidence, step),
-        KnownBy::Items => true,
+        KnownBy::Answer => {
+            let worked = |call: &CallMade| call.answer == Some(Ok(())) && (call.effect.is_some() || !changes);
+            runs.any(|call| call.attempt == attempt && worked(call))
+        }
+        // What is found may be of an earlier attempt, of which nobody knew. What comes later was not found.
+        KnownBy::Observation | KnownBy::Operator => runs.any(|call| call.attempt <= attempt && call.effect.is_some()),
     };
-    if !really {
-        return Err(format!("`{step}` is called succeeded, and attempt {attempt} did not"));
-    }
-    let changes = planned(evidence.plan, step).and_then(Step::action).is_some_and(|action| changes(action.effect));
-    if changes && !evidence.truth.calls_of(step, Purpose::Run).any(|call| call.effect.is_some()) {
-        return Err(format!("`{step}` is called succeeded, and nothing happened"));
-    }
-    Ok(())
+    if really { Ok(()) } else { Err(format!("`{step}` is called succeeded, and attempt {attempt} did not")) }
 }
 
 /// Somebody really said yes; where it takes two, two different people did.
@@ -96,15 +124,20 @@ fn items(evidence: &Evidence<'_>, step: &StepId) -> Result<(), String> {
     }
 }
 
-/// What a person said that they did was really done, and the check of it, where there is one, really passed.
-fn by_hand(evidence: &Evidence<'_>, step: &StepId) -> Result<(), String> {
+/// What a person said that they did was really done, and the check of it, where there is one, passed when they had handed it in:
+/// what passed before that says nothing of it.
+fn by_hand(evidence: &Evidence<'_>, step: &StepId, seq: u64) -> Result<(), String> {
     if !evidence.truth.is_done_by_hand(step) {
         return Err(format!("`{step}` is called done by hand, and nobody did it"));
     }
     let verified = planned(evidence.plan, step).is_some_and(|planned| planned.verify().is_some());
-    let passed = || evidence.truth.calls_of(step, Purpose::Verify).any(|call| call.answer == Some(Ok(())));
-    if verified && !passed() {
-        return Err(format!("`{step}` is called done by hand, and its check never passed"));
+    let reported = evidence.events_of(step).take_while(|record| record.seq < seq);
+    let reported = reported.filter(|record| matches!(record.event, Event::HandsReported { .. })).last();
+    let passed = |call: &CallMade| {
+        call.answer == Some(Ok(())) && reported.is_some_and(|reported| (reported.seq..seq).contains(&call.durable))
+    };
+    if verified && !evidence.truth.calls_of(step, Purpose::Verify).any(passed) {
+        return Err(format!("`{step}` is called done by hand, and its check did not pass"));
     }
     Ok(())
 }

@@ -3,15 +3,16 @@
 use jiff::Timestamp;
 use lifeboat_core::{
     action::Effect,
-    event::{Event, Outcome, Person, SkipReason},
-    failure::FailureKind,
+    event::{Event, KnownBy, Outcome, Person, SkipReason},
+    failure::{Failure, FailureKind, Reason},
     input::Purpose,
+    name::StepId,
     plan::{StepKind, Variant},
 };
 
 use super::{Ending, Evidence, broken};
 use crate::virtual_world::{
-    fixture::{EVERYTHING, TWO_PEOPLE, nested, played, subject},
+    fixture::{EVERYTHING, TWO_PEOPLE, UNSEEN, nested, played, subject},
     lives::{LifeEnd, Played, play},
     truth::{Answered, CallMade},
 };
@@ -49,7 +50,7 @@ const BROKEN: [Row; 11] = [
 ];
 
 /// More stories, for what people can do.
-const BY_PEOPLE: [Row; 5] = [
+const BY_PEOPLE: [Row; 11] = [
     // A step is left out, and the run is called succeeded.
     ("test-success-is-real", "3 operator-skips@1", |played, _| {
         let Some(last) = played.records.last_mut() else { return };
@@ -71,7 +72,44 @@ const BY_PEOPLE: [Row; 5] = [
         let before = played.truth.told[0].before;
         played.truth.told[0].answer = Some((Answered::Refused, before));
     }),
+    // A step was cut off, or lost, or never came, and the run is called succeeded with exceptions.
+    ("test-success-is-real", "3 operator-skips@1", |played, _| {
+        *last_word(played) = Event::StepCancelled { step: StepId::new("last").unwrap() };
+    }),
+    ("test-success-is-real", "3 operator-skips@1", |played, _| {
+        let failure = Failure::Permanent(Reason::new("virtual-permanent", "it can not work"));
+        *last_word(played) = Event::StepFailed { step: StepId::new("last").unwrap(), failure };
+    }),
+    ("test-success-is-real", "3 operator-skips@1", |played, _| *last_word(played) = Event::UndoBegan),
+    // What was found to have happened did so in a later attempt.
+    ("test-success-is-real", "3 crash-unheard@write#1", |played, _| {
+        let found = played.records.iter_mut().find_map(|record| match &mut record.event {
+            Event::StepSucceeded { attempt, known_by: KnownBy::Observation, .. } => Some(attempt),
+            _ => None,
+        });
+        *found.unwrap() = 0;
+    }),
+    // The check passed when something was handed in for the first time, and not for what was handed in last.
+    ("test-success-is-real", "3 transient@verify:by_hand#1", |played, _| {
+        let checks = played.truth.calls.iter_mut().filter(|call| call.purpose == Purpose::Verify);
+        let [first, second] = checks.collect::<Vec<_>>().try_into().unwrap();
+        std::mem::swap(&mut first.answer, &mut second.answer);
+    }),
+    // The run waits for nobody when the pause is over.
+    ("test-never-hangs", "3 operator-pauses@3", |played, _| {
+        let over = |event: &Event| matches!(event, Event::RunUnpaused { .. });
+        let over = played.records.iter().find(|record| over(&record.event)).unwrap().seq;
+        played.lives.insert(0, LifeEnd::Waiting(Vec::new()));
+        played.truth.left.insert(0, over);
+    }),
 ];
+
+/// What the journal says of how the step `last` ended.
+fn last_word(played: &mut Played) -> &mut Event {
+    let mut events = played.records.iter_mut().map(|record| &mut record.event);
+    let word = |event: &&mut Event| matches!(&**event, Event::StepSucceeded { step, .. } if step.as_str() == "last");
+    events.find(word).unwrap()
+}
 
 /// A case of the runbook that takes two people.
 const TWO: &str = "4";
@@ -87,7 +125,8 @@ fn codes(evidence: &Evidence<'_>) -> Vec<&'static str> {
 
 #[test]
 fn each_invariant_fails_on_a_story_that_breaks_it() {
-    for (code, case, doctor) in BROKEN.into_iter().chain(BY_PEOPLE) {
+    let mut missed = Vec::new();
+    for (place, (code, case, doctor)) in BROKEN.into_iter().chain(BY_PEOPLE).enumerate() {
         let subject = subject(if case == TWO { TWO_PEOPLE } else { EVERYTHING });
         let mut played = play(&subject, &case.parse().unwrap());
         let (ending, mut undisturbed) = (Ending::of(&played), Ending::of(&played));
@@ -96,9 +135,12 @@ fn each_invariant_fails_on_a_story_that_breaks_it() {
         };
         assert_eq!(found(&played, &undisturbed), [""; 0], "{case} as it was");
         doctor(&mut played, &mut undisturbed);
-        assert!(found(&played, &undisturbed).contains(&code), "{code}: {:?}", found(&played, &undisturbed));
+        let codes = found(&played, &undisturbed);
+        missed.extend((!codes.contains(&code)).then(|| format!("story {place}, {code}: {codes:?}")));
     }
-    assert_eq!(BROKEN.map(|(code, ..)| code), super::ALL.map(|invariant| invariant.code), "one story each");
+    assert_eq!(missed, [""; 0]);
+    let stories = BROKEN.iter().map(|(code, ..)| *code).chain([super::SAME_AGAIN]);
+    assert!(stories.eq(super::ALL.map(|invariant| invariant.code)), "one story each that a story can break");
 }
 
 #[test]
@@ -114,6 +156,16 @@ fn an_item_that_was_taken_back_too_early_is_found() {
     // The run took `copy[1]` back, and `rebuild`, which rests on it, was still there.
     let rests_on_it = call(&mut played, "rebuild/build", Purpose::Undo).effect;
     call(&mut played, "copy[1]", Purpose::Undo).effect = rests_on_it.map(|moment| moment - 1);
+    assert_eq!(found(&played), ["test-undo-complete"]);
+}
+
+#[test]
+fn work_by_hand_that_was_not_taken_back_is_found() {
+    let subject = subject(UNSEEN);
+    let mut played = play(&subject, &"3 permanent@check#1".parse().unwrap());
+    let found = |played: &Played| codes(&Evidence::of(&subject.plan, played, &Ending::of(played), None));
+    assert_eq!(found(&played), [""; 0]);
+    call(&mut played, "by_hand", Purpose::Undo).effect = None;
     assert_eq!(found(&played), ["test-undo-complete"]);
 }
 

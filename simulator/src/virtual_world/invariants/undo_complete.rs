@@ -16,13 +16,16 @@ pub(super) fn holds(evidence: &Evidence<'_>) -> Result<(), String> {
     if evidence.outcome() != Some(Outcome::RolledBack) {
         return Ok(());
     }
-    for call in evidence.truth.calls.iter().filter(|call| call.purpose == Purpose::Run && call.effect.is_some()) {
+    let truth = evidence.truth;
+    let called = truth.calls.iter().filter(|call| call.purpose == Purpose::Run && call.effect.is_some());
+    let called = called
+        .map(|call| &call.step)
+        .filter(|id| planned(evidence.plan, id).and_then(Step::action).is_some_and(|action| changes(action.effect)));
+    for id in called.chain(truth.hands.iter().map(|work| &work.step)) {
         // What handlers do comes after the recovery, and is not taken back.
-        let step = planned(evidence.plan, &call.step).filter(|step| step.section == Section::Steps);
-        let changed = step.and_then(Step::action).is_some_and(|action| changes(action.effect));
-        let may = step.is_some_and(|step| step.undo.is_some());
-        if changed && may && evidence.truth.standing_effect(&call.step).is_some() {
-            return Err(format!("the run was rolled back, and what `{}` did is still there", call.step));
+        let step = planned(evidence.plan, id).filter(|step| step.section == Section::Steps);
+        if step.is_some_and(|step| step.undo.is_some()) && truth.is_left(id) {
+            return Err(format!("the run was rolled back, and what was done for `{id}` is still there"));
         }
     }
     last_first(evidence)

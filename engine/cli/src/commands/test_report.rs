@@ -21,6 +21,8 @@ pub(crate) struct Tested {
     pub(crate) cases: u64,
     pub(crate) replayed: usize,
     pub(crate) seed: u64,
+    /// How many single faults there are at all places, and how many the cases had no room for.
+    pub(crate) singles: (u64, u64),
     pub(crate) took: Duration,
     /// `None` where a single case was played.
     pub(crate) coverage: Option<Coverage>,
@@ -57,6 +59,7 @@ pub(crate) fn print_for_people(tested: &Tested, strict: bool) {
     if let Some(coverage) = tested.coverage.as_ref().filter(|_| tested.cases > 0) {
         data("");
         print_coverage(coverage);
+        print_left_out(tested);
     }
     data("");
     data(verdict(tested, strict));
@@ -105,6 +108,14 @@ fn print_coverage(coverage: &Coverage) {
     }
 }
 
+fn print_left_out(tested: &Tested) {
+    let (all, left_out) = tested.singles;
+    if left_out > 0 {
+        let head = styled(WARN, "untested");
+        data(format_args!("{head}: no room for {left_out} of {all} single faults; `--cases {}` has it", 2 * all + 1));
+    }
+}
+
 fn row(step: &StepCoverage) -> Vec<String> {
     let count = |cases: Option<u64>| cases.map_or_else(|| "-".to_owned(), |cases| cases.to_string());
     std::iter::once(step.step.to_string()).chain(step.paths().into_iter().map(|(_, cases)| count(cases))).collect()
@@ -123,6 +134,8 @@ struct FileDocument<'a> {
     cases: u64,
     replayed: usize,
     seed: u64,
+    singles: u64,
+    singles_left_out: u64,
     seconds: f64,
     broken: Vec<BrokenDocument<'a>>,
     lints: Vec<LintDocument<'a>>,
@@ -179,6 +192,8 @@ fn file(tested: &Tested) -> FileDocument<'_> {
         cases: tested.cases,
         replayed: tested.replayed,
         seed: tested.seed,
+        singles: tested.singles.0,
+        singles_left_out: tested.singles.1,
         seconds: tested.took.as_secs_f64(),
         broken: tested.counterexamples.iter().map(broken).collect(),
         lints: tested.flaws.iter().map(lint).collect(),

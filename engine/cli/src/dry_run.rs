@@ -39,6 +39,7 @@ fn row(planned: &Step, step: &StepRun) -> Vec<String> {
             ("skipped", format!("by {who}: {reason}"))
         }
         StepState::Skipped { reason: SkipReason::NothingFailed } => ("left out", "nothing failed".to_owned()),
+        StepState::Skipped { reason: SkipReason::DoneBefore } => ("left out", "it was done before".to_owned()),
         StepState::Skipped { reason: SkipReason::NeedNotMet { step } } => ("skipped", format!("`{step}` was not done")),
         StepState::Skipped { reason: SkipReason::FailedBehind { step, failure } } => {
             ("unclear", format!("{}; `{step}`, which was left out, may be why", failure_text(failure)))

@@ -29,7 +29,12 @@ pub(crate) fn groups(people: &BTreeMap<String, Vec<String>>, who: &Person) -> BT
     }
     // With `-z`, because a name may hold blanks, and whatever its status: that only says that some group has no name.
     let said = id("-Gnz", name).map(|output| output.stdout).unwrap_or_default();
-    names(&said)
+    if !said.is_empty() {
+        return names(&said);
+    }
+    // An `id` without `-z`: names with blanks can not be told apart there, and count as several.
+    let said = id("-Gn", name).map(|output| output.stdout).unwrap_or_default();
+    String::from_utf8_lossy(&said).split_whitespace().map(str::to_owned).collect()
 }
 
 /// A name as the operating system gives names: it goes into the journal and onto terminals.

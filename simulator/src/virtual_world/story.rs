@@ -231,6 +231,11 @@ impl Teller {
             }
             Event::StepSkipped { step, reason } => match reason {
                 SkipReason::NothingFailed => self.did(step, "had nothing to do", "had nothing to do"),
+                SkipReason::DoneBefore => self.did(
+                    step,
+                    "was left out, because it can not be repeated and may have been done before",
+                    "were left out, because they can not be repeated and may have been done before",
+                ),
                 SkipReason::WhenFalse => self.did(
                     step,
                     "was skipped, because its `when` is false",

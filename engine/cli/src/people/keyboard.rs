@@ -16,15 +16,18 @@ const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 /// Returns when somebody pressed Enter; what they typed before it is no answer, as they may not have read the question. False where
 /// the terminal is gone or nobody wants to know any more.
 pub(super) async fn somebody(cancel: &CancellationToken) -> bool {
-    let cancel = cancel.clone();
+    let stop = cancel.clone();
     let (tell, told) = oneshot::channel();
     std::thread::spawn(move || {
-        let wanted = || !cancel.is_cancelled() && !tell.is_closed();
+        let wanted = || !stop.is_cancelled() && !tell.is_closed();
         let there = std::iter::repeat_with(enter_pressed).take_while(|_| wanted()).find_map(|there| there);
         // Nobody may want to know any more.
         let _ = tell.send(there.unwrap_or(false));
     });
-    told.await.unwrap_or(false)
+    tokio::select! {
+        there = told => there.unwrap_or(false),
+        () = cancel.cancelled() => false,
+    }
 }
 
 /// `None` where nothing happened for a moment.

@@ -209,6 +209,7 @@ pub(crate) fn skipped_text(reason: &SkipReason) -> String {
         SkipReason::NeedNotMet { step } => format!("skipped: it needs `{step}`, which was not done"),
         SkipReason::ByOperator { who, reason } => format!("skipped by {}: {reason}", person(who)),
         SkipReason::NothingFailed => "left out: nothing failed".to_owned(),
+        SkipReason::DoneBefore => "left out: it was done, or may have been, when the run ended before".to_owned(),
         SkipReason::WouldRun { parameters } => {
             format!("would change something here, in a real run:{}", dry_run::values(parameters))
         }

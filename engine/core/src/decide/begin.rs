@@ -7,7 +7,7 @@ use crate::{
     event::{Event, SkipReason},
     expression::{Expression, ExpressionError, Scope, Template},
     failure::{Failure, Reason},
-    plan::{CallIndex, Invocation, Plan, Step, StepKind},
+    plan::{CallIndex, Invocation, Plan, Section, Step, StepKind},
     run::{Next, Slot},
 };
 
@@ -57,6 +57,13 @@ pub(super) fn work(draft: &mut Draft<'_>, index: Slot) {
     let skip = |draft: &mut Draft<'_>, reason| {
         draft.emit(Event::StepSkipped { step: draft.id(index), reason });
     };
+    // In doubt before it began at this end of the run: an end before it has done it, or may have.
+    if planned.section != Section::Steps
+        && draft.step(index).in_doubt
+        && planned.action().is_some_and(|action| !action.idempotent)
+    {
+        return skip(draft, SkipReason::DoneBefore);
+    }
     if let Some(reason) = dry_run::work_not_known(draft, index) {
         return skip(draft, reason);
     }

@@ -35,6 +35,8 @@ pub enum SkipReason {
     },
     /// It is there for a recovery that did not go through, and this one did.
     NothingFailed,
+    /// It is there for the end of the run, can not be repeated, and was done, or may have been, when the run ended before.
+    DoneBefore,
     /// An operator said so. What needs it goes on.
     ByOperator {
         /// Who.
@@ -71,7 +73,10 @@ pub enum SkipReason {
 impl SkipReason {
     /// Whether only a dry-run leaves a step out for it.
     pub fn is_of_a_dry_run(&self) -> bool {
-        !matches!(self, Self::WhenFalse | Self::NeedNotMet { .. } | Self::NothingFailed | Self::ByOperator { .. })
+        matches!(
+            self,
+            Self::WouldRun { .. } | Self::WouldAsk { .. } | Self::NotKnown { .. } | Self::FailedBehind { .. }
+        )
     }
 }
 

@@ -55,8 +55,8 @@ pub(crate) struct Analysis {
     pub(crate) references: Vec<Reference>,
     /// Functions that do not exist, with their place.
     pub(crate) unknown_functions: Vec<String>,
-    /// Whether a macro goes over a collection.
-    pub(crate) loops: bool,
+    /// How many references stand in what is done for each item of a collection; `None` where no macro goes over one.
+    pub(crate) loops: Option<usize>,
     /// Whether the whole expression is one reference.
     pub(crate) bare: bool,
     /// The type of the result, where the form alone tells it.
@@ -73,11 +73,11 @@ pub(crate) fn analyse(text: &str) -> Result<Analysis, ExpressionError> {
     }
     if let Some(reference) = plain_reference(text) {
         let (references, unknown_functions) = (vec![reference], Vec::new());
-        return Ok(Analysis { tree: None, references, unknown_functions, loops: false, bare: true, ty: None });
+        return Ok(Analysis { tree: None, references, unknown_functions, loops: None, bare: true, ty: None });
     }
     nesting(text)?;
     let program = Program::compile(text).map_err(|errors| syntax_error(text, &errors))?;
-    let mut walk = Walk { text, program: &program, references: Vec::new(), unknown: Vec::new(), loops: false };
+    let mut walk = Walk { text, program: &program, references: Vec::new(), unknown: Vec::new(), loops: None };
     walk.expr(program.expression(), &mut Vec::new(), 0)?;
     let (references, unknown_functions, loops) = (walk.references, walk.unknown, walk.loops);
     let bare = path(program.expression()).is_some();
@@ -145,7 +145,7 @@ struct Walk<'a> {
     program: &'a Program,
     references: Vec<Reference>,
     unknown: Vec<String>,
-    loops: bool,
+    loops: Option<usize>,
 }
 
 impl Walk<'_> {
@@ -187,16 +187,17 @@ impl Walk<'_> {
         if loops >= COMPREHENSION_DEPTH_MAX {
             return Err(ExpressionError::new("`all`, `exists`, `map` and `filter` can not stand inside one another"));
         }
-        self.loops = true;
         self.expr(&comprehension.iter_range, bound, loops)?;
         self.expr(&comprehension.accu_init, bound, loops)?;
         let before = bound.len();
         bound.push(comprehension.iter_var.clone());
         bound.extend(comprehension.iter_var2.clone());
         bound.push(comprehension.accu_var.clone());
+        let outside = self.references.len();
         for part in [&comprehension.loop_cond, &comprehension.loop_step, &comprehension.result] {
             self.expr(part, bound, loops + 1)?;
         }
+        self.loops = Some(self.loops.unwrap_or(0) + self.references.len() - outside);
         bound.truncate(before);
         Ok(())
     }

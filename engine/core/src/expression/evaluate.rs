@@ -22,8 +22,8 @@ use crate::{
 
 /// What an expression may look at, in bytes of JSON.
 const SCOPE_BYTES_MAX: usize = 1 << 20;
-/// The same where a macro goes over it, for all references together: its work and its result grow with the square, and with what
-/// is said of each item.
+/// The same where a macro goes over it: its work and its result grow with the square, and with the number of references in what is
+/// done for each item. With more than a few of them less may be looked at, so that the product stays the same.
 const LOOP_SCOPE_BYTES_MAX: usize = 32 << 10;
 
 /// What all expressions of a step's texts may give together, in bytes of JSON, roughly.
@@ -221,9 +221,9 @@ impl Scope<'_> {
             let wanted = names.entry(reference.path[0].as_str()).or_default();
             wanted.extend(reference.path.get(1).map(String::as_str));
         }
-        let mut budget = match analysis.references.len() {
-            references if analysis.loops => LOOP_SCOPE_BYTES_MAX / references.max(1),
-            _ => SCOPE_BYTES_MAX,
+        let mut budget = match analysis.loops {
+            Some(references) => LOOP_SCOPE_BYTES_MAX / (references / 2).isqrt().max(1),
+            None => SCOPE_BYTES_MAX,
         };
         let mut variables = Vec::new();
         for (root, wanted) in names {

@@ -28,6 +28,8 @@ pub(super) struct Agenda {
     pub(super) ready: BTreeSet<Slot>,
     /// Steps that may have to be taken back, in the order in which they stand in the plan.
     pub(super) undoable: BTreeSet<(StepIndex, Slot)>,
+    /// How far taking back has come: what stands behind it was looked at, and is not looked at again.
+    pub(super) taken_back_to: Option<(StepIndex, Slot)>,
     /// Steps whose list is being worked on.
     pub(super) fanned_out: BTreeSet<StepIndex>,
     /// Where the items of every list stand that has some left to do.
@@ -107,6 +109,9 @@ impl Agenda {
         }
         if wire.has_undo && step.may_be_taken_back() && !(wire.is_list && slot == place) {
             self.undoable.insert((place, slot));
+        }
+        if state.is_taken_back() {
+            self.taken_back_to = Some(self.taken_back_to.map_or((place, slot), |to| to.min((place, slot))));
         }
         self.undo_failed += usize::from(matches!(state, StepState::UndoFailed { .. }));
         let tally = self.tallies.entry(wire.section).or_default();

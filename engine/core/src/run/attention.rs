@@ -1,6 +1,9 @@
 //! Which steps a decision has to look at.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::{
+    collections::BTreeSet,
+    ops::{Bound, Range},
+};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -139,10 +142,11 @@ impl Run {
         self.agenda.calls
     }
 
-    /// Steps that may have to be taken back, the last one first.
+    /// Steps that may have to be taken back and were not looked at yet, the last one first.
     pub(crate) fn undoable(&self) -> impl Iterator<Item = Slot> {
         let forward = mutant::is_active(Mutant::ForwardUndo);
-        let last = self.agenda.undoable.iter().rev().filter(move |_| !forward);
+        let before = self.agenda.taken_back_to.map_or(Bound::Unbounded, Bound::Excluded);
+        let last = self.agenda.undoable.range((Bound::Unbounded, before)).rev().filter(move |_| !forward);
         last.chain(self.agenda.undoable.iter().filter(move |_| forward)).map(|(_, slot)| *slot)
     }
 

@@ -336,7 +336,23 @@ impl StepState {
 
     /// Whether it is over and keeps a run from having simply succeeded.
     fn is_exception(&self) -> bool {
-        self.is_over() && !matches!(self, Self::Succeeded { .. } | Self::Skipped { reason: SkipReason::NothingFailed })
+        self.is_over()
+            && !matches!(
+                self,
+                Self::Succeeded { .. } | Self::Skipped { reason: SkipReason::NothingFailed | SkipReason::DoneBefore }
+            )
+    }
+
+    /// Whether it was taken back, is being, or could not be.
+    fn is_taken_back(&self) -> bool {
+        matches!(
+            self,
+            Self::Undoing { .. }
+                | Self::Undone
+                | Self::UndoFailed { .. }
+                | Self::BackingOff { next: Next::Undo { .. }, .. }
+                | Self::Settling(Settling::AttemptFailed { next: Next::Undo { .. }, .. })
+        )
     }
 
     /// Whether a plugin is at work.

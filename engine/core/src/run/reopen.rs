@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use super::{Awaiting, Next, Phase, Run, Settling, Slot, StepRun, StepState, transition::Change};
 use crate::{
     event::{Outcome, SkipReason},
-    failure::FailureKind,
     name::StepId,
     plan::{OnFailure, Section},
 };
@@ -124,38 +123,24 @@ fn may_wait_again(state: &StepState) -> bool {
 enum Again {
     /// The items that failed or were cancelled.
     Rest,
-    /// All of them, but for those that were done and can not be repeated.
+    /// All of them.
     Whole,
 }
 
 /// Lets a step wait for its needs again, and the items of its list for their turn.
 fn again(run: &Run, at: Timestamp, slot: Slot, how: Again, change: &mut Change) {
     let Some(items) = run.items_of(slot) else {
-        if how == Again::Rest || may_be_repeated(run, slot) {
-            change.others.push((slot, waiting_again(run.step(slot), at)));
-        }
+        change.others.push((slot, waiting_again(run.step(slot), at)));
         return;
     };
     let begun = StepState::FannedOut { first: items.start, count: items.len() };
     change.others.push((slot, StepRun { state: begun, ..waiting_again(run.step(slot), at) }));
     for item in items {
         let state = &run.step(item).state;
-        let rest = matches!(state, StepState::Failed { .. } | StepState::Cancelled);
-        if how == Again::Rest && rest || how == Again::Whole && may_be_repeated(run, item) {
+        if how == Again::Whole || matches!(state, StepState::Failed { .. } | StepState::Cancelled) {
             change.others.push((item, waiting_again(run.step(item), at)));
         }
     }
-}
-
-/// Whether nobody need be asked before it is done again: it can be repeated, or it is sure that it did nothing.
-fn may_be_repeated(run: &Run, slot: Slot) -> bool {
-    let step = run.step(slot);
-    let is_done = match &step.state {
-        StepState::Succeeded { .. } | StepState::ResolvedByHand { .. } => true,
-        StepState::Failed { failure } => step.in_doubt || failure.kind() == FailureKind::Interrupted,
-        _ => step.in_doubt,
-    };
-    run.wiring.of_step(run.place(slot)).is_repeatable || !is_done
 }
 
 /// The step before its next attempt: `retry` counts anew, attempts are numbered on.

@@ -63,7 +63,9 @@ impl Wiring {
     /// what would come next in a runbook that a handler calls.
     pub(super) fn rules_out(&self, step: StepIndex, need: StepIndex, state: &StepState) -> bool {
         let left_out = matches!(state, StepState::Skipped { reason: SkipReason::NeedNotMet { .. } });
-        let lost = left_out || matches!(state, StepState::Failed { .. });
+        let own = self.of_step(step).section == Section::Steps;
+        let cut_off = matches!(state, StepState::Cancelled) && !own;
+        let lost = left_out || cut_off || matches!(state, StepState::Failed { .. });
         lost && (self.is_strict(step, need) || self.of_step(need).is_approval)
     }
 

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use lifeboat_core::{
     decide::decide,
     due::due,
-    event::{Event, Mode, OperatorAnswer},
+    event::{Event, KnownBy, Mode, OperatorAnswer, Outcome},
     expression::Template,
     failure::{Failure, Reason},
     input::{Effect, Input, Observation, Purpose},
@@ -233,6 +233,51 @@ fn a_handler_that_can_not_be_repeated_is_done_once_though_the_run_ends_twice() {
     let told = story(&plan, &[ends.as_slice(), &[retry(0), answer(0, 2, Ok(()))]].concat());
     let starts = |step: &str| told.iter().filter(|word| **word == format!("StepStarted {step}")).count();
     assert_eq!((starts("s1"), starts("s2")), (1, 2), "{told:?}");
+    let told = story(&plan, &[ends.as_slice(), &[retry(0), answer(0, 2, Ok(())), answer(2, 2, Ok(()))]].concat());
+    assert_eq!(told.last().map(String::as_str), Some("RunFinished Succeeded"), "what was done before is no exception");
+}
+
+#[test]
+fn a_journal_in_which_such_a_handler_was_repeated_still_loads() {
+    let once = Step { section: Section::Finally, needs: Vec::new(), ..uses(1, false, false) };
+    let plan = plan_of(vec![uses(0, true, false), once]);
+    let inputs = [answer(0, 1, Err(permanent())), answer(1, 1, Ok(())), retry(0), answer(0, 2, Ok(()))];
+    let mut run = story_in(Mode::Real, &plan, &inputs[..3]).1;
+    let done = |attempt| Event::StepSucceeded {
+        step: id(0),
+        attempt,
+        outputs: json!({}),
+        summary: String::new(),
+        known_by: KnownBy::Answer,
+    };
+    for event in [
+        done(2),
+        Event::HandlersBegan { ending: Outcome::Succeeded },
+        Event::StepStarted { step: id(1), attempt: 2, parameters: json!({}), deadline: None },
+    ] {
+        run.apply(start(), &event).unwrap_or_else(|illegal| panic!("{event:?}: {illegal}"));
+    }
+}
+
+#[test]
+fn what_a_handler_calls_goes_on_behind_a_step_that_was_done_before() {
+    let inner =
+        |place, needs| Step { section: Section::Finally, needs, within: Some(0), ..uses(place, place != 1, false) };
+    let called = CalledRunbook {
+        path: id(9),
+        file: "tidy.yaml".to_owned(),
+        runbook: RunbookRef { id: "T".to_owned(), name: "T".to_owned(), digest: String::new() },
+        within: None,
+        inputs: BTreeMap::new(),
+        targets: BTreeMap::new(),
+        when: None,
+        line: 1,
+    };
+    let plan =
+        Plan { called: vec![called], ..plan_of(vec![uses(0, true, false), inner(1, Vec::new()), inner(2, vec![1])]) };
+    let abort = wants(Command::Abort { reason: None, undo: false });
+    let told = story(&plan, &[answer(0, 1, Err(permanent())), abort, retry(0), answer(0, 2, Ok(()))]);
+    assert_eq!(told[told.len() - 2..], ["StepSkipped s1", "StepStarted s2"], "{told:?}");
 }
 
 #[test]

@@ -123,7 +123,8 @@ fn needs_are_met(plan: &Plan, run: &Run, id: &StepId) {
 }
 
 fn is_met(reason: &SkipReason) -> bool {
-    matches!(reason, SkipReason::WhenFalse | SkipReason::ByOperator { .. }) || reason.is_of_a_dry_run()
+    let met = SkipReason::is_of_a_dry_run(reason);
+    met || matches!(reason, SkipReason::WhenFalse | SkipReason::DoneBefore | SkipReason::ByOperator { .. })
 }
 
 /// After an attempt of unknown effect, what can not be repeated starts again only once somebody knows.
@@ -278,13 +279,18 @@ pub(crate) fn due(plan: &Plan, run: &Run, now: Timestamp, effects: &[Effect]) {
 }
 
 /// What happened before the handlers began, or after the run went on behind them.
-fn recovery(journal: &Journal) -> Vec<&Event> {
+fn recovery<'j>(plan: &Plan, journal: &'j Journal) -> Vec<&'j Event> {
+    // A handler may ask for work by hand, and whoever did it may say why.
+    let goes_on = |event: &Event| {
+        let own = event.step().is_none_or(|step| plan.steps[place_of(plan, step)].section == Section::Steps);
+        is_reopening(event) || is_dealt_with(event) && own
+    };
     let mut handling = false;
     let mut found = Vec::new();
     for (_, event) in journal {
         handling = match event {
             Event::HandlersBegan { .. } => true,
-            event if is_reopening(event) || is_dealt_with(event) => false,
+            event if goes_on(event) => false,
             _ => handling,
         };
         found.extend((!handling).then_some(event));
@@ -310,9 +316,10 @@ fn may_have_left_something(journal: &Journal, id: &StepId) -> bool {
 pub(crate) fn outcome(plan: &Plan, world: &World<'_>) {
     let outcome = world.run.outcome().expect("a finished run");
     let states = || world.run.steps.iter().map(|step| &step.state);
-    let recovery = recovery(&world.journal);
+    let recovery = recovery(plan, &world.journal);
     let good = |state: &StepState| {
-        let unneeded = matches!(state, StepState::Skipped { reason: SkipReason::NothingFailed });
+        let unneeded =
+            matches!(state, StepState::Skipped { reason: SkipReason::NothingFailed | SkipReason::DoneBefore });
         unneeded || matches!(state, StepState::Succeeded { .. })
     };
     let cut_off = |event: &Event| matches!(event, Event::AbortRequested { undo: false, .. });

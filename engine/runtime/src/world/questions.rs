@@ -11,6 +11,9 @@ use tokio_util::sync::CancellationToken;
 use super::inbox::{Arrival, Ticket};
 use crate::people::{People, Reply, ReplyAnswer};
 
+/// A program that answers may give the same insufficient answer without end.
+const ASKED_ANEW_MAX: u32 = 5;
+
 /// A question that should be open.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Wanted {
@@ -38,13 +41,23 @@ pub(super) struct Questions {
     next_ticket: Ticket,
     /// The question that was answered last, until it is known whether the answer counts.
     answered: Option<(StepId, Asked)>,
+    /// How often an answer to the question of a step did not count.
+    lacking: BTreeMap<StepId, u32>,
     /// Since when the run is paused: no time counts against those who are asked.
     held: Option<Timestamp>,
 }
 
 impl Questions {
     pub(super) fn new(people: Arc<dyn People>, arrivals: UnboundedSender<Arrival>) -> Self {
-        Self { people, arrivals, asked: BTreeMap::new(), next_ticket: 0, answered: None, held: None }
+        Self {
+            people,
+            arrivals,
+            asked: BTreeMap::new(),
+            next_ticket: 0,
+            answered: None,
+            lacking: BTreeMap::new(),
+            held: None,
+        }
     }
 
     /// Whether no answer can come.
@@ -109,10 +122,13 @@ impl Questions {
         reply
     }
 
-    /// The last answer did not count: who gave it may not, so they are not asked the same again. The question stays open for
-    /// others.
-    pub(super) fn refused(&mut self) {
-        if let Some((step, asked)) = self.answered.take() {
+    /// The last answer did not count. Where it only lacked something they are asked anew, a few times; else who gave it may not, so
+    /// they are not asked the same again, and the question stays open for others.
+    pub(super) fn refused(&mut self, lacks_something: bool) {
+        let Some((step, asked)) = self.answered.take() else { return };
+        let times = self.lacking.entry(step.clone()).or_default();
+        *times += 1;
+        if !lacks_something || *times > ASKED_ANEW_MAX {
             self.asked.insert(step, Asked { nobody: true, ..asked });
         }
     }
@@ -206,11 +222,23 @@ mod tests {
         let yes = ReplyAnswer::Approval { approved: true, comment: None };
         let (mut questions, mut arrivals) = asked(Some(yes));
         assert!(take(&mut questions, &mut arrivals).await.is_some());
-        questions.refused();
+        questions.refused(false);
         questions.reconcile(approve("Merge?"), Timestamp::UNIX_EPOCH);
         assert!(questions.is_hopeless() && arrivals.try_recv().is_err());
         questions.reconcile(approve("Merge? Ada said yes."), Timestamp::UNIX_EPOCH);
         assert!(!questions.is_hopeless(), "another question is asked");
+    }
+
+    #[tokio::test]
+    async fn whose_answer_lacked_something_is_asked_anew_but_not_without_end() {
+        let yes = ReplyAnswer::Approval { approved: true, comment: None };
+        let (mut questions, mut arrivals) = asked(Some(yes));
+        for _ in 0..=ASKED_ANEW_MAX {
+            assert!(take(&mut questions, &mut arrivals).await.is_some(), "it is asked");
+            questions.refused(true);
+            questions.reconcile(approve("Merge?"), Timestamp::UNIX_EPOCH);
+        }
+        assert!(questions.is_hopeless(), "somebody else must answer");
     }
 
     #[tokio::test]

@@ -280,7 +280,7 @@ impl World for RealWorld {
         match self.waits.take() {
             Some(waits) => drop(waits.send(Err(refusal))),
             None => {
-                self.questions.refused();
+                self.questions.refused(refusal.code == "operator-evidence");
                 self.report(Report::Refused(refusal), run);
             }
         }

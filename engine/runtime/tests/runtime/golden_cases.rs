@@ -175,7 +175,7 @@ fn dba() -> Person {
 }
 
 /// Runs with something to do at their end.
-fn handlers() -> [Case; 4] {
+fn handlers() -> [Case; 5] {
     let told = vec![
         uses("restore", &[], Repeat::Idempotent),
         handler(Section::OnFailure, uses("escalate", &[], Repeat::Idempotent)),
@@ -193,7 +193,18 @@ fn handlers() -> [Case; 4] {
     ];
     let no = Input::Approval { step: id("tidy-up"), who: dba(), approved: false, comment: None };
     let refused = Case::new("handlers-refused", asks, Outcome::SucceededWithExceptions).then(done("restore")).then(no);
-    [failure, cut_off, success, refused]
+    let once = vec![
+        uses("restore", &[], Repeat::Idempotent),
+        handler(Section::Finally, uses("charge", &[], Repeat::Opaque)),
+        handler(Section::Finally, uses("tell", &[1], Repeat::Idempotent)),
+    ];
+    let lost = failed("restore", Failure::Permanent(Reason::new("test", "the disk is full")));
+    let again = Case::new("handlers-again", once, Outcome::Succeeded)
+        .then(lost)
+        .then(done("charge"))
+        .then(done("tell"))
+        .then(retry("restore"));
+    [failure, cut_off, success, refused, again]
 }
 
 /// Every golden journal.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use lifeboat_core::{
     event::{Event, SkipReason},
     name::StepId,
-    plan::Section,
+    plan::{Section, Step, StepKind},
 };
 
 use super::Evidence;
@@ -25,7 +25,9 @@ pub(super) fn holds(evidence: &Evidence<'_>) -> Result<(), String> {
                 met.insert(step, true);
             }
             Event::StepSucceeded { step, .. } | Event::ResolvedByHand { step, .. } => drop(met.insert(step, true)),
-            Event::StepSkipped { step, reason } => drop(met.insert(step, *reason == SkipReason::WhenFalse)),
+            Event::StepSkipped { step, reason } => {
+                met.insert(step, matches!(reason, SkipReason::WhenFalse | SkipReason::DoneBefore));
+            }
             // What is done once more has to be done before what needs it.
             Event::StepsReopened { steps, .. } => met.retain(|step, _| !steps.contains(step)),
             Event::StepFailed { step, .. } | Event::StepCancelled { step } => drop(met.insert(step, false)),
@@ -47,12 +49,18 @@ fn needs_are_over(evidence: &Evidence<'_>, id: &StepId, met: &BTreeMap<&StepId, 
 
 fn needs_are_met(evidence: &Evidence<'_>, id: &StepId, met: &BTreeMap<&StepId, bool>) -> Result<(), String> {
     let Some(step) = planned(evidence.plan, id) else { return Ok(()) };
-    // A handler only waits until its needs are over: people are told, whatever else went wrong.
-    let handler = step.section != Section::Steps;
-    let needs = step.needs.iter().map(|need| &evidence.plan.steps[*need].id);
-    let is_met = |need: &StepId| met.get(need).is_some_and(|met| *met || handler);
+    let needs = step.needs.iter().map(|need| &evidence.plan.steps[*need]);
+    let is_met = |need: &Step| met.get(&need.id).is_some_and(|met| *met || only_waits_for(step, need));
     match needs.into_iter().find(|need| !is_met(need)) {
-        Some(need) => Err(format!("`{id}` began although `{need}`, which it needs, had not come to a good end")),
+        Some(need) => Err(format!("`{id}` began although `{}`, which it needs, had not come to a good end", need.id)),
         None => Ok(()),
     }
+}
+
+/// A handler only waits until its needs are over: people are told, whatever else went wrong. But a question needs a yes, and what a
+/// handler calls has an order of its own.
+fn only_waits_for(step: &Step, need: &Step) -> bool {
+    let call = |step: &Step| step.id.as_str().split_once('/').map(|(call, _)| call.to_owned());
+    let same_call = call(step).is_some() && call(step) == call(need);
+    step.section != Section::Steps && !same_call && !matches!(need.kind, StepKind::Approve { .. })
 }

@@ -57,7 +57,7 @@ impl Begun {
 fn may_begin(event: &Event) -> bool {
     match event {
         Event::StepSkipped { reason, .. } => {
-            matches!(reason, SkipReason::NothingFailed | SkipReason::ByOperator { .. })
+            matches!(reason, SkipReason::NothingFailed | SkipReason::DoneBefore | SkipReason::ByOperator { .. })
         }
         // What fails without having begun has parameters that have no value.
         Event::StepCancelled { .. } | Event::SkipScheduled { .. } | Event::StepFailed { .. } => false,

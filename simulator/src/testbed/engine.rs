@@ -129,17 +129,30 @@ fn build(major: u16) -> Result<(), String> {
     if output.status.success() { Ok(()) } else { Err(said) }
 }
 
+/// How often a removal is tried: Ctrl-C can hit a command in the moment before it has a process group of its own.
+const REMOVALS: u32 = 3;
+
 /// Removes containers (with their volumes) and a network; what is not there is fine. Returns what is still there.
 pub(super) fn remove(testbed: &str, network: &str) -> Vec<String> {
-    let containers = labelled(&format!("{LABEL}={testbed}"));
+    let mut left = Vec::new();
+    for _ in 0..REMOVALS {
+        left = remove_once(testbed, network);
+        if left.is_empty() {
+            break;
+        }
+    }
+    left
+}
+
+fn remove_once(testbed: &str, network: &str) -> Vec<String> {
+    let nobody_knows = || vec![format!("containers labelled {LABEL}={testbed}")];
+    let Ok(containers) = labelled(&format!("{LABEL}={testbed}")) else { return nobody_knows() };
     for (container, _) in &containers {
         run("removing a container", &["rm", "--force", "--volumes", container]).ok();
     }
     run("removing a network", &["network", "rm", network]).ok();
-    let mut left: Vec<String> = labelled(&format!("{LABEL}={testbed}"))
-        .into_iter()
-        .map(|(container, _)| format!("container {container}"))
-        .collect();
+    let Ok(containers) = labelled(&format!("{LABEL}={testbed}")) else { return nobody_knows() };
+    let mut left: Vec<String> = containers.into_iter().map(|(container, _)| format!("container {container}")).collect();
     if run("looking for a network", &["network", "inspect", network]).is_ok() {
         left.push(format!("network {network}"));
     }
@@ -147,18 +160,20 @@ pub(super) fn remove(testbed: &str, network: &str) -> Vec<String> {
 }
 
 /// Ids of containers with that label, and the testbed and owner of each.
-fn labelled(filter: &str) -> Vec<(String, String)> {
+fn labelled(filter: &str) -> Result<Vec<(String, String)>, TestbedError> {
     let format = format!("{{{{.ID}}}} {{{{.Label \"{LABEL}\"}}}} {{{{.Label \"{OWNER_LABEL}\"}}}}");
     let filter = format!("label={filter}");
-    let listed = run("listing containers", &["ps", "--all", "--filter", &filter, "--format", &format]);
-    let listed = listed.unwrap_or_default();
-    listed.lines().filter_map(|line| line.split_once(' ')).map(|(id, rest)| (id.into(), rest.into())).collect()
+    let listed = run("listing containers", &["ps", "--all", "--filter", &filter, "--format", &format])?;
+    let lines = listed.lines().filter_map(|line| line.split_once(' '));
+    Ok(lines.map(|(id, rest)| (id.into(), rest.into())).collect())
 }
 
 /// Removes the containers and networks of testbeds whose owner has died, except those that are to stay.
 pub(super) fn sweep() -> Vec<String> {
-    let kept: Vec<String> = labelled(KEEP_LABEL).into_iter().map(|(id, _)| id).collect();
-    let mut testbeds: Vec<String> = labelled(LABEL)
+    // Where it is not known which are to stay, all do: the next sweep tries again.
+    let (Ok(kept), Ok(all)) = (labelled(KEEP_LABEL), labelled(LABEL)) else { return Vec::new() };
+    let kept: Vec<String> = kept.into_iter().map(|(id, _)| id).collect();
+    let mut testbeds: Vec<String> = all
         .into_iter()
         .filter(|(id, _)| !kept.contains(id))
         .filter_map(|(_, labels)| {

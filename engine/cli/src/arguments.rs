@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anstream::ColorChoice;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use lifeboat_core::name::{NameError, StepId};
 
 use crate::{commands, exit::Exit};
 
@@ -78,4 +79,15 @@ pub(crate) enum Command {
     Schema(commands::schema::Arguments),
     Explain(commands::explain::Arguments),
     Completions(commands::completions::Arguments),
+}
+
+/// A step of a run, as it is written on the command line.
+pub(crate) fn step(text: &str) -> Result<StepId, NameError> {
+    StepId::parse(text)
+}
+
+/// `NAME=VALUE`, as evidence is written.
+pub(crate) fn named_value(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write it as NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use lifeboat_core::{
-    name::{NameError, RunId, StepId},
+    name::{RunId, StepId},
     operator::{Command, Refusal, Request},
     run::{Phase, Run, StepRun},
 };
@@ -37,11 +37,6 @@ pub(crate) struct Of {
     /// Print what was recorded, or the refusal, as one JSON document
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-/// A step of a run, as it is written on the command line.
-pub(crate) fn step(text: &str) -> Result<StepId, NameError> {
-    StepId::parse(text)
 }
 
 /// A run that somebody wants to tell something, as it stands.
@@ -138,12 +133,6 @@ impl Case {
         let ended = session::reopen(&self.home, &self.run, request, execution.surroundings()).await;
         execution.close(&self.home, ended)
     }
-}
-
-/// `NAME=VALUE`, as evidence is written.
-pub(crate) fn named_value(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("write it as NAME=VALUE")?;
-    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// Evidence as the step declares it; what it does not declare is text.

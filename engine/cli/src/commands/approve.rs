@@ -8,9 +8,9 @@ use lifeboat_core::{
 };
 
 use crate::{
-    arguments::Global,
+    arguments::{Global, step},
     exit::Exit,
-    telling::{Case, Of, step},
+    telling::{Case, Of},
 };
 
 /// Say yes to what a run asks

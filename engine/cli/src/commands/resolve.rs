@@ -8,9 +8,9 @@ use lifeboat_core::{
 };
 
 use crate::{
-    arguments::Global,
+    arguments::{Global, named_value, step},
     exit::Exit,
-    telling::{self, Case, Of, step},
+    telling::{self, Case, Of},
 };
 
 /// Report a step as done by hand, with what shows it; the run ends at best with exceptions
@@ -26,7 +26,7 @@ pub(crate) struct Arguments {
     #[arg(value_parser = step)]
     step: Option<StepId>,
     /// What shows that it is done: a ticket, an address, an output of the step
-    #[arg(long, value_name = "NAME=VALUE", value_parser = telling::named_value)]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = named_value)]
     evidence: Vec<(String, String)>,
     /// Why, for the journal and the report; needed where the step did not ask for work by hand
     #[arg(long, value_name = "TEXT")]

@@ -11,11 +11,11 @@ use lifeboat_runtime::home::Loaded;
 use serde_json::Value;
 
 use crate::{
-    arguments::Global,
+    arguments::{Global, step},
     exit::Exit,
     output::note,
     table,
-    telling::{Case, Of, step},
+    telling::{Case, Of},
 };
 
 /// Try a step again, now; a run that had failed goes on in this terminal

@@ -16,7 +16,7 @@ use lifeboat_runtime::session::{self, NewRun};
 use serde_json::Value;
 
 use crate::{
-    arguments::Global,
+    arguments::{Global, named_value},
     engine,
     execution::{self, Execution},
     exit::Exit,
@@ -25,7 +25,6 @@ use crate::{
     problem::Problem,
     source::{self, Checked, Content, VariantArgument},
     stepwise,
-    telling::named_value,
 };
 
 /// Execute a runbook on the systems that a bindings file names

@@ -4,9 +4,9 @@ use clap::Args;
 use lifeboat_core::{name::StepId, operator::Command};
 
 use crate::{
-    arguments::Global,
+    arguments::{Global, step},
     exit::Exit,
-    telling::{Case, Of, step},
+    telling::{Case, Of},
 };
 
 /// Leave a step out; what needs it goes on, and the run ends at best with exceptions

@@ -3,15 +3,12 @@
 use std::str::FromStr;
 
 use clap::Args;
-use lifeboat_core::{
-    event::OperatorAnswer,
-    input::Question,
-    name::{NameError, StepId},
-};
+use lifeboat_core::{event::OperatorAnswer, input::Question, name::StepId};
 use lifeboat_runtime::people::ReplyAnswer;
 use serde_json::{Map, Value};
 
 use super::evidence;
+use crate::arguments::step;
 
 /// Answers to questions that the run will ask.
 #[derive(Debug, Clone, Default, Args)]
@@ -32,10 +29,6 @@ pub(crate) struct Answers {
     /// Decide about an interrupted step: `again`, `give-up`, `happened` or `happened:{"output": …}`
     #[arg(long, value_name = "STEP=DECISION")]
     decide: Vec<Decision>,
-}
-
-fn step(text: &str) -> Result<StepId, NameError> {
-    StepId::parse(text)
 }
 
 #[derive(Debug, Clone)]

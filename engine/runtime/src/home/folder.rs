@@ -70,16 +70,6 @@ impl Home {
         write().map_err(Error::disk(&path))
     }
 
-    /// Every line of the history, oldest first. A line that was torn by a crash is left out.
-    pub fn history(&self) -> Result<Vec<Value>, Error> {
-        let path = self.history_file();
-        match fs::read_to_string(&path) {
-            Ok(text) => Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) => Err(Error::unreadable(path)(error)),
-        }
-    }
-
     pub(super) fn runs_folder(&self) -> PathBuf {
         self.path.join("runs")
     }

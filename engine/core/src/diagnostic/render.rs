@@ -47,7 +47,7 @@ fn line_of(file: &SourceFile, at: usize) -> (usize, &str) {
     (first, rest.split_inclusive('\n').next().unwrap_or(rest))
 }
 
-/// The bytes to underline: at least one, never more than one line.
+/// The bytes to underline: at least one character, never more than one line.
 fn range(file: &SourceFile, span: Span) -> Option<std::ops::Range<usize>> {
     let (start, end) = match (span.start, span.end, span.line) {
         (0, 0, 0) => return None,
@@ -60,5 +60,24 @@ fn range(file: &SourceFile, span: Span) -> Option<std::ops::Range<usize>> {
     let rest = &file.text[start..];
     let line = rest.find('\n').unwrap_or(rest.len());
     let end = end.clamp(start, start + line);
-    Some(start..end.max((start + 1).min(file.text.len())))
+    let first = rest.chars().next().map_or(0, char::len_utf8);
+    Some(start..end.max(start + first))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_between_characters_is_shown_as_the_whole_one_behind_it() {
+        let file = SourceFile { name: "a.yaml".to_owned(), text: " ? \u{113}A: 1\n".to_owned() };
+        let (message, label) = ("wrong".to_owned(), "here".to_owned());
+        for start in [0, 3, file.text.len()] {
+            let span = Span { start, end: start, line: 1, column: 4 };
+            let code = super::super::codes::TOO_LARGE;
+            let (message, label) = (message.clone(), label.clone());
+            let finding = Diagnostic { code: code.id, severity: Severity::Error, message, span, label, help: None };
+            assert!(render(&file, &[finding], false).contains("a.yaml:1"), "{start}");
+        }
+    }
 }

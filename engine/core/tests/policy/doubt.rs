@@ -195,9 +195,8 @@ fn a_question_that_is_never_asked_is_no_yes() {
     assert_eq!(told[told.len() - 3..], ["StepSkipped s2", "StepSkipped s3", "StepStarted s4"], "{told:?}");
 }
 
-#[test]
-fn a_runbook_that_a_handler_calls_keeps_its_own_order() {
-    let inner = |place, needs| Step { within: Some(0), ..handler(place, Section::Finally, needs) };
+/// The plan with a call of a runbook, of which steps within it say the number 0.
+fn calling(plan: Plan) -> Plan {
     let called = CalledRunbook {
         path: id(9),
         file: "tidy.yaml".to_owned(),
@@ -208,9 +207,15 @@ fn a_runbook_that_a_handler_calls_keeps_its_own_order() {
         when: None,
         line: 1,
     };
+    Plan { called: vec![called], ..plan }
+}
+
+#[test]
+fn a_runbook_that_a_handler_calls_keeps_its_own_order() {
+    let inner = |place, needs| Step { within: Some(0), ..handler(place, Section::Finally, needs) };
     let steps =
         vec![uses(0, true, false), inner(1, Vec::new()), inner(2, vec![1]), handler(3, Section::Finally, vec![2])];
-    let plan = Plan { called: vec![called], ..plan_of(steps) };
+    let plan = calling(plan_of(steps));
     let told = story(&plan, &[answer(0, 1, Ok(())), answer(1, 1, Err(permanent()))]);
     assert_eq!(told[told.len() - 3..], ["StepFailed s1", "StepSkipped s2", "StepStarted s3"], "{told:?}");
 }
@@ -263,18 +268,7 @@ fn a_journal_in_which_such_a_handler_was_repeated_still_loads() {
 fn what_a_handler_calls_goes_on_behind_a_step_that_was_done_before() {
     let inner =
         |place, needs| Step { section: Section::Finally, needs, within: Some(0), ..uses(place, place != 1, false) };
-    let called = CalledRunbook {
-        path: id(9),
-        file: "tidy.yaml".to_owned(),
-        runbook: RunbookRef { id: "T".to_owned(), name: "T".to_owned(), digest: String::new() },
-        within: None,
-        inputs: BTreeMap::new(),
-        targets: BTreeMap::new(),
-        when: None,
-        line: 1,
-    };
-    let plan =
-        Plan { called: vec![called], ..plan_of(vec![uses(0, true, false), inner(1, Vec::new()), inner(2, vec![1])]) };
+    let plan = calling(plan_of(vec![uses(0, true, false), inner(1, Vec::new()), inner(2, vec![1])]));
     let abort = wants(Command::Abort { reason: None, undo: false });
     let told = story(&plan, &[answer(0, 1, Err(permanent())), abort, retry(0), answer(0, 2, Ok(()))]);
     assert_eq!(told[told.len() - 2..], ["StepSkipped s1", "StepStarted s2"], "{told:?}");

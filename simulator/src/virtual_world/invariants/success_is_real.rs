@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use lifeboat_core::{
-    event::{Event, KnownBy, Outcome},
+    event::{Event, KnownBy, Outcome, SkipReason},
     input::Purpose,
     name::StepId,
     plan::{OnFailure, Section, Step, StepKind},
@@ -47,8 +47,10 @@ fn every_step(
     }
 }
 
-fn is_success(_: &Step, word: &Event) -> bool {
-    matches!(word, Event::StepSucceeded { .. })
+/// What is done at the end of a run may have been done when it ended before.
+fn is_success(step: &Step, word: &Event) -> bool {
+    let before = matches!(word, Event::StepSkipped { reason: SkipReason::DoneBefore, .. });
+    matches!(word, Event::StepSucceeded { .. }) || before && step.section == Section::Finally
 }
 
 /// Exceptions are what somebody did in the step's stead, what was left out, and failures that the runbook says are none.

@@ -96,7 +96,7 @@ fn judge(outputs: &Outputs, set: &ExactSet, missing_at_most: Option<u64>) -> Res
             let message = format!(
                 "{} rows that transaction {} removed are missing, {limit} were expected: {}",
                 outputs.rows_missing,
-                set.xid,
+                set.first(),
                 tables.join(", ")
             );
             Err(Failure::permanent("pg-rows-missing", message))

@@ -198,7 +198,7 @@ fn rfc3339(connection: &impl Connection, time: &str) -> Result<String, Failure> 
 /// Gives each file its table. What belongs to the server itself (catalogs, TOAST) comes back by itself.
 fn sort(layout: &Layout, culprit: &Candidate, removals: &Removals<'_>) -> Result<(ExactSet, Vec<Touched>), Failure> {
     let files = &layout.files;
-    let mut set = ExactSet { xid: culprit.xid, commit: culprit.lsn, tables: BTreeMap::new() };
+    let mut set = ExactSet::empty(vec![culprit.xid], culprit.lsn);
     let mut touched: BTreeMap<TableName, Touched> = BTreeMap::new();
     let entry = |table: &TableName| Touched { table: table.plain(), rows: 0, updated: 0 };
     for (file, updated) in removals.updated() {
@@ -264,7 +264,7 @@ fn write(
         return Err(Failure::permanent("pg-set-too-large", message));
     }
     let folder = caps.folder(&parameters.machine, parameters.work.as_deref().unwrap_or(WORK))?;
-    let path = format!("{folder}/exact-set-{}-{}.txt", set.xid, short_hash(&call.key));
+    let path = format!("{folder}/exact-set-{}-{}.txt", set.first(), short_hash(&call.key));
     caps.write_file(&parameters.machine, &path, &content)?;
     Ok((path, exact_set::digest(&content)))
 }

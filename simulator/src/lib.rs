@@ -4,6 +4,7 @@ pub mod clock;
 pub mod controls;
 pub mod drill;
 pub mod fault;
+pub mod host;
 pub mod ledger;
 pub mod measurement;
 pub mod probes;

@@ -17,6 +17,7 @@ pub(super) fn control(sabotage: Sabotage, held: &DrillReport) -> Control {
     Control {
         name: sabotage.name().to_owned(),
         turned_red,
+        measured: struck && residual.is_some() && held.outcome != "stopped",
         by: turned_red.then(|| "residual_damage".to_owned()),
         detail: format!(
             "{}verdict {}, {} of {} damaged rows not back; checks that did not hold: {}",
@@ -27,6 +28,24 @@ pub(super) fn control(sabotage: Sabotage, held: &DrillReport) -> Control {
             if failed.is_empty() { "none".to_owned() } else { failed.join(", ") }
         ),
     }
+}
+
+/// What the controls and the run without a fault say of the drill: a breakage that it looked at and did not see, or a loss where
+/// nothing was broken, is proof against it. One that was never reached, and a busy machine's failed probe, prove nothing.
+pub(super) fn proves(controls: &[Control], quiet: &DrillReport) -> Verdict {
+    let control = |control: &Control| match (control.turned_red, control.measured) {
+        (true, _) => Verdict::Met,
+        (false, true) => Verdict::Missed,
+        (false, false) => Verdict::Unmeasured,
+    };
+    let lost = quiet.writes.lost.unwrap_or(0) + quiet.writes.lost_loaded_rows.unwrap_or(0);
+    let quiet = match (control_run(quiet).passed, quiet.verdict) {
+        (true, _) => Verdict::Met,
+        (false, Verdict::Missed) => Verdict::Missed,
+        (false, _) if lost > 0 => Verdict::Missed,
+        (false, _) => Verdict::Unmeasured,
+    };
+    controls.iter().map(control).fold(quiet, Verdict::and)
 }
 
 pub(super) fn control_run(held: &DrillReport) -> ControlRun {
@@ -84,6 +103,37 @@ mod tests {
                 assert!(!seen.turned_red && seen.by.is_none(), "{story}: {seen:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_control_that_shows_nothing_leaves_the_drill_unmeasured() {
+        let quiet = || {
+            let mut held = fixture();
+            held.rto.service_s = Some(Interval::between(0.0, 0.1));
+            held.rpo.actual_s = Some(Interval::between(0.0, 0.1));
+            held.instants.t_onset = None;
+            held
+        };
+        let with = |doctor: fn(&mut DrillReport)| {
+            let mut held = red(Sabotage::NoOpRestore);
+            doctor(&mut held);
+            proves(&[control(Sabotage::NoOpRestore, &held)], &quiet())
+        };
+        assert_eq!(with(|_| {}), Verdict::Met);
+        assert_eq!(with(|held| held.verdict = Verdict::Met), Verdict::Missed);
+        assert_eq!(with(|held| held.rpo.residual_damage = Some(0)), Verdict::Missed);
+        assert_eq!(with(|held| held.rpo.residual_damage = None), Verdict::Unmeasured);
+        assert_eq!(with(|held| held.steps[0].state = "failed".to_owned()), Verdict::Unmeasured);
+        let without_fault = |doctor: fn(&mut DrillReport)| {
+            let mut held = quiet();
+            doctor(&mut held);
+            proves(&[], &held)
+        };
+        assert_eq!(without_fault(|_| {}), Verdict::Met);
+        assert_eq!(without_fault(|held| held.instants.t_onset = held.instants.t_start), Verdict::Unmeasured);
+        assert_eq!(without_fault(|held| held.verdict = Verdict::Unmeasured), Verdict::Unmeasured);
+        assert_eq!(without_fault(|held| held.verdict = Verdict::Missed), Verdict::Missed);
+        assert_eq!(without_fault(|held| held.writes.lost = Some(1)), Verdict::Missed);
     }
 
     #[test]

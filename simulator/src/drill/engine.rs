@@ -49,6 +49,8 @@ pub(super) struct Executed {
     pub(super) events: Vec<Recorded>,
     /// The run as the last event left it.
     pub(super) state: Run,
+    /// The drill ended the run, because its time was over.
+    pub(super) out_of_time: bool,
 }
 
 impl Engine {
@@ -114,18 +116,24 @@ impl Engine {
         let limit = tokio::time::sleep(order.at_most);
         let session = session::start(&self.home, new, surroundings);
         tokio::pin!(limit, session);
+        let mut out_of_time = false;
         let ended = loop {
             tokio::select! {
                 ended = &mut session => break ended,
                 Some((report, run)) = reports.recv() => order.observer.engine(&report, &run),
-                () = &mut limit, if !stop.is_cancelled() => stop.cancel(),
+                () = &mut limit, if !stop.is_cancelled() => {
+                    out_of_time = true;
+                    stop.cancel();
+                }
             }
         };
         while let Ok((report, run)) = reports.try_recv() {
             order.observer.engine(&report, &run);
         }
         let (events, state) = std::mem::take(&mut *relay.seen.lock().unwrap_or_else(PoisonError::into_inner));
-        Ok(Executed { ended, events, state })
+        // A run that came to its end all the same was not cut short.
+        let out_of_time = out_of_time && !matches!(&ended, Ok(Ended { how: session::How::Finished(_), .. }));
+        Ok(Executed { ended, events, state, out_of_time })
     }
 }
 

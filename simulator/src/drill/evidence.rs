@@ -1,5 +1,7 @@
 //! Everything that one holding of a drill brought to light, before it is measured.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use lifeboat_core::{
     event::{Event, Outcome},
@@ -11,6 +13,7 @@ use super::engine::Executed;
 use crate::{
     clock::{At, Clock},
     fault::Deletion,
+    host::{Load, Readiness},
     ledger::{History, WriteOutcome},
     measurement::{FinalState, Probe, StabilityRule},
     probes::Detection,
@@ -30,6 +33,8 @@ pub(super) struct Evidence {
     /// The same read directly from the server.
     pub(super) direct: Reading<FinalState>,
     pub(super) probes: Vec<Probe>,
+    /// Up to here the service was watched for the outage; `None`: to the last probe.
+    pub(super) watched_until: Option<At>,
     pub(super) rule: StabilityRule,
     pub(super) steady_from: At,
     pub(super) steady_until: At,
@@ -49,6 +54,10 @@ pub(super) struct Evidence {
     pub(super) systems: Vec<SystemInfo>,
     pub(super) notifications: Vec<Notification>,
     pub(super) bindings_digest: String,
+    /// What the machine could do before the drill, and the load at the fault and at the end.
+    pub(super) ready: Readiness,
+    pub(super) load_at_fault: Load,
+    pub(super) load_at_end: Load,
 }
 
 impl Evidence {
@@ -60,6 +69,17 @@ impl Evidence {
     /// When the fault began: `T_c`.
     pub(super) fn fault(&self) -> Option<At> {
         self.deletion.as_ref().map(|deletion| deletion.began)
+    }
+
+    /// The probes that were made while the drill waited for the service to be stable.
+    pub(super) fn watched(&self) -> Cow<'_, [Probe]> {
+        let Some(until) = self.watched_until else { return Cow::Borrowed(&self.probes) };
+        Cow::Owned(self.probes.iter().filter(|probe| probe.ended <= until).cloned().collect())
+    }
+
+    /// Whether the drill itself ended the recovery, because it had taken as long as the drill gives it.
+    pub(super) fn out_of_time(&self) -> bool {
+        self.executed.as_ref().is_some_and(|executed| executed.out_of_time)
     }
 
     /// How the run ended, in the words of the report.

@@ -15,6 +15,7 @@ mod run;
 mod series;
 mod spec;
 mod stage;
+mod steady;
 mod steps;
 mod variant;
 

@@ -20,12 +20,11 @@ use crate::{
     clock::At,
     ledger::WriteOutcome,
     measurement::{
-        self, Bracket, Damage, Instants, Losses, Outage, ProbeKind, Rpo, Rto, UnexpectedKind, Verdict, losses, outage,
-        rpo, rto,
+        self, Damage, Instants, Losses, Outage, ProbeKind, Rpo, Rto, UnexpectedKind, Verdict, losses, outage, rpo, rto,
     },
     report::{
-        self as document, Check, CheckKind, DrillReport, Environment, LostWrite, PluginReport, ProbeSummary, RpoReport,
-        RtoReport, RunbookReport, Sample, Scaled, TestbedReport, WritesReport,
+        self as document, Check, CheckKind, DrillReport, Environment, HostReport, LostWrite, PluginReport,
+        ProbeSummary, RpoReport, RtoReport, RunbookReport, Sample, Scaled, TestbedReport, WritesReport,
     },
 };
 
@@ -35,9 +34,13 @@ pub(super) fn assemble(request: &DrillRequest, variant: &Variant, engine: &Engin
     let losses = evidence.state.as_ref().ok().map(|state| losses(&evidence.history, state));
     let instants = instants(request, evidence);
     let damage = evidence.deletion.as_ref().map(|deletion| Damage { began: deletion.began, rows: deletion.keys() });
-    let outage = outage(&evidence.probes, &evidence.rule, evidence.fault());
+    let outage = outage(&evidence.watched(), &evidence.rule, evidence.fault());
     let rto = rto(&outage, &instants, objectives.rto, objectives.clock);
-    let rpo = rpo(&evidence.history, losses.as_ref(), damage.as_ref(), instants.restored, objectives.rpo);
+    let mut rpo = rpo(&evidence.history, losses.as_ref(), damage.as_ref(), instants.restored, objectives.rpo);
+    if evidence.out_of_time() && rpo.verdict == Verdict::Missed {
+        (rpo.verdict, rpo.missing) =
+            (Verdict::Unmeasured, Some("the drill ended the recovery before it was over".to_owned()));
+    }
     let telling = telling(&engine.plan, evidence.run().and_then(Run::outcome));
     let looked = Looked { evidence, losses: losses.as_ref(), spec: &request.spec, variant, telling: &telling };
     let checks = checks(&looked);
@@ -66,7 +69,7 @@ pub(super) fn assemble(request: &DrillRequest, variant: &Variant, engine: &Engin
         scaled: scaled(request),
         approvals: format!("the policy `{}` ({})", request.spec.approvals.policy, request.spec.approvals.comment),
         environment: environment(engine, evidence),
-        probes: probes(evidence),
+        probes: probes(evidence, request),
         probe_log: evidence.probes.clone(),
         clock_start: Some(evidence.wall(At(0))),
     }
@@ -109,18 +112,17 @@ fn first_service(evidence: &Evidence, after: At) -> Option<At> {
 fn wall_instants(evidence: &Evidence, instants: &Instants, outage: &Outage, rpo: &Rpo) -> document::Instants {
     let wall = |at: Option<At>| at.map(|at| evidence.wall(at));
     let (onset, stable) = match outage {
-        Outage::Seen { onset, stable, .. } => (Some(*onset), *stable),
-        Outage::None { .. } | Outage::Unmeasured => (None, None),
+        Outage::Seen { onset, stability, .. } => (Some(onset.point), stability.first),
+        Outage::None { .. } | Outage::Unmeasured(_) => (None, None),
     };
-    let point = |bracket: Option<Bracket>| wall(bracket.map(|bracket| bracket.point));
     document::Instants {
-        t_onset: point(onset),
+        t_onset: wall(onset),
         t_detect: wall(instants.detect),
         t_declare: wall(instants.declare),
         t_start: wall(instants.start),
         t_restored: wall(instants.restored),
         t_first: wall(instants.first),
-        t_stable: point(stable),
+        t_stable: wall(stable),
         t_redundant: wall(instants.redundant),
         t_freeze: wall(rpo.freeze),
         damage: wall(instants.damage),
@@ -142,6 +144,7 @@ fn rto_report(rto: Rto, objectives: &Objectives) -> RtoReport {
         decision_s: rto.decision,
         redundancy_s: rto.redundancy,
         verdict: rto.verdict,
+        missing: rto.missing,
     }
 }
 
@@ -154,6 +157,7 @@ fn rpo_report(rpo: Rpo, objectives: &Objectives) -> RpoReport {
         residual_damage: rpo.residual_damage,
         resolution_s: rpo.resolution,
         verdict: rpo.verdict,
+        missing: rpo.missing,
     }
 }
 
@@ -237,16 +241,29 @@ fn environment(engine: &Engine, evidence: &Evidence) -> Environment {
         platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         processors: thread::available_parallelism().map_or(1, std::num::NonZero::get),
         bindings_digest: evidence.bindings_digest.clone(),
+        host: Some(HostReport {
+            before: evidence.ready,
+            at_fault: evidence.load_at_fault,
+            at_end: evidence.load_at_end,
+        }),
         plugins: plugins.into_iter().map(|plugin| PluginReport { name: plugin.name, digest: plugin.digest }).collect(),
     }
 }
 
-fn probes(evidence: &Evidence) -> Vec<ProbeSummary> {
+fn probes(evidence: &Evidence, request: &DrillRequest) -> Vec<ProbeSummary> {
+    let first = evidence.probes.iter().map(|probe| probe.started).min();
+    let last = evidence.probes.iter().map(|probe| probe.ended).max();
+    let seconds = first.zip(last).map_or(0.0, |(first, last)| last.seconds_since(first));
+    let wanted = (seconds / request.spec.probes.interval.as_secs_f64()) as usize;
     let summary = |kind: ProbeKind| {
         let lane = || evidence.probes.iter().filter(move |probe| probe.kind == kind);
+        let starts: Vec<At> = lane().map(|probe| probe.started).collect();
+        let pauses = starts.windows(2).map(|pair| pair[1].seconds_since(pair[0]));
         ProbeSummary {
             kind: kind.title().to_owned(),
             made: lane().count(),
+            wanted: Some(wanted),
+            longest_pause_s: Some(pauses.fold(0.0, f64::max)),
             failed: lane().filter(|probe| !probe.ok).count(),
             first_failure: lane().find(|probe| !probe.ok).and_then(|probe| probe.detail.clone()),
         }

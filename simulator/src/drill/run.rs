@@ -14,7 +14,7 @@ use lifeboat_runtime::home::Home;
 use tokio::time::timeout;
 
 use super::{
-    control::{control, control_run},
+    control::{control, control_run, proves},
     engine::Engine,
     error::DrillError,
     evidence::Evidence,
@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     controls::Sabotage,
-    measurement::Verdict,
+    host::Readiness,
     report::{self, DrillReport},
     testbed::{Testbed, TestbedOptions},
 };
@@ -68,11 +68,14 @@ async fn hold(
         "" => observer.phase(text),
         name => observer.phase(&format!("{name}: {text}")),
     };
+    let interval = request.spec.probes.interval;
+    let ready = Readiness::measure(interval).await;
+    phase(&ready.line(interval));
     phase("compiling the runbook");
     let engine = Engine::prepare(request, variant)?;
     let folder = engine.folder();
     phase(&format!("building the systems ({})", request.backend.as_str()));
-    let evidence = match held(request, variant, &engine, observer, &phase).await {
+    let evidence = match held(request, variant, &engine, ready, observer, &phase).await {
         Ok(evidence) => evidence,
         Err(error) => {
             forget_empty_run(&folder);
@@ -90,6 +93,7 @@ async fn held(
     request: &DrillRequest,
     variant: &Variant,
     engine: &Engine,
+    ready: Readiness,
     observer: &dyn DrillObserver,
     phase: &(dyn Fn(&str) + Sync),
 ) -> Result<Evidence, DrillError> {
@@ -107,7 +111,7 @@ async fn held(
         Err(_) if is_stopped(request).await => return Err(DrillError::Stopped),
         Err(error) => return Err(error.into()),
     };
-    let stage = Stage { request, variant, engine, testbed: &testbed, observer, phase };
+    let stage = Stage { request, variant, engine, testbed: &testbed, observer, phase, ready };
     let played = AssertUnwindSafe(stage.play()).catch_unwind().await;
     let played = played.unwrap_or_else(|panic| Err(DrillError::Panicked(panic_text(&*panic))));
     if request.keep {
@@ -168,10 +172,6 @@ async fn hold_controls(
     }
     let (quiet, _) = hold(request, &variant("control-run", false, Sabotage::None), observer).await?;
     report.control_run = Some(control_run(&quiet));
-    let red = report.controls.iter().all(|control| control.turned_red);
-    let zero = report.control_run.as_ref().is_some_and(|run| run.passed);
-    if !(red && zero) {
-        report.verdict = report.verdict.and(Verdict::Missed);
-    }
+    report.verdict = report.verdict.and(proves(&report.controls, &quiet));
     Ok(())
 }

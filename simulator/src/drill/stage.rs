@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, OnceLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use jiff::SignedDuration;
@@ -18,15 +18,17 @@ use super::{
     policy::DrillPolicy,
     request::DrillRequest,
     spec::Fact,
+    steady,
     variant::Variant,
 };
 use crate::{
     clock::{At, Clock},
     controls::{Facts, Sabotage},
     fault::{Deletion, delete_customers, read_back},
+    host::{Load, Readiness},
     ledger::{self, Baseline, History, Ledger, Table, Watch},
-    measurement::{FinalState, Outage, Probe, StabilityRule, outage},
-    probes::{Detection, ProbeLog, ProbePlan, Probers, sample},
+    measurement::{FinalState, Outage, Probe, Stability, StabilityRule, outage},
+    probes::{Detection, ProbeLog, ProbePlan, Probers, is_down, sample},
     testbed::{BackupInfo, Testbed, WorkEntry},
     workload::{Workload, WorkloadPlan, WriterReport, connect, load, write_marker},
 };
@@ -36,6 +38,10 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 const NOTICED_WITHIN: Duration = Duration::from_secs(30);
 /// A full read that takes longer is given up: it hangs.
 const READ_WITHIN: Duration = Duration::from_secs(600);
+/// A machine that is not steady after so long never will be.
+const STEADY_WITHIN: Duration = Duration::from_secs(60);
+/// The probes are judged so often while a stable window is waited for.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 const PROBES: &str = "probes.jsonl";
 
 /// Everything a holding works with.
@@ -46,6 +52,7 @@ pub(super) struct Stage<'a> {
     pub(super) testbed: &'a Testbed,
     pub(super) observer: &'a dyn DrillObserver,
     pub(super) phase: &'a (dyn Fn(&str) + Sync),
+    pub(super) ready: Readiness,
 }
 
 /// What stands before the application is set off.
@@ -75,6 +82,9 @@ struct Recovered {
     detection: Option<Detection>,
     executed: Option<Executed>,
     redundant: Option<At>,
+    /// The end of the last probe with which the service was known to be stable; `None`: it never was.
+    watched_until: Option<At>,
+    load: Load,
 }
 
 /// What was found after the application had stopped.
@@ -89,14 +99,11 @@ impl Stage<'_> {
     /// Plays the whole drill. From the disaster on, what fails belongs to what is measured: the ledger, the probes and the
     /// journal are on disk as they come about, and what can not be read is evidence that is missing, not an error.
     pub(super) async fn play(&self) -> Result<Evidence, DrillError> {
-        let spec = &self.request.spec;
         let bindings = self.engine.bindings(&self.testbed.bindings())?;
         let prepared = self.unless_stopped(self.prepare()).await?;
         let clock = prepared.clock;
         let under_way = self.set_off(clock, &prepared.ledger)?;
-        let steady_from = clock.now();
-        (self.phase)(&format!("writers and probes run for {:?}", spec.windows.before_fault));
-        self.unless_stopped(pause(spec.windows.before_fault)).await?;
+        let steady_from = self.unless_stopped(self.steady(&under_way)).await?;
         let steady_until = clock.now();
         let recovered = self.strike(&under_way).await?;
         (self.phase)("stopping the writers and reading every row back");
@@ -109,6 +116,7 @@ impl Stage<'_> {
             state: found.state,
             direct: found.direct,
             probes: log.all(),
+            watched_until: recovered.watched_until,
             rule: self.rule(),
             steady_from,
             steady_until: recovered.deletion.as_ref().map_or(steady_until, |deletion| deletion.began),
@@ -126,6 +134,9 @@ impl Stage<'_> {
             systems: self.testbed.systems(),
             notifications: self.testbed.notifications(),
             bindings_digest: bindings.digest,
+            ready: self.ready,
+            load_at_fault: recovered.load,
+            load_at_end: Load::now(),
         })
     }
 
@@ -187,14 +198,47 @@ impl Stage<'_> {
         Ok(UnderWay { clock, ledger: Arc::clone(ledger), log, workload, probers })
     }
 
+    /// Lets the application and the probes run until they have done so for long enough, undisturbed and often enough to be
+    /// evidence; the beginning of that time. A machine that never gets there is told so, and the checks will say what is missing.
+    async fn steady(&self, under_way: &UnderWay) -> Result<At, DrillError> {
+        let (spec, clock) = (&self.request.spec, under_way.clock);
+        let length = spec.windows.before_fault;
+        (self.phase)(&format!("writers and probes run for {length:?}"));
+        let give_up = clock.now()
+            + SignedDuration::try_from(STEADY_WITHIN.min(spec.windows.recovery_at_most)).unwrap_or(SignedDuration::MAX);
+        loop {
+            let (from, before) = (clock.now(), under_way.ledger.acknowledged());
+            pause(length).await?;
+            let (until, acknowledged) = (clock.now(), under_way.ledger.acknowledged() - before);
+            let missing = [
+                steady::probes_missing(&under_way.log.all(), from, until, &spec.probes),
+                steady::writes_missing(
+                    usize::try_from(acknowledged).unwrap_or(usize::MAX),
+                    from,
+                    until,
+                    &spec.workload,
+                ),
+            ];
+            let missing: Vec<String> = missing.into_iter().flatten().collect();
+            if missing.is_empty() || until >= give_up {
+                return Ok(from);
+            }
+            (self.phase)(&format!(
+                "the drill goes on without a fault, because it is not steady yet: {}",
+                missing.join("; ")
+            ));
+        }
+    }
+
     /// The disaster and what follows it; without a fault, the same time of quiet.
     async fn strike(&self, under_way: &UnderWay) -> Result<Recovered, DrillError> {
         let spec = &self.request.spec;
         if !self.variant.fault {
             (self.phase)("no fault: watching");
             self.unless_stopped(pause(spec.windows.stable)).await?;
-            return Ok(Recovered::default());
+            return Ok(Recovered { watched_until: Some(under_way.clock.now()), ..Recovered::default() });
         }
+        let load = Load::now();
         let deletion = self.unless_stopped(self.delete(&under_way.clock)).await?;
         (self.phase)(&format!("{} rows are gone; waiting for monitoring to notice", deletion.total()));
         let noticing = under_way.log.detect(deletion.began, spec.probes.detect_after);
@@ -203,15 +247,22 @@ impl Stage<'_> {
         let noticing = async { Ok(timeout(within, noticing).await.ok()) };
         let Some(detection) = self.unless_stopped(noticing).await? else {
             (self.phase)(&format!("nobody noticed within {within:?}: there is no recovery"));
-            return Ok(Recovered { deletion: Some(deletion), ..Recovered::default() });
+            return Ok(Recovered { deletion: Some(deletion), load, ..Recovered::default() });
         };
         (self.phase)(&format!("noticed by the probe `{}`; the engine takes over", detection.kind.title()));
         let executed = self.recover(under_way, &deletion, detection).await?;
         (self.phase)("waiting for a stable window");
         let redundancy = self.redundancy(under_way, &executed);
-        let settling = async { Ok(tokio::join!(redundancy, self.stability(under_way, &executed, deletion.began)).0) };
-        let redundant = self.unless_stopped(settling).await?;
-        Ok(Recovered { deletion: Some(deletion), detection: Some(detection), executed: Some(executed), redundant })
+        let settling = async { Ok(tokio::join!(redundancy, self.stability(under_way, &executed, deletion.began))) };
+        let (redundant, watched_until) = self.unless_stopped(settling).await?;
+        Ok(Recovered {
+            deletion: Some(deletion),
+            detection: Some(detection),
+            executed: Some(executed),
+            redundant,
+            watched_until,
+            load,
+        })
     }
 
     async fn delete(&self, clock: &Clock) -> Result<Deletion, DrillError> {
@@ -272,19 +323,36 @@ impl Stage<'_> {
         }
     }
 
-    /// Waits for the stable window; a run that did not end well gets the time that one would need, and no more.
-    async fn stability(&self, under_way: &UnderWay, executed: &Executed, fault: At) {
-        let window = self.request.spec.windows.stable;
+    /// Waits until the measurement can prove a stable window; the end of the last probe that it needed, or `None` where none came
+    /// about.
+    ///
+    /// A run that did not end well gets the time that a window would need, and no more. After one that did, a service that is
+    /// plainly down gets a few windows; where only probes are missing, the drill waits as long as a recovery may take.
+    async fn stability(&self, under_way: &UnderWay, executed: &Executed, fault: At) -> Option<At> {
+        let spec = &self.request.spec;
+        let window = spec.windows.stable;
         let finished = executed
             .ended
             .as_ref()
             .is_ok_and(|ended| ended.how == How::Finished(lifeboat_core::event::Outcome::Succeeded));
         let patience = if finished { window * 4 + Duration::from_secs(10) } else { window + Duration::from_secs(1) };
+        let at_most = if finished { patience.max(spec.windows.recovery_at_most) } else { patience };
         let rule = self.rule();
-        let is_stable =
-            |probes: &[Probe]| matches!(outage(probes, &rule, Some(fault)), Outage::Seen { stable: Some(_), .. });
+        let (begun, mut looked) = (Instant::now(), None::<Instant>);
+        let mut proven = None;
+        let settled = |probes: &[Probe]| {
+            if looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY) {
+                return false;
+            }
+            looked = Some(Instant::now());
+            let seen = outage(probes, &rule, Some(fault));
+            let is_stable = matches!(seen, Outage::Seen { stability: Stability { not_after: Some(_), .. }, .. });
+            proven = is_stable.then(|| probes.iter().map(|probe| probe.ended).max()).flatten();
+            is_stable || (begun.elapsed() > patience && is_down(probes, spec.probes.detect_after))
+        };
         // Whether it came about is read from the probes by the measurement.
-        let _ = timeout(patience, under_way.log.wait_until(is_stable)).await;
+        let _ = timeout(at_most, under_way.log.wait_until(settled)).await;
+        proven
     }
 
     /// Waits until the archive holds the WAL of the recovered state. `None`: it does not, or nobody can tell.

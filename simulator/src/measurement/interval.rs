@@ -60,9 +60,9 @@ impl fmt::Display for Interval {
 pub enum Verdict {
     /// The upper bound lies within the objective.
     Met,
-    /// It does not.
+    /// The lower bound lies beyond it.
     Missed,
-    /// Nothing was measured, or there is no objective to hold it against. Never a pass.
+    /// The objective lies between the bounds, nothing was measured, or there is no objective. Never a pass and never a miss.
     Unmeasured,
 }
 
@@ -87,13 +87,27 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Holds a measurement against its objective, by the upper bound.
+/// Holds a measurement against its objective. Each of the two answers needs proof: `met` that it cannot have been longer, `missed`
+/// that it cannot have been shorter.
 pub fn judge(measured: Option<Interval>, objective: Option<SignedDuration>) -> Verdict {
-    match (measured, objective) {
-        (None, _) | (_, None) => Verdict::Unmeasured,
-        (Some(Interval { high: Some(high), .. }), Some(objective)) if high <= objective.as_secs_f64() => Verdict::Met,
-        (Some(_), Some(_)) => Verdict::Missed,
+    let (Some(Interval { low, high }), Some(objective)) =
+        (measured, objective.map(|objective| objective.as_secs_f64()))
+    else {
+        return Verdict::Unmeasured;
+    };
+    match high {
+        Some(high) if high <= objective => Verdict::Met,
+        _ if low > objective => Verdict::Missed,
+        _ => Verdict::Unmeasured,
     }
+}
+
+/// Why [`judge`] could not say: there is no objective, or it lies between the bounds. `None` where it could, and where nothing was
+/// measured, of which the measurement knows the reason.
+pub(super) fn undecided(measured: Option<Interval>, objective: Option<SignedDuration>) -> Option<String> {
+    let Some(objective) = objective else { return Some("the runbook states no objective".to_owned()) };
+    let measured = measured.filter(|_| judge(measured, Some(objective)) == Verdict::Unmeasured)?;
+    Some(format!("it was {measured}, and the objective of {objective:#} lies within that"))
 }
 
 #[cfg(test)]

@@ -1,11 +1,14 @@
 //! What the recovery really cost: pure functions over the ledger, the probes, the instants and the final state.
 //!
-//! The definitions are those of the drill documentation. Every duration is an interval, and a verdict looks at its upper
-//! end. Nothing here reads a clock or a server, so the same code measures a drill, a control run and a made-up history.
+//! The definitions are those of the drill documentation. Every duration is an interval: an objective is met where its upper
+//! end lies within it and missed where its lower end lies beyond it; everything else is unmeasured, and says what was missing.
+//! Nothing here reads a clock or a server, so the same code measures a drill, a control run and a made-up history.
 
 mod chain;
 mod interval;
+mod lanes;
 mod loss;
+mod missing;
 mod outage;
 mod probe;
 mod rpo;
@@ -15,7 +18,8 @@ mod tests;
 
 pub use interval::{Interval, Verdict, judge};
 pub use loss::{FinalRow, FinalState, Losses, Unexpected, UnexpectedKind, losses};
-pub use outage::{Bracket, Outage, StabilityRule, outage};
+pub use missing::Missing;
+pub use outage::{Bracket, Outage, Stability, StabilityRule, outage};
 pub use probe::{Probe, ProbeKind};
 pub use rpo::{Damage, Rpo, rpo};
 pub use rto::{Instants, Rto, rto};

@@ -1,10 +1,17 @@
-//! The outage as the probes saw it: its onset and the start of the first stable window after it.
-
-use std::collections::BTreeMap;
+//! The outage as the probes saw it: its onset, and from when on the service was stable again.
+//!
+//! Two questions are kept apart, because they need different evidence. *Not before*: a failed probe proves that the service was
+//! down at some moment of it, so no stable window can hold it whole. *Not after*: a window proves that the service was stable
+//! only where enough good probes lie in it and none that failed. A probe that was never made proves nothing in either direction,
+//! so that a machine too busy to probe makes the bounds wider and never the service worse.
 
 use jiff::SignedDuration;
 
-use super::probe::{Probe, ProbeKind};
+use super::{
+    lanes::Lanes,
+    missing::Missing,
+    probe::{Probe, ProbeKind},
+};
 use crate::clock::At;
 
 /// What a stable window is. Whether a single probe is good is the prober's to say: one that answers too late has failed.
@@ -27,11 +34,23 @@ pub struct Bracket {
     pub high: At,
 }
 
+/// From when on the service was stable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stability {
+    /// Not before: every window that begins earlier holds a failed probe whole.
+    pub not_before: At,
+    /// The start of the first window that is proven, which the definitions call `t_stable`.
+    pub first: Option<At>,
+    /// Not after: the start of the first proven window after which no probe failed any more. Later than `first` only where the
+    /// service failed again while it was still being watched.
+    pub not_after: Option<At>,
+}
+
 /// What the probes say of the service.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outage {
     /// There are too few probes to say anything, none saw the fault, or the service was not well when the fault came.
-    Unmeasured,
+    Unmeasured(Missing),
     /// There was no fault and every probe was good; an outage shorter than `resolution` (seconds) could have been missed.
     None {
         /// The longest time between two probes of a kind.
@@ -41,112 +60,129 @@ pub enum Outage {
     Seen {
         /// The end of the last good probe before the first failed one.
         onset: Bracket,
-        /// The start of the first stable window; `None`: there was none.
-        stable: Option<Bracket>,
-        /// When the last probe ended: the outage lasted at least until here where `stable` is `None`.
-        observed_until: At,
+        /// When it was over.
+        stability: Stability,
+        /// What is missing where `stability` has no upper bound.
+        missing: Option<Missing>,
     },
 }
 
 /// Finds the outage. The order of the probes does not matter.
 ///
-/// `fault` is when the fault began, which the injector knows: a probe that had ended by then can not have seen it, so neither
+/// `fault` is when the fault began, which the injector knows: a probe that had ended by then cannot have seen it, so neither
 /// the onset nor the stable window are looked for among those. Without a fault every failed probe is an outage.
 pub fn outage(probes: &[Probe], rule: &StabilityRule, fault: Option<At>) -> Outage {
-    let mut lanes: BTreeMap<ProbeKind, Vec<&Probe>> = BTreeMap::new();
-    for probe in probes {
-        lanes.entry(probe.kind).or_default().push(probe);
-    }
-    for lane in lanes.values_mut() {
-        lane.sort_by_key(|probe| (probe.started, probe.ended));
-    }
-    let Some(observed_until) = probes.iter().map(|probe| probe.ended).max() else { return Outage::Unmeasured };
-    let seen = Seen { lanes, since: fault.unwrap_or(At(i64::MIN)) };
-    match (seen.first_bad(), fault) {
-        (None, None) => undisturbed(&seen.lanes, rule),
-        (None, Some(_)) => Outage::Unmeasured,
-        (Some(first), _) => seen.onset(first).map_or(Outage::Unmeasured, |onset| Outage::Seen {
-            onset,
-            stable: seen.stable(rule, onset, observed_until),
-            observed_until,
-        }),
+    let Some(lanes) = Lanes::of(probes, fault.unwrap_or(At(i64::MIN))) else {
+        return Outage::Unmeasured(Missing::Probes);
+    };
+    match (lanes.first_bad(), fault) {
+        (None, None) => undisturbed(&lanes, rule),
+        (None, Some(_)) => Outage::Unmeasured(Missing::Sight),
+        (Some(first), _) => match onset(&lanes, first) {
+            Some(onset) => seen(&lanes, rule, onset),
+            None => Outage::Unmeasured(Missing::HealthBefore { kind: first.kind }),
+        },
     }
 }
 
-type Lanes<'a> = BTreeMap<ProbeKind, Vec<&'a Probe>>;
-
 fn undisturbed(lanes: &Lanes<'_>, rule: &StabilityRule) -> Outage {
-    let enough = !lanes.is_empty() && lanes.values().all(|lane| lane.len() >= rule.probes_at_least.max(2));
-    if !enough {
-        return Outage::Unmeasured;
+    let wanted = rule.probes_at_least.max(2);
+    if let Some(few) = ProbeKind::ALL.into_iter().find(|kind| lanes.of_kind(*kind).len() < wanted) {
+        let made = lanes.of_kind(few).len();
+        return Outage::Unmeasured(Missing::GoodProbes { kind: few, made, wanted, window: None });
     }
-    let gaps = lanes.values().flat_map(|lane| lane.windows(2).map(|pair| pair[1].ended.seconds_since(pair[0].started)));
+    let gap = |pair: &[&Probe]| pair[1].ended.seconds_since(pair[0].started);
+    let gaps = ProbeKind::ALL.into_iter().flat_map(|kind| lanes.of_kind(kind).windows(2).map(gap));
     Outage::None { resolution: gaps.fold(0.0, f64::max) }
 }
 
-/// The probes by kind in the order in which they were made, and from when on a failed one counts.
-struct Seen<'a> {
-    lanes: Lanes<'a>,
-    since: At,
+/// An onset needs a good probe of the same kind right before the failed one: a service that was never seen healthy, or was down
+/// already when the fault came, has none.
+fn onset(lanes: &Lanes<'_>, first: &Probe) -> Option<Bracket> {
+    let last = lanes.of_kind(first.kind).iter().rfind(|probe| probe.started < first.started)?;
+    let high = first.ended;
+    last.ok.then(|| Bracket { low: last.started, point: last.ended.min(high), high })
 }
 
-impl<'a> Seen<'a> {
-    fn is_bad(&self, probe: &Probe) -> bool {
-        !probe.ok && probe.ended >= self.since
+fn seen(lanes: &Lanes<'_>, rule: &StabilityRule, onset: Bracket) -> Outage {
+    let windows = Windows { lanes, rule };
+    let starts = lanes.ends_of_good(onset.high);
+    let first = starts.iter().copied().find(|start| windows.is_quiet(*start) && windows.is_proven(*start));
+    let calm = lanes.last_failure();
+    let not_after = starts.iter().copied().find(|start| *start >= calm && windows.is_proven(*start));
+    let missing = match (first, not_after) {
+        (_, Some(_)) => None,
+        (Some(_), None) => Some(Missing::LastingStability),
+        (None, None) => Some(windows.nearest(&starts)),
+    };
+    Outage::Seen {
+        onset,
+        stability: Stability { not_before: not_before(lanes, rule, onset), first, not_after },
+        missing,
+    }
+}
+
+/// The first instant from which on no failed probe lies wholly in the window. Whether there were probes does not matter: what
+/// nobody looked at may have been well.
+fn not_before(lanes: &Lanes<'_>, rule: &StabilityRule, onset: Bracket) -> At {
+    let failed = lanes.failed();
+    // The earliest end among the failed probes from each place on.
+    let mut ends: Vec<At> = failed.iter().map(|probe| probe.ended).collect();
+    for place in (1..ends.len()).rev() {
+        ends[place - 1] = ends[place - 1].min(ends[place]);
+    }
+    let fits = |start: At, place: usize| ends.get(place).is_none_or(|end| *end > start + rule.window);
+    if fits(onset.low, failed.partition_point(|probe| probe.started < onset.low)) {
+        return onset.low;
+    }
+    // A failed probe that began before the window may have failed before it too.
+    let starts = failed.iter().map(|probe| probe.started).filter(|start| *start >= onset.low);
+    let mut starts = starts.filter(|start| fits(*start, failed.partition_point(|probe| probe.started <= *start)));
+    starts.next().unwrap_or(onset.high)
+}
+
+/// The windows that begin at good probes.
+struct Windows<'a> {
+    lanes: &'a Lanes<'a>,
+    rule: &'a StabilityRule,
+}
+
+impl Windows<'_> {
+    /// No failed probe reaches into it.
+    fn is_quiet(&self, start: At) -> bool {
+        !self.lanes.fails_between(start, start + self.rule.window)
     }
 
-    fn bad(&self) -> impl Iterator<Item = &'a Probe> {
-        self.lanes.values().flatten().copied().filter(|probe| self.is_bad(probe))
+    /// It was watched to its end, every kind was well at its start, and enough good probes lie in it. Quiet is for the caller.
+    fn is_proven(&self, start: At) -> bool {
+        let (_, good) = self.fewest(start);
+        start + self.rule.window <= self.lanes.observed_until()
+            && self.lanes.are_well(start)
+            && good >= self.rule.probes_at_least
     }
 
-    fn first_bad(&self) -> Option<&'a Probe> {
-        self.bad().min_by_key(|probe| (probe.ended, probe.started))
+    /// The kind with the fewest good probes in the window, and how many.
+    fn fewest(&self, start: At) -> (ProbeKind, usize) {
+        let good = |kind: ProbeKind| (kind, self.lanes.good_between(kind, start, start + self.rule.window));
+        let all = ProbeKind::ALL.map(good);
+        all.into_iter().fold(all[0], |least, next| if next.1 < least.1 { next } else { least })
     }
 
-    /// An onset needs a good probe of the same kind right before the failed one: a service that was never seen healthy, or
-    /// was down already when the fault came, has none.
-    fn onset(&self, first: &Probe) -> Option<Bracket> {
-        let last = self.lanes.get(&first.kind)?.iter().rfind(|probe| probe.started < first.started)?;
-        let high = first.ended;
-        last.ok.then(|| Bracket { low: last.started, point: last.ended.min(high), high })
-    }
-
-    /// After each failed probe a window may begin: it holds if nothing fails within it and every kind has enough good
-    /// probes.
-    fn stable(&self, rule: &StabilityRule, onset: Bracket, observed_until: At) -> Option<Bracket> {
-        let mut failed: Vec<&Probe> = self.bad().collect();
-        failed.sort_by_key(|probe| probe.ended);
-        failed.iter().find_map(|last| {
-            let start = self.window_start(last.ended)?;
-            let end = start.high + rule.window;
-            let quiet = !failed.iter().any(|probe| probe.ended > last.ended && probe.started <= end);
-            let holds = quiet && end <= observed_until && self.has_enough(rule, start.high, end);
-            holds.then_some(Bracket { low: start.low.max(onset.low), point: start.point, high: start.high })
-        })
-    }
-
-    /// The service is back when each kind that had failed by `until` has had a good probe again.
-    fn window_start(&self, until: At) -> Option<Bracket> {
-        let mut back: Option<Bracket> = None;
-        for lane in self.lanes.values() {
-            let Some(last_bad) = lane.iter().rfind(|probe| self.is_bad(probe) && probe.ended <= until) else {
-                continue;
-            };
-            let first_good = lane.iter().find(|probe| probe.ok && probe.started > last_bad.started)?;
-            let recovered = Bracket { low: last_bad.started, point: first_good.ended, high: first_good.ended };
-            back = Some(back.map_or(recovered, |other| Bracket {
-                low: other.low.max(recovered.low),
-                point: other.point.max(recovered.point),
-                high: other.high.max(recovered.high),
-            }));
+    /// What kept the window that came nearest from being proven.
+    fn nearest(&self, starts: &[At]) -> Missing {
+        let window = self.rule.window;
+        let calm = starts.iter().copied().filter(|start| self.is_quiet(*start) && self.lanes.are_well(*start));
+        let calm: Vec<At> = calm.collect();
+        let watched = calm.iter().filter(|start| **start + window <= self.lanes.observed_until());
+        let fullest = watched.map(|start| self.fewest(*start)).max_by_key(|(_, good)| *good);
+        match (fullest, calm.first()) {
+            (Some((kind, made)), _) => {
+                Missing::GoodProbes { kind, made, wanted: self.rule.probes_at_least, window: Some(window) }
+            }
+            (None, Some(start)) => {
+                Missing::Time { watched_s: self.lanes.observed_until().seconds_since(*start), window }
+            }
+            (None, None) => Missing::QuietWindow { window },
         }
-        back
-    }
-
-    fn has_enough(&self, rule: &StabilityRule, start: At, end: At) -> bool {
-        self.lanes.values().all(|lane| {
-            let within = lane.iter().filter(|probe| probe.ok && probe.ended >= start && probe.ended <= end);
-            within.count() >= rule.probes_at_least
-        })
     }
 }

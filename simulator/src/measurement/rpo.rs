@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::SignedDuration;
 
 use super::{
-    interval::{Interval, Verdict, judge},
+    interval::{Interval, Verdict, judge, undecided},
     loss::Losses,
 };
 use crate::{
@@ -42,6 +42,8 @@ pub struct Rpo {
     pub after_first_hole: Option<usize>,
     /// `actual` against the objective, and no residual damage.
     pub verdict: Verdict,
+    /// What was missing, where the verdict is `unmeasured`.
+    pub missing: Option<String>,
 }
 
 /// A lost write: sent, acknowledged.
@@ -70,6 +72,7 @@ pub fn rpo(
             resolution,
             after_first_hole: None,
             verdict: Verdict::Unmeasured,
+            missing: Some("the rows could not be read".to_owned()),
         };
     };
     let lost = lost_spans(history, losses);
@@ -78,6 +81,8 @@ pub fn rpo(
     let (pre, post) = split(&lost, damage);
     let actual = freeze.and_then(|freeze| span(freeze, &lost));
     let damaged = residual_damage.unwrap_or(0) > 0;
+    let verdict = if damaged { Verdict::Missed } else { judge(actual, objective) };
+    let missing = (verdict == Verdict::Unmeasured).then(|| missing(freeze, actual, objective)).flatten();
     Rpo {
         freeze,
         actual,
@@ -86,7 +91,16 @@ pub fn rpo(
         residual_damage,
         resolution,
         after_first_hole: Some(after_first_hole(history, losses, &lost)),
-        verdict: if damaged { Verdict::Missed } else { judge(actual, objective) },
+        verdict,
+        missing,
+    }
+}
+
+fn missing(freeze: Option<At>, actual: Option<Interval>, objective: Option<SignedDuration>) -> Option<String> {
+    match (freeze, actual) {
+        (None, _) => Some("no write was acknowledged".to_owned()),
+        (_, None) => Some("too few writes: fewer than two were acknowledged before the damage".to_owned()),
+        _ => undecided(actual, objective),
     }
 }
 

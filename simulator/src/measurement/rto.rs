@@ -4,8 +4,9 @@ use jiff::SignedDuration;
 use lifeboat_core::plan::Clock as ObjectiveClock;
 
 use super::{
-    interval::{Interval, Verdict, judge},
-    outage::{Bracket, Outage},
+    interval::{Interval, Verdict, judge, undecided},
+    missing::Missing,
+    outage::{Bracket, Outage, Stability},
 };
 use crate::clock::At;
 
@@ -43,32 +44,34 @@ pub struct Rto {
     pub redundancy: Option<Interval>,
     /// `judged` against the objective.
     pub verdict: Verdict,
+    /// What was missing, where the verdict is `unmeasured`.
+    pub missing: Option<String>,
 }
 
 /// Measures the RTO.
 pub fn rto(outage: &Outage, instants: &Instants, objective: Option<SignedDuration>, clock: ObjectiveClock) -> Rto {
-    let (onset, stable, until) = match outage {
-        Outage::Unmeasured => (None, None, None),
+    let (onset, stability, missing) = match outage {
+        Outage::Unmeasured(missing) => (None, None, Some(*missing)),
         Outage::None { resolution } => return undisturbed(*resolution, objective),
-        Outage::Seen { onset, stable, observed_until } => (Some(*onset), *stable, Some(*observed_until)),
+        Outage::Seen { onset, stability, missing } => (Some(*onset), Some(*stability), *missing),
     };
-    let to_stable = |from: Option<Bracket>| match (from, stable, until) {
-        (Some(from), Some(stable), _) => Some(between(from, stable)),
-        (Some(from), None, Some(until)) => Some(Interval::more_than(until.seconds_since(from.high))),
-        _ => None,
+    let to_stable = |from: Option<Bracket>| from.zip(stability).map(|(from, stability)| until_stable(from, stability));
+    let (from, unknown) = match clock {
+        ObjectiveClock::Onset => (onset, "there is no onset"),
+        ObjectiveClock::Detect => (instants.detect.map(exact), "nobody noticed"),
+        ObjectiveClock::Declare => (instants.declare.map(exact), "nobody declared a disaster"),
     };
-    let judged = match clock {
-        ObjectiveClock::Onset => to_stable(onset),
-        ObjectiveClock::Detect => to_stable(instants.detect.map(exact)),
-        ObjectiveClock::Declare => to_stable(instants.declare.map(exact)),
-    };
+    let judged = to_stable(from);
+    let verdict = judge(judged, objective);
+    let why = || missing.as_ref().map(Missing::to_string).or_else(|| from.is_none().then(|| unknown.to_owned()));
     Rto {
         service: to_stable(onset),
         judged,
         procedure: to_stable(instants.start.map(exact)),
         decision: onset.zip(instants.start).map(|(onset, start)| between(onset, exact(start))),
         redundancy: onset.zip(instants.redundant).map(|(onset, redundant)| between(onset, exact(redundant))),
-        verdict: judge(judged, objective),
+        verdict,
+        missing: (verdict == Verdict::Unmeasured).then(|| why().or_else(|| undecided(judged, objective))).flatten(),
     }
 }
 
@@ -82,6 +85,15 @@ fn undisturbed(resolution: f64, objective: Option<SignedDuration>) -> Rto {
         decision: None,
         redundancy: None,
         verdict: judge(zero, objective),
+        missing: undecided(zero, objective),
+    }
+}
+
+fn until_stable(from: Bracket, stability: Stability) -> Interval {
+    let low = stability.not_before.seconds_since(from.high);
+    match stability.not_after {
+        Some(not_after) => Interval::between(low, not_after.seconds_since(from.low)),
+        None => Interval::more_than(low),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Laws of the measurement, on made-up histories whose true loss is known by construction.
 
+mod evidence;
 mod model;
 mod outage;
 
@@ -121,17 +122,46 @@ fn rows_that_nobody_could_read_leave_the_loss_unmeasured() {
 }
 
 #[test]
-fn verdicts_use_the_upper_bound() {
+fn both_verdicts_need_proof() {
     let minute = Some(SignedDuration::from_mins(1));
     for (measured, objective, expected) in [
         (Some(Interval::between(10.0, 60.0)), minute, Verdict::Met),
-        (Some(Interval::between(10.0, 60.1)), minute, Verdict::Missed),
-        (Some(Interval::more_than(10.0)), minute, Verdict::Missed),
+        (Some(Interval::between(10.0, 60.1)), minute, Verdict::Unmeasured),
+        (Some(Interval::between(60.0, 61.0)), minute, Verdict::Unmeasured),
+        (Some(Interval::between(60.1, 61.0)), minute, Verdict::Missed),
+        (Some(Interval::more_than(10.0)), minute, Verdict::Unmeasured),
+        (Some(Interval::more_than(60.1)), minute, Verdict::Missed),
         (None, minute, Verdict::Unmeasured),
         (Some(Interval::between(0.0, 0.0)), None, Verdict::Unmeasured),
     ] {
         assert_eq!(super::judge(measured, objective), expected, "{measured:?}");
     }
+}
+
+/// The same histories against an objective of one second: a longer loss that is proven is a miss, one that is only possible is
+/// unmeasured.
+#[test]
+fn a_loss_that_is_only_possible_is_no_miss() {
+    let mut case = model::fixed();
+    let second = Some(SignedDuration::from_secs(1));
+    let of = |case: &Case| rpo(&case.history, Some(&losses(&case.history, &case.state)), None, None, second);
+    let write = case.history.writes.iter_mut().find(|write| write.outcome == WriteOutcome::Ok).expect("one");
+    let key = write.rows[0].key().expect("acknowledged");
+    case.state.remove(&key);
+    let lost = of(&case);
+    assert!(lost.actual.is_some_and(|actual| actual.low > 1.0), "{lost:?}");
+    assert_eq!((lost.verdict, lost.missing), (Verdict::Missed, None));
+    for write in case.history.writes.iter_mut().filter(|write| write.rows[0].key() == Some(key)) {
+        write.outcome = WriteOutcome::Unknown;
+    }
+    case.history.baseline.rows.remove(&key);
+    let possible = of(&case);
+    assert!(
+        possible.actual.is_some_and(|actual| actual.low == 0.0 && actual.high.is_some_and(|high| high > 1.0)),
+        "{possible:?}"
+    );
+    assert_eq!(possible.verdict, Verdict::Unmeasured);
+    assert!(possible.missing.is_some_and(|missing| missing.contains("the objective of 1s lies within that")));
 }
 
 #[test]

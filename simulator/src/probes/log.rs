@@ -114,6 +114,11 @@ impl Taken {
     }
 }
 
+/// Whether monitoring would say now that some lane is down.
+pub fn is_down(probes: &[Probe], in_a_row: usize) -> bool {
+    detect(probes, At(i64::MIN), in_a_row).is_some()
+}
+
 fn detect(probes: &[Probe], since: At, in_a_row: usize) -> Option<Detection> {
     ProbeKind::ALL.into_iter().find_map(|kind| {
         let lane = || probes.iter().filter(move |probe| probe.kind == kind);

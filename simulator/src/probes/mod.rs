@@ -5,6 +5,6 @@ mod log;
 mod prober;
 mod sample;
 
-pub use log::{Detection, ProbeLog};
+pub use log::{Detection, ProbeLog, is_down};
 pub use prober::{ProbePlan, Probers};
 pub use sample::sample;

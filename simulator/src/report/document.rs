@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    host::{Load, Readiness},
     measurement::{Interval, Probe, Verdict},
     testbed::{Backend, SystemInfo},
 };
@@ -129,8 +130,11 @@ pub struct RtoReport {
     pub decision_s: Option<Interval>,
     /// `t_redundant − t_onset`.
     pub redundancy_s: Option<Interval>,
-    /// By the upper bound.
+    /// Met by the upper bound, missed by the lower one.
     pub verdict: Verdict,
+    /// What was missing, where it is `unmeasured`.
+    #[serde(default)]
+    pub missing: Option<String>,
 }
 
 /// Recovery point.
@@ -148,8 +152,11 @@ pub struct RpoReport {
     pub residual_damage: Option<usize>,
     /// The shortest loss that the workload could have shown.
     pub resolution_s: Option<f64>,
-    /// By the upper bound; missed where damage is left.
+    /// Met by the upper bound, missed by the lower one, and where damage is left.
     pub verdict: Verdict,
+    /// What was missing, where it is `unmeasured`.
+    #[serde(default)]
+    pub missing: Option<String>,
 }
 
 /// What became of the application's writes.
@@ -214,7 +221,7 @@ pub struct Check {
     pub detail: String,
 }
 
-/// Reports of earlier versions say nothing of checks that could not be looked at: there were none.
+/// Reports of earlier versions say nothing of what could not be looked at: there was none.
 fn yes() -> bool {
     true
 }
@@ -226,6 +233,9 @@ pub struct Control {
     pub name: String,
     /// Whether the check that should see it turned the drill red.
     pub turned_red: bool,
+    /// Whether the breakage was reached and its damage could be looked for: if not, nothing is known of the drill's eyes.
+    #[serde(default = "yes")]
+    pub measured: bool,
     /// The check that saw it.
     pub by: Option<String>,
     /// What was seen.
@@ -297,7 +307,7 @@ pub struct Scaled {
 }
 
 /// Where the drill ran.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Environment {
     /// Operating system and architecture.
     pub platform: String,
@@ -307,6 +317,20 @@ pub struct Environment {
     pub bindings_digest: String,
     /// The plugins.
     pub plugins: Vec<PluginReport>,
+    /// How busy the machine was; `null` in reports of earlier versions.
+    #[serde(default)]
+    pub host: Option<HostReport>,
+}
+
+/// How busy the machine was on which the drill was held.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct HostReport {
+    /// What it could do before the drill.
+    pub before: Readiness,
+    /// The load when the fault was injected.
+    pub at_fault: Load,
+    /// The load when everything had been read.
+    pub at_end: Load,
 }
 
 /// A plugin.
@@ -319,12 +343,18 @@ pub struct PluginReport {
 }
 
 /// What one kind of probe saw.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProbeSummary {
     /// Which kind.
     pub kind: String,
     /// How many were made.
     pub made: usize,
+    /// How many the schedule asked for; `null` in reports of earlier versions.
+    #[serde(default)]
+    pub wanted: Option<usize>,
+    /// The longest time from one to the next, in seconds.
+    #[serde(default)]
+    pub longest_pause_s: Option<f64>,
     /// How many failed.
     pub failed: usize,
     /// What the first failed one said.

@@ -3,11 +3,14 @@
 use jiff::SignedDuration;
 
 use super::{
-    CheckKind, DrillReport,
+    CheckKind, DrillReport, HostReport,
     page::{STYLE, escape, push, table, wide},
     time_line,
 };
-use crate::measurement::{Interval, Verdict};
+use crate::{
+    host::Load,
+    measurement::{Interval, Verdict},
+};
 
 const NOT_MEASURED: &str = "not measured";
 
@@ -79,16 +82,23 @@ fn head(html: &mut String, report: &DrillReport) {
 
 /// Why the verdict is what it is: everything that stands against `met`.
 fn reasons(report: &DrillReport) -> String {
-    let objective = |name: &str, verdict: Verdict| match verdict {
-        Verdict::Met => None,
-        Verdict::Missed => Some(format!("{name}: the objective is missed")),
-        Verdict::Unmeasured => Some(format!("{name}: not measured")),
+    let objective = |name: &str, verdict: Verdict, missing: &Option<String>| match (verdict, missing) {
+        (Verdict::Met, _) => None,
+        (Verdict::Missed, _) => Some(format!("{name}: the objective is missed")),
+        (Verdict::Unmeasured, None) => Some(format!("{name}: not measured")),
+        (Verdict::Unmeasured, Some(missing)) => Some(format!("{name}: not measured: {missing}")),
     };
-    let objectives = [objective("Recovery time", report.rto.verdict), objective("Recovery point", report.rpo.verdict)];
+    let objectives = [
+        objective("Recovery time", report.rto.verdict, &report.rto.missing),
+        objective("Recovery point", report.rpo.verdict, &report.rpo.missing),
+    ];
     let checks = report.checks.iter().filter(|check| !check.passed);
     let checks = checks.map(|check| format!("{}: {}", check.name, check.detail));
     let controls = report.controls.iter().filter(|control| !control.turned_red);
-    let controls = controls.map(|control| format!("control {} stayed green: {}", control.name, control.detail));
+    let controls = controls.map(|control| {
+        let word = if control.measured { "stayed green" } else { "shows nothing" };
+        format!("control {} {word}: {}", control.name, control.detail)
+    });
     let run =
         report.control_run.iter().filter(|run| !run.passed).map(|run| format!("run without a fault: {}", run.detail));
     let against: Vec<String> = objectives.into_iter().flatten().chain(checks).chain(controls).chain(run).collect();
@@ -212,9 +222,11 @@ fn writes(html: &mut String, report: &DrillReport) {
     }
     let rows = report.probes.iter().map(|probe| {
         let first = probe.first_failure.as_deref().unwrap_or_default();
-        vec![escape(&probe.kind), probe.made.to_string(), probe.failed.to_string(), escape(first)]
+        let made = probe.wanted.map_or_else(|| probe.made.to_string(), |wanted| format!("{} of {wanted}", probe.made));
+        let pause = probe.longest_pause_s.map_or_else(String::new, |pause| format!("{pause:.2} s"));
+        vec![escape(&probe.kind), made, pause, probe.failed.to_string(), escape(first)]
     });
-    section(html, "Probes", &table(&["kind", "made", "failed", "first failure"], rows));
+    section(html, "Probes", &table(&["kind", "made", "longest pause", "failed", "first failure"], rows));
 }
 
 /// A number that was counted, or that it was not.
@@ -251,16 +263,47 @@ fn controls(html: &mut String, report: &DrillReport) {
         section(html, "Controls", "<p class=\"dim\">Not run. <code>lifeboat drill --controls</code> runs them.</p>");
         return;
     }
-    let by = |control: &super::Control| escape(control.by.as_deref().unwrap_or("nothing: the drill stayed green"));
+    let by = |control: &super::Control| match (&control.by, control.measured) {
+        (Some(by), _) => escape(by),
+        (None, true) => "nothing: the drill stayed green".to_owned(),
+        (None, false) => "nothing could be seen".to_owned(),
+    };
+    let seen = |control: &super::Control| match (control.turned_red, control.measured) {
+        (false, false) => in_class(Verdict::Unmeasured, NOT_MEASURED),
+        (turned_red, _) => mark(turned_red),
+    };
     let rows = report
         .controls
         .iter()
-        .map(|control| vec![escape(&control.name), mark(control.turned_red), by(control), escape(&control.detail)]);
+        .map(|control| vec![escape(&control.name), seen(control), by(control), escape(&control.detail)]);
     section(html, "Controls", &table(&["must turn the drill red", "", "seen by", "what was seen"], rows));
     if let Some(run) = &report.control_run {
         let row = vec![mark(run.passed), interval(run.rto_s), interval(run.rpo_s), escape(&run.detail)];
         push(html, format_args!("<p>Run without a fault:</p>{}", table(&["", "RTO", "RPO", "what was seen"], [row])));
     }
+}
+
+/// How busy the machine was: what it could do before the drill, and its load until the end.
+fn host(host: Option<&HostReport>) -> String {
+    let Some(host) = host else { return NOT_MEASURED.to_owned() };
+    let load = |load: &Load| match (load.load_1m, load.cpu_pressure_10s) {
+        (Some(average), Some(pressure)) => format!("{average:.1} (tasks waited in {pressure:.0} % of the time)"),
+        (Some(average), None) => format!("{average:.1}"),
+        (None, _) => NOT_MEASURED.to_owned(),
+    };
+    let before = &host.before;
+    let share = before
+        .cpu_share
+        .map_or_else(String::new, |share| format!(" A busy thread got {:.0} % of a processor.", share * 100.0));
+    let busy =
+        if before.too_busy { in_class(Verdict::Unmeasured, "Too busy for the probes.") + " " } else { String::new() };
+    format!(
+        "{busy}Load average {} before, {} at the fault, {} at the end.{share} Timers fired up to {:.0} ms late.",
+        load(&before.load),
+        load(&host.at_fault),
+        load(&host.at_end),
+        before.timer_late_worst_s * 1e3
+    )
 }
 
 fn environment(html: &mut String, report: &DrillReport) {
@@ -273,6 +316,7 @@ fn environment(html: &mut String, report: &DrillReport) {
             "Platform".to_owned(),
             format!("{}, {} processors", escape(&environment.platform), environment.processors),
         ],
+        vec!["Load of the machine".to_owned(), host(environment.host.as_ref())],
         vec!["Bindings".to_owned(), format!("<code>{}</code>", escape(&environment.bindings_digest))],
     ];
     rows.extend(report.testbed.systems.iter().map(|system| {

@@ -11,8 +11,9 @@ mod tests;
 mod time_line;
 
 pub use document::{
-    Check, CheckKind, Control, ControlRun, DrillReport, Environment, FORMAT, Instants, LostWrite, PluginReport,
-    ProbeSummary, RpoReport, RtoReport, RunbookReport, Sample, Scaled, StepReport, TestbedReport, WritesReport,
+    Check, CheckKind, Control, ControlRun, DrillReport, Environment, FORMAT, HostReport, Instants, LostWrite,
+    PluginReport, ProbeSummary, RpoReport, RtoReport, RunbookReport, Sample, Scaled, StepReport, TestbedReport,
+    WritesReport,
 };
 pub use html::render;
 pub use line::history_line;

@@ -71,7 +71,8 @@ mod tests {
 
     #[test]
     fn controls_are_kept_whichever_run_is_the_worst() {
-        let control = Control { name: "no-op-restore".into(), turned_red: true, by: None, detail: "seen".into() };
+        let control =
+            Control { name: "no-op-restore".into(), turned_red: true, measured: true, by: None, detail: "seen".into() };
         let mut last = report("b", Verdict::Met, Interval::between(1.0, 2.0));
         last.controls = vec![control.clone()];
         let merged = merged(vec![report("a", Verdict::Missed, Interval::between(1.0, 2.0)), last]).unwrap();

@@ -25,6 +25,7 @@ pub(crate) fn lines(report: &Value) -> Vec<String> {
     let mut lines = vec![head(report)];
     lines.push(rto(report));
     lines.push(rpo(report));
+    lines.extend(missing(report));
     let count = |name: &str| match report.pointer(&format!("/writes/{name}")) {
         Some(Value::Null) => format!("{name} unmeasured"),
         _ => format!("{} {name}", number(report, &format!("/writes/{name}"))),
@@ -34,6 +35,7 @@ pub(crate) fn lines(report: &Value) -> Vec<String> {
     lines.extend(controls(report));
     lines.extend(control_run(report));
     lines.extend(scaled(report));
+    lines.extend(host(report));
     lines.extend(samples(report));
     lines
 }
@@ -75,6 +77,31 @@ fn rpo(report: &Value) -> String {
     )
 }
 
+/// What was missing where an objective could not be held against anything.
+fn missing(report: &Value) -> Vec<String> {
+    let line = |name: &str| {
+        let missing = report.pointer(&format!("/{name}/missing"))?.as_str()?;
+        Some(format!("  missing   {}: {missing}", name.to_uppercase()))
+    };
+    ["rto", "rpo"].into_iter().filter_map(line).collect()
+}
+
+/// How busy the machine was, where that can have thinned the evidence.
+fn host(report: &Value) -> Option<String> {
+    let host = report.pointer("/environment/host").filter(|host| host["before"]["too_busy"] == Value::Bool(true))?;
+    let load = |place: &str| {
+        host.pointer(place).and_then(Value::as_f64).map_or_else(|| "?".to_owned(), |load| format!("{load:.1}"))
+    };
+    Some(format!(
+        "  machine   {}: load {} on {} processors before, {} at the fault, {} at the end",
+        styled(WARN, "too busy for the probes"),
+        load("/before/load/load_1m"),
+        number(report, "/environment/processors"),
+        load("/at_fault/load_1m"),
+        load("/at_end/load_1m")
+    ))
+}
+
 /// How many checks passed, and each that did not.
 fn checks(report: &Value) -> Vec<String> {
     let checks = list(report, "/checks");
@@ -93,8 +120,10 @@ fn controls(report: &Value) -> Vec<String> {
         let name = text(control, "/name");
         if control["turned_red"] == Value::Bool(true) {
             format!("  control   {name} {} by {}", styled(GOOD, "turned red"), text(control, "/by"))
+        } else if control["measured"] == Value::Bool(false) {
+            format!("  control   {name} {}: {}", styled(WARN, "shows nothing"), text(control, "/detail"))
         } else {
-            format!("  control   {name} {}: the drill can not see this failure", styled(BAD, "stayed green"))
+            format!("  control   {name} {}: the drill cannot see this failure", styled(BAD, "stayed green"))
         }
     };
     list(report, "/controls").iter().map(line).collect()
@@ -245,6 +274,30 @@ mod tests {
         assert_eq!(text.matches("within it, but not proven").count(), 2, "{text}");
         assert!(text.contains("5213 acknowledged, lost unmeasured, 2 unknown"), "{text}");
         assert!(text.contains("residual damage unmeasured"), "{text}");
+    }
+
+    #[test]
+    fn what_was_missing_is_told_with_the_load_of_the_machine() {
+        let mut report = report();
+        report["rto"]["missing"] = json!("too few probes: 24 of `content of sampled rows`, and 25 are needed");
+        report["controls"] =
+            json!([{"name": "no-op-restore", "turned_red": false, "measured": false, "detail": "never reached"}]);
+        report["environment"] = json!({"processors": 2, "host": {
+            "before": {"too_busy": true, "load": {"load_1m": 9.31}}, "at_fault": {"load_1m": 10.0}, "at_end": {"load_1m": null}}});
+        let text = lines(&report)
+            .iter()
+            .map(|line| anstream::adapter::strip_str(line).to_string())
+            .collect::<Vec<_>>()
+            .join("\n");
+        assert!(
+            text.contains("  missing   RTO: too few probes: 24 of `content of sampled rows`, and 25 are needed"),
+            "{text}"
+        );
+        assert!(
+            text.contains("too busy for the probes: load 9.3 on 2 processors before, 10.0 at the fault, ? at the end"),
+            "{text}"
+        );
+        assert!(text.contains("no-op-restore shows nothing: never reached"), "{text}");
     }
 
     #[test]

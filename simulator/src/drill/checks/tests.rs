@@ -24,6 +24,7 @@ use crate::{
     controls::Sabotage,
     drill::{DrillRequest, engine::Executed, report::verdict},
     fault::Deletion,
+    host::{Load, Readiness},
     ledger::{Baseline, History, RowChange, RowKey, RowState, Write},
     measurement::{
         FinalRow, FinalState, Interval, Probe, Rpo, Rto, StabilityRule, Unexpected, UnexpectedKind, Verdict,
@@ -89,6 +90,7 @@ fn evidence_of(damaged_customers: i64) -> Evidence {
         state: Ok(state.clone()),
         direct: Ok(state),
         probes: probes(),
+        watched_until: None,
         rule: StabilityRule { window: jiff::SignedDuration::from_secs(2), probes_at_least: 2 },
         steady_from: At(0),
         steady_until: FAULT,
@@ -106,6 +108,20 @@ fn evidence_of(damaged_customers: i64) -> Evidence {
         systems: Vec::new(),
         notifications: vec![notification("announce"), notification("report")],
         bindings_digest: String::new(),
+        ready: ready(),
+        load_at_fault: Load::default(),
+        load_at_end: Load::default(),
+    }
+}
+
+fn ready() -> Readiness {
+    Readiness {
+        processors: 2,
+        load: Load::default(),
+        timer_late_median_s: 0.0,
+        timer_late_worst_s: 0.0,
+        cpu_share: None,
+        too_busy: false,
     }
 }
 
@@ -213,14 +229,21 @@ fn executed(clock: &Clock) -> Executed {
     let run = RunId::new("dr-003-20261121-7f3a").unwrap();
     let how = How::Finished(Outcome::Succeeded);
     let ended = Ended { run, how, state: state.clone(), at: Timestamp::UNIX_EPOCH };
-    Executed { ended: Ok(ended), events: events.into(), state }
+    Executed { ended: Ok(ended), events: events.into(), state, out_of_time: false }
 }
 
 /// Both objectives met: what the checks alone make of it.
 fn overall(checks: &[Check]) -> Verdict {
     let zero = Some(Interval::between(0.0, 0.1));
-    let rto =
-        Rto { service: zero, judged: zero, procedure: zero, decision: zero, redundancy: zero, verdict: Verdict::Met };
+    let rto = Rto {
+        service: zero,
+        judged: zero,
+        procedure: zero,
+        decision: zero,
+        redundancy: zero,
+        verdict: Verdict::Met,
+        missing: None,
+    };
     let rpo = Rpo {
         freeze: None,
         actual: zero,
@@ -230,6 +253,7 @@ fn overall(checks: &[Check]) -> Verdict {
         resolution: Some(0.1),
         after_first_hole: Some(0),
         verdict: Verdict::Met,
+        missing: None,
     };
     verdict(&rto, &rpo, checks)
 }
@@ -443,6 +467,27 @@ fn what_could_not_be_read_is_unmeasured_and_never_green() {
     let mut case = Case::good();
     (case.evidence.state, case.evidence.direct, case.losses) = (Err(down()), Err(down()), None);
     insta::assert_snapshot!(told(case.checks().iter().filter(|check| !check.passed)));
+}
+
+/// A recovery that the drill itself ended: nothing in it is proof against the runbook, and nothing is green that was not.
+#[test]
+fn what_the_drill_cut_short_is_unmeasured() {
+    let mut case = Case::good();
+    fail(&mut case, "merge-failed");
+    wrong(&mut case, order(5));
+    work(&mut case).push(folder("lb-1f2e3d4c5b"));
+    assert_eq!(overall(&case.checks()), Verdict::Missed);
+    let executed = case.evidence.executed.as_mut().unwrap();
+    executed.ended.as_mut().unwrap().how = How::Stopped;
+    executed.out_of_time = true;
+    let checks = case.checks();
+    assert_eq!(overall(&checks), Verdict::Unmeasured);
+    let open: Vec<_> = checks.iter().filter(|check| !check.measured).collect();
+    assert_eq!(
+        open.iter().map(|check| check.name.as_str()).collect::<Vec<_>>(),
+        ["rows-equal-ledger", "runbook-succeeded", "copy-removed"]
+    );
+    assert!(open.iter().all(|check| !check.passed && check.detail.contains("gives a recovery 600s")), "{open:?}");
 }
 
 fn forget(case: &mut Case, operation: Operation, table: Table) {

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::{hour, model::probes};
 use crate::{
     clock::At,
-    measurement::{Instants, Interval, Outage, Probe, ProbeKind, Rto, StabilityRule, Verdict, outage, rto},
+    measurement::{Instants, Interval, Missing, Outage, Probe, ProbeKind, Rto, StabilityRule, Verdict, outage, rto},
 };
 
 const SECOND: i64 = 1_000_000;
@@ -77,7 +77,7 @@ proptest! {
         prop_assert_eq!(outage(&unsteady, &rule(), Some(At(from))), outage(&clean, &rule(), Some(At(from))));
         spoil(&mut unsteady, &picks, from);
         let seen = outage(&unsteady, &rule(), Some(At(from)));
-        prop_assert!(seen == Outage::Unmeasured || seen == outage(&clean, &rule(), Some(At(from))), "{seen:?}");
+        prop_assert!(matches!(seen, Outage::Unmeasured(_)) || seen == outage(&clean, &rule(), Some(At(from))), "{seen:?}");
     }
 
     #[test]
@@ -87,13 +87,13 @@ proptest! {
             let place = pick.index(probes.len());
             probes[place].ok = false;
         }
-        if let Outage::Seen { onset, stable, .. } = outage(&probes, &rule(), Some(At(from))) {
+        if let Outage::Seen { onset, stability, missing } = outage(&probes, &rule(), Some(At(from))) {
             prop_assert!(onset.high.0 >= from, "{onset:?} lies before the fault at {from}");
             prop_assert!(onset.low <= onset.point && onset.point <= onset.high);
-            if let Some(stable) = stable {
-                prop_assert!(stable.point.0 > from, "{stable:?} lies before the fault at {from}");
-                prop_assert!(stable.low <= stable.point && stable.point <= stable.high);
-            }
+            prop_assert!(stability.not_before >= onset.low);
+            prop_assert!(stability.first.is_none_or(|first| first.0 > from && first >= stability.not_before), "{stability:?}");
+            prop_assert!(stability.not_after.is_none_or(|last| stability.first.is_some_and(|first| first <= last)), "{stability:?}");
+            prop_assert_eq!(missing.is_none(), stability.not_after.is_some());
         }
     }
 }
@@ -118,20 +118,23 @@ fn a_failure_long_before_the_fault_is_neither_its_onset_nor_its_end() {
 #[test]
 fn a_service_that_is_down_when_the_fault_comes_has_no_onset() {
     let probes = probes(14 * SECOND, &[1_000], |at| !(4 * SECOND..8 * SECOND).contains(&at));
-    assert_eq!(outage(&probes, &rule(), Some(At(5 * SECOND))), Outage::Unmeasured);
+    assert_eq!(
+        outage(&probes, &rule(), Some(At(5 * SECOND))),
+        Outage::Unmeasured(Missing::HealthBefore { kind: ProbeKind::PooledRead })
+    );
 }
 
 #[test]
 fn a_fault_that_no_probe_saw_is_unmeasured() {
     let probes = probes(14 * SECOND, &[1_000], |_| true);
-    assert_eq!(outage(&probes, &rule(), Some(At(5 * SECOND))), Outage::Unmeasured);
+    assert_eq!(outage(&probes, &rule(), Some(At(5 * SECOND))), Outage::Unmeasured(Missing::Sight));
     let measured = measured(&probes, Some(5 * SECOND));
     assert_eq!((measured.service, measured.verdict), (None, Verdict::Unmeasured));
 }
 
 #[test]
 fn without_probes_nothing_is_known() {
-    assert_eq!(outage(&[], &rule(), None), Outage::Unmeasured);
+    assert_eq!(outage(&[], &rule(), None), Outage::Unmeasured(Missing::Probes));
     assert_eq!(measured(&[], None).verdict, Verdict::Unmeasured);
 }
 
@@ -144,16 +147,22 @@ fn a_quiet_run_measures_zero_to_its_resolution() {
     assert_eq!(measured.verdict, Verdict::Met);
 }
 
+/// What was seen of an outage without an end is longer than an objective only once it is: before that nobody knows.
 #[test]
-fn an_outage_without_an_end_is_longer_than_seen_and_missed() {
-    let measured = measured(&probes(10 * SECOND, &[0, 5_000], |at| at < 4 * SECOND), Some(4 * SECOND));
-    let service = measured.service.expect("seen");
+fn an_outage_without_an_end_is_longer_than_seen() {
+    let probes = probes(10 * SECOND, &[0, 5_000], |at| at < 4 * SECOND);
+    let seen = outage(&probes, &rule(), Some(At(4 * SECOND)));
+    let of =
+        |objective| rto(&seen, &Instants::default(), Some(SignedDuration::from_secs(objective)), ObjectiveClock::Onset);
+    let service = of(3600).service.expect("seen");
     assert!(service.high.is_none() && service.low > 5.0, "{service:?}");
-    assert_eq!(measured.verdict, Verdict::Missed);
+    assert_eq!(of(3600).verdict, Verdict::Unmeasured);
+    assert_eq!(of(3600).missing.as_deref(), Some("there was no time of 3s without a failed probe"));
+    assert_eq!((of(5).verdict, of(5).missing), (Verdict::Missed, None));
 }
 
 #[test]
 fn a_service_that_was_never_healthy_has_no_onset() {
     let probes = probes(10 * SECOND, &[0], |at| at > 4 * SECOND);
-    assert_eq!(outage(&probes, &rule(), None), Outage::Unmeasured);
+    assert!(matches!(outage(&probes, &rule(), None), Outage::Unmeasured(Missing::HealthBefore { .. })));
 }

@@ -128,6 +128,16 @@ impl machine::Machine for Guest {
         machine_import::read_file(machine, path)
     }
 
+    fn read_heads(
+        &self,
+        machine: &str,
+        folder: &str,
+        names: &[String],
+        length: u32,
+    ) -> Result<Vec<Vec<u8>>, machine::Error> {
+        machine_import::read_heads(machine, folder, names, length)
+    }
+
     fn write_file(&self, machine: &str, path: &str, content: &[u8]) -> Result<(), machine::Error> {
         machine_import::write_file(machine, path, content)
     }

@@ -16,7 +16,7 @@ use crate::{
     relation,
     removals::Removals,
     search::{self, Culprit, Search},
-    server::{self, Capabilities},
+    server::{self, Capabilities, Facts},
     wal_name::Lsn,
 };
 
@@ -31,6 +31,7 @@ struct Parameters {
     table: String,
     since: String,
     xid: Option<i64>,
+    timeline: Option<u32>,
     archive: Option<String>,
     work: Option<String>,
 }
@@ -78,6 +79,7 @@ pub(super) fn action() -> Action {
     .parameter("table", "string", "The table, as in a query: `public.customers`. A partitioned one stands for its partitions.")
     .parameter("since", "timestamp", "Earliest moment at which the transaction can have committed. When it began does not matter.")
     .optional("xid", "int", "The transaction, where it is known or several did similar damage.")
+    .optional("timeline", "int", "Which timeline is searched (the one that `server` writes on).")
     .optional("archive", "string", "Folder of the binding with the WAL archive (`archive`).")
     .optional("work", "string", "Folder of the binding for the exact set (`work`).")
     .output("xid", "int", "The transaction.")
@@ -117,12 +119,13 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let files = relation::files_of(&connection, &parameters.table)?;
 
     let folder = parameters.archive.as_deref().unwrap_or(ARCHIVE);
+    let facts = Facts { timeline: parameters.timeline.unwrap_or(facts.timeline), ..facts };
     let archive = archive::list(caps, &parameters.machine, folder, &facts)?;
     if archive.begins_after(since.ms) {
         caps.warn("nothing in the archive is older than `since`: older segments may have been removed from it");
     }
     let first = archive.since(since.ms)?;
-    archive.check_owner(caps, &parameters.machine, archive.segments[first], facts.system_identifier)?;
+    archive.check_heads(caps, &parameters.machine, &archive.segments[first..], facts.system_identifier)?;
     caps.info(&format!("searching {} WAL segments in {}", archive.segments.len() - first, archive.path));
 
     let reader = Reader { caps, machine: &parameters.machine, archive: &archive };

@@ -7,12 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     archive::{self, ARCHIVE},
-    backup::{BACKUPS, Backup},
-    choice, control,
+    backup::{self, BACKUPS, Backup},
+    choice::{self, Choice},
+    control,
     instance::{self, Configuration, Instance},
     marker::{self, Marker},
+    proof::Expected,
     recovery::{self, Goal, Reached},
-    server::{self, Capabilities, Login},
+    restore_command::RestoreCommand,
+    server::{self, Capabilities, Facts, Login},
     target::Target,
     wal_name::Lsn,
 };
@@ -27,6 +30,7 @@ struct Parameters {
     server: String,
     target: Target,
     backup: Option<String>,
+    timeline: Option<u32>,
     #[serde(default)]
     promote: bool,
     #[serde(default)]
@@ -44,6 +48,11 @@ struct Outputs {
     reached_lsn: Lsn,
     #[serde(skip_serializing_if = "Option::is_none")]
     reached_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected_end: Option<Lsn>,
+    last_segment: String,
+    timeline: u32,
+    stopped: String,
     paused: bool,
     server_version: String,
     target: String,
@@ -55,7 +64,9 @@ pub(super) fn action() -> Action {
         Effect::Destroy,
         "Restores a copy of a server beside the original: a base backup and the archived WAL up to a target. The copy never \
          archives, listens only for the login of `server`, and stays read-only at the target unless it is promoted. Tried \
-         again, it removes what an earlier attempt of its own has left half done; nothing else is ever removed.",
+         again, it removes what an earlier attempt of its own has left half done; nothing else is ever removed. Before it begins, \
+         the header of every WAL segment that it needs is read; at the end, the copy's log and position prove that the target was \
+         reached. Replay that ends anywhere else is a failure: `latest` is the end of the last segment in the archive.",
     )
     .parameter("machine", "target<machine:destroy>", "Where the copy is made.")
     .parameter("server", "target<postgres:read>", "The original; its user, password and database open the copy too.")
@@ -66,6 +77,11 @@ pub(super) fn action() -> Action {
          before the commit of a transaction.",
     )
     .optional("backup", "string", "The backup's folder; the newest that ended before the target unless given.")
+    .optional(
+        "timeline",
+        "int",
+        "Which timeline is followed (the one that `server` writes on; that of the backup, where `immediate` names one).",
+    )
     .optional("promote", "bool", "Make it a server of its own at the target (false: it stays in recovery, read-only).")
     .optional("settings", "map<string>", "Further settings of the copy, such as `shared_preload_libraries`.")
     .optional("archive", "string", "Folder of the binding with the WAL archive (`archive`).")
@@ -75,6 +91,10 @@ pub(super) fn action() -> Action {
     .output("backup", "string", "The backup that it was made from.")
     .output("reached_lsn", "string", "How far its WAL was replayed.")
     .maybe_output("reached_time", "timestamp", "When the last replayed transaction had committed.")
+    .maybe_output("expected_end", "string", "How far it had to be replayed at least; none where the target is a time.")
+    .output("last_segment", "string", "The last WAL segment that was needed.")
+    .output("timeline", "int", "The timeline that was followed.")
+    .output("stopped", "string", "What the copy's log says of the end of recovery.")
     .output("paused", "bool", "Whether it still is in recovery.")
     .output("server_version", "string", "Its version.")
     .output("target", "string", "The target, in words.")
@@ -108,12 +128,16 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     if let Some(done) = claim(call, &instance, &mut marker)? {
         return outcome(done, true);
     }
-    let archive = archive::list(caps, machine, parameters.archive.as_deref().unwrap_or(ARCHIVE), &facts)?;
     let backups = caps.folder(machine, parameters.backups.as_deref().unwrap_or(BACKUPS))?;
-    let wish =
-        choice::Wish { target: &parameters.target, moment: moment.as_ref(), backup: parameters.backup.as_deref() };
+    let facts = Facts { timeline: timeline(caps, &parameters, &backups, &facts)?, ..facts };
+    let archive = archive::list(caps, machine, parameters.archive.as_deref().unwrap_or(ARCHIVE), &facts)?;
+    let wish = choice::Wish {
+        target: &parameters.target,
+        moment: moment.as_ref(),
+        backup: parameters.backup.as_deref(),
+        system_identifier: facts.system_identifier,
+    };
     let choice = choice::choose(caps, machine, &archive, &backups, &wish)?;
-    archive.check_owner(caps, machine, choice.segments[0], facts.system_identifier)?;
     let source = format!("{backups}/{}", choice.backup.name);
     let control = control::read(caps, machine, &source)?;
     control.check_identifier(&source, facts.system_identifier)?;
@@ -124,20 +148,30 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
         instance: name.clone(),
         port: marker.port,
         listen: caps.listen_address(machine)?,
-        archive: archive.path.clone(),
-        target: parameters.target.settings(moment.as_ref()),
+        restore_command: RestoreCommand {
+            archive: archive.path.clone(),
+            segment_size: archive.segment_size,
+            witness: last_segment(&choice, &facts),
+        },
+        timeline: facts.timeline,
+        target: parameters.target.settings(moment.as_ref(), last_record(&choice)),
         promote: parameters.promote,
         limits: control.limits(&login.limits),
         settings: parameters.settings.clone(),
     };
     let goal = Goal { configuration: &configuration, login_as: &parameters.server, choice: &choice };
-    let reached = bring_up(&instance, &source, &goal, &login).map_err(|failure| abandon(&instance, failure))?;
+    let (reached, stopped) =
+        bring_up(&instance, &source, &goal, &login).map_err(|failure| abandon(&instance, failure))?;
     let outputs = Outputs {
         instance: name,
         port: marker.port,
+        last_segment: last_segment(&choice, &facts),
         backup: choice.backup.name,
         reached_lsn: reached.lsn,
         reached_time: reached.time,
+        expected_end: choice.expected.lsn(),
+        timeline: facts.timeline,
+        stopped,
         paused: reached.in_recovery,
         server_version: reached.version,
         target: parameters.target.describe(),
@@ -152,11 +186,35 @@ fn bring_up<C: Capabilities>(
     source: &str,
     goal: &Goal<'_>,
     login: &Login,
-) -> Result<Reached, Failure> {
+) -> Result<(Reached, String), Failure> {
     copy(instance, source, &goal.choice.backup)?;
     configure(instance, goal.configuration, login)?;
-    instance.start()?;
-    recovery::wait(instance, goal)
+    recovery::run(instance, goal)
+}
+
+/// Which timeline is followed. A backup that is restored as it was taken needs no later one.
+fn timeline(caps: &impl Machine, parameters: &Parameters, folder: &str, facts: &Facts) -> Result<u32, Failure> {
+    let machine = parameters.machine.as_str();
+    let own = match (&parameters.target, &parameters.backup) {
+        (Target::Immediate(_), Some(name)) => {
+            backup::check_name(name)?;
+            backup::read(caps, machine, folder, name)?.map(|backup| backup.timeline)
+        }
+        _ => None,
+    };
+    Ok(parameters.timeline.or(own).unwrap_or(facts.timeline))
+}
+
+/// The last segment that replay needs.
+fn last_segment(choice: &Choice, facts: &Facts) -> String {
+    choice.segments.last().map_or_else(String::new, |last| last.name(facts.segment_size))
+}
+
+fn last_record(choice: &Choice) -> Option<Lsn> {
+    match &choice.expected {
+        Expected::Latest(end) => Some(end.record),
+        _ => None,
+    }
 }
 
 /// A copy that will never be of use does not keep its server and its space; its log and its marker stay. What can not be
@@ -266,9 +324,7 @@ fn configure<C: Machine>(
     write("postgresql.auto.conf", "")?;
     write("pg_hba.conf", &instance::host_access(&login.user, &login.database))?;
     write("pg_ident.conf", "")?;
-    for signal in ["standby.signal", "recovery.signal"] {
-        instance.caps.remove(instance.machine, &format!("{}/{signal}", instance.data()))?;
-    }
-    write(configuration.signal(), "")?;
+    instance.caps.remove(instance.machine, &format!("{}/standby.signal", instance.data()))?;
+    write("recovery.signal", "")?;
     Ok(())
 }

@@ -69,7 +69,11 @@ pub(crate) fn cluster() -> Fake {
 pub(crate) fn archive_segment(fake: &Fake, number: u64, identifier: u64) {
     let mut content = vec![0; SEGMENT_BYTES];
     content[..4].copy_from_slice(&[0x10, 0xD1, 0x02, 0x00]);
+    content[4..8].copy_from_slice(&1_u32.to_le_bytes());
+    content[8..16].copy_from_slice(&(number * SEGMENT_BYTES as u64).to_le_bytes());
     content[24..32].copy_from_slice(&identifier.to_le_bytes());
+    content[32..36].copy_from_slice(&(SEGMENT_BYTES as u32).to_le_bytes());
+    content[36..40].copy_from_slice(&8_192_u32.to_le_bytes());
     let path = format!("/archive/0000000100000000{number:08X}");
     fake.machine.files().write(&path, &content).expect("a segment");
 }

@@ -92,6 +92,16 @@ impl capability::machine::Machine for Fake {
         self.machine.read_file(machine, path)
     }
 
+    fn read_heads(
+        &self,
+        machine: &str,
+        folder: &str,
+        names: &[String],
+        length: u32,
+    ) -> Result<Vec<Vec<u8>>, capability::machine::Error> {
+        self.machine.read_heads(machine, folder, names, length)
+    }
+
     fn write_file(&self, machine: &str, path: &str, content: &[u8]) -> Result<(), capability::machine::Error> {
         self.machine.write_file(machine, path, content)
     }

@@ -165,6 +165,18 @@ impl capability::machine::Machine for Machine {
         self.files.read(path)
     }
 
+    fn read_heads(&self, _machine: &str, folder: &str, names: &[String], length: u32) -> Result<Vec<Vec<u8>>, Error> {
+        let head = |name: &String| {
+            let path = format!("{folder}/{name}");
+            self.guard(Effect::Read, &path)?;
+            let short =
+                || Error::Failed(Reason::new("machine-file", format!("`{path}` is shorter than {length} bytes")));
+            let content = self.files.read(&path)?;
+            content.get(..length as usize).map(<[u8]>::to_vec).ok_or_else(short)
+        };
+        names.iter().map(head).collect()
+    }
+
     fn write_file(&self, _machine: &str, path: &str, content: &[u8]) -> Result<(), Error> {
         self.guard(Effect::Mutate, path)?;
         self.files.write(path, content)

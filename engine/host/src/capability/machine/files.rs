@@ -15,7 +15,7 @@ use crate::{
     wit::lifeboat::machine::machine::{Entry, EntryKind, Error},
 };
 
-const FILE_BYTES_MAX: usize = 16 << 20;
+pub(super) const FILE_BYTES_MAX: usize = 16 << 20;
 const LISTING_BYTES_MAX: usize = 32 << 20;
 
 /// Exit codes of the scripts.
@@ -24,7 +24,7 @@ const NOT_FOUND: i32 = 44;
 const EXISTS: i32 = 45;
 
 /// `$1` is the allowed folder, `$2` the path below it; leaves the real path in `real`.
-const RESOLVE: &str = r#"root=$(realpath -e -- "$1") || exit 44
+pub(super) const RESOLVE: &str = r#"root=$(realpath -e -- "$1") || exit 44
 real=$(realpath -m -- "$2") || exit 1
 case "$real" in "$root"|"$root"/*) ;; *) exit 42 ;; esac
 "#;
@@ -148,7 +148,7 @@ pub(super) async fn free_space(context: &CallContext, machine: &str, path: &str)
 }
 
 /// Runs a script over the allowed path; gives what it printed.
-async fn script(
+pub(super) async fn script(
     context: &CallContext,
     place: &Place<'_>,
     allowed: &Allowed,

@@ -6,6 +6,7 @@ mod arguments;
 mod command;
 mod files;
 mod folder;
+mod heads;
 mod identity;
 mod lines;
 mod place;
@@ -113,6 +114,17 @@ impl wit::Host for CallState {
     async fn read_file(&mut self, machine: String, path: String) -> wasmtime::Result<Result<Vec<u8>, Error>> {
         let content = files::read(&self.context, &machine, &path).await;
         self.machine_outward(content)
+    }
+
+    async fn read_heads(
+        &mut self,
+        machine: String,
+        folder: String,
+        names: Vec<String>,
+        length: u32,
+    ) -> wasmtime::Result<Result<Vec<Vec<u8>>, Error>> {
+        let heads = heads::read(&self.context, &machine, &folder, &names, length).await;
+        self.machine_outward(heads)
     }
 
     async fn write_file(

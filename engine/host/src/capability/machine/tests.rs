@@ -10,7 +10,7 @@ use lifeboat_core::{
 };
 use tempfile::TempDir;
 
-use super::{files, place::Place, process};
+use super::{files, heads, place::Place, process};
 use crate::{
     call::CallContext,
     fixture::{self, Fixture},
@@ -101,6 +101,28 @@ async fn files_are_written_read_listed_and_removed() {
     files::remove(&context, "here", &here.path("work/a")).await.unwrap();
     refused(files::read(&context, "here", &file).await, "not-found");
     refused(files::list(&context, "here", &here.path("work/a")).await, "not-found");
+}
+
+#[tokio::test]
+async fn heads_come_in_order_and_a_bad_file_is_named() {
+    let here = Here::new(None);
+    let context = here.context(Effect::Read);
+    for (name, content) in [("a", "first"), ("b c", "second"), ("short", "x")] {
+        fs::write(here.path(&format!("archive/{name}")), content).unwrap();
+    }
+    fs::create_dir(here.path("archive/folder")).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", here.path("archive/link")).unwrap();
+    let heads = async |names: &[&str]| heads::read(&context, "here", &here.path("archive"), &words(names), 3).await;
+    assert_eq!(heads(&["b c", "a"]).await.unwrap(), [b"sec", b"fir"]);
+    assert!(heads(&[]).await.unwrap().is_empty());
+    refused(heads(&["a", "link"]).await, "machine-path");
+    for bad in ["short", "missing", "folder", "../work", "", "a\nb"] {
+        refused(heads(&["a", bad]).await, "machine-file");
+    }
+    let Err(Error::Failed(reason)) = heads(&["a", "missing"]).await else { panic!("refused") };
+    assert!(reason.message.contains("missing is not there"), "{}", reason.message);
+    let gone = heads::read(&context, "here", &here.path("archive/gone"), &words(&["a"]), 3).await;
+    refused(gone, "not-found");
 }
 
 #[tokio::test]

@@ -11,7 +11,6 @@ use std::collections::HashSet;
 use lifeboat_plugin::Failure;
 
 use crate::{
-    archive::Archive,
     damage::{Candidate, Deleters, Largest, Verdict, Wanted},
     dump::{Job, Pass, Reader, Span},
     layout::Layout,
@@ -22,6 +21,8 @@ use crate::{
     wal_name::Lsn,
     waldump::{Filenode, Kind, Record},
 };
+
+mod refusal;
 
 /// More candidates than this are only counted.
 const CANDIDATES_MAX: usize = 20;
@@ -155,9 +156,11 @@ impl<C: Capabilities> Search<'_, C> {
                 early: found.early.ordered(),
                 last_commit: found.last_commit,
             })),
-            (Verdict::Several(all), _) => Err(ambiguous(table, &all, &found)),
-            (Verdict::TooMany, _) => Err(too_many(table, found.largest.seen)),
-            (Verdict::NotThere(xids), None) => Err(not_there(table, &xids, &found.listed())),
+            (Verdict::Several(all), _) => {
+                Err(refusal::ambiguous(table, &all, &found.early.ordered(), found.largest.seen))
+            }
+            (Verdict::TooMany, _) => Err(refusal::too_many(table, found.largest.seen)),
+            (Verdict::NotThere(xids), None) => Err(refusal::not_there(table, &xids, &found.listed())),
         }
     }
 
@@ -356,7 +359,7 @@ impl<C: Capabilities> Search<'_, C> {
             Some(mark) => mark,
             None => self
                 .last_mark(self.range.first + 1, |mark| mark.is_before(oldest))?
-                .ok_or_else(|| begins_too_late(archive, self.range.first, oldest))?,
+                .ok_or_else(|| refusal::begins_too_late(archive, self.range.first, oldest))?,
         };
         let span = archive.span(begin.lsn, last.lsn)?;
         match (span.segments.first(), span.segments.last()) {
@@ -457,58 +460,7 @@ pub(crate) fn ends() -> Pass {
     Pass { keep, ..Pass::of(&["Transaction", "Storage", "Standby"]) }
 }
 
-fn begins_too_late(archive: &Archive, first: usize, xid: u32) -> Failure {
-    let floor = archive.reaches_back(first);
-    let name = archive.segments.get(floor).map_or_else(String::new, |segment| segment.name(archive.segment_size));
-    let message = format!(
-        "transaction {xid} may have begun before {name}, the first segment of the archive that can be read without a gap: what it \
-         removed before would be missing from the exact set; put the segments before {name} into the archive"
-    );
-    Failure::permanent("pg-wal-begins-too-late", message)
-}
-
 /// `2026-11-21 03:55:29.073844`, where the text says that this is UTC.
 pub fn utc(time: &str) -> Option<&str> {
     time.strip_suffix(" UTC").or_else(|| time.strip_suffix(" GMT"))
-}
-
-fn list(candidates: &[Candidate]) -> String {
-    let line = |it: &Candidate| {
-        let early = if it.early { ", before `since`" } else { "" };
-        format!("xid {} removed {} rows at {}{early}", it.xid, it.rows, it.commit_time)
-    };
-    candidates.iter().map(line).collect::<Vec<_>>().join("; ")
-}
-
-fn ambiguous(table: &str, candidates: &[Candidate], found: &Found<'_>) -> Failure {
-    let seen = found.largest.seen;
-    let xids: Vec<_> = candidates.iter().take(3).map(|it| it.xid.to_string()).collect();
-    let [one, list] = [xids.first().cloned().unwrap_or_default(), list(candidates)];
-    let early = found.early.ordered();
-    let early = if early.is_empty() { String::new() } else { format!("; {}", self::list(&early)) };
-    let message = format!(
-        "{seen} transactions removed rows of `{table}`, and no single one stands out: {list}{early}. Say which are put back: `xid` \
-         for one (DR-003: `--input xid={one}`), `xids` for several together (`--input 'xids=[{}]'`), or `all` for every one \
-         between `since` and `until` (`--input all=true`)",
-        xids.join(",")
-    );
-    Failure::permanent("pg-damage-ambiguous", message)
-}
-
-fn too_many(table: &str, seen: u64) -> Failure {
-    let message = format!(
-        "{seen} transactions removed rows of `{table}` in that time, more than the {TOGETHER_MAX} that are put back together: \
-         narrow `since` and `until`, or name the transactions with `xids`"
-    );
-    Failure::permanent("pg-damage-ambiguous", message)
-}
-
-fn not_there(table: &str, xids: &[u32], candidates: &[Candidate]) -> Failure {
-    let others = if candidates.is_empty() { "nobody did".to_owned() } else { list(candidates) };
-    let xids: Vec<_> = xids.iter().map(u32::to_string).collect();
-    let message = format!(
-        "no committed transaction {} in the archive removed rows of `{table}` since then; {others}",
-        xids.join(", ")
-    );
-    Failure::permanent("pg-xid-not-found", message)
 }

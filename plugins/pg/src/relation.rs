@@ -13,18 +13,20 @@ pub struct TableFile {
     pub table: TableName,
     /// Its main file.
     pub file: Filenode,
+    /// Whether what is done to its rows is in the WAL: it is not where the table is unlogged or temporary.
+    pub logged: bool,
 }
 
-/// The files of a table, or of the leaves of a partitioned one. The name is read as in a query: with the search path, and
-/// folded to lower case where it is not quoted.
+/// The files of a table and of all that inherit from it: the leaves of a partitioned one, the children of another. The name is
+/// read as in a query: with the search path, and folded to lower case where it is not quoted.
 pub fn files_of(connection: &impl Connection, table: &str) -> Result<Vec<TableFile>, Failure> {
     let rows = connection.query(
-        "WITH root AS (SELECT to_regclass($1::text) AS oid),
-              wanted AS (SELECT oid FROM root UNION SELECT t.relid FROM root, pg_partition_tree(root.oid) AS t WHERE t.isleaf)
-         SELECT n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS kind,
-                coalesce(nullif(c.reltablespace, 0), d.dattablespace)::bigint AS tablespace, d.oid::bigint AS database,
-                coalesce(pg_relation_filenode(c.oid), 0)::bigint AS node
-           FROM wanted JOIN pg_class c ON c.oid = wanted.oid JOIN pg_namespace n ON n.oid = c.relnamespace
+        "WITH RECURSIVE root AS (SELECT to_regclass($1::text)::oid AS oid),
+              wanted AS (SELECT oid FROM root UNION SELECT i.inhrelid FROM wanted JOIN pg_inherits i ON i.inhparent = wanted.oid)
+         SELECT n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS kind, c.oid = root.oid AS is_root,
+                c.relpersistence = 'p' AS logged, coalesce(nullif(c.reltablespace, 0), d.dattablespace)::bigint AS tablespace,
+                d.oid::bigint AS database, coalesce(pg_relation_filenode(c.oid), 0)::bigint AS node
+           FROM root CROSS JOIN wanted JOIN pg_class c ON c.oid = wanted.oid JOIN pg_namespace n ON n.oid = c.relnamespace
            JOIN pg_database d ON d.datname = current_database()
           ORDER BY 1, 2",
         &[Value::from(table)],
@@ -37,8 +39,12 @@ pub fn files_of(connection: &impl Connection, table: &str) -> Result<Vec<TableFi
     let mut files = Vec::new();
     for row in rows.iter() {
         match row.get::<String>("kind")?.as_str() {
-            "r" => files.push(TableFile { table: table_name(&row)?, file: filenode(&row)? }),
+            "r" => {
+                files.push(TableFile { table: table_name(&row)?, file: filenode(&row)?, logged: row.get("logged")? });
+            }
             "p" => {}
+            // A partition or a child that is a foreign table keeps its rows elsewhere.
+            "f" if !row.get::<bool>("is_root")? => {}
             _ => return Err(Failure::invalid_input("pg-no-table", format!("`{table}` is not a table"))),
         }
     }
@@ -61,8 +67,26 @@ fn filenode(row: &lifeboat_plugin::postgres::Row<'_>) -> Result<Filenode, Failur
 pub struct Files {
     /// Ordinary tables of users.
     pub tables: BTreeMap<Filenode, TableName>,
-    /// Files with rows that belong to the server itself: catalogs and TOAST. They come back by themselves.
+    /// Files with rows that belong to the server itself: catalogs and TOAST. They come back by themselves, but for `objects`.
     pub internal: BTreeSet<Filenode>,
+    /// Those of large objects.
+    pub objects: Option<LargeObjects>,
+}
+
+/// Where large objects are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LargeObjects {
+    /// A row for each object (`pg_largeobject_metadata`).
+    pub metadata: Filenode,
+    /// A row for each 2 kB of one (`pg_largeobject`).
+    pub data: Filenode,
+}
+
+impl LargeObjects {
+    /// Whether it is one of the two.
+    pub fn has(&self, file: Filenode) -> bool {
+        self.metadata == file || self.data == file
+    }
 }
 
 /// Every file with rows in the connection's database.
@@ -70,6 +94,7 @@ pub fn all_files(connection: &impl Connection) -> Result<Files, Failure> {
     let rows = connection.query(
         "SELECT n.nspname::text AS schema, c.relname::text AS name,
                 c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema') AS is_table,
+                n.nspname = 'pg_catalog' AS is_catalog,
                 coalesce(nullif(c.reltablespace, 0), d.dattablespace)::bigint AS tablespace,
                 (CASE WHEN c.relisshared THEN 0 ELSE d.oid END)::bigint AS database, pg_relation_filenode(c.oid)::bigint AS node
            FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -78,14 +103,21 @@ pub fn all_files(connection: &impl Connection) -> Result<Files, Failure> {
         &[],
     )?;
     let mut files = Files::default();
+    let (mut metadata, mut data) = (None, None);
     for row in rows.iter() {
         let file = filenode(&row)?;
         if row.get("is_table")? {
             files.tables.insert(file, table_name(&row)?);
-        } else {
-            files.internal.insert(file);
+            continue;
+        }
+        files.internal.insert(file);
+        match row.get::<String>("name")?.as_str() {
+            "pg_largeobject_metadata" if row.get("is_catalog")? => metadata = Some(file),
+            "pg_largeobject" if row.get("is_catalog")? => data = Some(file),
+            _ => {}
         }
     }
+    files.objects = metadata.zip(data).map(|(metadata, data)| LargeObjects { metadata, data });
     Ok(files)
 }
 

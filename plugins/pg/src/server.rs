@@ -110,11 +110,16 @@ pub struct Moment {
 
 /// The server reads the time stamp, so that there is one reader of time stamps for everything.
 pub fn moment(connection: &impl Connection, timestamp: &str) -> Result<Moment, Failure> {
+    moment_before(connection, timestamp, 0)
+}
+
+/// So many seconds before a time stamp.
+pub fn moment_before(connection: &impl Connection, timestamp: &str, seconds: i64) -> Result<Moment, Failure> {
     let rows = connection.query(
         "SELECT floor(extract(epoch FROM t.at) * 1000)::bigint AS ms,
                 to_char(t.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') AS text
-           FROM (SELECT $1::text::timestamptz AS at) AS t",
-        &[Value::from(timestamp)],
+           FROM (SELECT $1::text::timestamptz - $2::bigint * interval '1 second' AS at) AS t",
+        &[Value::from(timestamp), Value::from(seconds)],
     )?;
     let row = rows.one()?;
     let ms: i64 = row.get("ms")?;

@@ -11,6 +11,7 @@ mod compare;
 mod destroy_instance;
 mod find_damage;
 mod list_backups;
+mod list_instances;
 mod merge_missing;
 mod restore;
 mod switch_wal;
@@ -27,6 +28,7 @@ pub(crate) fn declare() -> Vec<Action> {
         destroy_instance::action(),
         find_damage::action(),
         list_backups::action(),
+        list_instances::action(),
         merge_missing::action(),
         restore::action(),
         switch_wal::action(),
@@ -45,6 +47,7 @@ pub(crate) fn run(call: &Call, caps: &impl Capabilities) -> Option<Result<Outcom
         "destroy-instance" => destroy_instance::run(call, caps),
         "find-damage" => find_damage::run(call, caps),
         "list-backups" => list_backups::run(call, caps),
+        "list-instances" => list_instances::run(call, caps),
         "merge-missing" => merge_missing::run(call, caps),
         "restore" => restore::run(call, caps),
         "switch-wal" => switch_wal::run(call, caps),

@@ -98,7 +98,10 @@ impl Fixture {
     async fn fill(&self) -> Result<()> {
         let at = |name: &str| self.folder(name).display().to_string();
         let (early, late, marks) = (at("early"), at("late"), at("marks"));
-        self.shell(&format!("mkdir -m 700 {early} {late} {marks}; echo 7 >{marks}/other.pid; echo line >{marks}/other.log")).await?;
+        self.shell(&format!(
+            "mkdir -m 700 {early} {late} {marks}; echo 7 >{marks}/other.pid; echo line >{marks}/other.log"
+        ))
+        .await?;
         let port = self.stand.testbed.observer().get_ports()[0];
         let password = fs::read_to_string(self.stand.binding("password: file:")?)?;
         let upstream = format!("host=127.0.0.1 port={port} user=lifeboat password={} dbname=app", password.trim());
@@ -174,7 +177,9 @@ impl Fixture {
     /// Everything that a copy could have changed: files by checksum, slots, who is connected, marks.
     async fn world(&self) -> Result<BTreeMap<String, String>> {
         let mut world = BTreeMap::new();
-        for folder in [self.folder("early"), self.folder("late"), self.folder("marks"), self.stand.testbed.backups_folder()] {
+        for folder in
+            [self.folder("early"), self.folder("late"), self.folder("marks"), self.stand.testbed.backups_folder()]
+        {
             for file in files_below(&folder) {
                 world.insert(file.display().to_string(), checksum(&fs::read(&file)?));
             }

@@ -66,12 +66,7 @@ pub struct Plan {
 }
 
 /// Looks through the backup. Every link that leads out of it is either a tablespace of its own, or refused.
-pub fn plan<C: Machine>(
-    caps: &C,
-    machine: &str,
-    source: &str,
-    original: &[Tablespace],
-) -> Result<Plan, Failure> {
+pub fn plan<C: Machine>(caps: &C, machine: &str, source: &str, original: &[Tablespace]) -> Result<Plan, Failure> {
     let tree = caps.survey(machine, source)?;
     let map = match caps.read_file(machine, &format!("{source}/tablespace_map")) {
         Ok(content) => parse_map(&String::from_utf8_lossy(&content)),

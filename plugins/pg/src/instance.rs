@@ -182,7 +182,8 @@ impl<C: Machine> Instance<'_, C> {
 
     /// Starts the server and does not wait until it answers; fails where it ends at once.
     pub fn start(&self) -> Result<(), Failure> {
-        let startup = self.startup.ok_or_else(|| Failure::permanent("pg-start-failed", "nothing says how it is started"))?;
+        let startup =
+            self.startup.ok_or_else(|| Failure::permanent("pg-start-failed", "nothing says how it is started"))?;
         self.caps.start_server(self.machine, &startup.server, &startup.wall.name)?;
         if self.is_running()? { Ok(()) } else { Err(self.ended("the server ended without a word")) }
     }

@@ -85,8 +85,12 @@ pub fn command_line(
         ("dynamic_library_path", "$libdir"),
         ("unix_socket_permissions", "0700"),
     ];
-    const SINCE_17: [(&str, &str); 4] =
-        [("event_triggers", "off"), ("sync_replication_slots", "off"), ("allow_alter_system", "off"), ("summarize_wal", "off")];
+    const SINCE_17: [(&str, &str); 4] = [
+        ("event_triggers", "off"),
+        ("sync_replication_slots", "off"),
+        ("allow_alter_system", "off"),
+        ("summarize_wal", "off"),
+    ];
     let mut line: Vec<(&str, String)> = ALWAYS.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
     if can_refuse_foreign_tables(version) {
         line.push(("restrict_nonsystem_relation_kind", "foreign-table".to_owned()));
@@ -95,7 +99,9 @@ pub fn command_line(
         line.extend(SINCE_17.iter().map(|(name, value)| (*name, (*value).to_owned())));
     }
     line.push(("shared_preload_libraries", preload(settings).to_owned()));
-    for (name, file) in [("config_file", "postgresql.conf"), ("hba_file", "pg_hba.conf"), ("ident_file", "pg_ident.conf")] {
+    for (name, file) in
+        [("config_file", "postgresql.conf"), ("hba_file", "pg_hba.conf"), ("ident_file", "pg_ident.conf")]
+    {
         line.push((name, format!("{data}/{file}")));
     }
     line.push(("data_directory", data.to_owned()));
@@ -176,7 +182,9 @@ pub fn check_settings(settings: &BTreeMap<String, String>) -> Result<(), Failure
     for (name, value) in settings {
         let lower = name.to_ascii_lowercase();
         let known = match lower.split_once('.') {
-            Some((library, rest)) => libraries.contains(&library) && !rest.is_empty() && is_word(library) && is_word(rest),
+            Some((library, rest)) => {
+                libraries.contains(&library) && !rest.is_empty() && is_word(library) && is_word(rest)
+            }
             None => ALLOWED.contains(&lower.as_str()),
         };
         if !known || value.contains(['\n', '\r', '\0', '/']) {
@@ -284,10 +292,16 @@ mod tests {
         let old = line((15, 7), None);
         assert!(!old.iter().any(|it| it.starts_with("restrict_") || it.starts_with("event_triggers")), "{old:?}");
         assert!(has(&old, "listen_addresses=127.0.0.1") && has(&old, "unix_socket_directories="), "{old:?}");
-        assert!(has(&old, "shared_preload_libraries=pg_x") && has(&old, "max_logical_replication_workers=0"), "{old:?}");
+        assert!(
+            has(&old, "shared_preload_libraries=pg_x") && has(&old, "max_logical_replication_workers=0"),
+            "{old:?}"
+        );
         assert!(has(&old, "hba_file=/w/lb-1/data/pg_hba.conf"), "{old:?}");
         let new = line((17, 0), Some("/w/lb-1/socket"));
-        assert!(has(&new, "event_triggers=off") && has(&new, "restrict_nonsystem_relation_kind=foreign-table"), "{new:?}");
+        assert!(
+            has(&new, "event_triggers=off") && has(&new, "restrict_nonsystem_relation_kind=foreign-table"),
+            "{new:?}"
+        );
         assert!(has(&new, "listen_addresses=") && has(&new, "unix_socket_directories=\"/w/lb-1/socket\""), "{new:?}");
         assert!(has(&line((15, 8), None), "restrict_nonsystem_relation_kind=foreign-table"));
     }
@@ -298,7 +312,10 @@ mod tests {
             assert_eq!(check_settings(&settings(all)).is_ok(), fine, "{all:?}");
         };
         check(&[("work_mem", "64MB"), ("Max_Connections", "400")], true);
-        check(&[("shared_preload_libraries", "timescaledb, pg_stat_statements"), ("pg_stat_statements.max", "9")], true);
+        check(
+            &[("shared_preload_libraries", "timescaledb, pg_stat_statements"), ("pg_stat_statements.max", "9")],
+            true,
+        );
         check(&[("pg_stat_statements.max", "9")], false);
         check(&[("shared_preload_libraries", "/tmp/x")], false);
         for name in [
@@ -323,7 +340,12 @@ mod tests {
 
     #[test]
     fn a_risk_is_refused_by_its_name_until_it_is_accepted() {
-        let wall = machine::Wall { name: "none".to_owned(), files: false, network: false, lacking: "no bubblewrap".to_owned() };
+        let wall = machine::Wall {
+            name: "none".to_owned(),
+            files: false,
+            network: false,
+            lacking: "no bubblewrap".to_owned(),
+        };
         let risks = [Risk { name: "tablespaces", what: "its WAL creates a tablespace in /srv/ts".to_owned() }];
         let refused = weigh(&risks, &[], &wall).expect_err("refused");
         assert_eq!(refused.code(), "pg-not-isolated");

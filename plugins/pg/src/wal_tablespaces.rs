@@ -87,7 +87,9 @@ mod tests {
     #[test]
     fn a_folder_is_read() {
         let line = |desc: &str| {
-            format!("rmgr: Tablespace  len (rec/tot):     46/    46, tx:        735, lsn: 0/03000110, prev 0/030000D8, desc: {desc}")
+            format!(
+                "rmgr: Tablespace  len (rec/tot):     46/    46, tx:        735, lsn: 0/03000110, prev 0/030000D8, desc: {desc}"
+            )
         };
         assert_eq!(parse(&line("CREATE 16385 \"/srv/a \\\"b\"")).as_deref(), Some("/srv/a \\\"b"));
         assert_eq!(parse(&line("CREATE 16385 \"\"")).as_deref(), Some(""));

@@ -130,7 +130,7 @@ fn every_way_to_fail_has_a_code() {
     assert!(last.starts_with("stop-server"), "{last}");
     let full = restorable(STOPPED);
     full.machine.files().write("/backups/b1/large", &vec![0; 1 << 20]).expect("a file");
-    full.machine.files().set_capacity(5 << 20);
+    full.machine.files().set_capacity((3 << 20) + (1 << 19));
     assert_eq!(code(&full, &parameters()), "pg-no-space");
     let mut named = parameters();
     named["backup"] = json!("../b1");
@@ -177,7 +177,8 @@ fn tablespaces_and_a_linked_wal_become_folders_of_the_copy() {
     run(&fake, "restore", &parameters()).expect("a copy");
     let data = format!("/work/{}/data", instance());
     let lines: Vec<_> = fake.machine.invocations().iter().map(|call| call.line()).collect();
-    let position = |text: &str| lines.iter().position(|line| line.contains(text)).unwrap_or_else(|| panic!("{text}: {lines:#?}"));
+    let position =
+        |text: &str| lines.iter().position(|line| line.contains(text)).unwrap_or_else(|| panic!("{text}: {lines:#?}"));
     let cleared = position("clear");
     assert!(lines[cleared].contains("pg_wal/ ") && lines[cleared].contains("pg_tblspc/16400/"), "{}", lines[cleared]);
     assert!(position("-T /backups/b1 ") < cleared);
@@ -207,7 +208,10 @@ fn a_tablespace_in_the_wal_is_walled_in_or_refused() {
         (outcome.map(|outcome| outputs(&outcome)["wall"].clone()), replaces.take())
     };
     let (refused, _) = with(&[], None);
-    assert!(refused.as_ref().is_err_and(|says| says.contains("/srv/ts") && says.contains("accept: [tablespaces]")), "{refused:?}");
+    assert!(
+        refused.as_ref().is_err_and(|says| says.contains("/srv/ts") && says.contains("accept: [tablespaces]")),
+        "{refused:?}"
+    );
     assert_eq!(with(&["tablespaces"], None).0, Ok(json!("none")));
     let wall = Wall { name: "bwrap".to_owned(), files: true, network: true, lacking: String::new() };
     assert_eq!(with(&[], Some(wall)), (Ok(json!("bwrap")), vec!["/srv/ts".to_owned()]));

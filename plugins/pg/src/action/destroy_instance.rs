@@ -34,9 +34,9 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let folder = marker::folder(caps, machine, name)?;
     let Some(marker) = marker::find(caps, machine, name)? else {
         // An attempt that ended before it wrote its marker has left a folder and nothing in it.
-        let empty = caps.list_folder(machine, &folder).is_ok_and(|entries| {
-            entries.iter().all(|entry| entry.name.starts_with(".lifeboat-new."))
-        });
+        let empty = caps
+            .list_folder(machine, &folder)
+            .is_ok_and(|entries| entries.iter().all(|entry| entry.name.starts_with(".lifeboat-new.")));
         if empty {
             caps.remove(machine, &folder)?;
         }

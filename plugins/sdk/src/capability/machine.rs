@@ -1,8 +1,6 @@
 //! A place where programs run and files lie.
 
-pub use crate::bindings::lifeboat::machine::machine::{
-    Entry, EntryKind, Error, Link, Output, Server, Tree, Wall,
-};
+pub use crate::bindings::lifeboat::machine::machine::{Entry, EntryKind, Error, Link, Output, Server, Tree, Wall};
 
 /// Programs and files of the machines that the bindings name. Paths are absolute and below an allowed folder.
 pub trait Machine {

@@ -135,11 +135,20 @@ impl capability::machine::Machine for Fake {
         self.machine.clear(machine, path, names)
     }
 
-    fn find_wall(&self, machine: &str, server: &capability::machine::Server) -> Result<capability::machine::Wall, capability::machine::Error> {
+    fn find_wall(
+        &self,
+        machine: &str,
+        server: &capability::machine::Server,
+    ) -> Result<capability::machine::Wall, capability::machine::Error> {
         self.machine.find_wall(machine, server)
     }
 
-    fn start_server(&self, machine: &str, server: &capability::machine::Server, wall: &str) -> Result<(), capability::machine::Error> {
+    fn start_server(
+        &self,
+        machine: &str,
+        server: &capability::machine::Server,
+        wall: &str,
+    ) -> Result<(), capability::machine::Error> {
         self.machine.start_server(machine, server, wall)
     }
 

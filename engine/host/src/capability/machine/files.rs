@@ -242,7 +242,8 @@ pub(super) async fn scripted(
 ) -> Result<Vec<u8>, Error> {
     let More { input, words: given, longest } = more;
     let length = input.as_ref().map_or(0, Vec::len).to_string();
-    let mut words = ["sh", "-c", &parts.concat(), "sh", &allowed.root, &allowed.path, &length].map(str::to_owned).to_vec();
+    let mut words =
+        ["sh", "-c", &parts.concat(), "sh", &allowed.root, &allowed.path, &length].map(str::to_owned).to_vec();
     words.extend_from_slice(given);
     let (mut running, mut stdout) = running::start(context, place, &words, input)?;
     let work = async {

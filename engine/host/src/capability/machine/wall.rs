@@ -54,7 +54,8 @@ pub(super) struct Layout {
 }
 
 /// Folders that a server needs and that nothing may take the place of.
-const SYSTEM: &[&str] = &["/usr", "/etc", "/proc", "/dev", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix"];
+const SYSTEM: &[&str] =
+    &["/usr", "/etc", "/proc", "/dev", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix"];
 /// Of `/etc`, what programs and the C library look up.
 const ETC: &[&str] = &[
     "ld.so.cache",
@@ -185,7 +186,8 @@ mod tests {
 
     #[test]
     fn nothing_takes_the_place_of_what_the_copy_needs() {
-        for path in ["/", "/usr", "/usr/share", "/etc", "/srv", "/srv/work/lb-1/data", "/srv/archive/x", "x", "/a/../b"] {
+        for path in ["/", "/usr", "/usr/share", "/etc", "/srv", "/srv/work/lb-1/data", "/srv/archive/x", "x", "/a/../b"]
+        {
             assert!(layout(&[path]).check().is_err(), "{path}");
         }
         assert_eq!(layout(&["/srv/ts", "/mnt/fast"]).check(), Ok(()));

@@ -13,11 +13,7 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 use secrecy::ExposeSecret;
-use tokio_postgres::{
-    Config, NoTls,
-    config::SslMode,
-    error::SqlState,
-};
+use tokio_postgres::{Config, NoTls, config::SslMode, error::SqlState};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{

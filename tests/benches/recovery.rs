@@ -15,6 +15,7 @@ use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
 use lifeboat_tests::stand::{Stand, connect, files_below};
 use serde_json::{Value, json};
+use tokio_postgres::{Config, config::Host};
 
 const ROWS: u64 = 1_000_000;
 const WAL_BYTES: u64 = 1 << 30;
@@ -199,23 +200,27 @@ fn postgres_program(stand: &Stand, program: &str) -> Result<PathBuf> {
 
 /// What a DBA types who knows the keys: `COPY` out of the copy, `COPY` into a temporary table, `INSERT … ON CONFLICT DO NOTHING`.
 fn hand_written(stand: &Stand) -> Result<f64> {
-    let copy_port = stand.copy()?.get_ports()[0].to_string();
-    let port = stand.testbed.observer().get_ports()[0].to_string();
+    let (copy, primary) = (stand.copy()?, stand.testbed.observer());
     let psql = postgres_program(stand, "psql")?;
     let (user, password) = (stand.binding("user: ")?, stand.binding("password: file:")?);
     let password = fs::read_to_string(password)?;
-    let login = |port: &str| {
+    let login = |server: &Config| {
+        let host = match &server.get_hosts()[0] {
+            Host::Tcp(host) => host.clone(),
+            Host::Unix(folder) => folder.display().to_string(),
+        };
+        let port = server.get_ports()[0].to_string();
         let mut command = Command::new(&psql);
-        command.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", port, "-U", &user, "-d", "app"]);
+        command.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", &host, "-p", &port, "-U", &user, "-d", "app"]);
         command.env("PGPASSWORD", password.trim());
         command
     };
     let begin = Instant::now();
-    let mut out = login(&copy_port)
+    let mut out = login(&copy)
         .args(["-c", &format!("COPY (SELECT * FROM events WHERE id <= {ROWS}) TO STDOUT")])
         .stdout(Stdio::piped())
         .spawn()?;
-    let status = login(&port)
+    let status = login(&primary)
         .args([
             "-c",
             "BEGIN",

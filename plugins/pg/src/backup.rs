@@ -30,8 +30,6 @@ pub struct Backup {
     pub size_bytes: u64,
     /// When its manifest was written (milliseconds since 1970): not before its end.
     pub finished_ms: u64,
-    /// Whether it has tablespaces besides the default one.
-    pub tablespaces: bool,
     /// Whether it has only what changed since another backup.
     pub incremental: bool,
 }
@@ -168,7 +166,6 @@ pub fn read(caps: &impl Machine, machine: &str, folder: &str, name: &str) -> Res
         timeline: label.timeline,
         size_bytes: manifest.map_or(0, |it| it.files.iter().map(|file| file.size).sum()),
         finished_ms: manifest_file.map_or(0, |entry| entry.modified_ms),
-        tablespaces: files.iter().any(|entry| entry.name == "tablespace_map"),
         incremental: label.incremental,
     }))
 }
@@ -311,7 +308,6 @@ mod tests {
             timeline: 1,
             size_bytes: 0,
             finished_ms: 1,
-            tablespaces: false,
             incremental: false,
         };
         let check = |lsn: Option<u64>, time: Option<&str>, is_backup: bool, expect: bool| {

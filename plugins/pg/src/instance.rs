@@ -126,29 +126,20 @@ fn wal_sizes(segment: SegmentSize) -> (u64, u64) {
     (least >> 20, (4 << 10).max(least >> 20))
 }
 
-/// `pg_hba.conf`: the one login that is known, with its password, from this machine and its own networks.
-pub fn host_access(user: &str, database: &str) -> String {
+/// `pg_hba.conf`: the one login that is known, with its password; by the socket alone, or from this machine and its networks.
+pub fn host_access(user: &str, database: &str, by_socket: bool) -> String {
     let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     let (user, database) = (quote(user), quote(database));
     let mut text = "# Written by Lifeboat for a restored copy.\n".to_owned();
+    if by_socket {
+        let _ = writeln!(text, "local {database} {user} scram-sha-256");
+        return text;
+    }
     for from in ["127.0.0.0/8", "::1/128", "samenet"] {
         // Writing to a String can not fail.
         let _ = writeln!(text, "host {database} {user} {from} scram-sha-256");
     }
     text
-}
-
-/// Refuses names that are no settings, and those that would undo the isolation of the copy by another way.
-pub fn check_settings(settings: &BTreeMap<String, String>) -> Result<(), Failure> {
-    const REFUSED: [&str; 6] =
-        ["include", "include_dir", "include_if_exists", "data_directory", "hba_file", "archive_cleanup_command"];
-    for (name, value) in settings {
-        let plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.".contains(&byte));
-        if !plain || REFUSED.contains(&name.to_ascii_lowercase().as_str()) || value.contains(['\n', '\r', '\0']) {
-            return Err(Failure::invalid_input("pg-setting", format!("`{name}` can not be set on a copy")));
-        }
-    }
-    Ok(())
 }
 
 /// Folders and files of an instance on its machine.
@@ -160,6 +151,17 @@ pub struct Instance<'a, C> {
     pub machine: &'a str,
     /// Its folder.
     pub folder: &'a str,
+    /// How it is started, where this call starts it.
+    pub startup: Option<&'a Startup>,
+}
+
+/// How a server is started.
+#[derive(Debug, Clone)]
+pub struct Startup {
+    /// Its command line, and what it can reach.
+    pub server: machine::Server,
+    /// Behind which wall.
+    pub wall: machine::Wall,
 }
 
 impl<C: Machine> Instance<'_, C> {
@@ -173,32 +175,45 @@ impl<C: Machine> Instance<'_, C> {
         format!("{}/server.log", self.folder)
     }
 
+    /// Where its sockets lie, if it has one.
+    pub fn socket(&self) -> String {
+        format!("{}/socket", self.folder)
+    }
+
     /// Starts the server and does not wait until it answers; fails where it ends at once.
     pub fn start(&self) -> Result<(), Failure> {
-        // Without waiting at all, pg_ctl may return before there is a process whose state could be asked for. When its
-        // time is over the server goes on starting.
-        let output = self.pg_ctl(&["start", "-w", "-t", "1", "-s", "-l", &self.log()])?;
-        if output.succeeded() || self.is_running()? { Ok(()) } else { Err(self.ended(&output.last_lines(3))) }
+        let startup =
+            self.startup.ok_or_else(|| Failure::permanent("pg-start-failed", "nothing says how it is started"))?;
+        self.caps.start_server(self.machine, &startup.server, &startup.wall.name)?;
+        if self.is_running()? { Ok(()) } else { Err(self.ended("the server ended without a word")) }
     }
 
-    /// Whether the server runs.
+    /// Whether the server runs: a process that works in the data folder, whatever a pid file says.
     pub fn is_running(&self) -> Result<bool, Failure> {
-        Ok(self.pg_ctl(&["status", "-s"])?.succeeded())
-    }
-
-    /// Ends the server at once; one that does not run is fine.
-    pub fn stop(&self) -> Result<(), Failure> {
-        let output = self.pg_ctl(&["stop", "-m", "immediate", "-w", "-s", "-t", "60"])?;
-        if output.succeeded() || !self.is_running()? {
-            return Ok(());
+        match self.caps.server_runs(self.machine, &self.data()) {
+            Err(machine::Error::NotFound(_)) => Ok(false),
+            runs => Ok(runs?),
         }
-        Err(Failure::transient("pg-stop-failed", format!("the instance does not stop: {}", output.last_lines(3))))
     }
 
-    fn pg_ctl(&self, arguments: &[&str]) -> Result<machine::Output, Failure> {
-        let mut all = vec!["-D".to_owned(), self.data()];
-        all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
-        Ok(self.caps.run(self.machine, "pg_ctl", &all, None)?)
+    /// Ends the server at once; one that does not run is fine. No other server is touched.
+    pub fn stop(&self) -> Result<(), Failure> {
+        match self.caps.stop_server(self.machine, &self.data()) {
+            Ok(()) | Err(machine::Error::NotFound(_)) => Ok(()),
+            Err(machine::Error::Failed(reason)) => {
+                let message = format!("the instance does not stop: {}", reason.message);
+                Err(Failure::transient("pg-stop-failed", message))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Removes the server's files; the marker, which says whose they were, stays.
+    pub fn remove_files(&self) -> Result<(), Failure> {
+        for path in [self.data(), self.socket(), format!("{}/replaced", self.folder)] {
+            self.caps.remove(self.machine, &path)?;
+        }
+        Ok(())
     }
 
     /// Why the server ended, by its log.
@@ -267,7 +282,7 @@ mod tests {
 
     #[test]
     fn a_copy_stands_alone() {
-        insta::assert_snapshot!(format!("{}\n{}", configuration().print(), host_access("life\"boat", "app")));
+        insta::assert_snapshot!(format!("{}\n{}", configuration().print(), host_access("life\"boat", "app", false)));
     }
 
     #[test]
@@ -308,21 +323,6 @@ mod tests {
         check(16, (80, 4_096));
         check(64, (128, 4_096));
         check(1_024, (2_048, 4_096));
-    }
-
-    #[test]
-    fn settings_can_not_break_out() {
-        let check = |name: &str, value: &str, fine: bool| {
-            let settings = [(name.to_owned(), value.to_owned())].into();
-            assert_eq!(check_settings(&settings).is_ok(), fine, "{name}");
-        };
-        check("shared_preload_libraries", "timescaledb", true);
-        check("pg_stat_statements.max", "1000", true);
-        check("include", "/etc/x", false);
-        check("Data_Directory", "/x", false);
-        check("a b", "x", false);
-        check("", "x", false);
-        check("work_mem", "1\narchive_command = 'x'", false);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use lifeboat_plugin::{Connection, Failure, postgres};
 use crate::{
     choice::Choice,
     instance::{self, Configuration, Instance},
+    marker::Marker,
     proof,
     server::Capabilities,
     timeline::{self, Chain},
@@ -22,8 +23,8 @@ const RESTARTS_MAX: u32 = 10;
 pub struct Goal<'a> {
     /// How the instance was configured.
     pub configuration: &'a Configuration,
-    /// Whose login it knows.
-    pub login_as: &'a str,
+    /// How it is reached, and whose login it knows.
+    pub marker: &'a Marker,
     /// What it replays.
     pub choice: &'a Choice,
 }
@@ -108,7 +109,7 @@ fn wait<C: Capabilities>(instance: &Instance<'_, C>, goal: &Goal<'_>) -> Result<
 
 /// Opens the instance; none while it starts.
 fn connect<C: Capabilities>(instance: &Instance<'_, C>, goal: &Goal<'_>) -> Result<Option<C::Connection>, Failure> {
-    match instance.caps.open_instance(instance.machine, goal.configuration.port, goal.login_as) {
+    match goal.marker.open(instance.caps, instance.machine, instance.folder) {
         Ok(connection) => Ok(Some(connection)),
         Err(postgres::Error::Connection(_)) => Ok(None),
         Err(postgres::Error::Sql(error)) if error.is_transient() => Ok(None),
@@ -240,7 +241,6 @@ mod tests {
             timeline: 1,
             size_bytes: 0,
             finished_ms: 0,
-            tablespaces: false,
             incremental: false,
         };
         let newest = Segment { number: 6, timeline: 1 };

@@ -41,7 +41,7 @@ impl Which {
             (Some(server), None, None) => Ok(caps.open(server)?),
             (None, Some(machine), Some(instance)) => {
                 let marker = marker::read(caps, machine, instance)?;
-                Ok(caps.open_instance(machine, marker.port, &marker.login_as)?)
+                Ok(marker.open(caps, machine, &marker::folder(caps, machine, instance)?)?)
             }
             _ => Err(Failure::invalid_input(
                 "pg-which-server",

@@ -98,7 +98,6 @@ mod tests {
             timeline: 1,
             size_bytes: 0,
             finished_ms: 0,
-            tablespaces: false,
             incremental: false,
         }
     }

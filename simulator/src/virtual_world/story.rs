@@ -237,7 +237,11 @@ impl Teller {
                     "were left out, because they can not be repeated and may have been done before",
                 ),
                 SkipReason::NotAsked => {
-                    self.did(step, "had nothing to ask, its `when` is false", "had nothing to ask, their `when` is false");
+                    self.did(
+                        step,
+                        "had nothing to ask, its `when` is false",
+                        "had nothing to ask, their `when` is false",
+                    );
                 }
                 SkipReason::WhenFalse => self.did(
                     step,

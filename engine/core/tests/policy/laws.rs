@@ -125,9 +125,9 @@ fn needs_are_met(plan: &Plan, run: &Run, id: &StepId) {
 fn is_met(reason: &SkipReason) -> bool {
     let met = SkipReason::is_of_a_dry_run(reason);
     met || matches!(
-            reason,
-            SkipReason::WhenFalse | SkipReason::NotAsked | SkipReason::DoneBefore | SkipReason::ByOperator { .. }
-        )
+        reason,
+        SkipReason::WhenFalse | SkipReason::NotAsked | SkipReason::DoneBefore | SkipReason::ByOperator { .. }
+    )
 }
 
 /// After an attempt of unknown effect, what can not be repeated starts again only once somebody knows.

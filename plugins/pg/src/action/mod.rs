@@ -11,6 +11,7 @@ mod compare;
 mod destroy_instance;
 mod find_damage;
 mod list_backups;
+mod list_instances;
 mod made_again;
 mod merge_missing;
 mod restore;
@@ -29,6 +30,7 @@ pub(crate) fn declare() -> Vec<Action> {
         find_damage::action(),
         list_backups::action(),
         made_again::action(),
+        list_instances::action(),
         merge_missing::action(),
         restore::action(),
         switch_wal::action(),
@@ -48,6 +50,7 @@ pub(crate) fn run(call: &Call, caps: &impl Capabilities) -> Option<Result<Outcom
         "find-damage" => find_damage::run(call, caps),
         "list-backups" => list_backups::run(call, caps),
         "made-again" => made_again::run(call, caps),
+        "list-instances" => list_instances::run(call, caps),
         "merge-missing" => merge_missing::run(call, caps),
         "restore" => restore::run(call, caps),
         "switch-wal" => switch_wal::run(call, caps),

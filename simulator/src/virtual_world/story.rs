@@ -237,7 +237,11 @@ impl Teller {
                     "were left out, because they can not be repeated and may have been done before",
                 ),
                 SkipReason::NotAsked => {
-                    self.did(step, "had nothing to ask, its `when` is false", "had nothing to ask, their `when` is false");
+                    self.did(
+                        step,
+                        "had nothing to ask, its `when` is false",
+                        "had nothing to ask, their `when` is false",
+                    );
                 }
                 SkipReason::WhenFalse => self.did(
                     step,
@@ -304,6 +308,7 @@ impl Teller {
             Event::StepsReopened { steps, who, .. } => self.say(format!("{who} had {} done once more.", list(steps))),
             Event::RunPaused { who, .. } => self.say(format!("{who} paused the run.")),
             Event::RunUnpaused { who, .. } => self.say(format!("{who} let the run go on.")),
+            Event::OnsetStated { who, onset } => self.say(format!("{who} said that users had noticed at {onset}.")),
             Event::AbortRequested { who, undo: true, .. } => {
                 self.say(format!("{who} aborted the run, and wants everything taken back."));
             }

@@ -4,7 +4,7 @@ use clap::Args;
 use jiff::Timestamp;
 use lifeboat_core::{
     event::{Mode, SkipReason},
-    run::{Phase, Run, StepRun, StepState},
+    run::{Budget, Phase, Run, Since, StepRun, StepState},
 };
 use lifeboat_runtime::home::{Home, Loaded};
 
@@ -14,7 +14,7 @@ use crate::{
     exit::Exit,
     output::{BAD, GOOD, QUIET, STRONG, WARN, data, hint, json, styled},
     table,
-    view::{self, Budget, failure_text, outcome_text, skipped_text},
+    view::{self, budget_text, failure_text, outcome_text, skipped_text},
 };
 
 /// Show how a run stands and what it waits for
@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
     /// A run: its name, the beginning of it, or `last`
     #[arg(default_value = "last")]
     run: String,
-    /// When users first noticed: the RTO budget counts from here
+    /// When users first noticed, in place of what the journal says: the RTO budget is shown as if it counted from here
     #[arg(long, value_name = "TIMESTAMP")]
     onset: Option<Timestamp>,
     /// Print one JSON document
@@ -84,8 +84,9 @@ fn print_head(home: &Home, loaded: &Loaded, onset: Option<Timestamp>, now: Times
                 let since = elapsed::time_of_day(pause.since);
                 data(format_args!("{} by {} since {since} UTC{why}", styled(WARN, "paused"), pause.who));
             }
-            if let Some(budget) = Budget::new(&loaded.plan.objectives, onset).text(*started, now) {
-                data(budget);
+            if let Some(budget) = loaded.run.budget(&loaded.plan.objectives) {
+                let from = onset.map_or(budget, |from| Budget { from, since: Since::Onset, ..budget });
+                data(budget_text(&from, now));
             }
         }
     }

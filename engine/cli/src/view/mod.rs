@@ -7,10 +7,13 @@ mod narration;
 
 use std::{io::IsTerminal, sync::Arc};
 
-use lifeboat_core::run::{Run, StepState};
+use lifeboat_core::{
+    plan::Objectives,
+    run::{Run, StepState},
+};
 use lifeboat_runtime::{journal::Recorded, report::Reporter};
 
-pub(crate) use budget::Budget;
+pub(crate) use budget::budget_text;
 use lines::Lines;
 use live::Live;
 pub(crate) use narration::{failure_text, outcome_text, people, skipped_text};
@@ -31,8 +34,8 @@ pub(crate) trait View: Reporter {
 
 /// The view for where standard error goes. A drill has no budget to count down: it measures. `prompts` says that each
 /// question is shown whole by a prompt.
-pub(crate) fn open(budget: Option<Budget>, prompts: bool) -> Arc<dyn View> {
-    if std::io::stderr().is_terminal() { Arc::new(Live::new(budget, prompts)) } else { Arc::new(Lines::new()) }
+pub(crate) fn open(objectives: Option<Objectives>, prompts: bool) -> Arc<dyn View> {
+    if std::io::stderr().is_terminal() { Arc::new(Live::new(objectives, prompts)) } else { Arc::new(Lines::new()) }
 }
 
 /// An event as a line, with its time.

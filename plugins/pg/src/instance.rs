@@ -87,14 +87,15 @@ impl Configuration {
     }
 }
 
-/// `pg_hba.conf`: the one login that is known, with its password, from this machine and its own networks.
-pub fn host_access(user: &str, database: &str) -> String {
+/// `pg_hba.conf`: the one login that is known, with its password, from this machine and its own networks. Every database is
+/// open to it, because a backup is verified in all of them.
+pub fn host_access(user: &str) -> String {
     let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-    let (user, database) = (quote(user), quote(database));
+    let user = quote(user);
     let mut text = "# Written by Lifeboat for a restored copy.\n".to_owned();
     for from in ["127.0.0.0/8", "::1/128", "samenet"] {
         // Writing to a String can not fail.
-        let _ = writeln!(text, "host {database} {user} {from} scram-sha-256");
+        let _ = writeln!(text, "host all {user} {from} scram-sha-256");
     }
     text
 }
@@ -217,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_copy_stands_alone() {
-        insta::assert_snapshot!(format!("{}\n{}", configuration().print(), host_access("life\"boat", "app")));
+        insta::assert_snapshot!(format!("{}\n{}", configuration().print(), host_access("life\"boat")));
     }
 
     #[test]

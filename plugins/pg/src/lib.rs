@@ -5,11 +5,14 @@
 use lifeboat_plugin::{Action, Call, Failure, Observation, Outcome, Plugin};
 
 mod action;
+pub mod amcheck;
 pub mod archive;
 pub mod backup;
+pub mod backup_age;
 pub mod choice;
 pub mod control;
 pub mod damage;
+pub mod databases;
 pub mod dump;
 pub mod duration;
 pub mod exact_set;

@@ -4,14 +4,17 @@ use lifeboat_plugin::{Action, Call, Failure, Observation, Outcome};
 
 use crate::server::Capabilities;
 
+mod amcheck;
 mod archive_status;
 mod backup;
 mod check;
+mod check_backups;
 mod compare;
 mod destroy_instance;
 mod find_damage;
 mod list_backups;
 mod merge_missing;
+mod read_tables;
 mod restore;
 mod switch_wal;
 mod verify_backup;
@@ -20,14 +23,17 @@ mod wait_ready;
 /// Every action.
 pub(crate) fn declare() -> Vec<Action> {
     vec![
+        amcheck::action(),
         archive_status::action(),
         backup::action(),
         check::action(),
+        check_backups::action(),
         compare::action(),
         destroy_instance::action(),
         find_damage::action(),
         list_backups::action(),
         merge_missing::action(),
+        read_tables::action(),
         restore::action(),
         switch_wal::action(),
         verify_backup::action(),
@@ -38,14 +44,17 @@ pub(crate) fn declare() -> Vec<Action> {
 /// Runs the action that the call names; none where there is no such action.
 pub(crate) fn run(call: &Call, caps: &impl Capabilities) -> Option<Result<Outcome, Failure>> {
     Some(match call.action.as_str() {
+        "amcheck" => amcheck::run(call, caps),
         "archive-status" => archive_status::run(call, caps),
         "backup" => backup::run(call, caps),
         "check" => check::run(call, caps),
+        "check-backups" => check_backups::run(call, caps),
         "compare" => compare::run(call, caps),
         "destroy-instance" => destroy_instance::run(call, caps),
         "find-damage" => find_damage::run(call, caps),
         "list-backups" => list_backups::run(call, caps),
         "merge-missing" => merge_missing::run(call, caps),
+        "read-tables" => read_tables::run(call, caps),
         "restore" => restore::run(call, caps),
         "switch-wal" => switch_wal::run(call, caps),
         "verify-backup" => verify_backup::run(call, caps),

@@ -264,7 +264,7 @@ fn configure<C: Machine>(
     };
     write("postgresql.conf", &configuration.print())?;
     write("postgresql.auto.conf", "")?;
-    write("pg_hba.conf", &instance::host_access(&login.user, &login.database))?;
+    write("pg_hba.conf", &instance::host_access(&login.user))?;
     write("pg_ident.conf", "")?;
     for signal in ["standby.signal", "recovery.signal"] {
         instance.caps.remove(instance.machine, &format!("{}/{signal}", instance.data()))?;

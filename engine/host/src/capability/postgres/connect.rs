@@ -66,7 +66,24 @@ pub(super) async fn instance(
     let mut config = login(context, postgres(context, login_as)?)?;
     config.host(host).port(port);
     config.options(if read_only(effect) { format!("{EVERY_ROW} {READ_ONLY}") } else { EVERY_ROW.to_owned() });
-    open(context, config, Encryption::Plain, effect, machine).await
+    let connection = open(context, config.clone(), Encryption::Plain, effect, machine).await?;
+    Ok(connection.with_databases(config))
+}
+
+/// A connection to another database of a copy.
+pub(super) async fn beside(
+    context: &CallContext,
+    connection: &Connection,
+    database: &str,
+) -> Result<Connection, Error> {
+    let Some(config) = connection.beside() else {
+        let message = format!("the binding of `{}` names its one database: no other is opened", connection.role());
+        return Err(denied(Reason::new("host-refused-role", message)));
+    };
+    let mut config = config.clone();
+    config.dbname(database);
+    let opened = open(context, config.clone(), Encryption::Plain, connection.effect(), connection.role()).await?;
+    Ok(opened.with_databases(config))
 }
 
 fn system<'a>(context: &'a CallContext, role: &str) -> Result<&'a System, Error> {

@@ -5,9 +5,11 @@
 use lifeboat_plugin::{Action, Call, Failure, Observation, Outcome, Plugin};
 
 mod action;
+pub mod amcheck;
 pub mod archive;
 pub mod archive_format;
 pub mod backup;
+pub mod backup_age;
 pub mod catalog;
 pub mod choice;
 pub mod commits;
@@ -16,6 +18,7 @@ pub mod content;
 pub mod control;
 pub mod copying;
 pub mod damage;
+pub mod databases;
 pub mod dump;
 pub mod duration;
 pub mod exact_set;

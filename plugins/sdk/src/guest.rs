@@ -93,6 +93,10 @@ impl postgres::Connection for postgres_import::Connection {
     fn rollback(&self) -> Result<(), postgres::Error> {
         postgres_import::Connection::rollback(self)
     }
+
+    fn beside(&self, database: &str) -> Result<Self, postgres::Error> {
+        postgres_import::Connection::beside(self, database)
+    }
 }
 
 impl machine::Machine for Guest {

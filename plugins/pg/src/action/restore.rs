@@ -412,7 +412,7 @@ fn configure<C: Machine>(instance: &Instance<'_, C>, goal: &Goal<'_>, login: &Lo
     };
     write("postgresql.conf", &goal.configuration.print())?;
     write("postgresql.auto.conf", "")?;
-    write("pg_hba.conf", &instance::host_access(&login.user, &login.database, goal.marker.by_socket))?;
+    write("pg_hba.conf", &instance::host_access(&login.user, goal.marker.by_socket))?;
     write("pg_ident.conf", "")?;
     write("recovery.signal", "")?;
     Ok(())

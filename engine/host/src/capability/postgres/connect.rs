@@ -114,7 +114,7 @@ async fn copy(context: &CallContext, mut config: Config, effect: Effect, machine
         };
         match refused {
             Some(position) => wanted.remove(position),
-            None => return opened,
+            None => return opened.map(|connection| connection.with_databases(config)),
         };
     }
 }
@@ -123,6 +123,21 @@ async fn copy(context: &CallContext, mut config: Config, effect: Effect, machine
 fn is_refused(error: &SqlError, setting: &str) -> bool {
     let states = [SqlState::UNDEFINED_OBJECT.code(), SqlState::INSUFFICIENT_PRIVILEGE.code()];
     states.contains(&error.state.as_str()) && error.message.contains(&format!("\"{setting}\""))
+}
+
+/// A connection to another database of a copy.
+pub(super) async fn beside(
+    context: &CallContext,
+    connection: &Connection,
+    database: &str,
+) -> Result<Connection, Error> {
+    let Some(config) = connection.beside() else {
+        let message = format!("the binding of `{}` names its one database: no other is opened", connection.role());
+        return Err(denied(Reason::new("host-refused-role", message)));
+    };
+    let mut config = config.clone();
+    config.dbname(database);
+    copy(context, config, connection.effect(), connection.role()).await
 }
 
 fn system<'a>(context: &'a CallContext, role: &str) -> Result<&'a System, Error> {

@@ -17,6 +17,7 @@ pub mod comparison;
 pub mod content;
 pub mod control;
 pub mod copying;
+pub mod crossing;
 pub mod damage;
 pub mod databases;
 pub mod dump;

@@ -16,6 +16,7 @@ pub mod damage;
 pub mod dump;
 pub mod duration;
 pub mod exact_set;
+pub mod ground;
 pub mod identifier;
 pub mod instance;
 pub mod isolation;

@@ -23,6 +23,7 @@ pub mod databases;
 pub mod dump;
 pub mod duration;
 pub mod exact_set;
+pub mod ground;
 pub mod identifier;
 pub mod instance;
 pub mod isolation;

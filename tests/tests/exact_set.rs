@@ -275,7 +275,7 @@ fn places_in(set: &str) -> Result<BTreeSet<String>> {
         let (first, last) = text.split_once('-').unwrap_or((text, text));
         Ok(first.parse()?..=last.parse()?)
     };
-    for line in set.lines().skip(3) {
+    for line in set.lines().skip(3).take_while(|line| !line.starts_with("changed ") && *line != "objects") {
         if let Some(name) = line.strip_prefix("table ") {
             let name: Value = serde_json::from_str(name)?;
             table = name["name"].as_str().context("a name")?.to_owned();

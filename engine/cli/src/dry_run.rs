@@ -35,6 +35,7 @@ fn row(planned: &Step, step: &StepRun) -> Vec<String> {
             ("not known", format!("{}{}{}, behind {needs}", work(planned), reach(planned), values(parameters)))
         }
         StepState::Skipped { reason: SkipReason::WhenFalse } => ("skipped", "its `when` is false".to_owned()),
+        StepState::Skipped { reason: SkipReason::NotAsked } => ("left out", "there is nothing to ask".to_owned()),
         StepState::Skipped { reason: SkipReason::ByOperator { who, reason } } => {
             ("skipped", format!("by {who}: {reason}"))
         }

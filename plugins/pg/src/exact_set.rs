@@ -1,16 +1,21 @@
-//! The exact set: which row versions a transaction removed, by the place where they lay. A copy that was recovered to just
-//! before that transaction's commit has the same row versions at the same places, because replay is physical.
+//! The exact set: which row versions one or several transactions removed, by the place where they lay. A copy that was
+//! recovered to just before the first one's commit has the same row versions at the same places, because replay is physical.
 //!
 //! In memory and in the file it is kept by table and page, as ranges of line pointers, so that a million rows of whole
 //! pages cost a few kilobytes. The file is text:
 //!
 //! ```text
-//! lifeboat-exact-set 1
-//! xid 734
+//! lifeboat-exact-set 2
+//! transactions 734,736
 //! commit 0/2129F48
 //! table {"schema":"public","name":"orders"}
 //! 0-99:1-61
 //! 100:1-7,9
+//! changed {"schema":"public","name":"notes"}
+//! 3:1-4
+//! objects
+//! 0:5
+//! unplaced 2 {"schema":"public","name":"orders"}
 //! ```
 
 use std::{collections::BTreeMap, fmt::Write, iter};
@@ -19,17 +24,25 @@ use sha2::{Digest, Sha256};
 
 use crate::{identifier::TableName, wal_name::Lsn};
 
-const FIRST_LINE: &str = "lifeboat-exact-set 1";
+const FIRST_LINE: &str = "lifeboat-exact-set 2";
+/// Of a file that knows one transaction and the rows that it removed, nothing else.
+const FIRST_LINE_BEFORE: &str = "lifeboat-exact-set 1";
 
-/// Row versions of several tables that one transaction removed.
+/// Row versions of several tables that transactions removed or changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExactSet {
-    /// The transaction.
-    pub xid: u32,
-    /// Where its commit record begins.
+    /// The transactions, in the order of their commits; never empty.
+    pub transactions: Vec<u32>,
+    /// Where the commit record of the first one begins: the copy stands just before it.
     pub commit: Lsn,
-    /// Its tables, by name.
+    /// What they removed, as it lies in the copy, by table.
     pub tables: BTreeMap<TableName, Tuples>,
+    /// What they changed and is still there afterwards, as it lies in the copy, by table.
+    pub changed: BTreeMap<TableName, Tuples>,
+    /// Rows of `pg_largeobject_metadata` that they removed, as they lie in the copy: a large object each.
+    pub objects: Tuples,
+    /// Rows that they removed and that the copy does not have, by table: inserted between the first commit and their removal.
+    pub unplaced: BTreeMap<TableName, u64>,
 }
 
 /// Row versions of one table.
@@ -53,6 +66,13 @@ impl Tuples {
         let added = insert(ranges, offset);
         self.count += u64::from(added);
         added
+    }
+
+    /// Whether a row version is there.
+    pub fn contains(&self, block: u32, offset: u16) -> bool {
+        let Some(ranges) = self.pages.get(&block) else { return false };
+        let after = ranges.partition_point(|range| range.first <= offset);
+        after > 0 && offset <= ranges[after - 1].last
     }
 
     /// How many there are.
@@ -81,7 +101,7 @@ impl Tuples {
             let mut count = 0;
             for (block, offset) in places.by_ref().take(size.max(1)) {
                 let comma = if count == 0 { "" } else { "," };
-                // Writing to a String can not fail.
+                // Writing to a String cannot fail.
                 let _ = write!(literal, "{comma}\"({block},{offset})\"");
                 count += 1;
             }
@@ -130,21 +150,45 @@ impl FromIterator<(u32, u16)> for Tuples {
 }
 
 impl ExactSet {
-    /// Rows of all tables.
+    /// The set of these transactions, the first of which committed there, with nothing in it.
+    pub fn empty(transactions: Vec<u32>, commit: Lsn) -> Self {
+        let (tables, changed, unplaced) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { transactions, commit, tables, changed, objects: Tuples::default(), unplaced }
+    }
+
+    /// Rows that were removed, of all tables.
     pub fn rows(&self) -> u64 {
         self.tables.values().map(Tuples::len).sum()
     }
 
+    /// Rows that were changed, of all tables.
+    pub fn rows_changed(&self) -> u64 {
+        self.changed.values().map(Tuples::len).sum()
+    }
+
+    /// The transaction that committed first: just before it is where the copy stands.
+    pub fn first(&self) -> u32 {
+        self.transactions.first().copied().unwrap_or_default()
+    }
+
     /// The file's text.
     pub fn print(&self) -> String {
-        let mut text = format!("{FIRST_LINE}\nxid {}\ncommit {}\n", self.xid, self.commit);
-        for (table, tuples) in &self.tables {
-            let name = serde_json::json!({ "schema": table.schema, "name": table.name });
-            // Writing to a String can not fail.
-            let _ = writeln!(text, "table {name}");
-            for (first, last, ranges) in tuples.runs() {
-                let _ = writeln!(text, "{}:{}", span(first, last), spans(ranges));
+        let transactions: Vec<_> = self.transactions.iter().map(u32::to_string).collect();
+        let mut text = format!("{FIRST_LINE}\ntransactions {}\ncommit {}\n", transactions.join(","), self.commit);
+        for (kind, tables) in [("table", &self.tables), ("changed", &self.changed)] {
+            for (table, tuples) in tables {
+                // Writing to a String cannot fail.
+                let _ = writeln!(text, "{kind} {}", table_line(table));
+                print_places(&mut text, tuples);
             }
+        }
+        if !self.objects.is_empty() {
+            text.push_str("objects\n");
+            print_places(&mut text, &self.objects);
+        }
+        for (table, count) in &self.unplaced {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "unplaced {count} {}", table_line(table));
         }
         text
     }
@@ -153,29 +197,62 @@ impl ExactSet {
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut lines = text.lines().enumerate();
         let mut expect = |what: &str| lines.next().map(|(_, line)| line).ok_or_else(|| format!("{what} is missing"));
-        if expect("the first line")? != FIRST_LINE {
-            return Err(format!("the first line is not `{FIRST_LINE}`"));
-        }
-        let xid = expect("the xid")?.strip_prefix("xid ").and_then(|xid| xid.parse().ok()).ok_or("line 2: no xid")?;
+        let transactions = match expect("the first line")? {
+            FIRST_LINE => expect("the list of transactions")?.strip_prefix("transactions ").and_then(read_numbers),
+            FIRST_LINE_BEFORE => expect("the xid")?.strip_prefix("xid ").and_then(|xid| Some(vec![xid.parse().ok()?])),
+            _ => return Err(format!("the first line is not `{FIRST_LINE}`")),
+        };
+        let transactions = transactions.ok_or("line 2: no xid")?;
         let commit =
             expect("the commit")?.strip_prefix("commit ").and_then(|lsn| lsn.parse().ok()).ok_or("line 3: no LSN")?;
-        let mut set = Self { xid, commit, tables: BTreeMap::new() };
-        let mut table = None;
+        let mut set = Self::empty(transactions, commit);
+        let mut section = None;
         for (number, line) in lines {
-            read_line(&mut set, &mut table, line).ok_or_else(|| format!("line {}: `{line}`", number + 1))?;
+            read_line(&mut set, &mut section, line).ok_or_else(|| format!("line {}: `{line}`", number + 1))?;
         }
         Ok(set)
     }
 }
 
-fn read_line(set: &mut ExactSet, table: &mut Option<TableName>, line: &str) -> Option<()> {
-    if let Some(name) = line.strip_prefix("table ") {
-        let name: TableName = serde_json::from_str(name).ok()?;
-        set.tables.entry(name.clone()).or_default();
-        *table = Some(name);
+/// What the lines of places that follow belong to.
+enum Section {
+    Table(TableName),
+    Changed(TableName),
+    Objects,
+}
+
+impl Section {
+    /// The section that a line begins, if it begins one.
+    fn begun_by(line: &str) -> Option<Self> {
+        let (kind, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match kind {
+            "table" => serde_json::from_str(rest).ok().map(Self::Table),
+            "changed" => serde_json::from_str(rest).ok().map(Self::Changed),
+            "objects" if rest.is_empty() => Some(Self::Objects),
+            _ => None,
+        }
+    }
+
+    fn tuples<'a>(&self, set: &'a mut ExactSet) -> &'a mut Tuples {
+        match self {
+            Self::Table(table) => set.tables.entry(table.clone()).or_default(),
+            Self::Changed(table) => set.changed.entry(table.clone()).or_default(),
+            Self::Objects => &mut set.objects,
+        }
+    }
+}
+
+fn read_line(set: &mut ExactSet, section: &mut Option<Section>, line: &str) -> Option<()> {
+    if let Some((count, table)) = line.strip_prefix("unplaced ").and_then(|rest| rest.split_once(' ')) {
+        set.unplaced.insert(serde_json::from_str(table).ok()?, count.parse().ok()?);
         return Some(());
     }
-    let tuples = set.tables.get_mut(table.as_ref()?)?;
+    if let Some(begun) = Section::begun_by(line) {
+        begun.tuples(set);
+        *section = Some(begun);
+        return Some(());
+    }
+    let tuples = section.as_ref()?.tuples(set);
     let (blocks, offsets) = line.split_once(':')?;
     let (first, last) = read_span::<u32>(blocks)?;
     for range in offsets.split(',') {
@@ -187,6 +264,21 @@ fn read_line(set: &mut ExactSet, table: &mut Option<TableName>, line: &str) -> O
         }
     }
     Some(())
+}
+
+fn read_numbers(text: &str) -> Option<Vec<u32>> {
+    text.split(',').map(|number| number.parse().ok()).collect()
+}
+
+fn table_line(table: &TableName) -> String {
+    serde_json::json!({ "schema": table.schema, "name": table.name }).to_string()
+}
+
+fn print_places(text: &mut String, tuples: &Tuples) {
+    for (first, last, ranges) in tuples.runs() {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{}:{}", span(first, last), spans(ranges));
+    }
 }
 
 fn span<T: PartialEq + ToString>(first: T, last: T) -> String {
@@ -211,7 +303,7 @@ pub fn digest(content: &[u8]) -> String {
 /// Lower-case hexadecimal digits.
 pub fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String can not fail.
+        // Writing to a String cannot fail.
         let _ = write!(text, "{byte:02x}");
         text
     })
@@ -235,9 +327,12 @@ mod tests {
         let mut odd: Tuples = [(7, 3), (7, 1), (7, 2), (7, 9)].into_iter().collect();
         assert!(!odd.insert(7, 2));
         let set = ExactSet {
-            xid: 734,
+            transactions: vec![734, 736],
             commit: Lsn(0x212_9F48),
-            tables: [(table("orders"), tuples), (table("a\nb"), odd)].into(),
+            tables: [(table("orders"), tuples), (table("a\nb"), odd.clone())].into(),
+            changed: [(table("notes"), odd.clone())].into(),
+            objects: odd,
+            unplaced: [(table("orders"), 2)].into(),
         };
         insta::assert_snapshot!(set.print());
         assert_eq!(set.rows(), 6104);
@@ -247,12 +342,25 @@ mod tests {
     fn a_damaged_file_is_refused_with_its_line() {
         let check = |text: &str, expect: &str| assert_eq!(ExactSet::parse(text), Err(expect.to_owned()), "{text}");
         check("", "the first line is missing");
-        check("lifeboat-exact-set 2\n", "the first line is not `lifeboat-exact-set 1`");
+        check("lifeboat-exact-set 3\n", "the first line is not `lifeboat-exact-set 2`");
         check("lifeboat-exact-set 1\nxid x\n", "line 2: no xid");
-        check("lifeboat-exact-set 1\nxid 7\n", "the commit is missing");
-        check("lifeboat-exact-set 1\nxid 7\ncommit 0/1\n0:1\n", "line 4: `0:1`");
-        let table = r#"table {"schema":"s","name":"t"}"#;
-        check(&format!("lifeboat-exact-set 1\nxid 7\ncommit 0/1\n{table}\n0:2-1\n"), "line 5: `0:2-1`");
+        check("lifeboat-exact-set 2\ntransactions\n", "line 2: no xid");
+        check("lifeboat-exact-set 2\ntransactions 7,\n", "line 2: no xid");
+        check("lifeboat-exact-set 2\ntransactions 7\n", "the commit is missing");
+        let head = "lifeboat-exact-set 2\ntransactions 7\ncommit 0/1\n";
+        check(&format!("{head}0:1\n"), "line 4: `0:1`");
+        check(&format!("{head}objects of mine\n"), "line 4: `objects of mine`");
+        check(&format!("{head}unplaced x {{}}\n"), "line 4: `unplaced x {}`");
+        check(&format!("{head}table {{\"schema\":\"s\",\"name\":\"t\"}}\n0:2-1\n"), "line 5: `0:2-1`");
+    }
+
+    #[test]
+    fn a_file_of_the_first_format_is_one_transaction() {
+        let text = "lifeboat-exact-set 1\nxid 7\ncommit 0/1\ntable {\"schema\":\"public\",\"name\":\"t\"}\n0:1-2\n";
+        let places = [(0, 1), (0, 2)].into_iter().collect();
+        let tables = [(table("t"), places)].into();
+        let expect = ExactSet { tables, ..ExactSet::empty(vec![7], Lsn(1)) };
+        assert_eq!(ExactSet::parse(text), Ok(expect));
     }
 
     #[test]
@@ -289,6 +397,9 @@ mod tests {
             let tuples: Tuples = places.iter().copied().collect();
             let model: BTreeSet<_> = places.iter().copied().collect();
             prop_assert_eq!(tuples.len(), model.len() as u64);
+            for (block, offset) in (0..7).flat_map(|block| (0..13).map(move |offset| (block, offset))) {
+                prop_assert_eq!(tuples.contains(block, offset), model.contains(&(block, offset)));
+            }
             prop_assert_eq!(tuples.iter().collect::<Vec<_>>(), model.into_iter().collect::<Vec<_>>());
         }
 
@@ -303,9 +414,25 @@ mod tests {
         }
 
         #[test]
-        fn a_printed_set_parses(xid: u32, commit: u64, tables in prop::collection::btree_map("\\PC{1,10}", places(), 0..4)) {
-            let tables = tables.into_iter().map(|(name, places)| (table(&name), places.into_iter().collect())).collect();
-            let set = ExactSet { xid, commit: Lsn(commit), tables };
+        fn a_printed_set_parses(
+            transactions in prop::collection::vec(any::<u32>(), 1..4),
+            commit: u64,
+            tables in prop::collection::btree_map("\\PC{1,10}", places(), 0..4),
+            changed in prop::collection::btree_map("\\PC{1,10}", places(), 0..3),
+            objects in places(),
+            unplaced in prop::collection::btree_map("\\PC{1,10}", any::<u64>(), 0..3),
+        ) {
+            let named = |tables: BTreeMap<String, Vec<(u32, u16)>>| {
+                tables.into_iter().map(|(name, places)| (table(&name), places.into_iter().collect())).collect()
+            };
+            let set = ExactSet {
+                transactions,
+                commit: Lsn(commit),
+                tables: named(tables),
+                changed: named(changed),
+                objects: objects.into_iter().collect(),
+                unplaced: unplaced.into_iter().map(|(name, count)| (table(&name), count)).collect(),
+            };
             prop_assert_eq!(ExactSet::parse(&set.print()), Ok(set));
         }
 

@@ -34,9 +34,10 @@ pub fn check_copy(copy: &impl Connection, set: &ExactSet) -> Result<(), Failure>
         return Ok(());
     }
     let message = format!(
-        "the copy was replayed to {lsn}, the transaction {} committed at {}: only a copy restored with `before_xid: {}` has the \
+        "the copy was replayed to {lsn}, the transaction {xid} committed at {commit}: only a copy restored with `before_xid: {xid}` has the \
          removed rows at the places that the WAL names",
-        set.xid, set.commit, set.xid
+        xid = set.first(),
+        commit = set.commit
     );
     Err(Failure::permanent("pg-copy-elsewhere", message))
 }

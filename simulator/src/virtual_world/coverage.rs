@@ -165,7 +165,7 @@ impl<'a> Seen<'a> {
             Event::AttemptFailed { step, failure, .. } if !self.beside.contains(step) => self.failure(failure),
             Event::StepFailed { failure, .. } => self.failure(failure),
             Event::AttemptInterrupted { .. } => self.interrupted = true,
-            Event::StepSkipped { reason: SkipReason::WhenFalse, .. } => self.skipped = true,
+            Event::StepSkipped { reason: SkipReason::WhenFalse | SkipReason::NotAsked, .. } => self.skipped = true,
             Event::OperatorAnswered { answer: OperatorAnswer::GiveUp, .. } => self.failed = true,
             Event::StepUndone { .. } => self.undone = true,
             _ => {}

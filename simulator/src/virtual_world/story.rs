@@ -236,6 +236,13 @@ impl Teller {
                     "was left out, because it can not be repeated and may have been done before",
                     "were left out, because they can not be repeated and may have been done before",
                 ),
+                SkipReason::NotAsked => {
+                    self.did(
+                        step,
+                        "had nothing to ask, its `when` is false",
+                        "had nothing to ask, their `when` is false",
+                    );
+                }
                 SkipReason::WhenFalse => self.did(
                     step,
                     "was skipped, because its `when` is false",

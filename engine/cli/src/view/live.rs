@@ -22,11 +22,14 @@ use lifeboat_runtime::{
 };
 
 use super::{
-    Budget, View, is_active,
+    Budget, View, is_active, is_question,
     lines::{note_text, refused},
     narration::{self, Line, Tone},
 };
-use crate::output::{BAD, GOOD, QUIET, STRONG, WARN, styled};
+use crate::{
+    output::{BAD, GOOD, QUIET, STRONG, WARN, styled},
+    wrap,
+};
 
 const TICK: Duration = Duration::from_millis(120);
 
@@ -63,7 +66,7 @@ impl Live {
         match &mut state.held_back {
             Some(held_back) => held_back.push(line),
             // The terminal is gone where this fails; the run matters more than its picture.
-            None => drop(self.screen.println(line)),
+            None => drop(self.screen.println(wrap::wrapped(&line, wrap::width(std::io::stderr())))),
         }
     }
 
@@ -204,11 +207,6 @@ impl View for Live {
         self.take_down(&mut self.state());
         drop(self.screen.clear());
     }
-}
-
-/// Whether a person is asked here.
-fn is_question(event: &Event) -> bool {
-    matches!(event, Event::ApprovalRequested { .. } | Event::HandsRequested { .. } | Event::OperatorAsked { .. })
 }
 
 fn step_style() -> ProgressStyle {

@@ -206,6 +206,7 @@ pub(crate) fn failure_text(failure: &Failure) -> String {
 pub(crate) fn skipped_text(reason: &SkipReason) -> String {
     match reason {
         SkipReason::WhenFalse => "skipped: its `when` is false".to_owned(),
+        SkipReason::NotAsked => "left out: nothing to ask, its `when` is false".to_owned(),
         SkipReason::NeedNotMet { step } => format!("skipped: it needs `{step}`, which was not done"),
         SkipReason::ByOperator { who, reason } => format!("skipped by {}: {reason}", person(who)),
         SkipReason::NothingFailed => "left out: nothing failed".to_owned(),
@@ -215,7 +216,7 @@ pub(crate) fn skipped_text(reason: &SkipReason) -> String {
         }
         SkipReason::WouldAsk { message } => format!("would ask, in a real run: {message}"),
         SkipReason::NotKnown { unknown, .. } => {
-            format!("can not be tried: {} would come of a real run", unknown.join(", "))
+            format!("cannot be tried: {} would come of a real run", unknown.join(", "))
         }
         SkipReason::FailedBehind { step, failure } => {
             format!("failed, perhaps because `{step}` was left out: {}", failure_text(failure))

@@ -26,7 +26,7 @@ pub(super) fn begin(draft: &mut Draft<'_>, index: Slot) {
         }
         match in_scope(draft, index, None, |scope| condition.is_true(&Scope { within, ..*scope })) {
             Ok(true) => {}
-            Ok(false) => return skip(draft, SkipReason::WhenFalse),
+            Ok(false) => return skip(draft, left_out(&planned.kind)),
             Err(error) => return give_up(draft, index, "when", &error),
         }
     }
@@ -36,6 +36,14 @@ pub(super) fn begin(draft: &mut Draft<'_>, index: Slot) {
             None => fan_out::begin(draft, index, each),
         },
         None => work(draft, index),
+    }
+}
+
+/// What a `when` that is false means. A run has nothing to make up for where nobody had to be asked.
+fn left_out(kind: &StepKind) -> SkipReason {
+    match kind {
+        StepKind::Approve { .. } | StepKind::Manual { .. } => SkipReason::NotAsked,
+        StepKind::Uses(_) | StepKind::Drill { .. } => SkipReason::WhenFalse,
     }
 }
 

@@ -28,6 +28,8 @@ pub enum KnownBy {
 pub enum SkipReason {
     /// Its `when` is false.
     WhenFalse,
+    /// It is a question or work by hand whose `when` is false: there was nothing to ask, and nothing is left undone.
+    NotAsked,
     /// A step that it needs failed or was skipped because of a failure (`on_failure: continue`).
     NeedNotMet {
         /// That step.

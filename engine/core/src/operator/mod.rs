@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use self::{evidence::wanted, judge::judge, refusal::Refusal, retry::behind};
+pub use self::{evidence::wanted, judge::judge, people::may_answer, refusal::Refusal, retry::behind};
 use crate::{
     event::{OperatorAnswer, Person},
     name::StepId,
@@ -29,6 +29,12 @@ pub struct Request {
     pub groups: BTreeSet<String>,
     /// What.
     pub command: Command,
+}
+
+impl Request {
+    fn person(&self) -> (&Person, &BTreeSet<String>) {
+        (&self.who, &self.groups)
+    }
 }
 
 /// What a run can be told.

@@ -339,7 +339,10 @@ impl StepState {
         self.is_over()
             && !matches!(
                 self,
-                Self::Succeeded { .. } | Self::Skipped { reason: SkipReason::NothingFailed | SkipReason::DoneBefore }
+                Self::Succeeded { .. }
+                    | Self::Skipped {
+                        reason: SkipReason::NothingFailed | SkipReason::DoneBefore | SkipReason::NotAsked
+                    }
             )
     }
 

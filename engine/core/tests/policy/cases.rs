@@ -284,6 +284,19 @@ fn a_dry_run_goes_on_behind_what_it_may_not_do() {
 }
 
 #[test]
+fn only_a_question_that_need_not_be_asked_leaves_nothing_undone() {
+    let never = || Some(Expression::new("1 > 2"));
+    let check = |step: Step, expect: &str| {
+        let plan = plan_of(vec![uses(0, true, false), step, uses(2, true, false)]);
+        let (told, _) = story_in(Mode::Real, &plan, &[answer(0, 1, Ok(())), answer(2, 1, Ok(()))]);
+        assert_eq!(told.last().map(String::as_str), Some(expect), "{told:?}");
+        assert!(told.contains(&"StepSkipped s1".to_owned()), "{told:?}");
+    };
+    check(Step { when: never(), ..asks(1, "Go on?") }, "RunFinished Succeeded");
+    check(Step { when: never(), ..with(1, &[]) }, "RunFinished SucceededWithExceptions");
+}
+
+#[test]
 fn a_dry_run_that_was_cut_off_tries_again_and_takes_nothing_back() {
     let undo = Some(invocation(true, false));
     let plan = plan_of(vec![

@@ -26,7 +26,10 @@ pub(super) fn holds(evidence: &Evidence<'_>) -> Result<(), String> {
             }
             Event::StepSucceeded { step, .. } | Event::ResolvedByHand { step, .. } => drop(met.insert(step, true)),
             Event::StepSkipped { step, reason } => {
-                met.insert(step, matches!(reason, SkipReason::WhenFalse | SkipReason::DoneBefore));
+                met.insert(
+                    step,
+                    matches!(reason, SkipReason::WhenFalse | SkipReason::NotAsked | SkipReason::DoneBefore),
+                );
             }
             // What is done once more has to be done before what needs it.
             Event::StepsReopened { steps, .. } => met.retain(|step, _| !steps.contains(step)),

@@ -47,8 +47,11 @@ fn every_step(
     }
 }
 
-/// What is done at the end of a run may have been done when it ended before.
+/// What is done at the end of a run may have been done when it ended before, and a question need not arise.
 fn is_success(step: &Step, word: &Event) -> bool {
+    if matches!(word, Event::StepSkipped { reason: SkipReason::NotAsked, .. }) {
+        return matches!(step.kind, StepKind::Approve { .. } | StepKind::Manual { .. });
+    }
     let before = matches!(word, Event::StepSkipped { reason: SkipReason::DoneBefore, .. });
     matches!(word, Event::StepSucceeded { .. }) || before && step.section == Section::Finally
 }

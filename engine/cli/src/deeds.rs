@@ -49,6 +49,7 @@ fn did(event: &Event) -> Option<&'static str> {
         Event::StepsReopened { .. } => "reopened",
         Event::RunPaused { .. } => "paused",
         Event::RunUnpaused { .. } => "unpaused",
+        Event::OnsetStated { .. } => "stated_the_onset",
         Event::AbortRequested { undo: false, .. } => "aborted",
         Event::AbortRequested { .. } => "aborted_with_undo",
         _ => return None,

@@ -6,7 +6,7 @@ use lifeboat_core::{
     failure::Failure,
     name::{RunId, StepId},
     plan::{RunbookRef, Variant},
-    run::{Awaiting, Pause, Phase, Run, StepRun, StepState},
+    run::{Awaiting, Pause, Phase, Run, Since, StepRun, StepState},
 };
 use lifeboat_runtime::home::Loaded;
 use serde::Serialize;
@@ -34,6 +34,9 @@ pub(crate) struct RunDocument<'a> {
     ended: Option<Timestamp>,
     seconds: f64,
     objectives: Seconds,
+    /// What is left of the RTO, at the end where it is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    budget: Option<BudgetDocument>,
     /// Since when it is paused, and who wanted that.
     #[serde(skip_serializing_if = "Option::is_none")]
     paused: Option<PauseDocument<'a>>,
@@ -61,6 +64,15 @@ struct PauseDocument<'a> {
     since: Timestamp,
     who: &'a Person,
     reason: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct BudgetDocument {
+    objective_s: f64,
+    /// What happened at `from`.
+    since: Since,
+    from: Timestamp,
+    left_s: f64,
 }
 
 #[derive(Debug, Serialize)]
@@ -115,6 +127,12 @@ pub(crate) fn run(loaded: &Loaded, live: bool, now: Timestamp) -> Option<RunDocu
         ended,
         seconds: ended.unwrap_or(now).duration_since(*started).as_secs_f64(),
         objectives: Seconds { rto_s: seconds(plan.objectives.rto), rpo_s: seconds(plan.objectives.rpo) },
+        budget: run.budget(&plan.objectives).map(|budget| BudgetDocument {
+            objective_s: budget.objective.as_secs_f64(),
+            since: budget.since,
+            from: budget.from,
+            left_s: budget.left(ended.unwrap_or(now)).as_secs_f64(),
+        }),
         paused: run.pause.as_ref().map(paused),
         steps: run.steps.iter().map(|state| step(state, live)).collect(),
         people: deeds(events),

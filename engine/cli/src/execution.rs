@@ -26,7 +26,7 @@ use crate::{
     people::{self, Answers, Responder},
     problem::Problem,
     signals,
-    view::{self, Budget, View, failure_text},
+    view::{self, View, failure_text},
 };
 
 /// A session with everything around it.
@@ -57,7 +57,7 @@ impl Execution {
         invoke: Arc<dyn Invoke>,
     ) -> Self {
         let prompts = people::can_be_asked() && answers.are_none();
-        let view = view::open(Some(Budget::new(&plan.objectives, shown.onset)), prompts);
+        let view = view::open(Some(plan.objectives.clone()), prompts);
         let stop = signals::stop(view.clone());
         let people = Arc::new(Responder::new(answers, of, view.clone(), stop.clone()));
         Self { plan, shown, view, people, invoke, stop }

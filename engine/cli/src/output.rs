@@ -1,9 +1,14 @@
 //! Where text goes: data to standard output, everything else to standard error. Colours are stripped where they cannot
 //! be shown or are not wanted (`NO_COLOR`, `--color never`, a pipe).
 
-use std::{fmt::Display, io, io::Write as _};
+use std::{
+    fmt::{Display, Write as _},
+    io,
+    io::Write as _,
+};
 
 use anstyle::{AnsiColor, Style};
+use lifeboat_core::text::steers;
 use serde::Serialize;
 
 use crate::{exit::Exit, wrap};
@@ -26,27 +31,56 @@ pub(crate) fn styled(style: Style, text: impl Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
+/// A text whose further lines can not be taken for lines of ours: they stand below its first one.
+pub(crate) fn hanging(text: &str) -> String {
+    text.replace('\n', "\n    ")
+}
+
+/// The text without what steers a terminal or is not seen, but for our own colours: whoever made a text of outputs, of evidence or of
+/// an old journal may not have cleaned it.
+fn shown(text: impl Display) -> String {
+    let seen = |c: char| if steers(c) && !matches!(c, '\n' | '\t' | '\u{1b}') { '\u{fffd}' } else { c };
+    text.to_string().chars().map(seen).collect()
+}
+
 /// Writes a line of data to standard output.
 pub(crate) fn data(text: impl Display) {
-    let text = wrap::wrapped(&text.to_string(), wrap::width(io::stdout()));
+    let text = wrap::wrapped(&shown(text), wrap::width(io::stdout()));
     unless_nobody_reads(writeln!(anstream::stdout(), "{text}"));
 }
 
 /// Writes text that already ends as it should to standard output.
 pub(crate) fn data_as_is(text: impl Display) {
-    unless_nobody_reads(write!(anstream::stdout(), "{text}"));
+    unless_nobody_reads(write!(anstream::stdout(), "{}", shown(text)));
 }
 
 /// Writes a document of data to standard output, readable by people too.
 pub(crate) fn json(value: &impl Serialize) -> serde_json::Result<()> {
-    data_as_is(format_args!("{}\n", serde_json::to_string_pretty(value)?));
+    data_as_is(format_args!("{}\n", escaped(&serde_json::to_string_pretty(value)?)));
     Ok(())
+}
+
+/// JSON with what steers a terminal as escapes, which mean the same to whoever reads it as data.
+fn escaped(json: &str) -> String {
+    let mut escaped = String::with_capacity(json.len());
+    for c in json.chars() {
+        if steers(c) && c != '\n' {
+            let mut units = [0; 2];
+            c.encode_utf16(&mut units).iter().for_each(|unit| {
+                // Writing into a string does not fail.
+                let _ = write!(escaped, "\\u{unit:04x}");
+            });
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped
 }
 
 /// Writes a line for people to standard error. Where that fails a recovery goes on all the same: it matters more than its
 /// telling, and its journal has everything.
 pub(crate) fn note(text: impl Display) {
-    let text = wrap::wrapped(&text.to_string(), wrap::width(io::stderr()));
+    let text = wrap::wrapped(&shown(text), wrap::width(io::stderr()));
     drop(writeln!(anstream::stderr(), "{text}"));
 }
 
@@ -71,5 +105,25 @@ pub(crate) fn hint(text: impl Display) {
 fn unless_nobody_reads(written: io::Result<()>) {
     if written.is_err_and(|error| error.kind() != io::ErrorKind::BrokenPipe) {
         Exit::Failed.now();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_is_shown_steers_the_terminal_or_hides() {
+        assert_eq!(shown("a\u{202e}b\rc\u{200b}\td\n"), "a\u{fffd}b\u{fffd}c\u{fffd}\td\n");
+        assert_eq!(shown(styled(BAD, "red")), styled(BAD, "red"));
+        assert_eq!(hanging("it failed\n03:00:00 all is well"), "it failed\n    03:00:00 all is well");
+    }
+
+    #[test]
+    fn a_document_of_data_means_what_it_meant_and_steers_nothing() {
+        let value = serde_json::json!({ "text": "a\u{202e}b\u{9b}c\u{e0041}" });
+        let json = escaped(&serde_json::to_string_pretty(&value).unwrap());
+        assert!(!json.chars().any(|c| c != '\n' && steers(c)), "{json}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap(), value);
     }
 }

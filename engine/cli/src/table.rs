@@ -31,7 +31,8 @@ fn lines_within(rows: &[Vec<String>], width: Option<usize>) -> Vec<String> {
 fn line(row: &[String], widths: &[usize]) -> String {
     let mut line = String::new();
     for (cell, width) in row.iter().zip(widths) {
-        line.push_str(cell);
+        // A cell is what others said, too: more lines would look like more rows.
+        line.push_str(&cell.replace('\n', " "));
         line.push_str(&" ".repeat(width - chars(cell) + 2));
     }
     line.trim_end().to_owned()
@@ -42,8 +43,12 @@ mod tests {
     #[test]
     fn columns_line_up() {
         let row = |cells: &[&str]| cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>();
-        let table = super::lines(&[row(&["RUN", "STATE"]), row(&["dr-003", "\u{1b}[1mok\u{1b}[0m"]), row(&["x", ""])]);
-        assert_eq!(table, ["RUN     STATE", "dr-003  \u{1b}[1mok\u{1b}[0m", "x"]);
+        let table = super::lines(&[
+            row(&["RUN", "STATE"]),
+            row(&["dr-003", "\u{1b}[1mok\u{1b}[0m"]),
+            row(&["x", "two\nlines"]),
+        ]);
+        assert_eq!(table, ["RUN     STATE", "dr-003  \u{1b}[1mok\u{1b}[0m", "x       two lines"]);
     }
 
     #[test]

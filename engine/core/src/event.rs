@@ -213,6 +213,13 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
+    /// Somebody said when users first noticed: the RTO counts from then.
+    OnsetStated {
+        /// When.
+        onset: Timestamp,
+        /// Who says so.
+        who: Person,
+    },
     /// Nothing new begins, nothing is decided and no time-out counts until it is unpaused. What runs ends.
     RunPaused {
         /// Who.
@@ -309,6 +316,7 @@ impl Event {
             | Self::StepsReopened { who, .. }
             | Self::RunPaused { who, .. }
             | Self::RunUnpaused { who, .. }
+            | Self::OnsetStated { who, .. }
             | Self::AbortRequested { who, .. } => Some(who),
             _ => None,
         }
@@ -321,6 +329,7 @@ impl Event {
             | Self::StepsReopened { .. }
             | Self::RunPaused { .. }
             | Self::RunUnpaused { .. }
+            | Self::OnsetStated { .. }
             | Self::AbortRequested { .. }
             | Self::UndoBegan
             | Self::HandlersBegan { .. }
@@ -376,6 +385,9 @@ pub struct RunStarted {
     /// The people of each role, as the bindings name them: login names, and `group:NAME` for groups of the operating system.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub people: BTreeMap<String, Vec<String>>,
+    /// When users first noticed, where that was known: the RTO counts from then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub onset: Option<Timestamp>,
 }
 
 /// Whether a run may change anything.

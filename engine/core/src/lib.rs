@@ -24,6 +24,7 @@ pub mod plan;
 pub mod run;
 pub mod runbook;
 pub mod schema;
+pub mod text;
 pub mod types;
 mod variant;
 mod yaml;

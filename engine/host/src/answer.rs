@@ -4,10 +4,10 @@ use lifeboat_core::{
     action::Field,
     failure::{Failure, Reason},
     input::{Done, Observation},
-    outputs,
+    outputs, text,
 };
 
-use crate::{text, wit::lifeboat::plugin::types as wit};
+use crate::wit::lifeboat::plugin::types as wit;
 
 const CODE_BYTES_MAX: usize = 64;
 const MESSAGE_BYTES_MAX: usize = 4096;
@@ -16,7 +16,7 @@ const SUMMARY_BYTES_MAX: usize = 500;
 /// The result of `run`, or what is wrong with it.
 pub(crate) fn outcome(outcome: wit::Outcome, declared: &[Field]) -> Result<Done, Failure> {
     let outputs = outputs::decode(&outcome.outputs, declared).map_err(rubbish)?;
-    let summary = text::plain(outcome.summary.lines().next().unwrap_or_default(), SUMMARY_BYTES_MAX);
+    let summary = text::one_line(outcome.summary.lines().next().unwrap_or_default(), SUMMARY_BYTES_MAX);
     Ok(Done { outputs, summary })
 }
 
@@ -25,14 +25,14 @@ pub(crate) fn observation(seen: wit::Observation, declared: &[Field]) -> Result<
     match seen {
         wit::Observation::Done(done) => outcome(done, declared).map(Observation::Done),
         wit::Observation::NotDone => Ok(Observation::NotDone),
-        wit::Observation::Unknown(why) => Ok(Observation::Unknown(why)),
+        wit::Observation::Unknown(why) => Ok(Observation::Unknown(text::plain(&why, MESSAGE_BYTES_MAX))),
     }
 }
 
 /// A guest's failure as core's.
 pub(crate) fn failure(failure: wit::Failure) -> Failure {
     let reason = |reason: wit::Reason| Reason {
-        code: text::plain(&reason.code, CODE_BYTES_MAX),
+        code: text::one_line(&reason.code, CODE_BYTES_MAX),
         message: text::plain(&reason.message, MESSAGE_BYTES_MAX),
     };
     match failure {
@@ -47,6 +47,6 @@ pub(crate) fn failure(failure: wit::Failure) -> Failure {
 fn rubbish(problem: String) -> Failure {
     Failure::Permanent(Reason::new(
         "host-plugin-answer",
-        format!("the plugin's answer is not what it declares: {problem}"),
+        format!("the plugin's answer is not what it declares: {}", text::one_line(&problem, MESSAGE_BYTES_MAX)),
     ))
 }

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wasmtime::{ResourceLimiter, component::ResourceTable};
 
-use crate::{capability::runtime::Throttle, grants::Grants, limits::Limits, secret::Secrets};
+use crate::{capability::runtime::Throttle, grants::Grants, limits::Limits, secret::Secrets, targets::Targets};
 
 /// Everything that a capability may know of the call it serves.
 pub(crate) struct CallContext {
@@ -40,6 +40,8 @@ pub(crate) struct CallContext {
     /// Where notes go.
     pub(crate) notes: Arc<dyn Fn(Note) + Send + Sync>,
     fence: Arc<dyn Fence>,
+    /// What the engine holds on the targets themselves.
+    pub(crate) targets: Arc<Targets>,
     refused: OnceLock<Reason>,
     changing: AtomicBool,
     uncertain: AtomicBool,
@@ -76,6 +78,7 @@ pub(crate) struct NewCall {
     pub(crate) cancel: CancellationToken,
     pub(crate) notes: Arc<dyn Fn(Note) + Send + Sync>,
     pub(crate) fence: Arc<dyn Fence>,
+    pub(crate) targets: Arc<Targets>,
 }
 
 impl CallContext {
@@ -93,6 +96,7 @@ impl CallContext {
             grace: limits.grace,
             notes: call.notes,
             fence: call.fence,
+            targets: call.targets,
             refused: OnceLock::new(),
             changing: AtomicBool::new(false),
             uncertain: AtomicBool::new(false),

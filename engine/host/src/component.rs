@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lifeboat_core::action::Action;
+use lifeboat_core::{action::Action, text};
 use sha2::{Digest, Sha256};
 use wasmtime::{
     Engine, Store, UpdateDeadline,
@@ -74,6 +74,9 @@ fn imports(name: &str, component: &Component, linker: &Linker<CallState>) -> Res
     }
 }
 
+/// Of what is wrong with a description, which is in the plugin's own words.
+const PROBLEM_BYTES_MAX: usize = 1024;
+
 /// What may be imported. `plugin/types` holds types only.
 const CAPABILITIES: &[&str] = &[
     "lifeboat:plugin/types@0.1.0",
@@ -85,7 +88,10 @@ const CAPABILITIES: &[&str] = &[
 ];
 
 async fn describe(loaded: &Loaded, context: Arc<CallContext>) -> Result<Vec<Action>, HostError> {
-    let wrong = |problem: String| HostError::Description { plugin: loaded.name.clone(), problem };
+    let wrong = |problem: String| {
+        let problem = text::one_line(&problem, PROBLEM_BYTES_MAX);
+        HostError::Description { plugin: loaded.name.clone(), problem }
+    };
     let work = async {
         let (mut store, plugin) = loaded.instantiate(context.clone()).await?;
         plugin.lifeboat_plugin_actions().call_describe(&mut store).await

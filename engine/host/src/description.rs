@@ -5,10 +5,14 @@ use std::collections::BTreeSet;
 use lifeboat_core::{
     action::{Action, Effect, Field},
     name::ActionName,
+    text,
     types::Type,
 };
 
 use crate::wit::lifeboat::plugin::types as wit;
+
+/// What a plugin tells of one action or field at most.
+const DOC_BYTES_MAX: usize = 8192;
 
 /// Every action, or the first thing that is wrong.
 pub(crate) fn actions(plugin: &str, described: Vec<wit::Action>) -> Result<Vec<Action>, String> {
@@ -37,7 +41,11 @@ fn action(plugin: &str, described: wit::Action) -> Result<Action, String> {
         return Err(within(format!("the target `{}` has a stronger effect than the action declares", stronger.name)));
     }
     let (idempotent, observable) = (described.idempotent, described.observable);
-    Ok(Action { name, doc: described.doc, parameters, outputs, effect, idempotent, observable })
+    Ok(Action { name, doc: doc(&described.doc), parameters, outputs, effect, idempotent, observable })
+}
+
+fn doc(told: &str) -> String {
+    text::plain(told, DOC_BYTES_MAX)
 }
 
 fn target_effect(ty: &Type) -> Option<Effect> {
@@ -62,7 +70,7 @@ fn fields(described: Vec<wit::Field>) -> Result<Vec<Field>, String> {
             }
             let ty = Type::try_from(field.type_.clone())
                 .map_err(|problem| format!("the type `{}` of `{}`: {problem}", field.type_, field.name))?;
-            Ok(Field { name: field.name, doc: field.doc, ty, required: field.required })
+            Ok(Field { name: field.name, doc: doc(&field.doc), ty, required: field.required })
         })
         .collect()
 }

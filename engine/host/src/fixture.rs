@@ -99,12 +99,14 @@ pub(crate) struct Fixture {
     pub(crate) deadline: Option<Timestamp>,
     pub(crate) cancel: CancellationToken,
     pub(crate) fence: Arc<Breakable>,
+    pub(crate) targets: Arc<crate::targets::Targets>,
 }
 
 impl Fixture {
     pub(crate) fn new(bindings: Bindings) -> Self {
         let cancel = CancellationToken::new();
-        Self { bindings, access: Effect::Destroy, mode: Mode::Real, deadline: None, cancel, fence: Arc::default() }
+        let (fence, targets) = Default::default();
+        Self { bindings, access: Effect::Destroy, mode: Mode::Real, deadline: None, cancel, fence, targets }
     }
 
     /// A context whose call has these grants.
@@ -127,6 +129,7 @@ impl Fixture {
             cancel: self.cancel.clone(),
             notes: Arc::new(move |note| sink.lock().unwrap().push(note)),
             fence: self.fence.clone(),
+            targets: self.targets.clone(),
         };
         let limits = Limits { wall: Duration::from_secs(60), ..Limits::default() };
         (CallContext::new(new, &limits), notes)

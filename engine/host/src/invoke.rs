@@ -1,18 +1,23 @@
 //! Running calls: `lifeboat_runtime::invoke::Invoke` over loaded plugins. Whatever a plugin does, the answer is a `Failure` of its
 //! step and nothing else is harmed.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use lifeboat_core::{
     action::Field,
-    bindings::Bindings,
+    bindings::{self, Bindings},
     event::Mode,
     failure::{Failure, HELD_BACK, Reason},
     input::{Done, Observation, Purpose},
     plan::Plan,
+    text,
 };
-use lifeboat_runtime::invoke::{Answer, Invoke, Pending, Request};
+use lifeboat_runtime::{
+    holder::Holder,
+    invoke::{Answer, Deadline, Invoke, Pending, Request, Unfenced},
+};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use wasmtime::{Store, Trap};
 
 use crate::{
@@ -22,8 +27,15 @@ use crate::{
     grants::Grants,
     limits::Limits,
     secret::Secrets,
+    targets::Targets,
     wit::{self, lifeboat::plugin::types},
 };
+
+/// Of what the engine says about a guest that broke off.
+const CAUSE_BYTES_MAX: usize = 1024;
+
+/// How long taking the targets may take before the run begins.
+const HOLD_MAX: Duration = Duration::from_secs(30);
 
 /// Plugins, a plan and the real systems behind its roles.
 #[derive(Clone)]
@@ -34,6 +46,7 @@ pub(crate) struct Bound {
     plan: Arc<Plan>,
     bindings: Arc<Bindings>,
     secrets: Arc<Secrets>,
+    targets: Arc<Targets>,
 }
 
 impl Bound {
@@ -44,7 +57,7 @@ impl Bound {
         plan: Arc<Plan>,
         bindings: Arc<Bindings>,
     ) -> Self {
-        Self { plugins, permits, limits, plan, bindings, secrets: Arc::default() }
+        Self { plugins, permits, limits, plan, bindings, secrets: Arc::default(), targets: Arc::default() }
     }
 
     async fn answer(self, request: Request) -> Answer {
@@ -70,8 +83,24 @@ impl Bound {
             cancel: request.cancel.clone(),
             notes: request.notes.clone(),
             fence: request.fence.clone(),
+            targets: self.targets.clone(),
         };
         CallContext::new(call, &self.limits)
+    }
+
+    /// The surroundings in which targets are taken: those of no step.
+    fn holding(&self, holder: &Holder) -> NewCall {
+        NewCall {
+            key: holder.run.to_string(),
+            grants: Grants::default(),
+            bindings: self.bindings.clone(),
+            secrets: self.secrets.clone(),
+            deadline: Deadline::fixed(None),
+            cancel: CancellationToken::new(),
+            notes: Arc::new(|_| {}),
+            fence: Arc::new(Unfenced),
+            targets: self.targets.clone(),
+        }
     }
 
     async fn call(&self, request: &Request, context: &Arc<CallContext>) -> Result<Reply, Failure> {
@@ -94,6 +123,21 @@ impl Bound {
 impl Invoke for Bound {
     fn invoke(&self, request: Request) -> Pending<Answer> {
         Box::pin(self.clone().answer(request))
+    }
+
+    fn hold(&self, holder: Holder) -> Pending<Result<Vec<Reason>, Reason>> {
+        let bound = self.clone();
+        Box::pin(async move {
+            let context = CallContext::new(bound.holding(&holder), &Limits { wall: HOLD_MAX, ..bound.limits });
+            let held = bound.targets.hold(&context, &bindings::changed(&bound.plan), &holder).await;
+            let clean = |reason| bound.secrets.scrub_reason(reason);
+            held.map(|told| told.into_iter().map(clean).collect()).map_err(clean)
+        })
+    }
+
+    fn let_go(&self) -> Pending<()> {
+        let targets = self.targets.clone();
+        Box::pin(async move { targets.let_go().await })
     }
 }
 
@@ -184,7 +228,7 @@ fn broken(error: &wasmtime::Error, memory_refused: bool, plugin: &Loaded, contex
     }
     let cause = match error.downcast_ref::<Trap>() {
         Some(trap) => trap.to_string(),
-        None => error.root_cause().to_string(),
+        None => text::one_line(&error.root_cause().to_string(), CAUSE_BYTES_MAX),
     };
     let message = format!("the plugin `{name}` broke off: {cause}. This is a defect of the plugin");
     Failure::Permanent(Reason::new("host-plugin-trapped", message))

@@ -16,7 +16,7 @@ mod host;
 mod invoke;
 mod limits;
 mod secret;
-mod text;
+mod targets;
 mod wit;
 
 pub use error::HostError;

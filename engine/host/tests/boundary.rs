@@ -18,9 +18,10 @@ use lifeboat_core::{
     bindings::{Binding, Bindings, Folder, Machine, System, Via},
     event::Mode,
     failure::{Failure, FailureKind, Reason},
-    input::{Call, Purpose},
+    input::{Call, Observation, Purpose},
     name::{ActionName, RoleName, RunId, StepId},
     plan::{Objectives, Plan, RunbookRef, TargetDeclaration},
+    text::steers,
     types::TargetKind,
 };
 use lifeboat_host::{Component, Host, HostOptions, Limits};
@@ -93,12 +94,19 @@ impl Bench {
     }
 
     async fn call(&self, action: &str, parameters: Value) -> Result<Value, Failure> {
+        match self.ask(action, parameters, Purpose::Run).await {
+            Answer::Ran(result) => result.map(|done| done.outputs),
+            Answer::Observed(seen) => panic!("nothing was observed: {seen:?}"),
+        }
+    }
+
+    async fn ask(&self, action: &str, parameters: Value, purpose: Purpose) -> Answer {
         let notes = self.notes.clone();
         let request = Request {
             call: Call {
                 step: StepId::new("step").unwrap(),
                 attempt: 1,
-                purpose: Purpose::Run,
+                purpose,
                 action: ActionName::new(&format!("hostile/{action}")).unwrap(),
                 parameters,
                 grants: [(role("lab"), self.granted)].into(),
@@ -111,10 +119,7 @@ impl Bench {
             notes: Arc::new(move |note| notes.lock().unwrap().push(note)),
             fence: self.fence.clone(),
         };
-        match self.invoke.invoke(request).await {
-            Answer::Ran(result) => result.map(|done| done.outputs),
-            Answer::Observed(seen) => panic!("nothing was observed: {seen:?}"),
-        }
+        self.invoke.invoke(request).await
     }
 
     #[track_caller]
@@ -151,6 +156,24 @@ async fn rubbish_is_no_answer() {
     let huge = bench.call("huge-answer", json!({})).await;
     bench.check(huge, FailureKind::Permanent, "host-plugin-memory");
     bench.still_works().await;
+}
+
+#[tokio::test]
+async fn whatever_a_plugin_tells_is_short_and_steers_nothing() {
+    let bench = Bench::new();
+    let Err(failure) = bench.call("forge", json!({})).await else { panic!("it fails") };
+    let Answer::Observed(Ok(Observation::Unknown(why))) = bench.ask("forge", json!({}), Purpose::Observe).await else {
+        panic!("it does not know")
+    };
+    let reason = failure.reason();
+    for text in [&reason.message, &why] {
+        assert!(text.len() < 4200 && text.lines().count() <= 52, "{} bytes, {text}", text.len());
+    }
+    assert!(reason.code.len() < 80, "{}", reason.code);
+    for text in [&reason.message, &reason.code, &why] {
+        assert!(!text.chars().any(|c| c != '\n' && steers(c)), "{text:?}");
+    }
+    assert!(!reason.code.contains('\n'), "{:?}", reason.code);
 }
 
 #[tokio::test]

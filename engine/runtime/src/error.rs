@@ -83,6 +83,9 @@ pub enum Error {
         /// By whom.
         holder: Box<Holder>,
     },
+    /// The target itself says that another run is writing to it, perhaps one of another state folder.
+    #[error("{0}")]
+    TargetHeld(String),
     /// Another run was writing to the target and did not end.
     #[error(
         "`{resource}` belongs to the run `{run}`, which is not over ({holder}); end it first: lifeboat resume {run}",
@@ -132,7 +135,7 @@ impl Error {
             Self::NeverStarted { .. } => "run-never-started",
             Self::Exists { .. } => "run-exists",
             Self::Locked { .. } => "run-locked",
-            Self::LeaseHeld { .. } => "run-lease-held",
+            Self::LeaseHeld { .. } | Self::TargetHeld(_) => "run-lease-held",
             Self::LeaseUnfinished { .. } => "run-lease-unfinished",
             Self::LeaseElsewhere { .. } => "run-lease-elsewhere",
             Self::LeaseLost(_) => "run-lease-lost",

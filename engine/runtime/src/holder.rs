@@ -1,9 +1,10 @@
 //! Who holds a lock or a lease: written down where it is taken, so that a refusal can name them.
 
 use std::{
-    fmt,
+    fmt, fs,
     fs::{File, OpenOptions, TryLockError},
     io::{self, Read, Seek, SeekFrom, Write},
+    os::unix::fs::MetadataExt,
     path::Path,
     thread,
     time::Duration,
@@ -26,6 +27,9 @@ pub struct Holder {
     pub user: String,
     /// When it took hold.
     pub since: Timestamp,
+    /// Its state folder, where others than its own look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<String>,
 }
 
 impl Holder {
@@ -37,7 +41,25 @@ impl Holder {
             host: whoami::hostname().unwrap_or_else(|_| "unknown".to_owned()),
             user: whoami::username().unwrap_or_else(|_| "unknown".to_owned()),
             since: Timestamp::now(),
+            home: None,
         }
+    }
+
+    /// The same, for others than those of its own state folder.
+    pub fn of_home(self, home: &Path) -> Self {
+        Self { home: Some(home.display().to_string()), ..self }
+    }
+
+    /// What its process does at this moment, where that can be seen from here.
+    pub(crate) fn doing(&self) -> Option<Doing> {
+        let state = fs::read_to_string(format!("/proc/{}/stat", self.pid)).ok().filter(|_| self.is_here())?;
+        // The name before it may hold anything, parentheses too.
+        Some(match state.rsplit_once(')')?.1.trim_start().chars().next()? {
+            'T' => Doing::Stopped,
+            't' => Doing::Traced,
+            'D' => Doing::WaitsForDisk,
+            _ => Doing::Other,
+        })
     }
 
     /// Whether it runs on this machine.
@@ -46,9 +68,23 @@ impl Holder {
     }
 }
 
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Doing {
+    /// A signal stopped it.
+    Stopped,
+    /// A debugger stopped it.
+    Traced,
+    /// It can not be interrupted, as the kernel waits for a disk or for a file system on the network.
+    WaitsForDisk,
+    /// It runs, or waits for something else.
+    Other,
+}
+
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "process {} of {} on {} since {:.0}", self.pid, self.user, self.host, self.since)
+        write!(f, "process {} of {} on {} since {:.0}", self.pid, self.user, self.host, self.since)?;
+        self.home.as_ref().map_or(Ok(()), |home| write!(f, ", with its state in {home}"))
     }
 }
 
@@ -115,6 +151,12 @@ pub(crate) fn present(path: &Path) -> io::Result<Presence> {
 }
 
 impl HeldFile {
+    /// Whether the path still leads to it, and not to a file that was made after it was removed.
+    pub(crate) fn is_at(&self, path: &Path) -> io::Result<bool> {
+        let (held, there) = (self.file.metadata()?, fs::metadata(path));
+        Ok(there.is_ok_and(|there| (there.dev(), there.ino()) == (held.dev(), held.ino())))
+    }
+
     /// Writes who holds it.
     pub(crate) fn sign(&mut self, holder: &Holder) -> io::Result<()> {
         let text = serde_json::to_vec(holder)?;

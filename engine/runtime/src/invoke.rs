@@ -12,6 +12,8 @@ use lifeboat_core::{
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::holder::Holder;
+
 /// A future that can be kept in a list with others.
 pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -20,6 +22,18 @@ pub trait Invoke: Send + Sync {
     /// Runs a call to its end. The future must resolve soon after `cancel` fires or the call's deadline passes; dropping it
     /// ends the call too. Whatever the plugin does (loops, traps, rubbish), the answer is a `Failure`, never a panic.
     fn invoke(&self, request: Request) -> Pending<Answer>;
+
+    /// Takes the targets themselves for the run on which this engine works, so that engines with other state folders are kept away,
+    /// where a target can hold that. Says which can not; refuses where another run has one (`run-lease-held`). Asked once before the
+    /// first call, and not for a dry-run.
+    fn hold(&self, _holder: Holder) -> Pending<Result<Vec<Reason>, Reason>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    /// Gives free what [`Invoke::hold`] took: the engine works on the run no more.
+    fn let_go(&self) -> Pending<()> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// One call with all that surrounds it.

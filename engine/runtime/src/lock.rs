@@ -1,6 +1,9 @@
 //! The run lock: two engines can not work on one run.
 
-use std::path::Path;
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use lifeboat_core::name::RunId;
 
@@ -48,6 +51,51 @@ fn unsigned(run: &RunId) -> Holder {
     Holder { pid: 0, user: "unknown".to_owned(), ..Holder::this_process(run) }
 }
 
+/// The name of the file by which a folder is held.
+const FOLDER_LOCK: &str = ".lifeboat-lease";
+
+/// The right of this process to change a folder that engines with other state folders use too, until it is dropped or the process
+/// ends. Of an engine that is dead nothing is left but the file, which the next one takes.
+#[derive(Debug)]
+pub struct FolderLock {
+    path: PathBuf,
+    _file: HeldFile,
+}
+
+/// What came of trying to hold a folder.
+#[derive(Debug)]
+pub enum FolderTaken {
+    /// It is ours.
+    Held(FolderLock),
+    /// Another process has it, which may not have signed yet.
+    By(Option<Box<Holder>>),
+}
+
+impl FolderLock {
+    /// Holds the folder, or says who does.
+    pub fn take(folder: &Path, holder: &Holder) -> io::Result<FolderTaken> {
+        let path = folder.join(FOLDER_LOCK);
+        loop {
+            match holder::try_hold(&path)? {
+                Attempt::Busy(other) => return Ok(FolderTaken::By(other.map(Box::new))),
+                // Whoever had it removed it in between: the file that is there now is another one.
+                Attempt::Taken(file) if !file.is_at(&path)? => {}
+                Attempt::Taken(mut file) => {
+                    file.sign(holder)?;
+                    return Ok(FolderTaken::Held(Self { path, _file: file }));
+                }
+            }
+        }
+    }
+}
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // One that stays behind is nobody's.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,5 +113,24 @@ mod tests {
         drop(first);
         assert_eq!(RunLock::holder(folder.path(), &run).unwrap(), None);
         RunLock::take(folder.path(), &run).unwrap();
+    }
+
+    #[test]
+    fn a_folder_has_one_holder_and_keeps_nothing_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let me = |run: &str| Holder::this_process(&RunId::new(run).unwrap()).of_home(Path::new("/var/lib/lifeboat"));
+        let FolderTaken::Held(first) = FolderLock::take(folder.path(), &me("dr-003-a")).unwrap() else {
+            panic!("nobody has it")
+        };
+        let FolderTaken::By(Some(other)) = FolderLock::take(folder.path(), &me("dr-003-b")).unwrap() else {
+            panic!("it is held")
+        };
+        assert_eq!(other.run.as_str(), "dr-003-a");
+        assert!(other.to_string().contains("with its state in /var/lib/lifeboat"), "{other}");
+        drop(first);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        // What a dead engine left there is nobody's.
+        fs::write(folder.path().join(FOLDER_LOCK), serde_json::to_vec(&me("dr-003-a")).unwrap()).unwrap();
+        assert!(matches!(FolderLock::take(folder.path(), &me("dr-003-b")).unwrap(), FolderTaken::Held(_)));
     }
 }

@@ -16,6 +16,7 @@ use lifeboat_core::{
 use crate::{
     Error,
     control::{self, Sent},
+    holder::{Doing, Holder},
     home::{Home, Loaded},
     identity,
     journal::{Journal, Recorded},
@@ -40,17 +41,26 @@ pub enum Told {
     Refused(Refusal),
 }
 
+/// An engine answers in a moment. One that has not done so in this time is stopped, or waits for something itself.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Tells a run something, live or not. Who does it is the person behind this process.
 pub async fn tell(home: &Home, run: &RunId, command: Command) -> Result<Told, Error> {
+    tell_within(PATIENCE, home, run, command).await
+}
+
+/// As [`tell`], with another time for a live engine to answer. What it has not done by then it does not do at all.
+pub async fn tell_within(patience: Duration, home: &Home, run: &RunId, command: Command) -> Result<Told, Error> {
     let folder = home.run_folder(run);
     if !folder.exists() {
         return Err(Error::Unknown { name: run.to_string() });
     }
     for attempt in 1.. {
-        let sent = control::send(&folder, run, &command).await;
+        let sent = control::send(&folder, run, &command, patience).await;
         match sent.map_err(Error::unreadable(&folder))? {
             Sent::Answered(Ok(records)) => return Ok(Told::Live(records)),
             Sent::Answered(Err(refusal)) => return Ok(Told::Refused(refusal)),
+            Sent::Silent => return Ok(Told::Refused(silent(RunLock::holder(&folder, run)?.as_ref(), patience))),
             Sent::Nobody => {}
         }
         match RunLock::take(&folder, run) {
@@ -60,6 +70,23 @@ pub async fn tell(home: &Home, run: &RunId, command: Command) -> Result<Told, Er
         }
     }
     unreachable!("the loop returns")
+}
+
+/// The engine has the run and does not answer: what it does, and what becomes of the request.
+fn silent(holder: Option<&Holder>, patience: Duration) -> Refusal {
+    let who = holder.map_or_else(|| "the engine".to_owned(), |holder| format!("the engine ({holder})"));
+    let (doing, advice) = match holder.and_then(|holder| Some((holder.pid, holder.doing()?))) {
+        Some((pid, Doing::Stopped)) => ("it is stopped by a signal", format!("`kill -CONT {pid}` lets it go on")),
+        Some((pid, Doing::Traced)) => ("a debugger holds it", format!("end what traces process {pid}")),
+        Some((_, Doing::WaitsForDisk)) => ("it waits for a disk", "look at the disk of the state folder".to_owned()),
+        Some((pid, Doing::Other)) => ("it is busy", format!("look at process {pid}, and ask again")),
+        None => ("what it does cannot be seen from here", "look at it on its machine".to_owned()),
+    };
+    let seconds = patience.as_secs();
+    let message = format!(
+        "{who} has not answered within {seconds} s: {doing}. The request has expired and is not carried out later; {advice}"
+    );
+    Refusal::new("run-control", message)
 }
 
 /// Records it in the journal of a run that nobody works on; the caller holds its lock.

@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use lifeboat_core::{
     diagnostic::SourceFile,
     event::{Mode, Outcome, Person, RunStarted},
+    failure::Reason,
     input::Input,
     name::{RoleName, RunId, StepId},
-    operator::Request,
+    operator::{Refusal, Request},
     plan::Plan,
     run::{Phase, Run},
 };
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Error,
     driver::{self, World},
+    holder::Holder,
     home::{Home, Leases, RunFolder},
     identity,
     invoke::Invoke,
@@ -25,7 +27,7 @@ use crate::{
     lease::Held,
     lock::RunLock,
     people::People,
-    report::Reporter,
+    report::{Report, Reporter},
     world::{Materials, RealWorld},
 };
 
@@ -69,6 +71,8 @@ pub struct NewRun {
     pub who: Person,
     /// The people of each role, as the bindings name them.
     pub people: BTreeMap<String, Vec<String>>,
+    /// When users first noticed, where that is known.
+    pub onset: Option<Timestamp>,
 }
 
 /// How a session with a run ended.
@@ -112,6 +116,11 @@ pub async fn start(home: &Home, new: NewRun, surroundings: Surroundings) -> Resu
             return Err(error);
         }
     };
+    if let Err(held) = hold(home, &new.run, new.mode, &surroundings).await {
+        leases.release();
+        folder.discard();
+        return Err(held);
+    }
     let plan = new.plan;
     let opening = Input::Start(Box::new(RunStarted {
         run: new.run.clone(),
@@ -124,6 +133,7 @@ pub async fn start(home: &Home, new: NewRun, surroundings: Surroundings) -> Resu
         mode: new.mode,
         who: new.who,
         people: new.people.clone(),
+        onset: new.onset,
     }));
     let journal = Journal::begin(journal, &new.run);
     let state = Run::new(&plan);
@@ -160,10 +170,24 @@ async fn go_on(home: &Home, run: &RunId, request: Option<Request>, surroundings:
     let leases = home.lease(&home.leases_of(run)?.resources, run)?;
     let journal =
         Journal::go_on(folder.open_journal()?, loaded.end, loaded.torn_bytes).map_err(Error::disk(folder.journal()))?;
+    hold(home, run, mode, &surroundings).await?;
     let opening = driver::opening(&loaded.run, request, identity::this_person);
     let leases = Arc::new(leases);
     let session = Session { run: run.clone(), mode, plan: loaded.plan, folder, _lock: lock, leases, people };
     session.drive(journal, loaded.run, opening, surroundings).await
+}
+
+/// Takes the targets themselves, so that engines with other state folders are kept away too. A dry-run writes to no target.
+async fn hold(home: &Home, run: &RunId, mode: Mode, surroundings: &Surroundings) -> Result<(), Error> {
+    if mode == Mode::DryRun {
+        return Ok(());
+    }
+    let holder = Holder::this_process(run).of_home(home.path());
+    let told = surroundings.invoke.hold(holder).await.map_err(|reason| Error::TargetHeld(reason.message))?;
+    for Reason { code, message } in told {
+        surroundings.reporter.report(&Report::Refused(Refusal::new(&code, message)), &Run::default());
+    }
+    Ok(())
 }
 
 /// Takes the leases and writes what must stand on disk before the first event. A dry-run writes to no target.
@@ -203,9 +227,11 @@ impl Session {
             logs: self.folder.logs(),
             people: self.people,
         };
+        let invoke = surroundings.invoke.clone();
         let mut world = RealWorld::new(materials, surroundings);
         let driven = driver::drive(&self.plan, run, opening, &mut world).await;
         world.wind_down(driven.as_ref().map_or(&Run::default(), |(run, _)| run)).await;
+        invoke.let_go().await;
         let (state, how) = driven?;
         if let How::Finished(_) = how {
             self.leases.release();

@@ -93,6 +93,7 @@ pub(crate) fn started(plan: &Plan, inputs: Value) -> RunStarted {
         mode: Mode::Real,
         who: Person::Engine,
         people: BTreeMap::new(),
+        onset: None,
     }
 }
 

@@ -16,3 +16,14 @@ pub(crate) fn wrong_outputs() -> Result<Outcome, Failure> {
 pub(crate) fn huge_answer() -> Result<Outcome, Failure> {
     Outcome::new(json!({ "text": "x".repeat(HUGE_BYTES) }), "a lot of text")
 }
+
+const FORGED_LINES: usize = 100_000;
+
+/// Lines that look like the engine's own, longer than any log, some of them written from right to left.
+pub(crate) fn forged() -> String {
+    "03:12:04 restore succeeded in 2 s \u{202e}deliaf ton\u{2069}\u{1b}[2K\u{9b}2J\u{200b}\r\n".repeat(FORGED_LINES)
+}
+
+pub(crate) fn forge() -> Result<Outcome, Failure> {
+    Err(Failure::permanent(forged(), forged()))
+}

@@ -25,6 +25,8 @@ fn of_resources() -> Vec<Action> {
 fn of_answers() -> Vec<Action> {
     vec![
         Action::new("rubbish-json", Effect::Read, "Answers with outputs that are no JSON.").idempotent().observable(),
+        Action::new("forge", Effect::Read, "Fails, or does not know, with the lines of a run that went well.")
+            .observable(),
         Action::new("wrong-outputs", Effect::Read, "Answers with a text where an int is declared.")
             .output("rows", "int", "Not an int.")
             .idempotent(),

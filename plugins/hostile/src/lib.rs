@@ -31,6 +31,7 @@ impl<C: Runtime + Postgres + Machine + Http> Plugin<C> for Hostile {
             "flood-log" => resources::flood_log(caps),
             "rubbish-json" => answers::rubbish_json(),
             "wrong-outputs" => answers::wrong_outputs(),
+            "forge" => answers::forge(),
             "huge-answer" => answers::huge_answer(),
             "ask-other-role" => reaches::other_role(call, caps),
             "write-in-read" => reaches::write_in_read(call, caps),
@@ -47,6 +48,7 @@ impl<C: Runtime + Postgres + Machine + Http> Plugin<C> for Hostile {
     fn observe(call: &Call, _caps: &C) -> Result<Observation, Failure> {
         match call.action.as_str() {
             "rubbish-json" => answers::rubbish_json().map(Observation::Done),
+            "forge" => Ok(Observation::Unknown(answers::forged())),
             "trap" => resources::trap().map(Observation::Done),
             "loop" => resources::spin().map(Observation::Done),
             _ => Ok(Observation::NotDone),

@@ -101,6 +101,7 @@ impl Engine {
             mode: Mode::Real,
             who: Person::Policy { name: order.policy.name.clone() },
             people: bindings.people.clone(),
+            onset: None,
             plan: self.plan.clone(),
         };
         let invoke = self.host.bind(&self.plan, bindings)?;

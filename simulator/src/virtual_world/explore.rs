@@ -179,7 +179,8 @@ impl Part {
         // What the host refuses for its bindings leads to nothing, and the runbook can not help that.
         if !subject.has_unproved() {
             let never = self.begun.findings(&subject.plan, &self.coverage, self.cases);
-            flaws.extend(never.into_iter().map(|finding| flaw(subject, mix.case(0), finding)));
+            let vain = lints::never_succeeds::findings(&subject.plan, &self.coverage, self.cases);
+            flaws.extend(never.into_iter().chain(vain).map(|finding| flaw(subject, mix.case(0), finding)));
         }
         let lint = |flaw: &Flaw| lints::ALL.iter().position(|lint| lint.code == flaw.finding.code);
         let place = |flaw: &Flaw| subject.plan.position(&flaw.finding.step);

@@ -308,6 +308,7 @@ impl Teller {
             Event::StepsReopened { steps, who, .. } => self.say(format!("{who} had {} done once more.", list(steps))),
             Event::RunPaused { who, .. } => self.say(format!("{who} paused the run.")),
             Event::RunUnpaused { who, .. } => self.say(format!("{who} let the run go on.")),
+            Event::OnsetStated { who, onset } => self.say(format!("{who} said that users had noticed at {onset}.")),
             Event::AbortRequested { who, undo: true, .. } => {
                 self.say(format!("{who} aborted the run, and wants everything taken back."));
             }

@@ -123,6 +123,7 @@ impl Subject {
             who: person(),
             // Everybody who can reach the run may answer.
             people: BTreeMap::new(),
+            onset: None,
         }
     }
 }

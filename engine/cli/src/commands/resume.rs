@@ -49,9 +49,18 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
         let kept = "the run keeps to the plan that it began with";
         note(format_args!("{}: {} {what}; {kept}", styled(WARN, "note"), path.display()));
     }
+    if let Some(onset) = arguments.shown.onset.filter(|onset| loaded.run.onset != Some(*onset)) {
+        let command = Command::Onset { onset };
+        let of = telling::Of { run: run.to_string(), json: false };
+        match telling::Case::open(&of, global)?.tell(command).await? {
+            Exit::Done => {}
+            other => return Ok(other),
+        }
+    }
+    let loaded = home.load(&run)?;
     if loaded.run.pause.is_some() && home.holder(&run)?.is_some() {
         // An engine works on it and waits for just this: answers go to that engine.
-        if !arguments.answers.are_none() || arguments.shown.onset.is_some() {
+        if !arguments.answers.are_none() {
             let message = "an engine works on the run, in another process: it takes no arguments of this command";
             let hint =
                 format!("`lifeboat resume {run}` unpauses it; `lifeboat approve`, `reject` and `resolve` answer it");

@@ -62,7 +62,7 @@ pub(crate) struct Arguments {
 /// How a run is shown.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Shown {
-    /// When users first noticed: the RTO budget counts from here, not from the start of the run
+    /// When users first noticed: the RTO budget counts from here, not from the start of the run. The journal keeps it
     #[arg(long, value_name = "TIMESTAMP")]
     pub(crate) onset: Option<Timestamp>,
     /// Print one JSON document about the run when it ends
@@ -81,6 +81,7 @@ struct Ready {
 }
 
 pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Result<Exit> {
+    check_onset(arguments.shown.onset, Timestamp::now())?;
     let home = engine::home(global)?;
     let host = engine::host(&home)?;
     let ready = match prepare(&arguments, &host.catalogue())? {
@@ -103,12 +104,23 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
         mode: if arguments.dry_run { Mode::DryRun } else { Mode::Real },
         who: current_user(),
         people: ready.bindings.people.clone(),
+        onset: arguments.shown.onset,
         plan: plan.clone(),
     };
     let of = (new.run.clone(), new.people.clone());
     let execution = Execution::open(plan, of, arguments.shown.clone(), arguments.answers, invoke);
     let ended = session::start(&home, new, execution.surroundings()).await;
     execution.close(&home, ended)
+}
+
+fn check_onset(onset: Option<Timestamp>, now: Timestamp) -> Result<(), Problem> {
+    match onset.filter(|onset| *onset > now) {
+        None => Ok(()),
+        Some(onset) => {
+            let message = format!("users can not have noticed at {onset}: it is {now:.0} now");
+            Err(Problem::coded("operator-onset", message))
+        }
+    }
 }
 
 /// Checks both files and the inputs, and shows everything that is wrong at once.

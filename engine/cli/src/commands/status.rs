@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use lifeboat_core::{
     event::{Mode, SkipReason},
     name::RunId,
-    run::{Phase, Run, StepRun, StepState},
+    run::{Budget, Phase, Run, Since, StepRun, StepState},
 };
 use lifeboat_runtime::{
     holder::Holder,
@@ -18,7 +18,7 @@ use crate::{
     exit::Exit,
     output::{BAD, GOOD, QUIET, STRONG, WARN, data, json, styled},
     table,
-    view::{self, Budget, failure_text, outcome_text, skipped_text},
+    view::{self, budget_text, failure_text, outcome_text, skipped_text},
 };
 
 /// Show how a run stands and what it waits for
@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
     /// A run: its name, the beginning of it, or `last`
     #[arg(default_value = "last")]
     run: String,
-    /// When users first noticed: the RTO budget counts from here
+    /// When users first noticed, in place of what the journal says: the RTO budget is shown as if it counted from here
     #[arg(long, value_name = "TIMESTAMP")]
     onset: Option<Timestamp>,
     /// Print one JSON document
@@ -116,8 +116,9 @@ fn print_head(loaded: &Loaded, engine: Option<&Holder>, onset: Option<Timestamp>
                 let since = elapsed::time_of_day(pause.since);
                 data(format_args!("{} by {} since {since} UTC{why}", styled(WARN, "paused"), pause.who));
             }
-            if let Some(budget) = Budget::new(&loaded.plan.objectives, onset).text(*started, now) {
-                data(budget);
+            if let Some(budget) = loaded.run.budget(&loaded.plan.objectives) {
+                let from = onset.map_or(budget, |from| Budget { from, since: Since::Onset, ..budget });
+                data(budget_text(&from, now));
             }
         }
     }

@@ -1,63 +1,46 @@
-//! How much of the RTO is left.
+//! How much of the RTO is left, for people.
 
-use jiff::{SignedDuration, Timestamp};
-use lifeboat_core::plan::Objectives;
+use jiff::Timestamp;
+use lifeboat_core::run::{Budget, Since};
 
 use crate::{
     elapsed,
     output::{BAD, GOOD, WARN, styled},
 };
 
-/// An objective and the instant from which it counts.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Budget {
-    objective: Option<SignedDuration>,
-    onset: Option<Timestamp>,
-}
-
-impl Budget {
-    /// The budget of these objectives. Without an onset it counts from the start of the run, which flatters.
-    pub(crate) fn new(objectives: &Objectives, onset: Option<Timestamp>) -> Self {
-        Self { objective: objectives.rto, onset }
+/// What is left at that instant, coloured by how bad that is.
+pub(crate) fn budget_text(budget: &Budget, now: Timestamp) -> String {
+    let (objective, left) = (budget.objective, budget.left(now));
+    if left.is_negative() {
+        return styled(BAD, format_args!("RTO {} exceeded by {}", elapsed::text(objective), elapsed::text(left.abs())));
     }
-
-    /// What is left at that instant, coloured by how bad that is; `None` where there is no objective.
-    pub(crate) fn text(self, started: Timestamp, now: Timestamp) -> Option<String> {
-        let objective = self.objective?;
-        let left = objective - now.duration_since(self.onset.unwrap_or(started));
-        let since = if self.onset.is_some() { "onset" } else { "start" };
-        Some(if left.is_negative() {
-            styled(BAD, format_args!("RTO {} exceeded by {}", elapsed::text(objective), elapsed::text(left.abs())))
-        } else {
-            let style = if left < objective / 4 { WARN } else { GOOD };
-            let left = styled(style, format_args!("{} left", elapsed::text(left)));
-            format!("{left} of RTO {} (since {since})", elapsed::text(objective))
-        })
-    }
+    let since = match budget.since {
+        Since::Onset => "onset",
+        Since::Start => "start",
+    };
+    let style = if left < objective / 4 { WARN } else { GOOD };
+    let left = styled(style, format_args!("{} left", elapsed::text(left)));
+    format!("{left} of RTO {} (since {since})", elapsed::text(objective))
 }
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
     use super::*;
 
-    fn check(onset: Option<&str>, now: &str, expected: &str) {
-        let objectives = Objectives { rto: Some(SignedDuration::from_hours(1)), ..Objectives::default() };
+    fn check(since: Since, from: &str, now: &str, expected: &str) {
         let instant = |text: &str| text.parse::<Timestamp>().unwrap();
-        let budget = Budget::new(&objectives, onset.map(instant));
-        let text = budget.text(instant("2026-11-21T12:00:00Z"), instant(now)).unwrap();
+        let budget = Budget { objective: SignedDuration::from_hours(1), from: instant(from), since };
+        let text = budget_text(&budget, instant(now));
         assert_eq!(anstream::adapter::strip_str(&text).to_string(), expected);
     }
 
     #[test]
-    fn it_counts_from_the_onset_where_that_is_known() {
-        check(None, "2026-11-21T12:10:00Z", "50m 00s left of RTO 1h 00m (since start)");
-        check(Some("2026-11-21T11:30:00Z"), "2026-11-21T12:10:00Z", "20m 00s left of RTO 1h 00m (since onset)");
-        check(Some("2026-11-21T11:00:00Z"), "2026-11-21T12:10:00Z", "RTO 1h 00m exceeded by 10m 00s");
-    }
-
-    #[test]
-    fn without_an_objective_there_is_no_budget() {
-        let now = Timestamp::UNIX_EPOCH;
-        assert_eq!(Budget::new(&Objectives::default(), None).text(now, now), None);
+    fn it_says_from_when_it_counts() {
+        let now = "2026-11-21T12:10:00Z";
+        check(Since::Start, "2026-11-21T12:00:00Z", now, "50m 00s left of RTO 1h 00m (since start)");
+        check(Since::Onset, "2026-11-21T11:30:00Z", now, "20m 00s left of RTO 1h 00m (since onset)");
+        check(Since::Onset, "2026-11-21T11:00:00Z", now, "RTO 1h 00m exceeded by 10m 00s");
     }
 }

@@ -17,7 +17,7 @@ use lifeboat_runtime::{
 use super::{View, is_active, is_question, narration};
 use crate::{
     elapsed,
-    output::{BAD, QUIET, STRONG, note, styled},
+    output::{BAD, QUIET, STRONG, hanging, note, styled},
 };
 
 /// A step shows its progress when it has taken this long, and then at most once in this time.
@@ -93,7 +93,7 @@ pub(super) fn event(recorded: &Recorded, run: &Run) -> String {
 
 /// `12:03:04 restore started`.
 fn stamped(at: Timestamp, step: Option<&StepId>, text: &str) -> String {
-    let time = styled(QUIET, elapsed::time_of_day(at));
+    let (time, text) = (styled(QUIET, elapsed::time_of_day(at)), hanging(text));
     match step {
         Some(step) => format!("{time} {} {text}", styled(STRONG, step)),
         None => format!("{time} {text}"),
@@ -151,6 +151,7 @@ mod tests {
             attempts: 1,
             failures: 0,
             interruptions: 0,
+            engine_ended: None,
             observations: 0,
             undo_attempts: 0,
             undo_failures: 0,

@@ -14,7 +14,9 @@ use jiff::Timestamp;
 use lifeboat_core::{
     event::Event,
     name::StepId,
-    run::{Run, StepRun},
+    plan::Objectives,
+    run::{Budget, Run, StepRun},
+    text::one_line,
 };
 use lifeboat_runtime::{
     invoke::{Note, StepNote},
@@ -22,20 +24,23 @@ use lifeboat_runtime::{
 };
 
 use super::{
-    Budget, View, is_active, is_question,
+    View, budget_text, is_active, is_question,
     lines::{note_text, refused},
     narration::{self, Line, Tone},
 };
 use crate::{
-    output::{BAD, GOOD, QUIET, STRONG, WARN, styled},
+    output::{BAD, GOOD, QUIET, STRONG, WARN, hanging, styled},
     wrap,
 };
 
+/// Of what stands beside a step that goes on.
+const MESSAGE_BYTES_MAX: usize = 1000;
 const TICK: Duration = Duration::from_millis(120);
 
 /// A moving view on standard error.
 pub(super) struct Live {
-    budget: Option<Budget>,
+    /// What the run is measured by; `None` where nothing is counted down.
+    objectives: Option<Objectives>,
     /// Whether a prompt follows each question and shows it whole.
     prompts: bool,
     screen: MultiProgress,
@@ -45,6 +50,8 @@ pub(super) struct Live {
 #[derive(Default)]
 struct State {
     header: Option<ProgressBar>,
+    /// What the header counts down.
+    budget: Option<Budget>,
     active: BTreeMap<StepId, ProgressBar>,
     /// Of the longest name of a step.
     width: Option<usize>,
@@ -53,8 +60,8 @@ struct State {
 }
 
 impl Live {
-    pub(super) fn new(budget: Option<Budget>, prompts: bool) -> Self {
-        Self { budget, prompts, screen: MultiProgress::new(), state: Mutex::new(State::default()) }
+    pub(super) fn new(objectives: Option<Objectives>, prompts: bool) -> Self {
+        Self { objectives, prompts, screen: MultiProgress::new(), state: Mutex::new(State::default()) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -71,14 +78,19 @@ impl Live {
     }
 
     fn show_header(&self, state: &mut State, run: &Run) {
-        let Some((started, facts)) = &run.started else { return };
+        let Some((_, facts)) = &run.started else { return };
+        let budget = self.objectives.as_ref().and_then(|objectives| run.budget(objectives));
         let header = state.header.get_or_insert_with(|| {
             let bar = self.screen.add(ProgressBar::new(run.steps.len() as u64));
-            bar.set_style(header_style(self.budget, *started));
+            bar.set_style(header_style(budget));
             bar.set_prefix(facts.run.to_string());
             bar.enable_steady_tick(TICK);
             bar
         });
+        if state.budget != budget {
+            state.budget = budget;
+            header.set_style(header_style(budget));
+        }
         header.set_length(run.steps.len() as u64);
         header.set_position((run.steps.len() - run.unfinished()) as u64);
     }
@@ -111,7 +123,7 @@ impl Live {
             bar.enable_steady_tick(TICK);
             bar
         });
-        bar.set_message(text.to_owned());
+        bar.set_message(one_line(text, MESSAGE_BYTES_MAX));
     }
 
     fn show_note(&self, state: &mut State, said: &StepNote) {
@@ -123,7 +135,7 @@ impl Live {
                 }
             }
             Note::Log { .. } => {
-                let line = format!("  {} {}", styled(QUIET, &said.step), styled(QUIET, text));
+                let line = format!("  {} {}", styled(QUIET, &said.step), styled(QUIET, hanging(&text)));
                 self.print(state, line);
             }
         }
@@ -139,7 +151,7 @@ fn lasting(line: &Line, width: usize) -> String {
         Tone::Plain => (QUIET, "·"),
     };
     let step = line.step.as_ref().map(|step| format!("{:width$} ", step.as_str())).unwrap_or_default();
-    format!("{} {}{}", styled(style, symbol), styled(STRONG, step), line.text)
+    format!("{} {}{}", styled(style, symbol), styled(STRONG, step), hanging(&line.text))
 }
 
 impl Reporter for Live {
@@ -215,9 +227,9 @@ fn step_style() -> ProgressStyle {
         .unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
-fn header_style(budget: Option<Budget>, started: Timestamp) -> ProgressStyle {
+fn header_style(budget: Option<Budget>) -> ProgressStyle {
     let left = move |_: &ProgressState, text: &mut dyn fmt::Write| {
-        let left = budget.and_then(|budget| budget.text(started, Timestamp::now())).unwrap_or_default();
+        let left = budget.map(|budget| budget_text(&budget, Timestamp::now())).unwrap_or_default();
         // Writing into the line's buffer does not fail; were it to, the line would be shorter.
         let _ = text.write_str(&left);
     };

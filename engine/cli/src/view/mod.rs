@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use lifeboat_core::{
     event::Event,
+    plan::Objectives,
     run::{Run, StepState},
 };
 use lifeboat_runtime::{journal::Recorded, report::Reporter};
 
-pub(crate) use budget::Budget;
+pub(crate) use budget::budget_text;
 use lines::Lines;
 use live::Live;
 
@@ -36,9 +37,9 @@ pub(crate) trait View: Reporter {
 
 /// The view for where standard error goes. A drill has no budget to count down: it measures. `prompts` says that each
 /// question is shown whole by a prompt.
-pub(crate) fn open(budget: Option<Budget>, prompts: bool) -> Arc<dyn View> {
+pub(crate) fn open(objectives: Option<Objectives>, prompts: bool) -> Arc<dyn View> {
     if Facts::of_this_process().can_be_moved_on() {
-        Arc::new(Live::new(budget, prompts))
+        Arc::new(Live::new(objectives, prompts))
     } else {
         Arc::new(Lines::new(prompts))
     }

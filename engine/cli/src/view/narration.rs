@@ -6,10 +6,14 @@ use lifeboat_core::{
     failure::{Failure, FailureKind},
     name::StepId,
     run::Run,
+    text,
 };
 use lifeboat_runtime::journal::Recorded;
 
 use crate::{dry_run, elapsed};
+
+/// Of a line: the journal has the whole.
+const TEXT_BYTES_MAX: usize = 1 << 16;
 
 /// How a line is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +45,8 @@ pub(crate) fn narrate(recorded: &Recorded, run: &Run) -> Line {
         .or_else(|| people_line(&recorded.event))
         .or_else(|| undo_line(&recorded.event))
         .unwrap_or_else(|| run_line(&recorded.event, recorded.at, run));
-    Line { step: recorded.event.step().cloned(), tone, text }
+    // An engine before this one may have journalled what a plugin said as it was.
+    Line { step: recorded.event.step().cloned(), tone, text: text::plain(&text, TEXT_BYTES_MAX) }
 }
 
 fn step_line(event: &Event, at: Timestamp, run: &Run) -> Option<(Tone, String)> {
@@ -137,6 +142,9 @@ fn run_line(event: &Event, at: Timestamp, run: &Run) -> (Tone, String) {
         }
         Event::RunPaused { who, reason } => {
             (Tone::Warn, format!("paused by {}{}", person(who), why(reason.as_deref())))
+        }
+        Event::OnsetStated { onset, who } => {
+            (Tone::Plain, format!("users noticed at {} UTC, says {}", elapsed::date_and_time(*onset), person(who)))
         }
         Event::RunUnpaused { who, reason } => {
             (Tone::Plain, format!("goes on, says {}{}", person(who), why(reason.as_deref())))

@@ -92,12 +92,17 @@ fn check_people(plan: &Plan, bindings: &Bindings, found: &mut Vec<Diagnostic>) {
 /// The exclusive resources that a run of the plan writes to, for one lease each: sorted, each once. A server has two names where its
 /// identity is known, so that it is one for bindings that know it and for bindings that do not.
 pub fn leases(plan: &Plan, bindings: &Bindings) -> Vec<String> {
-    let changed = strongest_effects(plan).into_iter().filter(|(_, effect)| *effect >= Effect::Mutate);
-    let systems = changed.filter_map(|(role, _)| bindings.targets.get(&role));
+    let systems = changed(plan).into_iter().filter_map(|role| bindings.targets.get(&role));
     let mut leases: Vec<String> = systems.flat_map(|target| resources(&target.system)).collect();
     leases.sort();
     leases.dedup();
     leases
+}
+
+/// The roles that some action of the plan changes.
+pub fn changed(plan: &Plan) -> BTreeSet<RoleName> {
+    let changed = strongest_effects(plan).into_iter().filter(|(_, effect)| *effect >= Effect::Mutate);
+    changed.map(|(role, _)| role).collect()
 }
 
 fn resources(system: &System) -> Vec<String> {

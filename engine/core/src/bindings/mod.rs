@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{action::Effect, name::RoleName, types::TargetKind};
 
 pub use self::{
-    check::{NO_IDENTITY, check, leases, unproved},
+    check::{NO_IDENTITY, changed, check, leases, unproved},
     decode::{Parsed, parse},
 };
 pub(crate) use self::{facts::fact_types, grammar::BINDINGS};

@@ -9,7 +9,11 @@ use crate::{
     failure::{Failure, Reason},
     plan::{CallIndex, Invocation, Plan, Section, Step, StepKind},
     run::{Next, Slot},
+    text,
 };
+
+/// Of a question or an instruction.
+const PEOPLE_BYTES_MAX: usize = 1 << 16;
 
 /// Begins a step whose needs are met.
 pub(super) fn begin(draft: &mut Draft<'_>, index: Slot) {
@@ -78,7 +82,7 @@ pub(super) fn work(draft: &mut Draft<'_>, index: Slot) {
     match &planned.kind {
         StepKind::Uses(action) => start(draft, index, action, None),
         StepKind::Approve { by, message, four_eyes, expires } => {
-            match in_scope(draft, index, None, |scope| message.render_text(scope)) {
+            match in_scope(draft, index, None, |scope| for_people(message, scope)) {
                 Ok(message) if draft.is_dry_run() => skip(draft, SkipReason::WouldAsk { message }),
                 Ok(message) => {
                     let expires = expires.map(|length| draft.after(length));
@@ -101,7 +105,7 @@ pub(super) fn work(draft: &mut Draft<'_>, index: Slot) {
 /// Asks a person to do a manual step; `problem` says why what they handed in before was not enough.
 pub(super) fn ask_hands(draft: &mut Draft<'_>, index: Slot, problem: Option<&str>) {
     let StepKind::Manual { instruction, evidence, .. } = &draft.planned(index).kind else { return };
-    match in_scope(draft, index, None, |scope| instruction.render_text(scope)) {
+    match in_scope(draft, index, None, |scope| for_people(instruction, scope)) {
         Ok(message) if draft.is_dry_run() => {
             draft.emit(Event::StepSkipped { step: draft.id(index), reason: SkipReason::WouldAsk { message } });
         }
@@ -146,6 +150,11 @@ pub(super) fn start(draft: &mut Draft<'_>, index: Slot, action: &Invocation, own
         }
         Err(error) => give_up(draft, index, "with", &error),
     }
+}
+
+/// Text for people. What it takes from outputs and inputs steers no terminal.
+fn for_people(template: &Template, scope: &Scope<'_>) -> Result<String, ExpressionError> {
+    template.render_text(scope).map(|rendered| text::plain(&rendered, PEOPLE_BYTES_MAX))
 }
 
 /// Rendered parameters, held against their declared types.

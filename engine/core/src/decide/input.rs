@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Draft, INTERRUPTIONS_MAX, operator};
+use super::{Draft, interrupted, operator};
 use crate::{
     event::{Event, KnownBy, Person},
     failure::{Failure, Reason},
@@ -22,7 +22,7 @@ pub(super) fn take(draft: &mut Draft<'_>, input: &Input) {
         (Input::Start(_) | Input::Tick, _) => {}
         (Input::Answered { step, attempt, purpose, answer }, _) => answered(draft, step, *attempt, *purpose, answer),
         (Input::Observed { step, attempt, observation }, _) => observed(draft, step, *attempt, observation),
-        (Input::Interrupted { step }, _) => interrupted(draft, step),
+        (Input::Interrupted { step }, _) => engine_ended(draft, step),
         (Input::Unanswered { step }, _) => unanswered(draft, step),
         (Input::Hands { step, who, evidence }, _) => hands(draft, step, who, evidence),
         (Input::Approval { .. } | Input::Operator { .. } | Input::Abort { .. }, _) => {
@@ -82,13 +82,7 @@ fn observed(draft: &mut Draft<'_>, id: &StepId, number: u32, observation: &Resul
             let failure = Failure::Permanent(Reason::new("run-outcome-unknown", why.clone()));
             Event::AttemptFailed { step, attempt: number, failure }
         }
-        Ok(Observation::NotDone)
-            if draft.step(index).interruptions >= INTERRUPTIONS_MAX && draft.run.pause.is_none() =>
-        {
-            let message = format!("it was interrupted {INTERRUPTIONS_MAX} times without taking effect");
-            Event::StepFailed { step, failure: Failure::Permanent(Reason::new("run-interrupted-often", message)) }
-        }
-        Ok(Observation::NotDone) => Event::ObservedNotDone { step, attempt: number },
+        Ok(Observation::NotDone) => return interrupted::not_done(draft, index, number),
         Ok(Observation::Unknown(why)) => {
             Event::OperatorAsked { step, reason: Reason::new("run-outcome-unknown", why.clone()) }
         }
@@ -99,7 +93,7 @@ fn observed(draft: &mut Draft<'_>, id: &StepId, number: u32, observation: &Resul
 
 /// An observation is simply called again: `due` still lists it. So is a check or undo that can be repeated; but where the attempt has
 /// a deadline it is a new one, with time of its own: that of the first one went by while no engine was there.
-fn interrupted(draft: &mut Draft<'_>, id: &StepId) {
+fn engine_ended(draft: &mut Draft<'_>, id: &StepId) {
     let Some(index) = draft.position(id) else { return };
     // Somebody ended the handlers: whatever was under way is cut off next.
     if matches!(draft.phase(), Phase::Handling { aborted_by: Some(_), .. }) {

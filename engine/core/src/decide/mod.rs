@@ -17,16 +17,19 @@ mod operator;
 mod settle;
 mod undo;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 pub(crate) use self::{
-    draft::Draft, fan_out::wants_attention, input::observation_deadline, operator::settles_in_a_pause, settle::has_room,
+    draft::Draft, fan_out::wants_attention, input::observation_deadline, operator::settles_in_a_pause,
+    settle::has_room, undo::is_possible as undo_is_possible,
 };
 pub use self::{fan_out::ITEMS_MAX, operator::request, settle::CALLS_MAX};
 use crate::{event::Event, input::Input, plan::Plan, run::Run};
 
-/// Attempts of one step that may be interrupted before an operator is asked instead of the plugin.
-pub const INTERRUPTIONS_MAX: u32 = 10;
+/// Attempts of one step that a living engine may cut off, each found without effect, before the step has failed.
+pub const CUT_OFF_MAX: u32 = 10;
+/// How long a step that has no time of its own goes on by itself where the engine ends during its attempts again and again.
+pub const ENGINE_ENDED_MAX: SignedDuration = SignedDuration::from_hours(24);
 /// Calls of a plugin's `observe` that may fail before an operator is asked.
 pub const OBSERVATIONS_MAX: u32 = 4;
 /// Attempts to take a step back, those not counted that the engine cut off.

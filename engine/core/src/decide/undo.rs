@@ -1,11 +1,13 @@
 //! Takes back what was done: one step at a time, the last one first.
 
+use jiff::Timestamp;
+
 use super::{Draft, UNDO_ATTEMPTS_MAX, backoff, begin, settle};
 use crate::{
     event::Event,
     failure::{Failure, FailureKind, Reason},
-    plan::{Retry, Section},
-    run::{Next, Phase, Settling, Slot, StepState},
+    plan::{Plan, Retry, Section},
+    run::{Next, Phase, Run, Settling, Slot, StepState},
 };
 
 pub(super) fn settle(draft: &mut Draft<'_>) {
@@ -19,6 +21,13 @@ pub(super) fn settle(draft: &mut Draft<'_>) {
         let last = draft.run.undoable().find(|slot| wants_undo(draft, *slot));
         last.into_iter().for_each(|slot| start(draft, slot));
     }
+}
+
+/// Whether the run did something that can still be taken back.
+pub(crate) fn is_possible(plan: &Plan, run: &Run, now: Timestamp) -> bool {
+    let mut run = run.clone();
+    let draft = Draft::new(plan, &mut run, now);
+    draft.run.undoable().any(|slot| wants_undo(&draft, slot))
 }
 
 /// Whether a step is left that has to be taken back.

@@ -65,6 +65,8 @@ codes! {
     RUNBOOK_TOO_LARGE "LB0044" Error "the runbooks that are called are too many or too deep"
     CALLED_HANDLERS "LB0045" Warning "the handlers of a called runbook do not run"
     OTHER_VARIANT "LB0046" Error "an expression refers to a step that is not done in this variant"
+    OPERANDS "LB0047" Error "operands whose types do not go together"
+    OTHER_LANGUAGE "LB0048" Warning "an expression of another language is plain text here"
     PLAIN_SECRET "LB0050" Error "a secret in plain text"
     BAD_ADDRESS "LB0051" Error "not an address, a path or a URL"
     NOT_BOUND "LB0052" Error "a role without a system"

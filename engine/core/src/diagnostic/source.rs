@@ -21,6 +21,11 @@ impl SourceFile {
             let message = format!("the file has {} bytes; at most {FILE_BYTES_MAX} are read", bytes.len());
             return Err(Box::new(refused(codes::TOO_LARGE, message, Span::default())));
         }
+        if is_utf16(bytes) {
+            let help = Some("save it as UTF-8; `iconv -f utf-16 -t utf-8` converts it".to_owned());
+            let refusal = refused(codes::NOT_UTF8, "the file is UTF-16, not UTF-8".to_owned(), Span::default());
+            return Err(Box::new(Diagnostic { help, ..refusal }));
+        }
         let text = std::str::from_utf8(bytes).map_err(|error| {
             let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
             let span = Span { line: u32::try_from(line).unwrap_or(u32::MAX), column: 1, ..Span::default() };
@@ -58,6 +63,12 @@ impl SourceFile {
         }
         at
     }
+}
+
+/// By its byte order mark, or by the zero in every other byte of its first words.
+fn is_utf16(bytes: &[u8]) -> bool {
+    let every_other = |from: usize| bytes.len() >= 8 && (0..4).all(|pair| bytes[2 * pair + from] == 0);
+    bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) || every_other(0) || every_other(1)
 }
 
 fn refused(code: super::Code, message: String, span: Span) -> Diagnostic {

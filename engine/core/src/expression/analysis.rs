@@ -4,7 +4,6 @@ use cel::Program;
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators};
 
 use super::{ExpressionError, LENGTH_MAX, order::in_order};
-use crate::types::Type;
 
 /// Comprehensions in comprehensions multiply their work: one level is what a runbook needs.
 const COMPREHENSION_DEPTH_MAX: usize = 1;
@@ -57,10 +56,8 @@ pub(crate) struct Analysis {
     pub(crate) unknown_functions: Vec<String>,
     /// How many references stand in what is done for each item of a collection; `None` where no macro goes over one.
     pub(crate) loops: Option<usize>,
-    /// Whether the whole expression is one reference.
-    pub(crate) bare: bool,
-    /// The type of the result, where the form alone tells it.
-    pub(crate) ty: Option<Type>,
+    /// The tree as it was written, with the place of each part; `None` where there is no `tree`.
+    pub(super) program: Option<Program>,
 }
 
 /// Parses an expression and finds what it refers to.
@@ -73,17 +70,15 @@ pub(crate) fn analyse(text: &str) -> Result<Analysis, ExpressionError> {
     }
     if let Some(reference) = plain_reference(text) {
         let (references, unknown_functions) = (vec![reference], Vec::new());
-        return Ok(Analysis { tree: None, references, unknown_functions, loops: None, bare: true, ty: None });
+        return Ok(Analysis { tree: None, references, unknown_functions, loops: None, program: None });
     }
     nesting(text)?;
     let program = Program::compile(text).map_err(|errors| syntax_error(text, &errors))?;
     let mut walk = Walk { text, program: &program, references: Vec::new(), unknown: Vec::new(), loops: None };
     walk.expr(program.expression(), &mut Vec::new(), 0)?;
     let (references, unknown_functions, loops) = (walk.references, walk.unknown, walk.loops);
-    let bare = path(program.expression()).is_some();
-    let ty = result_type(&program.expression().expr);
     let tree = Some(in_order(program.expression().clone()));
-    Ok(Analysis { tree, references, unknown_functions, loops, bare, ty })
+    Ok(Analysis { tree, references, unknown_functions, loops, program: Some(program) })
 }
 
 /// `steps.find.outputs.xid` alone: by far the most frequent form, read without CEL's parser, which is slow.
@@ -134,10 +129,77 @@ fn syntax_error(text: &str, errors: &cel::ParseErrors) -> ExpressionError {
     let at = before + rest.char_indices().nth(column.saturating_sub(1)).map_or(rest.len(), |(at, _)| at);
     let at = at.min(text.len());
     let end = at + text[at..].chars().next().map_or(0, char::len_utf8);
-    let message = first.msg.lines().next().unwrap_or_default().trim_start_matches("Syntax error: ");
-    let message = message.split(" expecting ").next().unwrap_or(message);
-    let message = message.replace("mismatched input '<EOF>'", "it ends too early");
-    ExpressionError { message: format!("not a CEL expression: {message}"), at: Some((at, end)) }
+    ExpressionError { message: sentence(text, at), at: Some((at, end)) }
+}
+
+/// What cannot stand in CEL and often does, with what stands for it. The first that is in the text counts.
+const SLIPS: &[(&str, &str)] = &[
+    ("${{", "`${{ … }}` cannot stand inside an expression: leave it out"),
+    ("{{", "`{{ … }}` cannot stand inside an expression: leave it out"),
+    ("===", "`===` is no operator: compare with `==`"),
+    ("!==", "`!==` is no operator: compare with `!=`"),
+    ("<>", "`<>` is no operator: compare with `!=`"),
+    (" and ", "`and` is written `&&`"),
+    (" or ", "`or` is written `||`"),
+    ("not ", "`not` is written `!`"),
+    (" is ", "`is` is no operator: compare with `==`"),
+    (" if ", "a choice is written `condition ? this : that`"),
+    ("=>", "`=>` is no operator: greater or equal is `>=`"),
+    ("=<", "`=<` is no operator: less or equal is `<=`"),
+];
+
+/// What is wrong at that place, in our own words.
+fn sentence(text: &str, at: usize) -> String {
+    let bare = without_texts(text);
+    if let Some(quote) = unclosed_quote(text) {
+        return format!("a text that begins with {quote} is never closed");
+    }
+    if let Some((_, said)) = SLIPS.iter().find(|(slip, _)| bare.contains(slip)) {
+        return (*said).to_owned();
+    }
+    let single = |sign: char| {
+        let around = |place: usize, c: char| bare[..place].ends_with(c) || bare[place + 1..].starts_with(c);
+        let part = |place: usize| ['=', '!', '<', '>', '&', '|'].iter().any(|c| around(place, *c));
+        bare.match_indices(sign).any(|(place, _)| !part(place))
+    };
+    for (sign, said) in [
+        ('=', "`=` is no operator: compare with `==`"),
+        ('&', "`&` is no operator: write `&&`"),
+        ('|', "`|` is no operator: write `||`; there are no filters"),
+    ] {
+        if single(sign) {
+            return said.to_owned();
+        }
+    }
+    let rest: String = text[at..].trim().chars().take(20).collect();
+    if rest.is_empty() {
+        return "the expression ends too early: a value or a bracket is missing".to_owned();
+    }
+    format!("the expression cannot be read from `{rest}` on: an operator, a value or a bracket is missing before it")
+}
+
+/// The expression with the inside of its texts blanked out.
+fn without_texts(text: &str) -> String {
+    let mut quote = None;
+    let mut escaped = false;
+    text.chars()
+        .map(|c| {
+            let inside = quote.is_some();
+            match (quote, c) {
+                _ if escaped => escaped = false,
+                (Some(_), '\\') => escaped = true,
+                (Some(open), c) if open == c => quote = None,
+                (None, '"' | '\'') => quote = Some(c),
+                _ => {}
+            }
+            if inside && quote.is_some() { '_' } else { c }
+        })
+        .collect()
+}
+
+fn unclosed_quote(text: &str) -> Option<char> {
+    let bare = without_texts(text);
+    ['"', '\''].into_iter().find(|quote| bare.matches(*quote).count() % 2 == 1)
 }
 
 struct Walk<'a> {
@@ -228,7 +290,7 @@ impl Walk<'_> {
 }
 
 /// The root and the segments of `a.b["c"].d`; `None` for any other form.
-fn path(node: &IdedExpr) -> Option<(&IdedExpr, Vec<String>)> {
+pub(super) fn path(node: &IdedExpr) -> Option<(&IdedExpr, Vec<String>)> {
     match &node.expr {
         Expr::Ident(name) => Some((node, vec![name.clone()])),
         Expr::Select(select) => {
@@ -242,40 +304,6 @@ fn path(node: &IdedExpr) -> Option<(&IdedExpr, Vec<String>)> {
             segments.push(key.inner().to_owned());
             Some((root, segments))
         }
-        _ => None,
-    }
-}
-
-/// The type of a result whose form alone tells it.
-fn result_type(expr: &Expr) -> Option<Type> {
-    match expr {
-        Expr::Literal(LiteralValue::String(_)) => Some(Type::String),
-        Expr::Literal(LiteralValue::Boolean(_)) => Some(Type::Bool),
-        Expr::Literal(LiteralValue::Int(_)) => Some(Type::Int),
-        Expr::Literal(LiteralValue::Double(_)) => Some(Type::Float),
-        Expr::Select(select) if select.test => Some(Type::Bool),
-        Expr::Call(call) => match call.func_name.as_str() {
-            operators::LOGICAL_AND
-            | operators::LOGICAL_OR
-            | operators::LOGICAL_NOT
-            | operators::EQUALS
-            | operators::NOT_EQUALS
-            | operators::GREATER
-            | operators::GREATER_EQUALS
-            | operators::LESS
-            | operators::LESS_EQUALS
-            | operators::IN
-            | "startsWith"
-            | "endsWith"
-            | "contains"
-            | "bool" => Some(Type::Bool),
-            "size" | "int" => Some(Type::Int),
-            "string" => Some(Type::String),
-            "double" => Some(Type::Float),
-            "duration" => Some(Type::Duration),
-            "timestamp" => Some(Type::Timestamp),
-            _ => None,
-        },
         _ => None,
     }
 }

@@ -5,6 +5,8 @@
 
 mod analysis;
 mod evaluate;
+mod operands;
+mod operators;
 mod order;
 mod scan;
 #[cfg(test)]
@@ -17,6 +19,7 @@ use serde_json::Value;
 pub(crate) use self::{
     analysis::{Analysis, FUNCTIONS, Reference, analyse},
     evaluate::{Budget, Ending, Scope},
+    operands::{Misfit, check as check_operands},
     scan::{Part, parts},
 };
 

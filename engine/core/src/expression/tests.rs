@@ -75,6 +75,7 @@ fn render(template: Value) -> Result<Value, String> {
         mode: Mode::Real,
         who: Person::Engine,
         people: BTreeMap::new(),
+        onset: None,
     };
     let started = (Timestamp::from_second(1_800_000_000).expect("a time"), started);
     let outputs = json!({"at": "2026-11-21T03:00:00Z", "rows": 7, "tables": {"b": {"rows": 2}, "a": {"rows": 1}}});
@@ -141,4 +142,117 @@ fn what_has_no_value_or_too_large_a_one_is_refused() {
     assert!(error.starts_with("its expressions give more than 16777216 bytes"), "{error}");
     let many = render(json!(vec!["${{ inputs.n }}"; 10_001])).expect_err("one too many");
     assert!(many.starts_with("more than 10000 expressions"), "{many}");
+}
+
+/// A value of each kind, by an input of the plan and its type.
+const SAMPLES: &[(&str, &str)] = &[
+    ("true", "bool"),
+    ("inputs.n", "int"),
+    ("2.5", "float"),
+    ("'text'", "string"),
+    ("inputs.since", "timestamp"),
+    ("inputs.wait", "duration"),
+    ("[1, 2]", "list<int>"),
+    ("steps['find-it'].outputs.tables", "map<record{rows: int}>"),
+];
+
+/// What the check before a run says, and whether the expression has a value in a run.
+fn both(expression: &str) -> (Vec<String>, Result<Value, String>) {
+    let known = |path: &[String]| {
+        let ty = match path.join(".").as_str() {
+            "inputs.n" => "int",
+            "inputs.since" => "timestamp",
+            "inputs.wait" => "duration",
+            "inputs.text" => "string",
+            "inputs.list" => "list<int>",
+            "steps.find-it.outputs.tables" => "map<record{rows: int}>",
+            _ => return None,
+        };
+        Some(ty.parse().expect(ty))
+    };
+    let analysis = super::analyse(expression).expect(expression);
+    let (_, found) = super::check_operands(expression, &analysis, &known);
+    let found = found.into_iter().map(|misfit| misfit.message).collect();
+    (found, render(json!(format!("${{{{ {expression} }}}}"))))
+}
+
+/// Whether it failed because of the types, and not because of this very value.
+fn is_of_types(error: &str) -> bool {
+    let of_this_value =
+        ["conversion", "Parsing", "premature", "bounds", "No such key", "Division", "overflow", "range", "parse error"];
+    !of_this_value.iter().any(|word| error.contains(word))
+}
+
+/// What CEL gives and nobody means: it does not look at the other side, compares what is never equal, or adds keys to a list.
+fn is_lenient(expression: &str, value: &Value) -> bool {
+    expression.contains("||")
+        || expression.contains(" in ") && *value == json!(false)
+        || expression.starts_with("[1, 2] + steps")
+}
+
+#[test]
+fn what_the_check_says_of_operands_is_what_an_evaluation_does() {
+    let mut expressions = Vec::new();
+    for (left, _) in SAMPLES {
+        for (right, _) in SAMPLES {
+            let binary = super::operators::BINARY.iter().map(|binary| binary.written).chain(["in"]);
+            expressions.extend(binary.map(|written| format!("{left} {written} {right}")));
+            // A key that is written out is looked for where the reference is checked.
+            if *right != "'text'" {
+                expressions.push(format!("{left}[{right}]"));
+            }
+            expressions.extend(["contains", "startsWith", "endsWith"].map(|name| format!("{left}.{name}({right})")));
+        }
+        expressions.push(format!("!({left})"));
+        expressions.push(format!("-({left})"));
+        expressions.push(format!("{left} ? 1 : 2"));
+        expressions.push(format!("({left}).all(x, true)"));
+        let one = super::operators::FUNCTIONS.iter().filter(|function| function.takes.len() - function.optional == 1);
+        let one = one.filter(|function| function.written.chars().all(char::is_alphabetic));
+        expressions.extend(one.map(|function| match function.optional {
+            0 => format!("{}({left})", function.written),
+            _ => format!("({left}).{}()", function.written),
+        }));
+    }
+    let mut wrong = Vec::new();
+    for expression in expressions {
+        match both(&expression) {
+            (found, Err(error)) if found.is_empty() && is_of_types(&error) => wrong.push(format!("missed: {error}")),
+            (found, Ok(value)) if !found.is_empty() && !is_lenient(&expression, &value) => {
+                wrong.push(format!("`{expression}` gives {value}, and not: {found:?}"))
+            }
+            _ => {}
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn what_cannot_be_done_is_named_with_its_place() {
+    let check = |expression: &str, expected: &str, place: &str| {
+        let (found, _) = both(expression);
+        assert_eq!(found.len(), 1, "{expression}: {found:?}");
+        assert!(found[0].contains(expected), "{expression}: {found:?}");
+        let known = |path: &[String]| (path[1] == "n").then_some(Type::Int);
+        let analysis = super::analyse(expression).expect(expression);
+        let (_, misfits) = super::check_operands(expression, &analysis, &known);
+        if let Some(misfit) = misfits.first() {
+            assert_eq!(&expression[misfit.at.0..misfit.at.1], place);
+        }
+    };
+    check("inputs.n > 'many'", "`>` cannot be applied to an `int` and a `string`", "inputs.n > 'many'");
+    check("size(inputs.n)", "`size` cannot be applied to an `int`", "inputs.n");
+    check("true + inputs.n", "`+` cannot be applied to a `bool` and an `int`", "true + inputs.n");
+    check("!inputs.n", "`!` cannot be applied to an `int`", "inputs.n");
+    check("true ? inputs.n : 'x'", "`?` gives an `int` or a `string`", "'x'");
+    check("'a' in 'abc'", "nothing is `in` a `string`", "'a' in 'abc'");
+    check("inputs.since == '2026-11-21'", "a `timestamp` is never equal to a `string`", "");
+    check("inputs.list.exists(x, x == 'a')", "an `int` is never equal to a `string`", "");
+    check("inputs.list.filter(x, x > 1).exists(x, x.name == 1)", "a value of type int has no `name`", "");
+    check("size('a', 'b')", "`size` takes 1 operand", "size('a', 'b')");
+    for fine in
+        ["dyn(inputs.n) > 'many'", "inputs.n > 1.5", "inputs.n == 1 && inputs.list.all(x, x > 0)", "has(inputs.n)"]
+    {
+        assert_eq!(both(fine).0, Vec::<String>::new(), "{fine}");
+    }
 }

@@ -92,12 +92,47 @@ fn check_one_of(findings: &mut Findings<'_>, node: &Node, object: &Object) {
 
 fn unknown_key(findings: &mut Findings<'_>, entry: &Entry, object: &Object) {
     let keys = || object.fields.iter().map(|field| field.key);
-    let help = match closest(&entry.key, keys()) {
+    let known = elsewhere(&entry.key).find(|known| keys().any(|key| key == *known));
+    let help = match known.or_else(|| closest(&entry.key, keys())) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("it has {}", keys().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")),
     };
     let message = format!("{} has no key `{}`", object.what, brief(&entry.key));
     findings.add_with(codes::UNKNOWN_KEY, entry.key_span, message, "unknown key", Some(help));
+}
+
+/// Words that other languages have for a key of ours: those of GitHub Actions, Argo, Ansible, Airflow and GitLab.
+const ELSEWHERE: &[(&str, &[&str])] = &[
+    ("when", &["if", "only_if", "condition", "unless", "rules"]),
+    ("needs", &["depends_on", "dependson", "depends", "dependencies", "after", "requires", "upstream"]),
+    ("uses", &["run", "action", "module", "command", "script", "shell", "task", "template", "operator"]),
+    ("with", &["args", "arguments", "params", "parameters", "vars", "env", "environment"]),
+    ("for_each", &["with_items", "with_list", "withitems", "withparam", "loop", "foreach", "matrix", "strategy"]),
+    ("max_parallel", &["parallelism", "throttle", "concurrency", "forks"]),
+    ("retry", &["retries", "retrystrategy", "max_retries", "until", "max_attempts"]),
+    ("timeout", &["timeout_minutes", "timeout_in_minutes", "activedeadlineseconds", "async", "deadline"]),
+    (
+        "on_failure",
+        &["continue_on_error", "continueon", "ignore_errors", "allow_failure", "rescue", "on_error", "onerror"],
+    ),
+    ("undo", &["rollback", "revert", "compensate", "compensation"]),
+    ("approve", &["approval", "suspend", "environment_approval", "gate"]),
+    ("manual", &["pause", "hands"]),
+    ("title", &["name", "display_name", "displayname"]),
+    ("id", &["name", "step", "key"]),
+    ("runbook", &["workflow", "include", "import_tasks", "include_tasks", "import_playbook", "templateref"]),
+    ("lifeboat", &["version", "apiversion"]),
+    ("steps", &["jobs", "tasks", "stages", "plays", "actions"]),
+    ("inputs", &["parameters", "params", "vars", "variables", "on"]),
+    ("targets", &["hosts", "inventory", "roles", "systems"]),
+    ("finally", &["always", "onexit", "post", "after_script", "handlers"]),
+    ("objectives", &["objective", "slo", "sla"]),
+];
+
+/// Our keys for a word of another language, as it may be written there: `dependsOn`, `timeout-minutes`.
+fn elsewhere(key: &str) -> impl Iterator<Item = &'static str> {
+    let key = key.to_ascii_lowercase().replace('-', "_");
+    ELSEWHERE.iter().filter(move |(_, words)| words.contains(&key.as_str())).map(|(ours, _)| *ours)
 }
 
 fn check_by_kind(findings: &mut Findings<'_>, node: &Node, variants: &'static [(&'static str, &'static Object)]) {
@@ -168,6 +203,10 @@ fn check_text(findings: &mut Findings<'_>, span: Span, shape: &Shape, text: &str
             if let Err(error) = check_name(text) {
                 wrong(codes::BAD_NAME, format!("`{short}` can not be used as a name"), error.rule);
             }
+        }
+        Shape::Action if text.contains('@') => {
+            let label = "write it without `@…`: the version of an action is that of its plugin";
+            wrong(codes::UNKNOWN_ACTION, format!("`{short}` is not an action"), label);
         }
         Shape::Action if ActionName::new(text).is_err() => {
             wrong(codes::UNKNOWN_ACTION, format!("`{short}` is not an action"), "an action is written `plugin/action`");

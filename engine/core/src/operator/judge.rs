@@ -10,6 +10,7 @@ use super::{
     retry::{self, Retry},
 };
 use crate::{
+    decide::undo_is_possible,
     event::{Event, OperatorAnswer, Outcome, Person, SkipReason},
     name::StepId,
     plan::{Plan, Section, Step, StepKind},
@@ -31,6 +32,7 @@ pub fn judge(plan: &Plan, run: &Run, request: &Request, now: Timestamp) -> Resul
         Command::Decide { step, answer } => case.decide(step, answer),
         Command::Pause { reason } => case.pause(reason.as_deref()),
         Command::Unpause { reason } => case.unpause(reason.as_deref()),
+        Command::Onset { onset } => case.onset(*onset),
         Command::Abort { reason, undo } => case.abort(reason.as_deref(), *undo),
     }
 }
@@ -296,7 +298,27 @@ impl<'a> Case<'a> {
         Ok(Event::RunUnpaused { who: self.who(), reason: said(reason) })
     }
 
+    fn onset(&self, onset: Timestamp) -> Result<Event, Refusal> {
+        self.not_finished()?;
+        if onset > self.now {
+            let message = format!("users can not have noticed at {onset}: it is {:.0} now", self.now);
+            return Err(Refusal::new("operator-onset", message));
+        }
+        Ok(Event::OnsetStated { onset, who: self.who() })
+    }
+
     fn abort(&self, reason: Option<&str>, undo: bool) -> Result<Event, Refusal> {
+        let requested = || {
+            let reason = said(reason).unwrap_or_else(|| "no reason was given".to_owned());
+            Event::AbortRequested { who: self.who(), reason, undo }
+        };
+        if undo && self.run.can_be_taken_back() {
+            if undo_is_possible(self.plan, self.run, self.now) {
+                return Ok(requested());
+            }
+            let message = "the run is over, and nothing of what it did can be taken back";
+            return Err(Refusal::new("operator-run-over", message));
+        }
         self.not_finished()?;
         self.not_cut_off()?;
         match &self.run.phase {
@@ -308,10 +330,7 @@ impl<'a> Case<'a> {
                     "what was done is being taken back already, or the run is ending",
                 ))
             }
-            _ => {
-                let reason = said(reason).unwrap_or_else(|| "no reason was given".to_owned());
-                Ok(Event::AbortRequested { who: self.who(), reason, undo })
-            }
+            _ => Ok(requested()),
         }
     }
 

@@ -11,6 +11,7 @@ mod retry;
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -107,7 +108,12 @@ pub enum Command {
         #[serde(default)]
         reason: Option<String>,
     },
-    /// End the run early.
+    /// Say when users first noticed.
+    Onset {
+        /// When.
+        onset: Timestamp,
+    },
+    /// End the run early, or take back what one that failed or was ended has done.
     Abort {
         /// Why.
         #[serde(default)]

@@ -30,6 +30,10 @@ impl Run {
         let change = transition(self, at, event).ok_or_else(|| self.illegal(event))?;
         if let Event::RunStarted(started) = event {
             self.started = Some((at, started.clone()));
+            self.onset = started.onset;
+        }
+        if let Event::OnsetStated { onset, .. } = event {
+            self.onset = Some(*onset);
         }
         let Change { step, phase, others, pause } = change;
         self.schedule(event);

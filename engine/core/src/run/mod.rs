@@ -6,6 +6,7 @@
 mod agenda;
 mod apply;
 mod attention;
+mod budget;
 mod pause;
 mod people;
 mod reopen;
@@ -27,7 +28,11 @@ use crate::{
     plan::{OnFailure, Plan, Section, StepIndex},
 };
 
-pub use self::{apply::Illegal, pause::Pause};
+pub use self::{
+    apply::Illegal,
+    budget::{Budget, Since},
+    pause::Pause,
+};
 pub(crate) use self::{attention::Readiness, reopen::is_unresolved};
 
 /// The place of a step in [`Run::steps`]: the steps of the plan come first, each at its own place, and behind them the items of
@@ -39,6 +44,8 @@ pub type Slot = usize;
 pub struct Run {
     /// What it was started with and when; `None` before the first event.
     pub started: Option<(Timestamp, RunStarted)>,
+    /// When users first noticed, as somebody said last.
+    pub onset: Option<Timestamp>,
     /// Where it is as a whole.
     pub phase: Phase,
     /// Since when nothing new begins, and who wanted that; `None` where the run is not paused.
@@ -70,6 +77,7 @@ impl Run {
             plan.steps.iter().map(|step| StepRun::waiting(step.id.clone(), step.on_failure, step.section)).collect();
         Self {
             started: None,
+            onset: None,
             phase: Phase::NotStarted,
             cause: None,
             pause: None,
@@ -159,6 +167,15 @@ pub enum Phase {
     },
 }
 
+/// The engine ended during attempts of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EngineEnded {
+    /// How often.
+    pub times: u32,
+    /// When that was first known.
+    pub since: Timestamp,
+}
+
 /// A step of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepRun {
@@ -172,6 +189,8 @@ pub struct StepRun {
     pub failures: u32,
     /// Attempts of which nobody knew how far they came.
     pub interruptions: u32,
+    /// Those of them during which the engine ended, since somebody last asked for the step.
+    pub engine_ended: Option<EngineEnded>,
     /// Failed calls of the plugin's `observe` since the last interruption.
     pub observations: u32,
     /// Attempts started so far to take it back.
@@ -200,6 +219,7 @@ impl StepRun {
             attempts: 0,
             failures: 0,
             interruptions: 0,
+            engine_ended: None,
             observations: 0,
             undo_attempts: 0,
             undo_failures: 0,

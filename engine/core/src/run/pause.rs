@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Run, StepRun, StepState, transition::Change};
+use super::{EngineEnded, Run, StepRun, StepState, transition::Change};
 use crate::event::{Event, Person};
 
 /// A pause that goes on.
@@ -40,6 +40,7 @@ fn later(step: &StepRun, since: Timestamp, at: Timestamp) -> StepRun {
     };
     let mut step = step.clone();
     step.counted_from = step.counted_from.map(|from| add(from, from));
+    step.engine_ended = step.engine_ended.map(|ended| EngineEnded { since: add(ended.since, ended.since), ..ended });
     match &mut step.state {
         StepState::Running(attempt) | StepState::Verifying { attempt, .. } | StepState::Undoing { attempt, .. } => {
             attempt.deadline = attempt.deadline.map(|deadline| add(deadline, since));

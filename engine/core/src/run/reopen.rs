@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{Awaiting, Next, Phase, Run, Settling, Slot, StepRun, StepState, transition::Change};
 use crate::{
-    event::{Outcome, SkipReason},
+    event::{Event, Outcome, SkipReason},
     name::StepId,
     plan::{OnFailure, Section},
 };
@@ -25,6 +25,28 @@ impl Run {
             _ => false,
         }
     }
+}
+
+impl Run {
+    /// Whether what the run did can still be taken back although it is over: it failed, or somebody ended it.
+    pub fn can_be_taken_back(&self) -> bool {
+        let ended = matches!(self.phase, Phase::Finished { outcome: Outcome::Failed | Outcome::Aborted, .. });
+        ended && !self.is_dry_run()
+    }
+}
+
+/// What follows where somebody wants everything of a run taken back that is over. People are told again how it ends.
+pub(super) fn taken_back(run: &Run, at: Timestamp, event: &Event) -> Option<Change> {
+    let Event::AbortRequested { who, undo: true, .. } = event else { return None };
+    if !run.can_be_taken_back() {
+        return None;
+    }
+    let phase = Phase::Stopping { undo: true, aborted_by: Some(who.clone()) };
+    let mut change = Change { phase: Some(phase), ..Change::default() };
+    for slot in (0..run.planned()).filter(|slot| run.step(*slot).section != Section::Steps) {
+        again(run, at, slot, Again::Whole, &mut change);
+    }
+    Some(change)
 }
 
 /// Whether the step failed and keeps the run from going on. The items of a list are dealt with by its step.
@@ -150,6 +172,7 @@ fn waiting_again(step: &StepRun, at: Timestamp) -> StepRun {
         state: StepState::Waiting,
         failures: 0,
         interruptions: 0,
+        engine_ended: None,
         observations: 0,
         counted_from: None,
         started: None,

@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Attempt, Awaiting, Next, Pause, Phase, Run, Settling, Slot, StepRun, StepState, pause, people, reopen};
+use super::{
+    Attempt, Awaiting, EngineEnded, Next, Pause, Phase, Run, Settling, Slot, StepRun, StepState, pause, people, reopen,
+};
 use crate::{
     event::{Event, KnownBy, OperatorAnswer, SkipReason},
     failure::{Failure, FailureKind, Reason},
@@ -74,6 +76,13 @@ fn run_level(run: &Run, at: Timestamp, event: &Event) -> Option<Change> {
             };
             let pause = Pause { since: at, who: who.clone(), reason: reason.clone() };
             (goes_on && run.pause.is_none()).then(|| Change { pause: Some(Some(pause)), ..Change::default() })
+        }
+        Event::OnsetStated { .. } => {
+            let is_open = !matches!(run.phase, Phase::NotStarted | Phase::Finished { .. });
+            is_open.then(Change::default)
+        }
+        Event::AbortRequested { .. } if matches!(run.phase, Phase::Finished { .. }) => {
+            reopen::taken_back(run, at, event)
         }
         Event::AbortRequested { .. } => {
             let phase = phase_after(run, at, event)?;
@@ -210,12 +219,16 @@ fn count(step: &mut StepRun, at: Timestamp, event: &Event) {
             step.failures = 0;
             step.started.get_or_insert(at);
         }
-        Event::AttemptInterrupted { .. } => step.interrupted(),
-        Event::OperatorAnswered { answer: OperatorAnswer::RunAgain, .. } => step.counted_from = Some(at),
+        Event::AttemptInterrupted { .. } => {
+            step.interrupted();
+            let EngineEnded { times, since } = step.engine_ended.unwrap_or(EngineEnded { times: 0, since: at });
+            step.engine_ended = Some(EngineEnded { times: times + 1, since });
+        }
+        Event::OperatorAnswered { answer: OperatorAnswer::RunAgain, .. } => step.wanted_again(at),
         Event::RetryRequested { .. } => {
             step.failures = 0;
             step.observations = 0;
-            step.counted_from = Some(at);
+            step.wanted_again(at);
         }
         Event::AttemptFailed { failure, .. } => match &step.state {
             StepState::Settling(Settling::AttemptFailed { next: Next::Observe(_), .. }) => step.observations += 1,
@@ -275,6 +288,11 @@ impl StepRun {
     fn interrupted(&mut self) {
         self.interruptions += 1;
         self.observations = 0;
+    }
+
+    fn wanted_again(&mut self, at: Timestamp) {
+        self.counted_from = Some(at);
+        self.engine_ended = None;
     }
 }
 
@@ -387,7 +405,10 @@ fn after_retry_scheduled(state: &StepState, until: Timestamp) -> Option<StepStat
         StepState::Settling(Settling::AttemptFailed { failure, next, .. }) => {
             Some(StepState::BackingOff { until, failure: failure.clone(), next: next.clone() })
         }
-        StepState::Interrupted(_) => Some(run_again(until)),
+        // What did not take effect, as its plugin says, is tried again at once, or later where that is put off.
+        StepState::Interrupted(_) | StepState::BackingOff { failure: Failure::Interrupted(_), next: Next::Run, .. } => {
+            Some(run_again(until))
+        }
         _ => None,
     }
 }

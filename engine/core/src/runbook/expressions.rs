@@ -1,5 +1,7 @@
 //! Checks what an expression refers to: everything it names must exist, and must be known when the step starts.
 
+use std::collections::BTreeMap;
+
 use super::{
     check::Context,
     model::{Body, Step},
@@ -7,7 +9,7 @@ use super::{
 use crate::{
     bindings,
     diagnostic::{Findings, Span, closest, codes},
-    expression::{ExpressionError, FUNCTIONS, Reference, analyse},
+    expression::{ExpressionError, FUNCTIONS, Misfit, Reference, analyse, check_operands},
     name::ActionName,
     plan::Section,
     types::{RecordField, Type},
@@ -36,24 +38,33 @@ pub(super) fn check(
         let message = format!("there is no function `{function}`");
         findings.add_with(codes::UNKNOWN_FUNCTION, span, message, "unknown function", help);
     }
-    let mut ty = None;
+    let mut types = BTreeMap::new();
     for reference in &analysis.references {
         let mut checker = Checker { findings, context, place, node, text, own, reference };
-        ty = checker.reference();
+        let ty = checker.reference();
+        types.insert(reference.path.as_slice(), ty);
     }
-    if analysis.bare { ty } else { analysis.ty }
+    let (ty, misfits) = check_operands(text, &analysis, &|path| types.get(path).cloned().flatten());
+    for Misfit { at, message, help } in misfits {
+        let span = span_in(findings, node, text, at);
+        findings.add_with(codes::OPERANDS, span, message, "here", Some(help));
+    }
+    ty
+}
+
+/// The place of a part of an expression in the file, where the file writes the expression as it is.
+fn span_in(findings: &Findings<'_>, node: &Node, text: &str, (start, end): (usize, usize)) -> Span {
+    let whole = place_of(findings, node, text);
+    if whole.end - whole.start != text.len() {
+        return whole;
+    }
+    let start = start.min(text.len());
+    findings.file.span(whole.start + start, whole.start + end.clamp(start, text.len()))
 }
 
 /// Reports an expression that can not be read.
 pub(super) fn unreadable(findings: &mut Findings<'_>, node: &Node, text: &str, error: &ExpressionError) {
-    let whole = place_of(findings, node, text);
-    let span = match error.at {
-        Some((start, end)) if whole.end - whole.start == text.len() => {
-            let start = start.min(text.len());
-            findings.file.span(whole.start + start, whole.start + end.clamp(start, text.len()))
-        }
-        _ => whole,
-    };
+    let span = span_in(findings, node, text, error.at.unwrap_or((0, text.len())));
     findings.add(codes::BAD_EXPRESSION, span, error.message.clone(), "here");
 }
 

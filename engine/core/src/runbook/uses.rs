@@ -87,6 +87,9 @@ pub(super) fn value(
     ty: &Type,
     own: bool,
 ) {
+    if let Yaml::Text(text) = &node.value {
+        other_language(findings, node, text);
+    }
     let found = match (&node.value, ty) {
         (Yaml::Text(text), Type::Target { kind, effect }) => {
             return target(findings, context, node, text, *kind, *effect);
@@ -113,6 +116,25 @@ pub(super) fn value(
         _ => node.to_json(),
     };
     wrong_type(findings, node, &found, ty);
+}
+
+/// `{{ run.id }}` without a `$` is plain text here, and an expression in other languages.
+fn other_language(findings: &mut Findings<'_>, node: &Node, text: &str) {
+    let own = parts(text).unwrap_or_default();
+    let plain = own.iter().filter_map(|part| if let Part::Text(plain) = part { Some(*plain) } else { None });
+    for plain in plain {
+        let Some((open, rest)) = plain.find("{{").map(|open| (open, &plain[open..])) else { continue };
+        let Some(close) = rest.find("}}") else { continue };
+        let written = &plain[open..open + close + 2];
+        let span = expressions::place_of(findings, node, written);
+        let message = format!("`{}` is plain text: an expression begins with `$`", brief(written));
+        let help = Some(format!("write `$` before it where a value is meant: `${}`", brief(written)));
+        findings.add_with(codes::OTHER_LANGUAGE, span, message, "not an expression", help);
+    }
+}
+
+fn brief(text: &str) -> String {
+    text.chars().take(60).collect()
 }
 
 /// Reports the keys of a mapping that its type does not have, or that are missing.

@@ -2,6 +2,7 @@
 
 mod node;
 mod read;
+mod slips;
 
 pub(crate) use self::{
     node::{Entry, Node, Yaml},

@@ -8,8 +8,11 @@ use serde_yaml::{
     options::{AliasLimits, DuplicateKeyPolicy, MergeKeyPolicy, Options},
 };
 
-use super::{Entry, Node, Yaml};
-use crate::diagnostic::{Findings, Span, codes};
+use super::{
+    Entry, Node, Yaml,
+    slips::{Slip, explain},
+};
+use crate::diagnostic::{Findings, Span};
 
 /// Reads the file; `None` and one finding where that is impossible.
 pub(crate) fn read(findings: &mut Findings<'_>) -> Option<Node> {
@@ -159,24 +162,7 @@ fn span(location: &Location) -> Span {
 }
 
 fn refuse(findings: &mut Findings<'_>, error: &serde_yaml::Error) {
-    use serde_yaml::Error;
-    let error = error.without_snippet();
-    let message = error.to_string();
-    let message = message.lines().next().unwrap_or_default().to_owned();
     let place = error.location().map(|location| span(&location)).unwrap_or_default();
-    let (code, label) = match error {
-        Error::DuplicateMappingKey { .. } => (codes::DUPLICATE_KEY, "it is there already"),
-        Error::Budget { .. }
-        | Error::AliasReplayLimitExceeded { .. }
-        | Error::AliasExpansionLimitExceeded { .. }
-        | Error::AliasReplayStackDepthExceeded { .. }
-        | Error::AliasReplayCounterOverflow { .. } => (codes::TOO_DEEP, "the limit is reached here"),
-        // The parser wraps these in errors about the place where an alias is used.
-        _ if ["nest", "recursion", "limit exceeded", "budget"].iter().any(|word| message.contains(word)) => {
-            (codes::TOO_DEEP, "too deep here")
-        }
-        _ => (codes::NOT_YAML, "here"),
-    };
-    let short: String = message.chars().take(300).collect();
-    findings.add(code, place, short, label);
+    let Slip { code, span, message, label, help } = explain(findings.file, error, place);
+    findings.add_with(code, span, message, label, help);
 }

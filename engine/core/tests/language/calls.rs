@@ -147,8 +147,10 @@ fn names_mean_what_they_mean_in_their_own_file() {
     assert_eq!(seen.keys().map(String::as_str).collect::<Vec<_>>(), ["last", "look"]);
 
     // An input that holds a word where a number is declared.
-    let wrong = CALL
-        .replace("inputs: { table:", "inputs: { rows: '${{ steps.look.outputs.xid == \"1\" ? 1 : \"x\" }}', table:");
+    let wrong = CALL.replace(
+        "inputs: { table:",
+        "inputs: { rows: '${{ steps.look.outputs.xid == \"1\" ? dyn(1) : dyn(\"x\") }}', table:",
+    );
     let (_, run) = parameters(&plan(&format!("{OUTER}{wrong}"), &[("inner.yaml", INNER)]), &outputs(7), Mode::Real);
     let failure = run.find(&StepId::parse("fix/write").expect("a name")).and_then(|step| step.state.failure().cloned());
     let message = failure.map(|failure| failure.reason().message.clone()).unwrap_or_default();

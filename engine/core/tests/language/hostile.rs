@@ -123,5 +123,10 @@ proptest! {
         let compiled = compile(&file, &catalogue());
         let _ = lifeboat_core::diagnostic::render(&file, &compiled.diagnostics, true);
         prop_assert!(compiled.plan.is_some() || !compiled.diagnostics.is_empty());
+        // The words of the parsers are for whoever configures a parser.
+        let foreign = ["policy", "Options", "breach", "while parsing", "did not find", "token", "mismatched", "ANTLR"];
+        for finding in &compiled.diagnostics {
+            prop_assert!(!foreign.iter().any(|word| finding.message.contains(word)), "{finding:?}");
+        }
     }
 }

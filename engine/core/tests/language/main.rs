@@ -10,6 +10,7 @@ mod pages;
 mod runbooks;
 mod schemas;
 mod size;
+mod slips;
 mod variants;
 
 use std::{collections::BTreeMap, path::Path};
@@ -48,5 +49,6 @@ fn started(plan: &Plan) -> RunStarted {
         mode: Mode::Real,
         who: Person::Engine,
         people: BTreeMap::new(),
+        onset: None,
     }
 }

@@ -85,7 +85,11 @@ fn a_step_is_done_for_each_item_of_a_list() {
             "record{at: timestamp, rows?: int}",
         ),
         ("${{ inputs.any.of.them }}", "table: '${{ item.name }}'", "json"),
-        ("${{ inputs.times.filter(t, t.rows > 1) }}", "table: '${{ item.name }}'", "json"),
+        (
+            "${{ inputs.times.filter(t, t.rows > 1) }}",
+            "table: a, since: '${{ item.at }}'",
+            "record{at: timestamp, rows?: int}",
+        ),
     ] {
         let compiled = compile(&text(&list(each, with)), &catalogue());
         let plan = compiled.plan.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics));

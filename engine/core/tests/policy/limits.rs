@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use lifeboat_core::{
-    decide::{INTERRUPTIONS_MAX, OBSERVATIONS_MAX, UNDO_ATTEMPTS_MAX, advance},
+    decide::{CUT_OFF_MAX, ENGINE_ENDED_MAX, OBSERVATIONS_MAX, UNDO_ATTEMPTS_MAX, advance},
     event::{Event, KnownBy, Mode, OperatorAnswer, Outcome, Person},
     expression::Template,
     failure::{Failure, Reason},
     input::{Done, Input, Observation, Purpose},
     operator::Command,
     plan::{Invocation, OnFailure, Plan, Retry, Step, StepKind},
-    run::{Run, StepState},
+    run::{Awaiting, Run, StepState},
 };
 use serde_json::{Value, json};
 
@@ -70,18 +70,98 @@ fn a_new_interruption_is_a_new_question() {
 }
 
 #[test]
-fn a_step_that_is_always_cut_off_ends_with_a_person_or_as_failed() {
-    let always: Vec<Input> = (0..=INTERRUPTIONS_MAX).map(|_| Input::Interrupted { step: id(0) }).collect();
-    let told = story(&plan_of(vec![uses(0, true, false)]), &always);
-    assert_eq!(count(&told, "StepStarted s0"), INTERRUPTIONS_MAX as usize + 1);
+fn a_step_whose_engine_ends_again_and_again_goes_on_by_itself_for_its_time() {
+    let kill = Input::Interrupted { step: id(0) };
+    // An input a minute: one more than a day holds, counted from the first one.
+    let day = usize::try_from(ENGINE_ENDED_MAX.as_mins()).expect("a day");
+    let often = vec![kill.clone(); day];
+    let harmless = plan_of(vec![uses(0, true, false)]);
+    let told = story(&harmless, &often);
+    assert_eq!(count(&told, "StepStarted s0"), day + 1);
+    assert_eq!(count(&told, "OperatorAsked s0"), 0);
+    let told = story(&harmless, &vec![kill.clone(); day + 1]);
     assert_eq!(told.last().map(String::as_str), Some("OperatorAsked s0"));
 
     let mut inputs = Vec::new();
-    for attempt in 1..=INTERRUPTIONS_MAX {
-        inputs.extend([Input::Interrupted { step: id(0) }, observed(attempt, Ok(Observation::NotDone))]);
+    for attempt in 1..=100 {
+        inputs.extend([kill.clone(), observed(attempt, Ok(Observation::NotDone)), Input::Tick]);
     }
     let told = story(&plan_of(vec![uses(0, false, true)]), &inputs);
-    assert_eq!(count(&told, "StepStarted s0"), INTERRUPTIONS_MAX as usize);
+    assert_eq!(count(&told, "StepStarted s0"), 101);
+    // Three inputs an attempt, which is three minutes.
+    for attempt in 101..=ENGINE_ENDED_MAX.as_mins() / 3 + 1 {
+        let attempt = u32::try_from(attempt).expect("few");
+        inputs.extend([kill.clone(), observed(attempt, Ok(Observation::NotDone)), Input::Tick]);
+    }
+    let told = story(&plan_of(vec![uses(0, false, true)]), &inputs);
+    assert_eq!(told.last().map(String::as_str), Some("RunFinished Failed"));
+}
+
+#[test]
+fn the_time_of_the_step_itself_ends_the_recoveries_where_it_has_one() {
+    let limited = Step { time_limit: Some(SignedDuration::from_mins(30)), ..uses(0, true, false) };
+    let told = story(&plan_of(vec![limited]), &vec![Input::Interrupted { step: id(0) }; 31]);
+    assert_eq!(count(&told, "StepStarted s0"), 30);
+    assert_eq!(told.last().map(String::as_str), Some("RunFinished Failed"));
+}
+
+/// When each attempt begins where the action ends its engine as soon as it runs, and somebody starts the engine again at once.
+fn begins_where_each_attempt_ends_its_engine(plan: &Plan) -> (Vec<Timestamp>, Run) {
+    let (mut run, mut now, mut begins) = (Run::new(plan), start(), Vec::new());
+    let mut input = Input::Start(Box::new(beginning(plan, Mode::Real)));
+    loop {
+        advance(plan, &mut run, &input, now);
+        input = match &run.steps[0].state {
+            StepState::Running(attempt) => {
+                begins.push(attempt.started);
+                Input::Interrupted { step: id(0) }
+            }
+            StepState::Observing(attempt) => observed(attempt.number, Ok(Observation::NotDone)),
+            StepState::BackingOff { until, .. } => {
+                now = *until;
+                Input::Tick
+            }
+            _ => return (begins, run),
+        };
+    }
+}
+
+#[test]
+fn an_action_that_ends_its_engine_is_tried_at_most_once_a_minute_and_not_for_ever() {
+    for (idempotent, observable) in [(true, false), (false, true)] {
+        let (begins, run) = begins_where_each_attempt_ends_its_engine(&plan_of(vec![uses(0, idempotent, observable)]));
+        let apart = begins.windows(2).map(|two| two[1].duration_since(two[0]).as_secs()).collect::<Vec<_>>();
+        assert_eq!(apart[..10], [0, 0, 0, 1, 2, 4, 8, 16, 32, 60], "{idempotent} {observable}");
+        assert!(apart[10..].iter().all(|apart| *apart == 60), "{idempotent} {observable}");
+        let whole = begins[begins.len() - 1].duration_since(begins[0]);
+        assert!(whole >= ENGINE_ENDED_MAX && whole < ENGINE_ENDED_MAX + SignedDuration::from_mins(2), "{whole}");
+        let asks = matches!(&run.steps[0].state, StepState::Awaiting(Awaiting::Decision { reason, .. })
+            if reason.code == "run-interrupted-often");
+        assert_eq!((asks, run.outcome().is_some()), (idempotent, !idempotent), "{:?}", run.steps[0].state);
+    }
+}
+
+#[test]
+fn who_wants_a_step_again_gives_it_all_its_time() {
+    let day = usize::try_from(ENGINE_ENDED_MAX.as_mins()).expect("a day");
+    let mut inputs = vec![Input::Interrupted { step: id(0) }; day + 1];
+    let again = OperatorAnswer::RunAgain;
+    inputs.push(Input::Operator { step: id(0), who: Person::Engine, answer: again });
+    inputs.extend(vec![Input::Interrupted { step: id(0) }; 20]);
+    let told = story(&plan_of(vec![uses(0, true, false)]), &inputs);
+    assert_eq!(told.last().map(String::as_str), Some("StepStarted s0"));
+    assert_eq!(count(&told, "OperatorAsked s0"), 1);
+}
+
+#[test]
+fn a_step_that_a_living_engine_always_cuts_off_has_failed_after_a_few_times() {
+    let mut inputs = Vec::new();
+    for attempt in 1..=CUT_OFF_MAX {
+        let cut_off = Failure::Interrupted(Reason::new("test", "test"));
+        inputs.extend([answer(0, attempt, Err(cut_off)), observed(attempt, Ok(Observation::NotDone))]);
+    }
+    let told = story(&plan_of(vec![uses(0, false, true)]), &inputs);
+    assert_eq!(count(&told, "StepStarted s0"), CUT_OFF_MAX as usize);
     assert_eq!(told.last().map(String::as_str), Some("RunFinished Failed"));
 }
 

@@ -199,6 +199,7 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
             22 => Event::RetryRequested { step, who, reason: None },
             23 => Event::StepsReopened { steps: vec![step, id(usize::from(choice % 5))], who, reason: None },
             24 => Event::RunPaused { who, reason: None },
+            25 if yes => Event::OnsetStated { onset: at, who },
             25 => Event::RunUnpaused { who, reason: None },
             26 if yes => Event::SkipScheduled { step, who, reason: "test".to_owned() },
             26 => Event::StepSkipped { step, reason: SkipReason::ByOperator { who, reason: "test".to_owned() } },
@@ -234,6 +235,7 @@ pub(crate) fn request(plan: &Plan, choice: u16) -> Request {
         }
         8 => Command::Retry { steps: vec![step], from: true, confirmed: yes, reason: None },
         9 => Command::Pause { reason: why(yes) },
+        10 if yes && detail.is_multiple_of(3) => Command::Onset { onset: crate::world::start() },
         10 => Command::Unpause { reason: None },
         _ if detail.is_multiple_of(4) => Command::Abort { reason: None, undo: yes },
         _ => Command::Decide { step, answer: OperatorAnswer::RunAgain },

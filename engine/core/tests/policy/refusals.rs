@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::SignedDuration;
 use lifeboat_core::{
     decide::decide,
     event::{Event, Person},
@@ -67,6 +68,11 @@ fn abort(undo: bool) -> Command {
     Command::Abort { reason: None, undo }
 }
 
+/// Users noticed so many minutes before the run started.
+fn onset(minutes: i64) -> Command {
+    Command::Onset { onset: start() - SignedDuration::from_mins(minutes) }
+}
+
 const PAUSE: Command = Command::Pause { reason: None };
 const UNPAUSE: Command = Command::Unpause { reason: None };
 
@@ -74,6 +80,8 @@ const UNPAUSE: Command = Command::Unpause { reason: None };
 fn about_a_step_that_runs() {
     let plan = plan_of(vec![uses(0, true, false), uses(1, true, false)]);
     let run = after(&plan, &[]);
+    check(&plan, &run, onset(-1), "operator-onset: users can not have noticed");
+    check(&plan, &run, onset(5), "OnsetStated");
     check(&plan, &run, skip(0), "operator-in-flight: `s0` is running (attempt 1); wait for its end");
     check(&plan, &run, resolve(0, json!({ "ticket": 1 })), "operator-in-flight: is running");
     check(&plan, &run, retry(0), "operator-in-flight: is running");
@@ -113,6 +121,8 @@ fn about_what_is_over() {
     let abort_now = Input::Abort { who: Person::Engine, reason: "test".to_owned() };
     let run = after(&plan, &[abort_now]);
     check(&plan, &run, retry(0), "operator-run-over: was ended early");
+    check(&plan, &run, abort(true), "operator-run-over: nothing of what it did can be taken back");
+    check(&plan, &run, onset(0), "operator-run-over: was ended early");
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! A run that failed goes on where an operator has dealt with what stopped it.
 
 use lifeboat_core::{
+    event::Person,
     expression::Expression,
-    input::Input,
+    input::{Done, Input, Purpose},
     operator::{Command, behind},
-    plan::{Each, OnFailure, Plan, Retry, Step},
+    plan::{Each, OnFailure, Plan, Retry, Section, Step},
 };
 
 use crate::{
@@ -186,4 +187,91 @@ fn what_is_behind_a_step_is_all_that_needs_it() {
     ]);
     assert_eq!(behind(&plan, &[1]), [1, 3]);
     assert_eq!(behind(&plan, &[2]), [2, 3]);
+}
+
+fn undo() -> Input {
+    wants(Command::Abort { reason: None, undo: true })
+}
+
+fn undone(place: usize) -> Input {
+    let answer = Ok(Done { outputs: serde_json::json!({}), summary: String::new() });
+    Input::Answered { step: id(place), attempt: 1, purpose: Purpose::Undo, answer }
+}
+
+/// Each step of the chain has a way back.
+fn chain_with_a_way_back() -> Plan {
+    let back = |place| Step { undo: Some(invocation(true, false)), ..uses(place, true, false) };
+    plan_of(vec![back(0), back(1), uses(2, true, false)])
+}
+
+#[test]
+fn what_a_run_did_that_failed_is_taken_back_afterwards() {
+    let plan = chain_with_a_way_back();
+    let told = afterwards(&plan, failed(), [undo(), undone(1), undone(0)]);
+    assert_eq!(
+        told,
+        [
+            "AbortRequested",
+            "UndoBegan",
+            "UndoStarted s1",
+            "StepUndone s1",
+            "UndoStarted s0",
+            "StepUndone s0",
+            "RunFinished RolledBack"
+        ]
+    );
+    // Once is enough, and what was taken back is not done again.
+    let inputs = [failed(), vec![undo(), undone(1), undone(0)]].concat();
+    let told = story(&plan, &inputs);
+    assert_eq!(story(&plan, &[inputs, vec![undo(), retry(1)]].concat()), told);
+}
+
+#[test]
+fn what_was_cut_off_when_somebody_ended_the_run_is_taken_back_afterwards() {
+    let plan = chain_with_a_way_back();
+    let now = Input::Abort { who: Person::Engine, reason: "test".to_owned() };
+    let ended = vec![answer(0, 1, Ok(())), now];
+    let before = story(&plan, &ended);
+    assert_eq!(before.last().map(String::as_str), Some("RunFinished Aborted"));
+    let told = story(&plan, &[ended, vec![undo(), undone(1)]].concat());
+    assert_eq!(
+        told[before.len()..],
+        ["AbortRequested", "UndoBegan", "UndoStarted s1", "StepUndone s1", "UndoStarted s0"]
+    );
+}
+
+#[test]
+fn people_hear_again_how_it_ended_when_it_was_taken_back() {
+    let tell = Step { section: Section::Finally, needs: Vec::new(), ..uses(2, true, false) };
+    let mut plan = chain_with_a_way_back();
+    plan.steps[2] = tell;
+    let told = afterwards(
+        &plan,
+        [failed(), vec![answer(2, 1, Ok(()))]].concat(),
+        [undo(), undone(1), undone(0), answer(2, 2, Ok(()))],
+    );
+    assert_eq!(
+        told[told.len() - 4..],
+        ["HandlersBegan", "StepStarted s2", "StepSucceeded s2", "RunFinished RolledBack"]
+    );
+}
+
+#[test]
+fn taking_back_that_somebody_ended_goes_on_with_the_rest() {
+    let plan = chain_with_a_way_back();
+    let stop = wants(Command::Abort { reason: None, undo: false });
+    let told = afterwards(&plan, failed(), [undo(), stop, undo(), undone(0)]);
+    assert_eq!(
+        told[3..],
+        [
+            "AbortRequested",
+            "UndoFailed s1",
+            "RunFinished Aborted",
+            "AbortRequested",
+            "UndoBegan",
+            "UndoStarted s0",
+            "StepUndone s0",
+            "RunFinished Failed"
+        ]
+    );
 }

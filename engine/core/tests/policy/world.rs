@@ -39,6 +39,7 @@ pub(crate) fn beginning(plan: &Plan, mode: Mode) -> RunStarted {
         mode,
         who: Person::Engine,
         people: BTreeMap::new(),
+        onset: None,
     }
 }
 

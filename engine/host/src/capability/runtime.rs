@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use lifeboat_core::text;
 use lifeboat_runtime::invoke::{Level, Note};
 use tokio::time::Instant;
 
-use crate::{call::CallState, text, wit::lifeboat::runtime::runtime as wit};
+use crate::{call::CallState, wit::lifeboat::runtime::runtime as wit};
 
 /// At most 20 progress notes a second are kept.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(50);
@@ -33,8 +34,8 @@ impl Throttle {
     }
 }
 
-fn short(text: String) -> String {
-    text::plain(&text, TEXT_BYTES_MAX)
+fn short(text: &str) -> String {
+    text::one_line(text, TEXT_BYTES_MAX)
 }
 
 impl wit::Host for CallState {
@@ -48,8 +49,8 @@ impl wit::Host for CallState {
                     wit::Level::Warn => Level::Warn,
                     wit::Level::Error => Level::Error,
                 },
-                message: short(message),
-                fields: fields.into_iter().take(FIELDS_MAX).map(|(name, value)| (short(name), short(value))).collect(),
+                message: text::plain(&message, TEXT_BYTES_MAX),
+                fields: fields.iter().take(FIELDS_MAX).map(|(name, value)| (short(name), short(value))).collect(),
             },
             lines if lines == LOG_LINES_MAX + 1 => Note::Log {
                 level: Level::Warn,
@@ -64,7 +65,7 @@ impl wit::Host for CallState {
 
     async fn progress(&mut self, done: u64, total: Option<u64>, unit: String, message: String) -> wasmtime::Result<()> {
         if self.throttle.admits_progress(Instant::now(), total == Some(done)) {
-            self.context.note(Note::Progress { done, total, unit: short(unit), message: short(message) });
+            self.context.note(Note::Progress { done, total, unit: short(&unit), message: short(&message) });
         }
         Ok(())
     }

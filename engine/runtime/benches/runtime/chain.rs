@@ -102,5 +102,6 @@ pub(crate) fn new_run(home: &Home, steps: usize) -> NewRun {
         mode: Mode::Real,
         who: Person::Engine,
         people: BTreeMap::new(),
+        onset: None,
     }
 }

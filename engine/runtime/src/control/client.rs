@@ -1,7 +1,8 @@
 //! The end of whoever wants something of a live run.
 
-use std::{io, path::Path};
+use std::{io, path::Path, time::Duration};
 
+use jiff::Timestamp;
 use lifeboat_core::{
     name::RunId,
     operator::{Command, Refusal},
@@ -20,15 +21,28 @@ pub(crate) enum Sent {
     Answered(Answer),
     /// No engine listens.
     Nobody,
+    /// An engine has the socket and does not answer. What was asked for has expired.
+    Silent,
 }
 
-/// Asks the engine that works on the run in that folder.
-pub(crate) async fn send(folder: &Path, run: &RunId, command: &Command) -> io::Result<Sent> {
+/// An engine that takes a request in the last moment has so long to write it down and to answer.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(1);
+
+/// Asks the engine that works on the run in that folder. It does what is asked within the patience, or never: whoever asked has gone
+/// by then, and may have found another way.
+pub(crate) async fn send(folder: &Path, run: &RunId, command: &Command, patience: Duration) -> io::Result<Sent> {
+    let expires = Timestamp::now().checked_add(patience).unwrap_or(Timestamp::MAX);
+    let asked = ask(folder, run, command, expires);
+    tokio::time::timeout(patience + ANSWERED_WITHIN, asked).await.unwrap_or(Ok(Sent::Silent))
+}
+
+async fn ask(folder: &Path, run: &RunId, command: &Command, expires: Timestamp) -> io::Result<Sent> {
     let Some(mut stream) = socket::connect(folder).await? else { return Ok(Sent::Nobody) };
     let call = Call {
         lifeboat: VERSION.to_owned(),
         run: run.clone(),
         sudo_user: std::env::var("SUDO_USER").ok(),
+        expires: Some(expires),
         command: command.clone(),
     };
     let mut line = serde_json::to_vec(&call)?;

@@ -1,5 +1,6 @@
 //! The two lines that go over the socket. Fields are added, never renamed; what another version asks for is refused by name.
 
+use jiff::Timestamp;
 use lifeboat_core::{
     name::RunId,
     operator::{Command, Refusal},
@@ -23,6 +24,9 @@ pub(super) struct Call {
     /// Behind `sudo`, who called it. Believed of root alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) sudo_user: Option<String>,
+    /// When it is not to be done any more, because nobody waits for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) expires: Option<Timestamp>,
     /// What is wanted.
     pub(super) command: Command,
 }

@@ -2,12 +2,13 @@
 
 use std::{collections::BTreeMap, fs, io, path::Path, path::PathBuf, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use lifeboat_core::{
     name::RunId,
     operator::{Refusal, Request},
 };
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{UnixListener, UnixStream},
     sync::{Semaphore, oneshot},
     task::{AbortHandle, spawn_blocking},
@@ -31,6 +32,21 @@ const FAREWELL: Duration = Duration::from_secs(2);
 pub(crate) struct Arrived {
     pub(crate) request: Request,
     pub(crate) answer: oneshot::Sender<Answer>,
+    /// When it is not to be done any more.
+    pub(crate) expires: Option<Timestamp>,
+}
+
+impl Arrived {
+    /// The request, where somebody still waits for what becomes of it.
+    pub(crate) fn wanted(self, now: Timestamp) -> Option<(Request, oneshot::Sender<Answer>)> {
+        let expired = self.expires.is_some_and(|expires| expires <= now);
+        if expired {
+            // Whoever is there in spite of that asks again.
+            let _ = self.answer.send(Err(late()));
+            return None;
+        }
+        (!self.answer.is_closed()).then_some((self.request, self.answer))
+    }
 }
 
 /// The socket of a live run; it is gone when this is dropped.
@@ -112,7 +128,12 @@ async fn serve(mut stream: UnixStream, desk: &Desk) -> io::Result<()> {
     let mut line = Vec::new();
     let mut reader = BufReader::new(read.take(LINE_BYTES_MAX));
     let answer = match tokio::time::timeout(PATIENCE, reader.read_until(b'\n', &mut line)).await {
-        Ok(Ok(_)) => desk.answer(&line, uid).await,
+        Ok(Ok(_)) => tokio::select! {
+            // First, so that the request of somebody who has gone is seen to be one.
+            biased;
+            () = gone(&mut reader) => return Ok(()),
+            answer = desk.answer(&line, uid) => answer,
+        },
         Ok(Err(error)) => return Err(error),
         Err(_) => Err(Refusal::new("run-control", "nothing was asked for")),
     };
@@ -121,6 +142,12 @@ async fn serve(mut stream: UnixStream, desk: &Desk) -> io::Result<()> {
     line.push(b'\n');
     write.write_all(&line).await?;
     write.shutdown().await
+}
+
+/// Returns when the other end has closed. Nothing is said after the request.
+async fn gone(reader: &mut (impl AsyncRead + Unpin)) {
+    let mut rest = [0; 64];
+    while reader.read(&mut rest).await.is_ok_and(|read| read > 0) {}
 }
 
 impl Desk {
@@ -135,9 +162,16 @@ impl Desk {
         let unknown = |_| Refusal::new("run-control", "the engine can not find out who you are");
         let (who, groups) = lookup.await.map_err(unknown)?;
         let (answer, answered) = oneshot::channel();
-        (self.deliver)(Arrived { request: Request { who, groups, command: call.command }, answer });
+        let request = Request { who, groups, command: call.command };
+        (self.deliver)(Arrived { request, answer, expires: call.expires });
         answered.await.unwrap_or_else(|_| Err(ending()))
     }
+}
+
+/// The request came too late, or the engine took it too late.
+fn late() -> Refusal {
+    let message = "the request had expired when the engine came to it; nothing was recorded, ask again";
+    Refusal::new("run-control", message)
 }
 
 /// The engine ended before it took the request.
@@ -153,6 +187,46 @@ mod tests {
     use super::*;
     use crate::control::{Sent, send};
 
+    const PAUSE: Command = Command::Pause { reason: None };
+
+    fn arrived(expires: Option<Timestamp>) -> (Arrived, oneshot::Receiver<Answer>) {
+        let (answer, answered) = oneshot::channel();
+        let who = lifeboat_core::event::Person::Engine;
+        let request = Request { who, groups: std::collections::BTreeSet::new(), command: PAUSE };
+        (Arrived { request, answer, expires }, answered)
+    }
+
+    #[test]
+    fn what_nobody_waits_for_any_more_is_not_wanted() {
+        let now = Timestamp::now();
+        let second = jiff::SignedDuration::from_secs(1);
+        let (request, _waits) = arrived(Some(now + second));
+        assert!(request.wanted(now).is_some());
+        let (request, gone) = arrived(None);
+        drop(gone);
+        assert!(request.wanted(now).is_none(), "whoever asked has gone");
+        let (request, mut waits) = arrived(Some(now - second));
+        assert!(request.wanted(now).is_none(), "its time is over");
+        assert!(waits.try_recv().unwrap().is_err_and(|refusal| refusal.message.contains("expired")));
+    }
+
+    /// An engine that slept while somebody asked and went away finds the request and a closed connection.
+    #[tokio::test]
+    async fn a_request_whose_asker_has_gone_does_not_arrive() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunId::new("dr-003-a").unwrap();
+        let line = br#"{"lifeboat": "control/1", "run": "dr-003-a", "command": {"do": "pause"}}"#;
+        let (sender, mut arrivals) = mpsc::unbounded_channel();
+        let deliver = move |arrived| drop(sender.send(arrived));
+        let control = Control::open(folder.path(), run.clone(), BTreeMap::new(), deliver).unwrap();
+        // Nothing of the engine runs between these lines: it has one thread, which is this one.
+        let mut asks = std::os::unix::net::UnixStream::connect(socket::path(folder.path())).unwrap();
+        std::io::Write::write_all(&mut asks, &[line, &b"\n"[..]].concat()).unwrap();
+        drop(asks);
+        control.close().answered().await;
+        assert!(arrivals.try_recv().is_err(), "nobody waits for it");
+    }
+
     /// The answer goes out although the engine ends, with everything that runs in it, as soon as it has given it.
     #[test]
     fn who_asked_has_the_answer_before_the_engine_ends() {
@@ -163,7 +237,7 @@ mod tests {
         let asking = std::thread::spawn(move || {
             begins.recv().unwrap();
             let asks = Builder::new_current_thread().enable_all().build().unwrap();
-            asks.block_on(send(&path, &name, &Command::Pause { reason: None })).unwrap()
+            asks.block_on(send(&path, &name, &PAUSE, PATIENCE)).unwrap()
         });
         let engine = Builder::new_current_thread().enable_all().build().unwrap();
         engine.block_on(async {

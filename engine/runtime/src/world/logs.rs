@@ -9,7 +9,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use lifeboat_core::name::StepId;
+use lifeboat_core::{name::StepId, text::steers};
 
 use crate::invoke::{Level, Note, StepNote};
 
@@ -71,7 +71,7 @@ fn line(at: Timestamp, level: Level, message: &str, fields: &[(String, String)])
 
 /// A plugin's text must not look like a line that the engine wrote.
 fn one_line(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+    text.chars().flat_map(|c| if steers(c) { c.escape_default().collect() } else { vec![c] }).collect()
 }
 
 #[cfg(test)]
@@ -90,10 +90,10 @@ mod tests {
         let mut logs = Logs::new(folder.path().to_owned());
         let at = "2026-11-21T03:00:00Z".parse().unwrap();
         assert_eq!(logs.write(at, &said("first\n2026 ERROR second")), None);
-        assert_eq!(logs.write(at, &said("ümlaut")), None);
+        assert_eq!(logs.write(at, &said("ümlaut\u{202e}")), None);
         let text = std::fs::read_to_string(folder.path().join("merge.log")).unwrap();
         let expected = "2026-11-21T03:00:00.000000Z ERROR first\\n2026 ERROR second table=orders\\u{1b}[2J\n\
-                        2026-11-21T03:00:00.000000Z ERROR ümlaut table=orders\\u{1b}[2J\n";
+                        2026-11-21T03:00:00.000000Z ERROR ümlaut\\u{202e} table=orders\\u{1b}[2J\n";
         assert_eq!(text, expected);
     }
 

@@ -148,8 +148,9 @@ impl RealWorld {
                 Some(self.with_groups(input_of_reply(step, reply)))
             }
             Arrival::Request(arrived) => {
-                self.waits = Some(arrived.answer);
-                Some(Input::Command(Box::new(arrived.request)))
+                let (request, answer) = arrived.wanted(Timestamp::now())?;
+                self.waits = Some(answer);
+                Some(Input::Command(Box::new(request)))
             }
         }
     }

@@ -16,15 +16,17 @@ use std::{
     path::Path,
     process::{Child, Command, Stdio},
     sync::Arc,
+    time::Duration,
 };
 
 use jiff::SignedDuration;
-use lifeboat_core::{event::Outcome, failure::Failure, input::Purpose, plan::Plan};
+use lifeboat_core::{event::Outcome, failure::Failure, input::Purpose, operator::Command as Operator, plan::Plan};
 use lifeboat_runtime::{
     home::{Home, Standing},
     invoke::{Answer, Invoke, Pending, Request},
     journal,
     lease::Claim,
+    request::{Told, tell, tell_within},
     session::{How, Surroundings, resume, start},
 };
 use plans::{Repeat, plan, uses};
@@ -44,6 +46,7 @@ async fn main() {
             a_killed_engine_lets_go_of_its_run_and_nothing_is_repeated().await;
             a_run_goes_on_after_its_disk_was_full().await;
             the_leases_of_a_killed_engine_are_taken_over_and_those_of_a_live_one_are_not().await;
+            a_suspended_engine_is_told_nothing_that_it_does_when_it_wakes_up().await;
             an_engine_in_another_process_notices_that_its_lease_is_lost();
         }
     }
@@ -131,6 +134,37 @@ async fn fill_the_disk() {
     stage.plugin.act("stubborn", Act::FailForNow);
     let error = start(&stage.home, stage.new_run(&stubborn()), stage.surroundings()).await.unwrap_err();
     println!("REFUSED {}", error.code());
+}
+
+/// Sends the process a signal.
+fn signal(engine: &Engine, signal: &str) {
+    let status = Command::new("kill").args([signal, &engine.0.id().to_string()]).status().unwrap();
+    assert!(status.success());
+}
+
+async fn a_suspended_engine_is_told_nothing_that_it_does_when_it_wakes_up() {
+    let stage = Stage::new();
+    let mut started = engine("", "hangs", stage.home.path());
+    assert!(wait_for(&mut started, "HANGS"));
+    let run = stage.home.runs().unwrap().remove(0).run;
+    let pause = |reason: &str| Operator::Pause { reason: Some(reason.to_owned()) };
+
+    signal(&started, "-STOP");
+    let told = tell_within(Duration::from_secs(1), &stage.home, &run, pause("asleep")).await.unwrap();
+    signal(&started, "-CONT");
+    let Told::Refused(refusal) = &told else { panic!("nobody was there: {told:?}") };
+    assert_eq!(refusal.code, "run-control");
+    let says = format!(
+        "stopped by a signal. The request has expired and is not carried out later; `kill -CONT {}`",
+        started.0.id()
+    );
+    assert!(refusal.message.contains(&says), "{}", refusal.message);
+
+    let told = tell(&stage.home, &run, pause("awake")).await.unwrap();
+    assert!(matches!(&told, Told::Live(records) if records.len() == 1), "{told:?}");
+    let journal = fs::read_to_string(stage.home.journal(&run)).unwrap();
+    assert!(journal.contains("awake") && !journal.contains("asleep"), "{journal}");
+    started.kill();
 }
 
 async fn a_run_goes_on_after_its_disk_was_full() {

@@ -145,7 +145,7 @@ fn retry(step: &str) -> Input {
 }
 
 /// Runs in which operators have their say.
-fn operators() -> [Case; 2] {
+fn operators() -> [Case; 4] {
     let steps = || {
         vec![
             uses("restore", &[], Repeat::Idempotent),
@@ -153,6 +153,8 @@ fn operators() -> [Case; 2] {
             uses("merge", &[1], Repeat::Idempotent),
         ]
     };
+    let with_a_way_back =
+        vec![with_undo(uses("fence", &[], Repeat::Idempotent)), with_undo(uses("restore", &[0], Repeat::Idempotent))];
     let reason = || Reason::new("test", "the disk is full");
     let skip = wants(Command::Skip { step: id("announce"), reason: "everybody is on the phone".to_owned() });
     let (pause, unpause) =
@@ -167,6 +169,12 @@ fn operators() -> [Case; 2] {
         Case::new("reopened", steps(), Outcome::Succeeded)
             .then(failed("restore", Failure::Permanent(reason())))
             .then(retry("restore")),
+        Case::new("onset", steps(), Outcome::Succeeded)
+            .then(wants(Command::Onset { onset: jiff::Timestamp::UNIX_EPOCH })),
+        Case::new("undone-afterwards", with_a_way_back, Outcome::RolledBack)
+            .then(done("fence"))
+            .then(failed("restore", Failure::Permanent(reason())))
+            .then(wants(Command::Abort { reason: Some("start anew".to_owned()), undo: true })),
     ]
 }
 

@@ -120,5 +120,6 @@ pub(crate) fn started(plan: &Plan, run: &RunId) -> RunStarted {
         mode: Mode::Real,
         who: Person::Engine,
         people: BTreeMap::new(),
+        onset: None,
     }
 }

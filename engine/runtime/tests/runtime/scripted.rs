@@ -222,6 +222,7 @@ impl Stage {
             mode: Mode::Real,
             who: Person::Engine,
             people: BTreeMap::new(),
+            onset: None,
         }
     }
 }

@@ -202,6 +202,7 @@ fn executed(clock: &Clock) -> Executed {
         attempts: 1,
         failures: 0,
         interruptions: 0,
+        engine_ended: None,
         observations: 0,
         undo_attempts: 0,
         undo_failures: 0,

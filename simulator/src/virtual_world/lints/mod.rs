@@ -8,6 +8,7 @@
 mod approval_late;
 mod failure_untold;
 mod identity_unproved;
+pub(super) mod never_succeeds;
 #[cfg(test)]
 mod tests;
 mod time_too_short;
@@ -60,7 +61,7 @@ pub struct Finding {
 }
 
 /// Every lint, in the order of the documentation.
-pub const ALL: [Lint; 8] = [
+pub const ALL: [Lint; 9] = [
     Lint {
         code: "path-waits-for-ever",
         says: "somebody is asked, nobody comes, and nothing ever ends the wait",
@@ -78,6 +79,7 @@ pub const ALL: [Lint; 8] = [
         look: Some(approval_late::look),
     },
     Lint { code: unreachable::CODE, says: "a step is never done", look: None },
+    Lint { code: never_succeeds::CODE, says: "a step is done and never succeeds", look: None },
     Lint {
         code: "path-unverified",
         says: "a run succeeded, and nothing looked at what it had changed",

@@ -187,6 +187,22 @@ fn every_step_is_reached() {
 }
 
 #[test]
+fn every_step_succeeds_in_some_case() {
+    let with = |more: &str| {
+        found_in(&format!("steps:\n  - {{ id: look, uses: test/look, with: {{ server: server }} }}\n{more}"), CASES_MIN)
+    };
+    // Division by zero shows in no type; what needs the step is not named too.
+    let broken = "  - { id: broken, uses: test/tell, with: { server: server, text: \"${{ string(1 / 0) }} rows\" } }
+  - { id: behind, uses: test/look, with: { server: server } }
+";
+    assert_eq!(with(broken), ["path-never-succeeds@broken"]);
+    let fine = broken.replace("1 / 0", "1 / 1");
+    assert_eq!(with(&fine), [""; 0]);
+    // A person who always says no, and one who never comes, are another matter: some case has them say yes.
+    assert_eq!(with("  - { id: agree, approve: { message: Now? }, timeout: 1h }\n"), [""; 0]);
+}
+
+#[test]
 fn what_was_changed_is_looked_at() {
     let write = "{ id: write, uses: test/tell, with: { server: server, text: x } }";
     let look = "{ id: look, uses: test/look, with: { server: server } }";

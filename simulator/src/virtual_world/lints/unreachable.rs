@@ -8,7 +8,7 @@ use lifeboat_core::{
     plan::Plan,
 };
 
-use super::Finding;
+use super::{Finding, never_succeeds};
 use crate::virtual_world::{coverage::Coverage, lives::Played};
 
 pub(super) const CODE: &str = "path-unreachable";
@@ -49,7 +49,13 @@ impl Begun {
             let step = plan.steps[*place].id.clone();
             Finding { code: CODE, why: why(plan, coverage, *place, cases), step }
         };
-        if cases < CASES_MIN { Vec::new() } else { self.missing.iter().filter(first).map(finding).collect() }
+        // What always fails before it begins is done, in its author's eyes, and so is never done what needs it.
+        let succeeds = |place: &usize| {
+            let own = std::iter::once(place).chain(&plan.steps[*place].needs);
+            !own.into_iter().any(|place| never_succeeds::is_so(coverage, *place))
+        };
+        let missing = self.missing.iter().filter(first).filter(|place| succeeds(place));
+        if cases < CASES_MIN { Vec::new() } else { missing.map(finding).collect() }
     }
 }
 
@@ -72,9 +78,6 @@ fn why(plan: &Plan, coverage: &Coverage, place: usize, cases: u64) -> String {
     let because = match step.needs.iter().find(never) {
         _ if skipped => "its `when` was never true".to_owned(),
         Some(need) => format!("`{}`, which it needs, never succeeded", plan.steps[*need].id),
-        None if coverage.steps[place].failed.is_some_and(|cases| cases > 0) => {
-            "it failed before that each time".to_owned()
-        }
         None => "nothing led there".to_owned(),
     };
     format!("`{}` was not begun in any of {cases} cases: {because}", step.id)

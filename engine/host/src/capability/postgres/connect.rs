@@ -54,6 +54,9 @@ pub(super) async fn role(context: &CallContext, role: &str) -> Result<Connection
     }
     let connection = open(context, config, encryption(&server.tls)?, effect, role).await?;
     identify(context, &connection, server, role).await?;
+    if !read_only(effect) {
+        context.targets.on_server(context, role).await?;
+    }
     Ok(connection)
 }
 
@@ -151,7 +154,7 @@ fn postgres<'a>(context: &'a CallContext, role: &str) -> Result<&'a Postgres, Er
     }
 }
 
-fn login(context: &CallContext, server: &Postgres) -> Result<Config, Error> {
+pub(super) fn login(context: &CallContext, server: &Postgres) -> Result<Config, Error> {
     let mut config = Config::new();
     config
         .user(&server.user)
@@ -168,7 +171,7 @@ fn login(context: &CallContext, server: &Postgres) -> Result<Config, Error> {
     Ok(config)
 }
 
-fn encryption(tls: &Tls) -> Result<Encryption, Error> {
+pub(super) fn encryption(tls: &Tls) -> Result<Encryption, Error> {
     let wrong = |problem: String| invalid("host-tls", problem);
     let root_cert = match tls {
         Tls::Disable => return Ok(Encryption::Plain),
@@ -197,7 +200,7 @@ fn roots(path: &Path) -> Result<RootCertStore, String> {
     if roots.is_empty() { Err(named(&"there is none")) } else { Ok(roots) }
 }
 
-async fn open(
+pub(super) async fn open(
     context: &CallContext,
     mut config: Config,
     encryption: Encryption,

@@ -122,7 +122,7 @@ impl Connection {
         }
         guard::changing(sql).map_err(denied)?;
         let stake = match reading {
-            Err(_) => self.changing(context)?,
+            Err(_) => self.changing(context).await?,
             Ok(()) => match context.has_leases() {
                 Ok(()) => AtStake::Nothing,
                 Err(lost) => return self.only_reading(context, lost, self.rows(sql, parameters)).await,
@@ -153,7 +153,7 @@ impl Connection {
     pub(super) async fn execute(&self, context: &CallContext, sql: &str, parameters: &[Value]) -> Result<u64, Error> {
         context.grants.check(&self.role, Effect::Mutate).map_err(denied)?;
         guard::changing(sql).map_err(denied)?;
-        let stake = self.changing(context)?;
+        let stake = self.changing(context).await?;
         let touched = async {
             let statement = self.client.prepare(sql).await.map_err(|error| failed(&error, &self.role))?;
             fits(statement.params().len(), parameters)?;
@@ -193,11 +193,15 @@ impl Connection {
             }));
         }
         let stake = if read_only(self.effect) { AtStake::Nothing } else { AtStake::Change };
-        if stake == AtStake::Change
-            && let Err(lost) = context.has_leases()
-        {
-            self.rollback(context).await?;
-            return Err(denied(context.refuse(lost)));
+        if stake == AtStake::Change {
+            let held = match context.has_leases() {
+                Ok(()) => context.targets.on_server(context, &self.role).await,
+                Err(lost) => Err(denied(context.refuse(lost))),
+            };
+            if let Err(lost) = held {
+                self.rollback(context).await?;
+                return Err(lost);
+            }
         }
         let committed = self.command(context, stake, "COMMIT").await;
         self.in_transaction.store(false, Ordering::Relaxed);
@@ -244,7 +248,8 @@ impl Connection {
     }
 
     /// To be called before something is changed; what the statement has at stake.
-    pub(super) fn changing(&self, context: &CallContext) -> Result<AtStake, Error> {
+    pub(super) async fn changing(&self, context: &CallContext) -> Result<AtStake, Error> {
+        context.targets.on_server(context, &self.role).await?;
         context.change().map_err(denied)?;
         Ok(self.at_stake())
     }

@@ -39,7 +39,7 @@ pub(super) async fn between(
     let out = format!("COPY ({query}\n) TO STDOUT (FORMAT binary)");
     let into = format!("COPY {into} FROM STDIN (FORMAT binary)");
 
-    let stake = destination.changing(context)?;
+    let stake = destination.changing(context).await?;
     let copying = destination.guarded(context, stake, stream(context, source, &out, destination, &into));
     if read_only(source.effect()) {
         source.reading(context, copying).await

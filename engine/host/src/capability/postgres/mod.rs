@@ -6,6 +6,7 @@ mod connection;
 mod copy;
 mod guard;
 mod identifier;
+pub(crate) mod lease;
 mod lexer;
 mod value;
 

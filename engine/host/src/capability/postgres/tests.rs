@@ -4,8 +4,9 @@ use jiff::{SignedDuration, Timestamp};
 use lifeboat_core::{
     action::Effect,
     bindings::{Machine, Postgres, SecretRef, System, Via},
+    name::RunId,
 };
-use lifeboat_runtime::invoke::Note;
+use lifeboat_runtime::{holder::Holder, invoke::Note};
 
 use super::{
     connect,
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::{
     call::CallContext,
-    fixture::{Fixture, bindings},
+    fixture::{Fixture, bindings, role},
     wit::lifeboat::postgres::postgres::{Error, Isolation, Value},
 };
 
@@ -59,11 +60,70 @@ async fn against_a_real_server() {
     transactions_keep_their_promise(&server).await;
     rows_stream_between_connections(&server).await;
     without_its_lease_a_run_only_reads(&server).await;
+    engines_of_two_state_folders_do_not_change_one_server(&server).await;
     a_server_proves_that_it_is_the_one_meant(&server).await;
     an_instance_is_reached_by_a_port_of_its_machine(&server).await;
     a_statement_is_cut_off_on_the_server_too(&server).await;
     a_wrong_login_is_no_lost_connection(&server).await;
     a_lost_server_is_a_lost_connection(&server).await;
+}
+
+/// An engine of its own state folder that works on a run.
+struct Engine {
+    fixture: Fixture,
+    holder: Holder,
+}
+
+impl Engine {
+    fn of(run: &str, system: Postgres) -> Self {
+        let fixture = Fixture::new(bindings([("db", System::Postgres(system))]));
+        Self { fixture, holder: Holder::this_process(&RunId::new(run).unwrap()) }
+    }
+
+    fn context(&self) -> CallContext {
+        self.fixture.context(&[("db", Effect::Mutate)])
+    }
+
+    async fn hold(&self) -> Result<(), String> {
+        let changed = [role("db")].into();
+        let held = self.fixture.targets.hold(&self.context(), &changed, &self.holder).await;
+        held.map(|told| assert_eq!(told, [])).map_err(|reason| format!("{}: {}", reason.code, reason.message))
+    }
+}
+
+async fn engines_of_two_state_folders_do_not_change_one_server(server: &Server) {
+    let other_database = Postgres { database: "template1".to_owned(), ..server.system() };
+    let (first, second) = (Engine::of("dr-003-a", server.system()), Engine::of("dr-003-b", server.system()));
+    let elsewhere = Engine::of("dr-003-c", other_database);
+    assert_eq!(first.hold().await, Ok(()));
+    let context = first.context();
+    let db = open(&context).await;
+    for other in [&second, &elsewhere] {
+        let refusal = other.hold().await.unwrap_err();
+        let named = format!(
+            "run-lease-held: the server behind `db` is being used by the run `dr-003-a`, process {}@",
+            std::process::id()
+        );
+        assert!(refusal.starts_with(&named.replace('@', " on ")), "{refusal}");
+        // Nothing is held for a run that was refused, and one that only reads asks nobody.
+        assert!(connect::role(&other.fixture.context(&[("db", Effect::Read)]), "db").await.is_ok());
+    }
+
+    // Its connection is lost, and it takes the server again before it changes anything.
+    let ends =
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name LIKE 'lifeboat lease %'";
+    let free = fixture(server).context(&[("db", Effect::Mutate)]);
+    values(&free, &open(&free).await, ends, &[]).await;
+    db.execute(&context, "CREATE TEMP TABLE kept ()", &[]).await.unwrap();
+    assert!(second.hold().await.is_err(), "it is held again");
+
+    // While it is lost another run takes it: the first one changes nothing more.
+    values(&free, &open(&free).await, ends, &[]).await;
+    assert_eq!(second.hold().await, Ok(()));
+    refused(db.execute(&context, "CREATE TEMP TABLE lost ()", &[]).await, "run-lease-lost");
+    assert_eq!(context.refused().map(|reason| reason.code.as_str()), Some("run-lease-lost"));
+    refused(connect::role(&first.context(), "db").await, "run-lease-lost");
+    second.fixture.targets.let_go().await;
 }
 
 async fn values_go_both_ways(server: &Server) {

@@ -119,12 +119,6 @@ async fn copy(context: &CallContext, mut config: Config, effect: Effect, machine
     }
 }
 
-/// Whether the login failed because the server does not know a setting, or the login may not give it.
-fn is_refused(error: &SqlError, setting: &str) -> bool {
-    let states = [SqlState::UNDEFINED_OBJECT.code(), SqlState::INSUFFICIENT_PRIVILEGE.code()];
-    states.contains(&error.state.as_str()) && error.message.contains(&format!("\"{setting}\""))
-}
-
 /// A connection to another database of a copy.
 pub(super) async fn beside(
     context: &CallContext,
@@ -138,6 +132,12 @@ pub(super) async fn beside(
     let mut config = config.clone();
     config.dbname(database);
     copy(context, config, connection.effect(), connection.role()).await
+}
+
+/// Whether the login failed because the server does not know a setting, or the login may not give it.
+fn is_refused(error: &SqlError, setting: &str) -> bool {
+    let states = [SqlState::UNDEFINED_OBJECT.code(), SqlState::INSUFFICIENT_PRIVILEGE.code()];
+    states.contains(&error.state.as_str()) && error.message.contains(&format!("\"{setting}\""))
 }
 
 fn system<'a>(context: &'a CallContext, role: &str) -> Result<&'a System, Error> {

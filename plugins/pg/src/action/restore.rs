@@ -86,7 +86,7 @@ pub(super) fn action() -> Action {
     .optional(
         "timeline",
         "int",
-        "Which timeline is followed (the one that `server` writes on; that of the backup, where `immediate` names one).",
+        "Which timeline is followed (the one that `server` writes on; that of the backup, where `immediate` names one); 0 means that too.",
     )
     .optional("promote", "bool", "Make it a server of its own at the target (false: it stays in recovery, read-only).")
     .optional("settings", "map<string>", "Further settings of the copy: limits, memory, `shared_preload_libraries`.")
@@ -304,7 +304,7 @@ fn timeline(caps: &impl Machine, parameters: &Parameters, folder: &str, facts: &
         }
         _ => None,
     };
-    Ok(parameters.timeline.or(own).unwrap_or(facts.timeline))
+    Ok(parameters.timeline.filter(|timeline| *timeline != 0).or(own).unwrap_or(facts.timeline))
 }
 
 /// The last segment that replay needs.

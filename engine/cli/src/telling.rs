@@ -118,7 +118,7 @@ impl Case {
             | Command::Resolve { step, .. }
             | Command::Decide { step, .. } => vec![step],
             Command::Retry { steps, .. } => steps.iter().collect(),
-            Command::Pause { .. } | Command::Unpause { .. } | Command::Abort { .. } => {
+            Command::Pause { .. } | Command::Unpause { .. } | Command::Onset { .. } | Command::Abort { .. } => {
                 let under_way = self.loaded.run.steps.iter().filter(|step| view::is_active(&step.state));
                 under_way.map(|step| &step.id).take(UNDER_WAY_MAX).collect()
             }
@@ -203,6 +203,7 @@ fn question(command: &Command) -> String {
         Command::Decide { step, .. } => format!("Decide so about `{step}`?"),
         Command::Pause { .. } => "Pause this run?".to_owned(),
         Command::Unpause { .. } => "Let this run go on?".to_owned(),
+        Command::Onset { onset } => format!("Count its recovery time from {onset}?"),
         Command::Abort { undo: false, .. } => "End this run early?".to_owned(),
         Command::Abort { undo: true, .. } => "End this run early and take back what it did?".to_owned(),
     }

@@ -147,6 +147,7 @@ impl Stand {
             mode: Mode::Real,
             who,
             people: BTreeMap::new(),
+            onset: None,
             plan,
         };
         let surroundings = Surroundings {

@@ -259,6 +259,7 @@ async fn remove(order: Remove, global: &Global) -> anyhow::Result<Exit> {
         mode: Mode::Real,
         who: current_user(),
         people: BTreeMap::new(),
+        onset: None,
         plan: plan.clone(),
     };
     let shown = Shown { onset: None, json: order.json };

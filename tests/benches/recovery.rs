@@ -1,5 +1,6 @@
 //! The two long steps of DR-003 beside what a DBA would type: `find-damage` beside bare `pg_waldump`, `merge-missing` beside
-//! a hand-written `COPY` and `INSERT … ON CONFLICT DO NOTHING`; and the engine's memory while it does them.
+//! a hand-written `COPY` and `INSERT … ON CONFLICT DO NOTHING`; the engine's memory while it does them; and `verify-backup`
+//! beside as many bare `pg_waldump -q` as it runs.
 //!
 //! Prints one JSON line a benchmark. Both sides of each ratio are measured in this one run.
 
@@ -14,9 +15,19 @@ use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
 use lifeboat_tests::stand::{Stand, connect, files_below};
 use serde_json::{Value, json};
+use tokio_postgres::{Config, config::Host};
 
 const ROWS: u64 = 1_000_000;
 const WAL_BYTES: u64 = 1 << 30;
+const VERIFY: &str = "
+lifeboat: 1
+id: BENCH
+name: Verify a backup
+targets:
+  recovery: { kind: machine, access: destroy, description: Where the backup lies }
+steps:
+  - { id: look, uses: pg/verify-backup, with: { machine: recovery, wal: WAL }, timeout: 10m }
+";
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -39,6 +50,8 @@ async fn main() -> Result<()> {
     let steps = step_seconds(&stand.run_folder()?.join("journal.jsonl"))?;
     let waldump = bare_waldump(&stand)?;
     line("find-damage, 1 GB of WAL", seconds(&steps, "find")?, waldump, 1.2);
+    let (verified, read) = (verify(&stand)?, quiet_waldumps(&stand)?);
+    line("verify-backup, 1 GB of WAL", verified, read, 1.25);
     let merged = seconds(&steps, "merge")?;
     application.batch_execute(&format!("DELETE FROM events WHERE id <= {ROWS}")).await?;
     application.execute("VACUUM events", &[]).await?;
@@ -118,6 +131,50 @@ fn seconds(steps: &[(String, f64)], id: &str) -> Result<f64> {
     steps.iter().find(|(step, _)| step == id).map(|(_, seconds)| *seconds).with_context(|| format!("no step {id}"))
 }
 
+/// `pg/verify-backup`, less what it takes without reading the WAL.
+fn verify(stand: &Stand) -> Result<f64> {
+    let step = |wal: &str| {
+        let runbook = VERIFY.replace("WAL", wal);
+        let path = stand.home.path().join("verify.yaml");
+        fs::write(&path, runbook)?;
+        let mut command = stand.lifeboat(&["run"]);
+        command.arg(&path).arg("--bindings").arg(&stand.bindings).stdout(Stdio::null()).stderr(Stdio::null());
+        ensure!(command.status()?.success(), "the verification failed");
+        seconds(&step_seconds(&stand.run_folder()?.join("journal.jsonl"))?, "look")
+    };
+    let count = step("count")?;
+    Ok(step("read")? - count)
+}
+
+/// Two `pg_waldump -q`, each over a half of the archive since the backup.
+fn quiet_waldumps(stand: &Stand) -> Result<f64> {
+    let names = archived(stand);
+    let waldump = postgres_program(stand, "pg_waldump")?;
+    let begin = Instant::now();
+    let halves = names.chunks(names.len().div_ceil(2)).map(|half| {
+        let ends = [half.first(), half.last()].into_iter().flatten();
+        let mut command = Command::new(&waldump);
+        command.arg("-q").arg("-p").arg(stand.testbed.archive_folder()).args(ends);
+        Ok(command.stdout(Stdio::null()).spawn()?)
+    });
+    for child in halves.collect::<Result<Vec<_>>>()? {
+        ensure!({ child }.wait()?.success(), "pg_waldump failed");
+    }
+    Ok(begin.elapsed().as_secs_f64())
+}
+
+/// The names of the archived segments since the backup, oldest first.
+fn archived(stand: &Stand) -> Vec<String> {
+    let files = files_below(&stand.testbed.archive_folder());
+    let names = files.iter().filter_map(|file| Some(file.file_name()?.to_str()?.to_owned()));
+    let mut names: Vec<String> = names.collect();
+    let begin = names.iter().filter(|name| name.ends_with(".backup")).filter_map(|name| name.get(..24)).max();
+    let begin = begin.unwrap_or_default().to_owned();
+    names.retain(|name| name.len() == 24 && *name >= begin);
+    names.sort();
+    names
+}
+
 /// `pg_waldump` over the whole archive since the backup, its text thrown away.
 fn bare_waldump(stand: &Stand) -> Result<f64> {
     let mut segments = files_below(&stand.testbed.archive_folder());
@@ -143,23 +200,27 @@ fn postgres_program(stand: &Stand, program: &str) -> Result<PathBuf> {
 
 /// What a DBA types who knows the keys: `COPY` out of the copy, `COPY` into a temporary table, `INSERT … ON CONFLICT DO NOTHING`.
 fn hand_written(stand: &Stand) -> Result<f64> {
-    let copy_port = stand.copy()?.get_ports()[0].to_string();
-    let port = stand.testbed.observer().get_ports()[0].to_string();
+    let (copy, primary) = (stand.copy()?, stand.testbed.observer());
     let psql = postgres_program(stand, "psql")?;
     let (user, password) = (stand.binding("user: ")?, stand.binding("password: file:")?);
     let password = fs::read_to_string(password)?;
-    let login = |port: &str| {
+    let login = |server: &Config| {
+        let host = match &server.get_hosts()[0] {
+            Host::Tcp(host) => host.clone(),
+            Host::Unix(folder) => folder.display().to_string(),
+        };
+        let port = server.get_ports()[0].to_string();
         let mut command = Command::new(&psql);
-        command.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", port, "-U", &user, "-d", "app"]);
+        command.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", &host, "-p", &port, "-U", &user, "-d", "app"]);
         command.env("PGPASSWORD", password.trim());
         command
     };
     let begin = Instant::now();
-    let mut out = login(&copy_port)
+    let mut out = login(&copy)
         .args(["-c", &format!("COPY (SELECT * FROM events WHERE id <= {ROWS}) TO STDOUT")])
         .stdout(Stdio::piped())
         .spawn()?;
-    let status = login(&port)
+    let status = login(&primary)
         .args([
             "-c",
             "BEGIN",

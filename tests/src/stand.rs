@@ -127,12 +127,20 @@ impl Stand {
 
     /// The login of the engine at the copy that a run has left.
     pub fn copy(&self) -> Result<tokio_postgres::Config> {
-        let instance = self.instances().into_iter().next().context("the copy is there")?;
-        let marker = self.testbed.work_folder().join(instance).join("lifeboat-instance.json");
-        let marker: serde_json::Value = serde_json::from_slice(&fs::read(marker)?)?;
+        self.copy_of(&self.instances().into_iter().next().context("the copy is there")?)
+    }
+
+    /// The login of the engine at an instance: by its socket, or over the network where no wall stands around it.
+    pub fn copy_of(&self, instance: &str) -> Result<tokio_postgres::Config> {
+        let folder = self.testbed.work_folder().join(instance);
+        let marker: serde_json::Value = serde_json::from_slice(&fs::read(folder.join("lifeboat-instance.json"))?)?;
         let port = marker["port"].as_u64().context("a port")?;
         let mut login = tokio_postgres::Config::new();
-        login.host("127.0.0.1").port(u16::try_from(port)?).dbname(self.binding("database: ")?);
+        match marker["by_socket"].as_bool() {
+            Some(true) => login.host_path(folder.join("socket")),
+            _ => login.host("127.0.0.1"),
+        };
+        login.port(u16::try_from(port)?).dbname(self.binding("database: ")?);
         login.user(self.binding("user: ")?).password(fs::read_to_string(self.binding("password: file:")?)?.trim());
         Ok(login)
     }

@@ -43,10 +43,13 @@ async fn a_dry_run_shows_every_step_and_changes_nothing() -> Result<()> {
         "announce succeeded",
         "archive would_run",
         "find would_run",
+        "preflight not_known",
         "restore not_known",
         "compare not_known",
         "sign_off not_known",
         "merge not_known",
+        "decide not_known",
+        "settle not_known",
         "verify not_known",
         "report not_known",
         "clean_up not_known",
@@ -64,7 +67,7 @@ async fn a_failure_behind_a_step_that_was_left_out_is_not_held_against_the_run()
     let output = stand.run().args(["--dry-run", "--json"]).output()?;
     ensure!(output.status.code() == Some(4), "{output:?}");
     let (found, document, said) = steps(&output)?;
-    ensure!(found[1..4] == ["archive would_run", "find failed_behind", "restore not_known"], "{found:#?}\n{said}");
+    ensure!(found[1..4] == ["archive would_run", "find failed_behind", "preflight not_known"], "{found:#?}\n{said}");
     ensure!(document["steps"][2]["skipped"]["failure"]["code"] == "pg-no-damage-found", "{document}");
     stand.stop().await
 }

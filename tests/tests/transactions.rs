@@ -238,18 +238,7 @@ async fn a_truncated_table_is_refused_and_its_rows_are_in_a_promoted_copy() -> R
 
 /// Rows of `items` in a copy, or the SQLSTATE with which it refuses to wait for the lock.
 async fn count_items(stand: &Stand, name: &str) -> Result<Result<String, String>> {
-    let marker = stand.testbed.work_folder().join(name).join("lifeboat-instance.json");
-    let marker: serde_json::Value = serde_json::from_slice(&fs::read(marker)?)?;
-    let text = fs::read_to_string(&stand.bindings)?;
-    let setting = |key: &str| {
-        let line = text.lines().map(|line| line.trim().replace('"', "")).find(|line| line.starts_with(key));
-        line.map(|line| line[key.len()..].to_owned()).context("a setting")
-    };
-    let mut config = tokio_postgres::Config::new();
-    config.host("127.0.0.1").dbname("app").user(setting("user: ")?);
-    config.password(fs::read_to_string(setting("password: file:")?)?.trim());
-    config.port(u16::try_from(marker["port"].as_u64().context("a port")?)?);
-    let copy = connect(&config).await?;
+    let copy = connect(&stand.copy_of(name)?).await?;
     copy.batch_execute("SET lock_timeout = '200ms'").await?;
     Ok(match copy.query_one("SELECT count(*)::text FROM items", &[]).await {
         Ok(row) => Ok(row.get(0)),

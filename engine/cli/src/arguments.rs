@@ -71,6 +71,8 @@ pub(crate) enum Command {
     Abort(commands::abort::Arguments),
     Status(commands::status::Arguments),
     Runs(commands::runs::Arguments),
+    History(commands::history::Arguments),
+    Copies(commands::copies::Arguments),
     Leases(commands::leases::Arguments),
     Drill(commands::drill::Arguments),
     Report(commands::report::Arguments),

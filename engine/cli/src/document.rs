@@ -27,6 +27,8 @@ pub(crate) struct RunDocument<'a> {
     mode: Mode,
     who: &'a Person,
     state: RunState,
+    /// Whether an engine works on it, also while that waits for a person.
+    live: bool,
     outcome: Option<Outcome>,
     started: Timestamp,
     ended: Option<Timestamp>,
@@ -83,6 +85,9 @@ struct Seconds {
 struct StepDocument<'a> {
     id: &'a StepId,
     state: &'static str,
+    /// It was at work when the engine ended; `resume` finds out what became of it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    cut_off: bool,
     attempts: u32,
     started: Option<Timestamp>,
     changed: Option<Timestamp>,
@@ -97,8 +102,8 @@ struct StepDocument<'a> {
     waits_for: Option<String>,
 }
 
-/// The document; `None` for a run without events.
-pub(crate) fn run(loaded: &Loaded, now: Timestamp) -> Option<RunDocument<'_>> {
+/// The document; `None` for a run without events. `live` says whether an engine works on it.
+pub(crate) fn run(loaded: &Loaded, live: bool, now: Timestamp) -> Option<RunDocument<'_>> {
     let Loaded { plan, run, events, .. } = loaded;
     let (started, facts) = run.started.as_ref()?;
     let (ended, outcome) = match run.phase {
@@ -116,6 +121,7 @@ pub(crate) fn run(loaded: &Loaded, now: Timestamp) -> Option<RunDocument<'_>> {
         mode: facts.mode,
         who: &facts.who,
         state: state(run),
+        live,
         outcome,
         started: *started,
         ended,
@@ -128,7 +134,7 @@ pub(crate) fn run(loaded: &Loaded, now: Timestamp) -> Option<RunDocument<'_>> {
             left_s: budget.left(ended.unwrap_or(now)).as_secs_f64(),
         }),
         paused: run.pause.as_ref().map(paused),
-        steps: run.steps.iter().map(step).collect(),
+        steps: run.steps.iter().map(|state| step(state, live)).collect(),
         people: deeds(events),
         resume: ended.is_none().then(|| format!("lifeboat resume {}", facts.run)),
     })
@@ -149,11 +155,21 @@ pub(crate) fn state(run: &Run) -> RunState {
     }
 }
 
-fn step(step: &StepRun) -> StepDocument<'_> {
+/// Whether something was being done for the step when the engine ended, where none works on the run.
+pub(crate) fn is_cut_off(state: &StepState, live: bool) -> bool {
+    let at_work = matches!(
+        state,
+        StepState::Running(_) | StepState::Observing(_) | StepState::Verifying { .. } | StepState::Undoing { .. }
+    );
+    at_work && !live
+}
+
+fn step(step: &StepRun, live: bool) -> StepDocument<'_> {
     let length = step.started.zip(step.changed).map(|(start, end)| end.duration_since(start).as_secs_f64());
     StepDocument {
         id: &step.id,
         state: step.state.word(),
+        cut_off: is_cut_off(&step.state, live),
         attempts: step.attempts,
         started: step.started,
         changed: step.changed,

@@ -13,6 +13,11 @@ pub(crate) fn home(global: &Global) -> anyhow::Result<Home> {
     Ok(Home::open(home_path(global)?)?)
 }
 
+/// The state folder for commands that only read: nothing is made where none is.
+pub(crate) fn home_to_read(global: &Global) -> anyhow::Result<Home> {
+    Ok(Home::to_read(home_path(global)?))
+}
+
 fn home_path(global: &Global) -> Result<PathBuf, Problem> {
     if let Some(path) = &global.home {
         return Ok(path.clone());
@@ -30,12 +35,11 @@ pub(crate) fn host(home: &Home) -> anyhow::Result<Host> {
     load(home.cache())
 }
 
-/// The bundled plugins for commands that only look: they must work where no state can be kept.
+/// The bundled plugins for commands that only look: nothing but the cache is made, and they work where no state can be kept.
 pub(crate) fn host_to_look_at(global: &Global) -> anyhow::Result<Host> {
-    match home(global) {
-        Ok(home) => host(&home),
-        Err(error) if global.home.is_some() => Err(error),
-        Err(_) => load(tempfile::tempdir()?.path().join("cache")),
+    match home_to_read(global).and_then(|home| host(&home)) {
+        Err(_) if global.home.is_none() => load(tempfile::tempdir()?.path().join("cache")),
+        host => host,
     }
 }
 

@@ -1,11 +1,11 @@
 //! What `run` and `resume` share: the view, the people, the signals around a session, and what its end means.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use lifeboat_core::{
     event::{Outcome, SkipReason},
     failure::{Failure, FailureKind},
-    name::StepId,
+    name::{RunId, StepId},
     plan::Plan,
     run::{Awaiting, Run, StepState},
 };
@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     commands::run::Shown,
-    document, dry_run,
+    copies, document, dry_run,
     exit::Exit,
     output::{WARN, hint, json, note, styled},
     people::{self, Answers, Responder},
@@ -48,12 +48,18 @@ pub(crate) fn check_answers(answers: &Answers, plan: &Plan) -> Result<(), Proble
 }
 
 impl Execution {
-    /// Opens the view and listens for signals.
-    pub(crate) fn open(plan: Plan, shown: Shown, answers: Answers, invoke: Arc<dyn Invoke>) -> Self {
+    /// Opens the view and listens for signals. `of` is the run, and the people of each role in it.
+    pub(crate) fn open(
+        plan: Plan,
+        of: (RunId, BTreeMap<String, Vec<String>>),
+        shown: Shown,
+        answers: Answers,
+        invoke: Arc<dyn Invoke>,
+    ) -> Self {
         let prompts = people::can_be_asked() && answers.are_none();
         let view = view::open(Some(plan.objectives.clone()), prompts);
         let stop = signals::stop(view.clone());
-        let people = Arc::new(Responder::new(answers, view.clone(), stop.clone()));
+        let people = Arc::new(Responder::new(answers, of, view.clone(), stop.clone()));
         Self { plan, shown, view, people, invoke, stop }
     }
 
@@ -72,11 +78,12 @@ impl Execution {
         self.view.close();
         let ended = ended?;
         say(&ended);
+        say_copies(home, &ended)?;
         dry_run::lines(&self.plan, &ended.state).into_iter().for_each(note);
         hint(next(&ended));
         say_flags(&ended);
         if self.shown.json {
-            json(&document::run(&home.load(&ended.run)?, ended.at))?;
+            json(&document::run(&home.load(&ended.run)?, false, ended.at))?;
         }
         Ok(exit(&ended))
     }
@@ -111,6 +118,16 @@ fn say(ended: &Ended) {
             note(format_args!("{} {}: nothing more was started", styled(WARN, "stopped"), ended.run));
         }
     }
+}
+
+/// What the run has left on machines: it keeps its ports and its space until somebody removes it.
+fn say_copies(home: &Home, ended: &Ended) -> anyhow::Result<()> {
+    if matches!(ended.how, How::Finished(_)) {
+        for copy in copies::left_by(home, &home.load(&ended.run)?)? {
+            note(format_args!("{} {copy}", styled(WARN, "left standing:")));
+        }
+    }
+    Ok(())
 }
 
 /// What to do next.
@@ -155,6 +172,9 @@ fn say_failures(run: &Run) {
     for step in &run.steps {
         if let Some(failure) = step.state.failure() {
             note(format_args!("  {}: {}", step.id, failure_text(failure)));
+            if failure.reason().code == "pg-no-port" {
+                hint("`lifeboat copies` lists the copies that hold the ports, and how to free each");
+            }
         }
     }
 }

@@ -51,7 +51,9 @@ impl Exit {
             Self::File => "a file is wrong; the diagnostics say where",
             Self::Inconclusive => "unmeasured or inconclusive",
             Self::Waiting => "the run waits for a person, or was stopped; it can be resumed",
-            Self::Refused => "refused by a guard (identity, lease, lock, grant), or what was asked of a run can not be",
+            Self::Refused => {
+                "refused by a guard (identity, lease, lock, grant), or what was asked of a run cannot be done"
+            }
             Self::Journal => "the journal of the run is damaged",
             Self::Bug => "a defect of Lifeboat",
             Self::Interrupted => "ended at once by a second Ctrl-C",

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod commands;
+mod copies;
 mod deeds;
 mod defect;
 mod document;
@@ -10,6 +11,8 @@ mod elapsed;
 mod engine;
 mod execution;
 mod exit;
+mod history;
+mod meant;
 mod output;
 mod people;
 mod problem;
@@ -20,10 +23,11 @@ mod stepwise;
 mod table;
 mod telling;
 mod view;
+mod wrap;
 
 use std::{panic::PanicHookInfo, process::ExitCode};
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use crate::{
     arguments::{Command, CommandLine, Global},
@@ -39,6 +43,11 @@ fn main() -> ExitCode {
 
 /// Does what the command line says.
 fn obey() -> Exit {
+    if std::env::args_os().len() <= 1 {
+        // An option that the environment sets is no reason to take this for a command that is cut short.
+        output::note_as_is(CommandLine::command().render_help().ansi());
+        return Exit::Usage;
+    }
     let line = CommandLine::parse();
     line.global.color.apply();
     let ended = tokio::runtime::Runtime::new()
@@ -78,6 +87,8 @@ async fn dispatch(command: Command, global: &Global) -> anyhow::Result<Exit> {
         Command::Abort(arguments) => commands::abort::execute(arguments, global).await,
         Command::Status(arguments) => commands::status::execute(&arguments, global),
         Command::Runs(arguments) => commands::runs::execute(&arguments, global),
+        Command::Copies(arguments) => commands::copies::execute(arguments, global).await,
+        Command::History(arguments) => commands::history::execute(&arguments, global),
         Command::Leases(arguments) => commands::leases::execute(arguments, global),
         Command::Drill(arguments) => commands::drill::execute(arguments, global).await,
         Command::Report(arguments) => commands::report::execute(&arguments, global),

@@ -1,4 +1,4 @@
-//! Where text goes: data to standard output, everything else to standard error. Colours are stripped where they can not
+//! Where text goes: data to standard output, everything else to standard error. Colours are stripped where they cannot
 //! be shown or are not wanted (`NO_COLOR`, `--color never`, a pipe).
 
 use std::{
@@ -11,7 +11,7 @@ use anstyle::{AnsiColor, Style};
 use lifeboat_core::text::steers;
 use serde::Serialize;
 
-use crate::exit::Exit;
+use crate::{exit::Exit, wrap};
 
 /// Of what worked.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -45,7 +45,8 @@ fn shown(text: impl Display) -> String {
 
 /// Writes a line of data to standard output.
 pub(crate) fn data(text: impl Display) {
-    unless_nobody_reads(writeln!(anstream::stdout(), "{}", shown(text)));
+    let text = wrap::wrapped(&shown(text), wrap::width(io::stdout()));
+    unless_nobody_reads(writeln!(anstream::stdout(), "{text}"));
 }
 
 /// Writes text that already ends as it should to standard output.
@@ -55,7 +56,7 @@ pub(crate) fn data_as_is(text: impl Display) {
 
 /// Writes a document of data to standard output, readable by people too.
 pub(crate) fn json(value: &impl Serialize) -> serde_json::Result<()> {
-    data(escaped(&serde_json::to_string_pretty(value)?));
+    data_as_is(format_args!("{}\n", escaped(&serde_json::to_string_pretty(value)?)));
     Ok(())
 }
 
@@ -79,7 +80,19 @@ fn escaped(json: &str) -> String {
 /// Writes a line for people to standard error. Where that fails a recovery goes on all the same: it matters more than its
 /// telling, and its journal has everything.
 pub(crate) fn note(text: impl Display) {
-    drop(writeln!(anstream::stderr(), "{}", shown(text)));
+    let text = wrap::wrapped(&shown(text), wrap::width(io::stderr()));
+    drop(writeln!(anstream::stderr(), "{text}"));
+}
+
+/// Writes text for people that already has the form that it should have.
+pub(crate) fn note_as_is(text: impl Display) {
+    drop(write!(anstream::stderr(), "{}", shown(text)));
+}
+
+/// Writes the beginning of a line that a person ends.
+pub(crate) fn prompt(text: impl Display) {
+    let mut terminal = anstream::stderr();
+    drop(write!(terminal, "{text}").and_then(|()| terminal.flush()));
 }
 
 /// Writes a line that says what to do next.

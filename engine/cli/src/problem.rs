@@ -26,7 +26,7 @@ impl Problem {
         Self { exit, code: None, message: message.into(), hints: Vec::new() }
     }
 
-    /// The command line asks for something that can not be.
+    /// The command line asks for something that cannot be.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::new(Exit::Usage, message)
     }
@@ -70,12 +70,25 @@ impl From<anyhow::Error> for Problem {
                     .downcast_ref::<lifeboat_simulator::drill::DrillError>()
                     .map(lifeboat_simulator::drill::DrillError::code)
             });
-        // The whole chain: the first fragment says what was tried, the last one why it failed.
         match code {
-            Some(code) => Self::coded(code, format!("{error:#}")),
-            None => Self::new(Exit::Failed, format!("{error:#}")),
+            Some(code) => Self::coded(code, told(&error)),
+            None => Self::new(Exit::Failed, told(&error)),
         }
     }
+}
+
+/// The whole chain: the first fragment says what was tried, the last one why it failed. Many an error says its cause itself; that is
+/// not said twice.
+fn told(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for fragment in error.chain().map(ToString::to_string) {
+        if told.is_empty() {
+            told = fragment;
+        } else if !told.ends_with(&fragment) {
+            told = format!("{told}: {fragment}");
+        }
+    }
+    told
 }
 
 impl fmt::Display for Problem {
@@ -88,9 +101,10 @@ impl std::error::Error for Problem {}
 
 /// Which exit code a coded error has. What is not listed is an ordinary failure.
 fn exit_of(code: &str) -> Exit {
-    const REFUSED: [&str; 6] =
-        ["operator-", "run-locked", "run-lease-", "host-refused-", "host-identity-", "pg-not-ours"];
-    const USAGE: [&str; 7] = [
+    const REFUSED: [&str; 7] =
+        ["copy-in-use", "operator-", "run-locked", "run-lease-", "host-refused-", "host-identity-", "pg-not-ours"];
+    const USAGE: [&str; 8] = [
+        "copy-unknown",
         "run-unknown",
         "run-ambiguous",
         "run-variant",
@@ -137,6 +151,16 @@ mod tests {
         check("run-variant", Exit::Usage);
         check("operator-role", Exit::Refused);
         check("operator-no-reason", Exit::Usage);
+    }
+
+    #[test]
+    fn no_cause_is_said_twice() {
+        let cause = || std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        let state = lifeboat_runtime::Error::Unreadable { path: "state".into(), source: cause() };
+        let said = Problem::from(anyhow::Error::from(state)).message;
+        assert!(said.ends_with("read `state`: permission denied"), "{said}");
+        let outer = anyhow::Error::from(cause()).context("while starting");
+        assert_eq!(Problem::from(outer).message, "while starting: permission denied");
     }
 
     #[test]

@@ -12,9 +12,9 @@ use lifeboat_runtime::{
     invoke::Invoke,
 };
 
-use crate::{engine, output::note};
+use crate::{copies, engine, output::note};
 
-/// The plugins; `None` where the run's bindings can not be read, which has been shown then.
+/// The plugins; `None` where the run's bindings cannot be read, which has been shown then.
 pub(crate) fn invoke(home: &Home, run: &RunId, loaded: &Loaded) -> anyhow::Result<Option<Arc<dyn Invoke>>> {
     let file = SourceFile {
         name: home.run_folder(run).join("bindings.yaml").display().to_string(),
@@ -25,5 +25,5 @@ pub(crate) fn invoke(home: &Home, run: &RunId, loaded: &Loaded) -> anyhow::Resul
         note(diagnostic::render(&file, &parsed.diagnostics, true));
         return Ok(None);
     };
-    Ok(Some(engine::host(home)?.bind(&loaded.plan, bindings)?))
+    Ok(Some(copies::as_owner(engine::host(home)?.bind(&loaded.plan, bindings)?, &loaded.run)))
 }

@@ -45,7 +45,7 @@ struct Signals {
 
 #[cfg(unix)]
 impl Signals {
-    /// Where a handler can not be installed the signals keep their default, which ends the process: the journal allows that.
+    /// Where a handler cannot be installed the signals keep their default, which ends the process: the journal allows that.
     fn listen() -> Option<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Some(Self {

@@ -147,7 +147,7 @@ fn with_file(
 ) -> Result<Checked, Problem> {
     let name = path.display().to_string();
     let bytes = fs::read(path).map_err(|error| {
-        Problem::new(Exit::File, format!("can not read `{name}`: {error}")).hint("is the path right?")
+        Problem::new(Exit::File, format!("cannot read `{name}`: {error}")).hint("is the path right?")
     })?;
     Ok(match SourceFile::from_bytes(&name, &bytes) {
         Ok(file) => {

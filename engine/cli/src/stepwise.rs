@@ -58,7 +58,7 @@ fn free_id(step: &StepId, taken: &[StepId]) -> Option<StepId> {
     candidates.filter_map(|name| StepId::new(name).ok()).find(|id| !taken.contains(id))
 }
 
-/// A template without an expression; step ids and action names can not hold one.
+/// A template without an expression; step ids and action names cannot hold one.
 fn text(message: &str) -> Option<Template> {
     serde_json::from_value(Value::from(message)).ok()
 }

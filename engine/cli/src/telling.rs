@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use lifeboat_core::{
+    event::Event,
     name::{RunId, StepId},
     operator::{Command, Refusal, Request},
     run::{Phase, Run, StepRun},
 };
 use lifeboat_runtime::{
-    home::{Home, Loaded},
+    home::{Home, Loaded, Meant},
     journal::Recorded,
     request::{self, Told},
     session,
@@ -19,20 +20,25 @@ use serde_json::{Value, json};
 use crate::{
     arguments::Global,
     commands::run::Shown,
-    engine,
+    copies, document, engine,
     execution::Execution,
     exit::Exit,
-    output::{hint, json as print_json, note},
+    meant,
+    output::{WARN, hint, json as print_json, note, styled},
     people::Answers,
     problem::Problem,
     resuming,
     view::{self, outcome_text},
 };
 
+/// Of a run that is told something as a whole so many steps that are under way are shown.
+const UNDER_WAY_MAX: usize = 5;
+
 /// Which run, and how the answer is shown.
 #[derive(Debug, Args)]
 pub(crate) struct Of {
-    /// A run: its name, the beginning of it, or `last`
+    /// A run: its name, the beginning of it, or `last`: the newest that is no drill. On a terminal `last` is shown and asked about;
+    /// elsewhere it is refused where more than one run is not over
     pub(crate) run: String,
     /// Print what was recorded, or the refusal, as one JSON document
     #[arg(long)]
@@ -44,16 +50,18 @@ pub(crate) struct Case {
     pub(crate) home: Home,
     pub(crate) run: RunId,
     pub(crate) loaded: Loaded,
+    meant: Meant,
     json: bool,
 }
 
 impl Case {
     /// Finds the run and loads it.
     pub(crate) fn open(of: &Of, global: &Global) -> anyhow::Result<Self> {
-        let home = engine::home(global)?;
-        let run = home.find(&of.run)?;
+        let home = engine::home_to_read(global)?;
+        let meant = meant::find(&home, &of.run)?;
+        let run = meant.run.clone();
         let loaded = home.load(&run)?;
-        Ok(Self { home, run, loaded, json: of.json })
+        Ok(Self { home, run, loaded, meant, json: of.json })
     }
 
     /// The step that was named, or the only one that fits.
@@ -70,7 +78,13 @@ impl Case {
             self.loaded.run.steps.iter().filter(|step| fits(step)).map(|step| &step.id).collect();
         match fitting.as_slice() {
             [only] => Ok((*only).clone()),
-            [] => Err(Problem::usage(format!("no step of `{}` {what}", self.run))),
+            [] => {
+                let problem = Problem::usage(format!("no step of `{}` {what}", self.run));
+                Err(problem.hint(format!(
+                    "`lifeboat status {}` shows how it stands; `lifeboat runs` lists the others",
+                    self.run
+                )))
+            }
             several => {
                 let names: Vec<String> = several.iter().map(|step| format!("`{step}`")).collect();
                 Err(Problem::usage(format!("say which step: {}", names.join(", "))))
@@ -80,19 +94,49 @@ impl Case {
 
     /// Tells the run, shows what came of it, and goes on with a run that was over.
     pub(crate) async fn tell(self, command: Command) -> anyhow::Result<Exit> {
+        let about = self.about(&command);
+        meant::confirm(&self.meant, &about, &question(&command))?;
         match request::tell(&self.home, &self.run, command).await? {
-            Told::Live(records) => self.recorded(&records, None),
-            Told::Recorded(records, after) => self.recorded(&records, Some(&after)),
+            Told::Live(records) => self.recorded(&about, &records, None),
+            Told::Recorded(records, after) => self.recorded(&about, &records, Some(&after)),
             Told::Refused(refusal) => self.refused(&refusal),
             Told::Reopens(request) => self.reopen(request).await,
         }
     }
 
-    fn recorded(&self, records: &[Recorded], after: Option<&Run>) -> anyhow::Result<Exit> {
+    /// The run, and the steps that it is about with what they ask, in lines; the answer repeats them.
+    fn about(&self, command: &Command) -> Vec<String> {
+        meant::about(&self.loaded, self.steps(command))
+    }
+
+    /// The steps that a command is about: those that it names, or those that are under way.
+    fn steps<'a>(&'a self, command: &'a Command) -> Vec<&'a StepId> {
+        match command {
+            Command::Approve { step, .. }
+            | Command::Reject { step, .. }
+            | Command::Skip { step, .. }
+            | Command::Resolve { step, .. }
+            | Command::Decide { step, .. } => vec![step],
+            Command::Retry { steps, .. } => steps.iter().collect(),
+            Command::Pause { .. } | Command::Unpause { .. } | Command::Onset { .. } | Command::Abort { .. } => {
+                let under_way = self.loaded.run.steps.iter().filter(|step| view::is_active(&step.state));
+                under_way.map(|step| &step.id).take(UNDER_WAY_MAX).collect()
+            }
+        }
+    }
+
+    fn recorded(&self, about: &[String], records: &[Recorded], after: Option<&Run>) -> anyhow::Result<Exit> {
+        about.iter().for_each(note);
         for record in records {
             note(view::tell(record, after.unwrap_or(&self.loaded.run)));
         }
         let run = &self.run;
+        let ends = records.iter().any(|record| matches!(record.event, Event::AbortRequested { undo: false, .. }));
+        if ends {
+            for copy in copies::left_by(&self.home, &self.home.load(run)?)? {
+                note(format_args!("{} {copy}", styled(WARN, "left standing:")));
+            }
+        }
         match (after.map(|after| &after.phase), self.home.holder(run)?) {
             (Some(Phase::Finished { outcome, .. }), _) => {
                 note(format_args!("{run} is over: it {}", outcome_text(*outcome)))
@@ -103,7 +147,8 @@ impl Case {
         }
         if self.json {
             print_json(
-                &json!({ "format": "lifeboat.told/1", "run": run, "live": after.is_none(), "recorded": records }),
+                &json!({ "format": "lifeboat.told/1", "run": run, "runbook": self.loaded.plan.runbook, "live": after.is_none(),
+                    "asked": self.asked(records), "recorded": records }),
             )?;
         }
         Ok(Exit::Done)
@@ -113,7 +158,9 @@ impl Case {
         if self.json {
             print_json(&json!({ "format": "lifeboat.told/1", "run": self.run, "refused": refusal }))?;
         }
-        let problem = Problem::coded(&refusal.code, refusal.message.clone());
+        let name = &self.loaded.plan.runbook.name;
+        let problem =
+            Problem::coded(&refusal.code, refusal.message.clone()).hint(format!("the run is {} ({name})", self.run));
         let alone = self.home.holder(&self.run)?.is_none() && !matches!(self.loaded.run.phase, Phase::Finished { .. });
         Err(match refusal.code.as_str() {
             "operator-in-flight" if alone => problem.hint(format!(
@@ -125,13 +172,40 @@ impl Case {
         .into())
     }
 
+    /// What the steps had asked that something was recorded about, for programs.
+    fn asked(&self, records: &[Recorded]) -> BTreeMap<String, String> {
+        let steps = records.iter().filter_map(|record| record.event.step());
+        let asked = |step: &StepId| Some((step.to_string(), document::waits_for(&self.loaded.run.find(step)?.state)?));
+        steps.filter_map(asked).collect()
+    }
+
     /// The run goes on in this process.
     async fn reopen(self, request: Request) -> anyhow::Result<Exit> {
+        let home = Home::open(self.home.path())?;
         let shown = Shown { onset: None, json: self.json };
-        let Some(invoke) = resuming::invoke(&self.home, &self.run, &self.loaded)? else { return Ok(Exit::File) };
-        let execution = Execution::open(self.loaded.plan, shown, Answers::default(), invoke);
-        let ended = session::reopen(&self.home, &self.run, request, execution.surroundings()).await;
-        execution.close(&self.home, ended)
+        let Some(invoke) = resuming::invoke(&home, &self.run, &self.loaded)? else { return Ok(Exit::File) };
+        let of = (self.run.clone(), self.loaded.roles());
+        let execution = Execution::open(self.loaded.plan, of, shown, Answers::default(), invoke);
+        let ended = session::reopen(&home, &self.run, request, execution.surroundings()).await;
+        execution.close(&home, ended)
+    }
+}
+
+/// What is asked where the run was not named.
+fn question(command: &Command) -> String {
+    match command {
+        Command::Approve { .. } => "Say yes to this?".to_owned(),
+        Command::Reject { .. } => "Say no to this?".to_owned(),
+        Command::Skip { step, .. } => format!("Leave `{step}` out?"),
+        Command::Resolve { step, .. } => format!("Report `{step}` as done?"),
+        Command::Retry { from: true, .. } => "Do this step and all behind it once more?".to_owned(),
+        Command::Retry { .. } => "Try this again now?".to_owned(),
+        Command::Decide { step, .. } => format!("Decide so about `{step}`?"),
+        Command::Pause { .. } => "Pause this run?".to_owned(),
+        Command::Unpause { .. } => "Let this run go on?".to_owned(),
+        Command::Onset { onset } => format!("Say that users noticed at {onset}?"),
+        Command::Abort { undo: false, .. } => "End this run early?".to_owned(),
+        Command::Abort { undo: true, .. } => "End this run early and take back what it did?".to_owned(),
     }
 }
 

@@ -23,6 +23,8 @@ fn help_of_every_command() {
         "abort",
         "status",
         "runs",
+        "history",
+        "copies",
         "leases",
         "drill",
         "report",
@@ -35,6 +37,7 @@ fn help_of_every_command() {
         check(&format!("help_{command}"), &lifeboat(&[command, "--help"]));
     }
     check("help_leases_take-over", &lifeboat(&["leases", "take-over", "--help"]));
+    check("help_copies_remove", &lifeboat(&["copies", "remove", "--help"]));
 }
 
 #[test]
@@ -353,6 +356,26 @@ fn runs_that_are_not_there() {
     check("runs_none", &lifeboat(&["runs"]));
     check("status_none", &lifeboat(&["status"]));
     check("resume_unknown", &lifeboat(&["resume", "dr-999"]));
+}
+
+#[test]
+fn the_history_says_how_rehearsals_went_and_what_is_due() {
+    let screen = Screen::new();
+    check("history_none", &screen.lifeboat(&["history"]));
+    screen.lifeboat(&["run", &fixture("people.yaml"), "--bindings", &fixture("people-bindings.yaml")]);
+    screen.held("2020-01-03T02:00:00Z", "met", 40.0);
+    screen.held("2020-01-04T02:00:00Z", "met", 42.0);
+    screen.held("2020-01-05T02:00:00Z", "met", 44.0);
+    screen.held("2020-01-06T02:00:00Z", "missed", 63.0);
+    check("history", &screen.lifeboat(&["history"]));
+    check("history_of_one", &screen.lifeboat(&["history", "dr-003"]));
+    check("history_unknown", &screen.lifeboat(&["history", "dr-999"]));
+    let document: serde_json::Value = serde_json::from_str(&screen.stdout(&["history", "--json"])).unwrap();
+    assert_eq!(document["format"], "lifeboat.history/1");
+    let drills: Vec<_> = document["drills"].as_array().unwrap().iter().map(|drill| &drill["drill"]).collect();
+    assert_eq!(drills, ["DR-000", "DR-003"]);
+    assert_eq!(document["drills"][1]["rto_median_s"], 43.0);
+    assert_eq!(document["held"].as_array().unwrap().len(), 4);
 }
 
 #[test]

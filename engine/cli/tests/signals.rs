@@ -166,6 +166,14 @@ fn a_killed_engine_leaves_no_program_behind() {
     engine.0.kill().unwrap();
     engine.0.wait().unwrap();
     until_gone(program);
+    let shown = |arguments: &[&str]| String::from_utf8(stage.lifeboat(arguments).output().unwrap().stdout).unwrap();
+    let status = shown(&["status"]);
+    let first = status.lines().next().unwrap();
+    assert!(first.contains("NO ENGINE WORKS ON THIS RUN") && first.contains("lifeboat resume dr-000-"), "{status}");
+    assert!(status.contains("cut off") && !status.contains("running"), "{status}");
+    assert!(shown(&["runs"]).contains("no engine works on it"));
+    let document: serde_json::Value = serde_json::from_str(&shown(&["status", "--json"])).unwrap();
+    assert_eq!((&document["live"], &document["steps"][0]["cut_off"]), (&false.into(), &true.into()), "{document:#}");
 }
 
 #[test]

@@ -32,7 +32,8 @@ pub fn due(plan: &Plan, run: &Run, now: Timestamp) -> Vec<Effect> {
     } else if is_owed(plan, run) || (due.effects.is_empty() && due.wake.is_none()) {
         due.wake_at(now);
     }
-    due.effects.extend(due.wake.map(Effect::WakeAt));
+    let wakes = if due.wake > Some(now) && run.only_questions_expire() { Effect::ExpiresAt } else { Effect::WakeAt };
+    due.effects.extend(due.wake.map(wakes));
     due.effects
 }
 
@@ -126,7 +127,7 @@ fn ask(planned: &Step, step: &StepRun, awaiting: &Awaiting) -> Effect {
                 Some(first) => format!("{message}\n\n{first} has approved it; somebody else must approve it too."),
                 None => message.clone(),
             };
-            Question::Approve { by: by.clone(), message }
+            Question::Approve { by: by.clone(), message, approved_by: approved_by.clone() }
         }
         (Awaiting::Hands { instruction, .. }, StepKind::Manual { evidence, .. }) => {
             Question::Hands { instruction: instruction.clone(), evidence: evidence.clone() }

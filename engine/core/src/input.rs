@@ -128,6 +128,9 @@ pub enum Effect {
     },
     /// Send `Tick` at this instant.
     WakeAt(Timestamp),
+    /// As `WakeAt`, where all that happens then is that a question to a person expires. It is no reason to wait where nobody can
+    /// be asked: the time goes on without an engine, and the next one finds the question expired.
+    ExpiresAt(Timestamp),
     /// The run is paused: wait for an operator, and let no time count against those who are asked.
     Hold,
 }
@@ -173,6 +176,8 @@ pub enum Question {
         by: Vec<String>,
         /// What they are asked.
         message: String,
+        /// Who has said yes already, where it takes two people: somebody else must answer.
+        approved_by: Option<Person>,
     },
     /// Do something and hand in evidence.
     Hands {

@@ -22,7 +22,7 @@ pub(crate) fn person(uid: u32, sudo_user: Option<&str>) -> Person {
 }
 
 /// The groups of a person, where a role of the run names groups.
-pub(crate) fn groups(people: &BTreeMap<String, Vec<String>>, who: &Person) -> BTreeSet<String> {
+pub fn groups(people: &BTreeMap<String, Vec<String>>, who: &Person) -> BTreeSet<String> {
     let Person::User { name } = who else { return BTreeSet::new() };
     if !people.values().flatten().any(|entry| entry.starts_with("group:")) {
         return BTreeSet::new();

@@ -60,9 +60,9 @@ impl Control {
         today.iter().map(larger).collect()
     }
 
-    /// What identifies the cluster and how its WAL is cut. The timeline is the newest there can be: a backup does not know
-    /// which ones follow it.
-    pub fn facts(&self, folder: &str) -> Result<Facts, Failure> {
+    /// What identifies the cluster and how its WAL is cut. Which timeline is followed is the caller's choice: a backup does not
+    /// know which ones follow it.
+    pub fn facts(&self, folder: &str, timeline: u32) -> Result<Facts, Failure> {
         let odd = |what: &str| {
             Failure::permanent("pg-backup-damaged", format!("pg_controldata does not say the {what} of {folder}"))
         };
@@ -72,7 +72,7 @@ impl Control {
             segment_size: number("Bytes per WAL segment")
                 .and_then(SegmentSize::new)
                 .ok_or_else(|| odd("segment size"))?,
-            timeline: u32::MAX,
+            timeline,
             version: 0,
             database: 0,
         })

@@ -1,9 +1,7 @@
 //! A fold of WAL records: which transactions removed rows of a table. It keeps no lines, only a counter for each transaction
 //! that removed something and has not ended yet.
 
-use std::collections::{HashMap, HashSet};
-
-use serde::Serialize;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::{
     mark,
@@ -12,10 +10,11 @@ use crate::{
 };
 
 /// How much a (sub)transaction removed from the table, as far as the WAL was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Count {
     rows: u64,
     first: Lsn,
+    files: BTreeSet<Filenode>,
 }
 
 /// Removed rows by (sub)transaction.
@@ -26,7 +25,7 @@ pub struct Deleters {
 }
 
 /// A committed transaction that removed rows of the table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
     /// The transaction.
     pub xid: u32,
@@ -38,11 +37,13 @@ pub struct Candidate {
     pub first_lsn: Lsn,
     /// Rows of the table that it removed.
     pub rows: u64,
+    /// The files of the table from which it removed them.
+    pub files: BTreeSet<Filenode>,
+    /// It committed shortly before the moment from which on was asked.
+    pub early: bool,
     /// Its committed subtransactions.
-    #[serde(skip)]
     pub subtransactions: Vec<u32>,
     /// Numbers of the files that were dropped with it.
-    #[serde(skip)]
     pub dropped: Vec<u32>,
 }
 
@@ -50,6 +51,11 @@ impl Candidate {
     /// The oldest xid among the transaction and its subtransactions: what it wrote comes after that xid was given.
     pub fn oldest(&self) -> u32 {
         mark::oldest(self.xid, &self.subtransactions)
+    }
+
+    /// The transaction and its committed subtransactions.
+    pub fn members(&self) -> impl Iterator<Item = u32> + '_ {
+        self.subtransactions.iter().copied().chain([self.xid])
     }
 }
 
@@ -63,8 +69,10 @@ impl Deleters {
     pub fn take(&mut self, record: &Record) {
         let Kind::Delete(place) = record.kind else { return };
         if self.files.contains(&place.file) {
-            let count = self.counts.entry(record.xid).or_insert(Count { rows: 0, first: record.lsn });
+            let new = || Count { rows: 0, first: record.lsn, files: BTreeSet::new() };
+            let count = self.counts.entry(record.xid).or_insert_with(new);
             count.rows += 1;
+            count.files.insert(place.file);
             count.first = count.first.min(record.lsn);
         }
     }
@@ -74,16 +82,19 @@ impl Deleters {
     pub fn settle(&mut self, record: &Record) -> Option<Candidate> {
         match &record.kind {
             Kind::Commit { time, subtransactions, dropped } => {
-                let counts: Vec<Count> = self.remove(record.xid, subtransactions);
-                Some(Candidate {
+                let mut candidate = Candidate {
                     xid: record.xid,
                     lsn: record.lsn,
                     commit_time: time.clone(),
-                    first_lsn: counts.iter().map(|count| count.first).min().unwrap_or(record.lsn),
-                    rows: counts.iter().map(|count| count.rows).sum(),
+                    first_lsn: record.lsn,
+                    rows: 0,
+                    files: BTreeSet::new(),
+                    early: false,
                     subtransactions: subtransactions.clone(),
                     dropped: dropped.clone(),
-                })
+                };
+                self.add_to(&mut candidate);
+                Some(candidate)
             }
             Kind::Abort { subtransactions } => {
                 self.remove(record.xid, subtransactions);
@@ -93,16 +104,36 @@ impl Deleters {
         }
     }
 
-    /// Adds what was counted for a transaction before the part of the WAL that it was found in.
+    /// Adds what was counted for a transaction, here perhaps before the part of the WAL that it was found in.
     pub fn add_to(&mut self, candidate: &mut Candidate) {
         for count in self.remove(candidate.xid, &candidate.subtransactions) {
             candidate.rows += count.rows;
             candidate.first_lsn = candidate.first_lsn.min(count.first);
+            candidate.files.extend(count.files);
         }
     }
 
     fn remove(&mut self, xid: u32, subtransactions: &[u32]) -> Vec<Count> {
         subtransactions.iter().chain([&xid]).filter_map(|each| self.counts.remove(each)).collect()
+    }
+}
+
+/// Which of the transactions that removed rows are meant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Wanted {
+    /// The one that stands out.
+    #[default]
+    Largest,
+    /// Those with these xids.
+    These(BTreeSet<u32>),
+    /// All of them.
+    All,
+}
+
+impl Wanted {
+    /// Whether this xid is asked for by itself.
+    pub fn names(&self, xid: u32) -> bool {
+        matches!(self, Self::These(xids) if xids.contains(&xid))
     }
 }
 
@@ -115,17 +146,19 @@ pub struct Largest {
     pub seen: u64,
 }
 
-/// Which transaction did the damage.
+/// Which transactions did the damage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// This one.
-    One(Candidate),
+    /// These, in the order of their commits.
+    These(Vec<Candidate>),
     /// None removed anything.
     Nobody,
-    /// The one that was asked for is not among them.
-    NotThere,
+    /// These of those that were asked for are not among them.
+    NotThere(Vec<u32>),
     /// Several removed about as much.
     Several(Vec<Candidate>),
+    /// More than can be put back at once.
+    TooMany,
 }
 
 impl Largest {
@@ -134,12 +167,12 @@ impl Largest {
         Self { limit, kept: Vec::new(), seen: 0 }
     }
 
-    /// Takes a candidate; the smallest goes where there are too many, except the one with the xid `wanted`.
-    pub fn take(&mut self, candidate: Candidate, wanted: Option<u32>) {
+    /// Takes a candidate; the smallest goes where there are too many, except those that are asked for by name.
+    pub fn take(&mut self, candidate: Candidate, wanted: &Wanted) {
         self.seen += 1;
         self.kept.push(candidate);
         if self.kept.len() > self.limit {
-            let smallest = |candidate: &&Candidate| (Some(candidate.xid) == wanted, candidate.rows);
+            let smallest = |candidate: &&Candidate| (wanted.names(candidate.xid), candidate.rows);
             let smallest = self.kept.iter().min_by_key(smallest).map(|candidate| candidate.xid);
             self.kept.retain(|candidate| Some(candidate.xid) != smallest);
         }
@@ -152,19 +185,32 @@ impl Largest {
         candidates
     }
 
-    /// The transaction `wanted`, or else the largest one where no other removed a fifth as much.
-    pub fn verdict(&self, wanted: Option<u32>) -> Verdict {
+    /// Those that are wanted; the largest one only where no other removed a fifth as much.
+    pub fn verdict(&self, wanted: &Wanted) -> Verdict {
         let candidates = self.ordered();
-        if let Some(xid) = wanted {
-            let found = candidates.into_iter().find(|candidate| candidate.xid == xid);
-            return found.map_or(Verdict::NotThere, Verdict::One);
-        }
-        match candidates.as_slice() {
-            [] => Verdict::Nobody,
-            [first, second, ..] if second.rows * 5 >= first.rows => Verdict::Several(candidates),
-            [first, ..] => Verdict::One(first.clone()),
+        match wanted {
+            Wanted::These(xids) => these(candidates, xids),
+            _ if candidates.is_empty() => Verdict::Nobody,
+            Wanted::All if self.seen > self.limit as u64 => Verdict::TooMany,
+            Wanted::All => Verdict::These(by_commit(candidates)),
+            Wanted::Largest => match candidates.as_slice() {
+                [first, second, ..] if second.rows * 5 >= first.rows => Verdict::Several(candidates),
+                _ => Verdict::These(candidates.into_iter().take(1).collect()),
+            },
         }
     }
+}
+
+fn these(mut candidates: Vec<Candidate>, xids: &BTreeSet<u32>) -> Verdict {
+    candidates.retain(|candidate| xids.contains(&candidate.xid));
+    let is_missing = |xid: &u32| candidates.iter().all(|candidate| candidate.xid != *xid);
+    let missing: Vec<u32> = xids.iter().copied().filter(is_missing).collect();
+    if missing.is_empty() { Verdict::These(by_commit(candidates)) } else { Verdict::NotThere(missing) }
+}
+
+fn by_commit(mut candidates: Vec<Candidate>) -> Vec<Candidate> {
+    candidates.sort_by_key(|candidate| candidate.lsn);
+    candidates
 }
 
 #[cfg(test)]

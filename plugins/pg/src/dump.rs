@@ -6,6 +6,7 @@ use lifeboat_plugin::{Failure, Machine, Process, machine::Output};
 
 use crate::{
     archive::Archive,
+    wal_damage,
     wal_name::{Lsn, Segment, SegmentSize, stretches},
     waldump::{self, Filenode, Record},
 };
@@ -211,7 +212,7 @@ struct Chain<'a, C: Machine> {
 impl<C: Machine> Chain<'_, C> {
     fn next(&mut self) -> Result<Option<Record>, Failure> {
         while let Some(stream) = &mut self.stream {
-            if let Some(record) = stream.next()? {
+            if let Some(record) = stream.next(self.reader.archive)? {
                 return Ok(Some(record));
             }
             self.stream = self.parts.next().map(|part| self.reader.start(self.pass, part)).transpose()?;
@@ -229,7 +230,7 @@ struct Stream<P> {
 
 impl<P: Process> Stream<P> {
     /// The next record; none after a good end.
-    fn next(&mut self) -> Result<Option<Record>, Failure> {
+    fn next(&mut self, archive: &Archive) -> Result<Option<Record>, Failure> {
         loop {
             if let Some(line) = self.lines.next() {
                 let record = waldump::parse(&line).ok_or_else(|| not_understood(&line))?;
@@ -244,45 +245,67 @@ impl<P: Process> Stream<P> {
             self.lines = self.process.read_lines(LINES_AT_ONCE)?.into_iter();
             if self.lines.len() == 0 {
                 self.over = true;
-                judge(&self.process.wait()?)?;
+                judge(&self.process.wait()?, archive)?;
             }
         }
     }
 }
 
-fn not_understood(line: &str) -> Failure {
+/// How far a pass that prints statistics has read: `WAL statistics between 0/1000028 and 0/6000000:`.
+pub fn read_to(statistics: &str) -> Option<Lsn> {
+    let line = statistics.lines().find_map(|line| line.strip_prefix("WAL statistics between "))?;
+    line.split_once(" and ")?.1.trim_end_matches(':').parse().ok()
+}
+
+/// The failure for a text that is none of pg_waldump's.
+pub fn not_understood(line: &str) -> Failure {
     let line: String = line.chars().take(300).collect();
     let message = format!("pg_waldump printed something that is no record of PostgreSQL 15 to 17: `{line}`");
     Failure::permanent("pg-waldump-text", message)
 }
 
-fn judge(output: &Output) -> Result<(), Failure> {
+/// What the end of pg_waldump over an archive means; of damage, the segment and the position are named.
+pub fn judge(output: &Output, archive: &Archive) -> Result<(), Failure> {
     if output.succeeded() {
         return Ok(());
     }
     let says = output.last_lines(3);
     let code = if says.contains("could not find file") || says.contains("No such file") {
         "pg-wal-gap"
+    } else if says.contains("Permission denied") || says.contains("Input/output error") {
+        "pg-wal-unreadable"
     } else if says.contains("error in WAL record") || says.contains("could not find a valid record") {
         "pg-wal-damaged"
     } else {
         "pg-waldump"
     };
-    Err(Failure::permanent(code, format!("pg_waldump ended with {}: {says}", output.exit)))
+    let place = match wal_damage::name(&says, &archive.chain, archive.segment_size) {
+        place if place.is_empty() => String::new(),
+        place => format!("{place}: "),
+    };
+    Err(Failure::permanent(code, format!("{place}pg_waldump ended with {}: {says}", output.exit)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::timeline::Chain;
+
+    fn archive(segment_size: SegmentSize) -> Archive {
+        Archive {
+            path: "/archive".to_owned(),
+            chain: Chain::of(1),
+            odd: vec![],
+            packed: vec![],
+            segments: vec![],
+            modified_ms: vec![],
+            segment_size,
+        }
+    }
 
     #[test]
     fn the_command_line_says_what_to_print() {
-        let archive = Archive {
-            path: "/archive".to_owned(),
-            segments: vec![],
-            modified_ms: vec![],
-            segment_size: SegmentSize::DEFAULT,
-        };
+        let archive = archive(SegmentSize::DEFAULT);
         let relation = Some(Filenode { tablespace: 1663, database: 5, node: 16_416 });
         let pass = Pass { relation, xid: Some(7), ..Pass::of(&["Heap", "Storage"]) };
         let check = |span: Span<'_>, expect: &[&str]| {
@@ -326,12 +349,18 @@ mod tests {
     fn a_bad_end_has_a_code() {
         let check = |exit: i32, says: &str, expect: &str| {
             let output = Output { exit, stdout: String::new(), stderr: format!("pg_waldump: error: {says}") };
-            let code = judge(&output).map_or_else(|failure| failure.code().to_owned(), |()| "fine".to_owned());
-            assert_eq!(code, expect, "{says}");
+            let judged = judge(&output, &archive(SegmentSize::DEFAULT)).err();
+            assert_eq!(judged.as_ref().map_or("fine", Failure::code), expect, "{says}");
+            let named =
+                judged.is_some_and(|it| it.reason().message.contains("segment 000000010000000000000003 at 0/3000028"));
+            assert_eq!(named, says.contains("0/3000028"), "{says}");
         };
         check(0, "", "fine");
         check(1, "could not find file \"000000010000000000000005\": No such file or directory", "pg-wal-gap");
         check(1, "error in WAL record at 0/3000028: invalid magic number 0000", "pg-wal-damaged");
         check(127, "not found", "pg-waldump");
+        check(1, "could not open file \"/a/x\": Permission denied", "pg-wal-unreadable");
+        assert_eq!(read_to("WAL statistics between 0/1000028 and 0/6000000:\nType N"), Some(Lsn(0x600_0000)));
+        assert_eq!(read_to(""), None);
     }
 }

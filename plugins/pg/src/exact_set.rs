@@ -68,6 +68,13 @@ impl Tuples {
         added
     }
 
+    /// Whether a row version is there.
+    pub fn contains(&self, block: u32, offset: u16) -> bool {
+        let Some(ranges) = self.pages.get(&block) else { return false };
+        let after = ranges.partition_point(|range| range.first <= offset);
+        after > 0 && offset <= ranges[after - 1].last
+    }
+
     /// How many there are.
     pub fn len(&self) -> u64 {
         self.count
@@ -390,6 +397,9 @@ mod tests {
             let tuples: Tuples = places.iter().copied().collect();
             let model: BTreeSet<_> = places.iter().copied().collect();
             prop_assert_eq!(tuples.len(), model.len() as u64);
+            for (block, offset) in (0..7).flat_map(|block| (0..13).map(move |offset| (block, offset))) {
+                prop_assert_eq!(tuples.contains(block, offset), model.contains(&(block, offset)));
+            }
             prop_assert_eq!(tuples.iter().collect::<Vec<_>>(), model.into_iter().collect::<Vec<_>>());
         }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// A table by schema and name, as the catalog spells them (not quoted).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TableName {
     /// Its schema.
     pub schema: String,

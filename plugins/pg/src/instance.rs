@@ -4,7 +4,11 @@ use std::{collections::BTreeMap, fmt::Write};
 
 use lifeboat_plugin::{Failure, Machine, machine};
 
-use crate::identifier::quote_setting;
+use crate::{
+    identifier::quote_setting,
+    restore_command::{self, RestoreCommand},
+    wal_name::SegmentSize,
+};
 
 /// How many lines of a server's log go into a message.
 const LOG_LINES: usize = 12;
@@ -27,9 +31,11 @@ pub struct Configuration {
     pub port: u16,
     /// On which address.
     pub listen: String,
-    /// Absolute path of the WAL archive.
-    pub archive: String,
-    /// Where recovery stops; empty for the latest state.
+    /// Fetches WAL from the archive.
+    pub restore_command: RestoreCommand,
+    /// Which timeline is followed: never the newest one that happens to lie in the archive.
+    pub timeline: u32,
+    /// Where recovery stops.
     pub target: Vec<(&'static str, String)>,
     /// Whether it becomes a server of its own there.
     pub promote: bool,
@@ -49,7 +55,9 @@ impl Configuration {
             let _ = writeln!(text, "{name} = {value}");
         };
         line("shared_buffers", "'128MB'");
-        line("max_wal_size", "'4GB'");
+        let (min_wal_mb, max_wal_mb) = wal_sizes(self.restore_command.segment_size);
+        line("min_wal_size", &quote_setting(&format!("{min_wal_mb}MB")));
+        line("max_wal_size", &quote_setting(&format!("{max_wal_mb}MB")));
         line("dynamic_shared_memory_type", "mmap");
         for (name, value) in &self.settings {
             line(name, &quote_setting(value));
@@ -72,8 +80,8 @@ impl Configuration {
         line("hot_standby", "on");
         line("primary_conninfo", "''");
         line("max_standby_archive_delay", "-1");
-        line("restore_command", &quote_setting(&format!("cp \"{}/%f\" \"%p\"", self.archive)));
-        line("recovery_target_timeline", "'latest'");
+        line("restore_command", &quote_setting(&self.restore_command.print()));
+        line("recovery_target_timeline", &quote_setting(&self.timeline.to_string()));
         for (name, value) in &self.target {
             line(name, value);
         }
@@ -81,35 +89,57 @@ impl Configuration {
         text
     }
 
-    /// The file that starts recovery: a standby goes on waiting for WAL, so the latest state stays in recovery.
-    pub fn signal(&self) -> &'static str {
-        if self.target.is_empty() && !self.promote { "standby.signal" } else { "recovery.signal" }
+    /// Raises the limits that a server's log asks for; those that were raised, in words. One that a step gives stays as given.
+    pub fn raise(&mut self, log: &str) -> String {
+        let mut raised = Vec::new();
+        for (name, wanted) in wanted_limits(log) {
+            let given = self.settings.keys().any(|given| given.eq_ignore_ascii_case(name));
+            if let Some(limit) = self.limits.get_mut(name)
+                && !given
+                && *limit < wanted
+            {
+                *limit = wanted;
+                raised.push(format!("{name} = {wanted}"));
+            }
+        }
+        raised.join(", ")
     }
 }
 
-/// `pg_hba.conf`: the one login that is known, with its password, from this machine and its own networks.
-pub fn host_access(user: &str, database: &str) -> String {
+/// Whether a server's log says that the WAL asks for larger limits.
+pub fn lacks_limits(log: &str) -> bool {
+    log.contains("because of insufficient parameter settings") || log.contains("hot standby is not possible")
+}
+
+/// The limits that the log asks for: `max_connections = 100 is a lower setting than on the primary server, where its value was 300.`
+fn wanted_limits(log: &str) -> impl Iterator<Item = (&str, i64)> {
+    log.lines().filter_map(|line| {
+        let (left, right) = line.split_once(" is a lower setting than on the primary server, where its value was ")?;
+        let name = left.rsplit_once(" = ")?.0.rsplit(' ').next()?;
+        Some((name, right.trim_end().trim_end_matches('.').parse().ok()?))
+    })
+}
+
+/// The least and the most WAL that a copy keeps, in MiB. A server does not start with less than two segments.
+fn wal_sizes(segment: SegmentSize) -> (u64, u64) {
+    let least = (80 << 20).max(2 * segment.bytes());
+    (least >> 20, (4 << 10).max(least >> 20))
+}
+
+/// `pg_hba.conf`: the one login that is known, with its password; by the socket alone, or from this machine and its networks.
+pub fn host_access(user: &str, database: &str, by_socket: bool) -> String {
     let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     let (user, database) = (quote(user), quote(database));
     let mut text = "# Written by Lifeboat for a restored copy.\n".to_owned();
+    if by_socket {
+        let _ = writeln!(text, "local {database} {user} scram-sha-256");
+        return text;
+    }
     for from in ["127.0.0.0/8", "::1/128", "samenet"] {
         // Writing to a String can not fail.
         let _ = writeln!(text, "host {database} {user} {from} scram-sha-256");
     }
     text
-}
-
-/// Refuses names that are no settings, and those that would undo the isolation of the copy by another way.
-pub fn check_settings(settings: &BTreeMap<String, String>) -> Result<(), Failure> {
-    const REFUSED: [&str; 6] =
-        ["include", "include_dir", "include_if_exists", "data_directory", "hba_file", "archive_cleanup_command"];
-    for (name, value) in settings {
-        let plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.".contains(&byte));
-        if !plain || REFUSED.contains(&name.to_ascii_lowercase().as_str()) || value.contains(['\n', '\r', '\0']) {
-            return Err(Failure::invalid_input("pg-setting", format!("`{name}` can not be set on a copy")));
-        }
-    }
-    Ok(())
 }
 
 /// Folders and files of an instance on its machine.
@@ -121,6 +151,17 @@ pub struct Instance<'a, C> {
     pub machine: &'a str,
     /// Its folder.
     pub folder: &'a str,
+    /// How it is started, where this call starts it.
+    pub startup: Option<&'a Startup>,
+}
+
+/// How a server is started.
+#[derive(Debug, Clone)]
+pub struct Startup {
+    /// Its command line, and what it can reach.
+    pub server: machine::Server,
+    /// Behind which wall.
+    pub wall: machine::Wall,
 }
 
 impl<C: Machine> Instance<'_, C> {
@@ -134,32 +175,45 @@ impl<C: Machine> Instance<'_, C> {
         format!("{}/server.log", self.folder)
     }
 
+    /// Where its sockets lie, if it has one.
+    pub fn socket(&self) -> String {
+        format!("{}/socket", self.folder)
+    }
+
     /// Starts the server and does not wait until it answers; fails where it ends at once.
     pub fn start(&self) -> Result<(), Failure> {
-        // Without waiting at all, pg_ctl may return before there is a process whose state could be asked for. When its
-        // time is over the server goes on starting.
-        let output = self.pg_ctl(&["start", "-w", "-t", "1", "-s", "-l", &self.log()])?;
-        if output.succeeded() || self.is_running()? { Ok(()) } else { Err(self.ended(&output.last_lines(3))) }
+        let startup =
+            self.startup.ok_or_else(|| Failure::permanent("pg-start-failed", "nothing says how it is started"))?;
+        self.caps.start_server(self.machine, &startup.server, &startup.wall.name)?;
+        if self.is_running()? { Ok(()) } else { Err(self.ended("the server ended without a word")) }
     }
 
-    /// Whether the server runs.
+    /// Whether the server runs: a process that works in the data folder, whatever a pid file says.
     pub fn is_running(&self) -> Result<bool, Failure> {
-        Ok(self.pg_ctl(&["status", "-s"])?.succeeded())
-    }
-
-    /// Ends the server at once; one that does not run is fine.
-    pub fn stop(&self) -> Result<(), Failure> {
-        let output = self.pg_ctl(&["stop", "-m", "immediate", "-w", "-s", "-t", "60"])?;
-        if output.succeeded() || !self.is_running()? {
-            return Ok(());
+        match self.caps.server_runs(self.machine, &self.data()) {
+            Err(machine::Error::NotFound(_)) => Ok(false),
+            runs => Ok(runs?),
         }
-        Err(Failure::transient("pg-stop-failed", format!("the instance does not stop: {}", output.last_lines(3))))
     }
 
-    fn pg_ctl(&self, arguments: &[&str]) -> Result<machine::Output, Failure> {
-        let mut all = vec!["-D".to_owned(), self.data()];
-        all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
-        Ok(self.caps.run(self.machine, "pg_ctl", &all, None)?)
+    /// Ends the server at once; one that does not run is fine. No other server is touched.
+    pub fn stop(&self) -> Result<(), Failure> {
+        match self.caps.stop_server(self.machine, &self.data()) {
+            Ok(()) | Err(machine::Error::NotFound(_)) => Ok(()),
+            Err(machine::Error::Failed(reason)) => {
+                let message = format!("the instance does not stop: {}", reason.message);
+                Err(Failure::transient("pg-stop-failed", message))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Removes the server's files; the marker, which says whose they were, stays.
+    pub fn remove_files(&self) -> Result<(), Failure> {
+        for path in [self.data(), self.socket(), format!("{}/replaced", self.folder)] {
+            self.caps.remove(self.machine, &path)?;
+        }
+        Ok(())
     }
 
     /// Why the server ended, by its log.
@@ -181,15 +235,21 @@ pub fn diagnose(log: &str) -> Failure {
     let tail = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
     let has = |text: &str| log.contains(text);
     let permanent = |code: &str, what: &str| Failure::permanent(code, format!("{what}; its log ends with:\n{tail}"));
-    if has("recovery ended before configured recovery target was reached") {
+    let early = has("recovery ended before configured recovery target was reached");
+    let fetching = restore_command::failure(log).filter(|failure| early || failure.code() != "pg-wal-damaged");
+    if let Some(failure) = fetching {
+        permanent(failure.code(), &failure.reason().message)
+    } else if has("No space left on device") {
+        permanent("pg-no-space", "the disk of the copy is full")
+    } else if has("could not restore file") {
+        permanent("pg-wal-unreadable", "a file of the archive could not be fetched")
+    } else if early {
         permanent("pg-target-not-reached", "the archive ends before the target")
     } else if has("requested recovery stop point is before consistent recovery point") {
         permanent("pg-target-before-backup", "the target lies before the end of the backup")
     } else if has("Address already in use") || has("could not bind") {
         Failure::transient("pg-port-busy", format!("another program has the port; the log ends with:\n{tail}"))
-    } else if has("No space left on device") {
-        permanent("pg-no-space", "the disk of the copy is full")
-    } else if has("hot standby is not possible") {
+    } else if lacks_limits(log) {
         permanent("pg-replay-limits", "the original has larger limits than the copy")
     } else if has("could not locate required checkpoint record") || has("could not locate a valid checkpoint record") {
         permanent("pg-wal-gap", "the archive lacks the WAL from the time of the backup")
@@ -207,7 +267,12 @@ mod tests {
             instance: "lb-1f2e3d4c5b".to_owned(),
             port: 54_330,
             listen: "127.0.0.1".to_owned(),
-            archive: "/srv/it's/archive".to_owned(),
+            restore_command: RestoreCommand {
+                archive: "/srv/it's/archive".to_owned(),
+                segment_size: SegmentSize::DEFAULT,
+                witness: "000000010000000000000003".to_owned(),
+            },
+            timeline: 1,
             target: vec![("recovery_target_xid", "'734'".to_owned()), ("recovery_target_inclusive", "off".to_owned())],
             promote: false,
             limits: REPLAY_LIMITS.iter().map(|name| ((*name).to_owned(), 100)).collect(),
@@ -217,7 +282,7 @@ mod tests {
 
     #[test]
     fn a_copy_stands_alone() {
-        insta::assert_snapshot!(format!("{}\n{}", configuration().print(), host_access("life\"boat", "app")));
+        insta::assert_snapshot!(format!("{}\n{}", configuration().print(), host_access("life\"boat", "app", false)));
     }
 
     #[test]
@@ -231,33 +296,33 @@ mod tests {
     }
 
     #[test]
-    fn only_the_latest_state_waits_as_a_standby() {
-        let check = |target: bool, promote: bool, expect: &str| {
-            let mut configuration = Configuration { promote, ..configuration() };
-            if !target {
-                configuration.target.clear();
-            }
-            assert_eq!(configuration.signal(), expect);
-        };
-        check(true, false, "recovery.signal");
-        check(true, true, "recovery.signal");
-        check(false, false, "standby.signal");
-        check(false, true, "recovery.signal");
+    fn a_limit_grows_to_what_the_log_asks_for() {
+        let log = "2026-11-21 UTC [7] FATAL:  recovery aborted because of insufficient parameter settings\n\
+                   2026-11-21 UTC [7] DETAIL:  max_connections = 100 is a lower setting than on the primary server, where its \
+                   value was 300.\n";
+        assert_eq!(diagnose(log).code(), "pg-replay-limits");
+        let mut copy = configuration();
+        assert_eq!(copy.raise(log), "max_connections = 300");
+        assert_eq!(copy.limits["max_connections"], 300);
+        assert_eq!(copy.raise(log), "", "nothing is raised twice");
+        let mut given = configuration();
+        given.settings.insert("Max_Connections".to_owned(), "100".to_owned());
+        assert_eq!(given.raise(log), "", "the author of the step decides");
+        assert_eq!(
+            copy.raise("DETAIL:  port = 1 is a lower setting than on the primary server, where its value was 9."),
+            ""
+        );
     }
 
     #[test]
-    fn settings_can_not_break_out() {
-        let check = |name: &str, value: &str, fine: bool| {
-            let settings = [(name.to_owned(), value.to_owned())].into();
-            assert_eq!(check_settings(&settings).is_ok(), fine, "{name}");
+    fn a_copy_keeps_two_segments_at_least() {
+        let check = |megabytes: u64, expect: (u64, u64)| {
+            assert_eq!(wal_sizes(SegmentSize::new(megabytes << 20).expect("a size")), expect, "{megabytes} MiB");
         };
-        check("shared_preload_libraries", "timescaledb", true);
-        check("pg_stat_statements.max", "1000", true);
-        check("include", "/etc/x", false);
-        check("Data_Directory", "/x", false);
-        check("a b", "x", false);
-        check("", "x", false);
-        check("work_mem", "1\narchive_command = 'x'", false);
+        check(1, (80, 4_096));
+        check(16, (80, 4_096));
+        check(64, (128, 4_096));
+        check(1_024, (2_048, 4_096));
     }
 
     #[test]
@@ -267,6 +332,9 @@ mod tests {
         check("FATAL:  requested recovery stop point is before consistent recovery point", "pg-target-before-backup");
         check("LOG:  could not bind IPv4 address \"127.0.0.1\": Address already in use", "pg-port-busy");
         check("FATAL:  could not extend file: No space left on device", "pg-no-space");
+        let command = |reason: &str| format!("lifeboat: restore_command: 000000010000000000000003: {reason}\nFATAL: x");
+        check(&command("cp: cannot open '/a': Permission denied"), "pg-wal-unreadable");
+        check(&command("cp: error writing 'x': No space left on device"), "pg-no-space");
         check("FATAL:  could not locate required checkpoint record", "pg-wal-gap");
         check("something else", "pg-start-failed");
     }

@@ -40,6 +40,11 @@ impl Layout {
         }
     }
 
+    /// Whether what happens to the rows of a file matters: to those of users and to large objects it does.
+    pub fn follows(&self, file: Filenode) -> bool {
+        !self.files.internal.contains(&file) || self.files.objects.is_some_and(|objects| objects.has(file))
+    }
+
     /// Whether a row can have come here from another partition; of a file that nobody has any more nothing is known.
     pub fn may_be_moved_to(&self, file: Filenode) -> bool {
         self.leaves.contains_key(&file) || !self.files.tables.contains_key(&file)

@@ -1,7 +1,7 @@
 //! The marker of an instance: says which run made it and how to reach it. It is written before anything is restored, so
 //! that nothing without an owner can be left behind, and nothing that belongs to somebody else is ever removed.
 
-use lifeboat_plugin::{Failure, Machine, machine};
+use lifeboat_plugin::{Failure, Machine, Postgres, machine, postgres};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -27,6 +27,12 @@ pub struct Marker {
     pub system_identifier: String,
     /// Milliseconds since 1970 (UTC).
     pub created_ms: u64,
+    /// Whether it is reached by the socket in its folder alone, and not over the network.
+    #[serde(default)]
+    pub by_socket: bool,
+    /// The wall that it was started behind; empty before that.
+    #[serde(default)]
+    pub wall: String,
 }
 
 /// The instance of a call: the same for every attempt.
@@ -75,6 +81,12 @@ pub fn read(caps: &impl Machine, machine: &str, instance: &str) -> Result<Marker
 }
 
 impl Marker {
+    /// Opens the instance in this folder.
+    pub fn open<C: Postgres>(&self, caps: &C, machine: &str, folder: &str) -> Result<C::Connection, postgres::Error> {
+        let socket = format!("{folder}/socket");
+        caps.open_instance(machine, self.port, &self.login_as, self.by_socket.then_some(socket.as_str()))
+    }
+
     /// The file's content.
     pub fn print(&self) -> Vec<u8> {
         let mut content = serde_json::json!(self).to_string().into_bytes();
@@ -83,16 +95,48 @@ impl Marker {
     }
 }
 
-/// Ports of the machine that no other instance claims.
-pub fn free_ports(caps: &impl Machine, machine: &str, instance: &str) -> Result<Vec<u16>, Failure> {
-    let mut ports = caps.ports(machine)?;
-    for entry in caps.list_folder(machine, &caps.folder(machine, WORK)?)? {
-        let other = entry.name != instance && entry.name.starts_with("lb-") && entry.kind == machine::EntryKind::Folder;
-        if other && let Ok(Some(marker)) = find(caps, machine, &entry.name) {
-            ports.retain(|port| *port != marker.port);
-        }
+/// What a restore keeps beside its copy once it has reached its target.
+pub fn record(folder: &str) -> String {
+    format!("{folder}/restored.json")
+}
+
+/// An instance on a machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its name.
+    pub name: String,
+    /// Whose it is; none where its folder does not say.
+    pub marker: Option<Marker>,
+    /// Whether its server runs.
+    pub running: bool,
+    /// Whether it has reached its target once.
+    pub restored: bool,
+}
+
+impl Found {
+    /// The port that it holds. A server that was stopped after it had been restored holds none; one that is still being
+    /// restored does.
+    pub fn holds(&self) -> Option<u16> {
+        let marker = self.marker.as_ref().filter(|marker| marker.port != 0 && !marker.by_socket)?;
+        (self.running || !self.restored).then_some(marker.port)
     }
-    Ok(ports)
+}
+
+/// Every instance in the machine's folder `work`.
+pub fn list(caps: &impl Machine, machine: &str) -> Result<Vec<Found>, Failure> {
+    let work = caps.folder(machine, WORK)?;
+    let mut found = Vec::new();
+    for entry in caps.list_folder(machine, &work)? {
+        if entry.kind != machine::EntryKind::Folder || folder(caps, machine, &entry.name).is_err() {
+            continue;
+        }
+        let inside = caps.list_folder(machine, &format!("{work}/{}", entry.name))?;
+        let has = |name: &str| inside.iter().any(|entry| entry.name == name);
+        let running = has("data") && caps.server_runs(machine, &format!("{work}/{}/data", entry.name))?;
+        let marker = find(caps, machine, &entry.name).unwrap_or_default();
+        found.push(Found { marker, running, restored: has("restored.json"), name: entry.name });
+    }
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -107,6 +151,29 @@ mod tests {
     }
 
     #[test]
+    fn a_stopped_copy_holds_no_port() {
+        let check = |running: bool, restored: bool, by_socket: bool, port: u16, expect: Option<u16>| {
+            let marker = Marker {
+                run: "r".to_owned(),
+                key: "r/s".to_owned(),
+                port,
+                login_as: "primary".to_owned(),
+                system_identifier: "7".to_owned(),
+                created_ms: 1,
+                by_socket,
+                wall: String::new(),
+            };
+            let found = Found { name: "lb-1".to_owned(), marker: Some(marker), running, restored };
+            assert_eq!(found.holds(), expect, "{found:?}");
+        };
+        check(true, true, false, 7, Some(7));
+        check(false, false, false, 7, Some(7));
+        check(false, true, false, 7, None);
+        check(true, true, true, 7, None);
+        check(true, true, false, 0, None);
+    }
+
+    #[test]
     fn a_marker_reads_back() {
         let marker = Marker {
             run: "r".to_owned(),
@@ -115,6 +182,8 @@ mod tests {
             login_as: "primary".to_owned(),
             system_identifier: "7".to_owned(),
             created_ms: 1,
+            by_socket: true,
+            wall: "bwrap".to_owned(),
         };
         assert_eq!(serde_json::from_slice::<Marker>(&marker.print()).expect("a marker"), marker);
     }

@@ -1,26 +1,30 @@
-//! Waiting until a restored server has reached its target.
+//! Waiting until a restored server has reached its target, and has proven it.
 
 use lifeboat_plugin::{Connection, Failure, postgres};
 
 use crate::{
     choice::Choice,
-    instance::{Configuration, Instance},
+    instance::{self, Configuration, Instance},
+    marker::Marker,
+    proof,
     server::Capabilities,
-    wal_name::Lsn,
+    timeline::{self, Chain},
+    wal_damage,
+    wal_name::{Lsn, SegmentSize},
 };
 
 /// Between two looks at a server that replays.
 const PAUSE_MS: u64 = 100;
-/// A standby that has not moved in so many looks, with all archived segments behind it, has replayed everything.
-const STILL_LOOKS: u32 = 20;
+/// How often a copy is started again with larger limits; each of them may have been raised more than once.
+const RESTARTS_MAX: u32 = 10;
 
 /// What is waited for.
 #[derive(Debug, Clone, Copy)]
 pub struct Goal<'a> {
     /// How the instance was configured.
     pub configuration: &'a Configuration,
-    /// Whose login it knows.
-    pub login_as: &'a str,
+    /// How it is reached, and whose login it knows.
+    pub marker: &'a Marker,
     /// What it replays.
     pub choice: &'a Choice,
 }
@@ -40,11 +44,46 @@ pub struct Reached {
     pub version: String,
 }
 
-/// Waits until the server has reached its target and answers queries. The call's deadline bounds it.
-pub fn wait<C: Capabilities>(instance: &Instance<'_, C>, goal: &Goal<'_>) -> Result<Reached, Failure> {
+/// Starts the server and waits until it has reached its target and answers queries; gives where it stands, and what its log says
+/// of the end of recovery. Where the WAL asks for larger limits, it is started again with them. The call's deadline bounds it.
+pub fn run<C: Capabilities>(instance: &Instance<'_, C>, goal: &Goal<'_>) -> Result<(Reached, String), Failure> {
+    let mut configuration = goal.configuration.clone();
+    for restarts in 1..=RESTARTS_MAX {
+        instance.start()?;
+        let failure = match wait(instance, goal) {
+            Err(failure) if failure.code() == "pg-replay-limits" => failure,
+            end => return end,
+        };
+        let raised = configuration.raise(&instance.read_log()?);
+        if raised.is_empty() {
+            return Err(failure);
+        }
+        instance.caps.info(&format!("the original had larger limits in between: starting again with {raised}"));
+        start_afresh(instance, &configuration, restarts)?;
+    }
+    let message = format!("the original's limits changed more than {RESTARTS_MAX} times since the backup");
+    Err(Failure::permanent("pg-replay-limits", message))
+}
+
+/// Stops the server, keeps its log under another name, and configures it again.
+fn start_afresh<C: Capabilities>(
+    instance: &Instance<'_, C>,
+    configuration: &Configuration,
+    restarts: u32,
+) -> Result<(), Failure> {
+    let Instance { caps, machine, .. } = *instance;
+    if instance.is_running()? {
+        instance.stop()?;
+    }
+    caps.write_file(machine, &format!("{}.{restarts}", instance.log()), instance.read_log()?.as_bytes())?;
+    caps.remove(machine, &instance.log())?;
+    caps.write_file(machine, &format!("{}/postgresql.conf", instance.data()), configuration.print().as_bytes())?;
+    Ok(())
+}
+
+fn wait<C: Capabilities>(instance: &Instance<'_, C>, goal: &Goal<'_>) -> Result<(Reached, String), Failure> {
     let caps = instance.caps;
     let mut connection = None;
-    let mut still = Still { lsn: Lsn(0), looks: 0 };
     loop {
         let open = match connection.take() {
             None => connect(instance, goal)?,
@@ -55,12 +94,12 @@ pub fn wait<C: Capabilities>(instance: &Instance<'_, C>, goal: &Goal<'_>) -> Res
         connection = open.filter(|_| state.is_some());
         if let Some(reached) = state {
             report(caps, goal, reached.lsn);
-            still.note(reached.lsn);
-            if is_there(goal, &reached, &still) {
+            // One that is to be promoted pauses where its limits are too small.
+            if reached.paused || !reached.in_recovery {
                 return confirm(instance, goal, reached);
             }
         } else if connection.is_none() && !instance.is_running()? {
-            return Err(instance.ended("the server ended without a word"));
+            return Err(ended(instance, goal));
         }
         if !caps.sleep_ms(PAUSE_MS) {
             return Err(Failure::interrupted("pg-restore-cut-off", "cut off while the copy replayed its WAL"));
@@ -70,7 +109,7 @@ pub fn wait<C: Capabilities>(instance: &Instance<'_, C>, goal: &Goal<'_>) -> Res
 
 /// Opens the instance; none while it starts.
 fn connect<C: Capabilities>(instance: &Instance<'_, C>, goal: &Goal<'_>) -> Result<Option<C::Connection>, Failure> {
-    match instance.caps.open_instance(instance.machine, goal.configuration.port, goal.login_as) {
+    match goal.marker.open(instance.caps, instance.machine, instance.folder) {
         Ok(connection) => Ok(Some(connection)),
         Err(postgres::Error::Connection(_)) => Ok(None),
         Err(postgres::Error::Sql(error)) if error.is_transient() => Ok(None),
@@ -105,27 +144,6 @@ fn look(connection: &impl Connection) -> Result<Option<Reached>, Failure> {
     }))
 }
 
-struct Still {
-    lsn: Lsn,
-    looks: u32,
-}
-
-impl Still {
-    fn note(&mut self, lsn: Lsn) {
-        self.looks = if lsn == self.lsn { self.looks + 1 } else { 0 };
-        self.lsn = lsn;
-    }
-}
-
-fn is_there(goal: &Goal<'_>, reached: &Reached, still: &Still) -> bool {
-    match (goal.configuration.promote, goal.configuration.target.is_empty()) {
-        (true, _) => !reached.in_recovery,
-        (false, false) => reached.paused,
-        // The end of the last segment is not always replayed as such: what follows its last record is padding.
-        (false, true) => still.looks >= STILL_LOOKS && reached.lsn > goal.choice.last_start,
-    }
-}
-
 fn report(caps: &impl Capabilities, goal: &Goal<'_>, lsn: Lsn) {
     let start = goal.choice.backup.start_lsn.0;
     let total = goal.choice.end.0.saturating_sub(start);
@@ -133,13 +151,131 @@ fn report(caps: &impl Capabilities, goal: &Goal<'_>, lsn: Lsn) {
 }
 
 /// A pause is the target's only if the log says so: recovery also pauses where the copy's limits are too small.
-fn confirm<C: Capabilities>(instance: &Instance<'_, C>, goal: &Goal<'_>, reached: Reached) -> Result<Reached, Failure> {
-    if goal.configuration.target.is_empty() {
-        return Ok(reached);
-    }
+fn confirm<C: Capabilities>(
+    instance: &Instance<'_, C>,
+    goal: &Goal<'_>,
+    mut reached: Reached,
+) -> Result<(Reached, String), Failure> {
     let log = instance.read_log()?;
-    if log.contains("recovery stopping") {
-        return Ok(reached);
+    if proof::stopping(&log).is_none() && instance::lacks_limits(&log) {
+        return Err(instance::diagnose(&log));
     }
-    Err(crate::instance::diagnose(&log))
+    if !reached.in_recovery
+        && let Some(lsn) = promoted_at(instance, &log)
+    {
+        reached.lsn = lsn;
+    }
+    let stopped = goal.choice.expected.prove(&log, &reached)?;
+    Ok((reached, stopped))
+}
+
+/// Where a promoted copy left the original's WAL, by its own history file: what it has written since is not the original's.
+fn promoted_at<C: Capabilities>(instance: &Instance<'_, C>, log: &str) -> Option<Lsn> {
+    let (_, rest) = log.rsplit_once("selected new timeline ID: ")?;
+    let timeline: u32 = rest.lines().next()?.trim().parse().ok()?;
+    let path = format!("{}/pg_wal/{}", instance.data(), timeline::history_file(timeline));
+    let content = instance.caps.read_file(instance.machine, &path).ok()?;
+    Some(Chain::parse(timeline, &String::from_utf8_lossy(&content))?.begin())
+}
+
+/// Why the server ended.
+fn ended<C: Capabilities>(instance: &Instance<'_, C>, goal: &Goal<'_>) -> Failure {
+    let failure = instance.ended("the server ended without a word");
+    // On a full disk even the log may lack its last words.
+    let segment = goal.configuration.restore_command.segment_size.bytes();
+    let free = instance.caps.free_space(instance.machine, instance.folder);
+    if failure.code() != "pg-replay-limits" && free.is_ok_and(|free| free < segment.min(16 << 20)) {
+        return Failure::permanent(
+            "pg-no-space",
+            format!("the disk of the copy is full; {}", failure.reason().message),
+        );
+    }
+    if failure.code() != "pg-target-not-reached" {
+        return failure;
+    }
+    let log = instance.read_log().unwrap_or_default();
+    let size = goal.configuration.restore_command.segment_size;
+    early(&log, goal.choice, size).map_or(failure.clone(), |(code, what)| {
+        Failure::permanent(code, format!("{what}; {}", failure.reason().message))
+    })
+}
+
+/// What the end of replay before the target means, where the WAL up to the target is in the archive: not that the archive ends.
+fn early(log: &str, choice: &Choice, size: SegmentSize) -> Option<(&'static str, String)> {
+    let line = wal_damage::last_line(log);
+    let place = line.and_then(|line| wal_damage::place(line, &choice.chain, size));
+    // A wrong checksum is never the end of good WAL, whatever follows.
+    let wrong = line.is_some_and(|line| line.contains("checksum"));
+    let inside = place.is_some_and(|(segment, _)| segment.number < choice.newest.number);
+    let newest = choice.newest.name(size);
+    if let Some((segment, lsn)) = place
+        && (wrong || inside || choice.expected.lsn().is_some())
+    {
+        let what = format!(
+            "segment {} cannot be replayed beyond {lsn}, and the archive goes on to {newest}",
+            segment.name(size)
+        );
+        return Some(("pg-wal-damaged", what));
+    }
+    choice.expected.lsn()?;
+    let fetched = log.rsplit_once("restored log file \"").and_then(|(_, rest)| rest.split('"').next());
+    let fetched = fetched.unwrap_or("none");
+    Some((
+        "pg-wal-gap",
+        format!("the last segment that could be fetched is {fetched}, though {newest} was in the archive"),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{backup::Backup, proof::Expected, wal_name::Segment};
+
+    fn choice(expected: Expected) -> Choice {
+        let backup = Backup {
+            name: "b".to_owned(),
+            label: String::new(),
+            start_lsn: Lsn(0x200_0028),
+            end_lsn: Some(Lsn(0x200_0100)),
+            start_time: String::new(),
+            timeline: 1,
+            size_bytes: 0,
+            finished_ms: 0,
+            incremental: false,
+        };
+        let newest = Segment { number: 6, timeline: 1 };
+        Choice { backup, segments: vec![newest], newest, chain: Chain::of(1), end: Lsn(0x700_0000), expected }
+    }
+
+    #[test]
+    fn an_end_before_the_target_is_damage_where_the_archive_goes_on() {
+        let check = |expected: Expected, log: &str, expect: Option<(&str, &str)>| {
+            let found = early(log, &choice(expected), SegmentSize::DEFAULT);
+            let code = found.as_ref().map(|(code, _)| *code);
+            assert_eq!(code, expect.map(|(code, _)| code), "{log}");
+            let what = found.map(|(_, what)| what).unwrap_or_default();
+            assert!(what.contains(expect.map_or("", |(_, place)| place)), "{what}");
+        };
+        let position = || Expected::Position(Lsn(0x600_0060));
+        let time = || Expected::Time(String::new());
+        let flipped = "LOG:  restored log file \"000000010000000000000003\" from archive\n\
+                       LOG:  incorrect resource manager data checksum in record at 0/32DC688\nLOG:  redo done at 0/32DC648\n";
+        check(
+            position(),
+            flipped,
+            Some(("pg-wal-damaged", "segment 000000010000000000000003 cannot be replayed beyond 0/32DC688")),
+        );
+        check(time(), flipped, Some(("pg-wal-damaged", "0/32DC688")));
+        // The end of the archive looks like this.
+        let end = "LOG:  invalid record length at 0/7000028: wanted 24, got 0\n";
+        check(time(), end, None);
+        check(
+            time(),
+            "LOG:  unexpected pageaddr 0/1000000 in log segment 000000010000000000000004, offset 8192",
+            Some(("pg-wal-damaged", "0/4002000")),
+        );
+        check(time(), "LOG:  redo done at 0/6000060", None);
+        let gone = "LOG:  restored log file \"000000010000000000000003\" from archive\nLOG:  redo done at 0/32DC648\n";
+        check(position(), gone, Some(("pg-wal-gap", "could be fetched is 000000010000000000000003")));
+    }
 }

@@ -13,18 +13,20 @@ pub struct TableFile {
     pub table: TableName,
     /// Its main file.
     pub file: Filenode,
+    /// Whether what is done to its rows is in the WAL: it is not where the table is unlogged or temporary.
+    pub logged: bool,
 }
 
-/// The files of a table, or of the leaves of a partitioned one. The name is read as in a query: with the search path, and
-/// folded to lower case where it is not quoted.
+/// The files of a table and of all that inherit from it: the leaves of a partitioned one, the children of another. The name is
+/// read as in a query: with the search path, and folded to lower case where it is not quoted.
 pub fn files_of(connection: &impl Connection, table: &str) -> Result<Vec<TableFile>, Failure> {
     let rows = connection.query(
-        "WITH root AS (SELECT to_regclass($1::text) AS oid),
-              wanted AS (SELECT oid FROM root UNION SELECT t.relid FROM root, pg_partition_tree(root.oid) AS t WHERE t.isleaf)
-         SELECT n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS kind,
-                coalesce(nullif(c.reltablespace, 0), d.dattablespace)::bigint AS tablespace, d.oid::bigint AS database,
-                coalesce(pg_relation_filenode(c.oid), 0)::bigint AS node
-           FROM wanted JOIN pg_class c ON c.oid = wanted.oid JOIN pg_namespace n ON n.oid = c.relnamespace
+        "WITH RECURSIVE root AS (SELECT to_regclass($1::text)::oid AS oid),
+              wanted AS (SELECT oid FROM root UNION SELECT i.inhrelid FROM wanted JOIN pg_inherits i ON i.inhparent = wanted.oid)
+         SELECT n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS kind, c.oid = root.oid AS is_root,
+                c.relpersistence = 'p' AS logged, coalesce(nullif(c.reltablespace, 0), d.dattablespace)::bigint AS tablespace,
+                d.oid::bigint AS database, coalesce(pg_relation_filenode(c.oid), 0)::bigint AS node
+           FROM root CROSS JOIN wanted JOIN pg_class c ON c.oid = wanted.oid JOIN pg_namespace n ON n.oid = c.relnamespace
            JOIN pg_database d ON d.datname = current_database()
           ORDER BY 1, 2",
         &[Value::from(table)],
@@ -37,8 +39,12 @@ pub fn files_of(connection: &impl Connection, table: &str) -> Result<Vec<TableFi
     let mut files = Vec::new();
     for row in rows.iter() {
         match row.get::<String>("kind")?.as_str() {
-            "r" => files.push(TableFile { table: table_name(&row)?, file: filenode(&row)? }),
+            "r" => {
+                files.push(TableFile { table: table_name(&row)?, file: filenode(&row)?, logged: row.get("logged")? });
+            }
             "p" => {}
+            // A partition or a child that is a foreign table keeps its rows elsewhere.
+            "f" if !row.get::<bool>("is_root")? => {}
             _ => return Err(Failure::invalid_input("pg-no-table", format!("`{table}` is not a table"))),
         }
     }
@@ -61,8 +67,26 @@ fn filenode(row: &lifeboat_plugin::postgres::Row<'_>) -> Result<Filenode, Failur
 pub struct Files {
     /// Ordinary tables of users.
     pub tables: BTreeMap<Filenode, TableName>,
-    /// Files with rows that belong to the server itself: catalogs and TOAST. They come back by themselves.
+    /// Files with rows that belong to the server itself: catalogs and TOAST. They come back by themselves, but for `objects`.
     pub internal: BTreeSet<Filenode>,
+    /// Those of large objects.
+    pub objects: Option<LargeObjects>,
+}
+
+/// Where large objects are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LargeObjects {
+    /// A row for each object (`pg_largeobject_metadata`).
+    pub metadata: Filenode,
+    /// A row for each 2 kB of one (`pg_largeobject`).
+    pub data: Filenode,
+}
+
+impl LargeObjects {
+    /// Whether it is one of the two.
+    pub fn has(&self, file: Filenode) -> bool {
+        self.metadata == file || self.data == file
+    }
 }
 
 /// Every file with rows in the connection's database.
@@ -70,6 +94,7 @@ pub fn all_files(connection: &impl Connection) -> Result<Files, Failure> {
     let rows = connection.query(
         "SELECT n.nspname::text AS schema, c.relname::text AS name,
                 c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema') AS is_table,
+                n.nspname = 'pg_catalog' AS is_catalog,
                 coalesce(nullif(c.reltablespace, 0), d.dattablespace)::bigint AS tablespace,
                 (CASE WHEN c.relisshared THEN 0 ELSE d.oid END)::bigint AS database, pg_relation_filenode(c.oid)::bigint AS node
            FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -78,14 +103,21 @@ pub fn all_files(connection: &impl Connection) -> Result<Files, Failure> {
         &[],
     )?;
     let mut files = Files::default();
+    let (mut metadata, mut data) = (None, None);
     for row in rows.iter() {
         let file = filenode(&row)?;
         if row.get("is_table")? {
             files.tables.insert(file, table_name(&row)?);
-        } else {
-            files.internal.insert(file);
+            continue;
+        }
+        files.internal.insert(file);
+        match row.get::<String>("name")?.as_str() {
+            "pg_largeobject_metadata" if row.get("is_catalog")? => metadata = Some(file),
+            "pg_largeobject" if row.get("is_catalog")? => data = Some(file),
+            _ => {}
         }
     }
+    files.objects = metadata.zip(data).map(|(metadata, data)| LargeObjects { metadata, data });
     Ok(files)
 }
 
@@ -94,10 +126,18 @@ pub fn all_files(connection: &impl Connection) -> Result<Files, Failure> {
 pub struct Column {
     /// Its name.
     pub name: String,
+    /// Its number in the table, which a new name does not change.
+    pub number: i64,
     /// As `format_type` writes it.
     pub ty: String,
+    /// The type under a domain, whose own rules hold only where a row is written into its table.
+    pub base: Option<String>,
     /// Computed by the server from other columns.
     pub generated: bool,
+    /// A row that gives it no value is refused: `NOT NULL`, and neither default nor identity.
+    pub required: bool,
+    /// `GENERATED ALWAYS AS IDENTITY`: an UPDATE cannot set it.
+    pub always: bool,
     /// The sequence that it draws from (identity or serial), as a quoted name.
     pub sequence: Option<String>,
 }
@@ -111,21 +151,40 @@ pub struct Reference {
     pub parent: TableName,
     /// Columns there.
     pub parent_columns: Vec<String>,
+    /// It can be checked at the end of a transaction.
+    pub deferrable: bool,
+    /// Columns that become null when the referenced row goes (`ON DELETE SET NULL`).
+    pub nulled: Vec<String>,
+}
+
+/// A user trigger that fires when a row is inserted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trigger {
+    /// Its name.
+    pub name: String,
+    /// `ENABLE ALWAYS`: a session that replays for a replica fires it too.
+    pub always: bool,
 }
 
 /// A table as far as putting rows back is concerned.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Table {
     /// Its name.
     pub name: TableName,
     /// In their order.
     pub columns: Vec<Column>,
-    /// Columns of the primary key; empty without one.
+    /// Columns by which a row is recognised: of the primary key, else of a unique index without nulls; empty without one.
     pub key: Vec<String>,
     /// Foreign keys that are not copies of a partitioned table's own.
     pub references: Vec<Reference>,
-    /// Names of enabled user triggers on INSERT.
-    pub insert_triggers: Vec<String>,
+    /// Enabled user triggers on INSERT.
+    pub insert_triggers: Vec<Trigger>,
+    /// Enabled user triggers on UPDATE.
+    pub update_triggers: Vec<Trigger>,
+    /// Rules on INSERT.
+    pub insert_rules: Vec<String>,
+    /// Unique and exclusion constraints that can be checked at the end of a transaction: `ON CONFLICT` knows none of them.
+    pub deferrable: Vec<String>,
 }
 
 impl Table {
@@ -133,55 +192,98 @@ impl Table {
     pub fn written(&self) -> Vec<String> {
         self.columns.iter().filter(|column| !column.generated).map(|column| column.name.clone()).collect()
     }
+
+    /// The column of that name.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
 }
 
-/// What the catalog says about a table; none where there is no such table.
-pub fn describe(connection: &impl Connection, name: &TableName) -> Result<Option<Table>, Failure> {
-    let sql = Value::from(name.sql());
-    let found = connection.query("SELECT to_regclass($1::text)::oid::bigint AS oid", std::slice::from_ref(&sql))?;
-    let Some(oid) = found.one()?.get::<Option<i64>>("oid")? else { return Ok(None) };
+/// What the catalog says about a table, and its OID; none where there is no such table.
+pub fn describe(connection: &impl Connection, name: &TableName) -> Result<Option<(i64, Table)>, Failure> {
+    let found = connection.query("SELECT to_regclass($1::text)::oid::bigint AS oid", &[Value::from(name.sql())])?;
+    match found.one()?.get::<Option<i64>>("oid")? {
+        Some(oid) => Ok(by_oid(connection, oid)?.map(|table| (oid, table))),
+        None => Ok(None),
+    }
+}
+
+/// What the catalog says about the table with that OID, whatever it is called: a copy has the OIDs of its original.
+pub fn by_oid(connection: &impl Connection, oid: i64) -> Result<Option<Table>, Failure> {
     let oid = [Value::from(oid)];
+    let rows = connection.query(NAME, &oid)?;
+    let Some(row) = rows.first() else { return Ok(None) };
     Ok(Some(Table {
-        name: name.clone(),
-        columns: columns(connection, &sql)?,
+        name: table_name(&row)?,
+        columns: columns(connection, &oid)?,
         key: names(connection, KEY, &oid)?,
         references: references(connection, &oid)?,
-        insert_triggers: names(connection, TRIGGERS, &oid)?,
+        insert_triggers: triggers(connection, &oid, 4)?,
+        update_triggers: triggers(connection, &oid, 16)?,
+        insert_rules: names(connection, RULES, &oid)?,
+        deferrable: names(connection, DEFERRABLE, &oid)?,
     }))
 }
 
-const COLUMNS: &str = "SELECT a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS type,
-        a.attgenerated <> '' AS generated, pg_get_serial_sequence($1::text, a.attname::text) AS sequence
+const NAME: &str = "SELECT n.nspname::text AS schema, c.relname::text AS name
+   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1::bigint::oid AND c.relkind = 'r'";
+
+const COLUMNS: &str = "SELECT a.attname::text AS name, a.attnum::bigint AS number, format_type(a.atttypid, a.atttypmod) AS type,
+        (SELECT format_type(t.typbasetype, t.typtypmod) FROM pg_type t WHERE t.oid = a.atttypid AND t.typtype = 'd') AS base,
+        a.attidentity = 'a' AS always,
+        a.attgenerated <> '' AS generated, a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AS required,
+        pg_get_serial_sequence(a.attrelid::regclass::text, a.attname::text) AS sequence
    FROM pg_attribute a
-  WHERE a.attrelid = to_regclass($1::text) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
+  WHERE a.attrelid = $1::bigint::oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
 
-const KEY: &str = "SELECT a.attname::text AS name
-   FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, position)
+// The primary key, else the index that replication recognises rows by, else any that is unique and knows no nulls.
+const KEY: &str = "WITH best AS (
+        SELECT i.indexrelid FROM pg_index i
+         WHERE i.indrelid = $1::bigint::oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+           AND NOT EXISTS (SELECT FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, position)
+                             JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+                            WHERE k.position <= i.indnkeyatts AND NOT a.attnotnull)
+         ORDER BY i.indisprimary DESC, i.indisreplident DESC, i.indimmediate DESC, i.indnkeyatts, i.indexrelid LIMIT 1)
+ SELECT a.attname::text AS name
+   FROM best JOIN pg_index i ON i.indexrelid = best.indexrelid
+  CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, position)
    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
-  WHERE i.indrelid = $1::bigint::oid AND i.indisprimary AND k.position <= i.indnkeyatts ORDER BY k.position";
+  WHERE k.position <= i.indnkeyatts ORDER BY k.position";
 
-const TRIGGERS: &str = "SELECT tgname::text AS name FROM pg_trigger
-  WHERE tgrelid = $1::bigint::oid AND NOT tgisinternal AND tgenabled IN ('O', 'A') AND tgtype & 4 <> 0 ORDER BY tgname";
+const TRIGGERS: &str = "SELECT tgname::text AS name, tgenabled = 'A' AS always FROM pg_trigger
+  WHERE tgrelid = $1::bigint::oid AND NOT tgisinternal AND tgenabled IN ('O', 'A') AND tgtype & $2::int <> 0 ORDER BY tgname";
+
+const RULES: &str = "SELECT rulename::text AS name FROM pg_rewrite
+  WHERE ev_class = $1::bigint::oid AND ev_type = '3' AND ev_enabled IN ('O', 'A') ORDER BY rulename";
+
+const DEFERRABLE: &str = "SELECT conname::text AS name FROM pg_constraint
+  WHERE conrelid = $1::bigint::oid AND contype IN ('p', 'u', 'x') AND condeferrable ORDER BY conname";
 
 // A foreign key to a partitioned table is listed once for the table and once more for each partition: the copies say
 // nothing of their own. Those that a partition has from its parent are the partition's.
-const REFERENCES: &str = "SELECT n.nspname::text AS schema, p.relname::text AS name,
+const REFERENCES: &str = "SELECT n.nspname::text AS schema, p.relname::text AS name, c.condeferrable AS deferrable,
         (SELECT array_agg(a.attname::text ORDER BY k.position) FROM unnest(c.conkey) WITH ORDINALITY AS k (attnum, position)
            JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.attnum) AS columns,
         (SELECT array_agg(a.attname::text ORDER BY k.position) FROM unnest(c.confkey) WITH ORDINALITY AS k (attnum, position)
-           JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.attnum) AS parent_columns
+           JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.attnum) AS parent_columns,
+        (SELECT coalesce(array_agg(a.attname::text ORDER BY a.attnum), '{}') FROM pg_attribute a
+          WHERE c.confdeltype = 'n' AND a.attrelid = c.conrelid AND a.attnum = ANY (coalesce(c.confdelsetcols, c.conkey))) AS nulled
    FROM pg_constraint c JOIN pg_class p ON p.oid = c.confrelid JOIN pg_namespace n ON n.oid = p.relnamespace
   WHERE c.conrelid = $1::bigint::oid AND c.contype = 'f'
     AND NOT EXISTS (SELECT FROM pg_constraint o WHERE o.oid = c.conparentid AND o.conrelid = c.conrelid)
   ORDER BY c.conname";
 
-fn columns(connection: &impl Connection, table: &Value) -> Result<Vec<Column>, Failure> {
-    let rows = connection.query(COLUMNS, std::slice::from_ref(table))?;
+fn columns(connection: &impl Connection, oid: &[Value]) -> Result<Vec<Column>, Failure> {
+    let rows = connection.query(COLUMNS, oid)?;
     let column = |row: lifeboat_plugin::postgres::Row<'_>| {
         Ok(Column {
             name: row.get("name")?,
+            number: row.get("number")?,
             ty: row.get("type")?,
+            base: row.get("base")?,
+            always: row.get("always")?,
             generated: row.get("generated")?,
+            required: row.get("required")?,
             sequence: row.get("sequence")?,
         })
     };
@@ -192,6 +294,14 @@ fn names(connection: &impl Connection, sql: &str, parameters: &[Value]) -> Resul
     connection.query(sql, parameters)?.iter().map(|row| row.get("name")).collect()
 }
 
+/// `event`: the bit of `tgtype`, 4 for INSERT and 16 for UPDATE.
+fn triggers(connection: &impl Connection, oid: &[Value], event: i64) -> Result<Vec<Trigger>, Failure> {
+    let rows = connection.query(TRIGGERS, &[oid[0].clone(), Value::from(event)])?;
+    let trigger =
+        |row: lifeboat_plugin::postgres::Row<'_>| Ok(Trigger { name: row.get("name")?, always: row.get("always")? });
+    rows.iter().map(trigger).collect()
+}
+
 fn references(connection: &impl Connection, oid: &[Value]) -> Result<Vec<Reference>, Failure> {
     let rows = connection.query(REFERENCES, oid)?;
     let reference = |row: lifeboat_plugin::postgres::Row<'_>| {
@@ -199,6 +309,8 @@ fn references(connection: &impl Connection, oid: &[Value]) -> Result<Vec<Referen
             columns: row.get("columns")?,
             parent: table_name(&row)?,
             parent_columns: row.get("parent_columns")?,
+            deferrable: row.get("deferrable")?,
+            nulled: row.get("nulled")?,
         })
     };
     rows.iter().map(reference).collect()

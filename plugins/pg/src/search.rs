@@ -1,88 +1,184 @@
-//! The search through the archive for the transaction that did the damage, and for everything that it wrote.
+//! The search through the archive for the transactions that did the damage, and for everything that they wrote.
 //!
 //! Removals from the table and ends of transactions are read at once. Reading begins at a [`Mark`], so that of each transaction
 //! that ended later it is known whether it had begun before; for those, the search goes further back.
+//!
+//! A commit's time lies before the moment at which others see it: the record is written, then it is flushed and perhaps sent to
+//! a standby, and only then it is seen. So the search begins some time before `since`, and knows what it finds there as early.
 
 use std::collections::HashSet;
 
 use lifeboat_plugin::Failure;
 
 use crate::{
-    archive::Archive,
-    damage::{Candidate, Deleters, Largest, Verdict},
+    damage::{Candidate, Deleters, Largest, Verdict, Wanted},
     dump::{Job, Pass, Reader, Span},
     layout::Layout,
     mark::{self, Mark, Marks},
     relation::TableFile,
     removals::Removals,
     server::{Capabilities, Moment},
-    waldump::{Kind, Record},
+    wal_name::Lsn,
+    waldump::{Filenode, Kind, Record},
 };
+
+mod refusal;
 
 /// More candidates than this are only counted.
 const CANDIDATES_MAX: usize = 20;
+/// Of the transactions that are put back, no more are listed as candidates.
+const CHOSEN_LISTED_MAX: usize = 50;
+/// More transactions than this are not put back together.
+pub const TOGETHER_MAX: usize = 5_000;
 /// More relations, or subtransactions, than this are read in one pass that prints more and is sifted by the host.
-const PASSES_MAX: usize = 4;
+pub(crate) const PASSES_MAX: usize = 4;
 /// So many segments are looked through at once for a mark, going back; half as many the time before.
 const SEGMENTS_BACK_MAX: usize = 64;
+
+/// A transaction that committed at most so many seconds before `since` counts like one that committed later: so long a commit can
+/// take to be flushed and seen.
+pub const FLUSH_SECONDS: i64 = 5;
+/// The same, where it is the only one at all.
+pub const NEAR_SECONDS: i64 = 60;
+/// One that committed at most so many seconds before `since` is named.
+pub const FAR_SECONDS: i64 = 600;
+
+/// When the transactions can have committed, and where in the archive that is.
+#[derive(Debug, Clone)]
+pub struct Range {
+    /// Not before this, seen from outside.
+    pub since: Moment,
+    /// [`FLUSH_SECONDS`] before that.
+    pub flush: Moment,
+    /// [`NEAR_SECONDS`] before that.
+    pub near: Moment,
+    /// [`FAR_SECONDS`] before that.
+    pub far: Moment,
+    /// Not after this.
+    pub until: Option<Moment>,
+    /// Position of the first segment that can hold a commit since `near`.
+    pub first: usize,
+    /// The same since `far`.
+    pub far_first: usize,
+}
 
 /// What is searched for, and where.
 pub struct Search<'a, C> {
     /// The archive.
     pub reader: Reader<'a, C>,
-    /// Position of the first segment that can hold the transaction's commit.
-    pub first: usize,
+    /// Where and when.
+    pub range: &'a Range,
     /// The table's files today.
     pub files: &'a [TableFile],
-    /// Transactions that committed before this do not count.
-    pub since: &'a Moment,
-    /// The transaction, where it is known.
-    pub wanted: Option<u32>,
+    /// The transactions, where they are known.
+    pub wanted: &'a Wanted,
+}
+
+/// How the search ended.
+#[derive(Debug)]
+pub enum Finding<'a> {
+    /// With the transactions.
+    Culprit(Culprit),
+    /// The table has a new file, where the places of the WAL mean nothing.
+    Rewritten(Rewrite, Span<'a>),
+    /// Nobody removed rows of the table.
+    Nobody(Nobody<'a>),
 }
 
 /// What the search found.
 #[derive(Debug)]
 pub struct Culprit {
-    /// The transaction.
-    pub transaction: Candidate,
-    /// All that removed rows of the table, largest first.
+    /// The transactions, in the order of their commits; never empty.
+    pub transactions: Vec<Candidate>,
+    /// All that removed rows of the table, largest first, at most 20 besides those.
     pub candidates: Vec<Candidate>,
+    /// How many there were in all.
+    pub seen: u64,
     /// How many segments were searched.
     pub segments: usize,
     /// Moments at which it is known which transactions had not begun.
-    marks: Marks,
+    pub(crate) marks: Marks,
+}
+
+/// What is known where nobody removed rows.
+#[derive(Debug)]
+pub struct Nobody<'a> {
+    /// What was searched.
+    pub span: Span<'a>,
+    /// Transactions that removed rows shortly before `since`.
+    pub early: Vec<Candidate>,
+    /// The time of the last commit that was read.
+    pub last_commit: Option<String>,
 }
 
 /// A transaction that gave the table the file that it has today: TRUNCATE, VACUUM FULL, CLUSTER, ALTER TABLE.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Rewrite {
-    xid: u32,
-    commit_time: Option<String>,
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rewrite {
+    /// The transaction.
+    pub xid: u32,
+    /// Where its commit record begins, and when it committed.
+    pub commit: Option<(Lsn, String)>,
+    /// Numbers of the files that were dropped with it, the table's old one among them.
+    pub dropped: Vec<u32>,
 }
 
 /// What one reading of the WAL gives.
-struct Found {
+struct Found<'a> {
+    span: Span<'a>,
     deleters: Deleters,
     largest: Largest,
+    early: Largest,
     rewrites: Vec<Rewrite>,
     marks: Marks,
+    last_commit: Option<String>,
     /// Transactions that had begun before the reading did.
-    early: Vec<Candidate>,
+    begun_before: Vec<Candidate>,
 }
 
 impl<C: Capabilities> Search<'_, C> {
-    /// Which transaction did it.
-    pub fn culprit(&self, table: &str) -> Result<Culprit, Failure> {
+    /// Which transactions did it.
+    pub fn culprit(&self, table: &str) -> Result<Finding<'_>, Failure> {
+        let Range { first, far_first, .. } = *self.range;
+        let mut found = self.look(first)?;
+        let is_nothing = matches!(self.verdict(&found), Verdict::Nobody | Verdict::NotThere(_));
+        if is_nothing && far_first < first {
+            found = self.look(far_first)?;
+        }
+        let rewrite = found.rewrites.iter().rfind(|rewrite| self.counts(rewrite)).cloned();
+        let is_named = matches!(self.wanted, Wanted::These(_));
+        match (self.verdict(&found), rewrite) {
+            // What was deleted after a TRUNCATE says nothing of the disaster that the TRUNCATE may be.
+            (_, Some(rewrite)) if !is_named => Ok(Finding::Rewritten(rewrite, found.span)),
+            (Verdict::These(transactions), _) => Ok(Finding::Culprit(found.culprit(transactions))),
+            (Verdict::Nobody | Verdict::NotThere(_), Some(rewrite)) => Ok(Finding::Rewritten(rewrite, found.span)),
+            (Verdict::Nobody, None) => Ok(Finding::Nobody(Nobody {
+                span: found.span,
+                early: found.early.ordered(),
+                last_commit: found.last_commit,
+            })),
+            (Verdict::Several(all), _) => {
+                Err(refusal::ambiguous(table, &all, &found.early.ordered(), found.largest.seen))
+            }
+            (Verdict::TooMany, _) => Err(refusal::too_many(table, found.largest.seen)),
+            (Verdict::NotThere(xids), None) => Err(refusal::not_there(table, &xids, &found.listed())),
+        }
+    }
+
+    fn look(&self, first: usize) -> Result<Found<'_>, Failure> {
         let archive = self.reader.archive;
-        let start = self.last_mark(self.first, |_| true)?;
-        let position = start.map_or(self.first, |mark| archive.position(mark.lsn));
+        let start = self.last_mark(first, |_| true)?;
+        let position = start.map_or(first, |mark| archive.position(mark.lsn));
         let span = Span { from: start.map(|mark| mark.lsn), ..Span::of(&archive.segments[position..]) };
+        let limit = if *self.wanted == Wanted::All { TOGETHER_MAX } else { CANDIDATES_MAX };
         let mut found = Found {
+            span,
             deleters: self.deleters(),
-            largest: Largest::new(CANDIDATES_MAX),
+            largest: Largest::new(limit),
+            early: Largest::new(CANDIDATES_MAX),
             rewrites: Vec::new(),
             marks: Marks::default(),
-            early: Vec::new(),
+            last_commit: None,
+            begun_before: Vec::new(),
         };
         let mut jobs = self.removals_in(span)?;
         jobs.push(Job { pass: ends(), spans: vec![span] });
@@ -90,38 +186,71 @@ impl<C: Capabilities> Search<'_, C> {
         if let Some(start) = start {
             self.complete(start, &mut found)?;
         }
-        let transaction = self.judge(table, &found, span.segments.len())?;
-        let Found { largest, marks, .. } = found;
-        Ok(Culprit { transaction, candidates: largest.ordered(), segments: span.segments.len(), marks })
+        Ok(found)
     }
 
-    fn take(&self, record: &Record, start: Option<Mark>, found: &mut Found) {
+    fn take(&self, record: &Record, start: Option<Mark>, found: &mut Found<'_>) {
         if let Some(mark) = Mark::of(record) {
             found.marks.add(mark);
             return;
         }
         self.note_rewrite(record, &mut found.rewrites);
         found.deleters.take(record);
-        let ended = found.deleters.settle(record).filter(|candidate| !self.is_too_old(&candidate.commit_time));
-        let Some(candidate) = ended else { return };
-        let is_early = start.is_some_and(|start| !start.is_before(candidate.oldest()));
-        if is_early && self.wanted.is_none_or(|wanted| wanted == candidate.xid) {
-            found.early.push(candidate);
-        } else if candidate.rows > 0 {
-            found.largest.take(candidate, self.wanted);
+        let Some(mut candidate) = found.deleters.settle(record) else { return };
+        found.last_commit = Some(candidate.commit_time.clone());
+        if self.is_before(&candidate.commit_time, &self.range.far) || self.is_too_late(&candidate.commit_time) {
+            return;
+        }
+        candidate.early = self.is_before(&candidate.commit_time, &self.range.since);
+        let is_named = !matches!(self.wanted, Wanted::These(_)) || self.wanted.names(candidate.xid);
+        let has_begun_before = start.is_some_and(|start| !start.is_before(candidate.oldest()));
+        if has_begun_before && is_named {
+            found.begun_before.push(candidate);
+        } else {
+            self.sort_in(candidate, found);
         }
     }
 
+    fn sort_in(&self, candidate: Candidate, found: &mut Found<'_>) {
+        if candidate.rows == 0 {
+            return;
+        }
+        let is_early = match self.wanted {
+            Wanted::Largest => self.is_before(&candidate.commit_time, &self.range.flush),
+            Wanted::All => candidate.early,
+            // What is asked for by name counts, whenever it was.
+            Wanted::These(_) => candidate.early && !self.wanted.names(candidate.xid),
+        };
+        let kept = if is_early { &mut found.early } else { &mut found.largest };
+        kept.take(candidate, self.wanted);
+    }
+
+    /// Of what committed long before `since`, a single transaction is taken where there is none later.
+    fn verdict(&self, found: &Found<'_>) -> Verdict {
+        let verdict = found.largest.verdict(self.wanted);
+        if verdict != Verdict::Nobody || *self.wanted != Wanted::Largest {
+            return verdict;
+        }
+        let mut near = found.early.ordered();
+        near.retain(|candidate| !self.is_before(&candidate.commit_time, &self.range.near));
+        if near.len() == 1 { Verdict::These(near) } else { Verdict::Nobody }
+    }
+
+    fn counts(&self, rewrite: &Rewrite) -> bool {
+        let at = rewrite.commit.as_ref();
+        at.is_some_and(|(_, time)| !self.is_before(time, &self.range.flush) && !self.is_too_late(time))
+    }
+
     /// Goes back to before the oldest transaction that had begun before the reading did, and adds what those had removed.
-    fn complete(&self, start: Mark, found: &mut Found) -> Result<(), Failure> {
+    fn complete(&self, start: Mark, found: &mut Found<'_>) -> Result<(), Failure> {
         let older = |one, other| if mark::precedes(one, other) { one } else { other };
-        let Some(oldest) = found.early.iter().map(Candidate::oldest).reduce(older) else { return Ok(()) };
+        let Some(oldest) = found.begun_before.iter().map(Candidate::oldest).reduce(older) else { return Ok(()) };
         let archive = self.reader.archive;
         let end = archive.position(start.lsn);
         let begin = self.last_mark(end + 1, |mark| mark.is_before(oldest))?;
         let first = begin.map_or_else(|| archive.reaches_back(end), |mark| archive.position(mark.lsn));
         let name = archive.segments[first].name(archive.segment_size);
-        let count = found.early.len();
+        let count = found.begun_before.len();
         match begin {
             Some(mark) => {
                 found.marks.add(mark);
@@ -132,8 +261,7 @@ impl<C: Capabilities> Search<'_, C> {
                  before is not counted"
             )),
         }
-        let members = |candidate: &Candidate| [candidate.subtransactions.as_slice(), &[candidate.xid]].concat();
-        let members: HashSet<u32> = found.early.iter().flat_map(members).collect();
+        let members: HashSet<u32> = found.begun_before.iter().flat_map(Candidate::members).collect();
         let mut earlier = self.deleters();
         let segments = &archive.segments[first..=end.min(archive.segments.len() - 1)];
         let span = Span { segments, from: begin.map(|mark| mark.lsn), to: Some(start.lsn) };
@@ -146,22 +274,23 @@ impl<C: Capabilities> Search<'_, C> {
                 earlier.take(&record);
             }
         })?;
-        for mut candidate in found.early.drain(..) {
-            let is_its = |file: &Rewrite| file.xid == candidate.xid || candidate.subtransactions.contains(&file.xid);
+        for mut candidate in std::mem::take(&mut found.begun_before) {
+            let is_its = |file: &Rewrite| candidate.members().any(|member| member == file.xid);
             if !candidate.dropped.is_empty() && new_files.iter().any(is_its) {
-                let commit_time = Some(candidate.commit_time.clone());
-                found.rewrites.push(Rewrite { xid: candidate.xid, commit_time });
+                found.rewrites.push(Rewrite {
+                    xid: candidate.xid,
+                    commit: Some((candidate.lsn, candidate.commit_time.clone())),
+                    dropped: candidate.dropped.clone(),
+                });
             }
             earlier.add_to(&mut candidate);
-            if candidate.rows > 0 {
-                found.largest.take(candidate, self.wanted);
-            }
+            self.sort_in(candidate, found);
         }
         Ok(())
     }
 
     /// The last mark in the segments before position `end` that is accepted; none where they end, or at a gap.
-    fn last_mark(&self, end: usize, accept: impl Fn(&Mark) -> bool) -> Result<Option<Mark>, Failure> {
+    pub(crate) fn last_mark(&self, end: usize, accept: impl Fn(&Mark) -> bool) -> Result<Option<Mark>, Failure> {
         let archive = self.reader.archive;
         let floor = archive.reaches_back(end.min(archive.segments.len() - 1));
         let (mut end, mut count) = (end, 1);
@@ -181,36 +310,26 @@ impl<C: Capabilities> Search<'_, C> {
         Ok(None)
     }
 
-    fn judge(&self, table: &str, found: &Found, segments: usize) -> Result<Candidate, Failure> {
-        let counts = |rewrite: &&Rewrite| rewrite.commit_time.as_ref().is_some_and(|time| !self.is_too_old(time));
-        let rewrite = found.rewrites.iter().rfind(counts);
-        // What was deleted after a TRUNCATE says nothing of the disaster that the TRUNCATE may be.
-        if self.wanted.is_none() && rewrite.is_some() {
-            return Err(rewritten(table, rewrite));
-        }
-        match found.largest.verdict(self.wanted) {
-            Verdict::One(transaction) => Ok(transaction),
-            Verdict::Several(all) => Err(ambiguous(table, &all, found.largest.seen)),
-            Verdict::Nobody | Verdict::NotThere if rewrite.is_some() => Err(rewritten(table, rewrite)),
-            Verdict::NotThere => Err(not_there(table, self.wanted, &found.largest.ordered())),
-            Verdict::Nobody => Err(Failure::permanent(
-                "pg-no-damage-found",
-                format!(
-                    "no transaction that committed since {} UTC removed rows of `{table}`, as far as the archive goes ({segments} \
-                     segments): is the newest WAL archived (pg/switch-wal), and `since` early enough?",
-                    self.since.text,
-                ),
-            )),
-        }
+    /// Everything that the transactions removed and changed, from before their first record to the last commit.
+    pub fn removals<'l>(&self, culprit: &Culprit, layout: &'l Layout) -> Result<Removals<'l>, Failure> {
+        let removals = match culprit.transactions.as_slice() {
+            [one] => self.removals_of_one(one, culprit, layout)?,
+            _ => self.removals_of_several(culprit, layout)?,
+        };
+        removals.check(&culprit.transactions)?;
+        Ok(removals)
     }
 
-    /// Everything that a transaction removed and changed, from before its first record to its commit.
-    pub fn removals<'l>(&self, culprit: &Culprit, layout: &'l Layout) -> Result<Removals<'l>, Failure> {
-        let Candidate { xid, lsn, subtransactions, .. } = &culprit.transaction;
-        let mut removals = Removals::of(*xid, subtransactions, layout);
-        let span = self.written_in(culprit)?;
+    fn removals_of_one<'l>(
+        &self,
+        transaction: &Candidate,
+        culprit: &Culprit,
+        layout: &'l Layout,
+    ) -> Result<Removals<'l>, Failure> {
+        let mut removals = Removals::of(&culprit.transactions, layout);
+        let span = self.written_between(culprit, transaction.oldest(), transaction)?;
         let all = Pass::of(&["Heap", "Heap2", "Storage", "Standby"]);
-        let members: Vec<u32> = subtransactions.iter().copied().chain([*xid]).collect();
+        let members: Vec<u32> = transaction.members().collect();
         if members.len() <= PASSES_MAX {
             let job = |xid: &u32| Job { pass: Pass { xid: Some(*xid), ..all.clone() }, spans: vec![span] };
             let jobs: Vec<Job<'_>> = members.iter().map(job).collect();
@@ -220,30 +339,39 @@ impl<C: Capabilities> Search<'_, C> {
             let pass = Pass { keep: kept.map(|text| vec![text.to_owned()]).to_vec(), ..all };
             self.reader.read(&pass, span, |record| removals.take(&record))?;
         }
-        removals.check(&culprit.transaction)?;
+        let Candidate { xid, lsn, .. } = transaction;
         self.reader
             .caps
             .info(&format!("transaction {xid} ended at {lsn}; read {} segments for it", span.segments.len()));
         Ok(removals)
     }
 
-    /// The part of the archive that holds every record of a transaction.
-    fn written_in(&self, culprit: &Culprit) -> Result<Span<'_>, Failure> {
+    /// The part of the archive that holds every record of transactions of which `oldest` is the oldest xid, up to the commit of
+    /// `last`.
+    pub(crate) fn written_between(
+        &self,
+        culprit: &Culprit,
+        oldest: u32,
+        last: &Candidate,
+    ) -> Result<Span<'_>, Failure> {
         let archive = self.reader.archive;
-        let Candidate { xid, lsn, .. } = culprit.transaction;
-        let Some(begin) = culprit.marks.last_before(culprit.transaction.oldest()) else {
-            return Err(begins_too_late(archive, self.first, xid));
+        let begin = match culprit.marks.last_before(oldest) {
+            Some(mark) => mark,
+            None => self
+                .last_mark(self.range.first + 1, |mark| mark.is_before(oldest))?
+                .ok_or_else(|| refusal::begins_too_late(archive, self.range.first, oldest))?,
         };
-        let span = archive.span(begin.lsn, lsn)?;
+        let span = archive.span(begin.lsn, last.lsn)?;
         match (span.segments.first(), span.segments.last()) {
-            (Some(first), Some(last)) if first.timeline != last.timeline => Err(Failure::permanent(
+            (Some(first), Some(end)) if first.timeline != end.timeline => Err(Failure::permanent(
                 "pg-wal-timelines",
                 format!(
-                    "transaction {xid} may have written between {begin} and {lsn}, where the server changed from timeline {} to {}: \
-                     pg_waldump can not read the record that crosses from one to the other, so the exact set could lack a row",
+                    "transaction {oldest} may have written between {begin} and {lsn}, where the server changed from timeline {} to {}: \
+                     pg_waldump cannot read the record that crosses from one to the other, so the exact set could lack a row",
                     first.timeline,
-                    last.timeline,
-                    begin = begin.lsn
+                    end.timeline,
+                    begin = begin.lsn,
+                    lsn = last.lsn,
                 ),
             )),
             _ => Ok(span),
@@ -257,26 +385,18 @@ impl<C: Capabilities> Search<'_, C> {
     /// What prints the removals from the table: most of what is written to it is none, so only where there are some.
     fn removals_in<'s>(&self, span: Span<'s>) -> Result<Vec<Job<'s>>, Failure> {
         let job = |pass: Pass| Ok(Job { spans: self.reader.parts_with(&pass, "Heap/DELETE", span)?, pass });
-        self.removal_passes().into_iter().map(job).collect()
+        let files: Vec<Filenode> = self.files.iter().map(|file| file.file).collect();
+        passes_over(&files, &["Heap"], &["desc: DELETE"]).into_iter().map(job).collect()
     }
 
-    fn removal_passes(&self) -> Vec<Pass> {
-        let deletes = || "desc: DELETE".to_owned();
-        if self.files.len() <= PASSES_MAX {
-            let pass = |file: &TableFile| Pass {
-                relation: Some(file.file),
-                keep: vec![vec![deletes()]],
-                ..Pass::of(&["Heap"])
-            };
-            return self.files.iter().map(pass).collect();
-        }
-        let keep = self.files.iter().map(|file| vec![deletes(), format!("rel {} blk", file.file)]).collect();
-        vec![Pass { keep, ..Pass::of(&["Heap"]) }]
+    /// In another zone than UTC nothing is too old or too late: the candidates' times are then shown by the server.
+    pub(crate) fn is_before(&self, commit_time: &str, moment: &Moment) -> bool {
+        utc(commit_time).is_some_and(|time| time < moment.text.as_str())
     }
 
-    fn is_too_old(&self, commit_time: &str) -> bool {
-        // In another zone than UTC it is kept: the candidates' times are then shown by the server.
-        utc(commit_time).is_some_and(|time| time < self.since.text.as_str())
+    fn is_too_late(&self, commit_time: &str) -> bool {
+        let until = self.range.until.as_ref();
+        until.is_some_and(|until| utc(commit_time).is_some_and(|time| time > until.text.as_str()))
     }
 
     fn note_rewrite(&self, record: &Record, rewrites: &mut Vec<Rewrite>) {
@@ -284,7 +404,7 @@ impl<C: Capabilities> Search<'_, C> {
             Kind::Create { database, node } => {
                 let ours = self.files.iter().any(|file| file.file.node == *node && file.file.database == *database);
                 if ours {
-                    rewrites.push(Rewrite { xid: record.xid, commit_time: None });
+                    rewrites.push(Rewrite { xid: record.xid, ..Rewrite::default() });
                 }
             }
             // A new table has no older file: creating it is no rewrite.
@@ -292,7 +412,8 @@ impl<C: Capabilities> Search<'_, C> {
                 let members =
                     |rewrite: &&mut Rewrite| rewrite.xid == record.xid || subtransactions.contains(&rewrite.xid);
                 for rewrite in rewrites.iter_mut().filter(members) {
-                    *rewrite = Rewrite { xid: record.xid, commit_time: Some(time.clone()) };
+                    let commit = Some((record.lsn, time.clone()));
+                    *rewrite = Rewrite { xid: record.xid, commit, dropped: dropped.clone() };
                 }
             }
             _ => {}
@@ -300,56 +421,46 @@ impl<C: Capabilities> Search<'_, C> {
     }
 }
 
+impl Found<'_> {
+    fn listed(&self) -> Vec<Candidate> {
+        [self.largest.ordered(), self.early.ordered()].concat()
+    }
+
+    fn culprit(self, transactions: Vec<Candidate>) -> Culprit {
+        let (mut candidates, seen) = (self.listed(), self.largest.seen + self.early.seen);
+        let chosen: HashSet<u32> = transactions.iter().map(|chosen| chosen.xid).collect();
+        let (mut ours, mut others) = (0, 0);
+        candidates.retain(|candidate| {
+            let is_chosen = chosen.contains(&candidate.xid);
+            let (count, max) = if is_chosen { (&mut ours, CHOSEN_LISTED_MAX) } else { (&mut others, CANDIDATES_MAX) };
+            *count += 1;
+            *count <= max
+        });
+        Culprit { transactions, candidates, seen, segments: self.span.segments.len(), marks: self.marks }
+    }
+}
+
+/// Passes that print the records of these files with one of these texts.
+pub(crate) fn passes_over(files: &[Filenode], managers: &'static [&'static str], kept: &[&str]) -> Vec<Pass> {
+    if files.len() <= PASSES_MAX {
+        let keep: Vec<Vec<String>> = kept.iter().map(|text| vec![(*text).to_owned()]).collect();
+        let pass = |file: &Filenode| Pass { relation: Some(*file), keep: keep.clone(), ..Pass::of(managers) };
+        return files.iter().map(pass).collect();
+    }
+    let with_file =
+        |text: &&str| files.iter().map(|file| vec![(*text).to_owned(), format!("rel {file} blk")]).collect();
+    let keep = kept.iter().flat_map(|text| -> Vec<Vec<String>> { with_file(text) }).collect();
+    vec![Pass { keep, ..Pass::of(managers) }]
+}
+
 /// Ends of transactions, new files, marks.
-fn ends() -> Pass {
+pub(crate) fn ends() -> Pass {
     let kept = ["desc: COMMIT", "desc: ABORT", "desc: CREATE", "desc: RUNNING_XACTS"];
     let keep = kept.map(|text| vec![text.to_owned()]).to_vec();
     Pass { keep, ..Pass::of(&["Transaction", "Storage", "Standby"]) }
 }
 
-fn begins_too_late(archive: &Archive, first: usize, xid: u32) -> Failure {
-    let floor = archive.reaches_back(first);
-    let name = archive.segments.get(floor).map_or_else(String::new, |segment| segment.name(archive.segment_size));
-    let message = format!(
-        "transaction {xid} may have begun before {name}, the first segment of the archive that can be read without a gap: what it \
-         removed before would be missing from the exact set; put the segments before {name} into the archive"
-    );
-    Failure::permanent("pg-wal-begins-too-late", message)
-}
-
 /// `2026-11-21 03:55:29.073844`, where the text says that this is UTC.
 pub fn utc(time: &str) -> Option<&str> {
     time.strip_suffix(" UTC").or_else(|| time.strip_suffix(" GMT"))
-}
-
-fn list(candidates: &[Candidate]) -> String {
-    let lines = candidates.iter().map(|it| format!("xid {} removed {} rows at {}", it.xid, it.rows, it.commit_time));
-    lines.collect::<Vec<_>>().join("; ")
-}
-
-fn ambiguous(table: &str, candidates: &[Candidate], seen: u64) -> Failure {
-    let message = format!(
-        "{seen} transactions removed rows of `{table}`, and no single one stands out; say which with `xid`: {}",
-        list(candidates)
-    );
-    Failure::permanent("pg-damage-ambiguous", message)
-}
-
-fn not_there(table: &str, wanted: Option<u32>, candidates: &[Candidate]) -> Failure {
-    let others = if candidates.is_empty() { "nobody did".to_owned() } else { list(candidates) };
-    let message = format!(
-        "no committed transaction {} in the archive removed rows of `{table}` since then; {others}",
-        wanted.unwrap_or_default()
-    );
-    Failure::permanent("pg-xid-not-found", message)
-}
-
-fn rewritten(table: &str, rewrite: Option<&Rewrite>) -> Failure {
-    let (xid, time) = rewrite.map_or((0, ""), |it| (it.xid, it.commit_time.as_deref().unwrap_or_default()));
-    let message = format!(
-        "`{table}` got a new file in transaction {xid} at {time} (TRUNCATE, VACUUM FULL, CLUSTER or ALTER TABLE), so the WAL \
-         does not say row by row what went; restore a copy with `target: {{ before_xid: {xid} }}` and `promote: true`, and take \
-         the rows from there by key"
-    );
-    Failure::permanent("pg-table-rewritten", message)
 }

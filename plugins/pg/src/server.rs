@@ -41,7 +41,7 @@ impl Which {
             (Some(server), None, None) => Ok(caps.open(server)?),
             (None, Some(machine), Some(instance)) => {
                 let marker = marker::read(caps, machine, instance)?;
-                Ok(caps.open_instance(machine, marker.port, &marker.login_as)?)
+                Ok(marker.open(caps, machine, &marker::folder(caps, machine, instance)?)?)
             }
             _ => Err(Failure::invalid_input(
                 "pg-which-server",
@@ -58,7 +58,7 @@ pub struct Facts {
     pub system_identifier: u64,
     /// Of its WAL.
     pub segment_size: SegmentSize,
-    /// Which it writes on.
+    /// Which it writes on, or which is to be followed.
     pub timeline: u32,
     /// `150014` for 15.14.
     pub version: i64,
@@ -66,14 +66,19 @@ pub struct Facts {
     pub database: u32,
 }
 
-/// Asks the server for its facts.
+/// Asks the server for its facts. The control file knows of a promotion only after the next checkpoint, so the timeline is the
+/// one in the name of the segment that is written; in recovery, the newest of which anything was received or replayed.
 pub fn facts(connection: &impl Connection) -> Result<Facts, Failure> {
     let rows = connection.query(
-        "SELECT s.system_identifier::text AS system_identifier, c.timeline_id::bigint AS timeline,
+        "SELECT s.system_identifier::text AS system_identifier,
+                CASE WHEN pg_is_in_recovery()
+                     THEN greatest(c.timeline_id, r.min_recovery_end_timeline,
+                                   (SELECT received_tli FROM pg_stat_wal_receiver))::bigint
+                     ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint END AS timeline,
                 current_setting('server_version_num')::bigint AS version,
                 (SELECT setting::bigint FROM pg_settings WHERE name = 'wal_segment_size') AS segment_size,
                 (SELECT oid::bigint FROM pg_database WHERE datname = current_database()) AS database
-           FROM pg_control_system() AS s, pg_control_checkpoint() AS c",
+           FROM pg_control_system() AS s, pg_control_checkpoint() AS c, pg_control_recovery() AS r",
         &[],
     )?;
     let row = rows.one()?;
@@ -105,11 +110,16 @@ pub struct Moment {
 
 /// The server reads the time stamp, so that there is one reader of time stamps for everything.
 pub fn moment(connection: &impl Connection, timestamp: &str) -> Result<Moment, Failure> {
+    moment_before(connection, timestamp, 0)
+}
+
+/// So many seconds before a time stamp.
+pub fn moment_before(connection: &impl Connection, timestamp: &str, seconds: i64) -> Result<Moment, Failure> {
     let rows = connection.query(
         "SELECT floor(extract(epoch FROM t.at) * 1000)::bigint AS ms,
                 to_char(t.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') AS text
-           FROM (SELECT $1::text::timestamptz AS at) AS t",
-        &[Value::from(timestamp)],
+           FROM (SELECT $1::text::timestamptz - $2::bigint * interval '1 second' AS at) AS t",
+        &[Value::from(timestamp), Value::from(seconds)],
     )?;
     let row = rows.one()?;
     let ms: i64 = row.get("ms")?;

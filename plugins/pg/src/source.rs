@@ -38,7 +38,7 @@ impl Source {
         let machine = self.machine.as_str();
         let set = set_file::read(caps, machine, &self.set_file, &self.set_digest)?;
         let marker = marker::read(caps, machine, &self.instance)?;
-        let copy = caps.open_instance(machine, marker.port, &marker.login_as)?;
+        let copy = marker.open(caps, machine, &marker::folder(caps, machine, &self.instance)?)?;
         set_file::check_copy(&copy, &set)?;
         Ok((set, copy))
     }

@@ -31,11 +31,15 @@ impl Target {
         }
     }
 
-    /// Recovery settings; empty for the latest state. A time is given as the server printed it in UTC.
-    pub fn settings(&self, moment: Option<&Moment>) -> Vec<(&'static str, String)> {
+    /// Recovery settings. A time is given as the server printed it in UTC. The latest state is that after the archive's last
+    /// record: without a target, recovery would take whatever stops it for the end.
+    pub fn settings(&self, moment: Option<&Moment>, last_record: Option<Lsn>) -> Vec<(&'static str, String)> {
         let inclusive = ("recovery_target_inclusive", "on".to_owned());
         match self {
-            Self::Latest(_) => Vec::new(),
+            Self::Latest(_) => {
+                let record = last_record.unwrap_or_default();
+                vec![("recovery_target_lsn", quote_setting(&record.to_string())), inclusive]
+            }
             Self::Immediate(_) => vec![("recovery_target", quote_setting("immediate"))],
             Self::Time(time) => {
                 let time = moment.map_or_else(|| time.clone(), |moment| format!("{}+00", moment.text));
@@ -65,17 +69,17 @@ impl Target {
         }
     }
 
-    /// Whether the backup was consistent before the target, as far as can be told without reading the WAL. `commit` is the
-    /// position of the commit record of [`Target::xid`].
-    pub fn is_after(&self, backup: &Backup, moment: Option<&Moment>, commit: Option<Lsn>) -> bool {
+    /// Whether the backup was consistent before the target, unless that is a moment. `found` is where the target was found in the
+    /// WAL: the commit record of [`Target::xid`], or the end of the archive.
+    pub fn is_after(&self, backup: &Backup, found: Option<Lsn>) -> bool {
         // A backup whose manifest can not be read is taken to end where it began: the server itself refuses a target
         // before consistency.
         let end = backup.end_lsn.unwrap_or(backup.start_lsn);
         match self {
-            Self::Latest(_) | Self::Immediate(_) => true,
-            Self::Time(_) => moment.is_some_and(|moment| backup.finished_ms <= moment.ms),
+            Self::Immediate(_) => true,
+            Self::Time(_) => false,
             Self::Lsn(lsn) => end <= *lsn,
-            Self::Xid(_) | Self::BeforeXid(_) => commit.is_some_and(|commit| end <= commit),
+            Self::Latest(_) | Self::Xid(_) | Self::BeforeXid(_) => found.is_some_and(|found| end <= found),
         }
     }
 }
@@ -84,7 +88,7 @@ impl Target {
 mod tests {
     use super::*;
 
-    fn backup(end: u64, finished_ms: u64) -> Backup {
+    fn backup(end: u64) -> Backup {
         Backup {
             name: "b".to_owned(),
             label: String::new(),
@@ -93,8 +97,8 @@ mod tests {
             start_time: String::new(),
             timeline: 1,
             size_bytes: 0,
-            finished_ms,
-            tablespaces: false,
+            finished_ms: 0,
+            incremental: false,
         }
     }
 
@@ -103,11 +107,11 @@ mod tests {
         let moment = Moment { ms: 5, text: "2026-11-21 03:55:29.073844".to_owned() };
         let check = |json: &str, expect: &str| {
             let target: Target = serde_json::from_str(json).expect(json);
-            let settings = target.settings(Some(&moment));
+            let settings = target.settings(Some(&moment), Some(Lsn(0x300_0060)));
             let text: Vec<_> = settings.iter().map(|(name, value)| format!("{name} = {value}")).collect();
             assert_eq!(text.join("; "), expect);
         };
-        check(r#"{"latest": true}"#, "");
+        check(r#"{"latest": true}"#, "recovery_target_lsn = '0/3000060'; recovery_target_inclusive = on");
         check(r#"{"immediate": true}"#, "recovery_target = 'immediate'");
         check(
             r#"{"time": "2026-11-21T03:55:29.073844Z"}"#,
@@ -120,16 +124,14 @@ mod tests {
 
     #[test]
     fn a_backup_must_end_before_the_target() {
-        let moment = |ms| Moment { ms, text: String::new() };
         let lsn = |lsn| Target::Lsn(Lsn(lsn));
-        assert!(Target::Latest(true).is_after(&backup(200, 10), None, None));
-        assert!(Target::Immediate(true).is_after(&backup(200, 10), None, None));
-        assert!(lsn(200).is_after(&backup(200, 10), None, None));
-        assert!(!lsn(199).is_after(&backup(200, 10), None, None));
-        assert!(Target::Time(String::new()).is_after(&backup(200, 10), Some(&moment(10)), None));
-        assert!(!Target::Time(String::new()).is_after(&backup(200, 10), Some(&moment(9)), None));
-        assert!(Target::BeforeXid(7).is_after(&backup(200, 10), None, Some(Lsn(201))));
-        assert!(!Target::BeforeXid(7).is_after(&backup(200, 10), None, Some(Lsn(199))));
-        assert!(!Target::BeforeXid(7).is_after(&backup(200, 10), None, None));
+        assert!(Target::Latest(true).is_after(&backup(200), Some(Lsn(200))));
+        assert!(!Target::Latest(true).is_after(&backup(200), Some(Lsn(199))));
+        assert!(Target::Immediate(true).is_after(&backup(200), None));
+        assert!(lsn(200).is_after(&backup(200), None));
+        assert!(!lsn(199).is_after(&backup(200), None));
+        assert!(Target::BeforeXid(7).is_after(&backup(200), Some(Lsn(201))));
+        assert!(!Target::BeforeXid(7).is_after(&backup(200), Some(Lsn(199))));
+        assert!(!Target::BeforeXid(7).is_after(&backup(200), None));
     }
 }

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 /// A position in the write-ahead log; printed and parsed the way PostgreSQL does (`0/16B3748`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Lsn(pub u64);
 
@@ -114,15 +114,6 @@ impl Segment {
     }
 }
 
-/// For each segment number the file to read, up to timeline `timeline`: the newest timeline that has it, because a
-/// promotion copies the segment in which it happened. Ordered by number.
-pub fn readable(names: impl IntoIterator<Item = Segment>, timeline: u32) -> Vec<Segment> {
-    let mut segments: Vec<Segment> = names.into_iter().filter(|segment| segment.timeline <= timeline).collect();
-    segments.sort_unstable_by_key(|segment| (segment.number, std::cmp::Reverse(segment.timeline)));
-    segments.dedup_by_key(|segment| segment.number);
-    segments
-}
-
 /// The number of the first segment that is missing between the first and the last of these (ordered, without doubles).
 pub fn first_gap(segments: &[Segment]) -> Option<u64> {
     segments.windows(2).find(|pair| pair[1].number != pair[0].number + 1).map(|pair| pair[0].number + 1)
@@ -132,20 +123,6 @@ pub fn first_gap(segments: &[Segment]) -> Option<u64> {
 pub fn stretches(segments: &[Segment]) -> Vec<(Segment, Segment)> {
     let chunks = segments.chunk_by(|left, right| left.timeline == right.timeline);
     chunks.filter_map(|chunk| Some((*chunk.first()?, *chunk.last()?))).collect()
-}
-
-/// The system identifier in the long header with which every segment begins; none where these bytes are no such header.
-///
-/// Layout (`XLogLongPageHeaderData`, little-endian hosts): magic u16, flags u16 (bit 1: long header), timeline u32, address
-/// u64, rest u32, padding u32, system identifier u64.
-pub fn system_identifier(segment: &[u8]) -> Option<u64> {
-    const LONG_HEADER: u16 = 0x0002;
-    let flags = u16::from_le_bytes(segment.get(2..4)?.try_into().ok()?);
-    let magic = u16::from_le_bytes(segment.get(0..2)?.try_into().ok()?);
-    if magic & 0xFF00 != 0xD100 || flags & LONG_HEADER == 0 {
-        return None;
-    }
-    Some(u64::from_le_bytes(segment.get(24..32)?.try_into().ok()?))
 }
 
 #[cfg(test)]
@@ -195,23 +172,10 @@ mod tests {
     }
 
     #[test]
-    fn a_promotion_goes_over_to_the_new_timeline() {
-        let all = [segment(3, 1), segment(4, 1), segment(4, 2), segment(5, 2), segment(5, 1), segment(6, 3)];
-        let read = readable(all, 2);
-        assert_eq!(read, [segment(3, 1), segment(4, 2), segment(5, 2)]);
-        assert_eq!(first_gap(&read), None);
-        assert_eq!(stretches(&read), [(segment(3, 1), segment(3, 1)), (segment(4, 2), segment(5, 2))]);
-    }
-
-    #[test]
-    fn the_identifier_is_that_of_the_long_header() {
-        let mut bytes = vec![0x10, 0xD1, 0x02, 0x00, 1, 0, 0, 0];
-        bytes.extend([0; 16]);
-        bytes.extend(7_423_390_164_517_263_455_u64.to_le_bytes());
-        assert_eq!(system_identifier(&bytes), Some(7_423_390_164_517_263_455));
-        assert_eq!(system_identifier(&bytes[..20]), None);
-        bytes[2] = 0;
-        assert_eq!(system_identifier(&bytes), None);
+    fn stretches_are_of_one_timeline() {
+        let all = [segment(3, 1), segment(4, 2), segment(5, 2)];
+        assert_eq!(first_gap(&all), None);
+        assert_eq!(stretches(&all), [(segment(3, 1), segment(3, 1)), (segment(4, 2), segment(5, 2))]);
     }
 
     proptest! {

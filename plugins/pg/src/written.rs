@@ -1,5 +1,5 @@
-//! Row versions that a transaction wrote itself, and what each of them stands for. A transaction can write millions, so each
-//! takes few bytes: a file is a number, and nothing is aligned.
+//! Row versions that transactions wrote, and what each of them stands for. A transaction can write millions, so each takes few
+//! bytes: a file is a number, and nothing is aligned.
 
 use std::collections::HashMap;
 
@@ -8,40 +8,78 @@ use crate::waldump::{Filenode, Place};
 /// Number of the file, block, offset.
 type Packed = [u8; 10];
 
-/// Stands for no place.
-const NONE: Packed = [0xFF; 10];
+/// What stands for [`Origin::Own`] and [`Origin::Others`]: no file has such a number.
+const OWN: Packed = [0xFF; 10];
+const OTHERS: Packed = [0xFE; 10];
 
-/// Places with the place that each had before the transaction; none where the transaction inserted the row.
+/// Which row a row version is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The one that lay there before.
+    Before(Place),
+    /// One that the transactions in question inserted themselves.
+    Own,
+    /// One that others inserted meanwhile.
+    Others,
+}
+
+/// What is known of a row version that was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Version {
+    /// Which row it is.
+    pub origin: Origin,
+    /// Whether the transactions in question changed it.
+    pub changed: bool,
+    /// Whether others changed it meanwhile: what lay there before is older than what this is.
+    pub outdated: bool,
+}
+
+impl Version {
+    /// Of a row that nobody has changed yet.
+    pub fn of(origin: Origin) -> Self {
+        Self { origin, changed: false, outdated: false }
+    }
+}
+
+/// Places with what lies there.
 #[derive(Debug, Default)]
 pub struct Written {
     files: Vec<Filenode>,
     numbers: HashMap<Filenode, u32>,
-    origins: HashMap<Packed, Packed>,
+    versions: HashMap<Packed, (Packed, u8)>,
 }
+
+const CHANGED: u8 = 1;
+const OUTDATED: u8 = 2;
 
 impl Written {
     /// A row version was written.
-    pub fn insert(&mut self, place: Place, origin: Option<Place>) {
+    pub fn insert(&mut self, place: Place, version: Version) {
         let place = self.pack(place);
-        let origin = origin.map_or(NONE, |origin| self.pack(origin));
-        self.origins.insert(place, origin);
+        let origin = match version.origin {
+            Origin::Before(origin) => self.pack(origin),
+            Origin::Own => OWN,
+            Origin::Others => OTHERS,
+        };
+        let flags = u8::from(version.changed) * CHANGED + u8::from(version.outdated) * OUTDATED;
+        self.versions.insert(place, (origin, flags));
     }
 
-    /// A row version ended; returns what it stood for, where the transaction had written it.
-    pub fn remove(&mut self, place: Place) -> Option<Option<Place>> {
+    /// A row version ended; returns what it was, where it is known here.
+    pub fn remove(&mut self, place: Place) -> Option<Version> {
         let packed = self.find(place)?;
-        let origin = self.origins.remove(&packed)?;
-        Some(self.unpack(origin))
+        let version = self.versions.remove(&packed)?;
+        self.unpack(version)
     }
 
-    /// Whether the transaction wrote it.
+    /// Whether it is known here.
     pub fn contains(&self, place: Place) -> bool {
-        self.find(place).is_some_and(|packed| self.origins.contains_key(&packed))
+        self.find(place).is_some_and(|packed| self.versions.contains_key(&packed))
     }
 
-    /// What those that are left stand for, where they were there before.
-    pub fn origins(&self) -> impl Iterator<Item = Place> + '_ {
-        self.origins.values().filter_map(|packed| self.unpack(*packed))
+    /// Those that are left.
+    pub fn left(&self) -> impl Iterator<Item = Version> + '_ {
+        self.versions.values().filter_map(|version| self.unpack(*version))
     }
 
     fn pack(&mut self, place: Place) -> Packed {
@@ -57,10 +95,17 @@ impl Written {
         self.numbers.get(&place.file).map(|number| packed(*number, place))
     }
 
-    fn unpack(&self, packed: Packed) -> Option<Place> {
-        let [a, b, c, d, e, f, g, h, i, j] = packed;
-        let file = *self.files.get(u32::from_be_bytes([a, b, c, d]) as usize)?;
-        Some(Place { file, block: u32::from_be_bytes([e, f, g, h]), offset: u16::from_be_bytes([i, j]) })
+    fn unpack(&self, (origin, flags): (Packed, u8)) -> Option<Version> {
+        let origin = match origin {
+            OWN => Origin::Own,
+            OTHERS => Origin::Others,
+            [a, b, c, d, e, f, g, h, i, j] => {
+                let file = *self.files.get(u32::from_be_bytes([a, b, c, d]) as usize)?;
+                let (block, offset) = (u32::from_be_bytes([e, f, g, h]), u16::from_be_bytes([i, j]));
+                Origin::Before(Place { file, block, offset })
+            }
+        };
+        Some(Version { origin, changed: flags & CHANGED != 0, outdated: flags & OUTDATED != 0 })
     }
 }
 
@@ -83,26 +128,36 @@ mod tests {
         )
     }
 
+    fn versions() -> impl Strategy<Value = Version> {
+        let origin = prop_oneof![places().prop_map(Origin::Before), Just(Origin::Own), Just(Origin::Others)];
+        (origin, any::<bool>(), any::<bool>()).prop_map(|(origin, changed, outdated)| Version {
+            origin,
+            changed,
+            outdated,
+        })
+    }
+
     proptest! {
         /// It is a map, whatever it looks like inside.
         #[test]
-        fn it_is_what_a_map_would_be(steps in prop::collection::vec((places(), prop::option::of(prop::option::of(places()))), 0..60)) {
+        fn it_is_what_a_map_would_be(steps in prop::collection::vec((places(), prop::option::of(versions())), 0..60)) {
             let (mut written, mut model) = (Written::default(), HashMap::new());
             for (place, step) in steps {
                 prop_assert_eq!(written.contains(place), model.contains_key(&place));
                 match step {
-                    Some(origin) => {
-                        written.insert(place, origin);
-                        model.insert(place, origin);
+                    Some(version) => {
+                        written.insert(place, version);
+                        model.insert(place, version);
                     }
                     None => prop_assert_eq!(written.remove(place), model.remove(&place)),
                 }
             }
-            let mut left: Vec<Place> = written.origins().collect();
-            let mut expected: Vec<Place> = model.into_values().flatten().collect();
-            left.sort_unstable();
-            expected.sort_unstable();
-            prop_assert_eq!(left, expected);
+            let in_order = |versions: Vec<Version>| {
+                let mut texts: Vec<String> = versions.iter().map(|version| format!("{version:?}")).collect();
+                texts.sort_unstable();
+                texts
+            };
+            prop_assert_eq!(in_order(written.left().collect()), in_order(model.into_values().collect()));
         }
     }
 }

@@ -2,11 +2,12 @@
 
 mod scripted;
 
-use std::{cell::Cell, rc::Rc};
+use std::{cell::RefCell, rc::Rc};
 
 use lifeboat_plugin::{
     Effect, Failure,
     fake::{Fake, ended, rows},
+    machine::Wall,
     values,
 };
 use plugin_pg::marker::{Marker, instance_of};
@@ -45,6 +46,8 @@ fn backup(fake: &Fake, name: &str, label: &str, manifest: &str) {
 }
 
 fn servers(fake: &Fake) {
+    fake.postgres.on("FROM pg_tablespace", |_| Ok(rows(&["oid", "folder"], vec![values![16_400_i64, "/srv/live"]])));
+    fake.postgres.on("has_foreign_tables", |_| Ok(rows(&["has_foreign_tables"], vec![values![true]])));
     fake.postgres.on("session_user", |_| Ok(rows(&["name", "database"], vec![values!["lifeboat", "app"]])));
     fake.postgres.on("FROM pg_settings", |_| Ok(rows(&["name", "value"], vec![values!["max_connections", 300_i64]])));
     fake.postgres.on("pg_get_wal_replay_pause_state", |_| {
@@ -57,24 +60,16 @@ fn programs(fake: &Fake, log: &'static str) {
     let control =
         format!("Database system identifier:           {IDENTIFIER}\nmax_connections setting:              100\n");
     fake.machine.add_program("pg_controldata", Effect::Read, move |_, _| ended(0, &control, ""));
-    fake.machine
-        .add_program("pg_isready", Effect::Read, |_, call| ended(if call.has("54330") { 0 } else { 2 }, "", ""));
+    fake.machine.take_port(54_330);
     fake.machine.add_program("cp", Effect::Mutate, |files, call| {
         let target = call.arguments.last().expect("a target");
         files.create_folder(target).expect("a folder");
         ended(0, "", "")
     });
-    let running = Rc::new(Cell::new(false));
-    fake.machine.add_program("pg_ctl", Effect::Mutate, move |files, call| {
-        if call.has("start") {
-            running.set(true);
-            let data = &call.arguments[1];
-            files.write(&data.replace("/data", "/server.log"), log.as_bytes()).expect("a log");
-        }
-        if call.has("stop") {
-            running.set(false);
-        }
-        ended(if running.get() || call.has("stop") { 0 } else { 3 }, "", "")
+    fake.machine.add_program("pg_ctl", Effect::Mutate, |_, _| ended(0, "pg_ctl (PostgreSQL) 15.14\n", ""));
+    fake.machine.on_start(move |files, server| {
+        files.write(&server.data.replace("/data", "/server.log"), log.as_bytes()).expect("a log");
+        true
     });
 }
 
@@ -105,7 +100,7 @@ fn the_same_call_again_returns_the_same_copy() {
     let second = run(&fake, "restore", &parameters()).expect("the same copy");
     assert_eq!(outputs(&first), outputs(&second));
     let more: Vec<_> = fake.machine.invocations()[programs..].iter().map(|call| call.line()).collect();
-    assert!(more.iter().all(|line| line.contains("status")), "{more:?}");
+    assert!(more.is_empty(), "{more:?}");
 }
 
 #[test]
@@ -132,17 +127,94 @@ fn every_way_to_fail_has_a_code() {
     assert_eq!(code(&limited, &parameters()), "pg-replay-limits");
     assert!(!limited.machine.files().exists(&format!("/work/{}/data", instance())), "a useless copy keeps no space");
     let last = limited.machine.invocations().last().map(|call| call.line()).unwrap_or_default();
-    assert!(last.contains("stop -m immediate"), "{last}");
+    assert!(last.starts_with("stop-server"), "{last}");
     let full = restorable(STOPPED);
-    backup(&full, "b2", LABEL, &MANIFEST.replace("\"Size\": 3", "\"Size\": 900000000000"));
-    full.machine.files().set_capacity(1 << 30);
+    full.machine.files().write("/backups/b1/large", &vec![0; 1 << 20]).expect("a file");
+    full.machine.files().set_capacity((3 << 20) + (1 << 19));
     assert_eq!(code(&full, &parameters()), "pg-no-space");
     let mut named = parameters();
     named["backup"] = json!("../b1");
     assert_eq!(code(&restorable(STOPPED), &named), "pg-no-backup");
     let taken = restorable(STOPPED);
     taken.machine.set_ports(&[54_330]);
+    taken.machine.take_port(54_330);
     assert_eq!(code(&taken, &parameters()), "pg-no-port");
+}
+
+/// A backup of files with all that such a backup can bring along: links, and what belongs to the original's process.
+fn linked(links: &[(&str, &str)]) -> Fake {
+    let fake = restorable(STOPPED);
+    let files = fake.machine.files();
+    for (path, target) in links {
+        let path = format!("/backups/b1/{path}");
+        files.create_folder(path.rsplit_once('/').map_or("", |(above, _)| above)).expect("a folder");
+        files.link(&path, target).expect("a link");
+    }
+    fake
+}
+
+#[test]
+fn a_link_out_of_the_backup_is_refused_before_anything_is_copied() {
+    let check = |links: &[(&str, &str)], code: &str, says: &str| {
+        let fake = linked(links);
+        let failure = run(&fake, "restore", &parameters()).expect_err("refused");
+        assert_eq!(failure.code(), code, "{links:?}");
+        assert!(failure.reason().message.contains(says), "{}", failure.reason().message);
+        let copied = fake.machine.invocations().iter().any(|call| call.program == "cp");
+        assert!(!copied, "{links:?}: copied");
+    };
+    check(&[("log", "/var/log/postgresql")], "pg-links", "b1/log is a link to /var/log/postgresql");
+    check(&[("base/5/16384", "/srv/live/16384")], "pg-links", "/srv/live/16384");
+    check(&[("pg_tblspc/16400", "/srv/live")], "pg-tablespaces", "the server uses that folder now");
+    check(&[("pg_tblspc/16400", "/elsewhere")], "pg-tablespaces", "tablespace_16400: { path: /elsewhere }");
+    check(&[("pg_tblspc/16400", "/backups/b1_ts")], "pg-tablespaces", "it is not there");
+}
+
+#[test]
+fn tablespaces_and_a_linked_wal_become_folders_of_the_copy() {
+    let fake = linked(&[("pg_tblspc/16400", "/backups/b1_ts"), ("pg_wal", "/srv/live/pg_wal")]);
+    fake.machine.files().create_folder("/backups/b1_ts/PG_15_202209061").expect("a folder");
+    run(&fake, "restore", &parameters()).expect("a copy");
+    let data = format!("/work/{}/data", instance());
+    let lines: Vec<_> = fake.machine.invocations().iter().map(|call| call.line()).collect();
+    let position =
+        |text: &str| lines.iter().position(|line| line.contains(text)).unwrap_or_else(|| panic!("{text}: {lines:#?}"));
+    let cleared = position("clear");
+    assert!(lines[cleared].contains("pg_wal/ ") && lines[cleared].contains("pg_tblspc/16400/"), "{}", lines[cleared]);
+    assert!(position("-T /backups/b1 ") < cleared);
+    assert!(cleared < position(&format!("-T /backups/b1_ts {data}/pg_tblspc/16400")));
+}
+
+#[test]
+fn a_tablespace_in_the_wal_is_walled_in_or_refused() {
+    const CREATE: &str = "rmgr: Tablespace  len (rec/tot):     46/    46, tx:        733, lsn: 0/00300010, prev 0/00200028, \
+                          desc: CREATE 16401 \"/srv/ts\"\n\
+                          rmgr: Transaction len (rec/tot):     62/    62, tx:        734, lsn: 0/00300060, prev 0/00200028, \
+                          desc: COMMIT 2026-11-21 03:55:29.073844 UTC";
+    let with = |accept: &[&str], wall: Option<Wall>| {
+        let fake = restorable(STOPPED);
+        waldump(&fake, CREATE);
+        let replaces = Rc::new(RefCell::new(Vec::new()));
+        let seen = Rc::clone(&replaces);
+        fake.machine.on_start(move |files, server| {
+            files.write(&server.data.replace("/data", "/server.log"), STOPPED.as_bytes()).expect("a log");
+            seen.borrow_mut().clone_from(&server.replaces);
+            true
+        });
+        wall.into_iter().for_each(|wall| fake.machine.set_wall(wall));
+        let mut parameters = parameters();
+        parameters["accept"] = json!(accept);
+        let outcome = run(&fake, "restore", &parameters).map_err(|failure| failure.reason().message.clone());
+        (outcome.map(|outcome| outputs(&outcome)["wall"].clone()), replaces.take())
+    };
+    let (refused, _) = with(&[], None);
+    assert!(
+        refused.as_ref().is_err_and(|says| says.contains("/srv/ts") && says.contains("accept: [tablespaces]")),
+        "{refused:?}"
+    );
+    assert_eq!(with(&["tablespaces"], None).0, Ok(json!("none")));
+    let wall = Wall { name: "bwrap".to_owned(), files: true, network: true, lacking: String::new() };
+    assert_eq!(with(&[], Some(wall)), (Ok(json!("bwrap")), vec!["/srv/ts".to_owned()]));
 }
 
 fn destroy(fake: &Fake, instance: &str) -> Result<Value, String> {
@@ -162,6 +234,8 @@ fn only_a_copy_of_this_run_is_removed() {
         login_as: "primary".to_owned(),
         system_identifier: "7".to_owned(),
         created_ms: 0,
+        by_socket: false,
+        wall: String::new(),
     };
     let foreign = "/work/lb-00000000ff";
     fake.machine.files().create_folder(foreign).expect("a folder");

@@ -51,8 +51,14 @@ impl postgres::Postgres for Guest {
         postgres_import::open(role)
     }
 
-    fn open_instance(&self, machine: &str, port: u16, login_as: &str) -> Result<Self::Connection, postgres::Error> {
-        postgres_import::open_instance(machine, port, login_as)
+    fn open_instance(
+        &self,
+        machine: &str,
+        port: u16,
+        login_as: &str,
+        socket: Option<&str>,
+    ) -> Result<Self::Connection, postgres::Error> {
+        postgres_import::open_instance(machine, port, login_as, socket)
     }
 
     fn copy_between(
@@ -128,6 +134,16 @@ impl machine::Machine for Guest {
         machine_import::read_file(machine, path)
     }
 
+    fn read_heads(
+        &self,
+        machine: &str,
+        folder: &str,
+        names: &[String],
+        length: u32,
+    ) -> Result<Vec<Vec<u8>>, machine::Error> {
+        machine_import::read_heads(machine, folder, names, length)
+    }
+
     fn write_file(&self, machine: &str, path: &str, content: &[u8]) -> Result<(), machine::Error> {
         machine_import::write_file(machine, path, content)
     }
@@ -146,6 +162,34 @@ impl machine::Machine for Guest {
 
     fn remove(&self, machine: &str, path: &str) -> Result<(), machine::Error> {
         machine_import::remove(machine, path)
+    }
+
+    fn survey(&self, machine: &str, path: &str) -> Result<machine::Tree, machine::Error> {
+        machine_import::survey(machine, path)
+    }
+
+    fn clear(&self, machine: &str, path: &str, names: &[String]) -> Result<(), machine::Error> {
+        machine_import::clear(machine, path, names)
+    }
+
+    fn find_wall(&self, machine: &str, server: &machine::Server) -> Result<machine::Wall, machine::Error> {
+        machine_import::find_wall(machine, server)
+    }
+
+    fn start_server(&self, machine: &str, server: &machine::Server, wall: &str) -> Result<(), machine::Error> {
+        machine_import::start_server(machine, server, wall)
+    }
+
+    fn server_runs(&self, machine: &str, data: &str) -> Result<bool, machine::Error> {
+        machine_import::server_runs(machine, data)
+    }
+
+    fn stop_server(&self, machine: &str, data: &str) -> Result<(), machine::Error> {
+        machine_import::stop_server(machine, data)
+    }
+
+    fn port_is_free(&self, machine: &str, port: u16) -> Result<bool, machine::Error> {
+        machine_import::port_is_free(machine, port)
     }
 
     fn free_space(&self, machine: &str, path: &str) -> Result<u64, machine::Error> {

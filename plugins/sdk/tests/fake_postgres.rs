@@ -29,7 +29,7 @@ fn the_first_rule_that_fits_answers_and_everything_is_recorded() {
 fn a_transaction_that_is_dropped_is_rolled_back() {
     let fake = Fake::default();
     fake.postgres.on("COPY", |_| Ok(Answer::Count(3)));
-    let source = fake.open_instance("recovery", 54_330, "primary").unwrap();
+    let source = fake.open_instance("recovery", 54_330, "primary", None).unwrap();
     let server = fake.open("primary").unwrap();
     server.begin(Isolation::ReadCommitted).unwrap();
     assert_eq!(fake.copy_between(&source, "SELECT a FROM t", &server, "s", &["a".to_owned()]).unwrap(), 3);

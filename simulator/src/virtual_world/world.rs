@@ -368,7 +368,9 @@ impl World for VirtualWorld<'_> {
             match effect {
                 Effect::Invoke(call) => calls.push(call),
                 Effect::Ask { step, question, within } => questions.push(Asking { step, question, within }),
-                Effect::WakeAt(at) => self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at))),
+                Effect::WakeAt(at) | Effect::ExpiresAt(at) => {
+                    self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at)))
+                }
                 Effect::Hold => held = true,
             }
         }

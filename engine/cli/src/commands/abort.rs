@@ -14,7 +14,8 @@ use crate::{
 #[command(
     after_help = "Examples:\n  lifeboat abort last --reason \"the primary is back\"\n  lifeboat abort last --undo\n\n\
     Without `--undo` everything in flight is cut off and stays as it is. With it, what runs is waited for, and then everything \
-    is taken back, last first; a second `lifeboat abort` ends that too."
+    is taken back, last first; a second `lifeboat abort` ends that too. Copies that stay are named; `lifeboat copies` lists them, and \
+    removes them."
 )]
 pub(crate) struct Arguments {
     #[command(flatten)]

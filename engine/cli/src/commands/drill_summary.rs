@@ -169,7 +169,8 @@ fn proven(report: &Value, pointer: &str) -> String {
     }
 }
 
-fn verdict(word: &str) -> String {
+/// The word for a verdict, coloured by how bad it is.
+pub(crate) fn verdict(word: &str) -> String {
     let style = match word {
         "met" => GOOD,
         "missed" | "failed" => BAD,

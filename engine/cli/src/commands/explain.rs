@@ -6,6 +6,7 @@ use crate::{
     exit::Exit,
     output::{data, data_as_is},
     problem::Problem,
+    wrap,
 };
 
 /// Print what a code means and what to do about it
@@ -31,7 +32,7 @@ pub(crate) fn execute(arguments: &Arguments) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     };
     let text = page(code).ok_or_else(|| unknown(code))?;
-    data_as_is(text);
+    data_as_is(format_args!("{}\n", wrap::reflowed(text, wrap::width(std::io::stdout())).trim_end()));
     Ok(Exit::Done)
 }
 

@@ -12,7 +12,8 @@ use crate::{
     arguments::Global,
     elapsed, engine,
     exit::Exit,
-    output::{BAD, GOOD, QUIET, WARN, data, hint, json as print_json, note, styled},
+    meant,
+    output::{BAD, GOOD, QUIET, WARN, hint, json as print_json, note, styled},
     people::current_user,
     problem::Problem,
     table,
@@ -44,7 +45,7 @@ enum Command {
 
 /// Take the targets of a run that will never go on
 ///
-/// From then on nothing that still works for that run can change anything, and it can not be resumed: start another run. Refused
+/// From then on nothing that still works for that run can change anything, and it cannot be resumed: start another run. Refused
 /// while its engine is alive on this machine. What the run left half done stays as it is: look before you start another.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  lifeboat leases take-over last --reason \"its disk is lost\"\n  \
@@ -62,10 +63,9 @@ struct TakeOver {
 }
 
 pub(crate) fn execute(arguments: Arguments, global: &Global) -> anyhow::Result<Exit> {
-    let home = engine::home(global)?;
     match arguments.command {
-        Some(Command::TakeOver(order)) => take_over(&home, order),
-        None => list(&home, &arguments),
+        Some(Command::TakeOver(order)) => take_over(&engine::home_to_read(global)?, order),
+        None => list(&engine::home_to_read(global)?, &arguments),
     }
 }
 
@@ -84,7 +84,7 @@ fn list(home: &Home, arguments: &Arguments) -> anyhow::Result<Exit> {
     }
     let heading = ["TARGET", "RUN", "TOKEN", "STATE"].map(str::to_owned).to_vec();
     let rows: Vec<_> = std::iter::once(heading).chain(leases.iter().map(row)).collect();
-    table::lines(&rows).into_iter().for_each(data);
+    table::show(&rows);
     Ok(Exit::Done)
 }
 
@@ -108,12 +108,24 @@ fn take_over(home: &Home, order: TakeOver) -> anyhow::Result<Exit> {
         return Err(Problem::usage("a take-over needs a reason that others can read").into());
     }
     let claim = Claim { user: user(), reason: order.reason, holder_is_dead: order.holder_is_dead };
-    let losses = home.take_over(&order.name, &claim).map_err(|error| advise(error, &order.name))?;
+    let name = if order.name == "last" { last(home)? } else { order.name };
+    let losses = home.take_over(&name, &claim).map_err(|error| advise(error, &name))?;
     for loss in &losses {
         note(format_args!("{} `{}` was {}", styled(GOOD, "free"), loss.resource, taken(loss)));
     }
     say_left(home, &losses)?;
     Ok(Exit::Done)
+}
+
+/// The run that `last` stands for, with somebody's yes where they can be asked.
+fn last(home: &Home) -> anyhow::Result<String> {
+    let meant = meant::find(home, "last")?;
+    let has = |lease: &ListedLease| lease.state.holder().is_some_and(|holder| holder.run == meant.run);
+    let leases = home.leases()?.into_iter().filter(has).map(|lease| format!("  has `{}`", lease.resource));
+    let head = home.load(&meant.run).ok().and_then(|loaded| meant::head(&loaded));
+    let about: Vec<String> = head.into_iter().chain(leases).collect();
+    meant::confirm(&meant, &about, "Take its targets, so that it can never go on?")?;
+    Ok(meant.run.to_string())
 }
 
 fn taken(loss: &Loss) -> String {
@@ -122,13 +134,13 @@ fn taken(loss: &Loss) -> String {
     format!("taken over from {} by {} on {} at {at} UTC: {}", from.from.run, from.user, from.host, from.reason)
 }
 
-/// A run that lost one target can not go on, and keeps the others all the same.
+/// A run that lost one target cannot go on, and keeps the others all the same.
 fn say_left(home: &Home, losses: &[Loss]) -> anyhow::Result<()> {
     let Some(run) = losses.first().map(|loss| &loss.take_over.from.run) else { return Ok(()) };
     let leases = home.leases()?;
     let kept = leases.iter().filter(|lease| lease.state.holder().is_some_and(|holder| holder.run == *run));
     for lease in kept {
-        hint(format_args!("{run} can not go on and still has `{}`", lease.resource));
+        hint(format_args!("{run} cannot go on and still has `{}`", lease.resource));
     }
     Ok(())
 }

@@ -127,7 +127,7 @@ fn print_touches(touches: &[Touch<'_>]) {
     });
     let rows: Vec<_> = std::iter::once(heading).chain(rows).collect();
     data(format_args!("\n{}", styled(STRONG, "What it would touch")));
-    table::lines(&rows).into_iter().for_each(data);
+    table::show(&rows);
 }
 
 fn touches<'a>(plan: &'a Plan, bindings: &Bindings) -> Vec<Touch<'a>> {

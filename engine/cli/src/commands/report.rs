@@ -45,7 +45,7 @@ enum Format {
 }
 
 pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<Exit> {
-    let home = engine::home(global)?;
+    let home = engine::home_to_read(global)?;
     let run = home.find(&arguments.run)?;
     let folder = home.run_folder(&run);
     match if arguments.json { Format::Json } else { arguments.format } {
@@ -83,7 +83,7 @@ fn print_json(home: &Home, run: &RunId) -> anyhow::Result<()> {
         Some(report) => data_as_is(format_args!("{}\n", report.trim_end())),
         None => {
             let loaded = home.load(run)?;
-            json(&document::run(&loaded, Timestamp::now()))?;
+            json(&document::run(&loaded, home.holder(run)?.is_some(), Timestamp::now()))?;
         }
     }
     Ok(())

@@ -10,6 +10,7 @@ use crate::{
     engine,
     execution::{self, Execution},
     exit::Exit,
+    meant,
     output::{WARN, note, styled},
     people::Answers,
     problem::Problem,
@@ -31,14 +32,18 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Result<Exit> {
+    let meant = meant::find(&engine::home_to_read(global)?, &arguments.run)?;
     let home = engine::home(global)?;
-    let run = home.find(&arguments.run)?;
+    let run = meant.run.clone();
     let loaded = home.load(&run)?;
     if let Phase::Finished { outcome, .. } = loaded.run.phase {
         note(format_args!("{run} is over: it {}", outcome_text(outcome)));
         return Ok(execution::exit_of(outcome, &loaded.run));
     }
     execution::check_answers(&arguments.answers, &loaded.plan)?;
+    if !meant.others.is_empty() || !arguments.answers.are_none() {
+        meant::confirm(&meant, &meant::about(&loaded, arguments.answers.steps()), "Go on with this run?")?;
+    }
     for ChangedFile { path, is_gone } in home.changed_files(&run) {
         let what = if is_gone { "is not there any more" } else { "was changed since the run started" };
         let kept = "the run keeps to the plan that it began with";
@@ -61,11 +66,12 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
                 format!("`lifeboat resume {run}` unpauses it; `lifeboat approve`, `reject` and `resolve` answer it");
             return Err(Problem::usage(message).hint(hint).into());
         }
-        let of = telling::Of { run: arguments.run, json: arguments.shown.json };
+        let of = telling::Of { run: run.to_string(), json: arguments.shown.json };
         return telling::Case::open(&of, global)?.tell(Command::Unpause { reason: None }).await;
     }
     let Some(invoke) = resuming::invoke(&home, &run, &loaded)? else { return Ok(Exit::File) };
-    let execution = Execution::open(loaded.plan, arguments.shown, arguments.answers, invoke);
+    let of = (run.clone(), loaded.roles());
+    let execution = Execution::open(loaded.plan, of, arguments.shown, arguments.answers, invoke);
     let ended = session::resume(&home, &run, execution.surroundings()).await;
     execution.close(&home, ended)
 }

@@ -22,7 +22,7 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  lifeboat retry last\n  lifeboat retry last restore\n  \
     lifeboat retry last --from compare --reason \"the wrong table was compared\"\n\n\
-    `--from` shows what the steps had done before they are done once more; what can not be repeated without harm takes `--yes`.")]
+    `--from` shows what the steps had done before they are done once more; what cannot be repeated without harm takes `--yes`.")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     of: Of,
@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
     /// Do this step and everything behind it once more, also what has succeeded
     #[arg(long, value_name = "STEP", value_parser = step, conflicts_with = "steps")]
     from: Option<StepId>,
-    /// Do again what can not be repeated without harm
+    /// Do again what cannot be repeated without harm
     #[arg(long)]
     yes: bool,
     /// Why, for the journal and the report

@@ -107,7 +107,8 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
         onset: arguments.shown.onset,
         plan: plan.clone(),
     };
-    let execution = Execution::open(plan, arguments.shown.clone(), arguments.answers, invoke);
+    let of = (new.run.clone(), new.people.clone());
+    let execution = Execution::open(plan, of, arguments.shown.clone(), arguments.answers, invoke);
     let ended = session::start(&home, new, execution.surroundings()).await;
     execution.close(&home, ended)
 }

@@ -1,15 +1,18 @@
 //! `lifeboat runs`: every run on this machine.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use lifeboat_core::event::Outcome;
-use lifeboat_runtime::home::{Listed, Standing};
+use lifeboat_runtime::home::{Home, Listed, Standing};
 use serde_json::{Value, json};
 
 use crate::{
     arguments::Global,
+    commands::drill_summary::verdict,
     elapsed, engine,
     exit::Exit,
-    output::{BAD, GOOD, WARN, data, hint, json as print_json, styled},
+    output::{BAD, GOOD, WARN, hint, json as print_json, styled},
     table,
     view::outcome_text,
 };
@@ -24,35 +27,51 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<Exit> {
-    let runs = engine::home(global)?.runs()?;
+    let home = engine::home_to_read(global)?;
+    let runs = home.runs()?;
+    let verdicts = verdicts(&home)?;
     if arguments.json {
-        print_json(&runs.iter().map(document).collect::<Vec<_>>())?;
+        print_json(&runs.iter().map(|listed| document(listed, &verdicts)).collect::<Vec<_>>())?;
     } else if runs.is_empty() {
         hint("there are no runs yet; `lifeboat drill dr-003` rehearses a recovery");
     } else {
-        let heading = ["RUN", "RUNBOOK", "STARTED (UTC)", "TOOK", "STATE"].map(str::to_owned).to_vec();
-        let rows: Vec<_> = std::iter::once(heading).chain(runs.iter().map(row)).collect();
-        table::lines(&rows).into_iter().for_each(data);
+        let heading = ["RUN", "RUNBOOK", "KIND", "STARTED (UTC)", "TOOK", "STATE"].map(str::to_owned).to_vec();
+        let rows: Vec<_> = std::iter::once(heading).chain(runs.iter().map(|listed| row(listed, &verdicts))).collect();
+        table::show(&rows);
     }
     Ok(Exit::Done)
 }
 
-fn row(listed: &Listed) -> Vec<String> {
+/// What each drill came to, by its run.
+fn verdicts(home: &Home) -> anyhow::Result<BTreeMap<String, String>> {
+    let text = |line: &Value, name: &str| line[name].as_str().map(str::to_owned);
+    let verdict = |line: &Value| Some((text(line, "run")?, text(line, "verdict")?));
+    Ok(home.history()?.iter().filter_map(verdict).collect())
+}
+
+fn row(listed: &Listed, verdicts: &BTreeMap<String, String>) -> Vec<String> {
     let ended = matches!(listed.standing, Standing::Finished(_)).then_some(listed.changed).flatten();
     let took = listed.started.zip(ended).map(|(start, end)| elapsed::between(start, end)).unwrap_or_default();
     let started = listed.started.map(elapsed::date_and_time).unwrap_or_default();
     let runbook = listed.runbook.as_ref().map(|runbook| runbook.id.clone()).unwrap_or_default();
-    vec![listed.run.to_string(), runbook, started, took, standing(listed)]
+    let kind = match listed.standing {
+        Standing::Damaged(_) => "",
+        _ if listed.is_drill => "drill",
+        _ => "run",
+    };
+    let verdict = verdicts.get(listed.run.as_str()).map(|word| format!("; drill {}", verdict(word)));
+    let state = format!("{}{}", standing(listed), verdict.unwrap_or_default());
+    vec![listed.run.to_string(), runbook, kind.to_owned(), started, took, state]
 }
 
 fn standing(listed: &Listed) -> String {
-    let engine = listed.engine.as_ref().map(|holder| format!(" ({holder})")).unwrap_or_default();
+    let engine = listed.engine.as_ref().map_or(", no engine".to_owned(), |holder| format!(" ({holder})"));
     match &listed.standing {
         Standing::Live => styled(GOOD, format_args!("live{engine}")),
         Standing::Waiting => styled(WARN, format_args!("waits for a person{engine}")),
         Standing::Paused(pause) => styled(WARN, format_args!("paused by {}{engine}", pause.who)),
-        Standing::Resumable => styled(WARN, "can be resumed"),
-        Standing::Fenced(loss) => styled(BAD, format_args!("can not go on: `{}` was taken over", loss.resource)),
+        Standing::Resumable => styled(BAD, "no engine works on it; can be resumed"),
+        Standing::Fenced(loss) => styled(BAD, format_args!("cannot go on: `{}` was taken over", loss.resource)),
         Standing::Finished(Outcome::Succeeded) => styled(GOOD, outcome_text(Outcome::Succeeded)),
         Standing::Finished(outcome @ (Outcome::SucceededWithExceptions | Outcome::DryRun)) => {
             styled(WARN, outcome_text(*outcome))
@@ -62,7 +81,7 @@ fn standing(listed: &Listed) -> String {
     }
 }
 
-fn document(listed: &Listed) -> Value {
+fn document(listed: &Listed, verdicts: &BTreeMap<String, String>) -> Value {
     let (state, detail) = match &listed.standing {
         Standing::Live => ("live", Value::Null),
         Standing::Waiting => ("waiting", Value::Null),
@@ -82,5 +101,8 @@ fn document(listed: &Listed) -> Value {
         "state": state,
         "detail": detail,
         "engine": listed.engine,
+        "live": listed.engine.is_some(),
+        "drill": listed.is_drill,
+        "verdict": verdicts.get(listed.run.as_str()),
     })
 }

@@ -13,7 +13,7 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     lifeboat skip last announce --reason \"the channel is down, everybody is on the phone\"\n\n\
-    A step that waits for others is left out when its turn comes; one that runs can not be left out. Where the run had \
+    A step that waits for others is left out when its turn comes; one that runs cannot be left out. Where the run had \
     failed because of the step, it goes on in this terminal.")]
 pub(crate) struct Arguments {
     #[command(flatten)]

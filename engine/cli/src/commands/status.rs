@@ -4,15 +4,19 @@ use clap::Args;
 use jiff::Timestamp;
 use lifeboat_core::{
     event::{Mode, SkipReason},
+    name::RunId,
     run::{Budget, Phase, Run, Since, StepRun, StepState},
 };
-use lifeboat_runtime::home::{Home, Loaded};
+use lifeboat_runtime::{
+    holder::Holder,
+    home::{Home, Loaded},
+};
 
 use crate::{
     arguments::Global,
-    document, elapsed, engine,
+    copies, document, elapsed, engine,
     exit::Exit,
-    output::{BAD, GOOD, QUIET, STRONG, WARN, data, hint, json, styled},
+    output::{BAD, GOOD, QUIET, STRONG, WARN, data, json, styled},
     table,
     view::{self, budget_text, failure_text, outcome_text, skipped_text},
 };
@@ -33,39 +37,67 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<Exit> {
-    let home = engine::home(global)?;
+    let home = engine::home_to_read(global)?;
     let run = home.find(&arguments.run)?;
     let loaded = home.load(&run)?;
     let now = Timestamp::now();
+    let engine = home.holder(&run)?;
     if arguments.json {
-        json(&document::run(&loaded, now))?;
+        json(&document::run(&loaded, engine.is_some(), now))?;
         return Ok(Exit::Done);
     }
-    print_head(&home, &loaded, arguments.onset, now)?;
+    if engine.is_none() && !matches!(loaded.run.phase, Phase::Finished { .. }) {
+        print_dead(&home, &run, &loaded)?;
+    }
+    print_head(&loaded, engine.as_ref(), arguments.onset, now);
     let heading = ["", "STEP", "STATE", "TOOK", ""].map(str::to_owned).to_vec();
     let dry = loaded.run.started.as_ref().is_some_and(|(_, facts)| facts.mode == Mode::DryRun);
+    // Without an engine nothing goes on: what was at work was so until the last that is known.
+    let until = if engine.is_some() { now } else { loaded.end.at.unwrap_or(now) };
     let shown = loaded.run.steps.iter().enumerate().filter(|(_, step)| is_shown(&loaded.run, step));
     let rows = shown.map(|(place, step)| {
-        let mut row = row(step, loaded.run.skips.get(&place), dry, now);
+        let mut row = row(step, loaded.run.skips.get(&place), dry, (engine.is_some(), until));
         if let (StepState::FannedOut { .. }, Some(what)) = (&step.state, row.last_mut()) {
             *what = progress(loaded.run.items(&step.id));
         }
         row
     });
     let rows: Vec<_> = std::iter::once(heading).chain(rows).collect();
-    table::lines(&rows).into_iter().for_each(data);
+    table::show(&rows);
     print_people(&loaded);
-    if !matches!(loaded.run.phase, Phase::Finished { .. }) && home.holder(&run)?.is_none() {
-        match home.lost_lease(&run)? {
-            Some(loss) => hint(format_args!("it can not go on: {loss}")),
-            None => hint(format_args!("nobody works on it; `lifeboat resume {run}` goes on")),
-        }
+    let copies = copies::left_by(&home, &loaded)?;
+    if !copies.is_empty() {
+        data("\ncopies that it made and that still are there:");
+        copies.iter().for_each(|copy| data(format_args!("  {copy}")));
     }
     Ok(Exit::Done)
 }
 
-fn print_head(home: &Home, loaded: &Loaded, onset: Option<Timestamp>, now: Timestamp) -> anyhow::Result<()> {
-    let Some((started, facts)) = &loaded.run.started else { return Ok(()) };
+/// That no engine works on the run, and what to type: first of all, because nothing else happens before that.
+fn print_dead(home: &Home, run: &RunId, loaded: &Loaded) -> anyhow::Result<()> {
+    let dead = styled(BAD, "NO ENGINE WORKS ON THIS RUN.");
+    let is = |what: fn(&StepState) -> bool| loaded.run.steps.iter().filter(move |step| what(&step.state));
+    let names = |steps: Vec<&StepRun>| steps.iter().map(|step| format!("`{}`", step.id)).collect::<Vec<_>>().join(", ");
+    let cut_off: Vec<&StepRun> = is(|state| document::is_cut_off(state, false)).collect();
+    let waiting: Vec<&StepRun> = is(|state| matches!(state, StepState::Awaiting(_))).collect();
+    match home.lost_lease(run)? {
+        Some(loss) => data(format_args!("{dead} It cannot go on: {loss}. Start another run.")),
+        None if !cut_off.is_empty() => data(format_args!(
+            "{dead} Its engine ended while it did {}. `lifeboat resume {run}` finds out what became of that, and goes on.",
+            names(cut_off)
+        )),
+        None if !waiting.is_empty() => data(format_args!(
+            "{dead} It waits for an answer about {}. `lifeboat resume {run}` asks and goes on.",
+            names(waiting)
+        )),
+        None => data(format_args!("{dead} `lifeboat resume {run}` goes on.")),
+    }
+    data("");
+    Ok(())
+}
+
+fn print_head(loaded: &Loaded, engine: Option<&Holder>, onset: Option<Timestamp>, now: Timestamp) {
+    let Some((started, facts)) = &loaded.run.started else { return };
     let variant = loaded.plan.variant.map(|variant| format!(", {}", variant.as_str())).unwrap_or_default();
     let name = format!("{} ({}{variant})", facts.runbook.name, facts.runbook.id);
     data(format_args!("{}  {name}", styled(STRONG, &facts.run)));
@@ -76,7 +108,7 @@ fn print_head(home: &Home, loaded: &Loaded, onset: Option<Timestamp>, now: Times
             data(format_args!("{} after {}", outcome_text(outcome), elapsed::between(*started, at)));
         }
         _ => {
-            if let Some(holder) = home.holder(&facts.run)? {
+            if let Some(holder) = engine {
                 data(format_args!("live: {holder}"));
             }
             if let Some(pause) = &loaded.run.pause {
@@ -91,7 +123,6 @@ fn print_head(home: &Home, loaded: &Loaded, onset: Option<Timestamp>, now: Times
         }
     }
     data("");
-    Ok(())
 }
 
 /// Of the items of a list, which may be thousands, only those that are under way or in trouble.
@@ -117,8 +148,10 @@ fn print_people(loaded: &Loaded) {
     by_people[first..].iter().for_each(|record| data(format_args!("  {}", view::tell(record, &loaded.run))));
 }
 
-fn row(step: &StepRun, skip: Option<&SkipReason>, dry: bool, now: Timestamp) -> Vec<String> {
+fn row(step: &StepRun, skip: Option<&SkipReason>, dry: bool, (live, now): (bool, Timestamp)) -> Vec<String> {
+    let cut_off = document::is_cut_off(&step.state, live);
     let state = match &step.state {
+        _ if cut_off => "cut off".to_owned(),
         // Nothing was done, so nothing has succeeded.
         StepState::Succeeded { .. } if dry => "tried".to_owned(),
         state => state.word().replace('_', " "),
@@ -129,6 +162,7 @@ fn row(step: &StepRun, skip: Option<&SkipReason>, dry: bool, now: Timestamp) -> 
         StepState::Awaiting(_) | StepState::Skipped { .. } | StepState::Interrupted(_) | StepState::Cancelled => {
             (WARN, "!")
         }
+        _ if cut_off => (WARN, "!"),
         _ => (QUIET, "·"),
     };
     let what = match &step.state {
@@ -137,6 +171,7 @@ fn row(step: &StepRun, skip: Option<&SkipReason>, dry: bool, now: Timestamp) -> 
         StepState::Waiting | StepState::Cancelled => {
             skip.map(|reason| format!("will be {}", skipped_text(reason))).unwrap_or_default()
         }
+        _ if cut_off => "was at work when the engine ended; how far it came is not known".to_owned(),
         state => state.failure().map(failure_text).or_else(|| document::waits_for(state)).unwrap_or_default(),
     };
     vec![styled(style, symbol), step.id.to_string(), state, took(step, now), what]

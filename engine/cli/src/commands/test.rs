@@ -57,7 +57,7 @@ pub(crate) struct Arguments {
     /// Play only this case, as it was printed
     #[arg(long, value_name = "CASE", conflicts_with_all = ["cases", "seed", "faults"])]
     case: Option<String>,
-    /// Play with what these bindings tell of the systems; what they can not prove is refused, as in a run
+    /// Play with what these bindings tell of the systems; what they cannot prove is refused, as in a run
     #[arg(long, short, value_name = "FILE")]
     bindings: Option<PathBuf>,
     /// Count warnings as errors
@@ -221,7 +221,7 @@ fn runbook_name(subject: &Subject) -> String {
 /// One file a case, named after the runbook and the seed.
 fn write_journals(folder: &Path, runbook: &Path, cases: impl Iterator<Item = (Case, Vec<u8>)>) -> Result<(), Problem> {
     let problem = |error: io::Error| {
-        Problem::new(Exit::Failed, format!("can not write journals into `{}`: {error}", folder.display()))
+        Problem::new(Exit::Failed, format!("cannot write journals into `{}`: {error}", folder.display()))
     };
     fs::create_dir_all(folder).map_err(problem)?;
     let name = runbook.file_stem().unwrap_or_default().to_string_lossy();
@@ -242,10 +242,10 @@ fn known(path: &Path) -> Result<Vec<Stored>, Problem> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(Problem::new(Exit::File, format!("can not read `{name}`: {error}"))),
+        Err(error) => return Err(Problem::new(Exit::File, format!("cannot read `{name}`: {error}"))),
     };
     stored(&text).map_err(|error| {
-        Problem::new(Exit::File, format!("`{name}` can not be used: {error}"))
+        Problem::new(Exit::File, format!("`{name}` cannot be used: {error}"))
             .hint("a line is the code of an invariant and a case, as `lifeboat test` writes it")
     })
 }
@@ -260,6 +260,6 @@ fn keep(runbook: &Path, path: &Path, known: &[Stored], found: &[Counterexample])
     let new = found.iter().map(|found| Stored { code: found.broken.code.to_owned(), case: found.case.clone() });
     let lines = known.iter().cloned().chain(new).map(|stored| format!("{stored}\n"));
     if let Err(error) = fs::write(path, head + &lines.collect::<String>()) {
-        note(format_args!("can not keep the cases in `{}`: {error}", path.display()));
+        note(format_args!("cannot keep the cases in `{}`: {error}", path.display()));
     }
 }

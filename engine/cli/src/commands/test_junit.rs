@@ -63,7 +63,7 @@ fn print_case(tested: &Tested, name: &str, found: Option<&(String, String)>, fai
     }
 }
 
-/// Text within XML: markup is written out, and what XML can not hold at all is left out.
+/// Text within XML: markup is written out, and what XML cannot hold at all is left out.
 fn attribute(text: &str) -> String {
     let held: String = text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
     escape(&held)

@@ -101,7 +101,7 @@ fn print_coverage(coverage: &Coverage) {
         ["STEP", "SUCCEEDED", "FAILED", "TIMED OUT", "CRASHED", "INTERRUPTED", "SKIPPED", "UNDONE"].map(str::to_owned);
     let mut rows = vec![heading.to_vec()];
     rows.extend(coverage.steps.iter().map(row));
-    table::lines(&rows).into_iter().for_each(data);
+    table::show(&rows);
     for step in coverage.steps.iter().filter(|step| step.untested().next().is_some()) {
         let paths: Vec<&str> = step.untested().collect();
         data(format_args!("{}: no case shows `{}` {}", styled(WARN, "untested"), step.step, paths.join(", ")));

@@ -34,7 +34,7 @@ pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<
     } else {
         lines(&summary).into_iter().for_each(data);
         hint(
-            "the chain can not show that records were cut off its end: keep the hash of the last one elsewhere for that",
+            "the chain cannot show that records were cut off its end: keep the hash of the last one elsewhere for that",
         );
     }
     Ok(Exit::Done)
@@ -42,7 +42,7 @@ pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<
 
 /// Of a run in the state folder the plan is there too, so that each event is also held against what came before it.
 fn of_run(name: &str, global: &Global) -> anyhow::Result<Summary> {
-    let home = engine::home(global)?;
+    let home = engine::home_to_read(global)?;
     let run = home.find(name)?;
     let summary = verify(&home.journal(&run))?;
     home.load(&run)?;

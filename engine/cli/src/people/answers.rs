@@ -153,7 +153,7 @@ mod tests {
         StepId::new(text).unwrap()
     }
 
-    const APPROVE: Question = Question::Approve { by: Vec::new(), message: String::new() };
+    const APPROVE: Question = Question::Approve { by: Vec::new(), message: String::new(), approved_by: None };
 
     #[test]
     fn an_answer_is_used_once() {

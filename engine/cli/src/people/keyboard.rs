@@ -1,11 +1,12 @@
-//! The keyboard of the terminal, while it is in its usual mode: one line at a time, and Ctrl-C is a signal.
+//! The keyboard of the terminal, in its usual mode: one line at a time, and Ctrl-C is a signal. That works on every terminal, also
+//! on one that cannot move its cursor.
 
 use std::io::stdin;
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
-    termios::{OptionalActions, Termios, tcgetattr, tcsetattr},
+    termios::{QueueSelector, tcflush},
 };
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -13,48 +14,58 @@ use tokio_util::sync::CancellationToken;
 /// How often it is looked whether anybody still wants to know.
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
-/// Returns when somebody pressed Enter; what they typed before it is no answer, as they may not have read the question. False where
-/// the terminal is gone or nobody wants to know any more.
-pub(super) async fn somebody(cancel: &CancellationToken) -> bool {
+/// What came of waiting for a line.
+pub(super) enum Typed {
+    /// A line, without its end.
+    Line(String),
+    /// The terminal is gone.
+    Gone,
+    /// Nobody wants to know any more.
+    CalledOff,
+}
+
+/// Forgets what was typed so far: whoever typed it may not have read the question, and a shell must not get the rest of an answer.
+pub(super) fn forget() {
+    // A terminal that is gone has nothing to forget.
+    let _ = tcflush(stdin(), QueueSelector::IFlush);
+}
+
+/// The next line that somebody types.
+pub(super) async fn line(cancel: &CancellationToken) -> Typed {
     let stop = cancel.clone();
     let (tell, told) = oneshot::channel();
     std::thread::spawn(move || {
         let wanted = || !stop.is_cancelled() && !tell.is_closed();
-        let there = std::iter::repeat_with(enter_pressed).take_while(|_| wanted()).find_map(|there| there);
+        let line = std::iter::repeat_with(ready).take_while(|_| wanted()).find_map(|line| line);
         // Nobody may want to know any more.
-        let _ = tell.send(there.unwrap_or(false));
+        let _ = tell.send(line.unwrap_or(Typed::Gone));
     });
     tokio::select! {
-        there = told => there.unwrap_or(false),
-        () = cancel.cancelled() => false,
+        biased;
+        () = cancel.cancelled() => {
+            forget();
+            Typed::CalledOff
+        }
+        line = told => line.unwrap_or(Typed::Gone),
     }
 }
 
 /// `None` where nothing happened for a moment.
-fn enter_pressed() -> Option<bool> {
+fn ready() -> Option<Typed> {
     let keyboard = stdin();
     let mut ready = [PollFd::new(&keyboard, PollFlags::IN)];
     match poll(&mut ready, Some(&LOOK)) {
         Ok(0) | Err(Errno::INTR) => None,
-        Ok(_) => Some(matches!(rustix::io::read(&keyboard, &mut [0_u8; 4096]), Ok(1..))),
-        Err(_) => Some(false),
+        Ok(_) => Some(read()),
+        Err(_) => Some(Typed::Gone),
     }
 }
 
-/// The mode of the terminal.
-pub(super) struct Mode(Option<Termios>);
-
-impl Mode {
-    /// As it is.
-    pub(super) fn now() -> Self {
-        Self(tcgetattr(stdin()).ok())
-    }
-
-    /// Sets it again. A prompt that still reads had changed it.
-    pub(super) fn restore(self) {
-        if let Some(mode) = self.0 {
-            // A terminal that is gone has no mode.
-            let _ = tcsetattr(stdin(), OptionalActions::Now, &mode);
-        }
+/// A terminal in its usual mode gives a line at a time, and nothing where somebody ended the input.
+fn read() -> Typed {
+    let mut bytes = [0_u8; 4096];
+    match rustix::io::read(stdin(), &mut bytes) {
+        Ok(0) | Err(_) => Typed::Gone,
+        Ok(length) => Typed::Line(String::from_utf8_lossy(&bytes[..length]).trim().to_owned()),
     }
 }

@@ -14,7 +14,7 @@ use lifeboat_runtime::{
     report::{Report, Reporter},
 };
 
-use super::{View, is_active, narration};
+use super::{View, is_active, is_question, narration};
 use crate::{
     elapsed,
     output::{BAD, QUIET, STRONG, hanging, note, styled},
@@ -25,12 +25,14 @@ const PROGRESS_EVERY: SignedDuration = SignedDuration::from_secs(5);
 
 /// Plain lines on standard error.
 pub(super) struct Lines {
+    /// Whether a prompt follows each question and shows it whole.
+    prompts: bool,
     last_progress: Mutex<BTreeMap<StepId, Timestamp>>,
 }
 
 impl Lines {
-    pub(super) fn new() -> Self {
-        Self { last_progress: Mutex::new(BTreeMap::new()) }
+    pub(super) fn new(prompts: bool) -> Self {
+        Self { prompts, last_progress: Mutex::new(BTreeMap::new()) }
     }
 
     /// Whether it is time for another line about that step's progress. Notes come late: a step may be over by then, and a
@@ -57,6 +59,7 @@ impl Lines {
 impl Reporter for Lines {
     fn report(&self, report: &Report, run: &Run) {
         match report {
+            Report::Recorded(recorded) if self.prompts && is_question(&recorded.event) => {}
             Report::Recorded(recorded) => note(event(recorded, run)),
             Report::Refused(refusal) => self.say(&refused(refusal)),
             Report::Note(said) => {
@@ -77,7 +80,7 @@ impl View for Lines {
     }
 }
 
-/// What somebody wanted can not be done.
+/// What somebody wanted cannot be done.
 pub(super) fn refused(refusal: &Refusal) -> String {
     format!("{} {}", styled(BAD, format_args!("refused[{}]:", refusal.code)), refusal.message)
 }
@@ -163,7 +166,7 @@ mod tests {
 
     #[test]
     fn progress_lines_are_rare_and_each_step_has_its_own_clock() {
-        let lines = Lines::new();
+        let lines = Lines::new(false);
         let attempt = Attempt { number: 1, parameters: serde_json::Value::Null, started: second(0), deadline: None };
         let running = |name: &str| step(name, StepState::Running(attempt.clone()));
         assert!(!lines.progress_is_due(&running("a"), second(4)), "a short step needs none");
@@ -175,6 +178,6 @@ mod tests {
 
     #[test]
     fn a_step_that_is_over_makes_no_progress() {
-        assert!(!Lines::new().progress_is_due(&step("a", StepState::Cancelled), second(60)));
+        assert!(!Lines::new(false).progress_is_due(&step("a", StepState::Cancelled), second(60)));
     }
 }

@@ -24,11 +24,14 @@ use lifeboat_runtime::{
 };
 
 use super::{
-    View, budget_text, is_active,
+    View, budget_text, is_active, is_question,
     lines::{note_text, refused},
     narration::{self, Line, Tone},
 };
-use crate::output::{BAD, GOOD, QUIET, STRONG, WARN, hanging, styled};
+use crate::{
+    output::{BAD, GOOD, QUIET, STRONG, WARN, hanging, styled},
+    wrap,
+};
 
 /// Of what stands beside a step that goes on.
 const MESSAGE_BYTES_MAX: usize = 1000;
@@ -70,7 +73,7 @@ impl Live {
         match &mut state.held_back {
             Some(held_back) => held_back.push(line),
             // The terminal is gone where this fails; the run matters more than its picture.
-            None => drop(self.screen.println(line)),
+            None => drop(self.screen.println(wrap::wrapped(&line, wrap::width(std::io::stderr())))),
         }
     }
 
@@ -216,11 +219,6 @@ impl View for Live {
         self.take_down(&mut self.state());
         drop(self.screen.clear());
     }
-}
-
-/// Whether a person is asked here.
-fn is_question(event: &Event) -> bool {
-    matches!(event, Event::ApprovalRequested { .. } | Event::HandsRequested { .. } | Event::OperatorAsked { .. })
 }
 
 fn step_style() -> ProgressStyle {

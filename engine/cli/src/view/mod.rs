@@ -5,9 +5,10 @@ mod lines;
 mod live;
 mod narration;
 
-use std::{io::IsTerminal, sync::Arc};
+use std::sync::Arc;
 
 use lifeboat_core::{
+    event::Event,
     plan::Objectives,
     run::{Run, StepState},
 };
@@ -16,6 +17,8 @@ use lifeboat_runtime::{journal::Recorded, report::Reporter};
 pub(crate) use budget::budget_text;
 use lines::Lines;
 use live::Live;
+
+use crate::wrap;
 pub(crate) use narration::{failure_text, outcome_text, people, skipped_text};
 
 /// A reader of the stream that can also stand aside while a person is asked.
@@ -35,7 +38,39 @@ pub(crate) trait View: Reporter {
 /// The view for where standard error goes. A drill has no budget to count down: it measures. `prompts` says that each
 /// question is shown whole by a prompt.
 pub(crate) fn open(objectives: Option<Objectives>, prompts: bool) -> Arc<dyn View> {
-    if std::io::stderr().is_terminal() { Arc::new(Live::new(objectives, prompts)) } else { Arc::new(Lines::new()) }
+    if Facts::of_this_process().can_be_moved_on() {
+        Arc::new(Live::new(objectives, prompts))
+    } else {
+        Arc::new(Lines::new(prompts))
+    }
+}
+
+/// What is known of where standard error goes.
+#[derive(Debug, Clone)]
+struct Facts {
+    /// How wide the terminal is; `None` where there is none, or none that knows.
+    width: Option<usize>,
+    /// `TERM`.
+    kind: Option<String>,
+    /// `NO_COLOR` or `CI` is set: what is shown is read later, or by something else than eyes.
+    is_plain: bool,
+}
+
+impl Facts {
+    fn of_this_process() -> Self {
+        let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        Self {
+            width: wrap::width(std::io::stderr()),
+            kind: std::env::var("TERM").ok(),
+            is_plain: is_set("NO_COLOR") || is_set("CI"),
+        }
+    }
+
+    /// Whether lines can be changed after they were written. Everywhere else plain lines say all of it.
+    fn can_be_moved_on(&self) -> bool {
+        let is_known = self.kind.as_deref().is_some_and(|kind| !matches!(kind, "" | "dumb" | "unknown"));
+        self.width.is_some() && is_known && !self.is_plain
+    }
 }
 
 /// An event as a line, with its time.
@@ -44,6 +79,29 @@ pub(crate) fn tell(recorded: &Recorded, run: &Run) -> String {
 }
 
 /// Whether something is done for a step at this moment, or is waited for.
-fn is_active(state: &StepState) -> bool {
+pub(crate) fn is_active(state: &StepState) -> bool {
     !state.is_over() && !matches!(state, StepState::Waiting)
+}
+
+/// Whether a person is asked here.
+fn is_question(event: &Event) -> bool {
+    matches!(event, Event::ApprovalRequested { .. } | Event::HandsRequested { .. } | Event::OperatorAsked { .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Facts;
+
+    #[test]
+    fn only_a_terminal_that_can_move_its_cursor_gets_the_live_view() {
+        let usual = || Facts { width: Some(80), kind: Some("xterm-256color".to_owned()), is_plain: false };
+        let check = |facts: Facts, expected: bool| assert_eq!(facts.can_be_moved_on(), expected, "{facts:?}");
+        let of_kind = |kind: Option<&str>| Facts { kind: kind.map(str::to_owned), ..usual() };
+        check(usual(), true);
+        check(of_kind(Some("dumb")), false);
+        check(of_kind(Some("")), false);
+        check(of_kind(None), false);
+        check(Facts { width: None, ..usual() }, false);
+        check(Facts { is_plain: true, ..usual() }, false);
+    }
 }

@@ -224,7 +224,7 @@ pub(crate) fn skipped_text(reason: &SkipReason) -> String {
         }
         SkipReason::WouldAsk { message } => format!("would ask, in a real run: {message}"),
         SkipReason::NotKnown { unknown, .. } => {
-            format!("can not be tried: {} would come of a real run", unknown.join(", "))
+            format!("cannot be tried: {} would come of a real run", unknown.join(", "))
         }
         SkipReason::FailedBehind { step, failure } => {
             format!("failed, perhaps because `{step}` was left out: {}", failure_text(failure))

@@ -9,7 +9,7 @@ use std::{
 
 use assert_cmd::Command;
 use lifeboat_core::{event::Person, name::RunId};
-use lifeboat_runtime::{identity::this_person, lock::RunLock};
+use lifeboat_runtime::{home::Home, identity::this_person, lock::RunLock};
 use tempfile::TempDir;
 
 /// A state folder; removed afterwards.
@@ -105,6 +105,14 @@ impl Screen {
         fs::write(&path, damaged).unwrap();
     }
 
+    /// A drill was held, as its line in the history says.
+    pub(crate) fn held(&self, at: &str, verdict: &str, rto_s: f64) {
+        let length = |seconds: f64| serde_json::json!({ "low": seconds, "high": seconds });
+        let line = serde_json::json!({ "at": at, "drill": "DR-003", "run": "dr-003-20260103-7f3a", "verdict": verdict,
+            "backend": "process", "rto_s": length(rto_s), "rpo_s": length(0.0), "lost": 0 });
+        Home::open(self.home.path()).unwrap().add_to_history(&line).unwrap();
+    }
+
     fn output(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
         command
@@ -146,7 +154,8 @@ pub(crate) fn files(folder: &str) -> BTreeMap<String, Vec<u8>> {
 
 /// Compares with the snapshot, with what differs from call to call replaced by words.
 pub(crate) fn check(name: &str, shown: &str) {
-    const VARYING: [(&str, &str); 11] = [
+    const VARYING: [(&str, &str); 12] = [
+        (r"held \d+d \d\dh ago", "held LONG ago"),
         (r"\b[a-z0-9-]+-\d{8}-[0-9a-f]{4}\b", "RUN"),
         (r"sha256:[0-9a-f]{64}", "sha256:DIGEST"),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "TIMESTAMP"),

@@ -148,7 +148,7 @@ impl<'a> Case<'a> {
             let message = format!("the question of `{id}` expired at {expires:.0}; `retry` asks it anew");
             return Err(Refusal::new("operator-expired", message));
         }
-        people::may_answer(self.people(), by, self.request, &format!("`{id}` is answered"))?;
+        people::may_answer(self.people(), by, self.request.person(), &format!("`{id}` is answered"))?;
         if approved && approved_by.as_ref() == Some(&self.request.who) {
             let message = format!("you have approved `{id}` already; somebody else must approve it too");
             return Err(Refusal::new("operator-same-person", message));
@@ -191,7 +191,7 @@ impl<'a> Case<'a> {
                 let message = format!("`{id}` takes two people; nobody can skip it alone");
                 return Err(Refusal::new("operator-approval", message));
             }
-            people::may_answer(self.people(), by, self.request, &format!("`{id}` is answered, and skipped,"))?;
+            people::may_answer(self.people(), by, self.request.person(), &format!("`{id}` is answered, and skipped,"))?;
         }
         let (step, who) = (id.clone(), self.who());
         if self.holds_its_place(index) {

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use self::{evidence::wanted, judge::judge, refusal::Refusal, retry::behind};
+pub use self::{evidence::wanted, judge::judge, people::may_answer, refusal::Refusal, retry::behind};
 use crate::{
     event::{OperatorAnswer, Person},
     name::StepId,
@@ -30,6 +30,12 @@ pub struct Request {
     pub groups: BTreeSet<String>,
     /// What.
     pub command: Command,
+}
+
+impl Request {
+    fn person(&self) -> (&Person, &BTreeSet<String>) {
+        (&self.who, &self.groups)
+    }
 }
 
 /// What a run can be told.

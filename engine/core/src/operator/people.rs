@@ -1,8 +1,8 @@
 //! Who may answer for a role.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Refusal, Request};
+use super::Refusal;
 use crate::event::Person;
 
 /// What stands before the name of a group of the operating system, in a list of people.
@@ -10,20 +10,24 @@ const GROUP: &str = "group:";
 
 /// Whether this person has one of the roles. Where the bindings name no people at all, everybody who can reach the run may answer:
 /// the permissions of its folder are the rule then. Where they do, a role that they do not name is nobody's. A drill's policy
-/// answers for everybody.
-pub(super) fn may_answer(
+/// answers for everybody. `groups` are those of the operating system that the person is in, and `what` begins the refusal: what is
+/// answered.
+///
+/// # Errors
+/// `operator-role` where somebody else has the role, `operator-role-unknown` where nobody has.
+pub fn may_answer(
     people: &BTreeMap<String, Vec<String>>,
     by: &[String],
-    request: &Request,
+    (who, groups): (&Person, &BTreeSet<String>),
     what: &str,
 ) -> Result<(), Refusal> {
-    let Person::User { name } = &request.who else { return Ok(()) };
+    let Person::User { name } = who else { return Ok(()) };
     if by.is_empty() || people.is_empty() {
         return Ok(());
     }
     let named: Vec<&String> = by.iter().filter_map(|role| people.get(role)).flatten().collect();
     let is_meant = |entry: &&&String| match entry.strip_prefix(GROUP) {
-        Some(group) => request.groups.contains(group),
+        Some(group) => groups.contains(group),
         None => **entry == name,
     };
     if named.iter().any(|entry| is_meant(&entry)) {

@@ -112,6 +112,12 @@ impl Run {
         self.agenda.timers.first().map(|(at, _)| *at)
     }
 
+    /// Whether time alone changes nothing but that questions to people expire.
+    pub(crate) fn only_questions_expire(&self) -> bool {
+        let is_question = |slot: Slot| matches!(self.steps[slot].state, StepState::Awaiting(_));
+        self.agenda.timers.iter().all(|(_, slot)| is_question(*slot))
+    }
+
     /// Waiting steps of the section that can begin, or can not be done any more.
     pub(crate) fn ready(&self, section: Section) -> impl Iterator<Item = Slot> {
         self.agenda.ready.range(self.wiring.section(section)).copied()

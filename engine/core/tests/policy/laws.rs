@@ -244,7 +244,7 @@ fn is_dealt_with(event: &Event) -> bool {
 /// Only an event that says so makes something due that was not: what an engine that stops may still record begins nothing.
 pub(crate) fn beginning(event: &Event, before: &[Effect], after: &[Effect]) {
     let is_there = |effect: &Effect| before.iter().any(|other| is_same(effect, other));
-    let counts = |effect: &&Effect| !matches!(effect, Effect::WakeAt(_) | Effect::Hold);
+    let counts = |effect: &&Effect| !matches!(effect, Effect::WakeAt(_) | Effect::ExpiresAt(_) | Effect::Hold);
     let new = after.iter().filter(counts).find(|effect| !is_there(effect));
     // A run that goes on asks again what it had asked before it was about to end.
     let asked_before = matches!(new, Some(Effect::Ask { .. })) && (is_dealt_with(event) || is_reopening(event));
@@ -279,7 +279,7 @@ pub(crate) fn due(plan: &Plan, run: &Run, now: Timestamp, effects: &[Effect]) {
                 assert!(!called.contains(&&call.step), "two calls of {}", call.step);
                 called.push(&call.step);
             }
-            Effect::WakeAt(at) => {
+            Effect::WakeAt(at) | Effect::ExpiresAt(at) => {
                 let events = decide(plan, run, &Input::Tick, now.max(*at));
                 assert!(!events.is_empty(), "the wake-up at {at} changes nothing: {run:#?}");
             }

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use lifeboat_core::{
     decide::{decide, decide_unattended},
+    due::due,
     event::{Event, Mode, Outcome, Person},
     expression::Template,
     failure::{Failure, Reason},
-    input::{Input, Purpose},
+    input::{Effect, Input, Purpose},
     operator::{Command, Request, judge},
     plan::{OnFailure, Plan, Step, StepKind},
     run::{Phase, Run, StepState},
@@ -144,6 +145,19 @@ fn a_question_expires_whether_or_not_somebody_can_be_asked() {
     assert!(judge(&plan, &run, &request, start() + SignedDuration::from_secs(89)).is_ok());
     let late = judge(&plan, &run, &request, start() + SignedDuration::from_secs(90)).map_err(|refusal| refusal.code);
     assert_eq!(late.unwrap_err(), "operator-expired");
+}
+
+#[test]
+fn an_expiry_alone_is_no_reason_to_wait_where_nobody_can_be_asked() {
+    let expires = Some(SignedDuration::from_secs(90));
+    let kind = StepKind::Approve { by: Vec::new(), message: Template::new("yes?"), four_eyes: false, expires };
+    let alone = plan_of(vec![step(0, Vec::new(), kind.clone())]);
+    let at = start() + SignedDuration::from_secs(90);
+    let effects = |plan: &Plan| due(plan, &story_in(Mode::Real, plan, &[]).1, start());
+    assert_eq!(effects(&alone).last(), Some(&Effect::ExpiresAt(at)));
+    let timeout = Some(SignedDuration::from_hours(1));
+    let beside = plan_of(vec![step(0, Vec::new(), kind), Step { timeout, needs: Vec::new(), ..uses(1, true, false) }]);
+    assert_eq!(effects(&beside).last(), Some(&Effect::WakeAt(at)), "the attempt has a time of its own");
 }
 
 #[test]

@@ -179,7 +179,7 @@ impl<'a> World<'a> {
 
     fn tick(&mut self, effects: &[Effect]) {
         let wake = effects.iter().find_map(|effect| match effect {
-            Effect::WakeAt(at) => Some(*at),
+            Effect::WakeAt(at) | Effect::ExpiresAt(at) => Some(*at),
             _ => None,
         });
         if let Some(wake) = wake {

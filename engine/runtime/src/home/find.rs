@@ -2,10 +2,33 @@
 
 use lifeboat_core::name::RunId;
 
-use super::Home;
+use super::{Home, Listed};
 use crate::Error;
 
+/// The run that a person means to change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Meant {
+    /// Which.
+    pub run: RunId,
+    /// It was not named: it is what `last` stands for.
+    pub is_last: bool,
+    /// The other runs that `last` could as well stand for: those that are not over.
+    pub others: Vec<RunId>,
+}
+
 impl Home {
+    /// The run that somebody means who wants to change one. As [`Home::find`], but `last` never is a drill, and comes with the
+    /// other runs that are not over.
+    pub fn find_to_change(&self, text: &str) -> Result<Meant, Error> {
+        if text != "last" {
+            return Ok(Meant { run: self.find(text)?, is_last: false, others: Vec::new() });
+        }
+        let mut runs = self.runs()?.into_iter().filter(|listed| !listed.is_drill);
+        let last = runs.next().ok_or_else(|| Error::Unknown { name: text.to_owned() })?;
+        let others = runs.filter(Listed::is_open).map(|listed| listed.run).collect();
+        Ok(Meant { run: last.run, is_last: true, others })
+    }
+
     /// The run with that name, the only one whose name begins so, or, for `last`, the one that started last.
     pub fn find(&self, text: &str) -> Result<RunId, Error> {
         let unknown = || Error::Unknown { name: text.to_owned() };

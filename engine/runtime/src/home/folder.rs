@@ -30,6 +30,11 @@ impl Home {
         Ok(home)
     }
 
+    /// The folder for somebody who only reads: nothing is made, and one that is not there has no runs.
+    pub fn to_read(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
@@ -68,6 +73,19 @@ impl Home {
             sync_folder(&self.path)
         };
         write().map_err(Error::disk(&path))
+    }
+
+    /// The lines of the history of drills, in the order in which they were added. A line that is none (cut short by a crash, or
+    /// written by something else) is left out.
+    pub fn history(&self) -> Result<Vec<Value>, Error> {
+        let path = self.history_file();
+        match fs::read(&path) {
+            Ok(bytes) => {
+                Ok(bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect())
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(Error::unreadable(path)(error)),
+        }
     }
 
     pub(super) fn runs_folder(&self) -> PathBuf {
@@ -114,5 +132,16 @@ mod tests {
         home.add_to_history(&json!({ "drill": 3 })).unwrap();
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text, "{\"drill\":1}\n{\"drill\": \"Mü\n{\"drill\":3}\n");
+        assert_eq!(home.history().unwrap(), [json!({ "drill": 1 }), json!({ "drill": 3 })]);
+    }
+
+    #[test]
+    fn who_only_reads_makes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        let home = Home::to_read(&path);
+        assert!(home.runs().unwrap().is_empty() && home.leases().unwrap().is_empty());
+        assert!(home.history().unwrap().is_empty() && home.find("last").is_err() && home.find("dr-003").is_err());
+        assert!(!path.exists());
     }
 }

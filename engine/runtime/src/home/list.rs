@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, ErrorKind, Read},
 };
 
 use jiff::Timestamp;
@@ -27,6 +27,8 @@ pub struct Listed {
     pub started: Option<Timestamp>,
     /// When its last event was; not known of a damaged run.
     pub changed: Option<Timestamp>,
+    /// Whether it is a rehearsal: a policy answers in it for people, and its systems are made for it. Not known of a damaged run.
+    pub is_drill: bool,
     /// The engine that works on it, if one does.
     pub engine: Option<Holder>,
     /// How it stands.
@@ -52,6 +54,13 @@ pub enum Standing {
     Damaged(&'static str),
 }
 
+impl Listed {
+    /// Whether somebody may still have to do something about it: it is not over, whether an engine works on it or not.
+    pub fn is_open(&self) -> bool {
+        !matches!(self.standing, Standing::Finished(_) | Standing::Damaged(_) | Standing::Fenced(_))
+    }
+}
+
 impl Home {
     /// Every run that has begun, the newest first, also the damaged ones: `last` is never silently an older run.
     pub fn runs(&self) -> Result<Vec<Listed>, Error> {
@@ -75,6 +84,7 @@ impl Home {
             started: loaded.run.started.as_ref().map(|(at, _)| *at),
             changed: loaded.end.at,
             standing: self.standing(run, loaded, engine.is_some())?,
+            is_drill: loaded.is_drill(),
             engine,
         })
     }
@@ -82,7 +92,7 @@ impl Home {
     fn damaged(&self, run: RunId, error: &Error) -> Listed {
         let started = self.first_record_at(&run).or_else(|| self.folder_changed_at(&run));
         let standing = Standing::Damaged(error.code());
-        Listed { run, runbook: None, started, changed: None, engine: None, standing }
+        Listed { run, runbook: None, started, changed: None, is_drill: false, engine: None, standing }
     }
 
     /// What the first line of a journal says, whatever is wrong with the rest.
@@ -105,7 +115,12 @@ impl Home {
     pub(super) fn run_names(&self) -> Result<Vec<RunId>, Error> {
         let folder = self.runs_folder();
         let mut names = Vec::new();
-        for entry in fs::read_dir(&folder).map_err(Error::unreadable(&folder))? {
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(names),
+            Err(error) => return Err(Error::unreadable(folder)(error)),
+        };
+        for entry in entries {
             let entry = entry.map_err(Error::unreadable(&folder))?;
             names.extend(entry.file_name().into_string().ok().and_then(|name| RunId::new(name).ok()));
         }

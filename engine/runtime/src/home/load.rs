@@ -1,8 +1,13 @@
 //! Loading a run: the plan, and the fold of the journal.
 
-use std::{fs, io::ErrorKind, path::Path};
+use std::{collections::BTreeMap, fs, io::ErrorKind, path::Path};
 
-use lifeboat_core::{event::Event, name::RunId, plan::Plan, run::Run};
+use lifeboat_core::{
+    event::{Event, Person},
+    name::RunId,
+    plan::Plan,
+    run::Run,
+};
 
 use super::{ChangedFile, Home, Leases, RunFolder};
 use crate::{
@@ -27,6 +32,18 @@ pub struct Loaded {
     pub end: End,
     /// Bytes behind its end: a line that was being written when the engine ended.
     pub torn_bytes: u64,
+}
+
+impl Loaded {
+    /// Whether it is a drill: a policy started it, and answers in it for people.
+    pub fn is_drill(&self) -> bool {
+        self.run.started.as_ref().is_some_and(|(_, facts)| matches!(facts.who, Person::Policy { .. }))
+    }
+
+    /// The people of each role, as the bindings named them when the run was started.
+    pub fn roles(&self) -> BTreeMap<String, Vec<String>> {
+        self.run.started.as_ref().map(|(_, facts)| facts.people.clone()).unwrap_or_default()
+    }
 }
 
 impl Home {

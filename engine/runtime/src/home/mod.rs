@@ -8,6 +8,7 @@ mod load;
 mod run_folder;
 mod run_name;
 
+pub use find::Meant;
 pub use folder::Home;
 pub use list::{Listed, Standing};
 pub use load::Loaded;

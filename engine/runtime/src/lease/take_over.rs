@@ -1,6 +1,6 @@
 //! Taking a lease over from a run that does not work any more, and who has which lease.
 
-use std::{fmt, fs, path::Path};
+use std::{fmt, fs, io, path::Path};
 
 use jiff::Timestamp;
 use lifeboat_core::name::RunId;
@@ -181,7 +181,12 @@ pub(crate) fn lost(folder: &Path, resources: &[String], run: &RunId) -> Result<O
 /// Every lease there is, by resource.
 pub(crate) fn present(folder: &Path, fate: impl Fn(&RunId) -> Fate) -> Result<Vec<ListedLease>, Error> {
     let mut leases = Vec::new();
-    for entry in fs::read_dir(folder).map_err(Error::unreadable(folder))? {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(leases),
+        Err(error) => return Err(Error::unreadable(folder)(error)),
+    };
+    for entry in entries {
         let path = entry.map_err(Error::unreadable(folder))?.path();
         let records = history::read(&path).map_err(Error::unreadable(&path))?;
         let Some(last) = records.last() else { continue };

@@ -122,13 +122,13 @@ impl Questions {
         reply
     }
 
-    /// The last answer did not count. Where it only lacked something they are asked anew, a few times; else who gave it may not, so
-    /// they are not asked the same again, and the question stays open for others.
-    pub(super) fn refused(&mut self, lacks_something: bool) {
+    /// The last answer did not count: the same is asked anew, a few times, because it is still open. Whoever can not answer it is to
+    /// wait for the answer of others then, and to say that nobody can be asked where none can come.
+    pub(super) fn refused(&mut self) {
         let Some((step, asked)) = self.answered.take() else { return };
         let times = self.lacking.entry(step.clone()).or_default();
         *times += 1;
-        if !lacks_something || *times > ASKED_ANEW_MAX {
+        if *times > ASKED_ANEW_MAX {
             self.asked.insert(step, Asked { nobody: true, ..asked });
         }
     }
@@ -176,7 +176,7 @@ mod tests {
     }
 
     fn approve(message: &str) -> BTreeMap<StepId, Wanted> {
-        let question = Question::Approve { by: Vec::new(), message: message.to_owned() };
+        let question = Question::Approve { by: Vec::new(), message: message.to_owned(), approved_by: None };
         let within = Some(SignedDuration::from_mins(5));
         BTreeMap::from([(StepId::new("sign-off").unwrap(), Wanted { question, within })])
     }
@@ -218,24 +218,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_may_not_answer_is_not_asked_the_same_again() {
-        let yes = ReplyAnswer::Approval { approved: true, comment: None };
-        let (mut questions, mut arrivals) = asked(Some(yes));
-        assert!(take(&mut questions, &mut arrivals).await.is_some());
-        questions.refused(false);
-        questions.reconcile(approve("Merge?"), Timestamp::UNIX_EPOCH);
-        assert!(questions.is_hopeless() && arrivals.try_recv().is_err());
-        questions.reconcile(approve("Merge? Ada said yes."), Timestamp::UNIX_EPOCH);
-        assert!(!questions.is_hopeless(), "another question is asked");
-    }
-
-    #[tokio::test]
-    async fn whose_answer_lacked_something_is_asked_anew_but_not_without_end() {
+    async fn whose_answer_does_not_count_is_asked_anew_but_not_without_end() {
         let yes = ReplyAnswer::Approval { approved: true, comment: None };
         let (mut questions, mut arrivals) = asked(Some(yes));
         for _ in 0..=ASKED_ANEW_MAX {
             assert!(take(&mut questions, &mut arrivals).await.is_some(), "it is asked");
-            questions.refused(true);
+            questions.refused();
             questions.reconcile(approve("Merge?"), Timestamp::UNIX_EPOCH);
         }
         assert!(questions.is_hopeless(), "somebody else must answer");

@@ -50,6 +50,8 @@ pub(crate) struct RealWorld {
     calls: Calls,
     questions: Questions,
     wake_at: Option<Timestamp>,
+    /// When a question to a person expires, where nothing else is waited for.
+    expires_at: Option<Timestamp>,
     arrivals: UnboundedReceiver<Arrival>,
     notes: NoteReceiver,
     stopping: Stopping,
@@ -108,6 +110,7 @@ impl RealWorld {
             journal_path,
             logs: Logs::new(logs),
             wake_at: None,
+            expires_at: None,
             arrivals,
             notes,
             stopping: Stopping::No,
@@ -183,7 +186,7 @@ impl RealWorld {
     /// When time alone changes something, and what is to be said then.
     fn alarm(&self) -> Option<(Timestamp, Input)> {
         let unanswered = self.questions.first_expiry().map(|(at, step)| (at, Input::Unanswered { step }));
-        let tick = self.wake_at.map(|at| (at, Input::Tick));
+        let tick = [self.wake_at, self.expires_at].into_iter().flatten().min().map(|at| (at, Input::Tick));
         tick.into_iter().chain(unanswered).min_by_key(|(at, _)| *at)
     }
 
@@ -252,7 +255,7 @@ impl World for RealWorld {
             return;
         }
         let (mut calls, mut questions) = (Vec::new(), BTreeMap::new());
-        self.wake_at = None;
+        (self.wake_at, self.expires_at) = (None, None);
         self.held = false;
         for effect in due {
             match effect {
@@ -260,6 +263,7 @@ impl World for RealWorld {
                 Effect::Ask { step, question, within } => drop(questions.insert(step, Wanted { question, within })),
                 Effect::Hold => self.held = true,
                 Effect::WakeAt(at) => self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at))),
+                Effect::ExpiresAt(at) => self.expires_at = Some(at),
             }
         }
         self.calls.reconcile(calls);
@@ -281,7 +285,7 @@ impl World for RealWorld {
         match self.waits.take() {
             Some(waits) => drop(waits.send(Err(refusal))),
             None => {
-                self.questions.refused(refusal.code == "operator-evidence");
+                self.questions.refused();
                 self.report(Report::Refused(refusal), run);
             }
         }

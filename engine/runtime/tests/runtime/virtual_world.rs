@@ -259,7 +259,9 @@ impl World for VirtualWorld {
             match effect {
                 Effect::Invoke(call) => drop(calls.insert((call.step.clone(), call.attempt, call.purpose), call)),
                 Effect::Ask { step, question, .. } => drop(questions.insert(step, question)),
-                Effect::WakeAt(at) => self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at))),
+                Effect::WakeAt(at) | Effect::ExpiresAt(at) => {
+                    self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at)))
+                }
                 // Nobody pauses a run here.
                 Effect::Hold => {}
             }

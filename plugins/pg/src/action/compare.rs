@@ -1,44 +1,54 @@
-//! `pg/compare`: how many of the rows that a transaction removed are missing from the server, and how many are there again.
+//! `pg/compare`: what became of the rows that a transaction removed: back with their content, there with other content,
+//! without their parent, missing, or lost.
 
-use lifeboat_plugin::{
-    Action, Call, Connection, Effect, Failure, Outcome,
-    postgres::{Rows, Value},
-};
+use lifeboat_plugin::{Action, Call, Effect, Failure, Outcome};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    exact_set::{ExactSet, Tuples},
-    identifier::{TableName, quote_identifier},
-    parameters,
-    relation::{self, Table},
+    comparison::{Compared, Comparison},
+    exact_set::Tuples,
+    identifier::TableName,
+    left::{Left, Rows},
+    obstacle::Triggers,
+    parameters, preparation,
     server::Capabilities,
     source::Source,
 };
 
-const ROWS_AT_ONCE: usize = 10_000;
+/// Examples that are told in all.
+const EXAMPLES_MAX: usize = 10;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Parameters {
     server: String,
     missing_at_most: Option<u64>,
+    left_file: Option<String>,
+    left_digest: Option<String>,
 }
 
 #[derive(Debug, Default, Serialize)]
 struct Outputs {
     rows_removed: u64,
+    rows_back: u64,
+    conflicts: u64,
+    orphans: u64,
     rows_missing: u64,
-    rows_present: u64,
     rows_unrecoverable: u64,
-    tables: Vec<Compared>,
+    rows_gone_again: u64,
+    rows_wrong: u64,
+    conflicts_text: String,
+    tables: Vec<Counted>,
 }
 
-#[derive(Debug, PartialEq, Eq, Serialize)]
-struct Compared {
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+struct Counted {
     table: String,
     removed: u64,
+    back: u64,
+    conflicts: u64,
+    orphans: u64,
     missing: u64,
-    present: u64,
     unrecoverable: u64,
 }
 
@@ -46,22 +56,35 @@ pub(super) fn action() -> Action {
     let action = Action::new(
         "compare",
         Effect::Read,
-        "Looks up, by primary key, every row of the exact set: is it in the copy, and is it in the server? Changes nothing.",
+        "Looks up, by key and by content, every row of the exact set: is it in the copy, and is it in the server as it was? \
+         Changes nothing.",
     )
     .parameter("server", "target<postgres:read>", "The server that lost the rows.");
     Source::declare(action, "target<machine:read>", "The machine of the copy.")
-        .optional("missing_at_most", "int", "Fail where more rows than this are missing.")
-        .output("rows_removed", "int", "Rows that the transaction removed.")
-        .output("rows_missing", "int", "Those in the copy whose key the server does not have.")
-        .output("rows_present", "int", "Those in the copy whose key the server has.")
+        .optional("missing_at_most", "int", "Fail where more rows than this are missing, those without their parent included.")
+        .optional("left_file", "string", "What a merge has left, as it wrote it: these rows are known not to be back.")
+        .optional("left_digest", "string", "Its digest.")
+        .output("rows_removed", "int", "Rows that the transaction removed: the sum of the next five.")
+        .output("rows_back", "int", "Those that the server has with the same content.")
+        .output("conflicts", "int", "Those whose key the server has with other content.")
+        .output("orphans", "int", "Those that are missing and whose parent neither is there nor comes back.")
+        .output("rows_missing", "int", "All others that the copy has and the server has not.")
         .output(
             "rows_unrecoverable",
             "int",
             "Those that the copy does not have either: the transaction had inserted them itself.",
         )
+        .output("rows_gone_again", "int", "With `left_file`: rows that were put back and are missing.")
+        .output(
+            "rows_wrong",
+            "int",
+            "With `left_file`: rows with other content, which the merge does not name and nobody has written since. The step fails \
+             where there is one.",
+        )
+        .output("conflicts_text", "string", "Both versions of a few rows with other content; empty where there is none.")
         .output(
             "tables",
-            "list<record{table: string, removed: int, missing: int, present: int, unrecoverable: int}>",
+            "list<record{table: string, removed: int, back: int, conflicts: int, orphans: int, missing: int, unrecoverable: int}>",
             "The same by table.",
         )
         .idempotent()
@@ -69,143 +92,136 @@ pub(super) fn action() -> Action {
 
 pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Failure> {
     let (source, parameters): (Source, Parameters) = parameters::split(call, &Source::NAMES)?;
+    let left = match (&parameters.left_file, &parameters.left_digest) {
+        (Some(path), Some(digest)) => Some(Left::read_file(caps, &source.machine, path, digest)?),
+        (None, None) => None,
+        _ => return Err(Failure::invalid_input("pg-which-file", "say both of `left_file` and `left_digest`, or none")),
+    };
     let primary = caps.open(&parameters.server)?;
     let (set, copy) = source.open(caps)?;
-    let mut outputs = Outputs { rows_removed: set.rows(), ..Outputs::default() };
-    let mut progress = Progress { caps, done: 0, total: set.rows() };
-    for (name, tuples) in &set.tables {
-        let compared = compare(&mut progress, &primary, &copy, name, tuples)?;
-        outputs.rows_missing += compared.missing;
-        outputs.rows_present += compared.present;
-        outputs.rows_unrecoverable += compared.unrecoverable;
-        outputs.tables.push(compared);
-    }
-    judge(&outputs, &set, parameters.missing_at_most)?;
+    let prepared = preparation::prepare(&primary, &copy, &set, Triggers::Fire)?;
+    let horizon = left.as_ref().map(|left| left.horizon);
+    let mut comparison = Comparison { caps, primary: &primary, copy: &copy, horizon, done: 0, total: set.rows() };
+    let compared = comparison.all(&prepared.tables, &set.tables)?;
+    let outputs = count(&compared, left.as_ref());
+    judge(&outputs, left.is_some(), parameters.missing_at_most)?;
     let summary = format!(
-        "of {} removed rows {} are missing, {} are there, {} are lost",
-        outputs.rows_removed, outputs.rows_missing, outputs.rows_present, outputs.rows_unrecoverable
+        "of {} removed rows {} are back, {} have other content, {} have lost their parent, {} are missing, {} are lost",
+        outputs.rows_removed,
+        outputs.rows_back,
+        outputs.conflicts,
+        outputs.orphans,
+        outputs.rows_missing,
+        outputs.rows_unrecoverable
     );
     Outcome::new(outputs, summary)
 }
 
-fn judge(outputs: &Outputs, set: &ExactSet, missing_at_most: Option<u64>) -> Result<(), Failure> {
+fn count(compared: &[(TableName, Compared)], left: Option<&Left>) -> Outputs {
+    let mut outputs = Outputs::default();
+    let mut examples = Vec::new();
+    for (name, it) in compared {
+        let counted = Counted {
+            table: name.plain(),
+            removed: it.removed,
+            back: it.back,
+            conflicts: it.differ.len(),
+            orphans: it.orphans.len(),
+            missing: it.missing.len() - it.orphans.len(),
+            unrecoverable: it.removed - it.found,
+        };
+        outputs.rows_removed += counted.removed;
+        outputs.rows_back += counted.back;
+        outputs.conflicts += counted.conflicts;
+        outputs.orphans += counted.orphans;
+        outputs.rows_missing += counted.missing;
+        outputs.rows_unrecoverable += counted.unrecoverable;
+        outputs.tables.push(counted);
+        examples.extend(it.examples.iter().cloned());
+        if let Some(left) = left {
+            let nothing = Rows::default();
+            let known = left.tables.get(name).unwrap_or(&nothing);
+            outputs.rows_gone_again += unknown(&it.missing, known);
+            outputs.rows_wrong += unknown(&it.differ_before, known);
+        }
+    }
+    examples.truncate(EXAMPLES_MAX);
+    outputs.conflicts_text = examples.join("\n");
+    outputs
+}
+
+/// Rows that a merge did not name as left.
+fn unknown(places: &Tuples, known: &Rows) -> u64 {
+    places.iter().filter(|place| !known.gone.contains(place) && !known.kept.contains(place)).count() as u64
+}
+
+fn judge(outputs: &Outputs, after_merge: bool, missing_at_most: Option<u64>) -> Result<(), Failure> {
+    if after_merge && outputs.rows_wrong > 0 {
+        let message = format!(
+            "{} rows have other content than before the damage, which the merge does not name: {}",
+            outputs.rows_wrong, outputs.conflicts_text
+        );
+        return Err(Failure::permanent("pg-rows-differ", message));
+    }
+    let missing = if after_merge { outputs.rows_gone_again } else { outputs.rows_missing + outputs.orphans };
     match missing_at_most {
-        Some(limit) if outputs.rows_missing > limit => {
-            let tables: Vec<_> =
-                outputs.tables.iter().map(|it| format!("{} of {} in {}", it.missing, it.removed, it.table)).collect();
-            let message = format!(
-                "{} rows that transaction {} removed are missing, {limit} were expected: {}",
-                outputs.rows_missing,
-                set.first(),
-                tables.join(", ")
-            );
+        Some(limit) if missing > limit => {
+            let tables: Vec<_> = outputs
+                .tables
+                .iter()
+                .map(|it| format!("{} of {} in {}", it.missing + it.orphans, it.removed, it.table))
+                .collect();
+            let message = format!("{missing} removed rows are missing, {limit} may be: {}", tables.join(", "));
             Err(Failure::permanent("pg-rows-missing", message))
         }
         _ => Ok(()),
     }
 }
 
-struct Progress<'a, C> {
-    caps: &'a C,
-    done: u64,
-    total: u64,
-}
-
-fn compare<C: Capabilities>(
-    progress: &mut Progress<'_, C>,
-    primary: &C::Connection,
-    copy: &C::Connection,
-    name: &TableName,
-    tuples: &Tuples,
-) -> Result<Compared, Failure> {
-    let table = keyed(primary, name)?;
-    let (fetch, look_up) = statements(&table);
-    let (mut found, mut present) = (0, 0);
-    for (places, count) in tuples.batches(ROWS_AT_ONCE) {
-        let keys = copy.query(&fetch, &[Value::from(places)])?;
-        found += keys.len() as u64;
-        let answer = primary.query(&look_up, &columns(&keys, table.key.len())?)?;
-        present += u64::try_from(answer.one()?.get::<i64>("present")?).unwrap_or_default();
-        progress.done += count;
-        progress.caps.progress(progress.done, Some(progress.total), "rows", "comparing by key");
-    }
-    Ok(Compared {
-        table: name.plain(),
-        removed: tuples.len(),
-        missing: found - present,
-        present,
-        unrecoverable: tuples.len() - found,
-    })
-}
-
-/// The table's description; it must still be there and have a primary key.
-fn keyed(primary: &impl Connection, name: &TableName) -> Result<Table, Failure> {
-    let table = relation::describe(primary, name)?.ok_or_else(|| {
-        Failure::permanent("pg-no-table", format!("the server has no table {} any more", name.plain()))
-    })?;
-    if table.key.is_empty() {
-        let message = format!("{} has no primary key, by which rows could be recognised", name.plain());
-        return Err(Failure::permanent("pg-no-primary-key", message));
-    }
-    Ok(table)
-}
-
-/// Two statements: keys of the rows at these places (in the copy), and how many of these keys there are (in the server).
-/// The limit has each key looked up in the index; joined as a whole, the server may read all of the table for every batch.
-fn statements(table: &Table) -> (String, String) {
-    let key = |name: &String| table.columns.iter().find(|column| column.name == *name);
-    let (mut texts, mut arrays, mut names, mut equal) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for (position, name) in (1..).zip(&table.key) {
-        let quoted = quote_identifier(name);
-        let ty = key(name).map_or("text", |column| column.ty.as_str());
-        texts.push(format!("{quoted}::text AS k{position}"));
-        arrays.push(format!("${position}::text[]"));
-        names.push(format!("k{position}"));
-        equal.push(format!("t.{quoted} = k.k{position}::{ty}"));
-    }
-    let sql = table.name.sql();
-    let fetch = format!("SELECT {} FROM ONLY {sql} WHERE ctid = ANY ($1::text::tid[])", texts.join(", "));
-    let look_up = format!(
-        "SELECT count(*) AS present FROM unnest({}) AS k ({}) CROSS JOIN LATERAL (SELECT FROM ONLY {sql} AS t WHERE {} LIMIT 1) AS found",
-        arrays.join(", "),
-        names.join(", "),
-        equal.join(" AND ")
-    );
-    (fetch, look_up)
-}
-
-/// Rows of texts as one array of texts for each column.
-fn columns(rows: &Rows, width: usize) -> Result<Vec<Value>, Failure> {
-    let mut columns = vec![Vec::with_capacity(rows.len()); width];
-    for row in rows.iter() {
-        for (position, column) in (1..).zip(&mut columns) {
-            column.push(row.get::<String>(&format!("k{position}"))?);
-        }
-    }
-    Ok(columns.into_iter().map(Value::from).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::relation::Column;
+
+    fn compared() -> Vec<(TableName, Compared)> {
+        let name = TableName { schema: "public".to_owned(), name: "t".to_owned() };
+        let places = |list: &[(u32, u16)]| list.iter().copied().collect::<Tuples>();
+        let it = Compared {
+            removed: 10,
+            found: 9,
+            back: 3,
+            differ: places(&[(0, 1), (0, 2)]),
+            differ_before: places(&[(0, 1)]),
+            missing: places(&[(0, 3), (0, 4), (0, 5), (0, 6)]),
+            orphans: places(&[(0, 3)]),
+            examples: vec!["public.t (1): a was 1, is 2".to_owned()],
+        };
+        vec![(name, it)]
+    }
 
     #[test]
-    fn keys_are_compared_with_their_own_types() {
-        let column = |name: &str, ty: &str| Column {
-            name: name.to_owned(),
-            ty: ty.to_owned(),
-            generated: false,
-            sequence: None,
+    fn every_row_is_counted_once() {
+        let it = count(&compared(), None);
+        let parts = [it.rows_back, it.conflicts, it.orphans, it.rows_missing, it.rows_unrecoverable];
+        assert_eq!((parts, it.rows_removed), ([3, 2, 1, 3, 1], 10));
+        assert_eq!(judge(&it, false, Some(4)), Ok(()));
+        assert_eq!(judge(&it, false, Some(3)).expect_err("refused").code(), "pg-rows-missing");
+    }
+
+    #[test]
+    fn what_a_merge_has_left_is_not_gone_again_and_what_it_has_not_named_is_wrong() {
+        let name = compared()[0].0.clone();
+        let check = |gone: &[(u32, u16)], kept: &[(u32, u16)], gone_again: u64, wrong: u64| {
+            let rows =
+                Rows { gone: gone.iter().copied().collect(), kept: kept.iter().copied().collect(), ..Rows::default() };
+            let left = Left { horizon: 1, tables: [(name.clone(), rows)].into() };
+            let it = count(&compared(), Some(&left));
+            assert_eq!((it.rows_gone_again, it.rows_wrong), (gone_again, wrong));
+            it
         };
-        let table = Table {
-            name: TableName { schema: "public".to_owned(), name: "Line items".to_owned() },
-            columns: vec![column("order_id", "bigint"), column("no", "smallint"), column("note", "text")],
-            key: vec!["order_id".to_owned(), "no".to_owned()],
-            references: vec![],
-            insert_triggers: vec![],
-        };
-        let (fetch, look_up) = statements(&table);
-        insta::assert_snapshot!(format!("{fetch}\n{look_up}"));
+        let wrong = check(&[], &[], 4, 1);
+        assert_eq!(judge(&wrong, true, None).expect_err("refused").code(), "pg-rows-differ");
+        let known = check(&[(0, 3)], &[(0, 1), (0, 4)], 2, 0);
+        assert_eq!(judge(&known, true, Some(2)), Ok(()));
+        assert_eq!(judge(&known, true, Some(1)).expect_err("refused").code(), "pg-rows-missing");
     }
 }

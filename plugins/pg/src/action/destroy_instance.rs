@@ -33,18 +33,25 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let name = &instance.clone().unwrap_or_else(|| marker::instance_of(&call.key));
     let folder = marker::folder(caps, machine, name)?;
     let Some(marker) = marker::find(caps, machine, name)? else {
-        return Outcome::new(json!({ "removed": false }), format!("{name} is gone already"));
+        // An attempt that ended before it wrote its marker has left a folder and nothing in it.
+        let empty = caps
+            .list_folder(machine, &folder)
+            .is_ok_and(|entries| entries.iter().all(|entry| entry.name.starts_with(".lifeboat-new.")));
+        if empty {
+            caps.remove(machine, &folder)?;
+        }
+        return Outcome::new(json!({ "removed": empty }), format!("{name} is gone already"));
     };
     if marker.run != call.run {
         let message = format!("{name} on `{machine}` was made by the run `{}`, not by this one", marker.run);
         return Err(Failure::denied("pg-not-ours", message));
     }
-    let instance = Instance { caps, machine, folder: &folder };
+    let instance = Instance { caps, machine, folder: &folder, startup: None };
     if instance.is_running()? {
         instance.stop()?;
     }
     // The marker goes last: whatever interrupts this, what is left still says whose it is.
-    caps.remove(machine, &instance.data())?;
+    instance.remove_files()?;
     caps.remove(machine, &instance.log())?;
     caps.remove(machine, &folder)?;
     Outcome::new(json!({ "removed": true }), format!("{name} is removed"))

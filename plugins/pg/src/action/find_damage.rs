@@ -1,23 +1,26 @@
 //! `pg/find-damage`: which transaction removed rows of a table, and exactly which rows, by the WAL.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lifeboat_plugin::{Action, Call, Connection, Effect, Failure, Outcome, postgres::Value};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    archive::{self, ARCHIVE},
-    damage::Candidate,
+    archive::{self, ARCHIVE, Archive},
+    damage::{Candidate, Wanted},
     dump::Reader,
-    exact_set::{self, ExactSet},
+    exact_set::{self, ExactSet, Tuples},
     identifier::TableName,
     layout::{self, Layout},
     marker::{WORK, short_hash},
-    relation,
+    nothing_found::Inquiry,
+    relation::{self, TableFile},
     removals::Removals,
-    search::{self, Culprit, Search},
-    server::{self, Capabilities},
+    search::{self, Culprit, FAR_SECONDS, FLUSH_SECONDS, Finding, NEAR_SECONDS, Range, Search},
+    server::{self, Capabilities, Facts},
+    told::{self, Changes, Listed},
     wal_name::Lsn,
+    waldump::Filenode,
 };
 
 /// What the host reads and writes in one file at most.
@@ -30,7 +33,13 @@ struct Parameters {
     machine: String,
     table: String,
     since: String,
+    until: Option<String>,
     xid: Option<i64>,
+    timeline: Option<u32>,
+    #[serde(default)]
+    xids: Vec<i64>,
+    #[serde(default)]
+    all: bool,
     archive: Option<String>,
     work: Option<String>,
 }
@@ -38,17 +47,27 @@ struct Parameters {
 #[derive(Debug, Serialize)]
 struct Outputs {
     xid: u32,
+    xids: Vec<u32>,
     lsn: Lsn,
     commit_time: String,
+    last_commit_time: String,
     first_lsn: Lsn,
     rows: u64,
     rows_total: u64,
     tables: Vec<Touched>,
+    changed: u64,
+    objects: u64,
+    objects_changed: u64,
+    unplaced: u64,
+    outdated: u64,
+    changes_text: String,
     locked: Vec<String>,
     dropped_files: usize,
     set_file: String,
     set_digest: String,
     candidates: Vec<Listed>,
+    others: u64,
+    candidates_text: String,
     segments: usize,
 }
 
@@ -59,11 +78,11 @@ struct Touched {
     updated: u64,
 }
 
-#[derive(Debug, Serialize)]
-struct Listed {
-    xid: u32,
-    commit_time: String,
-    rows: u64,
+/// What the exact set is made of, and what is said of it.
+struct Sorted {
+    set: ExactSet,
+    tables: Vec<Touched>,
+    changes: Changes,
 }
 
 pub(super) fn action() -> Action {
@@ -76,22 +95,38 @@ pub(super) fn action() -> Action {
     .parameter("server", "target<postgres:read>", "The server that lost the rows.")
     .parameter("machine", "target<machine:write>", "Where the archive lies and the exact set is written.")
     .parameter("table", "string", "The table, as in a query: `public.customers`. A partitioned one stands for its partitions.")
-    .parameter("since", "timestamp", "Earliest moment at which the transaction can have committed. When it began does not matter.")
-    .optional("xid", "int", "The transaction, where it is known or several did similar damage.")
+    .parameter(
+        "since",
+        "timestamp",
+        "Earliest moment at which the transaction can have committed, as seen from outside. When it began does not matter.",
+    )
+    .optional("until", "timestamp", "Latest moment at which it can have committed.")
+    .optional("xid", "int", "The transaction, where it is known or several did similar damage; 0 means that it is not known.")
+    .optional("xids", "list<int>", "Several transactions, which are put back together from one copy before the first of them.")
+    .optional("all", "bool", "Take all transactions that removed rows of the table between `since` and `until` together (false).")
+    .optional("timeline", "int", "Which timeline is searched (the one that `server` writes on); 0 means that one too.")
     .optional("archive", "string", "Folder of the binding with the WAL archive (`archive`).")
     .optional("work", "string", "Folder of the binding for the exact set (`work`).")
-    .output("xid", "int", "The transaction.")
-    .output("lsn", "string", "Where its commit record begins.")
-    .output("commit_time", "timestamp", "When it committed.")
-    .output("first_lsn", "string", "Its first removal of a row of the table.")
-    .output("rows", "int", "Rows of the table that it removed.")
-    .output("rows_total", "int", "Rows that it removed, of all tables.")
+    .output("xid", "int", "The transaction; of several, the one that committed first.")
+    .output("xids", "list<int>", "All that are put back, in the order of their commits.")
+    .output("lsn", "string", "Where the commit record of the first one begins.")
+    .output("commit_time", "timestamp", "When the first one committed.")
+    .output("last_commit_time", "timestamp", "When the last one committed.")
+    .output("first_lsn", "string", "Their first removal of a row of the table.")
+    .output("rows", "int", "Rows of the table that they removed.")
+    .output("rows_total", "int", "Rows that they removed, of all tables.")
     .output("tables", "list<record{table: string, rows: int, updated: int}>", "Rows removed and rows changed, by table.")
+    .output("changed", "int", "Rows that they changed and that are still there (ON DELETE SET NULL, UPDATE).")
+    .output("objects", "int", "Large objects that they removed.")
+    .output("objects_changed", "int", "Parts (2 kB) of large objects that they changed or cut off.")
+    .output("unplaced", "int", "Removed rows that others had inserted after the first commit: no copy has them.")
+    .output("outdated", "int", "Removed rows that others had changed after the first commit: the copy has them as they were before.")
+    .output("changes_text", "string", "What they did besides removing rows, as sentences for people.")
     .output(
         "locked",
         "list<string>",
         "Tables of the exact set that the transaction locked against reading until its commit (ALTER TABLE, LOCK TABLE): a copy \
-         that is paused before it can not be read there, so restore it with `promote: true`.",
+         that is paused before it cannot be read there, so restore it with `promote: true`.",
     )
     .output(
         "dropped_files",
@@ -102,57 +137,76 @@ pub(super) fn action() -> Action {
     .output("set_digest", "string", "`sha256:…` of that file.")
     .output(
         "candidates",
-        "list<record{xid: int, commit_time: timestamp, rows: int}>",
-        "Transactions that removed rows of the table, largest first, at most 20.",
+        "list<record{xid: int, commit_time: timestamp, rows: int, tables: list<string>, chosen: bool, early: bool}>",
+        "Transactions that removed rows of the table, largest first, at most 50 of the chosen ones and 20 others; `tables` are those of its \
+         partitions and children, `early` says that it committed shortly before `since`.",
     )
+    .output("others", "int", "How many of them were not chosen.")
+    .output("candidates_text", "string", "The same as sentences for people.")
     .output("segments", "int", "WAL segments that were searched.")
     .idempotent()
 }
 
 pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Failure> {
     let parameters: Parameters = call.parameters()?;
+    let wanted = wanted(&parameters)?;
     let connection = caps.open(&parameters.server)?;
     let facts = server::facts(&connection)?;
-    let since = server::moment(&connection, &parameters.since)?;
     let files = relation::files_of(&connection, &parameters.table)?;
+    refuse_unlogged(&files, &parameters.table)?;
 
     let folder = parameters.archive.as_deref().unwrap_or(ARCHIVE);
+    let timeline = parameters.timeline.filter(|timeline| *timeline != 0).unwrap_or(facts.timeline);
+    let facts = Facts { timeline, ..facts };
     let archive = archive::list(caps, &parameters.machine, folder, &facts)?;
-    if archive.begins_after(since.ms) {
+    let range = range(&connection, &archive, &parameters)?;
+    if archive.begins_after(range.since.ms) {
         caps.warn("nothing in the archive is older than `since`: older segments may have been removed from it");
     }
-    let first = archive.since(since.ms)?;
-    archive.check_owner(caps, &parameters.machine, archive.segments[first], facts.system_identifier)?;
-    caps.info(&format!("searching {} WAL segments in {}", archive.segments.len() - first, archive.path));
+    archive.check_heads(caps, &parameters.machine, &archive.segments[range.first..], facts.system_identifier)?;
+    caps.info(&format!("searching {} WAL segments in {}", archive.segments.len() - range.first, archive.path));
 
     let reader = Reader { caps, machine: &parameters.machine, archive: &archive };
-    let wanted = parameters.xid.map(low_half);
-    let search = Search { reader, first, files: &files, since: &since, wanted };
-    let culprit = search.culprit(&parameters.table)?;
+    let search = Search { reader, range: &range, files: &files, wanted: &wanted };
+    let finding = search.culprit(&parameters.table)?;
     let layout = layout::read(&connection)?;
-    let removals = search.removals(&culprit, &layout)?;
-
-    let (set, tables) = sort(&layout, &culprit.transaction, &removals)?;
-    let locked = removals.locked(facts.database, &set.tables);
-    let dropped_files = removals.dropped_files(&culprit.transaction);
-    warn(caps, &removals, &locked, dropped_files);
-    let (set_file, set_digest) = write(call, caps, &parameters, &set)?;
-    let rows = files.iter().filter_map(|file| set.tables.get(&file.table)).map(|tuples| tuples.len()).sum();
-    let outputs = Outputs {
-        rows,
-        rows_total: set.rows(),
-        tables,
-        locked: locked.iter().map(TableName::plain).collect(),
-        dropped_files,
-        set_file,
-        set_digest,
-        ..found(&connection, culprit)?
+    let inquiry =
+        Inquiry { connection: &connection, facts: &facts, search: &search, layout: &layout, table: &parameters.table };
+    let culprit = match finding {
+        Finding::Culprit(culprit) => culprit,
+        Finding::Rewritten(rewrite, span) => return Err(inquiry.rewritten(&rewrite, span)?),
+        Finding::Nobody(nobody) => return Err(inquiry.nobody(&nobody)?),
     };
-    let summary = format!(
-        "transaction {} removed {rows} rows of {} ({} with dependent tables) at {}",
-        outputs.xid, parameters.table, outputs.rows_total, outputs.commit_time
-    );
-    Outcome::new(outputs, summary)
+    let removals = search.removals(&culprit, &layout)?;
+    let sorted = sort(&layout, &culprit.transactions, &removals)?;
+    let locked = removals.locked(facts.database, &sorted.set.tables);
+    let listed = listed(&connection, &culprit, &files)?;
+    let others = culprit.seen.saturating_sub(culprit.transactions.len() as u64);
+    let outputs = Outputs {
+        candidates_text: told::candidates(&parameters.table, &listed, culprit.transactions.len() as u64, others),
+        others,
+        candidates: listed,
+        locked: locked.iter().map(TableName::plain).collect(),
+        ..outputs(&connection, &culprit, &sorted, &files)?
+    };
+    warn(caps, &removals, &outputs);
+    let (set_file, set_digest) = write(call, caps, &parameters, sorted.set)?;
+    let summary = summary(&outputs, &parameters.table);
+    Outcome::new(Outputs { set_file, set_digest, ..outputs }, summary)
+}
+
+fn wanted(parameters: &Parameters) -> Result<Wanted, Failure> {
+    let given = parameters.xids.iter().copied().chain(parameters.xid).filter(|xid| *xid != 0);
+    let xids: BTreeSet<u32> = given.map(low_half).collect();
+    match (xids.is_empty(), parameters.all) {
+        (true, false) => Ok(Wanted::Largest),
+        (true, true) => Ok(Wanted::All),
+        (false, false) => Ok(Wanted::These(xids)),
+        (false, true) => Err(Failure::invalid_input(
+            "pg-which-transactions",
+            "say either which transactions are meant (`xid`, `xids`), or `all` of them between `since` and `until`",
+        )),
+    }
 }
 
 /// The part of a 64-bit transaction id that the WAL knows.
@@ -160,27 +214,107 @@ fn low_half(xid: i64) -> u32 {
     u32::try_from(xid & 0xFFFF_FFFF).unwrap_or_default()
 }
 
-/// The outputs that the search alone gives.
-fn found(connection: &impl Connection, culprit: Culprit) -> Result<Outputs, Failure> {
-    let listed = |candidate: &Candidate| {
-        let commit_time = rfc3339(connection, &candidate.commit_time)?;
-        Ok(Listed { xid: candidate.xid, commit_time, rows: candidate.rows })
+fn refuse_unlogged(files: &[TableFile], table: &str) -> Result<(), Failure> {
+    if files.iter().any(|file| file.logged) {
+        return Ok(());
+    }
+    let message = format!(
+        "`{table}` is unlogged or temporary: what happens to its rows is not in the WAL, no backup has them, and they cannot be put \
+         back from either"
+    );
+    Err(Failure::permanent("pg-table-unlogged", message))
+}
+
+fn range(connection: &impl Connection, archive: &Archive, parameters: &Parameters) -> Result<Range, Failure> {
+    let since = parameters.since.as_str();
+    let until = parameters.until.as_deref().map(|until| server::moment(connection, until)).transpose()?;
+    let [since, flush, near, far] = [
+        server::moment(connection, since)?,
+        server::moment_before(connection, since, FLUSH_SECONDS)?,
+        server::moment_before(connection, since, NEAR_SECONDS)?,
+        server::moment_before(connection, since, FAR_SECONDS)?,
+    ];
+    if until.as_ref().is_some_and(|until| until.text < since.text) {
+        return Err(Failure::invalid_input(
+            "pg-until-before-since",
+            "`until` lies before `since`: nothing is between them",
+        ));
+    }
+    // A gap that only the margin reaches is no reason to refuse.
+    let exact = archive.since(since.ms)?;
+    let [first, far_first] = [&near, &far].map(|moment| archive.since(moment.ms).unwrap_or(exact));
+    Ok(Range { since, flush, near, far, until, first, far_first })
+}
+
+fn listed(connection: &impl Connection, culprit: &Culprit, files: &[TableFile]) -> Result<Vec<Listed>, Failure> {
+    let one = |candidate: &Candidate| {
+        let names = files.iter().filter(|file| candidate.files.contains(&file.file));
+        Ok(Listed {
+            xid: candidate.xid,
+            commit_time: rfc3339(connection, &candidate.commit_time)?,
+            rows: candidate.rows,
+            tables: names.map(|file| file.table.plain()).collect(),
+            chosen: culprit.transactions.iter().any(|chosen| chosen.xid == candidate.xid),
+            early: candidate.early,
+        })
     };
+    culprit.candidates.iter().map(one).collect()
+}
+
+/// All outputs but those that take other facts.
+fn outputs(
+    connection: &impl Connection,
+    culprit: &Culprit,
+    sorted: &Sorted,
+    files: &[TableFile],
+) -> Result<Outputs, Failure> {
+    let (first, last) = match culprit.transactions.as_slice() {
+        [one] => (one, one),
+        [first, .., last] => (first, last),
+        [] => return Err(Failure::permanent("pg-no-damage-found", "no transaction is left of those that were found")),
+    };
+    let Sorted { set, tables, changes } = sorted;
+    let total = |counts: &[(String, u64)]| counts.iter().map(|(_, count)| count).sum();
     Ok(Outputs {
-        xid: culprit.transaction.xid,
-        lsn: culprit.transaction.lsn,
-        commit_time: rfc3339(connection, &culprit.transaction.commit_time)?,
-        first_lsn: culprit.transaction.first_lsn,
-        candidates: culprit.candidates.iter().map(listed).collect::<Result<_, Failure>>()?,
-        rows: 0,
-        rows_total: 0,
-        tables: Vec::new(),
+        xid: first.xid,
+        xids: set.transactions.clone(),
+        lsn: first.lsn,
+        commit_time: rfc3339(connection, &first.commit_time)?,
+        last_commit_time: rfc3339(connection, &last.commit_time)?,
+        first_lsn: culprit.transactions.iter().map(|it| it.first_lsn).min().unwrap_or(first.first_lsn),
+        rows: files.iter().filter_map(|file| set.tables.get(&file.table)).map(Tuples::len).sum(),
+        rows_total: set.rows(),
+        tables: tables.clone(),
+        changed: set.rows_changed(),
+        objects: changes.objects,
+        objects_changed: changes.objects_changed,
+        unplaced: total(&changes.unplaced),
+        outdated: total(&changes.outdated),
+        changes_text: told::changes(changes),
         locked: Vec::new(),
-        dropped_files: 0,
+        dropped_files: changes.dropped_files,
         set_file: String::new(),
         set_digest: String::new(),
+        candidates: Vec::new(),
+        others: 0,
+        candidates_text: String::new(),
         segments: culprit.segments,
     })
+}
+
+fn summary(outputs: &Outputs, table: &str) -> String {
+    let who = match outputs.xids.as_slice() {
+        [one] => format!("transaction {one}"),
+        several => format!("{} transactions, the first of them {},", several.len(), outputs.xid),
+    };
+    let others = match outputs.others {
+        0 => String::new(),
+        others => format!("; {others} other transactions that removed rows of it were not chosen"),
+    };
+    format!(
+        "{who} removed {} rows of {table} ({} with dependent tables) at {}{others}",
+        outputs.rows, outputs.rows_total, outputs.commit_time
+    )
 }
 
 /// pg_waldump prints times in the zone of the machine that it runs on; where that is not UTC, the server converts.
@@ -195,70 +329,106 @@ fn rfc3339(connection: &impl Connection, time: &str) -> Result<String, Failure> 
     rows.one()?.get("time")
 }
 
-/// Gives each file its table. What belongs to the server itself (catalogs, TOAST) comes back by itself.
-fn sort(layout: &Layout, culprit: &Candidate, removals: &Removals<'_>) -> Result<(ExactSet, Vec<Touched>), Failure> {
+/// Gives each file its table. What belongs to the server itself (catalogs, TOAST) comes back by itself, but for large objects.
+fn sort(layout: &Layout, transactions: &[Candidate], removals: &Removals<'_>) -> Result<Sorted, Failure> {
+    let xids: Vec<u32> = transactions.iter().map(|it| it.xid).collect();
+    let commit = transactions.first().map_or(Lsn(0), |first| first.lsn);
+    let mut set = ExactSet::empty(xids, commit);
     let files = &layout.files;
-    let mut set = ExactSet::empty(vec![culprit.xid], culprit.lsn);
-    let mut touched: BTreeMap<TableName, Touched> = BTreeMap::new();
-    let entry = |table: &TableName| Touched { table: table.plain(), rows: 0, updated: 0 };
-    for (file, updated) in removals.updated() {
-        if let Some(table) = files.tables.get(&file) {
-            touched.entry(table.clone()).or_insert_with(|| entry(table)).updated = updated;
-        }
+    let (mut removed, mut changed) = (removals.removed().clone(), removals.changed());
+    let mut changes = Changes { dropped_files: removals.dropped_files(transactions), ..Changes::default() };
+    if let Some(objects) = files.objects {
+        set.objects = removed.remove(&objects.metadata).unwrap_or_default();
+        // Whoever takes an object away takes its parts away: these say nothing more.
+        let parts = removed.remove(&objects.data).map_or(0, |parts| parts.len());
+        let kept = changed.remove(&objects.data).map_or(0, |parts| parts.len());
+        changed.remove(&objects.metadata);
+        changes.objects = set.objects.len();
+        changes.objects_changed = kept + if set.objects.is_empty() { parts } else { 0 };
     }
     let mut nameless = 0;
-    for (file, tuples) in removals.removed() {
-        if let Some(table) = files.tables.get(file) {
-            touched.entry(table.clone()).or_insert_with(|| entry(table)).rows = tuples.len();
-            set.tables.insert(table.clone(), tuples.clone());
-        } else {
-            nameless += tuples.len();
+    for (file, tuples) in removed {
+        match files.tables.get(&file) {
+            Some(table) => drop(set.tables.insert(table.clone(), tuples)),
+            None => nameless += tuples.len(),
         }
     }
     if nameless > 0 {
-        let message = format!(
-            "{nameless} rows that transaction {} removed lay in files that no table has today: those tables were rewritten or \
-             dropped since, so the exact set would miss their rows; restore a copy with `before_xid` and compare by key",
-            culprit.xid
-        );
-        return Err(Failure::permanent("pg-table-rewritten", message));
+        return Err(nameless_rows(nameless, set.first()));
     }
-    Ok((set, touched.into_values().collect()))
+    let named = |(file, tuples): (Filenode, Tuples)| Some((files.tables.get(&file)?.clone(), tuples));
+    set.changed = changed.into_iter().filter_map(named).collect();
+    let counts = |counts: &BTreeMap<Filenode, u64>| -> BTreeMap<TableName, u64> {
+        counts.iter().filter_map(|(file, count)| Some((files.tables.get(file)?.clone(), *count))).collect()
+    };
+    set.unplaced = counts(removals.unplaced());
+    changes.unplaced = plain(&set.unplaced);
+    changes.outdated = plain(&counts(removals.outdated()));
+    changes.changed = set.changed.iter().map(|(table, tuples)| (table.plain(), tuples.len())).collect();
+    Ok(Sorted { tables: touched(&set), set, changes })
+}
+
+fn plain(counts: &BTreeMap<TableName, u64>) -> Vec<(String, u64)> {
+    counts.iter().map(|(table, count)| (table.plain(), *count)).collect()
+}
+
+fn nameless_rows(rows: u64, xid: u32) -> Failure {
+    let message = format!(
+        "{rows} rows that transaction {xid} removed lay in files that no table has today: those tables were rewritten or dropped \
+         since, so the exact set would miss their rows; restore a copy with `target: {{ before_xid: {xid} }}` and compare by key"
+    );
+    Failure::permanent("pg-table-rewritten", message)
+}
+
+fn touched(set: &ExactSet) -> Vec<Touched> {
+    let tables: BTreeSet<&TableName> = set.tables.keys().chain(set.changed.keys()).collect();
+    let count = |tables: &BTreeMap<TableName, Tuples>, table: &TableName| tables.get(table).map_or(0, Tuples::len);
+    let one = |table: &TableName| Touched {
+        table: table.plain(),
+        rows: count(&set.tables, table),
+        updated: count(&set.changed, table),
+    };
+    tables.into_iter().map(one).collect()
 }
 
 /// Says what a responder must know of the set before it is used.
-fn warn(caps: &impl Capabilities, removals: &Removals<'_>, locked: &[TableName], dropped_files: usize) {
-    if dropped_files > 0 {
-        caps.warn(&format!(
-            "the transaction also dropped or replaced {dropped_files} files of tables and indexes (TRUNCATE, DROP, ALTER TABLE): \
-             rows in them are not in the exact set"
-        ));
+fn warn(caps: &impl Capabilities, removals: &Removals<'_>, outputs: &Outputs) {
+    if outputs.others > 0 {
+        caps.warn(&outputs.candidates_text);
     }
-    if !locked.is_empty() {
-        let names: Vec<_> = locked.iter().map(TableName::plain).collect();
+    let did_more = outputs.changed + outputs.objects + outputs.objects_changed + outputs.unplaced + outputs.outdated;
+    if did_more > 0 || outputs.dropped_files > 0 {
+        caps.warn(&format!("the transaction did more than remove rows. {}", outputs.changes_text));
+    }
+    if !outputs.locked.is_empty() {
         caps.warn(&format!(
             "the transaction locked {} against reading until it committed: restore the copy with `promote: true`, a paused one \
-             can not be read there",
-            names.join(", ")
+             cannot be read there",
+            outputs.locked.join(", ")
         ));
     }
     let perhaps_own = removals.doubts().perhaps_own;
     if perhaps_own > 0 {
         caps.warn(&format!(
-            "{perhaps_own} of the rows may be ones that the transaction had itself written with COPY: the copy shows only those \
+            "{perhaps_own} of the rows may be ones that were written with COPY after the copy's moment: the copy shows only those \
              from before"
         ));
     }
 }
 
-/// Writes the exact set; its path and digest.
+/// Writes the exact set; its path and digest. Where places of changed rows make it too large, it goes without them.
 fn write(
     call: &Call,
     caps: &impl Capabilities,
     parameters: &Parameters,
-    set: &ExactSet,
+    mut set: ExactSet,
 ) -> Result<(String, String), Failure> {
-    let content = set.print().into_bytes();
+    let mut content = set.print().into_bytes();
+    if content.len() > SET_BYTES_MAX && !set.changed.is_empty() {
+        caps.warn("the rows that were changed are too many to be written down one by one: they cannot be put back");
+        set.changed.clear();
+        content = set.print().into_bytes();
+    }
     if content.len() > SET_BYTES_MAX {
         let message = format!("the exact set takes {} bytes, more than the {SET_BYTES_MAX} of one file", content.len());
         return Err(Failure::permanent("pg-set-too-large", message));

@@ -30,6 +30,7 @@ pub(super) fn action() -> Action {
              timeline: int, size_bytes: int}>",
         "The backups. `size_bytes` is 0 where the manifest is too large to read.",
     )
+    .output("unusable", "list<string>", "What else lies there, with the reason: nothing can be restored from it.")
     .output("count", "int", "How many.")
     .maybe_output("newest", "string", "The name of the one that was begun last.")
     .idempotent()
@@ -38,14 +39,17 @@ pub(super) fn action() -> Action {
 pub(super) fn run(call: &Call, caps: &impl Capabilities) -> Result<Outcome, Failure> {
     let parameters: Parameters = call.parameters()?;
     let folder = caps.folder(&parameters.machine, parameters.backups.as_deref().unwrap_or(BACKUPS))?;
-    let backups = backup::list(caps, &parameters.machine, &folder)?;
+    let found = backup::survey(caps, &parameters.machine, &folder)?;
+    let unusable: Vec<String> = found.others.iter().map(|other| other.describe(&folder)).collect();
+    unusable.iter().for_each(|other| caps.warn(other));
+    let backups = found.whole;
     let newest = backups.last().map(|backup| backup.name.clone());
     let summary = match &newest {
         Some(name) => format!("{} backups in {folder}, the newest is {name}", backups.len()),
         None => format!("no backup in {folder}"),
     };
     let listed: Vec<Value> = backups.iter().map(describe).collect();
-    let mut outputs = json!({ "backups": listed, "count": backups.len() });
+    let mut outputs = json!({ "backups": listed, "unusable": unusable, "count": backups.len() });
     if let Some(newest) = newest {
         outputs["newest"] = newest.into();
     }

@@ -2,7 +2,7 @@
 
 use lifeboat_plugin::{Action, Call, Failure, Observation, Outcome};
 
-use crate::server::Capabilities;
+use crate::{server::Capabilities, wording::explained};
 
 mod archive_status;
 mod backup;
@@ -11,8 +11,12 @@ mod compare;
 mod destroy_instance;
 mod find_damage;
 mod list_backups;
+mod list_instances;
+mod made_again;
 mod merge_missing;
+mod preflight;
 mod restore;
+mod settle_conflicts;
 mod switch_wal;
 mod verify_backup;
 mod wait_ready;
@@ -27,8 +31,12 @@ pub(crate) fn declare() -> Vec<Action> {
         destroy_instance::action(),
         find_damage::action(),
         list_backups::action(),
+        made_again::action(),
+        list_instances::action(),
         merge_missing::action(),
+        preflight::action(),
         restore::action(),
+        settle_conflicts::action(),
         switch_wal::action(),
         verify_backup::action(),
         wait_ready::action(),
@@ -41,12 +49,21 @@ pub(crate) fn run(call: &Call, caps: &impl Capabilities) -> Option<Result<Outcom
         "archive-status" => archive_status::run(call, caps),
         "backup" => backup::run(call, caps),
         "check" => check::run(call, caps),
-        "compare" => compare::run(call, caps),
+        "compare" => {
+            compare::run(call, caps).map_err(|failure| explained(failure, "comparing rows", "nothing was changed"))
+        }
         "destroy-instance" => destroy_instance::run(call, caps),
         "find-damage" => find_damage::run(call, caps),
         "list-backups" => list_backups::run(call, caps),
-        "merge-missing" => merge_missing::run(call, caps),
+        "made-again" => made_again::run(call, caps),
+        "list-instances" => list_instances::run(call, caps),
+        "merge-missing" => merge_missing::run(call, caps)
+            .map_err(|failure| explained(failure, "putting rows back", "no row was put back")),
+        "preflight" => preflight::run(call, caps)
+            .map_err(|failure| explained(failure, "reading the catalog", "nothing was changed")),
         "restore" => restore::run(call, caps),
+        "settle-conflicts" => settle_conflicts::run(call, caps)
+            .map_err(|failure| explained(failure, "replacing newer rows by older ones", "no row was changed")),
         "switch-wal" => switch_wal::run(call, caps),
         "verify-backup" => verify_backup::run(call, caps),
         "wait-ready" => wait_ready::run(call, caps),
@@ -58,6 +75,7 @@ pub(crate) fn run(call: &Call, caps: &impl Capabilities) -> Option<Result<Outcom
 pub(crate) fn observe(call: &Call, caps: &impl Capabilities) -> Result<Observation, Failure> {
     match call.action.as_str() {
         "merge-missing" => merge_missing::observe(call, caps),
-        other => Ok(Observation::Unknown(format!("`pg/{other}` can not be observed"))),
+        "settle-conflicts" => settle_conflicts::observe(call, caps),
+        other => Ok(Observation::Unknown(format!("`pg/{other}` cannot be observed"))),
     }
 }

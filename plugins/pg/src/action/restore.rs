@@ -6,19 +6,25 @@ use lifeboat_plugin::{Action, Call, Effect, Failure, Machine, Outcome, machine};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    archive::{self, ARCHIVE},
-    backup::{BACKUPS, Backup},
-    choice, control,
-    instance::{self, Configuration, Instance},
+    archive::{self, ARCHIVE, Archive},
+    backup::{self, BACKUPS},
+    choice::{self, Choice},
+    control,
+    copying::{self, Tablespace},
+    instance::{self, Configuration, Instance, Startup},
+    isolation::{self, Door, Risk, Version},
     marker::{self, Marker},
+    proof::Expected,
     recovery::{self, Goal, Reached},
-    server::{self, Capabilities, Login},
+    restore_command::RestoreCommand,
+    server::{self, Capabilities, Facts, Login},
     target::Target,
     wal_name::Lsn,
+    wal_tablespaces,
 };
 
-/// What is needed on top of the copy's own size, in percent: WAL that is fetched, and the log.
-const SPARE_PERCENT: u64 = 10;
+/// The number in the name of a socket, where the binding gives no port.
+const SOCKET_PORT: u16 = 5432;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,10 +33,13 @@ struct Parameters {
     server: String,
     target: Target,
     backup: Option<String>,
+    timeline: Option<u32>,
     #[serde(default)]
     promote: bool,
     #[serde(default)]
     settings: BTreeMap<String, String>,
+    #[serde(default)]
+    accept: Vec<String>,
     archive: Option<String>,
     backups: Option<String>,
 }
@@ -44,9 +53,15 @@ struct Outputs {
     reached_lsn: Lsn,
     #[serde(skip_serializing_if = "Option::is_none")]
     reached_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected_end: Option<Lsn>,
+    last_segment: String,
+    timeline: u32,
+    stopped: String,
     paused: bool,
     server_version: String,
     target: String,
+    wall: String,
 }
 
 pub(super) fn action() -> Action {
@@ -55,7 +70,9 @@ pub(super) fn action() -> Action {
         Effect::Destroy,
         "Restores a copy of a server beside the original: a base backup and the archived WAL up to a target. The copy never \
          archives, listens only for the login of `server`, and stays read-only at the target unless it is promoted. Tried \
-         again, it removes what an earlier attempt of its own has left half done; nothing else is ever removed.",
+         again, it removes what an earlier attempt of its own has left half done; nothing else is ever removed. Before it begins, \
+         the header of every WAL segment that it needs is read; at the end, the copy's log and position prove that the target was \
+         reached. Replay that ends anywhere else is a failure: `latest` is the end of the last segment in the archive.",
     )
     .parameter("machine", "target<machine:destroy>", "Where the copy is made.")
     .parameter("server", "target<postgres:read>", "The original; its user, password and database open the copy too.")
@@ -66,8 +83,19 @@ pub(super) fn action() -> Action {
          before the commit of a transaction.",
     )
     .optional("backup", "string", "The backup's folder; the newest that ended before the target unless given.")
+    .optional(
+        "timeline",
+        "int",
+        "Which timeline is followed (the one that `server` writes on; that of the backup, where `immediate` names one).",
+    )
     .optional("promote", "bool", "Make it a server of its own at the target (false: it stays in recovery, read-only).")
-    .optional("settings", "map<string>", "Further settings of the copy, such as `shared_preload_libraries`.")
+    .optional("settings", "map<string>", "Further settings of the copy: limits, memory, `shared_preload_libraries`.")
+    .optional(
+        "accept",
+        "list<string>",
+        "What the copy may reach outside of its folder where no wall can be built around it, by the names that the refusal gives: \
+         `tablespaces`, `libraries`, `foreign-tables`.",
+    )
     .optional("archive", "string", "Folder of the binding with the WAL archive (`archive`).")
     .optional("backups", "string", "Folder of the binding with the base backups (`backups`).")
     .output("instance", "string", "The copy's name, for later steps.")
@@ -75,28 +103,38 @@ pub(super) fn action() -> Action {
     .output("backup", "string", "The backup that it was made from.")
     .output("reached_lsn", "string", "How far its WAL was replayed.")
     .maybe_output("reached_time", "timestamp", "When the last replayed transaction had committed.")
+    .maybe_output("expected_end", "string", "How far it had to be replayed at least; none where the target is a time.")
+    .output("last_segment", "string", "The last WAL segment that was needed.")
+    .output("timeline", "int", "The timeline that was followed.")
+    .output("stopped", "string", "What the copy's log says of the end of recovery.")
     .output("paused", "bool", "Whether it still is in recovery.")
     .output("server_version", "string", "Its version.")
     .output("target", "string", "The target, in words.")
+    .output("wall", "string", "What keeps it from acting outside of its folder: `bwrap`, `bwrap-files`, or `none`.")
     .idempotent()
 }
 
 pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Failure> {
     let parameters: Parameters = call.parameters()?;
-    instance::check_settings(&parameters.settings)?;
+    isolation::check_settings(&parameters.settings)?;
+    isolation::check_accepted(&parameters.accept)?;
     let connection = caps.open(&parameters.server)?;
     let facts = server::facts(&connection)?;
-    let login = server::login(&connection, &instance::REPLAY_LIMITS)?;
     let moment = match &parameters.target {
         Target::Time(time) => Some(server::moment(&connection, time)?),
         _ => None,
+    };
+    let original = Original {
+        login: server::login(&connection, &instance::REPLAY_LIMITS)?,
+        tablespaces: copying::tablespaces(&connection)?,
+        foreign_tables: isolation::has_foreign_tables(&connection)?,
     };
     drop(connection);
 
     let machine = parameters.machine.as_str();
     let name = marker::instance_of(&call.key);
     let folder = marker::folder(caps, machine, &name)?;
-    let instance = Instance { caps, machine, folder: &folder };
+    let instance = Instance { caps, machine, folder: &folder, startup: None };
     let mut marker = Marker {
         run: call.run.clone(),
         key: call.key.clone(),
@@ -104,77 +142,199 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
         login_as: parameters.server.clone(),
         system_identifier: facts.system_identifier.to_string(),
         created_ms: caps.now_ms(),
+        by_socket: false,
+        wall: String::new(),
     };
     if let Some(done) = claim(call, &instance, &mut marker)? {
         return outcome(done, true);
     }
-    let archive = archive::list(caps, machine, parameters.archive.as_deref().unwrap_or(ARCHIVE), &facts)?;
     let backups = caps.folder(machine, parameters.backups.as_deref().unwrap_or(BACKUPS))?;
-    let wish =
-        choice::Wish { target: &parameters.target, moment: moment.as_ref(), backup: parameters.backup.as_deref() };
+    let facts = Facts { timeline: timeline(caps, &parameters, &backups, &facts)?, ..facts };
+    let archive = archive::list(caps, machine, parameters.archive.as_deref().unwrap_or(ARCHIVE), &facts)?;
+    let wish = choice::Wish {
+        target: &parameters.target,
+        moment: moment.as_ref(),
+        backup: parameters.backup.as_deref(),
+        system_identifier: facts.system_identifier,
+    };
     let choice = choice::choose(caps, machine, &archive, &backups, &wish)?;
-    archive.check_owner(caps, machine, choice.segments[0], facts.system_identifier)?;
     let source = format!("{backups}/{}", choice.backup.name);
     let control = control::read(caps, machine, &source)?;
     control.check_identifier(&source, facts.system_identifier)?;
 
-    marker.port = free_port(caps, machine, &name)?;
+    let plan = copying::plan(caps, machine, &source, &original.tablespaces)?;
+    let search = wal_tablespaces::search(caps, machine, &archive, &choice)?;
+    let mut ground = ground(&instance, &parameters, &original, &archive)?;
+
+    marker.port = free_port(caps, machine, &name, &ground.wall)?;
+    marker.by_socket = ground.wall.network;
+    marker.wall.clone_from(&ground.wall.name);
     caps.write_file(machine, &marker::path(&folder), &marker.print())?;
     let configuration = Configuration {
         instance: name.clone(),
         port: marker.port,
         listen: caps.listen_address(machine)?,
-        archive: archive.path.clone(),
-        target: parameters.target.settings(moment.as_ref()),
+        restore_command: RestoreCommand {
+            archive: archive.path.clone(),
+            segment_size: archive.segment_size,
+            witness: last_segment(&choice, &facts),
+        },
+        timeline: facts.timeline,
+        target: parameters.target.settings(moment.as_ref(), last_record(&choice)),
         promote: parameters.promote,
-        limits: control.limits(&login.limits),
+        limits: control.limits(&original.login.limits),
         settings: parameters.settings.clone(),
     };
-    let goal = Goal { configuration: &configuration, login_as: &parameters.server, choice: &choice };
-    let reached = bring_up(&instance, &source, &goal, &login).map_err(|failure| abandon(&instance, failure))?;
+    let goal = Goal { configuration: &configuration, marker: &marker, choice: &choice };
+    let (reached, stopped) = copying::copy(&instance, &plan)
+        .and_then(|()| ground.settle(&instance, &configuration, search.folders()?, &parameters.accept))
+        .and_then(|startup| bring_up(&Instance { startup: Some(&startup), ..instance }, &goal, &original.login))
+        .map_err(|failure| abandon(&instance, &marker, failure))?;
     let outputs = Outputs {
         instance: name,
         port: marker.port,
+        last_segment: last_segment(&choice, &facts),
         backup: choice.backup.name,
         reached_lsn: reached.lsn,
         reached_time: reached.time,
+        expected_end: choice.expected.lsn(),
+        timeline: facts.timeline,
+        stopped,
         paused: reached.in_recovery,
         server_version: reached.version,
         target: parameters.target.describe(),
+        wall: marker.wall.clone(),
     };
-    caps.write_file(machine, &record(&folder), serde_json::json!(outputs).to_string().as_bytes())?;
+    caps.write_file(machine, &marker::record(&folder), serde_json::json!(outputs).to_string().as_bytes())?;
     outcome(outputs, false)
 }
 
-/// Copies the backup, configures the copy, starts it and waits for its target.
-fn bring_up<C: Capabilities>(
-    instance: &Instance<'_, C>,
-    source: &str,
-    goal: &Goal<'_>,
-    login: &Login,
-) -> Result<Reached, Failure> {
-    copy(instance, source, &goal.choice.backup)?;
-    configure(instance, goal.configuration, login)?;
-    instance.start()?;
-    recovery::wait(instance, goal)
+/// What the original says of itself.
+struct Original {
+    login: Login,
+    tablespaces: Vec<Tablespace>,
+    foreign_tables: bool,
 }
 
-/// A copy that will never be of use does not keep its server and its space; its log and its marker stay. What can not be
+/// What a copy will stand on: the version of its programs, the wall around it, and what no setting keeps inside.
+struct Ground {
+    version: Version,
+    wall: machine::Wall,
+    risks: Vec<Risk>,
+    server: machine::Server,
+    settings: BTreeMap<String, String>,
+}
+
+/// Finds out before anything is copied. The wall is tried out, so that its name is a fact.
+fn ground<C: Capabilities>(
+    instance: &Instance<'_, C>,
+    parameters: &Parameters,
+    original: &Original,
+    archive: &Archive,
+) -> Result<Ground, Failure> {
+    let Instance { caps, machine, .. } = *instance;
+    let server = machine::Server {
+        data: instance.data(),
+        settings: Vec::new(),
+        reads: vec![archive.path.clone()],
+        replaces: Vec::new(),
+    };
+    let version = isolation::version(caps, machine)?;
+    let wall = caps.find_wall(machine, &server)?;
+    let mut ground = Ground { version, wall, risks: Vec::new(), server, settings: parameters.settings.clone() };
+    if ground.wall.name == "none" {
+        caps.warn(&format!("no wall stands around the copy, only its settings: {}", ground.wall.lacking));
+    } else {
+        caps.info(&format!("the copy is kept in its folder by the wall `{}`", ground.wall.name));
+    }
+    if !ground.wall.network {
+        ground.risks = isolation::risks(version, &parameters.settings, original.foreign_tables);
+        isolation::weigh(&ground.risks, &parameters.accept, &ground.wall)?;
+    }
+    Ok(ground)
+}
+
+impl Ground {
+    /// How the copy is started, once it is known which tablespaces its WAL creates.
+    fn settle<C: Capabilities>(
+        &mut self,
+        instance: &Instance<'_, C>,
+        configuration: &Configuration,
+        folders: Vec<String>,
+        accepted: &[String],
+    ) -> Result<Startup, Failure> {
+        if self.wall.files {
+            self.server.replaces = folders;
+        } else if !folders.is_empty() {
+            let what = format!("its WAL creates tablespaces in {}, where replay writes", folders.join(", "));
+            self.risks.push(Risk { name: "tablespaces", what });
+        }
+        let accepted = isolation::weigh(&self.risks, accepted, &self.wall)?;
+        if !accepted.is_empty() {
+            instance.caps.warn(&format!("accepted by the step: {accepted}"));
+        }
+        let socket = instance.socket();
+        let door = Door {
+            port: configuration.port,
+            listen: &configuration.listen,
+            socket: self.wall.network.then_some(socket.as_str()),
+        };
+        let settings = isolation::command_line(self.version, &instance.data(), &door, &self.settings);
+        Ok(Startup { server: machine::Server { settings, ..self.server.clone() }, wall: self.wall.clone() })
+    }
+}
+
+/// Configures the copy, starts it and waits for its target.
+fn bring_up<C: Capabilities>(
+    instance: &Instance<'_, C>,
+    goal: &Goal<'_>,
+    login: &Login,
+) -> Result<(Reached, String), Failure> {
+    configure(instance, goal, login)?;
+    recovery::run(instance, goal)
+}
+
+/// Which timeline is followed. A backup that is restored as it was taken needs no later one.
+fn timeline(caps: &impl Machine, parameters: &Parameters, folder: &str, facts: &Facts) -> Result<u32, Failure> {
+    let machine = parameters.machine.as_str();
+    let own = match (&parameters.target, &parameters.backup) {
+        (Target::Immediate(_), Some(name)) => {
+            backup::check_name(name)?;
+            backup::read(caps, machine, folder, name)?.map(|backup| backup.timeline)
+        }
+        _ => None,
+    };
+    Ok(parameters.timeline.or(own).unwrap_or(facts.timeline))
+}
+
+/// The last segment that replay needs.
+fn last_segment(choice: &Choice, facts: &Facts) -> String {
+    choice.segments.last().map_or_else(String::new, |last| last.name(facts.segment_size))
+}
+
+fn last_record(choice: &Choice) -> Option<Lsn> {
+    match &choice.expected {
+        Expected::Latest(end) => Some(end.record),
+        _ => None,
+    }
+}
+
+/// A copy that will never be of use does not keep its server, its port and its space; its log and its marker stay. What can not be
 /// removed now is named beside the reason, and goes with the next attempt.
-fn abandon<C: Capabilities>(instance: &Instance<'_, C>, failure: Failure) -> Failure {
-    if !matches!(failure, Failure::Permanent(_)) {
+fn abandon<C: Capabilities>(instance: &Instance<'_, C>, marker: &Marker, failure: Failure) -> Failure {
+    if !matches!(failure, Failure::Permanent(_) | Failure::Denied(_)) {
         return failure;
     }
     let stopped = instance.is_running().and_then(|running| if running { instance.stop() } else { Ok(()) });
-    let removed = stopped.and_then(|()| Ok(instance.caps.remove(instance.machine, &instance.data())?));
+    let without_port = Marker { port: 0, ..marker.clone() }.print();
+    let path = marker::path(instance.folder);
+    let removed = stopped
+        .and_then(|()| instance.remove_files())
+        .and_then(|()| Ok(instance.caps.write_file(instance.machine, &path, &without_port)?));
     if let Err(left) = removed {
         instance.caps.warn(&format!("{} is left behind: {}", instance.data(), left.reason().message));
     }
     failure
-}
-
-fn record(folder: &str) -> String {
-    format!("{folder}/restored.json")
 }
 
 fn outcome(outputs: Outputs, again: bool) -> Result<Outcome, Failure> {
@@ -189,7 +349,7 @@ fn outcome(outputs: Outputs, again: bool) -> Result<Outcome, Failure> {
 /// Makes the instance's folder this call's own. Where an earlier attempt of the same call had claimed it: returns what that
 /// attempt reached if it still runs, or removes what it has left.
 fn claim<C: Machine>(call: &Call, instance: &Instance<'_, C>, marker: &mut Marker) -> Result<Option<Outputs>, Failure> {
-    let Instance { caps, machine, folder } = *instance;
+    let Instance { caps, machine, folder, .. } = *instance;
     caps.create_folder(machine, folder)?;
     match caps.create_file(machine, &marker::path(folder), &marker.print()) {
         Ok(()) => return Ok(None),
@@ -203,72 +363,57 @@ fn claim<C: Machine>(call: &Call, instance: &Instance<'_, C>, marker: &mut Marke
         return Err(Failure::permanent("pg-not-ours", message));
     }
     marker.created_ms = found.created_ms;
-    let running = found.port != 0 && instance.is_running()?;
-    if running && let Ok(content) = caps.read_file(machine, &record(folder)) {
+    let running = instance.is_running()?;
+    if running && let Ok(content) = caps.read_file(machine, &marker::record(folder)) {
         return serde_json::from_slice(&content)
             .map(Some)
-            .map_err(|error| Failure::permanent("pg-marker-damaged", format!("{}: {error}", record(folder))));
+            .map_err(|error| Failure::permanent("pg-marker-damaged", format!("{}: {error}", marker::record(folder))));
     }
     if running {
         instance.stop()?;
     }
-    for leftover in [record(folder), instance.data(), instance.log()] {
+    for leftover in [marker::record(folder), instance.log()] {
         caps.remove(machine, &leftover)?;
     }
+    instance.remove_files()?;
     Ok(None)
 }
 
-/// The first port of the binding that neither another instance claims nor anything answers on.
-fn free_port<C: Machine>(caps: &C, machine: &str, instance: &str) -> Result<u16, Failure> {
-    // Exit code of pg_isready where nothing answers.
-    const NO_ANSWER: i32 = 2;
-    for port in marker::free_ports(caps, machine, instance)? {
-        let arguments = ["-h", "127.0.0.1", "-p", &port.to_string(), "-t", "2"].map(str::to_owned);
-        if caps.run(machine, "pg_isready", &arguments, None)?.exit == NO_ANSWER {
+/// The first port of the binding that neither another instance holds nor anything listens on. One that is reached by a socket
+/// shares no port with anybody.
+fn free_port<C: Machine>(caps: &C, machine: &str, instance: &str, wall: &machine::Wall) -> Result<u16, Failure> {
+    let ports = caps.ports(machine)?;
+    if wall.network {
+        return Ok(ports.first().copied().unwrap_or(SOCKET_PORT));
+    }
+    let mut others = marker::list(caps, machine)?;
+    others.retain(|other| other.name != instance && other.holds().is_some());
+    for port in ports {
+        if others.iter().all(|other| other.holds() != Some(port)) && caps.port_is_free(machine, port)? {
             return Ok(port);
         }
     }
-    let message = format!("every port that the binding of `{machine}` allows for instances is taken");
+    let holder = |other: &marker::Found| {
+        let marker = other.marker.as_ref()?;
+        let (name, port) = (&other.name, marker.port);
+        let bytes = caps.survey(machine, &marker::folder(caps, machine, name).ok()?).map_or(0, |tree| tree.bytes);
+        let size = bytes >> 20;
+        Some(format!("; {name} of {} has {port} and {size} MiB (`lifeboat copies remove {name}`)", marker.key))
+    };
+    let holders: String = others.iter().filter_map(holder).collect();
+    let message = format!("every port that the binding of `{machine}` allows for instances is taken{holders}");
     Err(Failure::transient("pg-no-port", message))
 }
 
-fn copy<C: Machine>(instance: &Instance<'_, C>, source: &str, backup: &Backup) -> Result<(), Failure> {
-    if backup.tablespaces {
-        let message = format!("{source} has tablespaces, whose folders a copy beside the original would share");
-        return Err(Failure::permanent("pg-tablespaces", message));
-    }
-    let needed = backup.size_bytes + backup.size_bytes * SPARE_PERCENT / 100;
-    let free = instance.caps.free_space(instance.machine, instance.folder)?;
-    if free < needed {
-        let message = format!("the copy needs {needed} bytes, {free} are free below {}", instance.folder);
-        return Err(Failure::permanent("pg-no-space", message));
-    }
-    let arguments = ["-a", "--reflink=auto", "-T", source, &instance.data()].map(str::to_owned);
-    let output = instance.caps.run(instance.machine, "cp", &arguments, None)?;
-    if output.succeeded() {
-        return Ok(());
-    }
-    let says = output.last_lines(3);
-    let code = if says.contains("No space left") { "pg-no-space" } else { "pg-copy-failed" };
-    Err(Failure::permanent(code, format!("copying {source}: {says}")))
-}
-
-/// Replaces every file of the backup that configures a server, so that nothing of the original's applies.
-fn configure<C: Machine>(
-    instance: &Instance<'_, C>,
-    configuration: &Configuration,
-    login: &Login,
-) -> Result<(), Failure> {
+/// Writes every file that configures the server anew, so that nothing of the original's applies.
+fn configure<C: Machine>(instance: &Instance<'_, C>, goal: &Goal<'_>, login: &Login) -> Result<(), Failure> {
     let write = |name: &str, content: &str| {
         instance.caps.write_file(instance.machine, &format!("{}/{name}", instance.data()), content.as_bytes())
     };
-    write("postgresql.conf", &configuration.print())?;
+    write("postgresql.conf", &goal.configuration.print())?;
     write("postgresql.auto.conf", "")?;
-    write("pg_hba.conf", &instance::host_access(&login.user, &login.database))?;
+    write("pg_hba.conf", &instance::host_access(&login.user, &login.database, goal.marker.by_socket))?;
     write("pg_ident.conf", "")?;
-    for signal in ["standby.signal", "recovery.signal"] {
-        instance.caps.remove(instance.machine, &format!("{}/{signal}", instance.data()))?;
-    }
-    write(configuration.signal(), "")?;
+    write("recovery.signal", "")?;
     Ok(())
 }

@@ -5,8 +5,9 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
-    archive::ARCHIVE,
+    archive::{self, ARCHIVE},
     server::{self, Capabilities},
+    wal_name::SegmentSize,
 };
 
 const PAUSE_MS: u64 = 100;
@@ -33,6 +34,7 @@ pub(super) fn action() -> Action {
     .optional("archive", "string", "Folder of the binding with the WAL archive (`archive`).")
     .output("lsn", "string", "Everything before it is archived.")
     .output("segment", "string", "The last segment that was pushed.")
+    .output("timeline", "int", "The timeline that the server writes on.")
     .output("archived", "bool", "Whether it was seen as archived.")
     .idempotent()
 }
@@ -41,6 +43,19 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let parameters: Parameters = call.parameters()?;
     let connection = caps.open(&parameters.server)?;
     check_archiving(&connection)?;
+    let archive = parameters.machine.as_deref().map(|machine| {
+        let folder = parameters.archive.as_deref().unwrap_or(ARCHIVE);
+        Ok::<_, Failure>(Folder {
+            caps,
+            machine,
+            path: caps.folder(machine, folder)?,
+            size: segment_size(&connection)?,
+        })
+    });
+    let archive = archive.transpose()?;
+    if let Some(archive) = &archive {
+        archive.has("")?;
+    }
     // Without a record since the last switch, the switch does nothing and the segment before is the last one with content.
     let rows = connection.query(
         "SELECT s.lsn::text AS lsn, pg_walfile_name(s.lsn) AS segment FROM (SELECT pg_switch_wal() AS lsn) AS s",
@@ -48,15 +63,16 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     )?;
     let (lsn, segment): (String, String) = (rows.one()?.get("lsn")?, rows.one()?.get("segment")?);
     if parameters.wait == Some(false) {
-        let outputs = json!({ "lsn": lsn, "segment": segment, "archived": false });
+        let outputs = json!({ "lsn": lsn, "segment": segment, "timeline": timeline(&segment), "archived": false });
         return Outcome::new(outputs, format!("switched at {lsn}; not waited for the archive"));
     }
     wait_archived(caps, &connection, &segment)?;
-    if let Some(machine) = &parameters.machine {
-        let folder = parameters.archive.as_deref().unwrap_or(ARCHIVE);
-        wait_file(caps, &connection, machine, folder, &segment)?;
+    if let Some(archive) = &archive {
+        while !archive.has(&segment)? {
+            pause(caps, &segment)?;
+        }
     }
-    let outputs = json!({ "lsn": lsn, "segment": segment, "archived": true });
+    let outputs = json!({ "lsn": lsn, "segment": segment, "timeline": timeline(&segment), "archived": true });
     Outcome::new(outputs, format!("everything up to {lsn} is archived (segment {segment})"))
 }
 
@@ -98,25 +114,34 @@ fn is_at_least(done: &str, segment: &str) -> bool {
     name(done).is_some_and(|done| Some(done) >= name(segment))
 }
 
-fn wait_file<C: Capabilities>(
-    caps: &C,
-    connection: &C::Connection,
-    machine: &str,
-    folder: &str,
-    segment: &str,
-) -> Result<(), Failure> {
-    let path = caps.folder(machine, folder)?;
+fn timeline(segment: &str) -> Option<u32> {
+    segment.get(..8).and_then(|timeline| u32::from_str_radix(timeline, 16).ok())
+}
+
+fn segment_size(connection: &impl Connection) -> Result<SegmentSize, Failure> {
     let rows = connection.query(
         "SELECT setting::bigint AS size FROM pg_settings WHERE name = $1::text",
         &[Value::from("wal_segment_size")],
     )?;
     let size: i64 = rows.one()?.get("size")?;
-    loop {
-        let files = caps.list_folder(machine, &path)?;
-        if files.iter().any(|entry| entry.name == segment && i64::try_from(entry.size) == Ok(size)) {
-            return Ok(());
-        }
-        pause(caps, segment)?;
+    let odd = || Failure::permanent("pg-odd-answer", format!("the server says that its segments have {size} bytes"));
+    u64::try_from(size).ok().and_then(SegmentSize::new).ok_or_else(odd)
+}
+
+/// Where the archive lies.
+struct Folder<'a, C> {
+    caps: &'a C,
+    machine: &'a str,
+    path: String,
+    size: SegmentSize,
+}
+
+impl<C: Capabilities> Folder<'_, C> {
+    /// Whether the segment is there, whole. Fails at once where segments come there in another form.
+    fn has(&self, segment: &str) -> Result<bool, Failure> {
+        let entries = self.caps.list_folder(self.machine, &self.path)?;
+        archive::check_format(self.caps, self.machine, &self.path, &entries, self.size)?;
+        Ok(entries.iter().any(|entry| entry.name == segment && entry.size == self.size.bytes()))
     }
 }
 

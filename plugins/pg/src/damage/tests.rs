@@ -59,6 +59,8 @@ fn candidate(xid: u32, rows: u64) -> Candidate {
         lsn: Lsn(u64::from(xid)),
         first_lsn: Lsn(0),
         commit_time: String::new(),
+        files: BTreeSet::new(),
+        early: false,
         subtransactions: vec![],
         dropped: vec![],
     }
@@ -66,25 +68,30 @@ fn candidate(xid: u32, rows: u64) -> Candidate {
 
 #[test]
 fn the_culprit_is_named_only_where_it_stands_out() {
-    let check = |rows: &[u64], wanted: Option<u32>, expect: &str| {
+    let check = |rows: &[u64], wanted: Wanted, expect: &str| {
         let mut largest = Largest::new(3);
         for (xid, rows) in (1..).zip(rows) {
-            largest.take(candidate(xid, *rows), wanted);
+            largest.take(candidate(xid, *rows), &wanted);
         }
-        let verdict = match largest.verdict(wanted) {
-            Verdict::One(candidate) => format!("one {}", candidate.xid),
-            Verdict::Several(all) => {
-                format!("several {:?}", all.iter().map(|candidate| candidate.xid).collect::<Vec<_>>())
-            }
+        let xids = |all: &[Candidate]| all.iter().map(|candidate| candidate.xid).collect::<Vec<_>>();
+        let verdict = match largest.verdict(&wanted) {
+            Verdict::These(all) => format!("these {:?}", xids(&all)),
+            Verdict::Several(all) => format!("several {:?}", xids(&all)),
             other => format!("{other:?}"),
         };
         assert_eq!(verdict, expect, "{rows:?}");
     };
-    check(&[], None, "Nobody");
-    check(&[1, 1000, 3], None, "one 2");
-    check(&[1000, 199], None, "one 1");
-    check(&[1000, 200], None, "several [1, 2]");
-    check(&[5, 5, 5, 5, 1000], None, "one 5");
-    check(&[1, 500, 600, 700], Some(1), "one 1");
-    check(&[1, 500], Some(9), "NotThere");
+    let these = |xids: &[u32]| Wanted::These(xids.iter().copied().collect());
+    check(&[], Wanted::Largest, "Nobody");
+    check(&[1, 1000, 3], Wanted::Largest, "these [2]");
+    check(&[1000, 199], Wanted::Largest, "these [1]");
+    check(&[1000, 200], Wanted::Largest, "several [1, 2]");
+    check(&[5, 5, 5, 5, 1000], Wanted::Largest, "these [5]");
+    check(&[1, 500, 600, 700], these(&[1]), "these [1]");
+    check(&[700, 500, 600, 1], these(&[4, 2]), "these [2, 4]");
+    check(&[1, 500], these(&[9, 1]), "NotThere([9])");
+    check(&[], these(&[9]), "NotThere([9])");
+    check(&[1, 500, 7], Wanted::All, "these [1, 2, 3]");
+    check(&[1, 500, 7, 8], Wanted::All, "TooMany");
+    check(&[], Wanted::All, "Nobody");
 }

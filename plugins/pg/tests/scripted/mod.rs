@@ -38,13 +38,14 @@ pub(crate) fn cluster() -> Fake {
         let columns = ["system_identifier", "timeline", "version", "segment_size", "database"];
         Ok(rows(&columns, vec![values![identifier.as_str(), 1_i64, 150_014_i64, SEGMENT_BYTES as i64, 5_i64]]))
     });
-    fake.postgres.on("AS t WHERE t.isleaf) SELECT", |_| {
-        let columns = ["schema", "name", "kind", "tablespace", "database", "node"];
-        Ok(rows(&columns, vec![values!["public", "account", "r", 1663_i64, 5_i64, 100_i64]]))
+    fake.postgres.on("AS logged", |_| {
+        let columns = ["schema", "name", "kind", "is_root", "logged", "tablespace", "database", "node"];
+        Ok(rows(&columns, vec![values!["public", "account", "r", true, true, 1663_i64, 5_i64, 100_i64]]))
     });
     fake.postgres.on("AS is_table", |_| {
-        let columns = ["schema", "name", "is_table", "tablespace", "database", "node"];
-        let table = |name: &str, node: i64, is_table: bool| values!["public", name, is_table, 1663_i64, 5_i64, node];
+        let columns = ["schema", "name", "is_table", "is_catalog", "tablespace", "database", "node"];
+        let table =
+            |name: &str, node: i64, is_table: bool| values!["public", name, is_table, false, 1663_i64, 5_i64, node];
         Ok(rows(&columns, vec![table("account", 100, true), table("orders", 200, true), table("toast", 300, false)]))
     });
     fake.postgres.on("AS table_oid", |_| {
@@ -53,13 +54,16 @@ pub(crate) fn cluster() -> Fake {
             |name: &str, node: i64| values![node + 1, "public", name, None::<i64>, false, 1663_i64, 5_i64, node];
         Ok(rows(&columns, vec![table("account", 100), table("orders", 200)]))
     });
+    fake.postgres.on("pg_current_wal_insert_lsn", |_| Ok(rows(&["name"], vec![values!["000000010000000000000004"]])));
     fake.postgres.on("floor(extract(epoch", |statement| {
         let text = format!("{:?}", statement.parameters);
-        let (ms, time) = if text.contains("03:00") {
-            (1_000_i64, "2026-11-21 03:00:00.000000")
-        } else {
-            (0, "2026-11-21 05:00:00.000000")
-        };
+        let number = |text: &str| text.parse::<u32>().expect("a number");
+        let clock = text.split('T').nth(2).expect("a time stamp");
+        let seconds: String = text.rsplit('(').next().expect("seconds").chars().filter(char::is_ascii_digit).collect();
+        let at = number(&clock[..2]) * 3600 + number(&clock[3..5]) * 60 - number(&seconds);
+        let time = format!("2026-11-21 {:02}:{:02}:{:02}.000000", at / 3600, at / 60 % 60, at % 60);
+        let ms = if text.contains("03:00") { 1_000_i64 } else { 0 };
+        let time = time.as_str();
         Ok(rows(&["ms", "text"], vec![values![ms, time]]))
     });
     fake
@@ -69,7 +73,11 @@ pub(crate) fn cluster() -> Fake {
 pub(crate) fn archive_segment(fake: &Fake, number: u64, identifier: u64) {
     let mut content = vec![0; SEGMENT_BYTES];
     content[..4].copy_from_slice(&[0x10, 0xD1, 0x02, 0x00]);
+    content[4..8].copy_from_slice(&1_u32.to_le_bytes());
+    content[8..16].copy_from_slice(&(number * SEGMENT_BYTES as u64).to_le_bytes());
     content[24..32].copy_from_slice(&identifier.to_le_bytes());
+    content[32..36].copy_from_slice(&(SEGMENT_BYTES as u32).to_le_bytes());
+    content[36..40].copy_from_slice(&8_192_u32.to_le_bytes());
     let path = format!("/archive/0000000100000000{number:08X}");
     fake.machine.files().write(&path, &content).expect("a segment");
 }

@@ -1,6 +1,6 @@
 //! A place where programs run and files lie.
 
-pub use crate::bindings::lifeboat::machine::machine::{Entry, EntryKind, Error, Output};
+pub use crate::bindings::lifeboat::machine::machine::{Entry, EntryKind, Error, Link, Output, Server, Tree, Wall};
 
 /// Programs and files of the machines that the bindings name. Paths are absolute and below an allowed folder.
 pub trait Machine {
@@ -26,6 +26,9 @@ pub trait Machine {
     ) -> Result<Self::Process, Error>;
     /// A file's content, at most 16 MiB.
     fn read_file(&self, machine: &str, path: &str) -> Result<Vec<u8>, Error>;
+    /// The first `length` bytes of each of these files of a folder, in this order; all together at most 16 MiB. Fails where one
+    /// is no file, cannot be read, or is shorter, and names it.
+    fn read_heads(&self, machine: &str, folder: &str, names: &[String], length: u32) -> Result<Vec<Vec<u8>>, Error>;
     /// Writes a file so that readers see the old content or the new one, never a part.
     fn write_file(&self, machine: &str, path: &str, content: &[u8]) -> Result<(), Error>;
     /// As [`Machine::write_file`], but denied with `machine-exists` where something is there already.
@@ -36,6 +39,21 @@ pub trait Machine {
     fn create_folder(&self, machine: &str, path: &str) -> Result<(), Error>;
     /// Removes a file, or a folder with all that is in it; not there is fine.
     fn remove(&self, machine: &str, path: &str) -> Result<(), Error>;
+    /// Looks through a folder without following a link.
+    fn survey(&self, machine: &str, path: &str) -> Result<Tree, Error>;
+    /// Empties parts of a folder: names that end with `/` are folders, which are there and empty afterwards; others are files,
+    /// which are gone.
+    fn clear(&self, machine: &str, path: &str, names: &[String]) -> Result<(), Error>;
+    /// Which wall a server would be started behind.
+    fn find_wall(&self, machine: &str, server: &Server) -> Result<Wall, Error>;
+    /// Starts a server behind a wall that [`Machine::find_wall`] has named; comes back when it runs or has ended.
+    fn start_server(&self, machine: &str, server: &Server, wall: &str) -> Result<(), Error>;
+    /// Whether a server runs in this data folder.
+    fn server_runs(&self, machine: &str, data: &str) -> Result<bool, Error>;
+    /// Ends the server in this data folder at once, and no other; one that does not run is fine.
+    fn stop_server(&self, machine: &str, data: &str) -> Result<(), Error>;
+    /// Whether nothing listens on a TCP port there.
+    fn port_is_free(&self, machine: &str, port: u16) -> Result<bool, Error>;
     /// Free bytes where the path lies.
     fn free_space(&self, machine: &str, path: &str) -> Result<u64, Error>;
 }

@@ -10,8 +10,15 @@ pub trait Postgres {
 
     /// The server that plays a role.
     fn open(&self, role: &str) -> Result<Self::Connection, Error>;
-    /// A server that was started on a port of a machine, with the user, password and database of the role `login_as`.
-    fn open_instance(&self, machine: &str, port: u16, login_as: &str) -> Result<Self::Connection, Error>;
+    /// A server that was started on a port of a machine, with the user, password and database of the role `login_as`; by its
+    /// socket, where the folder of that is given.
+    fn open_instance(
+        &self,
+        machine: &str,
+        port: u16,
+        login_as: &str,
+        socket: Option<&str>,
+    ) -> Result<Self::Connection, Error>;
     /// Streams the rows of `query` into `table (columns)`; returns how many.
     fn copy_between(
         &self,

@@ -37,8 +37,9 @@ impl capability::postgres::Postgres for Fake {
         machine: &str,
         port: u16,
         login_as: &str,
+        socket: Option<&str>,
     ) -> Result<Connection, capability::postgres::Error> {
-        self.postgres.open_instance(machine, port, login_as)
+        self.postgres.open_instance(machine, port, login_as, socket)
     }
 
     fn copy_between(
@@ -92,6 +93,16 @@ impl capability::machine::Machine for Fake {
         self.machine.read_file(machine, path)
     }
 
+    fn read_heads(
+        &self,
+        machine: &str,
+        folder: &str,
+        names: &[String],
+        length: u32,
+    ) -> Result<Vec<Vec<u8>>, capability::machine::Error> {
+        self.machine.read_heads(machine, folder, names, length)
+    }
+
     fn write_file(&self, machine: &str, path: &str, content: &[u8]) -> Result<(), capability::machine::Error> {
         self.machine.write_file(machine, path, content)
     }
@@ -114,6 +125,43 @@ impl capability::machine::Machine for Fake {
 
     fn remove(&self, machine: &str, path: &str) -> Result<(), capability::machine::Error> {
         self.machine.remove(machine, path)
+    }
+
+    fn survey(&self, machine: &str, path: &str) -> Result<capability::machine::Tree, capability::machine::Error> {
+        self.machine.survey(machine, path)
+    }
+
+    fn clear(&self, machine: &str, path: &str, names: &[String]) -> Result<(), capability::machine::Error> {
+        self.machine.clear(machine, path, names)
+    }
+
+    fn find_wall(
+        &self,
+        machine: &str,
+        server: &capability::machine::Server,
+    ) -> Result<capability::machine::Wall, capability::machine::Error> {
+        self.machine.find_wall(machine, server)
+    }
+
+    fn start_server(
+        &self,
+        machine: &str,
+        server: &capability::machine::Server,
+        wall: &str,
+    ) -> Result<(), capability::machine::Error> {
+        self.machine.start_server(machine, server, wall)
+    }
+
+    fn server_runs(&self, machine: &str, data: &str) -> Result<bool, capability::machine::Error> {
+        self.machine.server_runs(machine, data)
+    }
+
+    fn stop_server(&self, machine: &str, data: &str) -> Result<(), capability::machine::Error> {
+        self.machine.stop_server(machine, data)
+    }
+
+    fn port_is_free(&self, machine: &str, port: u16) -> Result<bool, capability::machine::Error> {
+        self.machine.port_is_free(machine, port)
     }
 
     fn free_space(&self, machine: &str, path: &str) -> Result<u64, capability::machine::Error> {

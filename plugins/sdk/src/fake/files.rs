@@ -21,6 +21,7 @@ pub struct Files {
 #[derive(Debug, Clone)]
 enum Node {
     File { content: Vec<u8>, modified_ms: u64 },
+    Link { target: String },
     Folder,
 }
 
@@ -57,6 +58,7 @@ impl Files {
         match self.nodes.borrow().get(path) {
             Some(Node::File { content, .. }) => Ok(content.clone()),
             Some(Node::Folder) => Err(failed(format!("{path} is a folder"))),
+            Some(Node::Link { .. }) => Err(failed(format!("{path} is a link"))),
             None => Err(Error::NotFound(path.to_owned())),
         }
     }
@@ -66,13 +68,13 @@ impl Files {
         let parent = parent(path);
         match self.nodes.borrow().get(parent) {
             Some(Node::Folder) => {}
-            Some(Node::File { .. }) => return Err(failed(format!("{parent} is a file"))),
+            Some(_) => return Err(failed(format!("{parent} is no folder"))),
             None => return Err(Error::NotFound(parent.to_owned())),
         }
         let before = match self.nodes.borrow().get(path) {
             Some(Node::Folder) => return Err(failed(format!("{path} is a folder"))),
             Some(Node::File { content, .. }) => content.len() as u64,
-            None => 0,
+            Some(Node::Link { .. }) | None => 0,
         };
         if content.len() as u64 > self.free() + before {
             return Err(Error::NoSpace(path.to_owned()));
@@ -95,8 +97,8 @@ impl Files {
         let ends = path.match_indices('/').map(|(at, _)| at).skip(1).chain([path.len()]);
         for ancestor in ends.map(|end| &path[..end]) {
             let mut nodes = self.nodes.borrow_mut();
-            if let Node::File { .. } = nodes.entry(ancestor.to_owned()).or_insert(Node::Folder) {
-                return Err(failed(format!("{ancestor} is a file")));
+            if !matches!(nodes.entry(ancestor.to_owned()).or_insert(Node::Folder), Node::Folder) {
+                return Err(failed(format!("{ancestor} is no folder")));
             }
         }
         Ok(())
@@ -106,13 +108,42 @@ impl Files {
     pub fn list(&self, path: &str) -> Result<Vec<Entry>, Error> {
         match self.nodes.borrow().get(path) {
             Some(Node::Folder) => {}
-            Some(Node::File { .. }) => return Err(failed(format!("{path} is a file"))),
+            Some(_) => return Err(failed(format!("{path} is no folder"))),
             None => return Err(Error::NotFound(path.to_owned())),
         }
         let prefix = format!("{path}/");
         let nodes = self.nodes.borrow();
         let below = nodes.iter().filter_map(|(path, node)| Some((path.strip_prefix(&prefix)?, node)));
         Ok(below.filter(|(name, _)| !name.contains('/')).map(|(name, node)| entry(name, node)).collect())
+    }
+
+    /// Makes a symbolic link in a folder that is there. Nothing follows it.
+    pub fn link(&self, path: &str, target: &str) -> Result<(), Error> {
+        if !self.exists(parent(path)) {
+            return Err(Error::NotFound(parent(path).to_owned()));
+        }
+        self.nodes.borrow_mut().insert(path.to_owned(), Node::Link { target: target.to_owned() });
+        Ok(())
+    }
+
+    /// The links below a folder with what they say.
+    pub fn links(&self, path: &str) -> Result<Vec<(String, String)>, Error> {
+        if !self.exists(path) {
+            return Err(Error::NotFound(path.to_owned()));
+        }
+        let nodes = self.nodes.borrow();
+        let below = nodes.iter().filter_map(|(node, what)| Some((node.strip_prefix(path)?.strip_prefix('/')?, what)));
+        let link = |(path, node): (&str, &Node)| match node {
+            Node::Link { target } => Some((path.to_owned(), target.clone())),
+            Node::File { .. } | Node::Folder => None,
+        };
+        Ok(below.filter_map(link).collect())
+    }
+
+    /// The sizes of all files below a folder.
+    pub fn size_of(&self, path: &str) -> u64 {
+        let prefix = format!("{path}/");
+        self.nodes.borrow().iter().filter(|(node, _)| node.starts_with(&prefix)).map(|(_, node)| size(node)).sum()
     }
 
     /// Removes a file, or a folder with all that is in it.
@@ -132,6 +163,7 @@ fn entry(name: &str, node: &Node) -> Entry {
     let (kind, modified_ms) = match node {
         Node::File { modified_ms, .. } => (EntryKind::File, *modified_ms),
         Node::Folder => (EntryKind::Folder, 0),
+        Node::Link { .. } => (EntryKind::Other, 0),
     };
     Entry { name: name.to_owned(), kind, size: size(node), modified_ms }
 }
@@ -139,7 +171,7 @@ fn entry(name: &str, node: &Node) -> Entry {
 fn size(node: &Node) -> u64 {
     match node {
         Node::File { content, .. } => content.len() as u64,
-        Node::Folder => 0,
+        Node::Folder | Node::Link { .. } => 0,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     rc::Rc,
 };
 
@@ -11,10 +11,11 @@ use crate::{
     Effect, Reason,
     capability::{
         self,
-        machine::{Entry, Error, Output},
+        machine::{Entry, Error, Link, Output, Server, Tree, Wall},
     },
 };
 
+type Startup = Rc<dyn Fn(&Files, &Server) -> bool>;
 type Script = Rc<dyn Fn(&Files, &Invocation) -> Output>;
 
 /// One machine; every role that a test uses is played by it.
@@ -25,6 +26,10 @@ pub struct Machine {
     ports: RefCell<Vec<u16>>,
     programs: RefCell<BTreeMap<String, (Effect, Script)>>,
     invocations: RefCell<Vec<Invocation>>,
+    servers: RefCell<BTreeSet<String>>,
+    startup: RefCell<Option<Startup>>,
+    wall: RefCell<Option<Wall>>,
+    taken: RefCell<BTreeSet<u16>>,
     grant: Grant,
 }
 
@@ -75,6 +80,21 @@ impl Machine {
         *self.ports.borrow_mut() = ports.to_vec();
     }
 
+    /// What a server does when it is started; whether it goes on running.
+    pub fn on_start(&self, startup: impl Fn(&Files, &Server) -> bool + 'static) {
+        *self.startup.borrow_mut() = Some(Rc::new(startup));
+    }
+
+    /// The wall that is offered; without one, servers are started behind none.
+    pub fn set_wall(&self, wall: Wall) {
+        *self.wall.borrow_mut() = Some(wall);
+    }
+
+    /// Something listens on this port.
+    pub fn take_port(&self, port: u16) {
+        self.taken.borrow_mut().insert(port);
+    }
+
     /// What lies on the machine, without guards.
     pub fn files(&self) -> &Files {
         &self.files
@@ -102,6 +122,11 @@ impl Machine {
             return Err(Error::Denied(Reason::new("machine-path", format!("{path} is an allowed folder itself"))));
         }
         Ok(())
+    }
+
+    fn note(&self, machine: &str, program: &str, arguments: Vec<String>) {
+        let (machine, program) = (machine.to_owned(), program.to_owned());
+        self.invocations.borrow_mut().push(Invocation { machine, program, arguments, stdin: None });
     }
 
     fn execute(&self, invocation: Invocation) -> Result<Output, Error> {
@@ -165,6 +190,18 @@ impl capability::machine::Machine for Machine {
         self.files.read(path)
     }
 
+    fn read_heads(&self, _machine: &str, folder: &str, names: &[String], length: u32) -> Result<Vec<Vec<u8>>, Error> {
+        let head = |name: &String| {
+            let path = format!("{folder}/{name}");
+            self.guard(Effect::Read, &path)?;
+            let short =
+                || Error::Failed(Reason::new("machine-file", format!("`{path}` is shorter than {length} bytes")));
+            let content = self.files.read(&path)?;
+            content.get(..length as usize).map(<[u8]>::to_vec).ok_or_else(short)
+        };
+        names.iter().map(head).collect()
+    }
+
     fn write_file(&self, _machine: &str, path: &str, content: &[u8]) -> Result<(), Error> {
         self.guard(Effect::Mutate, path)?;
         self.files.write(path, content)
@@ -189,6 +226,64 @@ impl capability::machine::Machine for Machine {
         self.guard(Effect::Destroy, path)?;
         self.files.remove(path);
         Ok(())
+    }
+
+    fn survey(&self, _machine: &str, path: &str) -> Result<Tree, Error> {
+        self.guard(Effect::Read, path)?;
+        let links = self.files.links(path)?;
+        let links = links.into_iter().map(|(path, target)| Link { path, real: target.clone(), target }).collect();
+        Ok(Tree { real: path.to_owned(), bytes: self.files.size_of(path), links })
+    }
+
+    fn clear(&self, machine: &str, path: &str, names: &[String]) -> Result<(), Error> {
+        self.guard(Effect::Destroy, path)?;
+        self.note(machine, "clear", [vec![path.to_owned()], names.to_vec()].concat());
+        for name in names {
+            self.files.remove(&format!("{path}/{}", name.trim_end_matches('/')));
+            if let Some(folder) = name.strip_suffix('/') {
+                self.files.create_folder(&format!("{path}/{folder}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn find_wall(&self, _machine: &str, server: &Server) -> Result<Wall, Error> {
+        self.guard(Effect::Mutate, &server.data)?;
+        let none = || Wall {
+            name: "none".to_owned(),
+            files: false,
+            network: false,
+            lacking: "this machine is scripted".to_owned(),
+        };
+        Ok(self.wall.borrow().clone().unwrap_or_else(none))
+    }
+
+    fn start_server(&self, machine: &str, server: &Server, wall: &str) -> Result<(), Error> {
+        self.guard(Effect::Mutate, &server.data)?;
+        let settings = server.settings.iter().map(|(name, value)| format!("{name}={value}"));
+        let words = [wall.to_owned(), server.data.clone()].into_iter().chain(settings).collect();
+        self.note(machine, "start-server", words);
+        let startup = self.startup.borrow().clone();
+        if startup.is_none_or(|startup| startup(&self.files, server)) {
+            self.servers.borrow_mut().insert(server.data.clone());
+        }
+        Ok(())
+    }
+
+    fn server_runs(&self, _machine: &str, data: &str) -> Result<bool, Error> {
+        self.guard(Effect::Read, data)?;
+        Ok(self.servers.borrow().contains(data))
+    }
+
+    fn stop_server(&self, machine: &str, data: &str) -> Result<(), Error> {
+        self.guard(Effect::Mutate, data)?;
+        self.note(machine, "stop-server", vec![data.to_owned()]);
+        self.servers.borrow_mut().remove(data);
+        Ok(())
+    }
+
+    fn port_is_free(&self, _machine: &str, port: u16) -> Result<bool, Error> {
+        Ok(!self.taken.borrow().contains(&port))
     }
 
     fn free_space(&self, _machine: &str, path: &str) -> Result<u64, Error> {

@@ -94,7 +94,13 @@ impl capability::postgres::Postgres for Postgres {
         self.connect(role.to_owned())
     }
 
-    fn open_instance(&self, machine: &str, port: u16, _login_as: &str) -> Result<Connection, Error> {
+    fn open_instance(
+        &self,
+        machine: &str,
+        port: u16,
+        _login_as: &str,
+        _socket: Option<&str>,
+    ) -> Result<Connection, Error> {
         self.connect(format!("{machine}:{port}"))
     }
 

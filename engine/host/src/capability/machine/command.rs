@@ -95,7 +95,7 @@ fn ssh(host: &str, user: Option<&str>, words: &[String]) -> Result<Command, Stri
 }
 
 /// A word that a POSIX shell reads back as it is.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
 }
 

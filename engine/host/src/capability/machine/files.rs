@@ -6,16 +6,16 @@ use tokio::io::AsyncReadExt;
 
 use super::{
     cut, denied, failed,
-    folder::Allowed,
+    folder::{self, Allowed},
     place::Place,
     running::{self, Exit},
 };
 use crate::{
     call::CallContext,
-    wit::lifeboat::machine::machine::{Entry, EntryKind, Error},
+    wit::lifeboat::machine::machine::{Entry, EntryKind, Error, Link, Tree},
 };
 
-const FILE_BYTES_MAX: usize = 16 << 20;
+pub(super) const FILE_BYTES_MAX: usize = 16 << 20;
 const LISTING_BYTES_MAX: usize = 32 << 20;
 
 /// Exit codes of the scripts.
@@ -24,7 +24,7 @@ const NOT_FOUND: i32 = 44;
 const EXISTS: i32 = 45;
 
 /// `$1` is the allowed folder, `$2` the path below it; leaves the real path in `real`.
-const RESOLVE: &str = r#"root=$(realpath -e -- "$1") || exit 44
+pub(super) const RESOLVE: &str = r#"root=$(realpath -e -- "$1") || exit 44
 real=$(realpath -m -- "$2") || exit 1
 case "$real" in "$root"|"$root"/*) ;; *) exit 42 ;; esac
 "#;
@@ -56,6 +56,28 @@ exec mkdir -p -- "$real""#;
 const REMOVE: &str = r#"exec rm -rf -- "$real""#;
 const FREE: &str = r#"while [ ! -e "$real" ]; do real=${real%/*}; done
 df -B1 --output=avail -- "$real" | tail -n 1"#;
+
+/// Emptied in one go: `$4` and what follows are names below the folder. A link that lies before a name's last part would lead
+/// elsewhere.
+const CLEAR: &str = r#"[ -d "$real" ] || exit 44
+shift 3
+umask 077
+for name; do
+    path=$real/${name%/}
+    [ "$(realpath -m -- "${path%/*}")" = "${path%/*}" ] || exit 42
+    if [ "${name%/}" = "$name" ]; then
+        [ -d "$path" ] && [ ! -L "$path" ] && { echo "$path is a folder" >&2; exit 1; }
+        rm -f -- "$path" || exit 1
+    else
+        if [ -L "$path" ] || [ ! -d "$path" ]; then rm -f -- "$path" || exit 1; fi
+        mkdir -p -- "$path" && find "$path" -mindepth 1 -delete || exit 1
+    fi
+done"#;
+/// Links first, three texts each, then the sum of the sizes.
+const SURVEY: &str = r#"[ -d "$real" ] || exit 44
+find "$real" -type l -printf '%P\0%l\0' -exec sh -c 'realpath -m -z -- "$1"' sh {} \; || exit 1
+printf '%s\0' "$real"
+du -s -B1 --apparent-size -- "$real" | cut -f1"#;
 
 /// What a script printed.
 struct Printed {
@@ -147,8 +169,46 @@ pub(super) async fn free_space(context: &CallContext, machine: &str, path: &str)
     text.trim().parse().map_err(|_| failed("machine-listing", format!("`df` answered `{}`", text.trim())))
 }
 
+/// Looks through a folder.
+pub(super) async fn survey(context: &CallContext, machine: &str, path: &str) -> Result<Tree, Error> {
+    let place = Place::enter(context, machine, Effect::Read).await?;
+    let allowed = place.allowed(path, Effect::Read)?;
+    let printed = script(context, &place, &allowed, &[RESOLVE, SURVEY], Effect::Read, None, LISTING_BYTES_MAX).await?;
+    let odd = || failed("machine-listing", format!("what lies in `{path}` can not be read"));
+    tree(&String::from_utf8_lossy(&printed)).ok_or_else(odd)
+}
+
+fn tree(printed: &str) -> Option<Tree> {
+    let mut parts: Vec<&str> = printed.split('\0').collect();
+    let bytes = parts.pop()?.trim().parse().ok()?;
+    let real = parts.pop()?.to_owned();
+    let (links, rest) = parts.as_chunks::<3>();
+    let link = |[path, target, real]: &[&str; 3]| Link {
+        path: (*path).to_owned(),
+        target: (*target).to_owned(),
+        real: (*real).to_owned(),
+    };
+    let mut links: Vec<_> = links.iter().map(link).collect();
+    links.sort_by(|a, b| a.path.cmp(&b.path));
+    rest.is_empty().then_some(Tree { real, bytes, links })
+}
+
+/// Empties parts of a folder.
+pub(super) async fn clear(context: &CallContext, machine: &str, path: &str, names: &[String]) -> Result<(), Error> {
+    let place = Place::enter(context, machine, Effect::Destroy).await?;
+    for name in names {
+        let allowed = place.allowed(&format!("{path}/{name}"), Effect::Destroy)?;
+        if name.is_empty() || name.starts_with('/') || allowed.path == folder::normal(path) {
+            return Err(denied("machine-path", format!("`{name}` is no name below `{path}`")));
+        }
+    }
+    let allowed = place.allowed(path, Effect::Destroy)?;
+    let names = More { words: names, ..More::default() };
+    scripted(context, &place, &allowed, &[RESOLVE, CLEAR], Effect::Destroy, names).await.map(drop)
+}
+
 /// Runs a script over the allowed path; gives what it printed.
-async fn script(
+pub(super) async fn script(
     context: &CallContext,
     place: &Place<'_>,
     allowed: &Allowed,
@@ -157,8 +217,34 @@ async fn script(
     input: Option<Vec<u8>>,
     longest: usize,
 ) -> Result<Vec<u8>, Error> {
+    scripted(context, place, allowed, parts, effect, More { input, longest, ..More::default() }).await
+}
+
+/// What a script is given besides its path.
+#[derive(Default)]
+pub(super) struct More<'a> {
+    /// Its standard input.
+    pub(super) input: Option<Vec<u8>>,
+    /// `$4` and what follows.
+    pub(super) words: &'a [String],
+    /// How many bytes of its output are kept.
+    pub(super) longest: usize,
+}
+
+/// As [`script`], with more.
+pub(super) async fn scripted(
+    context: &CallContext,
+    place: &Place<'_>,
+    allowed: &Allowed,
+    parts: &[&str],
+    effect: Effect,
+    more: More<'_>,
+) -> Result<Vec<u8>, Error> {
+    let More { input, words: given, longest } = more;
     let length = input.as_ref().map_or(0, Vec::len).to_string();
-    let words = ["sh", "-c", &parts.concat(), "sh", &allowed.root, &allowed.path, &length].map(str::to_owned);
+    let mut words =
+        ["sh", "-c", &parts.concat(), "sh", &allowed.root, &allowed.path, &length].map(str::to_owned).to_vec();
+    words.extend_from_slice(given);
     let (mut running, mut stdout) = running::start(context, place, &words, input)?;
     let work = async {
         let printed = async {

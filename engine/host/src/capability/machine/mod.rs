@@ -6,12 +6,15 @@ mod arguments;
 mod command;
 mod files;
 mod folder;
+mod heads;
 mod identity;
 mod lines;
 mod place;
 mod process;
 mod running;
+mod server;
 mod start;
+mod wall;
 
 #[cfg(test)]
 mod tests;
@@ -19,13 +22,13 @@ mod tests;
 #[expect(unreachable_pub, reason = "the generated bindings re-export it from public modules of a private one")]
 pub use process::Process;
 
-use lifeboat_core::{action::Effect, failure::Reason};
+use lifeboat_core::{action::Effect, bindings::Via, failure::Reason};
 use place::Place;
 use wasmtime::component::Resource;
 
 use crate::{
     call::{CallContext, CallState, CutOff},
-    wit::lifeboat::machine::machine::{self as wit, Entry, Error, Output},
+    wit::lifeboat::machine::machine::{self as wit, Entry, Error, Output, Server, Tree, Wall},
 };
 
 /// Programs that one call may have running at a time.
@@ -37,6 +40,21 @@ fn denied(code: &str, message: impl Into<String>) -> Error {
 
 fn failed(code: &str, message: impl Into<String>) -> Error {
     Error::Failed(Reason::new(code, message).into())
+}
+
+/// The folder of a socket on this machine, where the binding allows it.
+pub(super) fn socket(context: &CallContext, machine: &str, folder: &str) -> Result<String, Reason> {
+    let place = Place::of(context, machine, Effect::Read);
+    let found = place.and_then(|place| match place.machine.via {
+        Via::Local => Ok(place.allowed(folder, Effect::Read)?.path),
+        _ => Err(denied("machine-path", format!("a socket on `{machine}` cannot be reached from here"))),
+    });
+    found.map_err(|error| match error {
+        Error::Denied(reason) | Error::Unreachable(reason) | Error::Failed(reason) => {
+            Reason::new(reason.code, reason.message)
+        }
+        Error::NotFound(text) | Error::NoSpace(text) | Error::TimedOut(text) => Reason::new("machine-path", text),
+    })
 }
 
 /// A wait that was cut off; what was changing may or may not be done.
@@ -115,6 +133,17 @@ impl wit::Host for CallState {
         self.machine_outward(content)
     }
 
+    async fn read_heads(
+        &mut self,
+        machine: String,
+        folder: String,
+        names: Vec<String>,
+        length: u32,
+    ) -> wasmtime::Result<Result<Vec<Vec<u8>>, Error>> {
+        let heads = heads::read(&self.context, &machine, &folder, &names, length).await;
+        self.machine_outward(heads)
+    }
+
     async fn write_file(
         &mut self,
         machine: String,
@@ -148,6 +177,51 @@ impl wit::Host for CallState {
     async fn remove(&mut self, machine: String, path: String) -> wasmtime::Result<Result<(), Error>> {
         let removed = files::remove(&self.context, &machine, &path).await;
         self.machine_outward(removed)
+    }
+
+    async fn survey(&mut self, machine: String, path: String) -> wasmtime::Result<Result<Tree, Error>> {
+        let tree = files::survey(&self.context, &machine, &path).await;
+        self.machine_outward(tree)
+    }
+
+    async fn clear(
+        &mut self,
+        machine: String,
+        path: String,
+        names: Vec<String>,
+    ) -> wasmtime::Result<Result<(), Error>> {
+        let cleared = files::clear(&self.context, &machine, &path, &names).await;
+        self.machine_outward(cleared)
+    }
+
+    async fn find_wall(&mut self, machine: String, server: Server) -> wasmtime::Result<Result<Wall, Error>> {
+        let wall = server::wall(&self.context, &machine, &server).await;
+        self.machine_outward(wall)
+    }
+
+    async fn start_server(
+        &mut self,
+        machine: String,
+        server: Server,
+        wall: String,
+    ) -> wasmtime::Result<Result<(), Error>> {
+        let started = server::start(&self.context, &machine, &server, &wall).await;
+        self.machine_outward(started)
+    }
+
+    async fn server_runs(&mut self, machine: String, data: String) -> wasmtime::Result<Result<bool, Error>> {
+        let runs = server::runs(&self.context, &machine, &data).await;
+        self.machine_outward(runs)
+    }
+
+    async fn stop_server(&mut self, machine: String, data: String) -> wasmtime::Result<Result<(), Error>> {
+        let stopped = server::stop(&self.context, &machine, &data).await;
+        self.machine_outward(stopped)
+    }
+
+    async fn port_is_free(&mut self, machine: String, port: u16) -> wasmtime::Result<Result<bool, Error>> {
+        let free = server::port_is_free(&self.context, &machine, port).await;
+        self.machine_outward(free)
     }
 
     async fn free_space(&mut self, machine: String, path: String) -> wasmtime::Result<Result<u64, Error>> {

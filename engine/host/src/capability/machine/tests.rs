@@ -10,11 +10,11 @@ use lifeboat_core::{
 };
 use tempfile::TempDir;
 
-use super::{files, place::Place, process};
+use super::{files, heads, place::Place, process, server};
 use crate::{
     call::CallContext,
     fixture::{self, Fixture},
-    wit::lifeboat::machine::machine::{EntryKind, Error},
+    wit::lifeboat::machine::machine::{EntryKind, Error, Server},
 };
 
 /// A machine with a work folder, a read-only archive and a few programs.
@@ -25,11 +25,21 @@ struct Here {
 
 impl Here {
     fn new(identity: Option<&str>) -> Self {
+        Self::made(identity, None)
+    }
+
+    /// With a `pg_ctl` that lies there, and the servers' program beside it.
+    fn with_control(path: &str) -> Self {
+        Self::made(None, Some(path))
+    }
+
+    fn made(identity: Option<&str>, control: Option<&str>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let allowed = |name: &str, access| {
             fs::create_dir(folder.path().join(name)).unwrap();
             (name.to_owned(), Folder { path: folder.path().join(name).display().to_string(), access })
         };
+        let control = control.map_or("/bin/echo".to_owned(), |path| folder.path().join(path).display().to_string());
         let program = |name: &str, path: &str, effect| (name.to_owned(), Program { path: path.to_owned(), effect });
         let machine = Machine {
             via: Via::Local,
@@ -40,7 +50,7 @@ impl Here {
                 program("sleep", "/bin/sleep", Effect::Read),
                 program("seq", "/usr/bin/seq", Effect::Read),
                 program("cat", "/bin/cat", Effect::Read),
-                program("pg_ctl", "/bin/echo", Effect::Mutate),
+                program("pg_ctl", &control, Effect::Mutate),
             ]),
             folders: BTreeMap::from([allowed("work", Effect::Destroy), allowed("archive", Effect::Read)]),
             ports: BTreeMap::from([(5444, "127.0.0.9:5444".to_owned())]),
@@ -101,6 +111,129 @@ async fn files_are_written_read_listed_and_removed() {
     files::remove(&context, "here", &here.path("work/a")).await.unwrap();
     refused(files::read(&context, "here", &file).await, "not-found");
     refused(files::list(&context, "here", &here.path("work/a")).await, "not-found");
+}
+
+#[tokio::test]
+async fn heads_come_in_order_and_a_bad_file_is_named() {
+    let here = Here::new(None);
+    let context = here.context(Effect::Read);
+    for (name, content) in [("a", "first"), ("b c", "second"), ("short", "x")] {
+        fs::write(here.path(&format!("archive/{name}")), content).unwrap();
+    }
+    fs::create_dir(here.path("archive/folder")).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", here.path("archive/link")).unwrap();
+    let heads = async |names: &[&str]| heads::read(&context, "here", &here.path("archive"), &words(names), 3).await;
+    assert_eq!(heads(&["b c", "a"]).await.unwrap(), [b"sec", b"fir"]);
+    assert!(heads(&[]).await.unwrap().is_empty());
+    refused(heads(&["a", "link"]).await, "machine-path");
+    for bad in ["short", "missing", "folder", "../work", "", "a\nb"] {
+        refused(heads(&["a", bad]).await, "machine-file");
+    }
+    let Err(Error::Failed(reason)) = heads(&["a", "missing"]).await else { panic!("refused") };
+    assert!(reason.message.contains("missing is not there"), "{}", reason.message);
+    let gone = heads::read(&context, "here", &here.path("archive/gone"), &words(&["a"]), 3).await;
+    refused(gone, "not-found");
+}
+
+#[tokio::test]
+async fn a_folder_is_looked_through_without_following_its_links() {
+    use std::os::unix::fs::symlink;
+    let here = Here::new(None);
+    let context = here.context(Effect::Read);
+    let path = |name: &str| here.path(&format!("work/{name}"));
+    fs::create_dir_all(path("b/base")).unwrap();
+    fs::write(path("b/base/1"), vec![0; 5000]).unwrap();
+    fs::write(here.path("outside"), vec![0; 1 << 20]).unwrap();
+    symlink(here.path("outside"), path("b/base/a link\nof two lines")).unwrap();
+    symlink("base", path("b/inside")).unwrap();
+    symlink("b", path("latest")).unwrap();
+    let tree = files::survey(&context, "here", &path("latest")).await.unwrap();
+    let real = fs::canonicalize(path("b")).unwrap().display().to_string();
+    assert_eq!(tree.real, real, "a link to the folder itself is followed: copied as it is, it would stay a link");
+    let links: Vec<_> = tree.links.iter().map(|it| (it.path.as_str(), it.target.as_str(), it.real.as_str())).collect();
+    let outside = here.path("outside");
+    let inside = format!("{real}/base");
+    assert_eq!(links, [("base/a link\nof two lines", outside.as_str(), outside.as_str()), ("inside", "base", &inside)]);
+    assert!((5000..100_000).contains(&tree.bytes), "{}", tree.bytes);
+    refused(files::survey(&context, "here", &path("none")).await, "not-found");
+    refused(files::survey(&context, "here", "/etc").await, "machine-path");
+}
+
+#[tokio::test]
+async fn a_folder_is_cleared_and_nothing_behind_its_links() {
+    use std::os::unix::fs::symlink;
+    let here = Here::new(Some("lab-7"));
+    fs::write(here.path("work/.lifeboat-identity"), "lab-7").unwrap();
+    let context = here.context(Effect::Destroy);
+    let path = |name: &str| here.path(&format!("work/data/{name}"));
+    fs::create_dir_all(path("slots/one")).unwrap();
+    fs::create_dir_all(here.path("live/kept")).unwrap();
+    symlink(here.path("live"), path("wal")).unwrap();
+    fs::write(path("pid"), "7").unwrap();
+    let clear = async |names: &[&str]| files::clear(&context, "here", &here.path("work/data"), &words(names)).await;
+    refused(clear(&["wal/kept/"]).await, "machine-path");
+    refused(clear(&["../data2"]).await, "machine-path");
+    refused(clear(&["/etc/passwd"]).await, "machine-path");
+    refused(clear(&["."]).await, "machine-path");
+    refused(clear(&["slots"]).await, "machine-file");
+    clear(&["pid", "none", "slots/", "wal/", "new/deep/"]).await.unwrap();
+    assert!(!Path::new(&path("pid")).exists() && fs::read_dir(path("slots")).unwrap().next().is_none());
+    assert!(!fs::symlink_metadata(path("wal")).unwrap().is_symlink() && Path::new(&path("new/deep")).is_dir());
+    assert!(Path::new(&here.path("live/kept")).is_dir(), "what a link leads to stays");
+}
+
+#[tokio::test]
+async fn a_port_with_any_listener_is_not_free() {
+    let here = Here::new(None);
+    let context = here.context(Effect::Read);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    assert!(!server::port_is_free(&context, "here", port).await.unwrap());
+    drop(listener);
+    assert!(server::port_is_free(&context, "here", port).await.unwrap());
+}
+
+/// A program that is named `postgres`, works in the folder it is given and waits there.
+fn scripted_server(here: &Here) -> Server {
+    use std::os::unix::fs::PermissionsExt;
+    let script = "#!/usr/bin/perl\n$SIG{QUIT} = 'DEFAULT';\nchdir $ARGV[1] or die;\nopen F, '>postmaster.pid' or die;\n\
+                  print F \"\\n\" x 7, \"ready\\n\";\nclose F;\nsleep 1 while 1;\n";
+    fs::create_dir_all(here.path("pg/bin")).unwrap();
+    fs::write(here.path("pg/bin/postgres"), script).unwrap();
+    fs::set_permissions(here.path("pg/bin/postgres"), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::create_dir_all(here.path("work/lb-1/data")).unwrap();
+    let settings = vec![("hba_file".to_owned(), here.path("work/lb-1/data/pg_hba.conf"))];
+    let reads = vec![here.path("archive")];
+    Server { data: here.path("work/lb-1/data"), settings, reads, replaces: Vec::new() }
+}
+
+#[tokio::test]
+async fn a_server_is_started_found_and_ended_by_its_folder() {
+    let here = Here::with_control("pg/bin/pg_ctl");
+    let context = here.context(Effect::Mutate);
+    let mut subject = scripted_server(&here);
+    let other = here.path("work/lb-2/data");
+    fs::create_dir_all(&other).unwrap();
+    let runs = async |data: &str| server::runs(&context, "here", data).await.unwrap();
+    for wall in ["none", &server::wall(&context, "here", &subject).await.unwrap().name] {
+        server::start(&context, "here", &subject, wall).await.unwrap();
+        assert!(runs(&subject.data).await && !runs(&other).await, "{wall}");
+        // As a copied backup would have it: the number of another server.
+        fs::copy(format!("{}/postmaster.pid", subject.data), format!("{other}/postmaster.pid")).unwrap();
+        server::stop(&context, "here", &other).await.unwrap();
+        assert!(runs(&subject.data).await, "{wall}: the other one's end ended this one");
+        refused(server::start(&context, "here", &subject, wall).await, "machine-file");
+        server::stop(&context, "here", &subject.data).await.unwrap();
+        assert!(!runs(&subject.data).await, "{wall}");
+    }
+    refused(server::start(&context, "here", &subject, "bwrap --bind / /").await, "machine-wall");
+    subject.replaces = vec!["/usr/lib".to_owned()];
+    refused(server::wall(&context, "here", &subject).await, "machine-wall");
+    subject.replaces.clear();
+    subject.settings = vec![("hba_file".to_owned(), "/etc/passwd".to_owned())];
+    refused(server::start(&context, "here", &subject, "none").await, "machine-argument");
+    subject.data = here.path("work/data");
+    refused(server::wall(&context, "here", &subject).await, "machine-path");
 }
 
 #[tokio::test]

@@ -13,21 +13,35 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 use secrecy::ExposeSecret;
-use tokio_postgres::{Config, NoTls, config::SslMode};
+use tokio_postgres::{Config, NoTls, config::SslMode, error::SqlState};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{
     connection::{Connection, Encryption},
     denied, invalid, read_only,
 };
-use crate::{call::CallContext, capability::tls, wit::lifeboat::postgres::postgres::Error};
+use crate::{
+    call::CallContext,
+    capability::{machine, tls},
+    wit::lifeboat::postgres::postgres::{Error, SqlError},
+};
 
 /// A server that does not answer for so long is not there.
 const CONNECT_MAX: Duration = Duration::from_secs(15);
 /// A session that only reads.
 const READ_ONLY: &str = "-c default_transaction_read_only=on";
-/// A restored copy is evidence: a policy that hides rows from the login is an error there, not fewer rows.
-const EVERY_ROW: &str = "-c row_security=off";
+/// What a session on a restored copy turns off, because its catalog could turn it on for the login or the database. A copy is
+/// evidence, too: a policy that hides rows from the login is an error there, not fewer rows. Servers before 15.8 and 17 do not
+/// know all of these, and some are for superusers alone: [`copy`] leaves out what is refused.
+const ON_A_COPY: &[(&str, &str)] = &[
+    ("row_security", "off"),
+    ("session_preload_libraries", ""),
+    ("local_preload_libraries", ""),
+    ("temp_tablespaces", ""),
+    ("default_tablespace", ""),
+    ("restrict_nonsystem_relation_kind", "foreign-table"),
+    ("event_triggers", "off"),
+];
 
 /// A connection to the server that plays a role.
 pub(super) async fn role(context: &CallContext, role: &str) -> Result<Connection, Error> {
@@ -52,8 +66,25 @@ pub(super) async fn instance(
     machine: &str,
     port: u16,
     login_as: &str,
+    socket: Option<&str>,
 ) -> Result<Connection, Error> {
     let effect = context.grants.allowed(machine).map_err(denied)?;
+    let mut config = login(context, postgres(context, login_as)?)?;
+    match socket {
+        Some(folder) => {
+            let folder = machine::socket(context, machine, folder).map_err(denied)?;
+            config.host_path(folder).port(port);
+        }
+        None => {
+            let (host, port) = address(context, machine, port)?;
+            config.host(host).port(port);
+        }
+    }
+    copy(context, config, effect, machine).await
+}
+
+/// Where the engine reaches a port of a machine.
+fn address(context: &CallContext, machine: &str, port: u16) -> Result<(String, u16), Error> {
     let address = match system(context, machine)? {
         System::Machine(machine) => machine.ports.get(&port),
         _ => return Err(invalid("host-refused-role", format!("the target `{machine}` is no machine"))),
@@ -62,14 +93,36 @@ pub(super) async fn instance(
         let message = format!("port {port} is not among the `ports` of `{machine}` in {}", context.bindings.source);
         denied(Reason::new("machine-port", message))
     })?;
-    let (host, port) = address
+    address
         .rsplit_once(':')
-        .and_then(|(host, port)| Some((host.trim_matches(['[', ']']), port.parse().ok()?)))
-        .ok_or_else(|| invalid("machine-port", format!("`{address}` is no address of the form host:port")))?;
-    let mut config = login(context, postgres(context, login_as)?)?;
-    config.host(host).port(port);
-    config.options(if read_only(effect) { format!("{EVERY_ROW} {READ_ONLY}") } else { EVERY_ROW.to_owned() });
-    open(context, config, Encryption::Plain, effect, machine).await
+        .and_then(|(host, port)| Some((host.trim_matches(['[', ']']).to_owned(), port.parse().ok()?)))
+        .ok_or_else(|| invalid("machine-port", format!("`{address}` is no address of the form host:port")))
+}
+
+/// A session on a copy, with as many of the options as its server and its login take.
+async fn copy(context: &CallContext, mut config: Config, effect: Effect, machine: &str) -> Result<Connection, Error> {
+    let mut wanted: Vec<_> = ON_A_COPY.to_vec();
+    // The server's own default is to read only.
+    wanted.push(("default_transaction_read_only", if read_only(effect) { "on" } else { "off" }));
+    loop {
+        let options: Vec<_> = wanted.iter().map(|(name, value)| format!("-c {name}={value}")).collect();
+        config.options(options.join(" "));
+        let opened = open(context, config.clone(), Encryption::Plain, effect, machine).await;
+        let refused = match &opened {
+            Err(Error::Sql(error)) => wanted.iter().position(|(name, _)| is_refused(error, name)),
+            _ => None,
+        };
+        match refused {
+            Some(position) => wanted.remove(position),
+            None => return opened,
+        };
+    }
+}
+
+/// Whether the login failed because the server does not know a setting, or the login may not give it.
+fn is_refused(error: &SqlError, setting: &str) -> bool {
+    let states = [SqlState::UNDEFINED_OBJECT.code(), SqlState::INSUFFICIENT_PRIVILEGE.code()];
+    states.contains(&error.state.as_str()) && error.message.contains(&format!("\"{setting}\""))
 }
 
 fn system<'a>(context: &'a CallContext, role: &str) -> Result<&'a System, Error> {

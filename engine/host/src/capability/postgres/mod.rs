@@ -88,8 +88,9 @@ impl wit::Host for CallState {
         machine: String,
         port: u16,
         login_as: String,
+        socket: Option<String>,
     ) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
-        match connect::instance(&self.context, &machine, port, &login_as).await {
+        match connect::instance(&self.context, &machine, port, &login_as, socket.as_deref()).await {
             Ok(connection) => self.keep(connection),
             Err(error) => Ok(self.outward(Err(error))),
         }

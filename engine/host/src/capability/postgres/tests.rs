@@ -315,10 +315,10 @@ async fn an_instance_is_reached_by_a_port_of_its_machine(server: &Server) {
     let elsewhere = Postgres { host: "192.0.2.1".to_owned(), ..server.system() };
     let bound = bindings([("db", System::Postgres(elsewhere)), ("lab", System::Machine(machine))]);
     let context = Fixture::new(bound).context(&[("lab", Effect::Mutate)]);
-    let instance = connect::instance(&context, "lab", 54330, "db").await.unwrap();
+    let instance = connect::instance(&context, "lab", 54330, "db", None).await.unwrap();
     assert_eq!(instance.execute(&context, "CREATE TEMP TABLE here ()", &[]).await.unwrap(), 0);
     a_policy_hides_no_row_of_an_instance(server, &context, &instance).await;
-    refused(connect::instance(&context, "lab", 54331, "db").await, "machine-port");
+    refused(connect::instance(&context, "lab", 54331, "db", None).await, "machine-port");
     refused(connect::role(&context, "db").await, "host-refused-role");
 }
 

@@ -1,0 +1,275 @@
+//! `lifeboat copies`: the copies that runs have restored and left, and removing one.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use lifeboat_core::{
+    bindings::{self, Bindings},
+    diagnostic::{self, SourceFile},
+    event::Mode,
+    inputs,
+    name::RoleName,
+    plan::Plan,
+    runbook,
+};
+use lifeboat_runtime::{
+    Error,
+    home::Home,
+    lock::RunLock,
+    session::{self, NewRun},
+};
+use serde_json::json;
+
+use crate::{
+    arguments::Global,
+    commands::run::Shown,
+    copies::{self, Copy, Held, OF_RUN, OF_STEP, Owner, REMOVAL},
+    elapsed, engine,
+    execution::Execution,
+    exit::Exit,
+    output::{BAD, GOOD, QUIET, WARN, hint, json as print_json, note, styled},
+    people::{Answers, can_be_asked, confirmed, current_user},
+    problem::Problem,
+    source, table,
+};
+
+/// List the copies that runs have restored and left, or remove one
+///
+/// A copy keeps its port and its space until it is removed. The list is what the journals of this state folder say; what somebody
+/// removed by hand is still in it.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+#[command(after_help = "Examples:\n  lifeboat copies\n  lifeboat copies remove lb-1f2e3d4c5b\n  \
+    lifeboat copies --json | jq '.copies[] | select(.owner != \"live\")'")]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Remove(Remove),
+}
+
+/// Stop a copy and remove its folder
+///
+/// Shows the copy and asks first. Refused where the run that made it is not over: `lifeboat resume` goes on with that run, and
+/// `lifeboat abort --undo` ends it and removes its copies. The removal is a run of its own, so that a journal says who removed what.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  lifeboat copies remove lb-1f2e3d4c5b\n  \
+    lifeboat copies remove dr-003-20261121-7f3a/restore --bindings production.yaml --yes")]
+struct Remove {
+    /// A copy, as `lifeboat copies` names it: its name, or RUN/STEP
+    copy: String,
+    /// Where its machine is, if it is reached otherwise than when the run was started [default: the bindings of that run]
+    #[arg(long, short, value_name = "FILE")]
+    bindings: Option<PathBuf>,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    /// Print one JSON document about the removal
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Result<Exit> {
+    match arguments.command {
+        Some(Command::Remove(order)) => remove(order, global).await,
+        None => list(&engine::home_to_read(global)?, arguments.json),
+    }
+}
+
+fn list(home: &Home, as_json: bool) -> anyhow::Result<Exit> {
+    let held = copies::all(home)?;
+    let now = Timestamp::now();
+    if as_json {
+        let copies: Vec<_> = held.iter().map(|held| document(held, now)).collect();
+        print_json(&json!({ "format": "lifeboat.copies/1", "copies": copies }))?;
+        return Ok(Exit::Done);
+    }
+    if held.is_empty() {
+        hint("no run has left a copy");
+        return Ok(Exit::Done);
+    }
+    let heading = ["COPY", "RUN", "STEP", "MACHINE", "PORT", "AGE", "STATE"].map(str::to_owned).to_vec();
+    let rows: Vec<_> = std::iter::once(heading).chain(held.iter().map(|held| row(held, now))).collect();
+    table::show(&rows);
+    held.iter().map(free).for_each(hint);
+    Ok(Exit::Done)
+}
+
+fn document(held: &Held, now: Timestamp) -> serde_json::Value {
+    let copy = &held.copy;
+    json!({
+        "copy": copy.copy, "run": copy.run, "step": copy.step, "machine": copy.machine, "port": copy.port,
+        "since": copy.since, "age_s": now.duration_since(copy.since).as_secs(), "whole": copy.copy.is_some(),
+        "owner": held.by, "free": held.free(),
+    })
+}
+
+fn row(held: &Held, now: Timestamp) -> Vec<String> {
+    let copy = &held.copy;
+    let port = copy.port.map(|port| port.to_string()).unwrap_or_default();
+    let state = match held.by {
+        Owner::Live => styled(GOOD, "its run is live"),
+        Owner::NotOver => styled(WARN, "its run is not over, and no engine works on it"),
+        Owner::Failed => styled(WARN, "left by a run that failed"),
+        Owner::Over => styled(QUIET, "left by a run that is over"),
+    };
+    let half = if copy.copy.is_none() { styled(BAD, "not whole; ") } else { String::new() };
+    let age = elapsed::between(copy.since, now);
+    let (run, step) = (copy.run.to_string(), copy.step.to_string());
+    vec![copy.name(), run, step, copy.machine.clone(), port, age, format!("{half}{state}")]
+}
+
+fn free(held: &Held) -> String {
+    let how = held.free();
+    match held.by {
+        Owner::Live => format!("{} goes when its run ends; `{how}` ends that now", held.copy.name()),
+        _ => format!("`{how}` removes {}", held.copy.name()),
+    }
+}
+
+async fn remove(order: Remove, global: &Global) -> anyhow::Result<Exit> {
+    let home = engine::home_to_read(global)?;
+    let held = find(&home, &order.copy)?;
+    let copy = &held.copy;
+    // Nobody goes on with the run while its copy goes.
+    let _lock = RunLock::take(&home.run_folder(&copy.run), &copy.run).map_err(|error| in_use(error, &held))?;
+    if matches!(held.by, Owner::Live | Owner::NotOver) {
+        return Err(not_over(&held).into());
+    }
+    let host = engine::host(&Home::open(home.path())?)?;
+    let plan = plan(copy, &host.catalogue())?;
+    let bound = bound(&home, copy, order.bindings.as_ref(), &plan)?;
+    confirm(&held, order.yes)?;
+    let invoke = host.bind(&plan, bound.bindings.clone())?;
+    let invoke = copies::on_behalf(invoke, &copy.run, &copy.step);
+    let given = BTreeMap::from([(OF_RUN, copy.run.to_string()), (OF_STEP, copy.step.to_string())]);
+    let given = given.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let inputs =
+        inputs::resolve(&plan, &given).map_err(|_| anyhow::anyhow!("a removal takes these inputs: {given:?}"))?;
+    let new = NewRun {
+        run: home.new_run_id(&plan, Timestamp::now())?,
+        runbook_path: None,
+        runbook_source: runbook_text(copy).into_bytes(),
+        called_sources: Vec::new(),
+        bindings_source: bound.source,
+        inputs,
+        targets: bound.bindings.facts(),
+        // It touches nothing but the folder of the copy, and the copy belongs to a run that is over.
+        leases: Vec::new(),
+        mode: Mode::Real,
+        who: current_user(),
+        people: BTreeMap::new(),
+        onset: None,
+        plan: plan.clone(),
+    };
+    let shown = Shown { onset: None, json: order.json };
+    let execution = Execution::open(plan, (new.run.clone(), BTreeMap::new()), shown, Answers::default(), invoke);
+    let ended = session::start(&home, new, execution.surroundings()).await;
+    execution.close(&home, ended)
+}
+
+/// The copy that somebody names.
+fn find(home: &Home, name: &str) -> anyhow::Result<Held> {
+    let mut held = copies::all(home)?;
+    held.retain(|held| held.copy.name() == name || format!("{}/{}", held.copy.run, held.copy.step) == name);
+    let none = || Problem::coded("copy-unknown", format!("no run has left a copy `{name}`"));
+    Ok(held.pop().ok_or_else(|| none().hint("`lifeboat copies` lists them"))?)
+}
+
+fn in_use(error: Error, held: &Held) -> anyhow::Error {
+    match error {
+        Error::Locked { .. } => not_over(&Held { by: Owner::Live, ..held.clone() }).into(),
+        other => other.into(),
+    }
+}
+
+fn not_over(held: &Held) -> Problem {
+    let Copy { run, .. } = &held.copy;
+    let works = if held.by == Owner::Live { "an engine works on it" } else { "it is not over" };
+    Problem::coded("copy-in-use", format!("{} belongs to the run {run}, and {works}", held.copy.name())).hint(format!(
+        "`{}` ends the run and removes what it made; `lifeboat resume {run}` goes on with it",
+        held.free()
+    ))
+}
+
+fn confirm(held: &Held, yes: bool) -> Result<(), Problem> {
+    let copy = &held.copy;
+    let port = copy.port.map(|port| format!(", port {port}")).unwrap_or_default();
+    let since = elapsed::date_and_time(copy.since);
+    note(format_args!(
+        "{} on `{}`{port}: restored by {} of {} since {since} UTC",
+        copy.name(),
+        copy.machine,
+        copy.step,
+        copy.run
+    ));
+    if held.by == Owner::Failed {
+        note(format_args!(
+            "{} failed and could go on; without the copy, `restore` has to be done once more for that",
+            copy.run
+        ));
+    }
+    if yes {
+        return Ok(());
+    }
+    if !can_be_asked() {
+        return Err(Problem::usage("nobody can be asked here whether the copy is to go").hint("say `--yes`"));
+    }
+    if confirmed("Stop this copy and remove its folder?") {
+        return Ok(());
+    }
+    Err(Problem::new(Exit::Refused, "nothing was removed: you did not say yes"))
+}
+
+/// One step that removes the copy of a step of another run.
+fn runbook_text(copy: &Copy) -> String {
+    let (machine, name) = (&copy.machine, copy.name());
+    format!(
+        "lifeboat: 1\nid: {REMOVAL}\nname: Remove the copy {name}\n\
+         inputs: {{ {OF_RUN}: {{ type: string }}, {OF_STEP}: {{ type: string }} }}\n\
+         targets: {{ {machine}: {{ kind: machine, access: destroy }} }}\n\
+         steps:\n  - id: remove\n    uses: pg/destroy-instance\n    with: {{ machine: {machine} }}\n    timeout: 10m\n    \
+         retry: {{ attempts: 3, backoff: 5s, on: [transient] }}\n"
+    )
+}
+
+fn plan(copy: &Copy, catalogue: &lifeboat_core::action::Catalogue) -> anyhow::Result<Plan> {
+    let file = SourceFile { name: "the removal of a copy".to_owned(), text: runbook_text(copy) };
+    let compiled = runbook::compile(&file, catalogue);
+    compiled.plan.ok_or_else(|| {
+        note(diagnostic::render(&file, &compiled.diagnostics, true));
+        anyhow::anyhow!("no plan removes a copy on `{}`", copy.machine)
+    })
+}
+
+/// The bindings of the machine alone, and the text that they were read from.
+struct Bound {
+    bindings: Bindings,
+    source: Vec<u8>,
+}
+
+fn bound(home: &Home, copy: &Copy, given: Option<&PathBuf>, plan: &Plan) -> anyhow::Result<Bound> {
+    let recorded = home.run_folder(&copy.run).join("bindings.yaml");
+    let checked = source::bindings(given.unwrap_or(&recorded))?;
+    checked.print();
+    let source = checked.file.text.clone().into_bytes();
+    let source::Content::Bindings(mut bindings) = checked.content else {
+        return Err(Problem::new(Exit::File, "the bindings are wrong: see above").into());
+    };
+    let is_machine = |role: &RoleName| role.as_str() == copy.machine;
+    bindings.targets.retain(|role, _| is_machine(role));
+    bindings.people.clear();
+    let found = bindings::check(plan, &bindings);
+    if found.iter().any(|finding| finding.severity == diagnostic::Severity::Error) {
+        note(diagnostic::render(&checked.file, &found, true));
+        return Err(Problem::new(Exit::File, "the bindings do not fit: see above").into());
+    }
+    Ok(Bound { bindings: *bindings, source })
+}

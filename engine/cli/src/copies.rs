@@ -1,0 +1,220 @@
+//! Restored copies, as the journals of the runs tell it: a `pg/restore` made one, and nothing has removed it since.
+//!
+//! A journal knows what was done by runs, not what a person did to a machine by hand.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::Timestamp;
+use lifeboat_core::{
+    event::{Event, Outcome},
+    name::{RunId, StepId},
+    plan::Plan,
+    run::Run,
+};
+use lifeboat_runtime::{
+    home::{Home, Listed, Loaded, Standing},
+    invoke::{Answer, Invoke, Pending, Request},
+    journal::Recorded,
+};
+use serde::Serialize;
+use serde_json::Value;
+
+const RESTORE: &str = "pg/restore";
+const DESTROY: &str = "pg/destroy-instance";
+
+/// The runbook of a run that removed a copy of another run, and the names of its inputs.
+pub(crate) const REMOVAL: &str = "COPIES";
+pub(crate) const OF_RUN: &str = "of_run";
+pub(crate) const OF_STEP: &str = "of_step";
+
+/// A restored copy.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Copy {
+    /// Its name on the machine; not known of one that was never whole.
+    pub(crate) copy: Option<String>,
+    /// The run that made it.
+    pub(crate) run: RunId,
+    /// The step that made it.
+    pub(crate) step: StepId,
+    /// The role of the machine on which it lies.
+    pub(crate) machine: String,
+    /// Where it listens.
+    pub(crate) port: Option<u64>,
+    /// When the step began that made it.
+    pub(crate) since: Timestamp,
+}
+
+impl Copy {
+    /// What a person types for it: its name, or the run and the step.
+    pub(crate) fn name(&self) -> String {
+        self.copy.clone().unwrap_or_else(|| format!("{}/{}", self.run, self.step))
+    }
+}
+
+/// A copy with how the run that made it stands.
+#[derive(Debug, Clone)]
+pub(crate) struct Held {
+    pub(crate) copy: Copy,
+    pub(crate) by: Owner,
+}
+
+/// How the run that made a copy stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Owner {
+    /// An engine works on it.
+    Live,
+    /// It is not over, and no engine works on it.
+    NotOver,
+    /// It failed and can go on, and may want the copy then.
+    Failed,
+    /// It is over for good.
+    Over,
+}
+
+/// Every copy that runs have left, the oldest first. Those of drills go with the systems of the drill.
+pub(crate) fn all(home: &Home) -> anyhow::Result<Vec<Held>> {
+    let mut held = Vec::new();
+    let mut removed = Vec::new();
+    for listed in home.runs()?.iter().filter(|listed| !listed.is_drill && !is_damaged(listed)) {
+        let loaded = home.load(&listed.run)?;
+        removed.extend(removal(&loaded.run));
+        let by = owner(listed, &loaded.run);
+        held.extend(of_run(&loaded).into_iter().map(|copy| Held { copy, by }));
+    }
+    held.retain(|Held { copy, .. }| !removed.contains(&(copy.run.clone(), copy.step.clone())));
+    held.sort_by(|a, b| a.copy.since.cmp(&b.copy.since));
+    Ok(held)
+}
+
+/// The copies that one run has left, in words, with what frees each.
+pub(crate) fn left_by(home: &Home, loaded: &Loaded) -> anyhow::Result<Vec<String>> {
+    // The other runs are read only where one of them may have removed something.
+    if loaded.is_drill() || of_run(loaded).is_empty() {
+        return Ok(Vec::new());
+    }
+    let run = loaded.run.started.as_ref().map(|(_, facts)| &facts.run);
+    Ok(all(home)?.iter().filter(|held| Some(&held.copy.run) == run).map(in_words).collect())
+}
+
+fn in_words(held: &Held) -> String {
+    let copy = &held.copy;
+    let port = copy.port.map(|port| format!(", port {port}")).unwrap_or_default();
+    format!("{} on `{}`{port} ({}): `{}` removes it", copy.name(), copy.machine, copy.step, held.free())
+}
+
+impl Held {
+    /// The command that frees it.
+    pub(crate) fn free(&self) -> String {
+        match self.by {
+            Owner::Live | Owner::NotOver => format!("lifeboat abort {} --undo", self.copy.run),
+            Owner::Failed | Owner::Over => format!("lifeboat copies remove {}", self.copy.name()),
+        }
+    }
+}
+
+fn is_damaged(listed: &Listed) -> bool {
+    matches!(listed.standing, Standing::Damaged(_))
+}
+
+fn owner(listed: &Listed, run: &Run) -> Owner {
+    match &listed.standing {
+        Standing::Finished(Outcome::Failed) if run.can_be_reopened() => Owner::Failed,
+        Standing::Finished(_) | Standing::Fenced(_) => Owner::Over,
+        _ if listed.engine.is_some() => Owner::Live,
+        _ => Owner::NotOver,
+    }
+}
+
+/// The copy that a run has removed which was made for that.
+fn removal(run: &Run) -> Option<(RunId, StepId)> {
+    matches!(run.outcome(), Some(Outcome::Succeeded)).then(|| removes(run)).flatten()
+}
+
+/// The run and the step whose copy a run removes that was made for that.
+fn removes(run: &Run) -> Option<(RunId, StepId)> {
+    let (_, facts) = run.started.as_ref().filter(|(_, facts)| facts.runbook.id == REMOVAL)?;
+    let input = |name: &str| facts.inputs[name].as_str();
+    Some((RunId::new(input(OF_RUN)?).ok()?, StepId::parse(input(OF_STEP)?).ok()?))
+}
+
+/// The plugins for a run that goes on: those of a removal are called as whoever made the copy.
+pub(crate) fn as_owner(invoke: Arc<dyn Invoke>, run: &Run) -> Arc<dyn Invoke> {
+    match removes(run) {
+        Some((owner, step)) => on_behalf(invoke, &owner, &step),
+        None => invoke,
+    }
+}
+
+/// Calls plugins as the run and the step that made the copy: nothing else may remove it.
+pub(crate) fn on_behalf(invoke: Arc<dyn Invoke>, run: &RunId, step: &StepId) -> Arc<dyn Invoke> {
+    Arc::new(OnBehalf { invoke, run: run.clone(), step: step.clone() })
+}
+
+struct OnBehalf {
+    invoke: Arc<dyn Invoke>,
+    run: RunId,
+    step: StepId,
+}
+
+impl Invoke for OnBehalf {
+    fn invoke(&self, mut request: Request) -> Pending<Answer> {
+        request.run = self.run.clone();
+        request.call.step = self.step.clone();
+        self.invoke.invoke(request)
+    }
+}
+
+fn of_run(loaded: &Loaded) -> Vec<Copy> {
+    let Some((_, facts)) = &loaded.run.started else { return Vec::new() };
+    told(&facts.run, &loaded.plan, &loaded.events)
+}
+
+/// What the events of a run leave standing.
+fn told(run: &RunId, plan: &Plan, events: &[Recorded]) -> Vec<Copy> {
+    let mut copies: BTreeMap<StepId, Copy> = BTreeMap::new();
+    let mut removals: BTreeMap<&StepId, Option<&str>> = BTreeMap::new();
+    for record in events {
+        match (&record.event, record.event.step().and_then(|step| action(plan, step)).as_deref()) {
+            (Event::StepStarted { step, parameters, .. }, Some(RESTORE)) => {
+                let machine = parameters["machine"].as_str().unwrap_or_default().to_owned();
+                let made =
+                    Copy { copy: None, run: run.clone(), step: step.clone(), machine, port: None, since: record.at };
+                // Another attempt goes on with what the first one made.
+                copies.entry(step.clone()).or_insert(made);
+            }
+            (Event::StepSucceeded { step, outputs, .. }, Some(RESTORE)) => {
+                if let Some(copy) = copies.get_mut(step) {
+                    copy.copy = outputs["instance"].as_str().map(str::to_owned);
+                    copy.port = outputs["port"].as_u64();
+                }
+            }
+            (Event::StepStarted { step, parameters, .. }, Some(DESTROY)) => {
+                removals.insert(step, parameters["instance"].as_str());
+            }
+            (Event::StepSucceeded { step, .. }, Some(DESTROY)) => {
+                let name = removals.get(step).copied().flatten();
+                copies.retain(|_, copy| copy.copy.as_deref() != name || name.is_none());
+            }
+            (Event::ResolvedByHand { evidence, .. }, Some(DESTROY)) if is_removed(evidence) && copies.len() == 1 => {
+                copies.clear();
+            }
+            (Event::StepUndone { step }, _) => drop(copies.remove(step)),
+            _ => {}
+        }
+    }
+    copies.into_values().collect()
+}
+
+/// A person says that the one copy of the run is gone.
+fn is_removed(evidence: &Value) -> bool {
+    evidence["removed"].as_bool() == Some(true)
+}
+
+/// The action of a step, or of the step of which it is an item.
+fn action(plan: &Plan, step: &StepId) -> Option<String> {
+    let name = step.as_str();
+    let whole = name.rsplit_once('[').map_or(name, |(whole, _)| whole);
+    let planned = plan.steps.iter().find(|planned| planned.id.as_str() == whole)?;
+    Some(planned.action()?.action.to_string())
+}

@@ -1,0 +1,214 @@
+//! What was rehearsed, how it went, and what is due: computed from the lines that drills leave, and from the runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A recovery that was not rehearsed for longer is overdue.
+pub(crate) const DUE_EVERY: SignedDuration = SignedDuration::from_hours(90 * 24);
+/// So many measured holdings before the last one show what is usual.
+const USUAL_MIN: usize = 3;
+/// Slower than usual by more than this is a regression.
+const SLOWER: f64 = 1.25;
+/// So many holdings are compared with the same number before them.
+const TREND_OVER: usize = 5;
+
+/// One holding of a drill.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Holding {
+    pub(crate) at: Timestamp,
+    pub(crate) drill: String,
+    pub(crate) run: String,
+    pub(crate) verdict: String,
+    #[serde(default)]
+    pub(crate) backend: String,
+    #[serde(default)]
+    pub(crate) rto_s: Option<Bounds>,
+    #[serde(default)]
+    pub(crate) rpo_s: Option<Bounds>,
+    #[serde(default)]
+    pub(crate) lost: Option<u64>,
+}
+
+/// A measured length in seconds; without an upper bound it only is known to be longer than the lower one.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Bounds {
+    pub(crate) low: f64,
+    pub(crate) high: Option<f64>,
+}
+
+/// What the holdings of one drill say together.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Record {
+    pub(crate) drill: String,
+    /// How often it was held.
+    pub(crate) held: usize,
+    /// How often its objectives were met.
+    pub(crate) met: usize,
+    /// When it was held last, and how that went; `None` where it never was.
+    pub(crate) last: Option<Holding>,
+    /// Seconds; of every holding that measured one.
+    pub(crate) rto_median_s: Option<f64>,
+    /// How the median of the last holdings differs from that of as many before them, in percent; negative is faster.
+    pub(crate) rto_trend_percent: Option<f64>,
+    /// Its recovery was never rehearsed, or not for 90 days.
+    pub(crate) overdue: bool,
+    /// What was good before and is not any more, in words.
+    pub(crate) regressions: Vec<String>,
+    /// How often its runbook was executed in earnest.
+    pub(crate) runs: usize,
+}
+
+/// The holdings, in order of time. What is no line of a drill is left out.
+pub(crate) fn holdings(lines: Vec<Value>) -> Vec<Holding> {
+    let mut holdings: Vec<Holding> = lines.into_iter().filter_map(|line| serde_json::from_value(line).ok()).collect();
+    holdings.sort_by(|a, b| a.at.cmp(&b.at));
+    holdings
+}
+
+/// A record of each drill that was held, or could have been: those of `known`, and the runbooks of `runs`, by name.
+pub(crate) fn records(
+    holdings: &[Holding],
+    known: &BTreeSet<String>,
+    runs: &BTreeMap<String, usize>,
+    now: Timestamp,
+) -> Vec<Record> {
+    let held = holdings.iter().map(|holding| holding.drill.clone());
+    let names: BTreeSet<String> = held.chain(known.iter().cloned()).chain(runs.keys().cloned()).collect();
+    names.into_iter().map(|drill| record(drill, holdings, runs, now)).collect()
+}
+
+fn record(drill: String, holdings: &[Holding], runs: &BTreeMap<String, usize>, now: Timestamp) -> Record {
+    let of: Vec<&Holding> = holdings.iter().filter(|holding| holding.drill == drill).collect();
+    let last = of.last().map(|last| (*last).clone());
+    let measured: Vec<f64> = of.iter().filter_map(|holding| holding.rto_s?.high).collect();
+    Record {
+        held: of.len(),
+        met: of.iter().filter(|holding| holding.verdict == "met").count(),
+        rto_median_s: median(&measured),
+        rto_trend_percent: trend(&measured),
+        overdue: last.as_ref().is_none_or(|last| now.duration_since(last.at) > DUE_EVERY),
+        regressions: regressions(&of),
+        runs: runs.get(&drill).copied().unwrap_or(0),
+        last,
+        drill,
+    }
+}
+
+/// The middle one, or the mean of both in the middle.
+fn median(values: &[f64]) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    match sorted.len() {
+        0 => None,
+        length if length % 2 == 1 => Some(sorted[middle]),
+        _ => Some(f64::midpoint(sorted[middle - 1], sorted[middle])),
+    }
+}
+
+fn trend(values: &[f64]) -> Option<f64> {
+    let over = (values.len() / 2).min(TREND_OVER);
+    if over < 2 {
+        return None;
+    }
+    let (before, last) = values[values.len() - 2 * over..].split_at(over);
+    let (before, last) = (median(before)?, median(last)?);
+    (before > 0.0).then(|| (last / before - 1.0) * 100.0)
+}
+
+/// What the last holding has lost against those before it.
+fn regressions(of: &[&Holding]) -> Vec<String> {
+    let Some((last, before)) = of.split_last() else { return Vec::new() };
+    let mut found = Vec::new();
+    if before.last().is_some_and(|previous| previous.verdict == "met") && last.verdict != "met" {
+        found.push(format!("{} after it was met", last.verdict));
+    }
+    let usual: Vec<f64> = before.iter().filter_map(|holding| holding.rto_s?.high).collect();
+    let high = last.rto_s.and_then(|rto| rto.high);
+    if let (Some(high), Some(usual)) = (high, median(&usual).filter(|_| usual.len() >= USUAL_MIN))
+        && high > usual * SLOWER
+    {
+        found.push(format!("slower than usual by {:.0} %", (high / usual - 1.0) * 100.0));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn day(day: i64) -> Timestamp {
+        Timestamp::from_second(day * 86_400).unwrap()
+    }
+
+    fn held(at: i64, verdict: &str, high: Option<f64>) -> Holding {
+        let line = json!({ "at": day(at), "drill": "DR-003", "run": format!("dr-003-{at}"), "verdict": verdict,
+            "rto_s": high.map(|high| json!({ "low": high, "high": high })) });
+        holdings(vec![line]).remove(0)
+    }
+
+    fn only(holdings: &[Holding], now: i64) -> Record {
+        records(holdings, &BTreeSet::new(), &BTreeMap::new(), day(now)).remove(0)
+    }
+
+    #[test]
+    fn lines_that_are_none_are_left_out_and_time_is_the_order() {
+        let lines = vec![
+            json!({"at": day(2), "drill": "A", "run": "b", "verdict": "met"}),
+            json!({"drill": "A"}),
+            json!(3),
+            json!({"at": day(1), "drill": "A", "run": "a", "verdict": "missed"}),
+        ];
+        let runs: Vec<String> = holdings(lines).into_iter().map(|holding| holding.run).collect();
+        assert_eq!(runs, ["a", "b"]);
+    }
+
+    #[test]
+    fn what_was_never_held_is_overdue_and_so_is_what_was_held_long_ago() {
+        let known = BTreeSet::from(["DR-003".to_owned()]);
+        let runs = BTreeMap::from([("DR-001".to_owned(), 2)]);
+        let found = records(&[held(0, "met", None)], &known, &runs, day(90));
+        assert_eq!(
+            found.iter().map(|record| (record.drill.as_str(), record.overdue)).collect::<Vec<_>>(),
+            [("DR-001", true), ("DR-003", false)]
+        );
+        assert_eq!(found[0].runs, 2);
+        assert!(only(&[held(0, "met", None)], 91).overdue);
+    }
+
+    #[test]
+    fn a_median_takes_what_was_measured() {
+        let check = |values: &[Option<f64>], expected: Option<f64>| {
+            let holdings: Vec<_> = (0..).zip(values).map(|(at, high)| held(at, "met", *high)).collect();
+            assert_eq!(only(&holdings, 9).rto_median_s, expected, "{values:?}");
+        };
+        check(&[None], None);
+        check(&[Some(4.0), None, Some(2.0), Some(9.0)], Some(4.0));
+        check(&[Some(4.0), Some(2.0)], Some(3.0));
+    }
+
+    #[test]
+    fn a_trend_compares_the_last_with_those_before() {
+        let holdings: Vec<_> =
+            (0..).zip([10.0, 10.0, 12.0, 12.0]).map(|(at, high)| held(at, "met", Some(high))).collect();
+        assert!(only(&holdings, 9).rto_trend_percent.is_some_and(|percent| (percent - 20.0).abs() < 1e-9));
+        assert_eq!(only(&holdings[..3], 9).rto_trend_percent, None);
+    }
+
+    #[test]
+    fn a_regression_is_a_lost_pass_or_an_unusual_length() {
+        let check = |last: Holding, expected: &[&str]| {
+            let mut holdings: Vec<_> = (0..3).map(|at| held(at, "met", Some(10.0))).collect();
+            holdings.push(last);
+            assert_eq!(only(&holdings, 9).regressions, expected);
+        };
+        check(held(4, "met", Some(12.0)), &[]);
+        check(held(4, "met", Some(13.0)), &["slower than usual by 30 %"]);
+        check(held(4, "missed", None), &["missed after it was met"]);
+    }
+}

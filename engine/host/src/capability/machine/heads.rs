@@ -1,0 +1,55 @@
+//! The heads of many files by one program: the headers of an archive's segments are read without reading the archive.
+
+use lifeboat_core::action::Effect;
+
+use super::{
+    failed,
+    files::{self, FILE_BYTES_MAX, RESOLVE},
+    place::Place,
+};
+use crate::{call::CallContext, wit::lifeboat::machine::machine::Error};
+
+/// Reads names from its input, one a line; the first line says how many bytes. A link could lead out of the folder.
+const READ_HEADS: &str = r#"cd -- "$real" 2>/dev/null || exit 44
+IFS= read -r length
+names=$(cat)
+while IFS= read -r name; do
+  [ ! -L "$name" ] || exit 42
+  [ -f "$name" ] || { echo "$name is not there, or no file" >&2; exit 1; }
+done <<END
+$names
+END
+printf '%s\n' "$names" | tr '\n' '\0' | xargs -0 head -q -c "$length" --"#;
+
+pub(super) async fn read(
+    context: &CallContext,
+    machine: &str,
+    folder: &str,
+    names: &[String],
+    length: u32,
+) -> Result<Vec<Vec<u8>>, Error> {
+    let place = Place::enter(context, machine, Effect::Read).await?;
+    let allowed = place.allowed(folder, Effect::Read)?;
+    if names.is_empty() || length == 0 {
+        return Ok(vec![Vec::new(); names.len()]);
+    }
+    let bytes = names.len() * length as usize;
+    if bytes > FILE_BYTES_MAX {
+        return Err(failed("machine-file-size", format!("{bytes} bytes are more than {} MiB", FILE_BYTES_MAX >> 20)));
+    }
+    if let Some(name) = names.iter().find(|name| !is_name(name)) {
+        return Err(failed("machine-file", format!("`{name}` is not the name of a file")));
+    }
+    let input = format!("{length}\n{}\n", names.join("\n")).into_bytes();
+    let content =
+        files::script(context, &place, &allowed, &[RESOLVE, READ_HEADS], Effect::Read, Some(input), bytes + 1).await?;
+    if content.len() != bytes {
+        return Err(failed("machine-file", format!("a file in `{folder}` is shorter than {length} bytes")));
+    }
+    Ok(content.chunks_exact(length as usize).map(<[u8]>::to_vec).collect())
+}
+
+/// What can be a line of the input, and leads nowhere else.
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name != "." && name != ".." && !name.starts_with('-') && !name.contains(['/', '\n', '\0'])
+}

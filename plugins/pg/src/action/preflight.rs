@@ -1,0 +1,110 @@
+//! `pg/preflight`: what would keep the rows of an exact set from going back, read from the server's catalog before anything
+//! is restored.
+
+use lifeboat_plugin::{Action, Call, Connection, Effect, Failure, Outcome, postgres::Value};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    catalog,
+    identifier::TableName,
+    obstacle::{self, Obstacle, Triggers},
+    preparation,
+    relation::{self, Table},
+    server::Capabilities,
+    set_file,
+};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Parameters {
+    server: String,
+    machine: String,
+    set_file: String,
+    set_digest: String,
+    #[serde(default)]
+    triggers: Triggers,
+}
+
+#[derive(Debug, Serialize)]
+struct Outputs {
+    tables: usize,
+    warnings: Vec<String>,
+    warnings_text: String,
+}
+
+pub(super) fn action() -> Action {
+    Action::new(
+        "preflight",
+        Effect::Read,
+        "Reads in the server's catalog what would keep the rows of an exact set from going back, and fails with all of it at \
+         once, each with its way out: triggers, rules, missing keys, circles of foreign keys, new columns, missing rights, row-level \
+         security, a server that is read-only. Changes nothing, and needs no copy.",
+    )
+    .parameter("server", "target<postgres:read>", "The server that lost the rows.")
+    .parameter("machine", "target<machine:read>", "Where the exact set lies.")
+    .parameter("set_file", "string", "The exact set, as `pg/find-damage` wrote it.")
+    .parameter("set_digest", "string", "Its digest.")
+    .optional("triggers", "string", "What user triggers on INSERT will mean: `refuse` (the default), `fire` or `skip`.")
+    .output("tables", "int", "Tables that were looked at.")
+    .output("warnings", "list<string>", "What does not keep the rows away, and should be known.")
+    .output("warnings_text", "string", "The same as one text; empty where there is none.")
+    .idempotent()
+}
+
+pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Failure> {
+    let parameters: Parameters = call.parameters()?;
+    let set = set_file::read(caps, &parameters.machine, &parameters.set_file, &parameters.set_digest)?;
+    let primary = caps.open(&parameters.server)?;
+    let superuser = preparation::may_skip_triggers(&primary)?;
+    let (mut obstacles, mut warnings) = (catalog::of_server(&primary)?, Vec::new());
+    let mut tables = Vec::new();
+    for name in set.tables.keys() {
+        let Some((oid, table)) = relation::describe(&primary, name)? else {
+            obstacles.push(gone(name));
+            continue;
+        };
+        obstacles.extend(obstacle::of_table(&table, parameters.triggers, superuser));
+        let found = catalog::of_table(&primary, oid, &table, set.first())?;
+        obstacles.extend(found.obstacles);
+        warnings.extend(found.warnings);
+        obstacles.extend(unreadable_parents(&primary, &table)?);
+        tables.push(table);
+    }
+    obstacles.extend(preparation::order(&primary, &tables, &set)?.obstacle);
+    for warning in &warnings {
+        caps.warn(warning);
+    }
+    obstacle::refuse(&obstacles)?;
+    let summary =
+        format!("nothing keeps rows from going back into {} tables; {} warnings", tables.len(), warnings.len());
+    Outcome::new(Outputs { tables: tables.len(), warnings_text: warnings.join("\n"), warnings }, summary)
+}
+
+fn gone(name: &TableName) -> Obstacle {
+    Obstacle::new(
+        "pg-no-table",
+        &name.plain(),
+        "is not there any more",
+        "restore a copy (`pg/restore` with `before_xid`) and put its rows back by hand",
+    )
+}
+
+/// Rows are looked up in the tables that they reference.
+fn unreadable_parents(primary: &impl Connection, table: &Table) -> Result<Vec<Obstacle>, Failure> {
+    let mut found = Vec::new();
+    for reference in &table.references {
+        let rows = primary.query(
+            "SELECT has_table_privilege(to_regclass($1::text)::oid, 'SELECT') AS readable",
+            &[Value::from(reference.parent.sql())],
+        )?;
+        if rows.one()?.get::<Option<bool>>("readable")? != Some(true) {
+            found.push(Obstacle::new(
+                "pg-privileges",
+                &table.name.plain(),
+                format!("references {}, which the login may not read", reference.parent.plain()),
+                "grant it SELECT there, then retry this step",
+            ));
+        }
+    }
+    Ok(found)
+}

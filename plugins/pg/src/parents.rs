@@ -1,0 +1,209 @@
+//! Which missing rows have lost their parent: it is not in the server, and does not come back with the set either.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lifeboat_plugin::{Connection, Failure, postgres::Value};
+
+use crate::{
+    exact_set::Tuples,
+    identifier::{TableName, quote_identifier},
+    left,
+    preparation::Matched,
+    relation::{self, Reference},
+};
+
+const ROWS_AT_ONCE: usize = 10_000;
+
+/// What is known of the parents of a set's rows.
+pub struct Parents<'a, C> {
+    primary: &'a C,
+    copy: &'a C,
+    tables: BTreeMap<&'a TableName, &'a Matched>,
+    set: &'a BTreeMap<TableName, Tuples>,
+    /// Rows of the set that do not come back, by table.
+    dead: BTreeMap<TableName, Tuples>,
+    leaves: BTreeMap<TableName, Vec<TableName>>,
+}
+
+/// A row that hangs on another one of its own table.
+type Pair = ((u32, u16), (u32, u16));
+
+impl<'a, C: Connection> Parents<'a, C> {
+    /// Of the tables of a set.
+    pub fn new(primary: &'a C, copy: &'a C, tables: &'a [Matched], set: &'a BTreeMap<TableName, Tuples>) -> Self {
+        let tables = tables.iter().map(|matched| (&matched.now.name, matched)).collect();
+        Self { primary, copy, tables, set, dead: BTreeMap::new(), leaves: BTreeMap::new() }
+    }
+
+    /// Those of the missing rows of a table that have lost their parent. Tables are asked for parents first.
+    pub fn orphans(&mut self, matched: &Matched, missing: &Tuples) -> Result<Tuples, Failure> {
+        let (mut orphans, mut pairs) = (Tuples::default(), Vec::new());
+        for reference in &matched.now.references {
+            let leaves = self.leaves_in_set(&reference.parent)?;
+            for (places, _) in missing.batches(ROWS_AT_ONCE) {
+                self.look(matched, reference, &leaves, &places, &mut orphans, &mut pairs)?;
+            }
+        }
+        // In a table that references itself, a row that does not come back can be another one's parent.
+        loop {
+            let before = orphans.len();
+            for ((block, offset), (parent_block, parent_offset)) in &pairs {
+                if orphans.contains(*parent_block, *parent_offset) {
+                    orphans.insert(*block, *offset);
+                }
+            }
+            if orphans.len() == before {
+                break;
+            }
+        }
+        self.dead.insert(matched.now.name.clone(), orphans.clone());
+        Ok(orphans)
+    }
+
+    /// The tables of the set in which rows of a referenced table lie.
+    fn leaves_in_set(&mut self, parent: &TableName) -> Result<Vec<TableName>, Failure> {
+        if let Some(known) = self.leaves.get(parent) {
+            return Ok(known.clone());
+        }
+        let leaves = match self.set.contains_key(parent) {
+            true => vec![parent.clone()],
+            false => relation::leaves(self.primary, parent)?,
+        };
+        let leaves: Vec<_> = leaves.into_iter().filter(|leaf| self.set.contains_key(leaf)).collect();
+        self.leaves.insert(parent.clone(), leaves.clone());
+        Ok(leaves)
+    }
+
+    fn look(
+        &self,
+        matched: &Matched,
+        reference: &Reference,
+        leaves: &[TableName],
+        places: &str,
+        orphans: &mut Tuples,
+        pairs: &mut Vec<Pair>,
+    ) -> Result<(), Failure> {
+        // A column that is gone since, or was added since, has no value to hold against a parent.
+        let sources: Option<Vec<&String>> = reference.columns.iter().map(|name| matched.sources.get(name)).collect();
+        let Some(sources) = sources else { return Ok(()) };
+        let texts = (1..).zip(&sources).map(|(at, source)| format!("({source})::text AS k{at}"));
+        let given = sources.iter().map(|source| format!("({source}) IS NOT NULL"));
+        let sql = format!(
+            "SELECT {}, ctid::text AS place FROM ONLY {} WHERE ctid = ANY ($1::text::tid[]) AND {}",
+            texts.collect::<Vec<_>>().join(", "),
+            matched.then.sql(),
+            given.collect::<Vec<_>>().join(" AND ")
+        );
+        let rows = self.copy.query(&sql, &[Value::from(places)])?;
+        let names: Vec<_> = (1..=sources.len()).map(|at| format!("k{at}")).collect();
+        let mut children: BTreeMap<Vec<String>, Vec<(u32, u16)>> = BTreeMap::new();
+        for row in rows.iter() {
+            let value: Vec<String> = names.iter().map(|name| row.get(name)).collect::<Result<_, _>>()?;
+            children.entry(value).or_default().extend(left::place(&row.get::<String>("place")?));
+        }
+        let absent = self.absent(matched, reference, children.keys().cloned().collect())?;
+        let coming = self.coming(matched, reference, leaves, &absent)?;
+        for value in absent {
+            let places = children.get(&value).map(Vec::as_slice).unwrap_or_default();
+            match coming.get(&value) {
+                None => {
+                    for (block, offset) in places {
+                        orphans.insert(*block, *offset);
+                    }
+                }
+                Some((leaf, parent)) if *leaf == matched.now.name => {
+                    pairs.extend(places.iter().map(|place| (*place, *parent)));
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Those of the values under which the server has no parent.
+    fn absent(
+        &self,
+        matched: &Matched,
+        reference: &Reference,
+        values: BTreeSet<Vec<String>>,
+    ) -> Result<Vec<Vec<String>>, Failure> {
+        if values.is_empty() {
+            return Ok(Vec::new());
+        }
+        let given = Given::of(matched, reference);
+        let columns: Vec<_> = reference.parent_columns.iter().map(|name| quote_identifier(name)).collect();
+        let sql = format!(
+            "SELECT coalesce(array_agg(k.n::text ORDER BY k.n), '{{}}') AS absent FROM {} LEFT JOIN LATERAL (
+                    SELECT true AS there FROM {} AS p WHERE {} LIMIT 1) AS p ON true WHERE p.there IS NULL",
+            given.list,
+            reference.parent.sql(),
+            given.equal(&columns)
+        );
+        let values: Vec<_> = values.into_iter().collect();
+        let rows = self.primary.query(&sql, &given.parameters(&values))?;
+        let numbers: Vec<String> = rows.one()?.get("absent")?;
+        let value = |number: &String| values.get(number.parse::<usize>().ok()?.checked_sub(1)?).cloned();
+        Ok(numbers.iter().filter_map(value).collect())
+    }
+
+    /// Those of the values under which the copy has a parent that is in the set and comes back.
+    fn coming(
+        &self,
+        matched: &Matched,
+        reference: &Reference,
+        leaves: &[TableName],
+        values: &[Vec<String>],
+    ) -> Result<BTreeMap<Vec<String>, (TableName, (u32, u16))>, Failure> {
+        let mut coming = BTreeMap::new();
+        for leaf in leaves.iter().filter(|_| !values.is_empty()) {
+            let (Some(parent), Some(tuples)) = (self.tables.get(leaf), self.set.get(leaf)) else { continue };
+            let given = Given::of(matched, reference);
+            let sources = reference.parent_columns.iter().map(|name| parent.sources.get(name).cloned());
+            let Some(sources) = sources.collect::<Option<Vec<_>>>() else { continue };
+            let sql = format!(
+                "SELECT k.n::bigint AS n, p.place FROM {} CROSS JOIN LATERAL (
+                        SELECT p.ctid::text AS place FROM ONLY {} AS p WHERE {} LIMIT 1) AS p",
+                given.list,
+                parent.then.sql(),
+                given.equal(&sources)
+            );
+            for row in self.copy.query(&sql, &given.parameters(values))?.iter() {
+                let (number, place): (u64, String) = (row.get("n")?, row.get("place")?);
+                let Some((block, offset)) = left::place(&place) else { continue };
+                let dead = self.dead.get(leaf).is_some_and(|dead| dead.contains(block, offset));
+                let value = usize::try_from(number).ok().and_then(|number| values.get(number.checked_sub(1)?));
+                if let Some(value) = value.filter(|_| tuples.contains(block, offset) && !dead) {
+                    coming.insert(value.clone(), (leaf.clone(), (block, offset)));
+                }
+            }
+        }
+        Ok(coming)
+    }
+}
+
+/// Values of a foreign key as parameters of a statement.
+struct Given {
+    list: String,
+    types: Vec<String>,
+}
+
+impl Given {
+    fn of(matched: &Matched, reference: &Reference) -> Self {
+        let ty = |name: &String| matched.now.column(name).map_or("text", |column| column.ty.as_str()).to_owned();
+        let types: Vec<_> = reference.columns.iter().map(ty).collect();
+        let arrays: Vec<_> = (1..=types.len()).map(|at| format!("${at}::text[]")).collect();
+        let names: Vec<_> = (1..=types.len()).map(|at| format!("k{at}")).collect();
+        let list = format!("unnest({}) WITH ORDINALITY AS k ({}, n)", arrays.join(", "), names.join(", "));
+        Self { list, types }
+    }
+
+    fn equal(&self, columns: &[String]) -> String {
+        let pairs = (1..).zip(columns.iter().zip(&self.types));
+        pairs.map(|(at, (column, ty))| format!("p.{column} = k.k{at}::{ty}")).collect::<Vec<_>>().join(" AND ")
+    }
+
+    fn parameters(&self, values: &[Vec<String>]) -> Vec<Value> {
+        let column = |at: usize| values.iter().filter_map(|value| value.get(at).cloned()).collect::<Vec<_>>();
+        (0..self.types.len()).map(|at| Value::from(column(at))).collect()
+    }
+}

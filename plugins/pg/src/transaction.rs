@@ -1,0 +1,87 @@
+//! Whether a transaction of an earlier attempt took effect: its id and its result are written to a file before COMMIT, and
+//! the server's own commit log knows the rest.
+
+use lifeboat_plugin::{Connection, Failure, Machine, Runtime, machine, postgres::Value};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// Looks at a transaction that still runs, a fifth of a second apart.
+const LOOKS_MAX: u32 = 50;
+const PAUSE_MS: u64 = 200;
+
+/// What is written before COMMIT.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record<T> {
+    /// Of the call.
+    pub key: String,
+    /// The transaction's 64-bit id.
+    pub xid: String,
+    /// What the call returns where the transaction committed.
+    pub outputs: T,
+}
+
+impl<T: Serialize> Record<T> {
+    /// The file's content.
+    pub fn print(&self) -> Vec<u8> {
+        serde_json::json!(self).to_string().into_bytes()
+    }
+}
+
+/// What became of an earlier attempt.
+pub enum Past<T> {
+    /// It committed.
+    Done(T),
+    /// It did not, or there was none.
+    NotDone,
+    /// Nobody knows, and why.
+    Unknown(String),
+}
+
+/// What an earlier attempt returned, if it committed; fails with `pg-merge-unknown` where nobody knows.
+pub fn before<T: Serialize + DeserializeOwned>(
+    caps: &(impl Machine + Runtime),
+    primary: &impl Connection,
+    machine: &str,
+    path: &str,
+    key: &str,
+) -> Result<Option<T>, Failure> {
+    match look_back(caps, primary, machine, path, key)? {
+        Past::Done(outputs) => Ok(Some(outputs)),
+        Past::NotDone => Ok(None),
+        Past::Unknown(why) => Err(Failure::interrupted("pg-merge-unknown", why)),
+    }
+}
+
+/// Without its file COMMIT was never sent; with it, the server knows.
+pub fn look_back<T: Serialize + DeserializeOwned>(
+    caps: &(impl Machine + Runtime),
+    primary: &impl Connection,
+    machine: &str,
+    path: &str,
+    key: &str,
+) -> Result<Past<T>, Failure> {
+    let content = match caps.read_file(machine, path) {
+        Ok(content) => content,
+        Err(machine::Error::NotFound(_)) => return Ok(Past::NotDone),
+        Err(error) => return Err(error.into()),
+    };
+    let record: Record<T> = serde_json::from_slice(&content)
+        .map_err(|error| Failure::permanent("pg-merge-record", format!("{path} cannot be read: {error}")))?;
+    if record.key != key {
+        return Err(Failure::permanent("pg-merge-record", format!("{path} belongs to `{}`", record.key)));
+    }
+    for _ in 0..LOOKS_MAX {
+        let rows =
+            primary.query("SELECT pg_xact_status($1::text::xid8) AS status", &[Value::from(record.xid.as_str())])?;
+        match rows.one()?.get::<Option<String>>("status")?.as_deref() {
+            Some("committed") => return Ok(Past::Done(record.outputs)),
+            Some("aborted") => return Ok(Past::NotDone),
+            Some(_) if caps.sleep_ms(PAUSE_MS) => {}
+            Some(_) => break,
+            None => {
+                let message = format!("transaction {} is so old that the server has forgotten its end", record.xid);
+                return Ok(Past::Unknown(message));
+            }
+        }
+    }
+    Ok(Past::Unknown(format!("transaction {} still runs on the server", record.xid)))
+}

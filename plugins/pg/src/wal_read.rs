@@ -1,0 +1,236 @@
+//! Reads all of an archive's WAL with pg_waldump, which checks every record as replay does, several parts at a time.
+
+use std::collections::VecDeque;
+
+use lifeboat_plugin::{Failure, Machine, Process, Runtime, machine::Output};
+
+use crate::{
+    archive::Archive,
+    dump,
+    wal_header::Header,
+    wal_name::{Lsn, Segment},
+};
+
+/// A part has no more bytes, so that progress is seen.
+const PART_BYTES_MAX: u64 = 1 << 30;
+const LINES_AT_ONCE: u32 = 100;
+
+/// What is read: segments that follow each other, and the header of each.
+#[derive(Debug, Clone, Copy)]
+pub struct Wal<'a> {
+    /// The archive.
+    pub archive: &'a Archive,
+    /// The segments.
+    pub segments: &'a [Segment],
+    /// Their headers.
+    pub heads: &'a [Header],
+}
+
+/// What was read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Read {
+    /// Whole records; one that crosses from one part into the next may be counted with both.
+    pub records: u64,
+    /// The end of the last one.
+    pub end: Lsn,
+}
+
+/// A part: positions of its first and its last segment, and where it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Part {
+    first: usize,
+    last: usize,
+    /// Behind the record that crosses into the next part; none where that is of another timeline, or there is none.
+    until: Option<Lsn>,
+}
+
+impl Wal<'_> {
+    /// Reads everything with that many programs at a time. Fails with `pg-wal-damaged`, and the segment and position, where a
+    /// record is not whole.
+    pub fn read<C: Machine + Runtime>(&self, caps: &C, machine: &str, processes: usize) -> Result<Read, Failure> {
+        let mut waiting = VecDeque::from(self.parts(processes));
+        let mut running = VecDeque::new();
+        let mut read = Read::default();
+        let mut done = 0;
+        loop {
+            while running.len() < processes
+                && let Some(part) = waiting.pop_front()
+            {
+                let keep = ["WAL statistics between ", "Total "].map(|text| vec![text.to_owned()]);
+                running.push_back((part, caps.spawn(machine, "pg_waldump", &self.arguments(part), &keep)?));
+            }
+            let Some((part, process)) = running.pop_front() else { return Ok(read) };
+            let found = self.finish(part, &process)?;
+            read = Read { records: read.records + found.records, end: read.end.max(found.end) };
+            done += part.last + 1 - part.first;
+            caps.progress(done as u64, Some(self.segments.len() as u64), "segments", "reading WAL");
+        }
+    }
+
+    fn parts(&self, processes: usize) -> Vec<Part> {
+        let most = (PART_BYTES_MAX / self.archive.segment_size.bytes()).max(1);
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let longest = self.segments.len().div_ceil(processes.max(1)).clamp(1, most);
+        let mut parts = Vec::new();
+        let mut begin = 0;
+        for stretch in self.segments.chunk_by(|left, right| left.timeline == right.timeline) {
+            let end = begin + stretch.len();
+            for first in (begin..end).step_by(longest) {
+                let last = (first + longest).min(end) - 1;
+                parts.push(Part { first, last, until: self.crossing(last, end) });
+            }
+            begin = end;
+        }
+        parts
+    }
+
+    /// Where the record ends that crosses from the segment at `last` into the next one before position `end`.
+    fn crossing(&self, last: usize, end: usize) -> Option<Lsn> {
+        let next = self.heads.get(last + 1).filter(|_| last + 1 < end)?;
+        let until = next.crossing_end();
+        (until > next.address && until <= self.end_of(end - 1)).then_some(until)
+    }
+
+    fn end_of(&self, position: usize) -> Lsn {
+        let size = self.archive.segment_size;
+        Lsn(self.segments[position].start(size).0 + size.bytes())
+    }
+
+    fn arguments(&self, part: Part) -> Vec<String> {
+        let size = self.archive.segment_size;
+        let mut arguments = ["--stats", "-p", &self.archive.path].map(str::to_owned).to_vec();
+        let mut last = self.segments[part.last];
+        if let Some(until) = part.until {
+            arguments.extend(["-e".to_owned(), until.to_string()]);
+            last.number = (until.0 - 1) / size.bytes();
+        }
+        arguments.extend([self.segments[part.first].name(size), last.name(size)]);
+        arguments
+    }
+
+    fn finish(&self, part: Part, process: &impl Process) -> Result<Read, Failure> {
+        let mut statistics = String::new();
+        loop {
+            let lines = process.read_lines(LINES_AT_ONCE)?;
+            if lines.is_empty() {
+                break;
+            }
+            statistics = [statistics, lines.join("\n"), "\n".to_owned()].concat();
+        }
+        self.judge(part, &statistics, &process.wait()?)
+    }
+
+    /// A good exit is not enough: the statistics say how far it read.
+    fn judge(&self, part: Part, statistics: &str, output: &Output) -> Result<Read, Failure> {
+        // A record may be longer than segments are.
+        let is_middle = self.heads[part.first].crossing_end() >= self.end_of(part.last);
+        if is_middle && output.stderr.contains("could not find a valid record") {
+            return Ok(Read::default());
+        }
+        dump::judge(output, self.archive)?;
+        let end = dump::read_to(statistics).ok_or_else(|| dump::not_understood(statistics))?;
+        let records = records(statistics).ok_or_else(|| dump::not_understood(statistics))?;
+        let last = self.segments[part.last];
+        let size = self.archive.segment_size;
+        let reaches = end > last.start(size) || self.heads[part.last].crossing_end() >= self.end_of(part.last);
+        if !reaches {
+            let message = format!("pg_waldump read only to {end}, before segment {}", last.name(size));
+            return Err(Failure::permanent("pg-wal-damaged", message));
+        }
+        Ok(Read { records, end })
+    }
+}
+
+/// `Total                261418 …`
+fn records(statistics: &str) -> Option<u64> {
+    statistics.lines().find_map(|line| line.strip_prefix("Total ")?.split_whitespace().next()?.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{timeline::Chain, wal_name::SegmentSize};
+
+    const SIZE: u64 = 1 << 20;
+
+    fn head(number: u64, timeline: u32, remaining: u32) -> Header {
+        Header {
+            timeline,
+            address: Lsn(number * SIZE),
+            remaining,
+            system_identifier: 7,
+            segment_bytes: SIZE as u32,
+            page_bytes: 8_192,
+        }
+    }
+
+    fn archive() -> Archive {
+        Archive {
+            path: "/archive".to_owned(),
+            chain: Chain::of(1),
+            segments: Vec::new(),
+            modified_ms: Vec::new(),
+            segment_size: SegmentSize::new(SIZE).expect("a size"),
+            odd: Vec::new(),
+            packed: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn every_record_is_in_a_part() {
+        let archive = archive();
+        let segments: Vec<_> =
+            (2..10).map(|number| Segment { number, timeline: if number < 7 { 1 } else { 2 } }).collect();
+        let heads: Vec<_> = segments
+            .iter()
+            .map(|it| head(it.number, it.timeline, if it.number % 2 == 0 { 9_000 } else { 0 }))
+            .collect();
+        let wal = Wal { archive: &archive, segments: &segments, heads: &heads };
+        let check = |processes: usize, expect: &[&str]| {
+            let lines: Vec<_> = wal.parts(processes).iter().map(|part| wal.arguments(*part).join(" ")).collect();
+            assert_eq!(lines, expect, "{processes} processes");
+        };
+        check(
+            2,
+            &[
+                "--stats -p /archive -e 0/604000 000000010000000000000002 000000010000000000000006",
+                "--stats -p /archive 000000010000000000000006 000000010000000000000006",
+                "--stats -p /archive 000000020000000000000007 000000020000000000000009",
+            ],
+        );
+        check(
+            1,
+            &[
+                "--stats -p /archive 000000010000000000000002 000000010000000000000006",
+                "--stats -p /archive 000000020000000000000007 000000020000000000000009",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_good_exit_that_stopped_early_is_damage() {
+        let archive = archive();
+        let segments = [Segment { number: 2, timeline: 1 }, Segment { number: 3, timeline: 1 }];
+        let check = |remaining: u32, exit: i32, stdout: &str, stderr: &str, expect: Result<Read, &str>| {
+            let heads = [head(2, 1, remaining), head(3, 1, 0)];
+            let wal = Wal { archive: &archive, segments: &segments, heads: &heads };
+            let output = Output { exit, stdout: String::new(), stderr: stderr.to_owned() };
+            let found = wal.judge(Part { first: 0, last: 1, until: None }, stdout, &output);
+            assert_eq!(found.as_ref().map_err(Failure::code).copied(), expect, "{stdout}{stderr}");
+        };
+        let statistics = |end: &str| format!("WAL statistics between 0/200028 and {end}:\nTotal      12   [100%]\n");
+        check(0, 0, &statistics("0/400000"), "", Ok(Read { records: 12, end: Lsn(4 * SIZE) }));
+        check(0, 0, &statistics("0/300060"), "", Ok(Read { records: 12, end: Lsn(0x30_0060) }));
+        check(0, 0, &statistics("0/2F0000"), "", Err("pg-wal-damaged"));
+        check(
+            0,
+            1,
+            "",
+            "pg_waldump: error: error in WAL record at 0/200060: incorrect checksum",
+            Err("pg-wal-damaged"),
+        );
+        check(0, 1, "", "pg_waldump: error: could not find a valid record after 0/200000", Err("pg-wal-damaged"));
+        check(u32::MAX, 1, "", "pg_waldump: error: could not find a valid record after 0/200000", Ok(Read::default()));
+        check(0, 0, "", "", Err("pg-waldump-text"));
+    }
+}

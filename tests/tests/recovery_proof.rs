@@ -1,0 +1,384 @@
+//! What a restore and a verification say is so: with every kind of damage in the archive or among the backups they are red and
+//! name it, and without any they are green. One server is loaded; copies of its folders are damaged in turn.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::unix::fs::{FileExt, PermissionsExt},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, ensure};
+use lifeboat_tests::stand::{Stand, connect, files_below};
+use serde_json::Value;
+use tokio_postgres::Client;
+
+const VERIFY: &str = "
+lifeboat: 1
+id: PROOF
+name: Verify a backup
+targets:
+  primary: { kind: postgres, access: read, description: The original }
+  recovery: { kind: machine, access: destroy, description: Where the copy is made }
+steps:
+  - id: look
+    uses: pg/verify-backup
+    with: { machine: recovery PARAMETERS }
+    timeout: 2m
+";
+
+const RESTORE: &str = "
+lifeboat: 1
+id: PROOF
+name: Restore a copy
+targets:
+  primary: { kind: postgres, access: read, description: The original }
+  recovery: { kind: machine, access: destroy, description: Where the copy is made }
+steps:
+  - id: look
+    uses: pg/restore
+    with: { machine: recovery, server: primary PARAMETERS }
+    timeout: 2m
+    undo: { uses: pg/destroy-instance, with: { machine: recovery } }
+  - id: remove
+    uses: pg/destroy-instance
+    with: { machine: recovery, instance: \"${{ steps.look.outputs.instance }}\" }
+    timeout: 1m
+";
+
+/// A loaded server, and segments that it has archived. Each holds what one transaction wrote.
+struct Scene {
+    stand: Stand,
+    segments: Vec<String>,
+    /// After the first of them, before the second.
+    between: String,
+}
+
+/// Copies of its archive and its backups, to be damaged, and bindings that name them.
+struct Variant<'a> {
+    scene: &'a Scene,
+    folder: PathBuf,
+    bindings: PathBuf,
+}
+
+async fn superuser(stand: &Stand) -> Result<Client> {
+    let mut config = stand.testbed.observer();
+    config.dbname("app");
+    connect(&config).await
+}
+
+impl Scene {
+    async fn load(rounds: u32) -> Result<Self> {
+        let mut scene = Self { stand: Stand::loaded(20).await?, segments: Vec::new(), between: String::new() };
+        let client = superuser(&scene.stand).await?;
+        scene.switch(&client)?;
+        let mut segments = Vec::new();
+        for round in 0..rounds {
+            let sql =
+                format!("INSERT INTO customers (name) SELECT 'round {round} ' || n FROM generate_series(1, 20000) n");
+            client.batch_execute(&sql).await?;
+            segments.push(scene.switch(&client)?);
+            if round == 0 {
+                let now = "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')";
+                scene.between = scene.stand.value(&client, now).await?;
+            }
+        }
+        Ok(Self { segments, ..scene })
+    }
+
+    /// Ends the current segment; its name, as soon as it is archived.
+    fn switch(&self, client: &Client) -> Result<String> {
+        tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(async {
+                let name: String = client.query_one("SELECT pg_walfile_name(pg_switch_wal())", &[]).await?.get(0);
+                while !self.stand.testbed.archive_folder().join(&name).exists() {
+                    client.query_one("SELECT pg_stat_clear_snapshot()::text", &[]).await?;
+                }
+                Ok(name)
+            })
+        })
+    }
+
+    /// Fresh copies under this name.
+    fn variant(&self, name: &str) -> Result<Variant<'_>> {
+        let folder = self.stand.testbed.folder().join(format!("variant-{name}"));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir(&folder)?;
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755))?;
+        let mut text = fs::read_to_string(&self.stand.bindings)?;
+        for source in [self.stand.testbed.archive_folder(), self.stand.testbed.backups_folder()] {
+            let target = folder.join(source.file_name().context("a name")?);
+            let copied = Command::new("cp").arg("-a").arg(&source).arg(&target).status()?;
+            ensure!(copied.success(), "{} is not copied", source.display());
+            let quoted = |path: &Path| Value::from(path.display().to_string()).to_string();
+            ensure!(text.contains(&quoted(&source)), "{} is not in the bindings", source.display());
+            text = text.replace(&quoted(&source), &quoted(&target));
+        }
+        let bindings = folder.join("bindings.yaml");
+        fs::write(&bindings, text)?;
+        Ok(Variant { scene: self, folder, bindings })
+    }
+}
+
+/// How a run of one of the runbooks ended.
+struct Ended {
+    said: String,
+    outputs: Option<Value>,
+}
+
+impl Variant<'_> {
+    fn archive(&self, name: &str) -> PathBuf {
+        self.folder.join("archive").join(name)
+    }
+
+    fn backup(&self, name: &str) -> PathBuf {
+        self.folder.join("backups").join(name)
+    }
+
+    fn run(&self, runbook: &str, parameters: &str) -> Result<Ended> {
+        let path = self.folder.join("runbook.yaml");
+        fs::write(&path, runbook.replace(" PARAMETERS", parameters))?;
+        let stand = &self.scene.stand;
+        let runs = || {
+            let files = files_below(&stand.home.path().join("state/runs"));
+            files.into_iter().filter(|file| file.ends_with("journal.jsonl")).collect::<BTreeSet<_>>()
+        };
+        let (known, copies) = (runs(), stand.instances());
+        let mut command = stand.lifeboat(&["run"]);
+        command.arg(&path).arg("--bindings").arg(&self.bindings);
+        let output = command.output()?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let journal = runs().difference(&known).next().with_context(|| said.clone())?.clone();
+        let journal = fs::read_to_string(journal)?;
+        let records = journal.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let mut ends = records.filter(|record| record["event"] == "step_succeeded" && record["step"] == "look");
+        let outputs = ends.next().map(|record| record["outputs"].clone()).filter(|_| output.status.success());
+        ensure!(outputs.is_none() || stand.instances() == copies, "a copy is left: {:?}", stand.instances());
+        Ok(Ended { said, outputs })
+    }
+
+    fn succeeds(&self, runbook: &str, parameters: &str) -> Result<(Value, String)> {
+        let ended = self.run(runbook, parameters)?;
+        let outputs = ended.outputs.with_context(|| format!("{}: {}", self.folder.display(), ended.said))?;
+        Ok((outputs, ended.said))
+    }
+
+    /// It fails with the code, and says all of these.
+    fn fails(&self, runbook: &str, parameters: &str, code: &str, says: &[&str]) -> Result<()> {
+        let ended = self.run(runbook, parameters)?;
+        // Lines are broken where the terminal ends.
+        let said = ended.said.split_whitespace().collect::<Vec<_>>().join(" ");
+        ensure!(ended.outputs.is_none(), "{}: it succeeded: {said}", self.folder.display());
+        for text in says.iter().chain([&code]) {
+            ensure!(said.contains(text), "{}: no `{text}` in {said}", self.folder.display());
+        }
+        Ok(())
+    }
+}
+
+const LATEST: &str = ", target: { latest: true }";
+
+fn flip(file: &Path, at: u64) -> Result<()> {
+    let file = fs::File::options().read(true).write(true).open(file)?;
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at)?;
+    file.write_all_at(&[byte[0] ^ 0x55], at)?;
+    Ok(())
+}
+
+/// Every kind of damage that a file of an archive can have.
+fn damage(kind: &str, file: &Path) -> Result<()> {
+    match kind {
+        "flip" => flip(file, 1_000_000)?,
+        "zero" => fs::write(file, vec![0; usize::try_from(fs::metadata(file)?.len())?])?,
+        "hole" => fs::File::options().write(true).open(file)?.write_all_at(&[0; 65_536], 81_920)?,
+        "short" => fs::File::options().write(true).open(file)?.set_len(1 << 20)?,
+        "foreign" => flip(file, 24)?,
+        "timeline" => flip(file, 4)?,
+        "elsewhere" => flip(file, 11)?,
+        "unreadable" => {
+            std::os::unix::fs::chown(file, Some(0), Some(0)).or_else(|_| Ok::<_, std::io::Error>(()))?;
+            fs::set_permissions(file, fs::Permissions::from_mode(0o000))?;
+        }
+        "missing" => fs::remove_file(file)?,
+        other => anyhow::bail!("no such damage: {other}"),
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_anywhere_in_the_wal_is_red_and_named() -> Result<()> {
+    let scene = Scene::load(4).await?;
+    let last = scene.segments.last().context("a segment")?;
+
+    let good = scene.variant("good")?;
+    let (found, _) = good.succeeds(VERIFY, "")?;
+    ensure!(found["wal"] == "read" && found["last_segment"] == last.as_str(), "{found}");
+    ensure!(found["records"].as_u64().is_some_and(|records| records > 80_000), "{found}");
+    let (counted, _) = good.succeeds(VERIFY, ", wal: count, oldest: true")?;
+    ensure!(counted["wal"] == "count" && counted["records"] == 0, "{counted}");
+    for promote in [false, true] {
+        let (copy, _) = good.succeeds(RESTORE, &format!("{LATEST}, promote: {promote}"))?;
+        ensure!(copy["last_segment"] == last.as_str() && copy["timeline"] == 1, "{copy}");
+        ensure!(copy["reached_lsn"] == copy["expected_end"], "{copy}");
+        ensure!(copy["stopped"].as_str().is_some_and(|line| line.contains("after WAL location")), "{copy}");
+    }
+
+    let kinds = [
+        ("flip", "pg-wal-damaged"),
+        ("zero", "pg-wal-damaged"),
+        ("hole", "pg-wal-damaged"),
+        ("short", "pg-wal-damaged"),
+        ("elsewhere", "pg-wal-damaged"),
+        ("foreign", "pg-wal-foreign"),
+        ("timeline", "pg-wal-foreign"),
+        ("unreadable", "pg-wal-unreadable"),
+        ("missing", "pg-wal-gap"),
+    ];
+    for (kind, code) in kinds {
+        let variant = scene.variant(kind)?;
+        let middle = &scene.segments[1];
+        damage(kind, &variant.archive(middle))?;
+        variant.fails(VERIFY, "", code, &[middle])?;
+        variant.fails(RESTORE, LATEST, code, &[middle])?;
+    }
+    // In the last one too, where WAL that ends there is no news for the server.
+    for (kind, code) in [("flip", "pg-wal-damaged"), ("hole", "pg-wal-damaged"), ("short", "pg-wal-damaged")] {
+        let variant = scene.variant(&format!("last-{kind}"))?;
+        damage(kind, &variant.archive(last))?;
+        variant.fails(VERIFY, "", code, &[last])?;
+        variant.fails(RESTORE, LATEST, code, &[last])?;
+    }
+    scene.stand.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lies_beside_is_told_from_what_is_meant() -> Result<()> {
+    let scene = Scene::load(2).await?;
+    let [first, last] = &scene.segments[..] else { anyhow::bail!("two segments: {:?}", scene.segments) };
+
+    // Somebody promoted a copy that archived here: its timeline is named, and not followed.
+    let stray = scene.variant("stray")?;
+    let own = |name: &str| name.replacen("00000001", "00000002", 1);
+    fs::write(stray.archive("00000002.history"), "1\t0/2000100\tno recovery target specified\n")?;
+    for name in [first, last] {
+        fs::copy(stray.archive(name), stray.archive(&own(name)))?;
+    }
+    let (copy, said) = stray.succeeds(RESTORE, LATEST)?;
+    ensure!(copy["timeline"] == 1 && copy["last_segment"] == last.as_str(), "{copy}");
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    ensure!(said.contains("00000002.history is left out"), "{said}");
+    ensure!(stray.succeeds(VERIFY, "")?.0["timeline"] == 1);
+    stray.fails(RESTORE, &format!("{LATEST}, timeline: 3"), "pg-archive-empty", &["timeline 3"])?;
+
+    // A copy of the archive has other times than its files had.
+    for (kind, date) in [("old", "2001-01-01"), ("new", "now")] {
+        let touched = scene.variant(kind)?;
+        let files = files_below(&touched.folder);
+        ensure!(Command::new("touch").args(["-d", date]).args(files).status()?.success());
+        let (copy, _) = touched.succeeds(RESTORE, &format!(", target: {{ time: \"{}\" }}", scene.between))?;
+        ensure!(copy["last_segment"] == last.as_str(), "{copy}");
+        ensure!(copy["reached_time"].as_str().is_some_and(|time| time <= scene.between.as_str()), "{copy}");
+        ensure!(copy["stopped"].as_str().is_some_and(|line| line.contains("before commit of transaction")), "{copy}");
+    }
+
+    let packed = scene.variant("packed")?;
+    fs::rename(packed.archive(last), packed.archive(&format!("{last}.gz")))?;
+    for (runbook, parameters) in [(VERIFY, ""), (RESTORE, LATEST)] {
+        packed.fails(runbook, parameters, "pg-archive-format", &[&format!("{last}.gz")])?;
+    }
+    let nested = scene.variant("nested")?;
+    fs::create_dir(nested.archive("aside"))?;
+    for file in files_below(&nested.folder.join("archive")) {
+        fs::rename(&file, nested.archive("aside").join(file.file_name().context("a name")?))?;
+    }
+    fs::rename(nested.archive("aside"), nested.archive(&last[..16]))?;
+    nested.fails(VERIFY, "", "pg-archive-format", &["nested"])?;
+
+    for kind in ["no-manifest", "cut", "tar", "label"] {
+        let variant = scene.variant(kind)?;
+        let (old, new) = (variant.backup("nightly"), variant.backup("newer"));
+        ensure!(Command::new("cp").arg("-a").arg(&old).arg(&new).status()?.success());
+        let says = match kind {
+            "no-manifest" => fs::remove_file(new.join("backup_manifest")).map(|()| "has no manifest"),
+            "cut" => fs::write(new.join("backup_manifest"), "{\"PostgreSQL-").map(|()| "is damaged"),
+            "tar" => fs::write(new.join("base.tar.gz"), "x").map(|()| "tar format, which is not supported"),
+            _ => fs::remove_file(new.join("backup_label")).map(|()| "has no backup_label"),
+        }?;
+        variant.fails(VERIFY, "", "pg-backup-unusable", &["newer", says, "nightly"])?;
+        // In an emergency the older one does.
+        let (_, said) = variant.succeeds(VERIFY, ", oldest: true, wal: count")?;
+        ensure!(said.contains("newer"), "{said}");
+        fs::remove_dir_all(&old)?;
+        variant.fails(VERIFY, "", "pg-no-backup", &[says])?;
+    }
+    scene.stand.stop().await
+}
+
+/// A limit that was larger for a while, between the backup and today: the WAL asks for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_the_wal_asks_for_is_given() -> Result<()> {
+    let scene = Scene { stand: Stand::loaded(20).await?, segments: Vec::new(), between: String::new() };
+    for limit in [300, 60] {
+        let client = superuser(&scene.stand).await?;
+        client.batch_execute(&format!("ALTER SYSTEM SET max_connections = {limit}")).await?;
+        drop(client);
+        scene.stand.testbed.stop_primary().await?;
+        scene.stand.testbed.start_primary().await?;
+    }
+    scene.switch(&superuser(&scene.stand).await?)?;
+    let variant = scene.variant("limits")?;
+    for promote in [false, true] {
+        let (copy, _) = variant.succeeds(RESTORE, &format!("{LATEST}, promote: {promote}"))?;
+        ensure!(copy["reached_lsn"] == copy["expected_end"], "{copy}");
+    }
+    variant.fails(
+        RESTORE,
+        &format!("{LATEST}, settings: {{ max_connections: '60' }}"),
+        "pg-replay-limits",
+        &["max_connections = 60"],
+    )?;
+    scene.stand.stop().await
+}
+
+/// The server was promoted since the backup, as after a failover: both timelines are read, and the way from one to the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_timeline_is_the_one_that_the_server_writes_on() -> Result<()> {
+    let mut scene = Scene::load(1).await?;
+    let old = scene.segments[0].clone();
+    scene.stand.testbed.stop_primary().await?;
+    fs::write(scene.stand.testbed.folder().join("primary/data/standby.signal"), "")?;
+    scene.stand.testbed.start_primary().await?;
+    let client = superuser(&scene.stand).await?;
+    client.query_one("SELECT pg_promote()", &[]).await?;
+    client
+        .batch_execute("INSERT INTO customers (name) SELECT 'promoted ' || n FROM generate_series(1, 20000) n")
+        .await?;
+    scene.segments.push(scene.switch(&client)?);
+    drop(client);
+    let new = scene.segments[1].clone();
+    ensure!(old.starts_with("00000001") && new.starts_with("00000002"), "{old} {new}");
+
+    let variant = scene.variant("promoted")?;
+    for promote in [false, true] {
+        let (copy, _) = variant.succeeds(RESTORE, &format!("{LATEST}, promote: {promote}"))?;
+        ensure!(copy["timeline"] == 2 && copy["last_segment"] == new.as_str(), "{copy}");
+        ensure!(copy["reached_lsn"] == copy["expected_end"], "{copy}");
+    }
+    let (taken, _) = variant.succeeds(RESTORE, ", backup: nightly, target: { immediate: true }")?;
+    ensure!(taken["timeline"] == 1, "{taken}");
+    let (read, _) = variant.succeeds(VERIFY, ", timeline: 2")?;
+    ensure!(read["last_segment"] == new.as_str() && read["wal"] == "read", "{read}");
+    let (own, said) = variant.succeeds(VERIFY, "")?;
+    ensure!(own["timeline"] == 1 && said.contains("00000002.history"), "{own} {said}");
+    for middle in [&old, &new] {
+        let damaged = scene.variant("damaged")?;
+        damage("flip", &damaged.archive(middle))?;
+        damaged.fails(VERIFY, ", timeline: 2", "pg-wal-damaged", &[middle])?;
+        damaged.fails(RESTORE, LATEST, "pg-wal-damaged", &[middle])?;
+    }
+    fs::remove_file(variant.archive("00000002.history"))?;
+    variant.fails(RESTORE, &format!("{LATEST}, backup: nightly"), "pg-timeline", &["nightly", "timeline 2"])?;
+    scene.stand.stop().await
+}

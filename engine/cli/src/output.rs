@@ -86,7 +86,7 @@ pub(crate) fn note(text: impl Display) {
 
 /// Writes text for people that already has the form that it should have.
 pub(crate) fn note_as_is(text: impl Display) {
-    drop(write!(anstream::stderr(), "{text}"));
+    drop(write!(anstream::stderr(), "{}", shown(text)));
 }
 
 /// Writes the beginning of a line that a person ends.

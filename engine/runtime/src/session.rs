@@ -116,7 +116,7 @@ pub async fn start(home: &Home, new: NewRun, surroundings: Surroundings) -> Resu
             return Err(error);
         }
     };
-    if let Err(held) = hold(home, &new.run, new.mode, &surroundings).await {
+    if let Err(held) = hold(home, &new.run, new.mode, &new.leases, &surroundings).await {
         leases.release();
         folder.discard();
         return Err(held);
@@ -167,19 +167,27 @@ async fn go_on(home: &Home, run: &RunId, request: Option<Request>, surroundings:
         Some((_, started)) => (started.mode, started.people.clone()),
         None => (Mode::DryRun, BTreeMap::new()),
     };
-    let leases = home.lease(&home.leases_of(run)?.resources, run)?;
+    let resources = home.leases_of(run)?.resources;
+    let leases = home.lease(&resources, run)?;
     let journal =
         Journal::go_on(folder.open_journal()?, loaded.end, loaded.torn_bytes).map_err(Error::disk(folder.journal()))?;
-    hold(home, run, mode, &surroundings).await?;
+    hold(home, run, mode, &resources, &surroundings).await?;
     let opening = driver::opening(&loaded.run, request, identity::this_person);
     let leases = Arc::new(leases);
     let session = Session { run: run.clone(), mode, plan: loaded.plan, folder, _lock: lock, leases, people };
     session.drive(journal, loaded.run, opening, surroundings).await
 }
 
-/// Takes the targets themselves, so that engines with other state folders are kept away too. A dry-run writes to no target.
-async fn hold(home: &Home, run: &RunId, mode: Mode, surroundings: &Surroundings) -> Result<(), Error> {
-    if mode == Mode::DryRun {
+/// Takes the targets themselves, so that engines with other state folders are kept away too. A dry-run writes to no target, and a run
+/// that needs no lease here needs none there.
+async fn hold(
+    home: &Home,
+    run: &RunId,
+    mode: Mode,
+    resources: &[String],
+    surroundings: &Surroundings,
+) -> Result<(), Error> {
+    if mode == Mode::DryRun || resources.is_empty() {
         return Ok(());
     }
     let holder = Holder::this_process(run).of_home(home.path());

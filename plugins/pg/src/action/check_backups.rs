@@ -1,6 +1,5 @@
 //! `pg/check-backups`: whether the newest backup is young enough, and of about the size of the one before.
 
-use jiff::Timestamp;
 use lifeboat_plugin::{Action, Call, Effect, Failure, Outcome};
 use serde::Deserialize;
 use serde_json::json;

@@ -4,26 +4,39 @@
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
-use lifeboat_tests::stand::Stand;
+use lifeboat_tests::stand::{Stand, connect};
 
 const RUNBOOK: &str = "workflows/backup-verification.yaml";
 
-/// How a run ended: its exit code, its outcome, and what it said.
+/// How a run ended: its exit code, its outcome, what it said, and what its steps found.
 struct Ended {
     code: Option<i32>,
     outcome: String,
     said: String,
+    status: serde_json::Value,
 }
 
-fn verify(stand: &Stand, tables: &str) -> Result<Ended> {
-    let mut command = stand.lifeboat(&["run", RUNBOOK, "--input"]);
-    command.arg(format!("tables={tables}")).arg("--bindings").arg(&stand.bindings);
+impl Ended {
+    /// An output of a step, as text.
+    fn output(&self, step: &str, name: &str) -> String {
+        let steps = self.status["steps"].as_array().into_iter().flatten();
+        let outputs = steps.filter(|each| each["id"] == step).map(|each| each["outputs"][name].to_string());
+        outputs.collect()
+    }
+}
+
+fn verify(stand: &Stand, inputs: &[&str]) -> Result<Ended> {
+    let mut command = stand.lifeboat(&["run", RUNBOOK, "--bindings"]);
+    command.arg(&stand.bindings);
+    for input in inputs {
+        command.args(["--input", input]);
+    }
     let run = command.output()?;
     let said = String::from_utf8_lossy(&run.stderr).into_owned();
     let status = stand.lifeboat(&["status", "last", "--json"]).output()?;
     let status: serde_json::Value = serde_json::from_slice(&status.stdout).with_context(|| said.clone())?;
     let outcome = status["outcome"].as_str().with_context(|| format!("no outcome in {status:#}\n{said}"))?;
-    Ok(Ended { code: run.status.code(), outcome: outcome.to_owned(), said })
+    Ok(Ended { code: run.status.code(), outcome: outcome.to_owned(), said, status })
 }
 
 /// The titles of what people were told.
@@ -44,11 +57,44 @@ async fn kept() -> Result<Stand> {
     Ok(stand)
 }
 
+/// What a second database holds beside a plain table: things that are no data of a copy, and an index that would run a function of
+/// a user, which fails where it is called by the engine.
+const SECOND: &str = "
+    CREATE TABLE \"Odd name\" (lifeboat_row int, note text);
+    INSERT INTO \"Odd name\" SELECT n, repeat('long ', 5000) FROM generate_series(1, 20) n;
+    CREATE INDEX odd_note ON \"Odd name\" (lifeboat_row);
+    CREATE FUNCTION loud(text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$BEGIN
+        IF current_setting('application_name') LIKE 'lifeboat/%' THEN RAISE EXCEPTION 'the function of a user ran'; END IF;
+        RETURN lower($1); END$$;
+    CREATE INDEX odd_loud ON \"Odd name\" (loud(left(note, 10)));
+    CREATE INDEX odd_words ON \"Odd name\" USING gin (to_tsvector('simple', left(note, 10)));
+    CREATE UNLOGGED TABLE scratch (id int PRIMARY KEY);
+    CREATE VIEW seen AS SELECT loud(note) FROM \"Odd name\";
+    CREATE FOREIGN DATA WRAPPER nothing;
+    CREATE SERVER elsewhere FOREIGN DATA WRAPPER nothing;
+    CREATE FOREIGN TABLE away (id int) SERVER elsewhere;
+    SELECT lo_from_bytea(0, '\\x0102');
+";
+
+/// Backups of a server with a second database.
+async fn kept_with_second() -> Result<Stand> {
+    let stand = Stand::loaded(200).await?;
+    connect(&stand.testbed.observer()).await?.batch_execute("CREATE DATABASE second").await?;
+    second(&stand).await?.batch_execute(SECOND).await?;
+    stand.testbed.base_backup("later").await?;
+    Ok(stand)
+}
+
+async fn second(stand: &Stand) -> Result<tokio_postgres::Client> {
+    let mut login = stand.testbed.observer();
+    connect(login.dbname("second")).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn both_ends_are_restored_read_and_removed() -> Result<()> {
     let stand = kept().await?;
     let before = stand.content().await?;
-    let ended = verify(&stand, r#"["public.customers", "public.orders", "public.items"]"#)?;
+    let ended = verify(&stand, &[r#"tables=["public.customers", "public.orders", "public.items"]"#])?;
     ensure!((ended.code, ended.outcome.as_str()) == (Some(0), "succeeded"), "{}\n{}", ended.outcome, ended.said);
     ensure!(told(&stand) == ["BV-001: the backups can be restored"], "{:?}", told(&stand));
     ensure!(stand.instances().is_empty(), "left: {:?}", stand.instances());
@@ -56,13 +102,60 @@ async fn both_ends_are_restored_read_and_removed() -> Result<()> {
     stand.stop().await
 }
 
+/// With no table named, every table of every database is read and every index checked; what is left out is named, and nothing that
+/// users wrote is run. Then each thing that is wrong makes the run fail with its code.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_database_is_verified_and_each_fault_is_found() -> Result<()> {
+    let stand = kept_with_second().await?;
+    let ended = verify(&stand, &["tables=[]"])?;
+    ensure!((ended.code, ended.outcome.as_str()) == (Some(0), "succeeded"), "{}\n{}", ended.outcome, ended.said);
+    let read = ended.output("read_newest", "databases");
+    ensure!(read.contains(r#"{"name":"second","rows":20,"tables":1}"#), "{read}\n{}", ended.said);
+    let left_out = ended.output("read_newest", "left_out") + &ended.output("check_indexes", "left_out");
+    for named in [
+        "second: public.away is a foreign table",
+        "second: public.scratch is unlogged",
+        "odd_loud was not checked",
+        "odd_words",
+    ] {
+        ensure!(left_out.contains(named), "{named} in {left_out}");
+    }
+    ensure!(!left_out.contains("odd_note"), "{left_out}");
+
+    let check = |inputs: &[&str], code: &str, named: &str| -> Result<()> {
+        let ended = verify(&stand, inputs)?;
+        ensure!(ended.code == Some(1), "{code}: {}\n{}", ended.outcome, ended.said);
+        ensure!(ended.said.contains(code) && ended.said.contains(named), "{code} {named}: {}", ended.said);
+        ensure!(stand.instances().is_empty(), "left: {:?}", stand.instances());
+        Ok(())
+    };
+    check(&["backup_age_at_most=1ms"], "pg-backup-too-old", "later")?;
+    check(&["backup_size_change_at_most=0"], "pg-backup-size", "nightly")?;
+
+    // An index that lacks rows of its table, as after a library that orders texts has changed.
+    let second = second(&stand).await?;
+    let ready =
+        |ready: bool| format!("UPDATE pg_index SET indisready = {ready} WHERE indexrelid = 'odd_note'::regclass");
+    second.batch_execute(&ready(false)).await?;
+    second.batch_execute("INSERT INTO \"Odd name\" VALUES (21, 'in no index')").await?;
+    second.batch_execute(&ready(true)).await?;
+    check(&[], "pg-amcheck-failed", "public.odd_note")?;
+    second.batch_execute("REINDEX INDEX odd_note").await?;
+
+    // A table whose file is gone.
+    second.batch_execute("CREATE TABLE lost AS SELECT 1 AS id").await?;
+    second.batch_execute("UPDATE pg_class SET relfilenode = 4000000 WHERE relname = 'lost'").await?;
+    check(&[], "pg-read-failed", "second: public.lost")?;
+    stand.stop().await
+}
+
 /// A table that was made after the oldest backup: both copies are taken back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_is_missing_rolls_everything_back_and_people_are_told() -> Result<()> {
     let stand = kept().await?;
-    let ended = verify(&stand, r#"["public.customers", "public.late"]"#)?;
+    let ended = verify(&stand, &[r#"tables=["public.customers", "public.late"]"#])?;
     ensure!((ended.code, ended.outcome.as_str()) == (Some(1), "rolled_back"), "{}\n{}", ended.outcome, ended.said);
-    ensure!(ended.said.contains("pg-check-failed"), "{}", ended.said);
+    ensure!(ended.said.contains("pg-read-failed"), "{}", ended.said);
     ensure!(told(&stand) == ["BV-001: the backups were NOT verified"], "{:?}", told(&stand));
     ensure!(stand.instances().is_empty(), "left: {:?}", stand.instances());
     stand.stop().await
@@ -73,7 +166,7 @@ async fn a_damaged_file_of_the_oldest_backup_is_found() -> Result<()> {
     let stand = kept().await?;
     let file = stand.testbed.backups_folder().join("nightly/PG_VERSION");
     fs::write(&file, "16\n").with_context(|| file.display().to_string())?;
-    let ended = verify(&stand, r#"["public.customers"]"#)?;
+    let ended = verify(&stand, &[])?;
     ensure!((ended.code, ended.outcome.as_str()) == (Some(1), "failed"), "{}\n{}", ended.outcome, ended.said);
     ensure!(ended.said.contains("pg-backup-damaged"), "{}", ended.said);
     ensure!(told(&stand) == ["BV-001: the backups were NOT verified"], "{:?}", told(&stand));

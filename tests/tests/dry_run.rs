@@ -45,6 +45,7 @@ async fn a_dry_run_shows_every_step_and_changes_nothing() -> Result<()> {
         "find would_run",
         "preflight not_known",
         "restore not_known",
+        "made_again not_known",
         "compare not_known",
         "sign_off not_known",
         "merge not_known",

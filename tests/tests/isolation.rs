@@ -66,7 +66,9 @@ impl Fixture {
     async fn new() -> Result<Self> {
         let stand = Stand::loaded(20).await?;
         let server = connect(&stand.testbed.observer()).await?;
-        server.batch_execute("ALTER SYSTEM SET wal_level = logical; ALTER SYSTEM SET autovacuum = off").await?;
+        for setting in ["wal_level = logical", "autovacuum = off"] {
+            server.batch_execute(&format!("ALTER SYSTEM SET {setting}")).await?;
+        }
         stand.testbed.stop_primary().await?;
         stand.testbed.start_primary().await?;
         let server = connect(&stand.testbed.observer()).await?;
@@ -111,9 +113,11 @@ impl Fixture {
             "INSERT INTO early SELECT i, 'first' FROM generate_series(1, 1000) i",
             "CREATE UNLOGGED TABLE scratch TABLESPACE early AS SELECT generate_series(1, 100) AS id",
             &format!(
-                "CREATE FUNCTION mark(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
-                 $$BEGIN COPY (SELECT 1) TO PROGRAM 'touch {marks}/evaluated-by-'; RETURN $1; END$$"
+                "CREATE FUNCTION leave(int) RETURNS int LANGUAGE plpgsql AS
+                 $$BEGIN COPY (SELECT 1) TO PROGRAM 'touch {marks}/evaluated'; RETURN $1; END$$"
             ),
+            "CREATE FUNCTION mark(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
+             $$BEGIN RETURN public.leave($1); END$$",
             "CREATE TABLE marked (id int); CREATE INDEX ON marked (mark(id))",
             "SELECT pg_create_physical_replication_slot('standby', true)",
             "CREATE TABLE feed (id int PRIMARY KEY); CREATE PUBLICATION feed FOR TABLE feed",
@@ -128,7 +132,6 @@ impl Fixture {
             &format!("ALTER SYSTEM SET external_pid_file = '{marks}/other.pid'"),
             &format!("ALTER SYSTEM SET primary_conninfo = '{upstream}'"),
             "ALTER SYSTEM SET primary_slot_name = 'standby'",
-            "ALTER DATABASE app SET local_preload_libraries = 'not_there'",
         ])
         .await?;
         self.back_up_files("files").await?;
@@ -143,9 +146,15 @@ impl Fixture {
             "CHECKPOINT",
             "UPDATE late SET v = 'third'; UPDATE early SET v = 'third'",
             "INSERT INTO feed SELECT generate_series(1, 100)",
+            // What is read later changes no page any more.
+            "VACUUM early",
+            "VACUUM late",
+            "SELECT count(*) FROM scratch",
             "CHECKPOINT",
         ])
         .await?;
+        let active = "SELECT count(*)::text FROM pg_replication_slots WHERE active";
+        while self.stand.value(&self.server, active).await? != "0" {}
         self.shell(&format!("rm -f {marks}/evaluated*")).await
     }
 

@@ -12,6 +12,7 @@ mod engine;
 mod execution;
 mod exit;
 mod history;
+mod machines;
 mod meant;
 mod output;
 mod people;

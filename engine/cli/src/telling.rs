@@ -203,7 +203,7 @@ fn question(command: &Command) -> String {
         Command::Decide { step, .. } => format!("Decide so about `{step}`?"),
         Command::Pause { .. } => "Pause this run?".to_owned(),
         Command::Unpause { .. } => "Let this run go on?".to_owned(),
-        Command::Onset { onset } => format!("Say that users noticed at {onset}?"),
+        Command::Onset { onset } => format!("Count its recovery time from {onset}?"),
         Command::Abort { undo: false, .. } => "End this run early?".to_owned(),
         Command::Abort { undo: true, .. } => "End this run early and take back what it did?".to_owned(),
     }

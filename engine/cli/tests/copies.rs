@@ -195,6 +195,13 @@ async fn a_copy_that_a_failed_run_has_left_is_named_and_removed() {
         assert!(said.contains(&format!("lifeboat copies remove {RUN}/half")), "{said}");
     }
     assert!(stand.said(2, &["copies", "remove", RESTORED]).contains("--yes"), "nobody can be asked");
+
+    // The machine says how big they are, and has one that no journal here knows.
+    fs::create_dir_all(stand.path("work/lb-ffffffffff/data")).unwrap();
+    let looked: Value = serde_json::from_slice(&stand.lifeboat(&["copies", "--look", "--json"]).stdout).unwrap();
+    assert!(looked["copies"].as_array().unwrap().iter().all(|copy| copy["size_bytes"].is_u64()), "{looked:#}");
+    assert_eq!(looked["strays"][0]["name"], "lb-ffffffffff", "{looked:#}");
+    assert!(stand.said(0, &["copies", "--look"]).contains("lb-ffffffffff on `recovery`"));
     assert!(stand.said(2, &["copies", "remove", "lb-1", "--yes"]).contains("copy-unknown"));
 
     // As long as somebody works on the run its copies stay.

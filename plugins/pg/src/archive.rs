@@ -88,7 +88,7 @@ pub fn owner(caps: &impl Machine, machine: &str, folder: &str) -> Result<Option<
     let Some(newest) = entries.iter().filter(|entry| is_segment(entry)).max_by_key(|entry| &entry.name) else {
         return Ok(None);
     };
-    let heads = caps.read_heads(machine, &path, std::slice::from_ref(&newest.name), HEADER_BYTES)?;
+    let heads = caps.read_parts(machine, &path, std::slice::from_ref(&newest.name), 0, HEADER_BYTES)?;
     Ok(heads.first().and_then(|head| wal_header::parse(head)).map(|header| header.system_identifier))
 }
 
@@ -253,9 +253,7 @@ impl Archive {
         segments: &[Segment],
         system_identifier: u64,
     ) -> Result<Vec<Header>, Failure> {
-        let names: Vec<String> = segments.iter().map(|segment| segment.name(self.segment_size)).collect();
-        let heads = caps.read_heads(machine, &self.path, &names, HEADER_BYTES);
-        let heads = heads.map_err(|error| self.unreadable(segments, error))?;
+        let heads = self.read_heads(caps, machine, segments)?;
         let check = |(segment, head): (&Segment, &Vec<u8>)| {
             wal_header::check(head, *segment, self.segment_size, &self.chain, system_identifier).map_err(|fault| {
                 let (name, from) = (segment.name(self.segment_size), segment.start(self.segment_size));
@@ -265,6 +263,22 @@ impl Archive {
             })
         };
         segments.iter().zip(&heads).map(check).collect()
+    }
+
+    /// The header of each of these segments; none of one that has none.
+    pub fn heads(
+        &self,
+        caps: &impl Machine,
+        machine: &str,
+        segments: &[Segment],
+    ) -> Result<Vec<Option<Header>>, Failure> {
+        Ok(self.read_heads(caps, machine, segments)?.iter().map(|head| wal_header::parse(head)).collect())
+    }
+
+    fn read_heads(&self, caps: &impl Machine, machine: &str, segments: &[Segment]) -> Result<Vec<Vec<u8>>, Failure> {
+        let names: Vec<String> = segments.iter().map(|segment| segment.name(self.segment_size)).collect();
+        let heads = caps.read_parts(machine, &self.path, &names, 0, HEADER_BYTES);
+        heads.map_err(|error| self.unreadable(segments, error))
     }
 
     fn unreadable(&self, segments: &[Segment], error: machine::Error) -> Failure {

@@ -126,18 +126,19 @@ fn wal_sizes(segment: SegmentSize) -> (u64, u64) {
     (least >> 20, (4 << 10).max(least >> 20))
 }
 
-/// `pg_hba.conf`: the one login that is known, with its password; by the socket alone, or from this machine and its networks.
-pub fn host_access(user: &str, database: &str, by_socket: bool) -> String {
+/// `pg_hba.conf`: the one login that is known, with its password; by the socket alone, or from this machine and its networks. Every
+/// database is open to it, because a backup is verified in all of them.
+pub fn host_access(user: &str, by_socket: bool) -> String {
     let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-    let (user, database) = (quote(user), quote(database));
+    let user = quote(user);
     let mut text = "# Written by Lifeboat for a restored copy.\n".to_owned();
     if by_socket {
-        let _ = writeln!(text, "local {database} {user} scram-sha-256");
+        let _ = writeln!(text, "local all {user} scram-sha-256");
         return text;
     }
     for from in ["127.0.0.0/8", "::1/128", "samenet"] {
         // Writing to a String can not fail.
-        let _ = writeln!(text, "host {database} {user} {from} scram-sha-256");
+        let _ = writeln!(text, "host all {user} {from} scram-sha-256");
     }
     text
 }
@@ -282,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_copy_stands_alone() {
-        insta::assert_snapshot!(format!("{}\n{}", configuration().print(), host_access("life\"boat", "app", false)));
+        insta::assert_snapshot!(format!("{}\n{}", configuration().print(), host_access("life\"boat", false)));
     }
 
     #[test]

@@ -245,7 +245,7 @@ pub fn weigh(risks: &[Risk], accepted: &[String], wall: &machine::Wall) -> Resul
     let names: Vec<_> = no.iter().map(|risk| risk.name).collect();
     let message = format!(
         "the copy could act on what lies outside of it: {}. No wall stands around it (`{}`: {}). Install bubblewrap on the machine, \
-         or say `accept: [{}]` in the step if you know that nothing of it is reachable from there",
+         or say `accept: [{}]` in the step (an input of DR-003) if you know that nothing of it is reachable from there",
         words(&no),
         wall.name,
         wall.lacking,

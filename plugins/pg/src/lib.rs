@@ -5,9 +5,11 @@
 use lifeboat_plugin::{Action, Call, Failure, Observation, Outcome, Plugin};
 
 mod action;
+pub mod amcheck;
 pub mod archive;
 pub mod archive_format;
 pub mod backup;
+pub mod backup_age;
 pub mod catalog;
 pub mod choice;
 pub mod commits;
@@ -15,10 +17,13 @@ pub mod comparison;
 pub mod content;
 pub mod control;
 pub mod copying;
+pub mod crossing;
 pub mod damage;
+pub mod databases;
 pub mod dump;
 pub mod duration;
 pub mod exact_set;
+pub mod ground;
 pub mod identifier;
 pub mod instance;
 pub mod isolation;

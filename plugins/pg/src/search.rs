@@ -11,6 +11,7 @@ use std::collections::HashSet;
 use lifeboat_plugin::Failure;
 
 use crate::{
+    crossing,
     damage::{Candidate, Deleters, Largest, Verdict, Wanted},
     dump::{Job, Pass, Reader, Span},
     layout::Layout,
@@ -362,20 +363,17 @@ impl<C: Capabilities> Search<'_, C> {
                 .ok_or_else(|| refusal::begins_too_late(archive, self.range.first, oldest))?,
         };
         let span = archive.span(begin.lsn, last.lsn)?;
-        match (span.segments.first(), span.segments.last()) {
-            (Some(first), Some(end)) if first.timeline != end.timeline => Err(Failure::permanent(
-                "pg-wal-timelines",
-                format!(
-                    "transaction {oldest} may have written between {begin} and {lsn}, where the server changed from timeline {} to {}: \
+        for pair in span.segments.windows(2).filter(|pair| pair[0].timeline != pair[1].timeline) {
+            if crossing::between(&self.reader, pair[0], pair[1])?.may_be_of(oldest) {
+                let message = format!(
+                    "transaction {oldest} may have written between {} and {}, where the server changed from timeline {} to {}: \
                      pg_waldump cannot read the record that crosses from one to the other, so the exact set could lack a row",
-                    first.timeline,
-                    end.timeline,
-                    begin = begin.lsn,
-                    lsn = last.lsn,
-                ),
-            )),
-            _ => Ok(span),
+                    begin.lsn, last.lsn, pair[0].timeline, pair[1].timeline,
+                );
+                return Err(Failure::permanent("pg-wal-timelines", message));
+            }
         }
+        Ok(span)
     }
 
     fn deleters(&self) -> Deleters {

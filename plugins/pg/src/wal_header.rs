@@ -11,7 +11,7 @@ use crate::{
 pub const HEADER_BYTES: u32 = LONG_BYTES as u32;
 const LONG_BYTES: u64 = 40;
 /// Every page but a segment's first one begins with so many bytes that are no record.
-const SHORT_BYTES: u64 = 24;
+pub const SHORT_BYTES: u64 = 24;
 
 /// A header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

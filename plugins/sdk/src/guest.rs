@@ -93,6 +93,10 @@ impl postgres::Connection for postgres_import::Connection {
     fn rollback(&self) -> Result<(), postgres::Error> {
         postgres_import::Connection::rollback(self)
     }
+
+    fn beside(&self, database: &str) -> Result<Self, postgres::Error> {
+        postgres_import::Connection::beside(self, database)
+    }
 }
 
 impl machine::Machine for Guest {
@@ -134,14 +138,15 @@ impl machine::Machine for Guest {
         machine_import::read_file(machine, path)
     }
 
-    fn read_heads(
+    fn read_parts(
         &self,
         machine: &str,
         folder: &str,
         names: &[String],
+        offset: u64,
         length: u32,
     ) -> Result<Vec<Vec<u8>>, machine::Error> {
-        machine_import::read_heads(machine, folder, names, length)
+        machine_import::read_parts(machine, folder, names, offset, length)
     }
 
     fn write_file(&self, machine: &str, path: &str, content: &[u8]) -> Result<(), machine::Error> {

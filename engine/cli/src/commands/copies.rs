@@ -1,6 +1,9 @@
 //! `lifeboat copies`: the copies that runs have restored and left, and removing one.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
@@ -28,6 +31,7 @@ use crate::{
     elapsed, engine,
     execution::Execution,
     exit::Exit,
+    machines::{self, Instance, Looked},
     output::{BAD, GOOD, QUIET, WARN, hint, json as print_json, note, styled},
     people::{Answers, can_be_asked, confirmed, current_user},
     problem::Problem,
@@ -40,11 +44,19 @@ use crate::{
 /// removed by hand is still in it.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
-#[command(after_help = "Examples:\n  lifeboat copies\n  lifeboat copies remove lb-1f2e3d4c5b\n  \
-    lifeboat copies --json | jq '.copies[] | select(.owner != \"live\")'")]
+#[command(
+    after_help = "Examples:\n  lifeboat copies\n  lifeboat copies --look\n  lifeboat copies remove lb-1f2e3d4c5b\n  \
+    lifeboat copies --json | jq '.copies[] | select(.owner != \"live\")'"
+)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
+    /// Look at the machines too, as the bindings of the runs name them: state and size, and copies that no journal here knows
+    #[arg(long)]
+    look: bool,
+    /// Look at the machines of this bindings file
+    #[arg(long, short, value_name = "FILE")]
+    bindings: Option<PathBuf>,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -79,40 +91,121 @@ struct Remove {
 pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Result<Exit> {
     match arguments.command {
         Some(Command::Remove(order)) => remove(order, global).await,
-        None => list(&engine::home_to_read(global)?, arguments.json),
+        None => list(&arguments, global).await,
     }
 }
 
-fn list(home: &Home, as_json: bool) -> anyhow::Result<Exit> {
-    let held = copies::all(home)?;
+async fn list(arguments: &Arguments, global: &Global) -> anyhow::Result<Exit> {
+    let home = engine::home_to_read(global)?;
+    let held = copies::all(&home)?;
+    let looked = look(arguments, &home, &held, global).await?;
     let now = Timestamp::now();
-    if as_json {
-        let copies: Vec<_> = held.iter().map(|held| document(held, now)).collect();
-        print_json(&json!({ "format": "lifeboat.copies/1", "copies": copies }))?;
+    let strays = strays(&held, &looked);
+    if arguments.json {
+        let copies: Vec<_> = held.iter().map(|held| document(held, &looked, now)).collect();
+        let strays: Vec<_> = strays.iter().map(|(_, instance)| instance).collect();
+        print_json(&json!({ "format": "lifeboat.copies/1", "copies": copies, "strays": strays }))?;
         return Ok(Exit::Done);
+    }
+    for (role, stray) in &strays {
+        let size = size(stray.size_bytes);
+        let whose = stray.run.as_deref().unwrap_or("nobody known");
+        note(format_args!(
+            "{} on `{role}`, {size}, {}: made by {whose}, which this state folder does not know",
+            stray.name, stray.state
+        ));
     }
     if held.is_empty() {
         hint("no run has left a copy");
         return Ok(Exit::Done);
     }
-    let heading = ["COPY", "RUN", "STEP", "MACHINE", "PORT", "AGE", "STATE"].map(str::to_owned).to_vec();
-    let rows: Vec<_> = std::iter::once(heading).chain(held.iter().map(|held| row(held, now))).collect();
+    let heading = ["COPY", "RUN", "STEP", "MACHINE", "PORT", "SIZE", "AGE", "STATE"].map(str::to_owned).to_vec();
+    let rows: Vec<_> = std::iter::once(heading).chain(held.iter().map(|held| row(held, &looked, now))).collect();
     table::show(&rows);
     held.iter().map(free).for_each(hint);
     Ok(Exit::Done)
 }
 
-fn document(held: &Held, now: Timestamp) -> serde_json::Value {
+/// Looks at the machines, where that is wanted.
+async fn look(arguments: &Arguments, home: &Home, held: &[Held], global: &Global) -> anyhow::Result<Vec<Looked>> {
+    let mut looked: Vec<Looked> = Vec::new();
+    if !arguments.look && arguments.bindings.is_none() {
+        return Ok(looked);
+    }
+    let host = engine::host_to_look_at(global)?;
+    let mut wanted = Vec::new();
+    match &arguments.bindings {
+        Some(path) => {
+            let bindings = read(path)?;
+            wanted.extend(machines::roles(&bindings).into_iter().map(|role| (role, bindings.clone())));
+        }
+        None => {
+            for Held { copy, .. } in held {
+                wanted.push((RoleName::new(&copy.machine)?, read(&home.run_folder(&copy.run).join("bindings.yaml"))?));
+            }
+        }
+    }
+    for (role, bindings) in wanted {
+        let system = bindings.targets.get(&role).map(|binding| &binding.system);
+        if !looked.iter().any(|other| Some(&other.system) == system) {
+            looked.push(machines::look(&host, &bindings, &role).await?);
+        }
+    }
+    Ok(looked)
+}
+
+fn read(path: &Path) -> anyhow::Result<Bindings> {
+    let checked = source::bindings(path)?;
+    checked.print();
+    match checked.content {
+        source::Content::Bindings(bindings) => Ok(*bindings),
+        _ => Err(Problem::new(Exit::File, "the bindings are wrong: see above").into()),
+    }
+}
+
+/// What the machine shows of a copy; `None` where it was not looked at, or has no such copy.
+fn seen<'a>(copy: &Copy, looked: &'a [Looked]) -> Option<&'a Instance> {
+    looked.iter().flat_map(|machine| &machine.instances).find(|instance| is_same(copy, instance))
+}
+
+fn is_same(copy: &Copy, instance: &Instance) -> bool {
+    let last = copy.step.as_str().rsplit('/').next();
+    let made = instance.run.as_deref() == Some(copy.run.as_str()) && instance.step.as_deref() == last;
+    copy.copy.as_ref().map_or(made, |name| *name == instance.name)
+}
+
+/// Copies on the machines that no journal of this state folder knows.
+fn strays<'a>(held: &[Held], looked: &'a [Looked]) -> Vec<(&'a RoleName, &'a Instance)> {
+    let all = looked.iter().flat_map(|machine| machine.instances.iter().map(move |instance| (&machine.role, instance)));
+    all.filter(|(_, instance)| !held.iter().any(|held| is_same(&held.copy, instance))).collect()
+}
+
+fn size(bytes: u64) -> String {
+    format!("{} MiB", bytes >> 20)
+}
+
+fn document(held: &Held, looked: &[Looked], now: Timestamp) -> serde_json::Value {
     let copy = &held.copy;
+    let seen = seen(copy, looked);
     json!({
         "copy": copy.copy, "run": copy.run, "step": copy.step, "machine": copy.machine, "port": copy.port,
         "since": copy.since, "age_s": now.duration_since(copy.since).as_secs(), "whole": copy.copy.is_some(),
-        "owner": held.by, "free": held.free(),
+        "owner": held.by, "free": held.free(), "seen": seen.map(|instance| &instance.state),
+        "size_bytes": seen.map(|instance| instance.size_bytes),
     })
 }
 
-fn row(held: &Held, now: Timestamp) -> Vec<String> {
+fn row(held: &Held, looked: &[Looked], now: Timestamp) -> Vec<String> {
     let copy = &held.copy;
+    let seen = seen(copy, looked);
+    let there = match seen {
+        Some(instance) => format!("{}; ", instance.state),
+        None if looked.iter().any(|machine| machine.role.as_str() == copy.machine) => {
+            styled(WARN, "not on the machine; ")
+        }
+        None => String::new(),
+    };
+    let size = seen.map(|instance| size(instance.size_bytes)).unwrap_or_default();
     let port = copy.port.map(|port| port.to_string()).unwrap_or_default();
     let state = match held.by {
         Owner::Live => styled(GOOD, "its run is live"),
@@ -123,7 +216,7 @@ fn row(held: &Held, now: Timestamp) -> Vec<String> {
     let half = if copy.copy.is_none() { styled(BAD, "not whole; ") } else { String::new() };
     let age = elapsed::between(copy.since, now);
     let (run, step) = (copy.run.to_string(), copy.step.to_string());
-    vec![copy.name(), run, step, copy.machine.clone(), port, age, format!("{half}{state}")]
+    vec![copy.name(), run, step, copy.machine.clone(), port, size, age, format!("{half}{there}{state}")]
 }
 
 fn free(held: &Held) -> String {

@@ -162,7 +162,7 @@ pub(crate) fn check(name: &str, shown: &str) {
         (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "DATE TIME"),
         (r"\b\d\d:\d\d:\d\d\b", "TIME"),
         (r"\b(\d+ms|\d+\.\ds|\d+m \d\ds left)( *)", "LENGTH "),
-        (r#""seconds": [0-9.e-]+"#, r#""seconds": SECONDS"#),
+        (r#""(seconds|left_s)": [0-9.e-]+"#, r#""$1": SECONDS"#),
         (r#"time="[0-9.]+""#, r#"time="SECONDS""#),
         (r"process \d+ of \S+ on \S+", "process PID of USER on HOST"),
         (r"by ada on \S+", "by ada on HOST"),

@@ -43,6 +43,12 @@ pub(super) fn action() -> Action {
 pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Failure> {
     let (which, parameters): (Which, Parameters) = parameters::split(call, &Which::NAMES)?;
     let connection = which.open(caps)?;
+    if parameters.assertions.is_empty() {
+        return Err(Failure::invalid_input(
+            "pg-check-empty",
+            "there is no assertion: a check of nothing proves nothing",
+        ));
+    }
     let (mut checks, mut failed) = (Vec::new(), Vec::new());
     for assertion in &parameters.assertions {
         match ask(&connection, assertion)? {

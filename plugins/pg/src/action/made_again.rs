@@ -13,7 +13,7 @@ use crate::{
     made_again::MadeAgain,
     relation,
     search::{ends, passes_over},
-    server::{self, Capabilities},
+    server::{self, Capabilities, Facts},
     set_file, told,
     waldump::Filenode,
 };
@@ -25,6 +25,7 @@ struct Parameters {
     machine: String,
     set_file: String,
     set_digest: String,
+    timeline: Option<u32>,
     archive: Option<String>,
 }
 
@@ -53,6 +54,7 @@ pub(super) fn action() -> Action {
     .parameter("machine", "target<machine:read>", "Where the archive and the exact set lie.")
     .parameter("set_file", "string", "The exact set, as `pg/find-damage` wrote it.")
     .parameter("set_digest", "string", "Its digest.")
+    .optional("timeline", "int", "Which timeline is searched (the one that `server` writes on); 0 means that one too.")
     .optional("archive", "string", "Folder of the binding with the WAL archive (`archive`).")
     .output("rows", "int", "Rows that were made and removed again.")
     .output("tables", "list<record{table: string, rows: int}>", "The same by table, where there are any.")
@@ -65,6 +67,8 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let connection = caps.open(&parameters.server)?;
     let set = set_file::read(caps, &parameters.machine, &parameters.set_file, &parameters.set_digest)?;
     let facts = server::facts(&connection)?;
+    let timeline = parameters.timeline.filter(|timeline| *timeline != 0).unwrap_or(facts.timeline);
+    let facts = Facts { timeline, ..facts };
     let files: BTreeMap<Filenode, TableName> = relation::all_files(&connection)?
         .tables
         .into_iter()

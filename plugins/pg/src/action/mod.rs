@@ -4,9 +4,11 @@ use lifeboat_plugin::{Action, Call, Failure, Observation, Outcome};
 
 use crate::{server::Capabilities, wording::explained};
 
+mod amcheck;
 mod archive_status;
 mod backup;
 mod check;
+mod check_backups;
 mod compare;
 mod destroy_instance;
 mod find_damage;
@@ -15,6 +17,7 @@ mod list_instances;
 mod made_again;
 mod merge_missing;
 mod preflight;
+mod read_tables;
 mod restore;
 mod settle_conflicts;
 mod switch_wal;
@@ -24,9 +27,11 @@ mod wait_ready;
 /// Every action.
 pub(crate) fn declare() -> Vec<Action> {
     vec![
+        amcheck::action(),
         archive_status::action(),
         backup::action(),
         check::action(),
+        check_backups::action(),
         compare::action(),
         destroy_instance::action(),
         find_damage::action(),
@@ -35,6 +40,7 @@ pub(crate) fn declare() -> Vec<Action> {
         list_instances::action(),
         merge_missing::action(),
         preflight::action(),
+        read_tables::action(),
         restore::action(),
         settle_conflicts::action(),
         switch_wal::action(),
@@ -46,9 +52,11 @@ pub(crate) fn declare() -> Vec<Action> {
 /// Runs the action that the call names; none where there is no such action.
 pub(crate) fn run(call: &Call, caps: &impl Capabilities) -> Option<Result<Outcome, Failure>> {
     Some(match call.action.as_str() {
+        "amcheck" => amcheck::run(call, caps),
         "archive-status" => archive_status::run(call, caps),
         "backup" => backup::run(call, caps),
         "check" => check::run(call, caps),
+        "check-backups" => check_backups::run(call, caps),
         "compare" => {
             compare::run(call, caps).map_err(|failure| explained(failure, "comparing rows", "nothing was changed"))
         }
@@ -61,6 +69,7 @@ pub(crate) fn run(call: &Call, caps: &impl Capabilities) -> Option<Result<Outcom
             .map_err(|failure| explained(failure, "putting rows back", "no row was put back")),
         "preflight" => preflight::run(call, caps)
             .map_err(|failure| explained(failure, "reading the catalog", "nothing was changed")),
+        "read-tables" => read_tables::run(call, caps),
         "restore" => restore::run(call, caps),
         "settle-conflicts" => settle_conflicts::run(call, caps)
             .map_err(|failure| explained(failure, "replacing newer rows by older ones", "no row was changed")),

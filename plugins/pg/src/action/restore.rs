@@ -6,13 +6,13 @@ use lifeboat_plugin::{Action, Call, Effect, Failure, Machine, Outcome, machine};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    archive::{self, ARCHIVE, Archive},
+    archive::{self, ARCHIVE},
     backup::{self, BACKUPS},
     choice::{self, Choice},
-    control,
-    copying::{self, Tablespace},
-    instance::{self, Configuration, Instance, Startup},
-    isolation::{self, Door, Risk, Version},
+    control, copying,
+    ground::{Ground, Original, Wishes},
+    instance::{self, Configuration, Instance},
+    isolation,
     marker::{self, Marker},
     proof::Expected,
     recovery::{self, Goal, Reached},
@@ -22,9 +22,6 @@ use crate::{
     wal_name::Lsn,
     wal_tablespaces,
 };
-
-/// The number in the name of a socket, where the binding gives no port.
-const SOCKET_PORT: u16 = 5432;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -86,7 +83,7 @@ pub(super) fn action() -> Action {
     .optional(
         "timeline",
         "int",
-        "Which timeline is followed (the one that `server` writes on; that of the backup, where `immediate` names one).",
+        "Which timeline is followed (the one that `server` writes on; that of the backup, where `immediate` names one); 0 means that one too.",
     )
     .optional("promote", "bool", "Make it a server of its own at the target (false: it stays in recovery, read-only).")
     .optional("settings", "map<string>", "Further settings of the copy: limits, memory, `shared_preload_libraries`.")
@@ -124,11 +121,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
         Target::Time(time) => Some(server::moment(&connection, time)?),
         _ => None,
     };
-    let original = Original {
-        login: server::login(&connection, &instance::REPLAY_LIMITS)?,
-        tablespaces: copying::tablespaces(&connection)?,
-        foreign_tables: isolation::has_foreign_tables(&connection)?,
-    };
+    let original = Original::ask(&connection)?;
     drop(connection);
 
     let machine = parameters.machine.as_str();
@@ -164,9 +157,10 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
 
     let plan = copying::plan(caps, machine, &source, &original.tablespaces)?;
     let search = wal_tablespaces::search(caps, machine, &archive, &choice)?;
-    let mut ground = ground(&instance, &parameters, &original, &archive)?;
+    let wishes = Wishes { settings: &parameters.settings, accepted: &parameters.accept };
+    let ground = Ground::find(&instance, wishes, &original, &archive)?;
 
-    marker.port = free_port(caps, machine, &name, &ground.wall)?;
+    marker.port = ground.free_port(&instance, &name)?;
     marker.by_socket = ground.wall.network;
     marker.wall.clone_from(&ground.wall.name);
     caps.write_file(machine, &marker::path(&folder), &marker.print())?;
@@ -187,7 +181,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     };
     let goal = Goal { configuration: &configuration, marker: &marker, choice: &choice };
     let (reached, stopped) = copying::copy(&instance, &plan)
-        .and_then(|()| ground.settle(&instance, &configuration, search.folders()?, &parameters.accept))
+        .and_then(|()| ground.settle(&instance, &configuration, search.folders()?))
         .and_then(|startup| bring_up(&Instance { startup: Some(&startup), ..instance }, &goal, &original.login))
         .map_err(|failure| abandon(&instance, &marker, failure))?;
     let outputs = Outputs {
@@ -207,81 +201,6 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     };
     caps.write_file(machine, &marker::record(&folder), serde_json::json!(outputs).to_string().as_bytes())?;
     outcome(outputs, false)
-}
-
-/// What the original says of itself.
-struct Original {
-    login: Login,
-    tablespaces: Vec<Tablespace>,
-    foreign_tables: bool,
-}
-
-/// What a copy will stand on: the version of its programs, the wall around it, and what no setting keeps inside.
-struct Ground {
-    version: Version,
-    wall: machine::Wall,
-    risks: Vec<Risk>,
-    server: machine::Server,
-    settings: BTreeMap<String, String>,
-}
-
-/// Finds out before anything is copied. The wall is tried out, so that its name is a fact.
-fn ground<C: Capabilities>(
-    instance: &Instance<'_, C>,
-    parameters: &Parameters,
-    original: &Original,
-    archive: &Archive,
-) -> Result<Ground, Failure> {
-    let Instance { caps, machine, .. } = *instance;
-    let server = machine::Server {
-        data: instance.data(),
-        settings: Vec::new(),
-        reads: vec![archive.path.clone()],
-        replaces: Vec::new(),
-    };
-    let version = isolation::version(caps, machine)?;
-    let wall = caps.find_wall(machine, &server)?;
-    let mut ground = Ground { version, wall, risks: Vec::new(), server, settings: parameters.settings.clone() };
-    if ground.wall.name == "none" {
-        caps.warn(&format!("no wall stands around the copy, only its settings: {}", ground.wall.lacking));
-    } else {
-        caps.info(&format!("the copy is kept in its folder by the wall `{}`", ground.wall.name));
-    }
-    if !ground.wall.network {
-        ground.risks = isolation::risks(version, &parameters.settings, original.foreign_tables);
-        isolation::weigh(&ground.risks, &parameters.accept, &ground.wall)?;
-    }
-    Ok(ground)
-}
-
-impl Ground {
-    /// How the copy is started, once it is known which tablespaces its WAL creates.
-    fn settle<C: Capabilities>(
-        &mut self,
-        instance: &Instance<'_, C>,
-        configuration: &Configuration,
-        folders: Vec<String>,
-        accepted: &[String],
-    ) -> Result<Startup, Failure> {
-        if self.wall.files {
-            self.server.replaces = folders;
-        } else if !folders.is_empty() {
-            let what = format!("its WAL creates tablespaces in {}, where replay writes", folders.join(", "));
-            self.risks.push(Risk { name: "tablespaces", what });
-        }
-        let accepted = isolation::weigh(&self.risks, accepted, &self.wall)?;
-        if !accepted.is_empty() {
-            instance.caps.warn(&format!("accepted by the step: {accepted}"));
-        }
-        let socket = instance.socket();
-        let door = Door {
-            port: configuration.port,
-            listen: &configuration.listen,
-            socket: self.wall.network.then_some(socket.as_str()),
-        };
-        let settings = isolation::command_line(self.version, &instance.data(), &door, &self.settings);
-        Ok(Startup { server: machine::Server { settings, ..self.server.clone() }, wall: self.wall.clone() })
-    }
 }
 
 /// Configures the copy, starts it and waits for its target.
@@ -304,7 +223,7 @@ fn timeline(caps: &impl Machine, parameters: &Parameters, folder: &str, facts: &
         }
         _ => None,
     };
-    Ok(parameters.timeline.or(own).unwrap_or(facts.timeline))
+    Ok(parameters.timeline.filter(|timeline| *timeline != 0).or(own).unwrap_or(facts.timeline))
 }
 
 /// The last segment that replay needs.
@@ -379,32 +298,6 @@ fn claim<C: Machine>(call: &Call, instance: &Instance<'_, C>, marker: &mut Marke
     Ok(None)
 }
 
-/// The first port of the binding that neither another instance holds nor anything listens on. One that is reached by a socket
-/// shares no port with anybody.
-fn free_port<C: Machine>(caps: &C, machine: &str, instance: &str, wall: &machine::Wall) -> Result<u16, Failure> {
-    let ports = caps.ports(machine)?;
-    if wall.network {
-        return Ok(ports.first().copied().unwrap_or(SOCKET_PORT));
-    }
-    let mut others = marker::list(caps, machine)?;
-    others.retain(|other| other.name != instance && other.holds().is_some());
-    for port in ports {
-        if others.iter().all(|other| other.holds() != Some(port)) && caps.port_is_free(machine, port)? {
-            return Ok(port);
-        }
-    }
-    let holder = |other: &marker::Found| {
-        let marker = other.marker.as_ref()?;
-        let (name, port) = (&other.name, marker.port);
-        let bytes = caps.survey(machine, &marker::folder(caps, machine, name).ok()?).map_or(0, |tree| tree.bytes);
-        let size = bytes >> 20;
-        Some(format!("; {name} of {} has {port} and {size} MiB (`lifeboat copies remove {name}`)", marker.key))
-    };
-    let holders: String = others.iter().filter_map(holder).collect();
-    let message = format!("every port that the binding of `{machine}` allows for instances is taken{holders}");
-    Err(Failure::transient("pg-no-port", message))
-}
-
 /// Writes every file that configures the server anew, so that nothing of the original's applies.
 fn configure<C: Machine>(instance: &Instance<'_, C>, goal: &Goal<'_>, login: &Login) -> Result<(), Failure> {
     let write = |name: &str, content: &str| {
@@ -412,7 +305,7 @@ fn configure<C: Machine>(instance: &Instance<'_, C>, goal: &Goal<'_>, login: &Lo
     };
     write("postgresql.conf", &goal.configuration.print())?;
     write("postgresql.auto.conf", "")?;
-    write("pg_hba.conf", &instance::host_access(&login.user, &login.database, goal.marker.by_socket))?;
+    write("pg_hba.conf", &instance::host_access(&login.user, goal.marker.by_socket))?;
     write("pg_ident.conf", "")?;
     write("recovery.signal", "")?;
     Ok(())

@@ -26,9 +26,16 @@ pub trait Machine {
     ) -> Result<Self::Process, Error>;
     /// A file's content, at most 16 MiB.
     fn read_file(&self, machine: &str, path: &str) -> Result<Vec<u8>, Error>;
-    /// The first `length` bytes of each of these files of a folder, in this order; all together at most 16 MiB. Fails where one
-    /// is no file, cannot be read, or is shorter, and names it.
-    fn read_heads(&self, machine: &str, folder: &str, names: &[String], length: u32) -> Result<Vec<Vec<u8>>, Error>;
+    /// `length` bytes from `offset` on of each of these files of a folder, in this order; all together at most 16 MiB. Fails where
+    /// one is no file, cannot be read, or ends before, and names it.
+    fn read_parts(
+        &self,
+        machine: &str,
+        folder: &str,
+        names: &[String],
+        offset: u64,
+        length: u32,
+    ) -> Result<Vec<Vec<u8>>, Error>;
     /// Writes a file so that readers see the old content or the new one, never a part.
     fn write_file(&self, machine: &str, path: &str, content: &[u8]) -> Result<(), Error>;
     /// As [`Machine::write_file`], but denied with `machine-exists` where something is there already.

@@ -42,6 +42,10 @@ pub trait Connection {
     fn commit(&self) -> Result<(), Error>;
     /// Ends it and drops its work.
     fn rollback(&self) -> Result<(), Error>;
+    /// A connection like this one to another database of the same copy; refused for a server that plays a role.
+    fn beside(&self, database: &str) -> Result<Self, Error>
+    where
+        Self: Sized;
 }
 
 impl SqlError {

@@ -93,14 +93,15 @@ impl capability::machine::Machine for Fake {
         self.machine.read_file(machine, path)
     }
 
-    fn read_heads(
+    fn read_parts(
         &self,
         machine: &str,
         folder: &str,
         names: &[String],
+        offset: u64,
         length: u32,
     ) -> Result<Vec<Vec<u8>>, capability::machine::Error> {
-        self.machine.read_heads(machine, folder, names, length)
+        self.machine.read_parts(machine, folder, names, offset, length)
     }
 
     fn write_file(&self, machine: &str, path: &str, content: &[u8]) -> Result<(), capability::machine::Error> {

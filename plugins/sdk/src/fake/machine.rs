@@ -190,16 +190,23 @@ impl capability::machine::Machine for Machine {
         self.files.read(path)
     }
 
-    fn read_heads(&self, _machine: &str, folder: &str, names: &[String], length: u32) -> Result<Vec<Vec<u8>>, Error> {
-        let head = |name: &String| {
+    fn read_parts(
+        &self,
+        _machine: &str,
+        folder: &str,
+        names: &[String],
+        offset: u64,
+        length: u32,
+    ) -> Result<Vec<Vec<u8>>, Error> {
+        let part = |name: &String| {
             let path = format!("{folder}/{name}");
             self.guard(Effect::Read, &path)?;
-            let short =
-                || Error::Failed(Reason::new("machine-file", format!("`{path}` is shorter than {length} bytes")));
             let content = self.files.read(&path)?;
-            content.get(..length as usize).map(<[u8]>::to_vec).ok_or_else(short)
+            let from = usize::try_from(offset).unwrap_or(usize::MAX);
+            let part = content.get(from..from.saturating_add(length as usize)).map(<[u8]>::to_vec);
+            part.ok_or_else(|| Error::Failed(Reason::new("machine-file", format!("`{path}` ends before"))))
         };
-        names.iter().map(head).collect()
+        names.iter().map(part).collect()
     }
 
     fn write_file(&self, _machine: &str, path: &str, content: &[u8]) -> Result<(), Error> {

@@ -193,6 +193,12 @@ impl capability::postgres::Connection for Connection {
     fn rollback(&self) -> Result<(), Error> {
         self.end("ROLLBACK")
     }
+
+    /// Statements there say `server/database`.
+    fn beside(&self, database: &str) -> Result<Self, Error> {
+        let server = format!("{}/{database}", self.server);
+        Ok(Self { server, shared: Rc::clone(&self.shared), in_transaction: Cell::new(false) })
+    }
 }
 
 impl Drop for Connection {

@@ -6,9 +6,9 @@ mod arguments;
 mod command;
 mod files;
 mod folder;
-mod heads;
 mod identity;
 mod lines;
+mod parts;
 mod place;
 mod process;
 mod running;
@@ -133,15 +133,16 @@ impl wit::Host for CallState {
         self.machine_outward(content)
     }
 
-    async fn read_heads(
+    async fn read_parts(
         &mut self,
         machine: String,
         folder: String,
         names: Vec<String>,
+        offset: u64,
         length: u32,
     ) -> wasmtime::Result<Result<Vec<Vec<u8>>, Error>> {
-        let heads = heads::read(&self.context, &machine, &folder, &names, length).await;
-        self.machine_outward(heads)
+        let parts = parts::read(&self.context, &machine, &folder, &names, (offset, length)).await;
+        self.machine_outward(parts)
     }
 
     async fn write_file(

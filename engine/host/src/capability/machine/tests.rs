@@ -10,7 +10,7 @@ use lifeboat_core::{
 };
 use tempfile::TempDir;
 
-use super::{files, heads, place::Place, process, server};
+use super::{files, parts, place::Place, process, server};
 use crate::{
     call::CallContext,
     fixture::{self, Fixture},
@@ -114,7 +114,7 @@ async fn files_are_written_read_listed_and_removed() {
 }
 
 #[tokio::test]
-async fn heads_come_in_order_and_a_bad_file_is_named() {
+async fn parts_come_in_order_and_a_bad_file_is_named() {
     let here = Here::new(None);
     let context = here.context(Effect::Read);
     for (name, content) in [("a", "first"), ("b c", "second"), ("short", "x")] {
@@ -122,7 +122,12 @@ async fn heads_come_in_order_and_a_bad_file_is_named() {
     }
     fs::create_dir(here.path("archive/folder")).unwrap();
     std::os::unix::fs::symlink("/etc/passwd", here.path("archive/link")).unwrap();
-    let heads = async |names: &[&str]| heads::read(&context, "here", &here.path("archive"), &words(names), 3).await;
+    let archive = here.path("archive");
+    let heads = async |names: &[&str]| parts::read(&context, "here", &archive, &words(names), (0, 3)).await;
+    let tails = async |names: &[&str]| parts::read(&context, "here", &archive, &words(names), (2, 3)).await;
+    assert_eq!(tails(&["b c", "a"]).await.unwrap(), [b"con", b"rst"]);
+    refused(tails(&["a", "short"]).await, "machine-file");
+    refused(tails(&["a", "link"]).await, "machine-path");
     assert_eq!(heads(&["b c", "a"]).await.unwrap(), [b"sec", b"fir"]);
     assert!(heads(&[]).await.unwrap().is_empty());
     refused(heads(&["a", "link"]).await, "machine-path");
@@ -131,7 +136,7 @@ async fn heads_come_in_order_and_a_bad_file_is_named() {
     }
     let Err(Error::Failed(reason)) = heads(&["a", "missing"]).await else { panic!("refused") };
     assert!(reason.message.contains("missing is not there"), "{}", reason.message);
-    let gone = heads::read(&context, "here", &here.path("archive/gone"), &words(&["a"]), 3).await;
+    let gone = parts::read(&context, "here", &here.path("archive/gone"), &words(&["a"]), (0, 3)).await;
     refused(gone, "not-found");
 }
 

@@ -87,7 +87,10 @@ impl Layout {
         let kept = SYSTEM.iter().map(|it| (*it).to_owned());
         let kept: Vec<_> = kept.chain([self.folder.clone(), self.programs.clone()]).chain(self.reads.clone()).collect();
         for path in &self.replaces {
-            let odd = !path.starts_with('/') || path.contains('\0') || path.split('/').any(|part| part == "..");
+            let odd = !path.starts_with('/')
+                || normal(path) == "/"
+                || path.contains('\0')
+                || path.split('/').any(|part| part == "..");
             let normal = normal(path);
             if odd || kept.iter().any(|kept| is_below(kept, &normal) || is_below(&normal, kept)) {
                 return Err(format!("the copy can have no folder of its own at `{path}`"));

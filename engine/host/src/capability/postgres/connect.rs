@@ -114,9 +114,24 @@ async fn copy(context: &CallContext, mut config: Config, effect: Effect, machine
         };
         match refused {
             Some(position) => wanted.remove(position),
-            None => return opened,
+            None => return opened.map(|connection| connection.with_databases(config)),
         };
     }
+}
+
+/// A connection to another database of a copy.
+pub(super) async fn beside(
+    context: &CallContext,
+    connection: &Connection,
+    database: &str,
+) -> Result<Connection, Error> {
+    let Some(config) = connection.beside() else {
+        let message = format!("the binding of `{}` names its one database: no other is opened", connection.role());
+        return Err(denied(Reason::new("host-refused-role", message)));
+    };
+    let mut config = config.clone();
+    config.dbname(database);
+    copy(context, config, connection.effect(), connection.role()).await
 }
 
 /// Whether the login failed because the server does not know a setting, or the login may not give it.

@@ -14,7 +14,7 @@ use std::{
 use futures::TryStreamExt;
 use lifeboat_core::{action::Effect, failure::Reason};
 use tokio::task::JoinHandle;
-use tokio_postgres::{CancelToken, Client, NoTls, error::SqlState};
+use tokio_postgres::{CancelToken, Client, Config, NoTls, error::SqlState};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{
@@ -50,6 +50,8 @@ pub struct Connection {
     /// A statement of the open transaction failed: COMMIT would quietly roll back.
     transaction_failed: AtomicBool,
     in_flight: AtomicBool,
+    /// How another database of the same server is reached; none where the binding names the only one.
+    beside: Option<Config>,
 }
 
 /// What a cut-off or a lost connection leaves behind.
@@ -78,7 +80,18 @@ impl Connection {
             in_transaction: AtomicBool::new(false),
             transaction_failed: AtomicBool::new(false),
             in_flight: AtomicBool::new(false),
+            beside: None,
         }
+    }
+
+    /// A connection from which other databases of its server may be reached, in the same way.
+    pub(super) fn with_databases(mut self, config: Config) -> Self {
+        self.beside = Some(config);
+        self
+    }
+
+    pub(super) fn beside(&self) -> Option<&Config> {
+        self.beside.as_ref()
     }
 
     pub(super) fn effect(&self) -> Effect {

@@ -150,6 +150,17 @@ impl wit::HostConnection for CallState {
         Ok(self.outward(rolled_back))
     }
 
+    async fn beside(
+        &mut self,
+        connection: Resource<Connection>,
+        database: String,
+    ) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
+        match connect::beside(&self.context, self.table.get(&connection)?, &database).await {
+            Ok(connection) => self.keep(connection),
+            Err(error) => Ok(self.outward(Err(error))),
+        }
+    }
+
     async fn drop(&mut self, connection: Resource<Connection>) -> wasmtime::Result<()> {
         self.connections = self.connections.saturating_sub(1);
         self.table.delete(connection)?;

@@ -1,0 +1,138 @@
+//! `pg/amcheck`: holds tables and indexes of a copy against each other, with the extension `amcheck`.
+
+use lifeboat_plugin::{Action, Call, Connection, Effect, Failure, Outcome, Runtime, postgres::Value};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::{
+    amcheck::{self, Depth, Extension, Index},
+    databases::{self, some, told},
+    server::{Capabilities, Which},
+};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Parameters {
+    machine: String,
+    instance: String,
+    databases: Option<Vec<String>>,
+}
+
+#[derive(Debug, Default)]
+struct Findings {
+    indexes: u64,
+    tables: u64,
+    left_out: Vec<String>,
+    problems: Vec<String>,
+}
+
+pub(super) fn action() -> Action {
+    Action::new(
+        "amcheck",
+        Effect::Mutate,
+        "Checks every table and every B-tree index of every database of a restored copy: the structure of both, and that an index has \
+         an entry for each row. Makes the extension amcheck in the copy where it is missing, which needs a copy that was promoted. \
+         What would run functions of users, and indexes of other kinds, are named and left out.",
+    )
+    .parameter("machine", "target<machine:write>", "The machine of the copy.")
+    .parameter("instance", "string", "The copy, as `pg/restore` named it.")
+    .optional("databases", "list<string>", "The databases that are checked; all of them unless given.")
+    .output("indexes", "int", "How many indexes were checked.")
+    .output("tables", "int", "How many tables were checked, those with large values apart counted by themselves.")
+    .output("left_out", "list<string>", "What was not checked, or not wholly, and why.")
+    .idempotent()
+}
+
+pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Failure> {
+    let parameters: Parameters = call.parameters()?;
+    let which = Which { server: None, machine: Some(parameters.machine), instance: Some(parameters.instance) };
+    let connection = which.open(caps)?;
+    let found = databases::list(&connection, parameters.databases.as_deref())?;
+    let mut findings = Findings { left_out: found.closed, ..Findings::default() };
+    for database in &found.open {
+        match told(connection.beside(database).map_err(Failure::from))? {
+            Ok(there) => check_database(caps, &there, database, &mut findings)?,
+            Err(why) => findings.problems.push(format!("the database {database} cannot be opened: {why}")),
+        }
+    }
+    let Findings { indexes, tables, left_out, problems } = findings;
+    if !problems.is_empty() {
+        let message =
+            format!("{} problems in {tables} tables and {indexes} indexes: {}", problems.len(), some(&problems));
+        return Err(Failure::permanent("pg-amcheck-failed", message));
+    }
+    if tables == 0 || indexes == 0 {
+        return Err(Failure::permanent(
+            "pg-nothing-to-read",
+            "the copy has no table or no index to check: nothing was verified",
+        ));
+    }
+    let mut summary = format!("{tables} tables and {indexes} indexes are sound");
+    if !left_out.is_empty() {
+        summary = format!("{summary}; left out: {}", some(&left_out));
+    }
+    Outcome::new(json!({ "indexes": indexes, "tables": tables, "left_out": left_out }), summary)
+}
+
+fn check_database(
+    caps: &impl Runtime,
+    connection: &impl Connection,
+    database: &str,
+    findings: &mut Findings,
+) -> Result<(), Failure> {
+    let extension = amcheck::prepare(connection, database)?;
+    let tables = amcheck::tables(connection)?;
+    let indexes = amcheck::indexes(connection)?;
+    let total = u64::try_from(tables.checked.len() + indexes.len()).ok();
+    let mut done = 0;
+    let mut step = |name: &str| {
+        caps.progress(done, total, "relations", &format!("{database}: {name}"));
+        done += 1;
+    };
+    findings.left_out.extend(tables.left_out.iter().map(|what| format!("{database}: {what}")));
+    for table in &tables.checked {
+        step(&table.name);
+        findings.tables += 1;
+        match told(check_table(connection, &extension, table.oid))? {
+            Ok(None) => {}
+            Ok(Some(why)) | Err(why) => findings.problems.push(format!("{database}: {}: {why}", table.name)),
+        }
+    }
+    for index in &indexes {
+        step(&index.name);
+        if let Some(why) = &index.left_out {
+            findings.left_out.push(format!("{database}: {} {why}", index.name));
+        }
+        if index.depth == Depth::None {
+            continue;
+        }
+        findings.indexes += 1;
+        if let Err(why) = told(check_index(connection, &extension, index))? {
+            findings.problems.push(format!("{database}: {}: {why}", index.name));
+        }
+    }
+    Ok(())
+}
+
+/// The first few things that are wrong with a table.
+fn check_table(connection: &impl Connection, extension: &Extension, oid: i64) -> Result<Option<String>, Failure> {
+    let sql = format!(
+        "SELECT coalesce('block ' || blkno || ', ', '') || coalesce('row ' || offnum || ', ', '') || msg AS problem
+           FROM {}.verify_heapam(relation => $1::bigint::oid::regclass, check_toast => true) LIMIT 3",
+        extension.schema_sql()
+    );
+    let rows = connection.query(&sql, &[Value::from(oid)])?;
+    let problems: Vec<String> = rows.iter().map(|row| row.get("problem")).collect::<Result<_, Failure>>()?;
+    Ok((!problems.is_empty()).then(|| problems.join(", ")))
+}
+
+/// An index that is wrong is an error of the server.
+fn check_index(connection: &impl Connection, extension: &Extension, index: &Index) -> Result<(), Failure> {
+    let function = if extension.in_recovery { "bt_index_check" } else { "bt_index_parent_check" };
+    let every_row = index.depth == Depth::EveryRow;
+    let sql = format!(
+        "SELECT {}.{function}(index => $1::bigint::oid::regclass, heapallindexed => {every_row})::text AS checked",
+        extension.schema_sql()
+    );
+    connection.query(&sql, &[Value::from(index.oid)]).map(drop).map_err(Failure::from)
+}

@@ -1,0 +1,147 @@
+//! What a restored copy stands on: which programs run it, which wall stands around it, what no setting keeps inside of it, and
+//! where it listens.
+
+use std::collections::BTreeMap;
+
+use lifeboat_plugin::{Connection, Failure, Machine, machine};
+
+use crate::{
+    archive::Archive,
+    copying::{self, Tablespace},
+    instance::{self, Configuration, Instance, Startup},
+    isolation::{self, Door, Risk, Version},
+    marker,
+    server::{self, Capabilities, Login},
+};
+
+/// The number in the name of a socket, where the binding gives no port.
+const SOCKET_PORT: u16 = 5432;
+
+/// What the original says of itself.
+#[derive(Debug, Clone)]
+pub struct Original {
+    /// How the action is logged in there.
+    pub login: Login,
+    /// The tablespaces that it uses now.
+    pub tablespaces: Vec<Tablespace>,
+    /// Whether a table of it can be another server's.
+    pub foreign_tables: bool,
+}
+
+impl Original {
+    /// Asks it.
+    pub fn ask(connection: &impl Connection) -> Result<Self, Failure> {
+        Ok(Self {
+            login: server::login(connection, &instance::REPLAY_LIMITS)?,
+            tablespaces: copying::tablespaces(connection)?,
+            foreign_tables: isolation::has_foreign_tables(connection)?,
+        })
+    }
+}
+
+/// What the step wants of the copy.
+#[derive(Debug, Clone, Copy)]
+pub struct Wishes<'a> {
+    /// Further settings.
+    pub settings: &'a BTreeMap<String, String>,
+    /// Risks that it accepts.
+    pub accepted: &'a [String],
+}
+
+/// What is found out before anything is copied.
+#[derive(Debug, Clone)]
+pub struct Ground<'a> {
+    /// The wall that the machine offers. It was tried out, so that its name is a fact.
+    pub wall: machine::Wall,
+    wishes: Wishes<'a>,
+    version: Version,
+    risks: Vec<Risk>,
+    server: machine::Server,
+}
+
+impl<'a> Ground<'a> {
+    /// Looks at the machine; refuses risks that are known already and that nobody has accepted.
+    pub fn find<C: Capabilities>(
+        instance: &Instance<'_, C>,
+        wishes: Wishes<'a>,
+        original: &Original,
+        archive: &Archive,
+    ) -> Result<Self, Failure> {
+        let Instance { caps, machine, .. } = *instance;
+        let server = machine::Server {
+            data: instance.data(),
+            settings: Vec::new(),
+            reads: vec![archive.path.clone()],
+            replaces: Vec::new(),
+        };
+        let version = isolation::version(caps, machine)?;
+        let wall = caps.find_wall(machine, &server)?;
+        if wall.name == "none" {
+            caps.warn(&format!("no wall stands around the copy, only its settings: {}", wall.lacking));
+        } else {
+            caps.info(&format!("the copy is kept in its folder by the wall `{}`", wall.name));
+        }
+        let mut risks = Vec::new();
+        if !wall.network {
+            risks = isolation::risks(version, wishes.settings, original.foreign_tables);
+            isolation::weigh(&risks, wishes.accepted, &wall)?;
+        }
+        Ok(Self { wall, wishes, version, risks, server })
+    }
+
+    /// How the copy is started, once it is known in which folders its WAL creates tablespaces.
+    pub fn settle<C: Capabilities>(
+        &self,
+        instance: &Instance<'_, C>,
+        configuration: &Configuration,
+        folders: Vec<String>,
+    ) -> Result<Startup, Failure> {
+        let (mut server, mut risks) = (self.server.clone(), self.risks.clone());
+        if self.wall.files {
+            server.replaces = folders;
+        } else if !folders.is_empty() {
+            let what = format!("its WAL creates tablespaces in {}, where replay writes", folders.join(", "));
+            risks.push(Risk { name: "tablespaces", what });
+        }
+        let accepted = isolation::weigh(&risks, self.wishes.accepted, &self.wall)?;
+        if !accepted.is_empty() {
+            instance.caps.warn(&format!("accepted by the step: {accepted}"));
+        }
+        let socket = instance.socket();
+        let door = Door {
+            port: configuration.port,
+            listen: &configuration.listen,
+            socket: self.wall.network.then_some(socket.as_str()),
+        };
+        server.settings = isolation::command_line(self.version, &instance.data(), &door, self.wishes.settings);
+        Ok(Startup { server, wall: self.wall.clone() })
+    }
+
+    /// The first port of the binding that neither another instance holds nor anything listens on. A copy that is reached by a
+    /// socket shares no port with anybody.
+    pub fn free_port<C: Machine>(&self, instance: &Instance<'_, C>, name: &str) -> Result<u16, Failure> {
+        let Instance { caps, machine, .. } = *instance;
+        let ports = caps.ports(machine)?;
+        if self.wall.network {
+            return Ok(ports.first().copied().unwrap_or(SOCKET_PORT));
+        }
+        let mut others = marker::list(caps, machine)?;
+        others.retain(|other| other.name != name && other.holds().is_some());
+        for port in ports {
+            if others.iter().all(|other| other.holds() != Some(port)) && caps.port_is_free(machine, port)? {
+                return Ok(port);
+            }
+        }
+        let holders: String = others.iter().filter_map(|other| holder(caps, machine, other)).collect();
+        let message = format!("every port that the binding of `{machine}` allows for instances is taken{holders}");
+        Err(Failure::transient("pg-no-port", message))
+    }
+}
+
+/// Which copy holds a port, how large it is, and how it is removed.
+fn holder(caps: &impl Machine, machine: &str, other: &marker::Found) -> Option<String> {
+    let marker = other.marker.as_ref()?;
+    let (name, key, port) = (&other.name, &marker.key, marker.port);
+    let size = caps.survey(machine, &marker::folder(caps, machine, name).ok()?).map_or(0, |tree| tree.bytes) >> 20;
+    Some(format!("; {name} of {key} has {port} and {size} MiB (`lifeboat copies remove {name}`)"))
+}

@@ -341,7 +341,14 @@ fn span(text: &str, program: &Program, node: &IdedExpr) -> (usize, usize) {
             names_end = names_end.max(end);
         }
     });
-    range.map_or((0, text.len()), |(first, last)| (byte(first), byte(last.saturating_add(1)).max(names_end)))
+    let Some((first, last)) = range else { return (0, text.len()) };
+    let (start, mut end) = (byte(first), byte(last.saturating_add(1)).max(names_end));
+    // Nor does it know the bracket behind what a function is given.
+    let is_open = |end: usize| text[start..end].matches('(').count() > text[start..end].matches(')').count();
+    while is_open(end) && text[end..].starts_with(')') {
+        end += 1;
+    }
+    (start, end)
 }
 
 /// Of the call of a function the tree knows where its bracket is: how many characters of its name stand before that.

@@ -331,8 +331,10 @@ pub(crate) fn outcome(plan: &Plan, world: &World<'_>) {
     let states = || world.run.steps.iter().map(|step| &step.state);
     let recovery = recovery(plan, &world.journal);
     let good = |state: &StepState| {
-        let unneeded =
-            matches!(state, StepState::Skipped { reason: SkipReason::NothingFailed | SkipReason::DoneBefore });
+        let unneeded = matches!(
+            state,
+            StepState::Skipped { reason: SkipReason::NothingFailed | SkipReason::DoneBefore | SkipReason::NotAsked }
+        );
         unneeded || matches!(state, StepState::Succeeded { .. })
     };
     let cut_off = |event: &Event| matches!(event, Event::AbortRequested { undo: false, .. });

@@ -25,6 +25,9 @@ pub struct Parents<'a, C> {
     leaves: BTreeMap<TableName, Vec<TableName>>,
 }
 
+/// By the values of a foreign key: the table in which the parent lies, and where.
+type Coming = BTreeMap<Vec<String>, (TableName, (u32, u16))>;
+
 /// A row that hangs on another one of its own table.
 type Pair = ((u32, u16), (u32, u16));
 
@@ -153,8 +156,8 @@ impl<'a, C: Connection> Parents<'a, C> {
         reference: &Reference,
         leaves: &[TableName],
         values: &[Vec<String>],
-    ) -> Result<BTreeMap<Vec<String>, (TableName, (u32, u16))>, Failure> {
-        let mut coming = BTreeMap::new();
+    ) -> Result<Coming, Failure> {
+        let mut coming = Coming::new();
         for leaf in leaves.iter().filter(|_| !values.is_empty()) {
             let (Some(parent), Some(tuples)) = (self.tables.get(leaf), self.set.get(leaf)) else { continue };
             let given = Given::of(matched, reference);

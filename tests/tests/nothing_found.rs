@@ -66,6 +66,7 @@ async fn a_commit_whose_time_lies_before_it_was_seen_is_found() -> Result<()> {
             "CREATE TABLE orders_log (id int PRIMARY KEY); INSERT INTO orders_log SELECT generate_series(1, 300)",
         )
         .await?;
+    let begin = now(&stand, &server).await?;
     server.batch_execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'").await?;
     server.batch_execute("SELECT pg_reload_conf()").await?;
     let waiting = tokio::spawn(async move { application.batch_execute("DELETE FROM orders_log WHERE id > 100").await });
@@ -75,28 +76,48 @@ async fn a_commit_whose_time_lies_before_it_was_seen_is_found() -> Result<()> {
     }
     // Its commit record is written; others still see the rows.
     ensure!(stand.value(&server, "SELECT count(*)::text FROM orders_log").await? == "300", "the rows are seen");
-    let since = now(&stand, &server).await?;
+    let seen = now(&stand, &server).await?;
     server.batch_execute("ALTER SYSTEM RESET synchronous_standby_names").await?;
     server.batch_execute("SELECT pg_reload_conf()").await?;
     waiting.await??;
     let table = "table: public.orders_log";
+    let begun = outputs(find(&stand, &format!("{table}, since: \"{begin}\""))?, "find")?;
+    let committed = begun["commit_time"].as_str().unwrap_or_default();
+    ensure!(committed < seen.as_str() && begun["candidates"][0]["early"] == false, "seen at {seen}: {begun}");
+    let since = after(&stand, &server, committed, 2).await?;
     let found = outputs(find(&stand, &format!("{table}, since: \"{since}\""))?, "find")?;
     ensure!(found["rows"] == 200 && found["candidates"][0]["early"] == true, "{found}");
     let text = found["candidates_text"].as_str().unwrap_or_default();
     ensure!(text.contains("committed shortly before `since`"), "{text}");
     // Further away it is taken where it is the only one, and else it is named.
-    let (half_a_minute, minutes) = (in_seconds(&stand, &server, 30).await?, in_seconds(&stand, &server, 240).await?);
+    let half_a_minute = after(&stand, &server, committed, 30).await?;
+    let minutes = after(&stand, &server, committed, 240).await?;
     let alone = outputs(find(&stand, &format!("{table}, since: \"{half_a_minute}\""))?, "find")?;
     ensure!(alone["rows"] == 200 && alone["candidates"][0]["early"] == true, "{alone}");
     let xid = found["xid"].to_string();
     let named = find(&stand, &format!("{table}, since: \"{minutes}\""))?;
     says(&named, &["pg-no-damage-found", &format!("{xid} (200 rows"), &format!("--input xid={xid}")])?;
+    // With a second one, none of them is taken.
     server.batch_execute("DELETE FROM orders_log WHERE id <= 3").await?;
-    let two = find(&stand, &format!("{table}, since: \"{half_a_minute}\""))?;
-    says(&two, &["pg-no-damage-found", &format!("{xid} (200 rows"), "(3 rows"])?;
+    let second = outputs(find(&stand, &format!("{table}, since: \"{begin}\""))?, "find")?;
+    let last = second["candidates"][1]["commit_time"].as_str().unwrap_or_default();
+    let later = after(&stand, &server, last, 10).await?;
+    let two = find(&stand, &format!("{table}, since: \"{later}\""))?;
+    if let Err(said) = &two {
+        ensure!(said.contains("pg-no-damage-found") && said.contains(&format!("{xid} (200 rows")), "{said}");
+    } else {
+        // The first one is more than a minute away by now: only the second one is near.
+        ensure!(outputs(two, "find")?["rows"] == 3, "the first one was taken");
+    }
     let chosen = outputs(find(&stand, &format!("{table}, since: \"{half_a_minute}\", xid: {xid}"))?, "find")?;
     ensure!(chosen["rows"] == 200, "{chosen}");
     stand.stop().await
+}
+
+/// So many seconds after a moment.
+async fn after(stand: &Stand, client: &tokio_postgres::Client, moment: &str, seconds: u32) -> Result<String> {
+    let at = format!("('{moment}'::timestamptz + interval '{seconds} seconds') AT TIME ZONE 'UTC'");
+    stand.value(client, &format!("SELECT to_char({at}, 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')")).await
 }
 
 /// The server's clock, so many seconds from now.

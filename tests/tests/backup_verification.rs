@@ -8,21 +8,11 @@ use lifeboat_tests::stand::{Stand, connect};
 
 const RUNBOOK: &str = "workflows/backup-verification.yaml";
 
-/// How a run ended: its exit code, its outcome, what it said, and what its steps found.
+/// How a run ended: its exit code, its outcome, and what it said.
 struct Ended {
     code: Option<i32>,
     outcome: String,
     said: String,
-    status: serde_json::Value,
-}
-
-impl Ended {
-    /// An output of a step, as text.
-    fn output(&self, step: &str, name: &str) -> String {
-        let steps = self.status["steps"].as_array().into_iter().flatten();
-        let outputs = steps.filter(|each| each["id"] == step).map(|each| each["outputs"][name].to_string());
-        outputs.collect()
-    }
 }
 
 fn verify(stand: &Stand, inputs: &[&str]) -> Result<Ended> {
@@ -36,7 +26,7 @@ fn verify(stand: &Stand, inputs: &[&str]) -> Result<Ended> {
     let status = stand.lifeboat(&["status", "last", "--json"]).output()?;
     let status: serde_json::Value = serde_json::from_slice(&status.stdout).with_context(|| said.clone())?;
     let outcome = status["outcome"].as_str().with_context(|| format!("no outcome in {status:#}\n{said}"))?;
-    Ok(Ended { code: run.status.code(), outcome: outcome.to_owned(), said, status })
+    Ok(Ended { code: run.status.code(), outcome: outcome.to_owned(), said })
 }
 
 /// The titles of what people were told.
@@ -109,18 +99,13 @@ async fn every_database_is_verified_and_each_fault_is_found() -> Result<()> {
     let stand = kept_with_second().await?;
     let ended = verify(&stand, &["tables=[]"])?;
     ensure!((ended.code, ended.outcome.as_str()) == (Some(0), "succeeded"), "{}\n{}", ended.outcome, ended.said);
-    let read = ended.output("read_newest", "databases");
-    ensure!(read.contains(r#"{"name":"second","rows":20,"tables":1}"#), "{read}\n{}", ended.said);
-    let left_out = ended.output("read_newest", "left_out") + &ended.output("check_indexes", "left_out");
-    for named in [
-        "second: public.away is a foreign table",
-        "second: public.scratch is unlogged",
-        "odd_loud was not checked",
-        "odd_words",
+    for told in [
+        "tables of 4 databases was read; left out: second: public.away is a foreign table; second: public.scratch is unlogged",
+        "second: public.odd_loud was not checked for an entry of each row",
+        "second: public.odd_words is an index of the kind gin",
     ] {
-        ensure!(left_out.contains(named), "{named} in {left_out}");
+        ensure!(ended.said.contains(told), "{told} in {}", ended.said);
     }
-    ensure!(!left_out.contains("odd_note"), "{left_out}");
 
     let check = |inputs: &[&str], code: &str, named: &str| -> Result<()> {
         let ended = verify(&stand, inputs)?;

@@ -6,10 +6,11 @@ use lifeboat_plugin::{Action, Call, Effect, Failure, Machine, Outcome, machine};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    archive::{self, ARCHIVE},
+    archive::{self, ARCHIVE, Archive},
     backup::{self, BACKUPS},
     choice::{self, Choice},
-    control, copying,
+    control::{self, Control},
+    copying,
     ground::{Ground, Original, Wishes},
     instance::{self, Configuration, Instance},
     isolation,
@@ -17,7 +18,7 @@ use crate::{
     proof::Expected,
     recovery::{self, Goal, Reached},
     restore_command::RestoreCommand,
-    server::{self, Capabilities, Facts, Login},
+    server::{self, Capabilities, Facts, Login, Moment},
     target::Target,
     wal_name::Lsn,
     wal_tablespaces,
@@ -141,24 +142,11 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     if let Some(done) = claim(call, &instance, &mut marker)? {
         return outcome(done, true);
     }
-    let backups = caps.folder(machine, parameters.backups.as_deref().unwrap_or(BACKUPS))?;
-    let facts = Facts { timeline: timeline(caps, &parameters, &backups, &facts)?, ..facts };
-    let archive = archive::list(caps, machine, parameters.archive.as_deref().unwrap_or(ARCHIVE), &facts)?;
-    let wish = choice::Wish {
-        target: &parameters.target,
-        moment: moment.as_ref(),
-        backup: parameters.backup.as_deref(),
-        system_identifier: facts.system_identifier,
-    };
-    let choice = choice::choose(caps, machine, &archive, &backups, &wish)?;
-    let source = format!("{backups}/{}", choice.backup.name);
-    let control = control::read(caps, machine, &source)?;
-    control.check_identifier(&source, facts.system_identifier)?;
-
-    let plan = copying::plan(caps, machine, &source, &original.tablespaces)?;
-    let search = wal_tablespaces::search(caps, machine, &archive, &choice)?;
+    let origin = Origin::find(caps, &parameters, facts, moment)?;
+    let plan = copying::plan(caps, machine, &origin.source, &original.tablespaces)?;
+    let search = wal_tablespaces::search(caps, machine, &origin.archive, &origin.choice)?;
     let wishes = Wishes { settings: &parameters.settings, accepted: &parameters.accept };
-    let ground = Ground::find(&instance, wishes, &original, &archive)?;
+    let ground = Ground::find(&instance, wishes, &original, &origin.archive)?;
 
     marker.port = ground.free_port(&instance, &name)?;
     marker.by_socket = ground.wall.network;
@@ -168,39 +156,94 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
         instance: name.clone(),
         port: marker.port,
         listen: caps.listen_address(machine)?,
-        restore_command: RestoreCommand {
-            archive: archive.path.clone(),
-            segment_size: archive.segment_size,
-            witness: last_segment(&choice, &facts),
-        },
-        timeline: facts.timeline,
-        target: parameters.target.settings(moment.as_ref(), last_record(&choice)),
-        promote: parameters.promote,
-        limits: control.limits(&original.login.limits),
-        settings: parameters.settings.clone(),
+        ..origin.configuration(&parameters, &original.login)
     };
-    let goal = Goal { configuration: &configuration, marker: &marker, choice: &choice };
+    let goal = Goal { configuration: &configuration, marker: &marker, choice: &origin.choice };
     let (reached, stopped) = copying::copy(&instance, &plan)
         .and_then(|()| ground.settle(&instance, &configuration, search.folders()?))
         .and_then(|startup| bring_up(&Instance { startup: Some(&startup), ..instance }, &goal, &original.login))
         .map_err(|failure| abandon(&instance, &marker, failure))?;
-    let outputs = Outputs {
-        instance: name,
-        port: marker.port,
-        last_segment: last_segment(&choice, &facts),
-        backup: choice.backup.name,
+    let outputs = outputs(&goal, reached, stopped, &origin, &parameters.target);
+    caps.write_file(machine, &marker::record(&folder), serde_json::json!(outputs).to_string().as_bytes())?;
+    outcome(outputs, false)
+}
+
+/// What a copy is made from, up to where.
+struct Origin {
+    facts: Facts,
+    moment: Option<Moment>,
+    archive: Archive,
+    choice: Choice,
+    /// Absolute path of the backup.
+    source: String,
+    control: Control,
+}
+
+impl Origin {
+    fn find<C: Capabilities>(
+        caps: &C,
+        parameters: &Parameters,
+        facts: Facts,
+        moment: Option<Moment>,
+    ) -> Result<Self, Failure> {
+        let machine = parameters.machine.as_str();
+        let backups = caps.folder(machine, parameters.backups.as_deref().unwrap_or(BACKUPS))?;
+        let facts = Facts { timeline: timeline(caps, parameters, &backups, &facts)?, ..facts };
+        let archive = archive::list(caps, machine, parameters.archive.as_deref().unwrap_or(ARCHIVE), &facts)?;
+        let wish = choice::Wish {
+            target: &parameters.target,
+            moment: moment.as_ref(),
+            backup: parameters.backup.as_deref(),
+            system_identifier: facts.system_identifier,
+        };
+        let choice = choice::choose(caps, machine, &archive, &backups, &wish)?;
+        let source = format!("{backups}/{}", choice.backup.name);
+        let control = control::read(caps, machine, &source)?;
+        control.check_identifier(&source, facts.system_identifier)?;
+        Ok(Self { facts, moment, archive, choice, source, control })
+    }
+
+    /// The part of the configuration that does not depend on where the copy is made.
+    fn configuration(&self, parameters: &Parameters, login: &Login) -> Configuration {
+        Configuration {
+            instance: String::new(),
+            port: 0,
+            listen: String::new(),
+            restore_command: RestoreCommand {
+                archive: self.archive.path.clone(),
+                segment_size: self.archive.segment_size,
+                witness: self.last_segment(),
+            },
+            timeline: self.facts.timeline,
+            target: parameters.target.settings(self.moment.as_ref(), last_record(&self.choice)),
+            promote: parameters.promote,
+            limits: self.control.limits(&login.limits),
+            settings: parameters.settings.clone(),
+        }
+    }
+
+    /// The last segment that replay needs.
+    fn last_segment(&self) -> String {
+        self.choice.segments.last().map_or_else(String::new, |last| last.name(self.facts.segment_size))
+    }
+}
+
+fn outputs(goal: &Goal<'_>, reached: Reached, stopped: String, origin: &Origin, target: &Target) -> Outputs {
+    Outputs {
+        instance: goal.configuration.instance.clone(),
+        port: goal.marker.port,
+        last_segment: origin.last_segment(),
+        backup: origin.choice.backup.name.clone(),
         reached_lsn: reached.lsn,
         reached_time: reached.time,
-        expected_end: choice.expected.lsn(),
-        timeline: facts.timeline,
+        expected_end: origin.choice.expected.lsn(),
+        timeline: origin.facts.timeline,
         stopped,
         paused: reached.in_recovery,
         server_version: reached.version,
-        target: parameters.target.describe(),
-        wall: marker.wall.clone(),
-    };
-    caps.write_file(machine, &marker::record(&folder), serde_json::json!(outputs).to_string().as_bytes())?;
-    outcome(outputs, false)
+        target: target.describe(),
+        wall: goal.marker.wall.clone(),
+    }
 }
 
 /// Configures the copy, starts it and waits for its target.
@@ -224,11 +267,6 @@ fn timeline(caps: &impl Machine, parameters: &Parameters, folder: &str, facts: &
         _ => None,
     };
     Ok(parameters.timeline.filter(|timeline| *timeline != 0).or(own).unwrap_or(facts.timeline))
-}
-
-/// The last segment that replay needs.
-fn last_segment(choice: &Choice, facts: &Facts) -> String {
-    choice.segments.last().map_or_else(String::new, |last| last.name(facts.segment_size))
 }
 
 fn last_record(choice: &Choice) -> Option<Lsn> {

@@ -1,0 +1,163 @@
+//! What a good drill leaves behind, part by part.
+
+use super::*;
+
+pub(super) fn order(id: i64) -> RowKey {
+    RowKey { table: Table::Orders, id }
+}
+
+pub(super) fn evidence_of(damaged_customers: i64) -> Evidence {
+    let clock = Clock::start();
+    let writes = writes();
+    let acknowledged = writes.len() as u64;
+    let state = FinalState::from([(order(MARKER), final_row(1))]);
+    let removed = Table::ALL.map(|table| (table, 5));
+    let removed = removed.into_iter().chain([(Table::Customers, damaged_customers)]).collect::<BTreeMap<_, _>>();
+    Evidence {
+        clock,
+        history: History { baseline: Baseline::default(), writes },
+        state: Ok(state.clone()),
+        direct: Ok(state),
+        probes: probes(),
+        watched_until: None,
+        rule: StabilityRule { window: jiff::SignedDuration::from_secs(2), probes_at_least: 2 },
+        steady_from: At(0),
+        steady_until: FAULT,
+        deletion: Some(Deletion { began: FAULT, committed: FAULT, xid: 742, removed, rows: FinalState::new() }),
+        detection: None,
+        writers: WriterReport { acknowledged: acknowledged - 1, worst_delay: 0 },
+        handed_in: acknowledged,
+        backup: backup(),
+        backup_ended: At(-1_000),
+        marker: MARKER,
+        work_before: Vec::new(),
+        work_after: Ok(vec![file(SET_FILE), WorkEntry { names_run: true, ..file("merge-653a080757.json") }]),
+        executed: Some(executed(&clock)),
+        redundant: None,
+        systems: Vec::new(),
+        notifications: vec![notification("announce"), notification("report")],
+        bindings_digest: String::new(),
+        ready: ready(),
+        load_at_fault: Load::default(),
+        load_at_end: Load::default(),
+    }
+}
+
+pub(super) fn ready() -> Readiness {
+    Readiness {
+        processors: 2,
+        load: Load::default(),
+        timer_late_median_s: 0.0,
+        timer_late_worst_s: 0.0,
+        cpu_share: None,
+        too_busy: false,
+    }
+}
+
+pub(super) fn final_row(write: u64) -> FinalRow {
+    FinalRow { write, state: RowState { version: 1, parent: 1 }, intact: true }
+}
+
+/// The marker first, then every kind of write until the fault, and one more during the merge.
+pub(super) fn writes() -> Vec<Write> {
+    let kinds = [
+        (Operation::Insert, Table::Orders),
+        (Operation::Insert, Table::Customers),
+        (Operation::Update, Table::Customers),
+        (Operation::Update, Table::Orders),
+        (Operation::Delete, Table::Orders),
+        (Operation::Insert, Table::OrderItems),
+        (Operation::Update, Table::OrderItems),
+        (Operation::Delete, Table::OrderItems),
+    ];
+    let write = |(number, (operation, table)): (i64, (Operation, Table)), at: i64| {
+        let id = if number == 0 { MARKER } else { 1000 + number };
+        let after = (operation != Operation::Delete).then_some(RowState { version: 1, parent: 1 });
+        let rows = vec![RowChange { table, id: Some(id), after }];
+        let (invoked, ended) = (At(at), Some(At(at + 1)));
+        let outcome = WriteOutcome::Ok;
+        Write { id: number as u64 + 1, writer: 0, scheduled: invoked, invoked, ended, outcome, operation, rows }
+    };
+    let before = (0..120).zip(kinds.into_iter().cycle()).map(|(number, kind)| write((number, kind), 8_000 * number));
+    before.chain([write((120, kinds[0]), 2_500_000)]).collect()
+}
+
+/// Ten of each kind before the fault; then content is missing until it is back.
+pub(super) fn probes() -> Vec<Probe> {
+    let probe = |kind: ProbeKind, number: i64| {
+        let started = At(number * 100_000);
+        let ok = kind != ProbeKind::Content || !(10..30).contains(&number);
+        Probe {
+            kind,
+            started,
+            ended: At(started.0 + 2_000),
+            ok,
+            detail: (!ok).then(|| "3 rows are missing".to_owned()),
+        }
+    };
+    (0..60).flat_map(|number| ProbeKind::ALL.map(|kind| probe(kind, number))).collect()
+}
+
+pub(super) fn backup() -> BackupInfo {
+    BackupInfo {
+        label: "drill".into(),
+        folder: PathBuf::new(),
+        started: Timestamp::UNIX_EPOCH,
+        ended: Timestamp::UNIX_EPOCH,
+        start_lsn: String::new(),
+        start_segment: String::new(),
+        bytes: 1,
+    }
+}
+
+pub(super) fn file(name: &str) -> WorkEntry {
+    WorkEntry { name: name.to_owned(), is_file: true, names_run: false }
+}
+
+pub(super) fn folder(name: &str) -> WorkEntry {
+    WorkEntry { name: name.to_owned(), is_file: false, names_run: false }
+}
+
+pub(super) fn notification(step: &str) -> Notification {
+    let id = Some(format!("dr-003-20261121-7f3a/{step}"));
+    Notification { at: Timestamp::UNIX_EPOCH, id, signature: Signature::Valid, body: json!({}) }
+}
+
+pub(super) fn executed(clock: &Clock) -> Executed {
+    let known_by = KnownBy::Answer;
+    let step = |id: &str, outputs| StepRun {
+        id: StepId::new(id).unwrap(),
+        state: StepState::Succeeded { outputs, summary: String::new(), known_by },
+        attempts: 1,
+        failures: 0,
+        interruptions: 0,
+        engine_ended: None,
+        observations: 0,
+        undo_attempts: 0,
+        undo_failures: 0,
+        in_doubt: false,
+        on_failure: lifeboat_core::plan::OnFailure::Stop,
+        section: lifeboat_core::plan::Section::Steps,
+        started: None,
+        counted_from: None,
+        changed: None,
+    };
+    let mut state = Run::default();
+    let set_file = format!("/srv/lifeboat/{SET_FILE}");
+    state.steps =
+        vec![step("find", json!({ "set_file": set_file })), step("restore", json!({ "instance": "lb-1f2e3d4c5b" }))];
+    let merge = || StepId::new("merge").unwrap();
+    let started = Event::StepStarted { step: merge(), attempt: 1, parameters: json!({}), deadline: None };
+    let succeeded =
+        Event::StepSucceeded { step: merge(), attempt: 1, outputs: json!({}), summary: String::new(), known_by };
+    let events = [(2_000_000, started), (3_000_000, succeeded)].map(|(at, event)| Recorded {
+        seq: 1,
+        at: clock.wall(At(at)),
+        previous: String::new(),
+        event,
+    });
+    let run = RunId::new("dr-003-20261121-7f3a").unwrap();
+    let how = How::Finished(Outcome::Succeeded);
+    let ended = Ended { run, how, state: state.clone(), at: Timestamp::UNIX_EPOCH };
+    Executed { ended: Ok(ended), events: events.into(), state, out_of_time: false }
+}

@@ -106,6 +106,11 @@ pub async fn transaction(stand: &Stand, client: &Client, sql: &str) -> Result<St
     Ok(xid)
 }
 
+/// A transaction's id among outputs, as SQL prints it.
+pub fn xid(output: &Value) -> String {
+    output.to_string()
+}
+
 /// Fails unless a run ended with all of these in what it said; line breaks do not matter.
 pub fn says(outcome: &Outcome, texts: &[&str]) -> Result<()> {
     let Err(said) = outcome else { anyhow::bail!("it succeeded, expected {texts:?}: {outcome:?}") };

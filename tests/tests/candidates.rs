@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use lifeboat_tests::{
-    finding::{find, now, outputs, put_back, says, superuser, transaction},
+    finding::{find, now, outputs, put_back, says, superuser, transaction, xid},
     stand::Stand,
 };
 
@@ -17,7 +17,7 @@ async fn every_other_transaction_that_removed_rows_is_told() -> Result<()> {
     let mistake = transaction(&stand, &server, "DELETE FROM visits WHERE id > 1100").await?;
     let large = transaction(&stand, &server, "DELETE FROM visits WHERE id <= 1000").await?;
     let found = outputs(find(&stand, &format!("table: public.visits, since: \"{since}\""))?, "find")?;
-    ensure!(found["xid"].to_string() == large && found["others"] == 1, "{found}");
+    ensure!(xid(&found["xid"]) == large && found["others"] == 1, "{found}");
     let candidates = found["candidates"].as_array().map(Vec::as_slice).unwrap_or_default();
     let seen: Vec<_> =
         candidates.iter().map(|it| (it["xid"].to_string(), it["rows"].as_u64(), it["chosen"].as_bool())).collect();
@@ -26,7 +26,7 @@ async fn every_other_transaction_that_removed_rows_is_told() -> Result<()> {
     let text = found["candidates_text"].as_str().unwrap_or_default();
     ensure!(text.contains(&format!("NOT chosen: {mistake} at ")) && text.contains("(100 rows)"), "{text}");
     let chosen = outputs(find(&stand, &format!("table: public.visits, since: \"{since}\", xid: {mistake}"))?, "find")?;
-    ensure!(chosen["xids"][0].to_string() == mistake && chosen["rows"] == 100, "{chosen}");
+    ensure!(xid(&chosen["xids"][0]) == mistake && chosen["rows"] == 100, "{chosen}");
     // `until` leaves out what came later; a moment before `since` is no range.
     let until = found["commit_time"].as_str().unwrap_or_default();
     let after = now(&stand, &server).await?;
@@ -80,7 +80,7 @@ async fn a_deletion_in_batches_comes_back_in_one_merge_whatever_others_did_meanw
     let list = xids.join(", ");
     let merged = put_back(&stand, &format!("{table}, xids: [{list}]"))?;
     let found = merged.clone().map_err(anyhow::Error::msg)?["find"].clone();
-    ensure!(found["xid"].to_string() == xids[0] && found["rows"] == 599 && found["rows_total"] == 1198, "{found}");
+    ensure!(xid(&found["xid"]) == xids[0] && found["rows"] == 599 && found["rows_total"] == 1198, "{found}");
     ensure!(found["unplaced"] == 2 && found["outdated"] == 21, "{found}");
     let text = found["changes_text"].as_str().unwrap_or_default();
     ensure!(text.contains("no copy has them: 2 of public.batches"), "{text}");

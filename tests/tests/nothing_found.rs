@@ -119,9 +119,3 @@ async fn after(stand: &Stand, client: &tokio_postgres::Client, moment: &str, sec
     let at = format!("('{moment}'::timestamptz + interval '{seconds} seconds') AT TIME ZONE 'UTC'");
     stand.value(client, &format!("SELECT to_char({at}, 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')")).await
 }
-
-/// The server's clock, so many seconds from now.
-async fn in_seconds(stand: &Stand, client: &tokio_postgres::Client, seconds: u32) -> Result<String> {
-    let at = format!("(now() + interval '{seconds} seconds') AT TIME ZONE 'UTC'");
-    stand.value(client, &format!("SELECT to_char({at}, 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')")).await
-}

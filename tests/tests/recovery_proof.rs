@@ -198,7 +198,7 @@ fn damage(kind: &str, file: &Path) -> Result<()> {
         "timeline" => flip(file, 4)?,
         "elsewhere" => flip(file, 11)?,
         "unreadable" => {
-            std::os::unix::fs::chown(file, Some(0), Some(0)).or_else(|_| Ok::<_, std::io::Error>(()))?;
+            drop(std::os::unix::fs::chown(file, Some(0), Some(0)));
             fs::set_permissions(file, fs::Permissions::from_mode(0o000))?;
         }
         "missing" => fs::remove_file(file)?,

@@ -83,7 +83,7 @@ pub(crate) fn all(home: &Home) -> anyhow::Result<Vec<Held>> {
         held.extend(of_run(&loaded).into_iter().map(|copy| Held { copy, by }));
     }
     held.retain(|Held { copy, .. }| !removed.contains(&(copy.run.clone(), copy.step.clone())));
-    held.sort_by(|a, b| a.copy.since.cmp(&b.copy.since));
+    held.sort_by_key(|held| held.copy.since);
     Ok(held)
 }
 

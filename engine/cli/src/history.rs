@@ -64,7 +64,7 @@ pub(crate) struct Record {
 /// The holdings, in order of time. What is no line of a drill is left out.
 pub(crate) fn holdings(lines: Vec<Value>) -> Vec<Holding> {
     let mut holdings: Vec<Holding> = lines.into_iter().filter_map(|line| serde_json::from_value(line).ok()).collect();
-    holdings.sort_by(|a, b| a.at.cmp(&b.at));
+    holdings.sort_by_key(|holding| holding.at);
     holdings
 }
 

@@ -38,7 +38,7 @@ struct State {
 
 /// How a server stands.
 enum Server {
-    Held(ServerLease),
+    Held(Box<ServerLease>),
     /// A pooler stands before it: nothing can be held.
     Pooled,
 }

@@ -61,7 +61,7 @@ pub fn between<C: Machine>(reader: &Reader<'_, C>, left: Segment, right: Segment
 /// Where the record begins whose rest follows `head`, when the one before it ends at `end`; and how long it must be.
 fn begin(end: Lsn, head: &Header) -> Option<(Lsn, u64)> {
     let page = u64::from(head.page_bytes);
-    let at = if end.0 % page == 0 { end.0 + SHORT_BYTES } else { end.0.next_multiple_of(8) };
+    let at = if end.0.is_multiple_of(page) { end.0 + SHORT_BYTES } else { end.0.next_multiple_of(8) };
     let border = head.address.0;
     if at >= border {
         return None;

@@ -25,7 +25,7 @@ const PREFIX: &str = "lifeboat lease ";
 /// What came of trying to take the lease of a server.
 pub(crate) enum Taken {
     /// It is held as long as this is kept.
-    Held(ServerLease),
+    Held(Box<ServerLease>),
     /// Somebody else has it: who, for people.
     By(String),
     /// A pooler stands before the server.
@@ -63,7 +63,7 @@ pub(crate) async fn take(context: &CallContext, role: &str, server: &Postgres, s
     Ok(match others {
         Some(holder) => Taken::By(holder),
         // Held by nobody else and not free: another session of this engine has it, as the server plays two roles under two addresses.
-        None => Taken::Held(ServerLease { connection }),
+        None => Taken::Held(Box::new(ServerLease { connection })),
     })
 }
 

@@ -246,7 +246,9 @@ fn said(output: &Output) -> String {
 
 fn refused(output: &Output, code: &str) -> Result<()> {
     let said = said(output);
-    ensure!(output.status.code() == Some(1) && said.contains(code), "{}, expected {code}:\n{said}", output.status);
+    // 6: refused by a guard.
+    ensure!(matches!(output.status.code(), Some(1 | 6)), "{}, expected {code}:\n{said}", output.status);
+    ensure!(said.contains(code), "no {code}:\n{said}");
     Ok(())
 }
 

@@ -69,6 +69,7 @@ async fn a_commit_whose_time_lies_before_it_was_seen_is_found() -> Result<()> {
     let begin = now(&stand, &server).await?;
     server.batch_execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'").await?;
     server.batch_execute("SELECT pg_reload_conf()").await?;
+    commits_wait(&stand, &server, &application).await?;
     let waiting = tokio::spawn(async move { application.batch_execute("DELETE FROM orders_log WHERE id > 100").await });
     let waits = "SELECT count(*)::text FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
     while stand.value(&server, waits).await? == "0" {
@@ -118,4 +119,29 @@ async fn a_commit_whose_time_lies_before_it_was_seen_is_found() -> Result<()> {
 async fn after(stand: &Stand, client: &tokio_postgres::Client, moment: &str, seconds: u32) -> Result<String> {
     let at = format!("('{moment}'::timestamptz + interval '{seconds} seconds') AT TIME ZONE 'UTC'");
     stand.value(client, &format!("SELECT to_char({at}, 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')")).await
+}
+
+/// Goes on when commits wait for a standby: the server's checkpointer has to hear of the setting, and does not say when it has. Each
+/// commit that waits is let go again.
+async fn commits_wait(
+    stand: &Stand,
+    server: &tokio_postgres::Client,
+    application: &tokio_postgres::Client,
+) -> Result<()> {
+    const LET_GO: &str =
+        "SELECT count(pg_cancel_backend(pid))::text FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+    for _ in 0..10_000 {
+        let mut commit = std::pin::pin!(application.batch_execute("UPDATE customers SET name = name WHERE id = 1"));
+        let mut waited = false;
+        loop {
+            tokio::select! {
+                ended = &mut commit => { ended?; break }
+                let_go = stand.value(server, LET_GO) => waited |= let_go? != "0",
+            }
+        }
+        if waited {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("no commit waits for a standby")
 }

@@ -99,9 +99,10 @@ fn a_path_is_looked_for_at_its_beginning() {
 /// Texts that look like one of our codes: a known prefix, then lowercase words. What stands between two strings is looked at too:
 /// which quote opens one is not always easy to tell (`'"'`), and nothing there looks like a code.
 fn codes(text: &str) -> Vec<String> {
-    const PREFIXES: [&str; 12] = [
+    const PREFIXES: [&str; 13] = [
         "operator-",
         "pg-",
+        "copy-",
         "machine-",
         "host-",
         "run-",
@@ -122,7 +123,8 @@ fn codes(text: &str) -> Vec<String> {
 }
 
 /// Names of crates, of faults of the virtual world and the like that look like codes and are none.
-const NOT_CODES: [&str; 11] = [
+const NOT_CODES: [&str; 12] = [
+    "copy-removed",
     "plugin-pg",
     "plugin-notify",
     "plugin-hostile",

@@ -16,7 +16,7 @@ use lifeboat_simulator::{
     measurement::Verdict,
     report::{CheckKind, DrillReport, schema},
     testbed::{Backend, available},
-    workload::Size,
+    workload::{Habits, Size},
 };
 
 type Tested = Result<(), Box<dyn Error>>;
@@ -87,6 +87,27 @@ async fn the_runbook_puts_everything_back() -> Tested {
     assert_eq!(report.rpo.residual_damage, Some(0));
     assert!(report.rto.service_s.is_some_and(|service| service.low > 0.0), "the outage was seen: {:?}", report.rto);
     assert!(report.steps.iter().any(|step| step.on_critical_path));
+    Ok(())
+}
+
+/// An application that never touched the damage leaves nothing to decide: a plain success, and no copy.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nothing_is_left_over_no_copy_stays() -> Tested {
+    let quiet = |spec: &mut DrillSpec| spec.workload.habits = Habits::default();
+    let Some(report) = hold_with(Sabotage::None, quiet).await? else { return Ok(()) };
+    assert_eq!(failed(&report), Vec::<&str>::new(), "{:#?}", report.checks);
+    assert_eq!((report.verdict, report.outcome.as_str()), (Verdict::Met, "succeeded"), "{report:#?}");
+    let copy = report.checks.iter().find(|check| check.name == "copy-removed").expect("is checked");
+    assert!(copy.detail.starts_with("no copy is left"), "{copy:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_made_again_that_are_overwritten_turn_the_drill_red() -> Tested {
+    let Some(report) = hold(Sabotage::OverwrittenKeys).await? else { return Ok(()) };
+    assert_eq!(report.verdict, Verdict::Missed);
+    assert_eq!(report.rpo.residual_damage, Some(10), "{:?}", report.rpo);
+    assert!(failed(&report).contains(&"newer-rows-stay"), "{:#?}", report.checks);
     Ok(())
 }
 

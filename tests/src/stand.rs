@@ -43,7 +43,11 @@ pub struct Stand {
 impl Stand {
     /// Servers on this machine with `customers` customers, and a base backup of them.
     pub async fn loaded(customers: u32) -> Result<Self> {
-        let options = TestbedOptions { backend: Backend::Process, ..TestbedOptions::default() };
+        Self::built(TestbedOptions { backend: Backend::Process, ..TestbedOptions::default() }, customers).await
+    }
+
+    /// Servers as they are asked for, with the same in them.
+    pub async fn built(options: TestbedOptions, customers: u32) -> Result<Self> {
         let testbed = Testbed::start(options).await?;
         let home = tempfile::tempdir()?;
         let bindings = home.path().join("bindings.yaml");

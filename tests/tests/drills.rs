@@ -64,7 +64,7 @@ fn controls_turn_red_and_the_run_without_a_fault_measures_nothing() -> Result<()
     check_met(&report)?;
     let controls = report["controls"].as_array().context("controls")?;
     let names: Vec<_> = controls.iter().filter_map(|control| control["name"].as_str()).collect();
-    ensure!(names == ["wrong-target-time", "no-op-restore"], "{names:?}");
+    ensure!(names == ["wrong-target-time", "no-op-restore", "overwritten-keys"], "{names:?}");
     for control in controls {
         ensure!(control["turned_red"] == true && control["by"] == "residual_damage", "{control:#}");
     }

@@ -16,13 +16,15 @@ pub enum Sabotage {
     NoOpRestore,
     /// The step that puts the rows back skips every thousandth of them.
     SkippedRows,
+    /// The step that settles conflicts overwrites the rows that the application has made again, whatever was decided.
+    OverwrittenKeys,
     /// The ledger loses one acknowledgement.
     LostAcknowledgement,
 }
 
 impl Sabotage {
     /// The controls that `--controls` holds.
-    pub const CONTROLS: [Self; 2] = [Self::WrongTargetTime, Self::NoOpRestore];
+    pub const CONTROLS: [Self; 3] = [Self::WrongTargetTime, Self::NoOpRestore, Self::OverwrittenKeys];
 
     /// Its name in the report.
     pub fn name(self) -> &'static str {
@@ -31,6 +33,7 @@ impl Sabotage {
             Self::WrongTargetTime => "wrong-target-time",
             Self::NoOpRestore => "no-op-restore",
             Self::SkippedRows => "skipped-rows",
+            Self::OverwrittenKeys => "overwritten-keys",
             Self::LostAcknowledgement => "lost-acknowledgement",
         }
     }
@@ -40,6 +43,7 @@ impl Sabotage {
         match self {
             Self::WrongTargetTime => Some("restore"),
             Self::NoOpRestore | Self::SkippedRows => Some("merge"),
+            Self::OverwrittenKeys => Some("settle"),
             Self::None | Self::LostAcknowledgement => None,
         }
     }

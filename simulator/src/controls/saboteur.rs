@@ -59,6 +59,10 @@ impl Invoke for Saboteur {
                 let done = Done { outputs, summary: "did nothing and says that all is well".to_owned() };
                 Box::pin(std::future::ready(Answer::Ran(Ok(done))))
             }
+            (Sabotage::OverwrittenKeys, "pg/settle-conflicts", _) if runs => {
+                request.call.parameters["decision"] = json!("take");
+                self.inner.invoke(request)
+            }
             (Sabotage::SkippedRows, "pg/merge-missing", Some(facts)) if runs => {
                 Box::pin(skip(self.inner.invoke(request), facts.clone()))
             }

@@ -11,7 +11,7 @@ use lifeboat_bundle::COMPONENTS;
 use lifeboat_core::{
     bindings::{self, Bindings},
     diagnostic::{Diagnostic, Severity, SourceFile},
-    event::{Mode, Person},
+    event::{Mode, Outcome, Person},
     inputs,
     name::RunId,
     plan::{self, Plan},
@@ -135,6 +135,14 @@ impl Engine {
         // A run that came to its end all the same was not cut short.
         let out_of_time = out_of_time && !matches!(&ended, Ok(Ended { how: session::How::Finished(_), .. }));
         Ok(Executed { ended, events, state, out_of_time })
+    }
+}
+
+impl Executed {
+    /// Whether the run came to a good end, all of it or all but what it names.
+    pub(super) fn is_success(&self) -> bool {
+        const GOOD: [Outcome; 2] = [Outcome::Succeeded, Outcome::SucceededWithExceptions];
+        self.ended.as_ref().is_ok_and(|ended| matches!(ended.how, session::How::Finished(how) if GOOD.contains(&how)))
     }
 }
 

@@ -8,6 +8,7 @@ use lifeboat_core::{
     run::{Run, StepState},
 };
 use lifeboat_runtime::session::How;
+use serde_json::Value;
 
 use super::engine::Executed;
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
     measurement::{FinalState, Probe, StabilityRule},
     probes::Detection,
     testbed::{BackupInfo, Notification, SystemInfo, WorkEntry},
-    workload::WriterReport,
+    workload::{GoneOn, WriterReport},
 };
 
 /// What was read after the disaster, or why it could not be: then it is unmeasured, and never taken for right.
@@ -39,6 +40,7 @@ pub(super) struct Evidence {
     pub(super) steady_from: At,
     pub(super) steady_until: At,
     pub(super) deletion: Option<Deletion>,
+    pub(super) gone_on: GoneOn,
     pub(super) detection: Option<Detection>,
     pub(super) writers: WriterReport,
     /// Acknowledgements that were handed to the ledger, the marker's among them.
@@ -58,6 +60,13 @@ pub(super) struct Evidence {
     pub(super) ready: Readiness,
     pub(super) load_at_fault: Load,
     pub(super) load_at_end: Load,
+}
+
+/// A copy that is not removed because of what only it has.
+pub(super) struct KeptCopy<'a> {
+    pub(super) name: &'a str,
+    /// Rows that could not go back.
+    pub(super) left: u64,
 }
 
 impl Evidence {
@@ -104,6 +113,21 @@ impl Evidence {
     /// Why the engine could not begin or go on.
     pub(super) fn engine_error(&self) -> Option<String> {
         self.executed.as_ref()?.ended.as_ref().err().map(|error| format!("{}: {error}", error.code()))
+    }
+
+    /// The copy of which the run says that it has what is nowhere else.
+    pub(super) fn kept_copy(&self) -> Option<KeptCopy<'_>> {
+        let left = self.output("merge", "rows_left").and_then(Value::as_u64).filter(|rows| *rows > 0)?;
+        let name = self.output("restore", "instance").and_then(Value::as_str)?;
+        Some(KeptCopy { name, left })
+    }
+
+    fn output(&self, step: &str, name: &str) -> Option<&Value> {
+        let step = self.run()?.steps.iter().find(|ran| ran.id.as_str() == step)?;
+        match &step.state {
+            StepState::Succeeded { outputs, .. } => outputs.get(name),
+            _ => None,
+        }
     }
 
     /// The first failure among the steps.

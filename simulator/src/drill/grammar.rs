@@ -42,6 +42,16 @@ static WORKLOAD: Object = Object {
     fields: &[
         required("writers", "How many writers.", Shape::Int(1, 64)),
         required("writes_per_second", "Writes a second, of all writers together.", Shape::Int(1, 10_000)),
+        required("habits", "What it does after the disaster, not knowing of it.", Shape::Object(&HABITS)),
+    ],
+};
+
+static HABITS: Object = Object {
+    what: "the block `habits`",
+    one_of: &[],
+    fields: &[
+        required("made_again", "Deleted customers who are made again under the same key.", Shape::Int(0, 1_000)),
+        required("accounts_closed", "Customers who stay, lose their items, and are then removed.", Shape::Int(0, 1_000)),
     ],
 };
 
@@ -82,6 +92,7 @@ static APPROVALS: Object = Object {
     fields: &[
         required("policy", "The name of the rule.", Shape::Text),
         required("comment", "What it says with each yes.", Shape::Text),
+        required("evidence", "What it hands in where a step is done by hand.", Shape::Names(&Shape::Text)),
     ],
 };
 

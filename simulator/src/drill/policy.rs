@@ -1,29 +1,71 @@
 //! The named rule that answers a runbook's questions in a drill.
 
-use lifeboat_core::{event::Person, input::Question, name::StepId};
+use std::collections::BTreeMap;
+
+use lifeboat_core::{event::Person, input::Question, name::StepId, types::Type};
 use lifeboat_runtime::{
     invoke::Pending,
     people::{People, Reply, ReplyAnswer},
 };
+use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-/// Approves, and does nothing by hand: a step that needs hands keeps the drill waiting and so fails it.
+/// Approves, and hands in what the drill file names. It has no hands: a step that asks for anything else, or for nothing but that
+/// something be done, keeps the drill waiting and so fails it.
 #[derive(Debug, Clone)]
 pub struct DrillPolicy {
     /// Its name, as the journal and the report show it.
     pub name: String,
     /// What it says with each yes.
     pub comment: String,
+    /// What it hands in, by the name of the evidence.
+    pub evidence: BTreeMap<String, String>,
+}
+
+impl DrillPolicy {
+    /// Everything that is asked for, where all of it is text that the drill file has.
+    fn hand_in(&self, wanted: &BTreeMap<String, Type>) -> Option<ReplyAnswer> {
+        let text = |(name, ty): (&String, &Type)| {
+            let text = (*ty == Type::String).then(|| self.evidence.get(name)).flatten()?;
+            Some((name.clone(), Value::from(text.as_str())))
+        };
+        let evidence: Option<Map<String, Value>> = wanted.iter().map(text).collect();
+        evidence.filter(|evidence| !evidence.is_empty()).map(|evidence| ReplyAnswer::Evidence(evidence.into()))
+    }
 }
 
 impl People for DrillPolicy {
     fn ask(&self, _step: StepId, question: Question, _cancel: CancellationToken) -> Pending<Option<Reply>> {
         let who = Person::Policy { name: self.name.clone() };
         let comment = Some(self.comment.clone());
-        let reply = match question {
-            Question::Approve { .. } => Some(Reply { who, answer: ReplyAnswer::Approval { approved: true, comment } }),
-            Question::Hands { .. } | Question::Decide { .. } => None,
+        let answer = match question {
+            Question::Approve { .. } => Some(ReplyAnswer::Approval { approved: true, comment }),
+            Question::Hands { evidence, .. } => self.hand_in(&evidence),
+            Question::Decide { .. } => None,
         };
-        Box::pin(std::future::ready(reply))
+        Box::pin(std::future::ready(answer.map(|answer| Reply { who, answer })))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy() -> DrillPolicy {
+        let evidence = BTreeMap::from([("decision".to_owned(), "keep".to_owned())]);
+        DrillPolicy { name: "drill-approves".to_owned(), comment: String::new(), evidence }
+    }
+
+    #[test]
+    fn it_hands_in_what_the_drill_file_names_and_nothing_else() {
+        let wanted = |names: &[(&str, Type)]| {
+            let wanted = names.iter().map(|(name, ty)| ((*name).to_owned(), ty.clone())).collect();
+            policy().hand_in(&wanted)
+        };
+        let keep = ReplyAnswer::Evidence(serde_json::json!({ "decision": "keep" }));
+        assert_eq!(wanted(&[("decision", Type::String)]), Some(keep));
+        assert_eq!(wanted(&[]), None);
+        assert_eq!(wanted(&[("decision", Type::Int)]), None);
+        assert_eq!(wanted(&[("decision", Type::String), ("ticket", Type::String)]), None);
     }
 }

@@ -13,17 +13,20 @@ use crate::{
     measurement::ProbeKind,
     report::Check,
     testbed::{Signature, WorkEntry},
+    workload::GoneOn,
 };
 
 /// All of them.
-pub(super) fn recovery_checks(looked: &Looked<'_>) -> [Check; 9] {
+pub(super) fn recovery_checks(looked: &Looked<'_>) -> [Check; 11] {
     [
         target_empty_before(looked),
         marker_is_younger(looked),
         fault_took_rows(looked),
+        application_went_on(looked),
         fault_was_seen(looked),
         writers_ran(looked),
         marker_survives(looked),
+        newer_rows_stay(looked),
         runbook_succeeded(looked),
         copy_removed(looked),
         people_told(looked),
@@ -77,6 +80,32 @@ fn fault_took_rows(looked: &Looked<'_>) -> Check {
     evidence("fault-took-rows", passed, format!("transaction {} removed {}", deletion.xid, by_table.join(", ")))
 }
 
+/// The application made deleted keys again, and removed what deleted rows belonged to, before anybody recovered anything.
+fn application_went_on(looked: &Looked<'_>) -> Check {
+    const NAME: &str = "application-went-on";
+    let Some(deletion) = &looked.evidence.deletion else { return evidence(NAME, false, "there was no fault") };
+    let GoneOn { made_again, closed } = &looked.evidence.gone_on;
+    let wanted = looked.spec.workload.habits;
+    let is_deleted = |id: i64| deletion.rows.contains_key(&RowKey { table: Table::Customers, id });
+    let made_again = made_again.iter().filter(|(id, _)| is_deleted(*id)).count();
+    // An account was closed by somebody who stayed, and whose items the deletion had taken.
+    let emptied = deletion.rows.iter().filter(|(key, row)| {
+        let order = RowKey { table: Table::Orders, id: row.state.parent };
+        key.table == Table::OrderItems && !deletion.rows.contains_key(&order)
+    });
+    let emptied = emptied.count();
+    let closed = closed.iter().filter(|id| !is_deleted(**id)).count();
+    let passed = i64::try_from(made_again) == Ok(wanted.made_again)
+        && i64::try_from(closed) == Ok(wanted.accounts_closed)
+        && (closed == 0 || emptied >= closed);
+    let detail = format!(
+        "{made_again} of {} deleted customers were made again; {closed} of {} accounts were closed, whose orders had lost \
+         {emptied} items",
+        wanted.made_again, wanted.accounts_closed
+    );
+    evidence(NAME, passed, detail)
+}
+
 fn fault_was_seen(looked: &Looked<'_>) -> Check {
     let began = looked.evidence.fault();
     let seen =
@@ -112,17 +141,47 @@ fn marker_survives(looked: &Looked<'_>) -> Check {
     result(NAME, passed, detail)
 }
 
+/// What the application made again under a deleted key is newer than anything in the copy, and what it removed itself stays away.
+fn newer_rows_stay(looked: &Looked<'_>) -> Check {
+    const NAME: &str = "newer-rows-stay";
+    let state = match &looked.evidence.state {
+        Ok(state) => state,
+        Err(why) => return unmeasured(NAME, why),
+    };
+    let GoneOn { made_again, closed } = &looked.evidence.gone_on;
+    let customer = |id: i64| RowKey { table: Table::Customers, id };
+    let stays = |(id, write): &(i64, u64)| {
+        state.get(&customer(*id)).is_some_and(|row| row.intact && (row.write, row.state.parent) == (*write, 0))
+    };
+    let overwritten = made_again.iter().filter(|again| !stays(again)).count();
+    let raised = closed.iter().filter(|id| state.contains_key(&customer(**id))).count();
+    let detail = format!(
+        "of {} rows made again {overwritten} are not as they were made; of {} closed accounts {raised} are back",
+        made_again.len(),
+        closed.len()
+    );
+    result(NAME, overwritten + raised == 0, detail)
+}
+
+/// Where the application has made keys again or removed parents, rows are left over, and a run that calls that a plain success
+/// has not looked.
 fn runbook_succeeded(looked: &Looked<'_>) -> Check {
     let outcome = looked.evidence.outcome();
+    let expected =
+        if looked.evidence.gone_on.writes() == 0 { "succeeded" } else { "succeeded_with_exceptions" };
     let why = looked.evidence.engine_error().or_else(|| looked.evidence.step_failure());
-    let detail =
-        why.map_or_else(|| format!("the run ended {outcome}"), |why| format!("the run ended {outcome}: {why}"));
-    result("runbook-succeeded", outcome == "succeeded", detail)
+    let detail = match why {
+        Some(why) => format!("the run ended {outcome}: {why}"),
+        None if outcome == expected => format!("the run ended {outcome}"),
+        None => format!("the run ended {outcome}, and should have ended {expected}"),
+    };
+    result("runbook-succeeded", outcome == expected, detail)
 }
 
 /// Nothing may be left in the work folder but the run's own records: plain files that a step names in its outputs, such as the
 /// list of the rows that were put back, or that name the run, such as the note of what the merge did. A folder is never one of
-/// these: that is a copy, or what is left of one.
+/// these: that is a copy, or what is left of one. A copy stays where the run says that rows are in it which are nowhere else, and
+/// then it must be there.
 fn copy_removed(looked: &Looked<'_>) -> Check {
     const NAME: &str = "copy-removed";
     let after = match &looked.evidence.work_after {
@@ -130,14 +189,28 @@ fn copy_removed(looked: &Looked<'_>) -> Check {
         Err(why) => return unmeasured(NAME, why),
     };
     let records = records(looked);
+    let kept_copy = looked.evidence.kept_copy();
+    let is_kept = |entry: &&WorkEntry| kept_copy.as_ref().is_some_and(|kept| !entry.is_file && entry.name == kept.name);
     let is_record = |entry: &&WorkEntry| entry.is_file && (entry.names_run || records.contains(&entry.name));
-    let (kept, left): (Vec<&WorkEntry>, Vec<&WorkEntry>) = after.iter().partition(is_record);
-    let detail = match (left.is_empty(), kept.is_empty()) {
-        (false, _) => format!("left: {}", names(left.iter().copied())),
-        (true, false) => format!("no copy is left; the run keeps its records {}", names(kept.iter().copied())),
-        (true, true) => "nothing is left in the work folder".to_owned(),
+    let (copies, others): (Vec<&WorkEntry>, Vec<&WorkEntry>) = after.iter().partition(is_kept);
+    let (kept, left): (Vec<&WorkEntry>, Vec<&WorkEntry>) = others.into_iter().partition(is_record);
+    let records = || names(kept.iter().copied());
+    let missing = kept_copy.as_ref().filter(|_| copies.is_empty());
+    let passed = left.is_empty() && missing.is_none();
+    let detail = match (left.is_empty(), missing, copies.is_empty(), kept.is_empty()) {
+        (false, ..) => format!("left: {}", names(left.iter().copied())),
+        (true, Some(missing), ..) => {
+            format!("the copy {} is gone, and {} rows were in it that are nowhere else", missing.name, missing.left)
+        }
+        (true, None, false, _) => format!(
+            "the copy {} stays for the rows that could not go back; beside it the run keeps {}",
+            names(copies.iter().copied()),
+            records()
+        ),
+        (true, None, true, false) => format!("no copy is left; the run keeps its records {}", records()),
+        (true, None, true, true) => "nothing is left in the work folder".to_owned(),
     };
-    result(NAME, left.is_empty(), detail)
+    result(NAME, passed, detail)
 }
 
 /// The names of files that steps name with their whole path in their outputs.

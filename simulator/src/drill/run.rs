@@ -102,6 +102,7 @@ async fn held(
         backend: request.backend,
         keep: request.keep,
         archive_timeout_s: seconds,
+        wal_segment_mib: None,
         postgres_major: request.postgres_major,
         folder: None,
         stop: request.stop.clone(),

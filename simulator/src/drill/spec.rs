@@ -6,8 +6,8 @@ use jiff::SignedDuration;
 use lifeboat_core::{diagnostic::SourceFile, document::Document};
 use serde::{Deserialize, Deserializer};
 
-use super::{error::DrillError, grammar::DRILL};
-use crate::workload::Size;
+use super::{error::DrillError, grammar::DRILL, policy::DrillPolicy};
+use crate::workload::{Habits, Size};
 
 /// A drill as its author wrote it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -53,6 +53,8 @@ pub enum Scenario {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WorkloadSpec {
+    /// What it does after the disaster, not knowing of it.
+    pub habits: Habits,
     /// How many.
     pub writers: u32,
     /// In sum.
@@ -113,6 +115,19 @@ pub struct Approvals {
     pub policy: String,
     /// What it says.
     pub comment: String,
+    /// What it hands in where a step is done by hand, by the name of the evidence.
+    pub evidence: BTreeMap<String, String>,
+}
+
+impl Approvals {
+    /// The policy itself.
+    pub(super) fn rule(&self) -> DrillPolicy {
+        DrillPolicy {
+            name: self.policy.clone(),
+            comment: self.comment.clone(),
+            evidence: self.evidence.clone(),
+        }
+    }
 }
 
 /// An input that is filled with something a responder would know.
@@ -148,6 +163,7 @@ impl DrillSpec {
     pub fn parse(file: &SourceFile) -> Result<Self, DrillError> {
         let mut document = Document::read(file, &DRILL);
         sizes_fit(&mut document);
+        habits_fit(&mut document);
         stability_fits(&mut document);
         document.finish().map_err(|diagnostics| DrillError::Diagnostics { file: file.clone(), diagnostics })
     }
@@ -169,6 +185,27 @@ fn sizes_fit(document: &mut Document<'_>) {
         if size.damaged_customers > size.customers {
             let message = format!("{} customers can not be taken of {}", size.damaged_customers, size.customers);
             document.contradiction(&[key, "damaged_customers"], message, "at most all");
+        }
+    }
+}
+
+/// Only who is deleted can be made again, and an account is closed by a customer who stays.
+fn habits_fit(document: &mut Document<'_>) {
+    let Some(habits) = document.get::<Habits>(&["workload", "habits"]) else { return };
+    for key in ["size", "control_size"] {
+        let Some(size) = document.get::<Size>(&[key]) else { continue };
+        if size.damaged_customers > size.customers || size.orders < size.customers {
+            continue;
+        }
+        let told = [
+            ("made_again", habits.made_again, habits.made_again(&size).iter().filter(|id| size.is_damaged(**id)).count()),
+            ("accounts_closed", habits.accounts_closed, habits.accounts_closed(&size).len()),
+        ];
+        for (name, wanted, possible) in told {
+            if usize::try_from(wanted).is_ok_and(|wanted| wanted > possible) {
+                let message = format!("{wanted} of `{name}` are too many for `{key}`");
+                document.contradiction(&["workload", "habits", name], message, format!("at most {possible}"));
+            }
         }
     }
 }

@@ -15,7 +15,6 @@ use super::{
     error::DrillError,
     evidence::{Evidence, Reading},
     observer::DrillObserver,
-    policy::DrillPolicy,
     request::DrillRequest,
     spec::Fact,
     steady,
@@ -24,13 +23,13 @@ use super::{
 use crate::{
     clock::{At, Clock},
     controls::{Facts, Sabotage},
-    fault::{Deletion, delete_customers, read_back},
+    fault::{Deletion, Mistake, delete_customers, read_back},
     host::{Load, Readiness},
     ledger::{self, Baseline, History, Ledger, Table, Watch},
     measurement::{FinalState, Outage, Probe, Stability, StabilityRule, outage},
     probes::{Detection, ProbeLog, ProbePlan, Probers, is_down, sample},
     testbed::{BackupInfo, Testbed, WorkEntry},
-    workload::{Workload, WorkloadPlan, WriterReport, connect, load, write_marker},
+    workload::{GoneOn, Workload, WorkloadError, WorkloadPlan, WriterReport, connect, go_on, load, orders_of, write_marker},
 };
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
@@ -79,6 +78,7 @@ struct UnderWay {
 #[derive(Default)]
 struct Recovered {
     deletion: Option<Deletion>,
+    gone_on: GoneOn,
     detection: Option<Detection>,
     executed: Option<Executed>,
     redundant: Option<At>,
@@ -121,6 +121,7 @@ impl Stage<'_> {
             steady_from,
             steady_until: recovered.deletion.as_ref().map_or(steady_until, |deletion| deletion.began),
             deletion: recovered.deletion,
+            gone_on: recovered.gone_on,
             detection: recovered.detection,
             writers: found.writers,
             handed_in: ledger.acknowledged(),
@@ -182,6 +183,7 @@ impl Stage<'_> {
         let application = self.testbed.application();
         let plan = WorkloadPlan {
             size: self.variant.size,
+            habits: spec.workload.habits,
             writers: spec.workload.writers,
             writes_per_second: spec.workload.writes_per_second,
             seed: self.request.seed,
@@ -240,14 +242,16 @@ impl Stage<'_> {
         }
         let load = Load::now();
         let deletion = self.unless_stopped(self.delete(&under_way.clock)).await?;
-        (self.phase)(&format!("{} rows are gone; waiting for monitoring to notice", deletion.total()));
+        (self.phase)(&format!("{} rows are gone, and the application goes on", deletion.total()));
+        let gone_on = self.unless_stopped(self.go_on(under_way)).await?;
+        (self.phase)("waiting for monitoring to notice");
         let noticing = under_way.log.detect(deletion.began, spec.probes.detect_after);
         // Whoever notices when the recovery should be over has not noticed.
         let within = NOTICED_WITHIN.min(spec.windows.recovery_at_most);
         let noticing = async { Ok(timeout(within, noticing).await.ok()) };
         let Some(detection) = self.unless_stopped(noticing).await? else {
             (self.phase)(&format!("nobody noticed within {within:?}: there is no recovery"));
-            return Ok(Recovered { deletion: Some(deletion), load, ..Recovered::default() });
+            return Ok(Recovered { deletion: Some(deletion), gone_on, load, ..Recovered::default() });
         };
         (self.phase)(&format!("noticed by the probe `{}`; the engine takes over", detection.kind.title()));
         let executed = self.recover(under_way, &deletion, detection).await?;
@@ -257,6 +261,7 @@ impl Stage<'_> {
         let (redundant, watched_until) = self.unless_stopped(settling).await?;
         Ok(Recovered {
             deletion: Some(deletion),
+            gone_on,
             detection: Some(detection),
             executed: Some(executed),
             redundant,
@@ -268,9 +273,20 @@ impl Stage<'_> {
     async fn delete(&self, clock: &Clock) -> Result<Deletion, DrillError> {
         let (first, last) = self.variant.size.damaged();
         (self.phase)(&format!("deleting customers {first} to {last} in one transaction"));
+        let closed = self.request.spec.workload.habits.accounts_closed(&self.variant.size);
+        let emptied_orders = orders_of(&self.variant.size, &closed);
         let mut client = connect(&self.testbed.application(), CONNECT_WITHIN).await?;
-        let deleting = delete_customers(&mut client, first, last, clock).await;
+        let mistake = Mistake { customers: (first, last), emptied_orders };
+        let deleting = delete_customers(&mut client, &mistake, clock).await;
         deleting.map_err(DrillError::database("the mistaken deletion"))
+    }
+
+    /// What the application does to the damage, because it does not know of it.
+    async fn go_on(&self, under_way: &UnderWay) -> Result<GoneOn, DrillError> {
+        let client = connect(&self.testbed.application(), CONNECT_WITHIN).await?;
+        let habits = &self.request.spec.workload.habits;
+        let going = go_on(client, habits, &self.variant.size, &under_way.ledger, &under_way.clock).await;
+        Ok(going.map_err(WorkloadError::from)?)
     }
 
     async fn recover(
@@ -289,7 +305,7 @@ impl Stage<'_> {
         let order = Order {
             inputs,
             bindings: &self.testbed.bindings(),
-            policy: DrillPolicy { name: spec.approvals.policy.clone(), comment: spec.approvals.comment.clone() },
+            policy: spec.approvals.rule(),
             sabotage: self.variant.sabotage,
             facts: self.facts(under_way, deletion),
             observer: self.observer,
@@ -331,10 +347,7 @@ impl Stage<'_> {
     async fn stability(&self, under_way: &UnderWay, executed: &Executed, fault: At) -> Option<At> {
         let spec = &self.request.spec;
         let window = spec.windows.stable;
-        let finished = executed
-            .ended
-            .as_ref()
-            .is_ok_and(|ended| ended.how == How::Finished(lifeboat_core::event::Outcome::Succeeded));
+        let finished = executed.is_success();
         let patience = if finished { window * 4 + Duration::from_secs(10) } else { window + Duration::from_secs(1) };
         let at_most = if finished { patience.max(spec.windows.recovery_at_most) } else { patience };
         let rule = self.rule();

@@ -3,5 +3,5 @@
 mod deletion;
 mod read_back;
 
-pub use deletion::{Deletion, delete_customers};
+pub use deletion::{Deletion, Mistake, delete_customers};
 pub use read_back::read_back;

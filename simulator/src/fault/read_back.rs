@@ -27,13 +27,13 @@ pub async fn read_back(client: &mut Client) -> Result<FinalState, Error> {
 
 /// The rows of a table for which the condition holds.
 pub(super) async fn read_table(client: &Client, table: Table, condition: &str) -> Result<FinalState, Error> {
-    let parent = table.parent_column().unwrap_or("0::int8");
+    let parent = table.parent_column();
     let content = match table {
         Table::Customers => "email, full_name, segment",
         Table::Orders => "status, total_cents::text, note",
         Table::OrderItems => "sku, quantity::text, price_cents::text",
     };
-    let query = format!("SELECT id, {parent}, version, write_id, {content} FROM {} WHERE {condition}", table.name());
+    let query = format!("SELECT id, coalesce({parent}, 0), version, write_id, {content} FROM {} WHERE {condition}", table.name());
     let rows = client.query_raw(&query, std::iter::empty::<i64>()).await?;
     pin_mut!(rows);
     let mut state = FinalState::new();

@@ -10,7 +10,7 @@ use crate::clock::At;
 pub struct Baseline {
     /// When the load was acknowledged.
     pub acknowledged: At,
-    /// Every row with its parent's key (0 where the table has no parent).
+    /// Every row with its parent's key (0 where the row has no parent).
     pub rows: BTreeMap<RowKey, i64>,
 }
 

@@ -14,7 +14,7 @@ pub type WriteId = u64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Table {
-    /// Has no parent.
+    /// May have a customer as parent: the one who referred them.
     Customers,
     /// Belong to a customer.
     Orders,
@@ -35,12 +35,12 @@ impl Table {
         }
     }
 
-    /// The column that names the parent row, where there is one.
-    pub fn parent_column(self) -> Option<&'static str> {
+    /// The column that names the parent row. That of a customer may be NULL, for which 0 stands here.
+    pub fn parent_column(self) -> &'static str {
         match self {
-            Self::Customers => None,
-            Self::Orders => Some("customer_id"),
-            Self::OrderItems => Some("order_id"),
+            Self::Customers => "referrer_id",
+            Self::Orders => "customer_id",
+            Self::OrderItems => "order_id",
         }
     }
 }
@@ -65,7 +65,7 @@ impl fmt::Display for RowKey {
 pub struct RowState {
     /// Counted from 1, one more with each write to the row.
     pub version: i64,
-    /// Primary key of the parent row; 0 where the table has none.
+    /// Primary key of the parent row; 0 where the row has none.
     pub parent: i64,
 }
 

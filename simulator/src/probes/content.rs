@@ -17,7 +17,8 @@ struct Seen {
 }
 
 const SAMPLE: &str = "
-    SELECT 0::int8, id, 0::int8, version, write_id, email, full_name, segment FROM customers WHERE id = ANY($1)
+    SELECT 0::int8, id, coalesce(referrer_id, 0), version, write_id, email, full_name, segment
+    FROM customers WHERE id = ANY($1)
     UNION ALL SELECT 1, id, customer_id, version, write_id, status, total_cents::text, note FROM orders WHERE id = ANY($2)
     UNION ALL SELECT 2, id, order_id, version, write_id, sku, quantity::text, price_cents::text
     FROM order_items WHERE id = ANY($3)";

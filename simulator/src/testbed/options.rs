@@ -36,6 +36,8 @@ pub struct TestbedOptions {
     pub keep: bool,
     /// PostgreSQL's `archive_timeout`: a segment is archived at the latest after so many seconds with writes.
     pub archive_timeout_s: u32,
+    /// Size of a WAL segment in MiB, a power of two; none: PostgreSQL's own.
+    pub wal_segment_mib: Option<u16>,
     /// PostgreSQL's major version; none: the newest that there is.
     pub postgres_major: Option<u16>,
     /// The testbed makes its folder in here; none: the machine's folder for temporary files. The user that runs
@@ -60,6 +62,7 @@ impl Default for TestbedOptions {
             backend: Backend::Process,
             keep: false,
             archive_timeout_s: 5,
+            wal_segment_mib: None,
             postgres_major: None,
             folder: None,
             stop: CancellationToken::new(),

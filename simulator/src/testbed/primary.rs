@@ -26,6 +26,7 @@ pub(super) struct Primary {
     /// What it listens on there, and who may log in from where.
     pub(super) reach: Reach,
     pub(super) archive_timeout_s: u32,
+    pub(super) wal_segment_mib: Option<u16>,
 }
 
 /// From where a server is reached.
@@ -48,7 +49,8 @@ impl Primary {
         let password_file = self.inside.folder("primary/password");
         self.place.write(&password_file, &secrets.superuser).await?;
         let password_option = format!("--pwfile={password_file}");
-        let arguments = [
+        let segments = self.wal_segment_mib.map(|mib| format!("--wal-segsize={mib}"));
+        let mut arguments = vec![
             "--pgdata",
             &data,
             "--username=postgres",
@@ -60,6 +62,7 @@ impl Primary {
             // Nothing in a cluster that is a second old is worth waiting for the disk; the server itself syncs.
             "--no-sync",
         ];
+        arguments.extend(segments.as_deref());
         self.place.run(&self.program("initdb"), Call::new(&arguments)).await?;
         self.place.run("rm", Call::new(&[&password_file])).await?;
         let arguments = ["-c", "cat >> \"$0\"", &format!("{data}/postgresql.conf")];

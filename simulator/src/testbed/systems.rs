@@ -75,6 +75,7 @@ pub(super) async fn processes(
             port,
             reach: Reach::Loopback,
             archive_timeout_s: options.archive_timeout_s,
+            wal_segment_mib: options.wal_segment_mib,
         },
         primary_port: port,
     })
@@ -143,6 +144,7 @@ pub(super) async fn containers(
             port: PRIMARY_PORT,
             reach: Reach::Network,
             archive_timeout_s: options.archive_timeout_s,
+            wal_segment_mib: options.wal_segment_mib,
         },
     })
 }

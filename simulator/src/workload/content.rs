@@ -40,7 +40,8 @@ pub fn columns(table: Table, origin: Origin) -> [String; 3] {
         }
         Table::Orders => {
             let status = pick(&["placed", "paid", "shipped", "returned"], 5);
-            [status, (number % 1_000_000).to_string(), format!("reference {token}-{:08x}", number >> 32)]
+            let note = format!("reference {token}-{:08x}{}", number >> 32, attachment(number));
+            [status, (number % 1_000_000).to_string(), note]
         }
         Table::OrderItems => {
             let sku = format!("SKU-{:06}-{token}", number % 1_000_000);
@@ -48,6 +49,18 @@ pub fn columns(table: Table, origin: Origin) -> [String; 3] {
         }
     }
 }
+
+/// One order in some hundred carries a text too long for its page, which the server stores elsewhere and in pieces.
+fn attachment(number: u64) -> String {
+    if !number.is_multiple_of(LARGE_EACH) {
+        return String::new();
+    }
+    let word = |place: u64| format!("{:016x}", mix(number.wrapping_add(place)));
+    (0..LARGE_WORDS).map(word).collect()
+}
+
+const LARGE_EACH: u64 = 509;
+const LARGE_WORDS: u64 = 1_500;
 
 const GIVEN: [&str; 8] = ["Ada", "Grace", "Edsger", "Barbara", "Donald", "Radia", "Leslie", "Frances"];
 const FAMILY: [&str; 7] = ["Lovelace", "Hopper", "Liskov", "Knuth", "Perlman", "Lamport", "Allen"];

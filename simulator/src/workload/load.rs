@@ -15,6 +15,9 @@ use crate::{
     ledger::{Baseline, RowKey, Table},
 };
 
+/// One in so many customers was referred by another.
+const REFERRED_EACH: i64 = 20;
+
 /// How much is loaded, and how many customers the deletion takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,6 +44,12 @@ impl Size {
         (first, first + self.damaged_customers - 1)
     }
 
+    /// Whether the deletion takes that customer.
+    pub fn is_damaged(&self, customer: i64) -> bool {
+        let (first, last) = self.damaged();
+        (first..=last).contains(&customer)
+    }
+
     fn of(&self, table: Table) -> i64 {
         match table {
             Table::Customers => self.customers,
@@ -51,11 +60,17 @@ impl Size {
 
     fn parent(&self, table: Table, id: i64) -> i64 {
         match table {
-            Table::Customers => 0,
+            Table::Customers => referrer(self, id),
             Table::Orders => parent_of_order(self, id),
             Table::OrderItems => parent_of_item(self, id),
         }
     }
+}
+
+/// Who referred a loaded customer; 0 for the most, whom nobody did. The prime scatters the referrers over all customers, so that
+/// some of those who stay were referred by some who are deleted.
+pub fn referrer(size: &Size, customer: i64) -> i64 {
+    if customer % REFERRED_EACH == 0 { customer.wrapping_mul(7919).rem_euclid(size.customers) + 1 } else { 0 }
 }
 
 /// The customer of a loaded order.
@@ -99,16 +114,17 @@ async fn copy(
     table: Table,
     size: &Size,
 ) -> Result<(), tokio_postgres::Error> {
-    let parent = table.parent_column().map(|column| format!("{column}, ")).unwrap_or_default();
+    let parent = table.parent_column();
     let [(first, _), (second, _), (third, _)] = names(table);
     let statement =
-        format!("COPY {} (id, {parent}{first}, {second}, {third}, version, write_id) FROM STDIN", table.name());
+        format!("COPY {} (id, {parent}, {first}, {second}, {third}, version, write_id) FROM STDIN", table.name());
     let mut sink = Box::pin(transaction.copy_in::<_, Cursor<String>>(&statement).await?);
     let mut chunk = String::new();
     for id in 1..=size.of(table) {
         let [first, second, third] = columns(table, Origin::Loaded(id));
-        let parent = table.parent_column().map(|_| format!("{}\t", size.parent(table, id))).unwrap_or_default();
-        writeln!(chunk, "{id}\t{parent}{first}\t{second}\t{third}\t1\t0").unwrap_or_default();
+        let parent = size.parent(table, id);
+        let parent = if parent == 0 { "\\N".to_owned() } else { parent.to_string() };
+        writeln!(chunk, "{id}\t{parent}\t{first}\t{second}\t{third}\t1\t0").unwrap_or_default();
         if chunk.len() > 64 * 1024 {
             sink.feed(Cursor::new(std::mem::take(&mut chunk))).await?;
         }

@@ -6,7 +6,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rand::{RngExt, rngs::ChaCha8Rng};
 
-use super::load::{Size, parent_of_item, parent_of_order};
+use super::{
+    habits::Habits,
+    load::{Size, parent_of_item, parent_of_order, referrer},
+};
 use crate::ledger::{Operation, RowChange, RowKey, RowState, Table};
 
 /// A write that is decided and not sent yet.
@@ -16,9 +19,9 @@ pub struct Planned {
     pub operation: Operation,
     /// The table that the statement names.
     pub table: Table,
-    /// The row; `None` for an insert.
+    /// The row; `None` where the server gives the key.
     pub id: Option<i64>,
-    /// Key of the parent row; 0 where the table has none.
+    /// Key of the parent row; 0 where the row has none.
     pub parent: i64,
     /// What it does, row by row.
     pub rows: Vec<RowChange>,
@@ -35,12 +38,16 @@ pub struct Partition {
 }
 
 impl Partition {
-    /// The loaded rows of writer `number` of `writers`.
-    pub fn new(size: &Size, number: u32, writers: u32) -> Self {
-        let mine = |customer: i64| customer.rem_euclid(i64::from(writers)) == i64::from(number);
+    /// The loaded rows of writer `number` of `writers`, but for those that the application's habits need for themselves.
+    pub fn new(size: &Size, habits: &Habits, number: u32, writers: u32) -> Self {
+        let reserved = habits.reserved(size);
+        let mine = |customer: i64| {
+            customer.rem_euclid(i64::from(writers)) == i64::from(number) && !reserved.contains(&customer)
+        };
         let mut partition = Self::default();
         for id in (1..=size.customers).filter(|id| mine(*id)) {
-            partition.add(RowKey { table: Table::Customers, id }, RowState { version: 1, parent: 0 });
+            let state = RowState { version: 1, parent: referrer(size, id) };
+            partition.add(RowKey { table: Table::Customers, id }, state);
         }
         for id in 1..=size.orders {
             let parent = parent_of_order(size, id);

@@ -13,23 +13,27 @@ use tokio_util::sync::CancellationToken;
 use super::{
     connection::connect,
     content::{Origin, columns, names},
+    habits::Habits,
     load::Size,
     partition::{Partition, Planned},
 };
 use crate::{
     clock::{At, Clock},
-    ledger::{Invocation, Ledger, LedgerError, Operation, RowChange, RowState, Table},
+    ledger::{Invocation, Ledger, LedgerError, Operation, RowChange, RowState, Table, WriteId},
 };
 
 /// A write without an answer after so long is unknown, and its connection is given up.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 const CONNECT_WITHIN: Duration = Duration::from_secs(1);
+const NO_ROW: &str = "there is no such row";
 
 /// What the writers do.
 #[derive(Debug, Clone, Copy)]
 pub struct WorkloadPlan {
     /// What was loaded.
     pub size: Size,
+    /// What the application does besides, to rows that the writers leave alone.
+    pub habits: Habits,
     /// How many writers, each with its own connection.
     pub writers: u32,
     /// Writes a second in sum.
@@ -82,7 +86,7 @@ impl Workload {
                 ledger: Arc::clone(ledger),
                 clock,
                 connection: None,
-                partition: Partition::new(&plan.size, number, plan.writers),
+                partition: Partition::new(&plan.size, &plan.habits, number, plan.writers),
                 rng: ChaCha8Rng::seed_from_u64(plan.seed.wrapping_mul(1_000_003).wrapping_add(u64::from(number))),
                 report: WriterReport::default(),
             };
@@ -148,10 +152,10 @@ impl Writer {
                 self.partition.acknowledged(&planned, id);
                 Ok(())
             }
-            Ok(Ok(Sent::NoRow)) => self.ledger.failed(invocation, "there is no such row".to_owned()),
+            Ok(Ok(Sent::NoRow)) => self.ledger.failed(invocation, NO_ROW.to_owned()),
             Ok(Err(error)) if is_certain(&error) => self.ledger.failed(invocation, describe(&error)),
             Ok(Err(error)) => self.lose(&planned, invocation, describe(&error)),
-            Err(_elapsed) => self.lose(&planned, invocation, format!("no answer within {ANSWER_WITHIN:?}")),
+            Err(_elapsed) => self.lose(&planned, invocation, no_answer()),
         }
     }
 
@@ -173,6 +177,10 @@ fn is_certain(error: &Error) -> bool {
     error.as_db_error().is_some_and(|error| !["57", "08"].contains(&error.code().code().get(..2).unwrap_or_default()))
 }
 
+fn no_answer() -> String {
+    format!("no answer within {ANSWER_WITHIN:?}")
+}
+
 fn describe(error: &Error) -> String {
     error
         .as_db_error()
@@ -180,23 +188,23 @@ fn describe(error: &Error) -> String {
 }
 
 /// A connection with the statements that were prepared on it.
-struct Connection {
+pub(super) struct Connection {
     client: Client,
-    statements: HashMap<(Operation, Table), Statement>,
+    statements: HashMap<String, Statement>,
 }
 
 impl Connection {
-    fn new(client: Client) -> Self {
+    pub(super) fn new(client: Client) -> Self {
         Self { client, statements: HashMap::new() }
     }
 
     async fn send(&mut self, planned: &Planned, invocation: &Invocation) -> Result<Sent, Error> {
-        let kind = (planned.operation, planned.table);
-        if !self.statements.contains_key(&kind) {
-            let prepared = self.client.prepare(&statement(planned)).await?;
-            self.statements.insert(kind, prepared);
+        let text = statement(planned);
+        if !self.statements.contains_key(&text) {
+            let prepared = self.client.prepare(&text).await?;
+            self.statements.insert(text.clone(), prepared);
         }
-        send(&self.client, &self.statements[&kind], planned, invocation).await
+        send(&self.client, &self.statements[&text], planned, invocation).await
     }
 }
 
@@ -214,9 +222,9 @@ async fn send(
     match planned.operation {
         Operation::Insert => {
             let mut parameters = content.to_vec();
-            parameters.extend([&version as &(dyn ToSql + Sync), &write]);
-            if planned.table.parent_column().is_some() {
-                parameters.push(&planned.parent);
+            parameters.extend([&version as &(dyn ToSql + Sync), &write, &planned.parent]);
+            if planned.id.is_some() {
+                parameters.push(&id);
             }
             let row = client.query_one(statement, &parameters).await?;
             Ok(Sent::Done(Some(row.get(0))))
@@ -239,11 +247,12 @@ fn statement(planned: &Planned) -> String {
     let [(a, a_type), (b, b_type), (c, c_type)] = names(planned.table);
     match planned.operation {
         Operation::Insert => {
-            let column = planned.table.parent_column().map(|column| format!(", {column}")).unwrap_or_default();
-            let value = if column.is_empty() { "" } else { ", $6" };
+            let parent = planned.table.parent_column();
+            let (id, value) = if planned.id.is_some() { (", id", ", $7") } else { ("", "") };
             format!(
-                "INSERT INTO {table} ({a}, {b}, {c}, version, write_id{column}) \
-                 VALUES ($1::text::{a_type}, $2::text::{b_type}, $3::text::{c_type}, $4, $5{value}) RETURNING id"
+                "INSERT INTO {table} ({a}, {b}, {c}, version, write_id, {parent}{id}) \
+                 VALUES ($1::text::{a_type}, $2::text::{b_type}, $3::text::{c_type}, $4, $5, nullif($6, 0::int8){value}) \
+                 RETURNING id"
             )
         }
         Operation::Update => format!(
@@ -254,26 +263,45 @@ fn statement(planned: &Planned) -> String {
     }
 }
 
+/// A write that was acknowledged.
+pub(super) struct Written {
+    /// Of the write.
+    pub(super) id: WriteId,
+    /// Of the row, where the server gave it.
+    pub(super) key: Option<i64>,
+}
+
+/// Sends one write through the ledger, outside of any schedule. `None`: it was refused, or nobody knows what became of it, as
+/// the ledger says.
+pub(super) async fn write_once(
+    connection: &mut Connection,
+    ledger: &Ledger,
+    clock: &Clock,
+    writer: u32,
+    planned: &Planned,
+) -> Result<Option<Written>, LedgerError> {
+    let invocation = ledger.invoke(writer, clock.now(), planned.operation, planned.rows.clone())?;
+    let id = invocation.id;
+    match timeout(ANSWER_WITHIN, connection.send(planned, &invocation)).await {
+        Ok(Ok(Sent::Done(key))) => {
+            ledger.ok(invocation, key)?;
+            return Ok(Some(Written { id, key }));
+        }
+        Ok(Ok(Sent::NoRow)) => ledger.failed(invocation, NO_ROW.to_owned())?,
+        Ok(Err(error)) if is_certain(&error) => ledger.failed(invocation, describe(&error))?,
+        Ok(Err(error)) => ledger.unknown(invocation, describe(&error))?,
+        Err(_elapsed) => ledger.unknown(invocation, no_answer())?,
+    }
+    Ok(None)
+}
+
 /// Writes one order of a customer that will be damaged, after the base backup: only WAL replay can bring it back. It goes
 /// through the ledger like any other write. Returns the order's key.
 pub async fn write_marker(client: Client, ledger: &Ledger, clock: &Clock, customer: i64) -> Result<i64, WorkloadError> {
     let rows =
         vec![RowChange { table: Table::Orders, id: None, after: Some(RowState { version: 1, parent: customer }) }];
     let planned = Planned { operation: Operation::Insert, table: Table::Orders, id: None, parent: customer, rows };
-    let invocation = ledger.invoke(u32::MAX, clock.now(), Operation::Insert, planned.rows.clone())?;
-    match Connection::new(client).send(&planned, &invocation).await {
-        Ok(Sent::Done(Some(id))) => {
-            ledger.ok(invocation, Some(id))?;
-            Ok(id)
-        }
-        Ok(_) => {
-            ledger.unknown(invocation, "the server gave it no key".to_owned())?;
-            Err(WorkloadError::Marker("the server gave it no key".to_owned()))
-        }
-        Err(error) => {
-            let reason = describe(&error);
-            ledger.unknown(invocation, reason.clone())?;
-            Err(WorkloadError::Marker(reason))
-        }
-    }
+    let written = write_once(&mut Connection::new(client), ledger, clock, u32::MAX, &planned).await?;
+    let key = written.and_then(|written| written.key);
+    key.ok_or_else(|| WorkloadError::Marker(format!("{} says why", ledger.path().display())))
 }

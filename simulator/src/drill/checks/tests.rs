@@ -30,7 +30,7 @@ use crate::{
         FinalRow, FinalState, Interval, Probe, Rpo, Rto, StabilityRule, Unexpected, UnexpectedKind, Verdict,
     },
     testbed::{BackupInfo, Notification, Signature, WorkEntry},
-    workload::WriterReport,
+    workload::{GoneOn, WriterReport},
 };
 
 mod parts;
@@ -39,6 +39,7 @@ use parts::*;
 
 const FAULT: At = At(1_000_000);
 const MARKER: i64 = 77;
+const COPY: &str = "lb-1f2e3d4c5b";
 const SET_FILE: &str = "exact-set-742.txt";
 
 /// Everything that the checks look at, as it is after a drill in which all went well.
@@ -108,7 +109,7 @@ fn a_good_drill_holds_every_check() {
     let checks = Case::good().checks();
     let failed: Vec<_> = checks.iter().filter(|check| !check.passed || !check.measured).collect();
     assert!(failed.is_empty(), "{failed:#?}");
-    assert_eq!((checks.len(), overall(&checks)), (15, Verdict::Met));
+    assert_eq!((checks.len(), overall(&checks)), (17, Verdict::Met));
     insta::assert_snapshot!(told(&checks));
 }
 
@@ -239,7 +240,67 @@ const DOCTORED: &[(&str, Doctor, &str, Verdict)] = &[
     ),
     ("the run failed", |case| fail(case, "merge-failed"), "runbook-succeeded", Verdict::Missed),
     ("the engine never ran", |case| case.evidence.executed = None, "runbook-succeeded", Verdict::Missed),
-    ("the copy is left", |case| work(case).push(folder("lb-1f2e3d4c5b")), "copy-removed", Verdict::Missed),
+    (
+        "rows are left over and the run calls that a plain success",
+        |case| finish(case, Outcome::Succeeded),
+        "runbook-succeeded",
+        Verdict::Missed,
+    ),
+    (
+        "fewer customers were made again",
+        |case| case.evidence.gone_on.made_again.truncate(9),
+        "application-went-on",
+        Verdict::Unmeasured,
+    ),
+    (
+        "customers were made again who were never deleted",
+        |case| case.evidence.gone_on.made_again[0].0 = 7,
+        "application-went-on",
+        Verdict::Unmeasured,
+    ),
+    (
+        "no account was closed",
+        |case| case.evidence.gone_on.closed.clear(),
+        "application-went-on",
+        Verdict::Unmeasured,
+    ),
+    (
+        "the closed accounts had lost nothing",
+        |case| case.evidence.deletion.as_mut().unwrap().rows.retain(|key, _| key.table == Table::Customers),
+        "application-went-on",
+        Verdict::Unmeasured,
+    ),
+    (
+        "a row that was made again has its older content",
+        |case| state(case).get_mut(&customer(503)).unwrap().write = 0,
+        "newer-rows-stay",
+        Verdict::Missed,
+    ),
+    (
+        "a row that was made again is gone",
+        |case| forget_row(case, customer(503)),
+        "newer-rows-stay",
+        Verdict::Missed,
+    ),
+    (
+        "a closed account is back",
+        |case| state(case).extend([(customer(3), final_row(1))]),
+        "newer-rows-stay",
+        Verdict::Missed,
+    ),
+    ("another copy is left", |case| work(case).push(folder("lb-00aa11bb22")), "copy-removed", Verdict::Missed),
+    (
+        "the copy is gone with the rows that only it had",
+        |case| work(case).retain(|entry| entry.is_file),
+        "copy-removed",
+        Verdict::Missed,
+    ),
+    (
+        "the copy is left though nothing is left over",
+        |case| case.step("merge").state = case.step("find").state.clone(),
+        "copy-removed",
+        Verdict::Missed,
+    ),
     ("a file that no step names is left", |case| work(case).push(file("core.12345")), "copy-removed", Verdict::Missed),
     (
         "a folder that names the run is left",
@@ -294,7 +355,7 @@ fn what_could_not_be_read_is_unmeasured_and_never_green() {
         (
             "the application's path",
             |case| (case.evidence.state, case.losses) = (Err("refused".into()), None),
-            &["rows-equal-ledger", "endpoints-agree", "marker-survives"],
+            &["rows-equal-ledger", "endpoints-agree", "marker-survives", "newer-rows-stay"],
         ),
         ("the server", |case| case.evidence.direct = Err("refused".into()), &["endpoints-agree"]),
         ("the work folder", |case| case.evidence.work_after = Err("refused".into()), &["copy-removed"]),
@@ -320,7 +381,7 @@ fn what_the_drill_cut_short_is_unmeasured() {
     let mut case = Case::good();
     fail(&mut case, "merge-failed");
     wrong(&mut case, order(5));
-    work(&mut case).push(folder("lb-1f2e3d4c5b"));
+    work(&mut case).push(folder("lb-00aa11bb22"));
     assert_eq!(overall(&case.checks()), Verdict::Missed);
     let executed = case.evidence.executed.as_mut().unwrap();
     executed.ended.as_mut().unwrap().how = How::Stopped;
@@ -383,7 +444,11 @@ fn unexpected(case: &mut Case, key: RowKey) {
 
 fn fail(case: &mut Case, code: &str) {
     let failure = Failure::Permanent(Reason::new(code, "it did not work"));
-    case.step("restore").state = StepState::Failed { failure };
+    case.step("find").state = StepState::Failed { failure };
+    finish(case, Outcome::Failed);
+}
+
+fn finish(case: &mut Case, outcome: Outcome) {
     let executed = case.evidence.executed.as_mut().unwrap();
-    executed.ended.as_mut().unwrap().how = How::Finished(Outcome::Failed);
+    executed.ended.as_mut().unwrap().how = How::Finished(outcome);
 }

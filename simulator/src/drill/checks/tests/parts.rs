@@ -6,11 +6,34 @@ pub(super) fn order(id: i64) -> RowKey {
     RowKey { table: Table::Orders, id }
 }
 
+pub(super) fn customer(id: i64) -> RowKey {
+    RowKey { table: Table::Customers, id }
+}
+
+/// Ten customers who were deleted and made again, and five who stayed, lost an item each, and closed their accounts.
+pub(super) fn gone_on() -> GoneOn {
+    GoneOn { made_again: (0..10).map(|number| (500 + number, 900 + number as u64)).collect(), closed: (1..=5).collect() }
+}
+
+/// What the deletion took, as far as the checks look at it.
+fn deleted_rows() -> FinalState {
+    let rows = gone_on().made_again.into_iter().map(|(id, _)| (customer(id), loaded(0)));
+    let item = |id: i64| (RowKey { table: Table::OrderItems, id }, loaded(id));
+    rows.chain((1..=5).map(item)).collect()
+}
+
+fn loaded(parent: i64) -> FinalRow {
+    FinalRow { write: 0, state: RowState { version: 1, parent }, intact: true }
+}
+
 pub(super) fn evidence_of(damaged_customers: i64) -> Evidence {
     let clock = Clock::start();
     let writes = writes();
     let acknowledged = writes.len() as u64;
-    let state = FinalState::from([(order(MARKER), final_row(1))]);
+    let again = gone_on().made_again.into_iter().map(|(id, write)| {
+        (customer(id), FinalRow { write, state: RowState { version: 1, parent: 0 }, intact: true })
+    });
+    let state: FinalState = again.chain([(order(MARKER), final_row(1))]).collect();
     let removed = Table::ALL.map(|table| (table, 5));
     let removed = removed.into_iter().chain([(Table::Customers, damaged_customers)]).collect::<BTreeMap<_, _>>();
     Evidence {
@@ -23,15 +46,27 @@ pub(super) fn evidence_of(damaged_customers: i64) -> Evidence {
         rule: StabilityRule { window: jiff::SignedDuration::from_secs(2), probes_at_least: 2 },
         steady_from: At(0),
         steady_until: FAULT,
-        deletion: Some(Deletion { began: FAULT, committed: FAULT, xid: 742, removed, rows: FinalState::new() }),
+        deletion: Some(Deletion {
+            began: FAULT,
+            committed: FAULT,
+            xid: 742,
+            removed,
+            rows: deleted_rows(),
+            changed: FinalState::new(),
+        }),
+        gone_on: gone_on(),
         detection: None,
-        writers: WriterReport { acknowledged: acknowledged - 1, worst_delay: 0 },
+        writers: WriterReport { acknowledged: acknowledged - 1 - gone_on().writes(), worst_delay: 0 },
         handed_in: acknowledged,
         backup: backup(),
         backup_ended: At(-1_000),
         marker: MARKER,
         work_before: Vec::new(),
-        work_after: Ok(vec![file(SET_FILE), WorkEntry { names_run: true, ..file("merge-653a080757.json") }]),
+        work_after: Ok(vec![
+            file(SET_FILE),
+            folder(COPY),
+            WorkEntry { names_run: true, ..file("merge-653a080757.json") },
+        ]),
         executed: Some(executed(&clock)),
         redundant: None,
         systems: Vec::new(),
@@ -144,8 +179,11 @@ pub(super) fn executed(clock: &Clock) -> Executed {
     };
     let mut state = Run::default();
     let set_file = format!("/srv/lifeboat/{SET_FILE}");
-    state.steps =
-        vec![step("find", json!({ "set_file": set_file })), step("restore", json!({ "instance": "lb-1f2e3d4c5b" }))];
+    state.steps = vec![
+        step("find", json!({ "set_file": set_file })),
+        step("restore", json!({ "instance": COPY })),
+        step("merge", json!({ "rows_left": 15 })),
+    ];
     let merge = || StepId::new("merge").unwrap();
     let started = Event::StepStarted { step: merge(), attempt: 1, parameters: json!({}), deadline: None };
     let succeeded =
@@ -157,7 +195,7 @@ pub(super) fn executed(clock: &Clock) -> Executed {
         event,
     });
     let run = RunId::new("dr-003-20261121-7f3a").unwrap();
-    let how = How::Finished(Outcome::Succeeded);
+    let how = How::Finished(Outcome::SucceededWithExceptions);
     let ended = Ended { run, how, state: state.clone(), at: Timestamp::UNIX_EPOCH };
     Executed { ended: Ok(ended), events: events.into(), state, out_of_time: false }
 }

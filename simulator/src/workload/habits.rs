@@ -1,0 +1,148 @@
+//! What an application that does not know of the damage does to it before anybody recovers: it makes rows again under keys that
+//! were deleted, and removes rows on which deleted ones depended, because somebody meant it.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use tokio_postgres::Client;
+
+use super::{
+    load::{Size, parent_of_item, parent_of_order, referrer},
+    partition::Planned,
+    writer::{Connection, write_once},
+};
+use crate::{
+    clock::Clock,
+    ledger::{Ledger, LedgerError, Operation, RowChange, RowState, Table},
+};
+
+/// The ledger's number of whoever has these habits; the writers count from 0.
+const WRITER: u32 = u32::MAX - 1;
+
+/// How often the application does so. The customers concerned are nobody else's: no writer touches them or what is theirs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Habits {
+    /// Deleted customers who are made again under the same key, with other content.
+    pub made_again: i64,
+    /// Customers who stay, lose only the items of their orders, and are then removed because they asked for it.
+    pub accounts_closed: i64,
+}
+
+/// What came of the habits: the writes that were acknowledged.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GoneOn {
+    /// Keys of customers who are there again, each with the write that made it.
+    pub made_again: Vec<(i64, u64)>,
+    /// Keys of customers whose accounts were closed.
+    pub closed: Vec<i64>,
+}
+
+impl GoneOn {
+    /// How many writes that were.
+    pub fn writes(&self) -> u64 {
+        (self.made_again.len() + self.closed.len()) as u64
+    }
+}
+
+impl Habits {
+    /// Deleted customers who will be made again: spread over the deletion, and not its first, whose order is the marker.
+    pub fn made_again(&self, size: &Size) -> Vec<i64> {
+        let (first, _) = size.damaged();
+        let between = size.damaged_customers / self.made_again.max(1);
+        (0..self.made_again).map(|number| first + between / 2 + number * between).collect()
+    }
+
+    /// Customers before the deleted ones who have an order with an item, and whom no customer names as referrer.
+    pub fn accounts_closed(&self, size: &Size) -> Vec<i64> {
+        let referrers: BTreeSet<i64> = (1..=size.customers).map(|id| referrer(size, id)).collect();
+        let (first, _) = size.damaged();
+        let usable = |id: &i64| !referrers.contains(id) && *id <= size.orders && *id <= size.order_items;
+        let wanted = usize::try_from(self.accounts_closed).unwrap_or_default();
+        (1..first).rev().filter(usable).take(wanted).collect()
+    }
+
+    /// The customers whom no writer may touch.
+    pub(super) fn reserved(&self, size: &Size) -> BTreeSet<i64> {
+        self.made_again(size).into_iter().chain(self.accounts_closed(size)).collect()
+    }
+}
+
+/// The loaded orders of some customers.
+pub fn orders_of(size: &Size, customers: &[i64]) -> Vec<i64> {
+    (1..=size.orders).filter(|order| customers.contains(&parent_of_order(size, *order))).collect()
+}
+
+/// Does what the habits say, write by write, through the ledger. A write that the server refuses, or never answers, is not part
+/// of the answer.
+///
+/// # Errors
+/// Where the ledger can not be written.
+pub async fn go_on(
+    client: Client,
+    habits: &Habits,
+    size: &Size,
+    ledger: &Ledger,
+    clock: &Clock,
+) -> Result<GoneOn, LedgerError> {
+    let mut connection = Connection::new(client);
+    let mut gone_on = GoneOn::default();
+    for customer in habits.made_again(size) {
+        let written = write_once(&mut connection, ledger, clock, WRITER, &made_again(customer)).await?;
+        gone_on.made_again.extend(written.map(|write| (customer, write.id)));
+    }
+    for customer in habits.accounts_closed(size) {
+        let written = write_once(&mut connection, ledger, clock, WRITER, &closed(size, customer)).await?;
+        gone_on.closed.extend(written.map(|_| customer));
+    }
+    Ok(gone_on)
+}
+
+fn made_again(customer: i64) -> Planned {
+    let after = Some(RowState { version: 1, parent: 0 });
+    let rows = vec![RowChange { table: Table::Customers, id: Some(customer), after }];
+    Planned { operation: Operation::Insert, table: Table::Customers, id: Some(customer), parent: 0, rows }
+}
+
+/// With the orders and the items that were loaded for them: no writer has made others.
+fn closed(size: &Size, customer: i64) -> Planned {
+    let gone = |table: Table, id: i64| RowChange { table, id: Some(id), after: None };
+    let orders = orders_of(size, &[customer]);
+    let items = (1..=size.order_items).filter(|item| orders.contains(&parent_of_item(size, *item)));
+    let items = items.map(|item| gone(Table::OrderItems, item)).collect::<Vec<_>>();
+    let mut rows = vec![gone(Table::Customers, customer)];
+    rows.extend(orders.into_iter().map(|order| gone(Table::Orders, order)));
+    rows.extend(items);
+    Planned { operation: Operation::Delete, table: Table::Customers, id: Some(customer), parent: 0, rows }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: Size = Size { customers: 4000, orders: 6000, order_items: 9000, damaged_customers: 1200 };
+
+    #[test]
+    fn the_customers_are_those_that_the_habits_need() {
+        let habits = Habits { made_again: 10, accounts_closed: 5 };
+        let (first, last) = SIZE.damaged();
+        let made_again = habits.made_again(&SIZE);
+        assert_eq!(made_again.iter().collect::<BTreeSet<_>>().len(), 10);
+        assert!(made_again.iter().all(|id| (first + 1..=last).contains(id)), "{made_again:?}");
+        let closed = habits.accounts_closed(&SIZE);
+        assert_eq!(closed.iter().collect::<BTreeSet<_>>().len(), 5);
+        assert!(closed.iter().all(|id| *id < first), "{closed:?}");
+        assert!((1..=SIZE.customers).all(|id| !closed.contains(&referrer(&SIZE, id))));
+    }
+
+    #[test]
+    fn whoever_closes_an_account_takes_all_that_was_loaded_for_it() {
+        let rows = closed(&SIZE, 7).rows;
+        let keys: Vec<(Table, i64)> = rows.iter().filter_map(|row| Some((row.table, row.id?))).collect();
+        let of = |table: Table| keys.iter().filter(|key| key.0 == table).map(|key| key.1).collect::<Vec<_>>();
+        assert_eq!(of(Table::Customers), [7]);
+        assert_eq!(of(Table::Orders), [7, 4007]);
+        assert_eq!(of(Table::OrderItems), [7, 4007, 6007]);
+        assert!(rows.iter().all(|row| row.after.is_none()));
+    }
+}

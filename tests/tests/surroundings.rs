@@ -40,7 +40,8 @@ impl SmallDisk {
         let identity = folder.join(".lifeboat-identity");
         let (content, owner) = (fs::read(&identity)?, fs::metadata(folder)?);
         let options = format!("size={mib}m,uid={},gid={},mode=700", owner.uid(), owner.gid());
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "lifeboat-test"]).arg(folder).output()?;
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &options, "lifeboat-test"]).arg(folder).output()?;
         if !mounted.status.success() {
             eprintln!("SKIPPED: no file system can be mounted: {}", String::from_utf8_lossy(&mounted.stderr).trim());
             return Ok(None);

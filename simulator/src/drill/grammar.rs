@@ -51,7 +51,11 @@ static HABITS: Object = Object {
     one_of: &[],
     fields: &[
         required("made_again", "Deleted customers who are made again under the same key.", Shape::Int(0, 1_000)),
-        required("accounts_closed", "Customers who stay, lose their items, and are then removed.", Shape::Int(0, 1_000)),
+        required(
+            "accounts_closed",
+            "Customers who stay, lose their items, and are then removed.",
+            Shape::Int(0, 1_000),
+        ),
     ],
 };
 

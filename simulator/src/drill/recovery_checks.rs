@@ -167,8 +167,7 @@ fn newer_rows_stay(looked: &Looked<'_>) -> Check {
 /// has not looked.
 fn runbook_succeeded(looked: &Looked<'_>) -> Check {
     let outcome = looked.evidence.outcome();
-    let expected =
-        if looked.evidence.gone_on.writes() == 0 { "succeeded" } else { "succeeded_with_exceptions" };
+    let expected = if looked.evidence.gone_on.writes() == 0 { "succeeded" } else { "succeeded_with_exceptions" };
     let why = looked.evidence.engine_error().or_else(|| looked.evidence.step_failure());
     let detail = match why {
         Some(why) => format!("the run ended {outcome}: {why}"),

@@ -122,11 +122,7 @@ pub struct Approvals {
 impl Approvals {
     /// The policy itself.
     pub(super) fn rule(&self) -> DrillPolicy {
-        DrillPolicy {
-            name: self.policy.clone(),
-            comment: self.comment.clone(),
-            evidence: self.evidence.clone(),
-        }
+        DrillPolicy { name: self.policy.clone(), comment: self.comment.clone(), evidence: self.evidence.clone() }
     }
 }
 
@@ -197,12 +193,13 @@ fn habits_fit(document: &mut Document<'_>) {
         if size.damaged_customers > size.customers || size.orders < size.customers {
             continue;
         }
+        let closable = i64::try_from(habits.accounts_closed(&size).len()).unwrap_or(i64::MAX);
         let told = [
-            ("made_again", habits.made_again, habits.made_again(&size).iter().filter(|id| size.is_damaged(**id)).count()),
-            ("accounts_closed", habits.accounts_closed, habits.accounts_closed(&size).len()),
+            ("made_again", habits.made_again, size.damaged_customers),
+            ("accounts_closed", habits.accounts_closed, closable),
         ];
         for (name, wanted, possible) in told {
-            if usize::try_from(wanted).is_ok_and(|wanted| wanted > possible) {
+            if wanted > possible {
                 let message = format!("{wanted} of `{name}` are too many for `{key}`");
                 document.contradiction(&["workload", "habits", name], message, format!("at most {possible}"));
             }
@@ -243,6 +240,25 @@ mod tests {
         assert!(spec.size.rows() >= 200_000);
         assert!(spec.size.damaged_customers >= 10_000);
         assert_eq!((spec.workload.writers, spec.workload.writes_per_second), (4, 200));
+    }
+
+    #[test]
+    fn habits_need_customers_to_have_them_with() {
+        let small = "control_size: { customers: 100, orders: 100, order_items: 100, damaged_customers: 6 }";
+        let line = SHIPPED.lines().find(|line| line.starts_with("control_size")).expect("is there");
+        let mut text = SHIPPED.replace(line, small);
+        assert!(
+            matches!(parse(text.clone()), Err(DrillError::Diagnostics { diagnostics, .. }) if diagnostics.len() == 1)
+        );
+        text = text.replace("made_again: 10, accounts_closed: 5", "made_again: 6, accounts_closed: 100");
+        let Err(DrillError::Diagnostics { file, diagnostics }) = parse(text.clone()) else {
+            panic!("too many accounts")
+        };
+        assert!(
+            render(&file, &diagnostics, false).contains("100 of `accounts_closed` are too many for `control_size`")
+        );
+        text = text.replace("accounts_closed: 100", "accounts_closed: 5");
+        assert!(parse(text).is_ok());
     }
 
     #[test]

@@ -29,7 +29,9 @@ use crate::{
     measurement::{FinalState, Outage, Probe, Stability, StabilityRule, outage},
     probes::{Detection, ProbeLog, ProbePlan, Probers, is_down, sample},
     testbed::{BackupInfo, Testbed, WorkEntry},
-    workload::{GoneOn, Workload, WorkloadError, WorkloadPlan, WriterReport, connect, go_on, load, orders_of, write_marker},
+    workload::{
+        GoneOn, Workload, WorkloadError, WorkloadPlan, WriterReport, connect, go_on, load, orders_of, write_marker,
+    },
 };
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);

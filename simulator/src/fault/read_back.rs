@@ -33,7 +33,10 @@ pub(super) async fn read_table(client: &Client, table: Table, condition: &str) -
         Table::Orders => "status, total_cents::text, note",
         Table::OrderItems => "sku, quantity::text, price_cents::text",
     };
-    let query = format!("SELECT id, coalesce({parent}, 0), version, write_id, {content} FROM {} WHERE {condition}", table.name());
+    let query = format!(
+        "SELECT id, coalesce({parent}, 0), version, write_id, {content} FROM {} WHERE {condition}",
+        table.name()
+    );
     let rows = client.query_raw(&query, std::iter::empty::<i64>()).await?;
     pin_mut!(rows);
     let mut state = FinalState::new();

@@ -44,12 +44,6 @@ impl Size {
         (first, first + self.damaged_customers - 1)
     }
 
-    /// Whether the deletion takes that customer.
-    pub fn is_damaged(&self, customer: i64) -> bool {
-        let (first, last) = self.damaged();
-        (first..=last).contains(&customer)
-    }
-
     fn of(&self, table: Table) -> i64 {
         match table {
             Table::Customers => self.customers,

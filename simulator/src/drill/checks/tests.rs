@@ -258,12 +258,7 @@ const DOCTORED: &[(&str, Doctor, &str, Verdict)] = &[
         "application-went-on",
         Verdict::Unmeasured,
     ),
-    (
-        "no account was closed",
-        |case| case.evidence.gone_on.closed.clear(),
-        "application-went-on",
-        Verdict::Unmeasured,
-    ),
+    ("no account was closed", |case| case.evidence.gone_on.closed.clear(), "application-went-on", Verdict::Unmeasured),
     (
         "the closed accounts had lost nothing",
         |case| case.evidence.deletion.as_mut().unwrap().rows.retain(|key, _| key.table == Table::Customers),
@@ -276,12 +271,7 @@ const DOCTORED: &[(&str, Doctor, &str, Verdict)] = &[
         "newer-rows-stay",
         Verdict::Missed,
     ),
-    (
-        "a row that was made again is gone",
-        |case| forget_row(case, customer(503)),
-        "newer-rows-stay",
-        Verdict::Missed,
-    ),
+    ("a row that was made again is gone", |case| forget_row(case, customer(503)), "newer-rows-stay", Verdict::Missed),
     (
         "a closed account is back",
         |case| state(case).extend([(customer(3), final_row(1))]),

@@ -12,7 +12,10 @@ pub(super) fn customer(id: i64) -> RowKey {
 
 /// Ten customers who were deleted and made again, and five who stayed, lost an item each, and closed their accounts.
 pub(super) fn gone_on() -> GoneOn {
-    GoneOn { made_again: (0..10).map(|number| (500 + number, 900 + number as u64)).collect(), closed: (1..=5).collect() }
+    GoneOn {
+        made_again: (0..10).map(|number| (500 + number, 900 + number as u64)).collect(),
+        closed: (1..=5).collect(),
+    }
 }
 
 /// What the deletion took, as far as the checks look at it.
@@ -30,9 +33,10 @@ pub(super) fn evidence_of(damaged_customers: i64) -> Evidence {
     let clock = Clock::start();
     let writes = writes();
     let acknowledged = writes.len() as u64;
-    let again = gone_on().made_again.into_iter().map(|(id, write)| {
-        (customer(id), FinalRow { write, state: RowState { version: 1, parent: 0 }, intact: true })
-    });
+    let again = gone_on()
+        .made_again
+        .into_iter()
+        .map(|(id, write)| (customer(id), FinalRow { write, state: RowState { version: 1, parent: 0 }, intact: true }));
     let state: FinalState = again.chain([(order(MARKER), final_row(1))]).collect();
     let removed = Table::ALL.map(|table| (table, 5));
     let removed = removed.into_iter().chain([(Table::Customers, damaged_customers)]).collect::<BTreeMap<_, _>>();

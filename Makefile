@@ -4,14 +4,14 @@
 CARGO_FLAGS ?= --locked
 LIFEBOAT := target/release/lifeboat
 
-.PHONY: drill test check fmt clippy deny unit bench fuzz build setup clean
+.PHONY: drill test check fmt clippy deny unit other-major bench fuzz build setup clean
 
 ## Builds Lifeboat, replays an accidental deletion on a real PostgreSQL, and prints the measured RTO and RPO.
 drill: setup-drill $(LIFEBOAT)
 	$(LIFEBOAT) drill dr-003
 
 ## Every check and every test, on both testbeds.
-test: setup-test fmt clippy deny unit
+test: setup-test fmt clippy deny unit other-major
 	@scripts/setup engine
 
 ## The benchmarks, as JSON lines with a ratio beside each.
@@ -47,6 +47,10 @@ deny:
 # `cargo test --workspace` builds the binary too; naming it spares the end-to-end tests a build with other features.
 unit:
 	LIFEBOAT_BINARY=$${CARGO_TARGET_DIR:-$(CURDIR)/target}/debug/lifeboat INSTA_UPDATE=no cargo test --workspace $(CARGO_FLAGS)
+
+# The tests of servers once more on another major version: what a server answers has changed between the two before.
+other-major:
+	scripts/test-on 17
 
 clean:
 	cargo clean

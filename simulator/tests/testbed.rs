@@ -108,7 +108,7 @@ async fn check_life(backend: Backend, major: Option<u16>) {
 /// The server itself says when a segment is in the archive.
 async fn archived(testbed: &Testbed) {
     let observer = connect(&testbed.observer()).await;
-    let segment: String = observer.query_one("SELECT pg_walfile_name(pg_switch_wal())", &[]).await.unwrap().get(0);
+    let segment: String = observer.query_one("SELECT pg_walfile_name(pg_switch_wal() - 1)", &[]).await.unwrap().get(0);
     let sql = "SELECT coalesce(last_archived_wal >= $1, false) FROM pg_stat_archiver";
     while !observer.query_one(sql, &[&segment]).await.unwrap().get::<_, bool>(0) {
         tokio::task::yield_now().await;

@@ -12,7 +12,7 @@ async fn damaged() -> Result<Stand> {
     let application = stand.application().await?;
     application.batch_execute("DELETE FROM customers WHERE id <= 50").await?;
     let observer = connect(&stand.testbed.observer()).await?;
-    let segment = stand.value(&observer, "SELECT pg_walfile_name(pg_switch_wal())").await?;
+    let segment = stand.value(&observer, "SELECT pg_walfile_name(pg_switch_wal() - 1)").await?;
     let archived = format!("SELECT coalesce(last_archived_wal >= '{segment}', false)::text FROM pg_stat_archiver");
     while stand.value(&observer, &archived).await? != "true" {}
     Ok(stand)

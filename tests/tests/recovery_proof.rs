@@ -91,7 +91,7 @@ impl Scene {
     fn switch(&self, client: &Client) -> Result<String> {
         tokio::task::block_in_place(|| {
             tokio::runtime::Handle::current().block_on(async {
-                let name: String = client.query_one("SELECT pg_walfile_name(pg_switch_wal())", &[]).await?.get(0);
+                let name: String = client.query_one("SELECT pg_walfile_name(pg_switch_wal() - 1)", &[]).await?.get(0);
                 while !self.stand.testbed.archive_folder().join(&name).exists() {
                     client.query_one("SELECT pg_stat_clear_snapshot()::text", &[]).await?;
                 }

@@ -33,7 +33,7 @@ async fn superuser(stand: &Stand) -> Result<Client> {
 /// Writes a moment of which the WAL says what ran, and goes on in the next segment, once the last one is archived.
 async fn next_segment(stand: &Stand, server: &Client) -> Result<()> {
     server.batch_execute("CHECKPOINT").await?;
-    let name = stand.value(server, "SELECT pg_walfile_name(pg_switch_wal())").await?;
+    let name = stand.value(server, "SELECT pg_walfile_name(pg_switch_wal() - 1)").await?;
     for _ in 0..600 {
         if stand.testbed.archive_folder().join(&name).exists() {
             return Ok(());

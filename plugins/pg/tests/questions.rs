@@ -66,6 +66,7 @@ fn archiving(mode: &'static str, done: &'static str, failing: bool) -> Fake {
     fake.postgres.on("current_setting($1::text, true)", move |_| Ok(rows(&["value"], vec![values![mode]])));
     fake.postgres
         .on("pg_switch_wal", |_| Ok(rows(&["lsn", "segment"], vec![values!["0/3000060", "000000010000000000000003"]])));
+    fake.postgres.on("name = $1::text", |_| Ok(rows(&["size"], vec![values![16_777_216_i64]])));
     fake.postgres.on("archived_count::bigint", move |_| {
         let columns = [
             "archived_count",

@@ -376,7 +376,7 @@ impl Stage<'_> {
             return None;
         }
         let client = connect(&self.testbed.observer(), CONNECT_WITHIN).await.ok()?;
-        let row = client.query_one("SELECT pg_walfile_name(pg_current_wal_lsn())", &[]).await.ok()?;
+        let row = client.query_one("SELECT pg_walfile_name(pg_current_wal_lsn() - 1)", &[]).await.ok()?;
         let segment: String = row.get(0);
         let archived = async {
             loop {

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::{
     archive::{self, ARCHIVE},
     server::{self, Capabilities},
-    wal_name::SegmentSize,
+    wal_name::{Lsn, NotAnLsn, Segment, SegmentSize},
 };
 
 const PAUSE_MS: u64 = 100;
@@ -43,25 +43,21 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let parameters: Parameters = call.parameters()?;
     let connection = caps.open(&parameters.server)?;
     check_archiving(&connection)?;
+    let size = segment_size(&connection)?;
     let archive = parameters.machine.as_deref().map(|machine| {
         let folder = parameters.archive.as_deref().unwrap_or(ARCHIVE);
-        Ok::<_, Failure>(Folder {
-            caps,
-            machine,
-            path: caps.folder(machine, folder)?,
-            size: segment_size(&connection)?,
-        })
+        Ok::<_, Failure>(Folder { caps, machine, path: caps.folder(machine, folder)?, size })
     });
     let archive = archive.transpose()?;
     if let Some(archive) = &archive {
         archive.has("")?;
     }
-    // Without a record since the last switch, the switch does nothing and the segment before is the last one with content.
     let rows = connection.query(
         "SELECT s.lsn::text AS lsn, pg_walfile_name(s.lsn) AS segment FROM (SELECT pg_switch_wal() AS lsn) AS s",
         &[],
     )?;
     let (lsn, segment): (String, String) = (rows.one()?.get("lsn")?, rows.one()?.get("segment")?);
+    let segment = last_segment(&lsn, &segment, size)?;
     if parameters.wait == Some(false) {
         let outputs = json!({ "lsn": lsn, "segment": segment, "timeline": timeline(&segment), "archived": false });
         return Outcome::new(outputs, format!("switched at {lsn}; not waited for the archive"));
@@ -74,6 +70,17 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     }
     let outputs = json!({ "lsn": lsn, "segment": segment, "timeline": timeline(&segment), "archived": true });
     Outcome::new(outputs, format!("everything up to {lsn} is archived (segment {segment})"))
+}
+
+/// The segment that the switch has ended. Without a record since the last switch, the switch does nothing and answers with the
+/// end of the segment before; which file that is, `pg_walfile_name` says differently since PostgreSQL 17: the next one, which the
+/// server has not written yet.
+fn last_segment(lsn: &str, segment: &str, size: SegmentSize) -> Result<String, Failure> {
+    let odd = |what: String| Failure::permanent("pg-odd-answer", what);
+    let end: Lsn = lsn.parse().map_err(|error: NotAnLsn| odd(error.to_string()))?;
+    let timeline =
+        timeline(segment).ok_or_else(|| odd(format!("`{segment}` is not the name of a segment of the WAL")))?;
+    Ok(Segment::holding(Lsn(end.0.saturating_sub(1)), timeline, size).name(size))
 }
 
 fn check_archiving(connection: &impl Connection) -> Result<(), Failure> {
@@ -154,7 +161,19 @@ fn pause(caps: &impl Capabilities, segment: &str) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::is_at_least;
+    use super::{SegmentSize, is_at_least, last_segment};
+
+    #[test]
+    fn a_switch_that_had_nothing_to_switch_names_the_segment_before() {
+        let size = SegmentSize::new(16 << 20).expect("a size");
+        let check = |lsn: &str, segment: &str| last_segment(lsn, segment, size).ok();
+        let before = Some("000000020000000000000007".to_owned());
+        assert_eq!(check("0/8000000", "000000020000000000000007"), before, "up to PostgreSQL 16");
+        assert_eq!(check("0/8000000", "000000020000000000000008"), before, "since PostgreSQL 17");
+        assert_eq!(check("0/7000060", "000000020000000000000007"), before);
+        assert_eq!(check("nowhere", "000000020000000000000007"), None);
+        assert_eq!(check("0/7000060", "?"), None);
+    }
 
     #[test]
     fn a_later_segment_counts() {

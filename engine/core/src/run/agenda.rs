@@ -151,6 +151,11 @@ impl Agenda {
         }
     }
 
+    /// Somebody wants everything to be taken back once more: from the last step on.
+    pub(super) fn take_back_again(&mut self) {
+        self.taken_back_to = None;
+    }
+
     /// Takes in what the change of a step means for one that needs it, whose own state is given too.
     pub(super) fn need_changed(&mut self, dependent: StepIndex, before: Need, after: Need, own: &StepState) {
         let needs = &mut self.needs[dependent];

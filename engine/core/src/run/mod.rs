@@ -237,6 +237,7 @@ impl StepRun {
         match self.state {
             StepState::Succeeded { .. } | StepState::ResolvedByHand { .. } | StepState::Failed { .. } => true,
             StepState::Cancelled | StepState::Skipped { .. } => self.in_doubt,
+            StepState::UndoFailed { wanted, .. } => wanted,
             _ => false,
         }
     }
@@ -336,6 +337,10 @@ pub enum StepState {
     UndoFailed {
         /// Why.
         failure: Failure,
+        /// Its outputs, which another attempt may need.
+        outputs: Value,
+        /// Somebody has asked for everything to be taken back once more since.
+        wanted: bool,
     },
 }
 
@@ -372,7 +377,7 @@ impl StepState {
             self,
             Self::Undoing { .. }
                 | Self::Undone
-                | Self::UndoFailed { .. }
+                | Self::UndoFailed { wanted: false, .. }
                 | Self::BackingOff { next: Next::Undo { .. }, .. }
                 | Self::Settling(Settling::AttemptFailed { next: Next::Undo { .. }, .. })
         )

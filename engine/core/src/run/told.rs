@@ -39,7 +39,7 @@ impl StepState {
     pub fn failure(&self) -> Option<&Failure> {
         match self {
             Self::Failed { failure }
-            | Self::UndoFailed { failure }
+            | Self::UndoFailed { failure, .. }
             | Self::BackingOff { failure, .. }
             | Self::Settling(Settling::AttemptFailed { failure, .. }) => Some(failure),
             _ => None,

@@ -327,7 +327,8 @@ fn state_after(step: &StepRun, at: Timestamp, event: &Event) -> Option<StepState
         }
         Event::StepUndone { .. } => matches!(step.state, StepState::Undoing { .. }).then_some(StepState::Undone),
         Event::UndoFailed { failure, .. } => {
-            may_fail_to_undo(step).then(|| StepState::UndoFailed { failure: failure.clone() })
+            let outputs = while_undoing(step).or_else(|| undoable(step))?;
+            Some(StepState::UndoFailed { failure: failure.clone(), outputs, wanted: false })
         }
         _ => people::after(&step.state, at, event),
     }
@@ -370,6 +371,7 @@ fn undoable(step: &StepRun) -> Option<Value> {
         StepState::Failed { .. } => Some(Value::Null),
         StepState::Cancelled | StepState::Skipped { .. } if step.in_doubt => Some(Value::Null),
         _ => None,
+        StepState::UndoFailed { outputs, wanted: true, .. } => Some(outputs.clone()),
     }
 }
 
@@ -459,12 +461,12 @@ fn may_be_cancelled(state: &StepState) -> bool {
     may_fail(state) || matches!(state, StepState::Running(_) | StepState::Verifying { .. })
 }
 
-fn may_fail_to_undo(step: &StepRun) -> bool {
-    undoable(step).is_some()
-        || matches!(
-            step.state,
-            StepState::Undoing { .. } | StepState::Settling(Settling::AttemptFailed { next: Next::Undo { .. }, .. })
-        )
+/// The outputs of a step whose undo has failed and was not decided about yet.
+fn while_undoing(step: &StepRun) -> Option<Value> {
+    match &step.state {
+        StepState::Settling(Settling::AttemptFailed { next: Next::Undo { outputs }, .. }) => Some(outputs.clone()),
+        _ => None,
+    }
 }
 
 fn after_interruption(state: &StepState, at: Timestamp, event: &Event) -> Option<StepState> {

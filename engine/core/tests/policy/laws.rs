@@ -221,7 +221,9 @@ fn attempts_are_bounded(plan: &Plan, run: &Run, journal: &Journal, id: &StepId) 
 fn undo_is_last_first(plan: &Plan, run: &Run, journal: &Journal, id: &StepId) {
     assert_eq!(run.phase, Phase::Undoing { aborted_by: None });
     let order = |id: &StepId| (place_of(plan, id), run.steps.iter().position(|step| step.id == *id));
-    let earlier = journal.iter().filter_map(|(_, event)| match event {
+    // What could not be taken back is tried again when somebody asks again.
+    let asked_again = journal.iter().rposition(|(_, event)| matches!(event, Event::UndoBegan)).unwrap_or(0);
+    let earlier = journal[asked_again..].iter().filter_map(|(_, event)| match event {
         Event::UndoStarted { step, .. } => Some(order(step)),
         _ => None,
     });

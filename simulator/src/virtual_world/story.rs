@@ -277,6 +277,7 @@ impl Teller {
     fn succeeded(&mut self, step: &StepId, known_by: KnownBy) {
         match known_by {
             KnownBy::Answer | KnownBy::Items => self.did(step, "succeeded", "succeeded"),
+            KnownBy::NoItems => self.say(format!("The list of `{step}` was empty: nothing was done.")),
             KnownBy::Observation => self.say(format!("It found that `{step}` had worked.")),
             KnownBy::Operator => self.did(step, "counts as done", "count as done"),
             KnownBy::Approval => {}

@@ -20,6 +20,8 @@ pub enum KnownBy {
     Operator,
     /// Every item of its list is done.
     Items,
+    /// Its list had no item, and its author has not said that this may be: nothing was done.
+    NoItems,
 }
 
 /// Why a step was skipped.

@@ -361,6 +361,9 @@ impl StepState {
 
     /// Whether it is over and keeps a run from having simply succeeded.
     fn is_exception(&self) -> bool {
+        if matches!(self, Self::Succeeded { known_by: KnownBy::NoItems, .. }) {
+            return true;
+        }
         self.is_over()
             && !matches!(
                 self,

@@ -118,9 +118,10 @@ fn after_items(items: &[StepRun], event: &Event) -> Option<StepState> {
     let over = || items.iter().all(|item| item.state.is_over());
     let lost = || items.iter().any(|item| matches!(item.state, StepState::Failed { .. } | StepState::Cancelled));
     match event {
-        Event::StepSucceeded { attempt: 0, outputs, summary, known_by: KnownBy::Items, .. } if over() && !lost() => {
-            let (outputs, summary) = (outputs.clone(), summary.clone());
-            Some(StepState::Succeeded { outputs, summary, known_by: KnownBy::Items })
+        Event::StepSucceeded { attempt: 0, outputs, summary, known_by, .. } if over() && !lost() => {
+            let fits = *known_by == KnownBy::Items || *known_by == KnownBy::NoItems && items.is_empty();
+            let (outputs, summary, known_by) = (outputs.clone(), summary.clone(), *known_by);
+            fits.then_some(StepState::Succeeded { outputs, summary, known_by })
         }
         Event::StepFailed { failure, .. } if over() && lost() => Some(StepState::Failed { failure: failure.clone() }),
         Event::StepSkipped { reason, .. } if over() && !lost() && reason.is_of_a_dry_run() => {
@@ -370,8 +371,8 @@ fn undoable(step: &StepRun) -> Option<Value> {
         StepState::ResolvedByHand { evidence, .. } => Some(evidence.clone()),
         StepState::Failed { .. } => Some(Value::Null),
         StepState::Cancelled | StepState::Skipped { .. } if step.in_doubt => Some(Value::Null),
-        _ => None,
         StepState::UndoFailed { outputs, wanted: true, .. } => Some(outputs.clone()),
+        _ => None,
     }
 }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use lifeboat_core::{
     decide::decide,
-    event::{Event, Mode, OperatorAnswer, Outcome, SkipReason},
+    event::{Event, KnownBy, Mode, OperatorAnswer, Outcome, SkipReason},
     failure::FailureKind,
     input::{Effect, Input},
     name::StepId,
@@ -337,7 +337,8 @@ pub(crate) fn outcome(plan: &Plan, world: &World<'_>) {
             state,
             StepState::Skipped { reason: SkipReason::NothingFailed | SkipReason::DoneBefore | SkipReason::NotAsked }
         );
-        unneeded || matches!(state, StepState::Succeeded { .. })
+        let was_done = |known_by: &KnownBy| *known_by != KnownBy::NoItems;
+        unneeded || matches!(state, StepState::Succeeded { known_by, .. } if was_done(known_by))
     };
     let cut_off = |event: &Event| matches!(event, Event::AbortRequested { undo: false, .. });
     let to_be_undone = |event: &Event| matches!(event, Event::AbortRequested { undo: true, .. });

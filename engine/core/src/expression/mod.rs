@@ -12,6 +12,7 @@ mod scan;
 #[cfg(test)]
 mod tests;
 mod value;
+mod words;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -52,6 +52,7 @@ pub mod set_file;
 pub mod several;
 pub mod source;
 pub mod target;
+pub mod surroundings;
 pub mod timeline;
 pub mod told;
 pub mod transaction;

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt::Write};
 use lifeboat_plugin::{Failure, Machine, machine};
 
 use crate::{
+    fetching::own,
     identifier::quote_setting,
     restore_command::{self, RestoreCommand},
     wal_name::SegmentSize,
@@ -211,8 +212,9 @@ impl<C: Machine> Instance<'_, C> {
 
     /// Removes the server's files; the marker, which says whose they were, stays.
     pub fn remove_files(&self) -> Result<(), Failure> {
-        for path in [self.data(), self.socket(), format!("{}/replaced", self.folder)] {
-            self.caps.remove(self.machine, &path)?;
+        let others = ["replaced", own::FOLDER].map(|name| format!("{}/{name}", self.folder));
+        for path in [self.data(), self.socket()].iter().chain(&others) {
+            self.caps.remove(self.machine, path)?;
         }
         Ok(())
     }

@@ -33,7 +33,7 @@ pub fn tree(plan: &Plan) -> String {
         }
         let branch = if index + 1 == lines.len() { "└─" } else { "├─" };
         let line = format!("{branch} {name:names$}  {kind:kinds$}  {notes}");
-        // Writing to a string can not fail.
+        // Writing to a string cannot fail.
         let _ = writeln!(text, "{}", line.trim_end());
     }
     text

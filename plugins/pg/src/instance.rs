@@ -52,7 +52,7 @@ impl Configuration {
     pub fn print(&self) -> String {
         let mut text = "# Written by Lifeboat for a restored copy.\n".to_owned();
         let mut line = |name: &str, value: &str| {
-            // Writing to a String can not fail.
+            // Writing to a String cannot fail.
             let _ = writeln!(text, "{name} = {value}");
         };
         line("shared_buffers", "'128MB'");
@@ -138,7 +138,7 @@ pub fn host_access(user: &str, by_socket: bool) -> String {
         return text;
     }
     for from in ["127.0.0.0/8", "::1/128", "samenet"] {
-        // Writing to a String can not fail.
+        // Writing to a String cannot fail.
         let _ = writeln!(text, "host all {user} {from} scram-sha-256");
     }
     text

@@ -59,7 +59,7 @@ fn under_way(draft: &mut Draft<'_>, index: Slot) {
     }
 }
 
-/// What succeeded is taken back, and so is what may have begun to take effect. Where it can not be taken back, because it never
+/// What succeeded is taken back, and so is what may have begun to take effect. Where it cannot be taken back, because it never
 /// told what it made, the run says so and is not called rolled back.
 fn wants_undo(draft: &Draft<'_>, index: Slot) -> bool {
     let step = draft.step(index);

@@ -139,7 +139,7 @@ fn what_has_no_value_or_too_large_a_one_is_refused() {
         ("${{ 9223372036854775807 + inputs.n }}", "`9223372036854775807 + inputs.n`: the result of `+` is too large"),
         ("${{ inputs.text + inputs.text + inputs.text }}", "the result is larger than 1048576 bytes"),
         ("${{ inputs.list.map(x, inputs.text) }}", "the expression looks at too much data"),
-        ("${{ b'bytes' }}", "a result of type bytes can not be used in a runbook"),
+        ("${{ b'bytes' }}", "a result of type bytes cannot be used in a runbook"),
         ("${{ 1.0 / 0.0 }}", "the result `inf` is not a number that JSON can hold"),
     ] {
         let error = render(json!(template)).expect_err(template);

@@ -21,7 +21,7 @@ pub(crate) fn check(findings: &mut Findings<'_>, node: &Node, shape: &Shape) {
         },
         Shape::Names(value) => each_entry(findings, node, |findings, entry| {
             if let Err(error) = check_name(&entry.key) {
-                let message = format!("`{}` can not be used as a name", brief(&entry.key));
+                let message = format!("`{}` cannot be used as a name", brief(&entry.key));
                 findings.add(codes::BAD_NAME, entry.key_span, message, error.rule);
             }
             check(findings, &entry.value, value);
@@ -201,7 +201,7 @@ fn check_text(findings: &mut Findings<'_>, span: Span, shape: &Shape, text: &str
     match shape {
         Shape::Name => {
             if let Err(error) = check_name(text) {
-                wrong(codes::BAD_NAME, format!("`{short}` can not be used as a name"), error.rule);
+                wrong(codes::BAD_NAME, format!("`{short}` cannot be used as a name"), error.rule);
             }
         }
         Shape::Action if text.contains('@') => {

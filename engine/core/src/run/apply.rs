@@ -13,9 +13,9 @@ use crate::{
     name::StepId,
 };
 
-/// An event that can not have happened in this state: a damaged journal while loading, a bug while running.
+/// An event that cannot have happened in this state: a damaged journal while loading, a bug while running.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{event} can not happen here: {state}")]
+#[error("{event} cannot happen here: {state}")]
 pub struct Illegal {
     /// The event, in short.
     pub event: String,

@@ -492,7 +492,7 @@ pub enum Awaiting {
     Decision {
         /// The interrupted attempt.
         attempt: Attempt,
-        /// Why the engine can not tell.
+        /// Why the engine cannot tell.
         reason: Reason,
     },
 }

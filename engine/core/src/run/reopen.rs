@@ -73,7 +73,7 @@ pub(super) fn dealt_with(run: &Run, at: Timestamp, slot: Slot, after: StepRun) -
     change
 }
 
-/// What follows where an operator wants steps once more; `None` where one of them can not wait for its needs again, or another
+/// What follows where an operator wants steps once more; `None` where one of them cannot wait for its needs again, or another
 /// failed step would keep the run from going on.
 pub(super) fn reopened(run: &Run, at: Timestamp, steps: &[StepId]) -> Option<Change> {
     let named: BTreeSet<Slot> = steps.iter().map(|id| run.position(id)).collect::<Option<_>>()?;

@@ -25,7 +25,7 @@ pub(super) struct Change {
     pub(super) pause: Option<Option<Pause>>,
 }
 
-/// What the event changes; `None` where it can not happen.
+/// What the event changes; `None` where it cannot happen.
 pub(super) fn transition(run: &Run, at: Timestamp, event: &Event) -> Option<Change> {
     if run.pause.is_some() && pause::holds_back(event) {
         return None;
@@ -250,7 +250,7 @@ fn count(step: &mut StepRun, at: Timestamp, event: &Event) {
     }
 }
 
-/// Whether the step goes on from an attempt, or ends with it, of which nobody knows what it left. An attempt that can not be
+/// Whether the step goes on from an attempt, or ends with it, of which nobody knows what it left. An attempt that cannot be
 /// repeated is looked into first, and then it is known; who decides before that is known leaves the doubt.
 fn leaves_doubt(before: &StepState, event: &Event, is_repeatable: bool) -> bool {
     let unknown = |failure: &Failure| match failure.kind() {

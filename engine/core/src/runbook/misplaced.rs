@@ -12,7 +12,7 @@ const OF_LISTS: &[(&str, &str)] = &[
     ("allow_empty", "`allow_empty` says that the list of a `for_each` may be empty"),
 ];
 
-/// What a handler can not have.
+/// What a handler cannot have.
 const HANDLER: &[&str] = &["undo", "on_failure"];
 
 /// Reports them.

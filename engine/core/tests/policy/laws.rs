@@ -132,7 +132,7 @@ fn is_met(reason: &SkipReason) -> bool {
     )
 }
 
-/// After an attempt of unknown effect, what can not be repeated starts again only once somebody knows.
+/// After an attempt of unknown effect, what cannot be repeated starts again only once somebody knows.
 fn nothing_is_repeated_blindly(plan: &Plan, journal: &Journal, id: &StepId) {
     let place = place_of(plan, id);
     if plan.steps[place].action().is_none_or(|action| action.idempotent) {

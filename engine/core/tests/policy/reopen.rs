@@ -90,7 +90,7 @@ fn everything_from_a_step_on_is_done_once_more() {
         told,
         ["StepsReopened", "StepStarted s0", "StepSucceeded s0", "StepStarted s1", "StepSucceeded s1", "StepStarted s2"]
     );
-    // What can not be repeated without harm takes another word.
+    // What cannot be repeated without harm takes another word.
     let plan = plan_of(vec![uses(0, false, false), uses(1, true, false)]);
     let inputs = vec![answer(0, 1, Ok(())), answer(1, 1, Err(permanent()))];
     assert!(afterwards(&plan, inputs.clone(), [from(false)]).is_empty());

@@ -282,7 +282,7 @@ fn last_record(choice: &Choice) -> Option<Lsn> {
     }
 }
 
-/// A copy that will never be of use does not keep its server, its port and its space; its log and its marker stay. What can not be
+/// A copy that will never be of use does not keep its server, its port and its space; its log and its marker stay. What cannot be
 /// removed now is named beside the reason, and goes with the next attempt.
 fn abandon<C: Capabilities>(instance: &Instance<'_, C>, marker: &Marker, failure: Failure) -> Failure {
     if !matches!(failure, Failure::Permanent(_) | Failure::Denied(_)) {

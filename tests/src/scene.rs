@@ -145,7 +145,7 @@ impl Variant<'_> {
         let command = command.replace("ARCHIVE", folder.display().to_string().trim_end_matches('/'));
         let text = fs::read_to_string(&self.bindings)?;
         let line = text.lines().find(|line| line.trim_start().starts_with("archive: {")).context("the archive")?;
-        let (before, _) = line.split_once(" }").context("its end")?;
+        let (before, _) = line.split_once(", restore_command:").or_else(|| line.split_once(" }")).context("its end")?;
         let line_with = format!("{before}, restore_command: {} }}", Value::from(command));
         Ok(fs::write(&self.bindings, text.replace(line, &line_with))?)
     }

@@ -1,6 +1,6 @@
 //! The fault proxy on real sockets: each verdict does what it says, at once, also to connections that are open.
 //!
-//! No test asks how long anything took: what is slow is so slow that it can not arrive while the test runs.
+//! No test asks how long anything took: what is slow is so slow that it cannot arrive while the test runs.
 
 #![expect(clippy::unwrap_used, reason = "the helpers of a test fail as the test itself does")]
 

@@ -1,7 +1,7 @@
 //! Whole runs in the virtual world, with faults: of a plain runbook of ten steps on one core, and of each shipped runbook on two.
 //! One line of JSON a benchmark. Beside the first: writing and hashing the same events, which every journal has to do.
 #![expect(clippy::print_stdout, reason = "the lines on stdout are the result")]
-#![expect(clippy::unwrap_used, reason = "a benchmark that can not be set up has no result")]
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot be set up has no result")]
 
 use std::time::Instant;
 

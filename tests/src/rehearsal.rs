@@ -138,6 +138,6 @@ pub fn interrupt(group: u32) -> Result<()> {
 pub fn kill_server(data: &Path) -> Result<()> {
     let pid = fs::read_to_string(data.join("postmaster.pid"))?;
     let pid = pid.lines().next().context("the file names the postmaster")?.to_owned();
-    ensure!(Command::new("kill").args(["-KILL", &pid]).status()?.success(), "{pid} can not be killed");
+    ensure!(Command::new("kill").args(["-KILL", &pid]).status()?.success(), "{pid} cannot be killed");
     Ok(())
 }

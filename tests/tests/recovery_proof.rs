@@ -2,180 +2,17 @@
 //! name it, and without any they are green. One server is loaded; copies of its folders are damaged in turn.
 
 use std::{
-    collections::BTreeSet,
     fs,
     os::unix::fs::{FileExt, PermissionsExt},
-    path::{Path, PathBuf},
+    path::Path,
     process::Command,
 };
 
 use anyhow::{Context, Result, ensure};
-use lifeboat_tests::stand::{Stand, connect, files_below};
-use serde_json::Value;
-use tokio_postgres::Client;
-
-const VERIFY: &str = "
-lifeboat: 1
-id: PROOF
-name: Verify a backup
-targets:
-  primary: { kind: postgres, access: read, description: The original }
-  recovery: { kind: machine, access: destroy, description: Where the copy is made }
-steps:
-  - id: look
-    uses: pg/verify-backup
-    with: { machine: recovery PARAMETERS }
-    timeout: 2m
-";
-
-const RESTORE: &str = "
-lifeboat: 1
-id: PROOF
-name: Restore a copy
-targets:
-  primary: { kind: postgres, access: read, description: The original }
-  recovery: { kind: machine, access: destroy, description: Where the copy is made }
-steps:
-  - id: look
-    uses: pg/restore
-    with: { machine: recovery, server: primary PARAMETERS }
-    timeout: 2m
-    undo: { uses: pg/destroy-instance, with: { machine: recovery } }
-  - id: remove
-    uses: pg/destroy-instance
-    with: { machine: recovery, instance: \"${{ steps.look.outputs.instance }}\" }
-    timeout: 1m
-";
-
-/// A loaded server, and segments that it has archived. Each holds what one transaction wrote.
-struct Scene {
-    stand: Stand,
-    segments: Vec<String>,
-    /// After the first of them, before the second.
-    between: String,
-}
-
-/// Copies of its archive and its backups, to be damaged, and bindings that name them.
-struct Variant<'a> {
-    scene: &'a Scene,
-    folder: PathBuf,
-    bindings: PathBuf,
-}
-
-async fn superuser(stand: &Stand) -> Result<Client> {
-    let mut config = stand.testbed.observer();
-    config.dbname("app");
-    connect(&config).await
-}
-
-impl Scene {
-    async fn load(rounds: u32) -> Result<Self> {
-        let mut scene = Self { stand: Stand::loaded(20).await?, segments: Vec::new(), between: String::new() };
-        let client = superuser(&scene.stand).await?;
-        scene.switch(&client)?;
-        let mut segments = Vec::new();
-        for round in 0..rounds {
-            let sql =
-                format!("INSERT INTO customers (name) SELECT 'round {round} ' || n FROM generate_series(1, 20000) n");
-            client.batch_execute(&sql).await?;
-            segments.push(scene.switch(&client)?);
-            if round == 0 {
-                let now = "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')";
-                scene.between = scene.stand.value(&client, now).await?;
-            }
-        }
-        Ok(Self { segments, ..scene })
-    }
-
-    /// Ends the current segment; its name, as soon as it is archived.
-    fn switch(&self, client: &Client) -> Result<String> {
-        tokio::task::block_in_place(|| {
-            tokio::runtime::Handle::current().block_on(async {
-                let name: String = client.query_one("SELECT pg_walfile_name(pg_switch_wal() - 1)", &[]).await?.get(0);
-                while !self.stand.testbed.archive_folder().join(&name).exists() {
-                    client.query_one("SELECT pg_stat_clear_snapshot()::text", &[]).await?;
-                }
-                Ok(name)
-            })
-        })
-    }
-
-    /// Fresh copies under this name.
-    fn variant(&self, name: &str) -> Result<Variant<'_>> {
-        let folder = self.stand.testbed.folder().join(format!("variant-{name}"));
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir(&folder)?;
-        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755))?;
-        let mut text = fs::read_to_string(&self.stand.bindings)?;
-        for source in [self.stand.testbed.archive_folder(), self.stand.testbed.backups_folder()] {
-            let target = folder.join(source.file_name().context("a name")?);
-            let copied = Command::new("cp").arg("-a").arg(&source).arg(&target).status()?;
-            ensure!(copied.success(), "{} is not copied", source.display());
-            let quoted = |path: &Path| Value::from(path.display().to_string()).to_string();
-            ensure!(text.contains(&quoted(&source)), "{} is not in the bindings", source.display());
-            text = text.replace(&quoted(&source), &quoted(&target));
-        }
-        let bindings = folder.join("bindings.yaml");
-        fs::write(&bindings, text)?;
-        Ok(Variant { scene: self, folder, bindings })
-    }
-}
-
-/// How a run of one of the runbooks ended.
-struct Ended {
-    said: String,
-    outputs: Option<Value>,
-}
-
-impl Variant<'_> {
-    fn archive(&self, name: &str) -> PathBuf {
-        self.folder.join("archive").join(name)
-    }
-
-    fn backup(&self, name: &str) -> PathBuf {
-        self.folder.join("backups").join(name)
-    }
-
-    fn run(&self, runbook: &str, parameters: &str) -> Result<Ended> {
-        let path = self.folder.join("runbook.yaml");
-        fs::write(&path, runbook.replace(" PARAMETERS", parameters))?;
-        let stand = &self.scene.stand;
-        let runs = || {
-            let files = files_below(&stand.home.path().join("state/runs"));
-            files.into_iter().filter(|file| file.ends_with("journal.jsonl")).collect::<BTreeSet<_>>()
-        };
-        let (known, copies) = (runs(), stand.instances());
-        let mut command = stand.lifeboat(&["run"]);
-        command.arg(&path).arg("--bindings").arg(&self.bindings);
-        let output = command.output()?;
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        let journal = runs().difference(&known).next().with_context(|| said.clone())?.clone();
-        let journal = fs::read_to_string(journal)?;
-        let records = journal.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let mut ends = records.filter(|record| record["event"] == "step_succeeded" && record["step"] == "look");
-        let outputs = ends.next().map(|record| record["outputs"].clone()).filter(|_| output.status.success());
-        ensure!(outputs.is_none() || stand.instances() == copies, "a copy is left: {:?}", stand.instances());
-        Ok(Ended { said, outputs })
-    }
-
-    fn succeeds(&self, runbook: &str, parameters: &str) -> Result<(Value, String)> {
-        let ended = self.run(runbook, parameters)?;
-        let outputs = ended.outputs.with_context(|| format!("{}: {}", self.folder.display(), ended.said))?;
-        Ok((outputs, ended.said))
-    }
-
-    /// It fails with the code, and says all of these.
-    fn fails(&self, runbook: &str, parameters: &str, code: &str, says: &[&str]) -> Result<()> {
-        let ended = self.run(runbook, parameters)?;
-        // Lines are broken where the terminal ends.
-        let said = ended.said.split_whitespace().collect::<Vec<_>>().join(" ");
-        ensure!(ended.outputs.is_none(), "{}: it succeeded: {said}", self.folder.display());
-        for text in says.iter().chain([&code]) {
-            ensure!(said.contains(text), "{}: no `{text}` in {said}", self.folder.display());
-        }
-        Ok(())
-    }
-}
+use lifeboat_tests::{
+    scene::{RESTORE, Scene, VERIFY, superuser},
+    stand::{Stand, files_below},
+};
 
 const LATEST: &str = ", target: { latest: true }";
 
@@ -380,5 +217,45 @@ async fn the_timeline_is_the_one_that_the_server_writes_on() -> Result<()> {
     }
     fs::remove_file(variant.archive("00000002.history"))?;
     variant.fails(RESTORE, &format!("{LATEST}, backup: nightly"), "pg-timeline", &["nightly", "timeline 2"])?;
+    scene.stand.stop().await
+}
+
+/// A server that ended in the middle of a segment and was promoted: a record begins on the old timeline and ends on the new one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_crosses_a_change_of_timeline_is_read() -> Result<()> {
+    let scene = Scene::load(1).await?;
+    let client = superuser(&scene.stand).await?;
+    client
+        .batch_execute("INSERT INTO customers (name) SELECT repeat('long ', 20) FROM generate_series(1, 100000)")
+        .await?;
+    let now: String = client.query_one("SELECT pg_walfile_name(pg_current_wal_lsn())", &[]).await?.get(0);
+    let before = format!("{}{:08X}", &now[..16], u32::from_str_radix(&now[16..], 16)? - 1);
+    while !scene.stand.testbed.archive_folder().join(&before).exists() {
+        client.query_one("SELECT pg_stat_clear_snapshot()::text", &[]).await?;
+    }
+    drop(client);
+    scene.stand.testbed.kill_primary().await?;
+    fs::write(scene.stand.testbed.folder().join("primary/data/standby.signal"), "")?;
+    scene.stand.testbed.start_primary().await?;
+    let client = superuser(&scene.stand).await?;
+    client.query_one("SELECT pg_promote()", &[]).await?;
+    client
+        .batch_execute("INSERT INTO customers (name) SELECT 'promoted ' || n FROM generate_series(1, 20000) n")
+        .await?;
+    scene.switch(&client)?;
+    drop(client);
+    let crossed = now.replacen("00000001", "00000002", 1);
+
+    let variant = scene.variant("crossed")?;
+    let head = fs::read(variant.archive(&crossed))?;
+    let remaining = u32::from_le_bytes(head[16..20].try_into()?);
+    ensure!(remaining > 0, "no record crosses into {crossed}");
+    // 0 is no timeline: it stands for the one that is followed anyway.
+    let (own, _) = variant.succeeds(VERIFY, ", timeline: 0")?;
+    ensure!(own["timeline"] == 1, "{own}");
+    variant.succeeds(VERIFY, ", timeline: 2")?;
+    // Behind the header of its first page lies the rest of the record, where no program looks.
+    flip(&variant.archive(&crossed), 40)?;
+    variant.fails(VERIFY, ", timeline: 2", "pg-wal-damaged", &[&before, &crossed])?;
     scene.stand.stop().await
 }

@@ -164,7 +164,7 @@ fn every_code_has_its_page() {
     assert!(missing.is_empty(), "codes without a page in docs/errors: {missing:#?}");
 }
 
-/// A page about something that can not happen any more misleads who reads the list. Those of the language are held by the core.
+/// A page about something that cannot happen any more misleads who reads the list. Those of the language are held by the core.
 #[test]
 fn every_page_has_its_code() {
     let codes: BTreeSet<String> = shipped_codes().into_iter().map(|(code, _)| code).collect();

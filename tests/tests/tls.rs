@@ -1,5 +1,5 @@
 //! Encrypted connections to PostgreSQL: a certificate is checked against the roots and the name that the bindings give, and
-//! nothing is sent to a server that can not prove itself.
+//! nothing is sent to a server that cannot prove itself.
 
 use std::{
     fs,

@@ -46,7 +46,7 @@ struct Accounts {
 }
 
 impl Accounts {
-    /// `Err` where this process can not become somebody else.
+    /// `Err` where this process cannot become somebody else.
     fn find() -> Result<Self, String> {
         if id(&["-u"])? != 0 {
             return Err("only root can become another user".to_owned());

@@ -31,7 +31,7 @@ pub(crate) fn styled(style: Style, text: impl Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
-/// A text whose further lines can not be taken for lines of ours: they stand below its first one.
+/// A text whose further lines cannot be taken for lines of ours: they stand below its first one.
 pub(crate) fn hanging(text: &str) -> String {
     text.replace('\n', "\n    ")
 }

@@ -1,6 +1,6 @@
 //! The command line as a user meets it: the real binary, its output and its exit codes.
 
-#[expect(clippy::unwrap_used, reason = "a test that can not run its binary has failed")]
+#[expect(clippy::unwrap_used, reason = "a test that cannot run its binary has failed")]
 mod screen;
 
 use screen::{Screen, check, fixture, lifeboat};

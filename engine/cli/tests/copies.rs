@@ -1,7 +1,7 @@
 //! Restored copies that a run has left: listed, named where people look, and removed by a run of its own. The run that leaves them is
 //! driven here with a plugin that only says that it restored; what removes them is the real plugin on a real folder.
 
-#![expect(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use std::{
     collections::BTreeMap,

@@ -1,7 +1,7 @@
-//! Ctrl-C while a program runs on a machine: the engine hears it and ends the program, which a terminal can not reach; a second
+//! Ctrl-C while a program runs on a machine: the engine hears it and ends the program, which a terminal cannot reach; a second
 //! one ends the engine at once. Nothing stays behind, not even where the engine is killed.
 
-#![expect(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use std::{
     fs,

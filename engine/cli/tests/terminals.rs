@@ -1,7 +1,7 @@
-//! A terminal that can not move its cursor: what is shown there is plain lines, and a question is answered with one line. `script`
+//! A terminal that cannot move its cursor: what is shown there is plain lines, and a question is answered with one line. `script`
 //! stands for the terminal; it knows no width, as its input is a pipe.
 
-#![expect(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use std::{
     fs,

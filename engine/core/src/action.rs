@@ -14,7 +14,7 @@ pub enum Effect {
     Read,
     /// Changes something (a runbook writes `access: write`).
     Mutate,
-    /// Removes something that can not be had again from the target itself.
+    /// Removes something that cannot be had again from the target itself.
     Destroy,
 }
 

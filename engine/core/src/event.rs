@@ -164,11 +164,11 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
-    /// The engine can not decide: an operator must say what became of an interrupted attempt.
+    /// The engine cannot decide: an operator must say what became of an interrupted attempt.
     OperatorAsked {
         /// Which step.
         step: StepId,
-        /// Why the engine can not tell.
+        /// Why the engine cannot tell.
         reason: Reason,
     },
     /// The operator decided about an interrupted attempt.

@@ -18,7 +18,7 @@ pub struct Reason {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Failure {
-    /// The parameters can not work; trying again changes nothing.
+    /// The parameters cannot work; trying again changes nothing.
     InvalidInput(Reason),
     /// A guard refused: grant, effect, identity, lease, allow-list.
     Denied(Reason),

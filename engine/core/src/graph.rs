@@ -33,7 +33,7 @@ pub fn tree(plan: &Plan) -> String {
         }
         let branch = if index + 1 == lines.len() { "└─" } else { "├─" };
         let line = format!("{branch} {name:names$}  {kind:kinds$}  {notes}");
-        // Writing to a string can not fail.
+        // Writing to a string cannot fail.
         let _ = writeln!(text, "{}", line.trim_end());
     }
     text
@@ -78,6 +78,7 @@ fn notes(plan: &Plan, index: usize, step: &Step) -> String {
     notes.extend(step.when.as_ref().map(|when| format!("when {}", when.as_str())));
     if let Some(each) = &step.each {
         notes.push(format!("for each of {}, {} at once", each.over.as_str(), each.max_parallel));
+        notes.extend(each.allow_empty.then(|| "there may be none".to_owned()));
     }
     notes.extend(step.timeout.map(|timeout| format!("timeout {}", brief(timeout))));
     notes.extend(step.time_limit.map(|limit| format!("{} in all", brief(limit))));

@@ -108,7 +108,7 @@ pub enum Observation {
     Done(Done),
     /// It did not.
     NotDone,
-    /// The plugin can not tell.
+    /// The plugin cannot tell.
     Unknown(String),
 }
 
@@ -188,7 +188,7 @@ pub enum Question {
     },
     /// Say what became of an interrupted attempt.
     Decide {
-        /// Why the engine can not tell.
+        /// Why the engine cannot tell.
         reason: String,
     },
 }

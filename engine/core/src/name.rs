@@ -1,4 +1,4 @@
-//! Names: one type for each thing that has a name, so that a step can not be passed where a role is meant.
+//! Names: one type for each thing that has a name, so that a step cannot be passed where a role is meant.
 
 use std::{fmt, sync::Arc};
 

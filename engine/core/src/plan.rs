@@ -270,6 +270,9 @@ pub struct Each {
     pub item: Type,
     /// How many items may be in flight at once, 1 or more.
     pub max_parallel: u32,
+    /// A list without items is a success like another one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allow_empty: bool,
 }
 
 fn any_type() -> Type {

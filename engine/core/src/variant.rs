@@ -8,7 +8,7 @@ impl Plan {
         self.steps.iter().any(|step| step.variant.is_some())
     }
 
-    /// The first step of a kind that this version of the engine knows and can not execute.
+    /// The first step of a kind that this version of the engine knows and cannot execute.
     pub fn not_executable(&self) -> Option<&Step> {
         self.steps.iter().find(|step| matches!(step.kind, StepKind::Drill { .. }))
     }

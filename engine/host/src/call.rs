@@ -17,7 +17,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wasmtime::{ResourceLimiter, component::ResourceTable};
 
-use crate::{capability::runtime::Throttle, grants::Grants, limits::Limits, secret::Secrets, targets::Targets};
+use crate::{
+    capability::{machine::Folders, runtime::Throttle},
+    grants::Grants,
+    limits::Limits,
+    secret::Secrets,
+    targets::Targets,
+};
 
 /// Everything that a capability may know of the call it serves.
 pub(crate) struct CallContext {
@@ -45,6 +51,8 @@ pub(crate) struct CallContext {
     refused: OnceLock<Reason>,
     changing: AtomicBool,
     uncertain: AtomicBool,
+    /// Where files lie that the call has had fetched.
+    pub(crate) fetched: Folders,
     /// Machines that have proved to be the ones meant.
     proved: Mutex<BTreeSet<String>>,
 }
@@ -100,6 +108,7 @@ impl CallContext {
             refused: OnceLock::new(),
             changing: AtomicBool::new(false),
             uncertain: AtomicBool::new(false),
+            fetched: Folders::default(),
             proved: Mutex::default(),
         }
     }

@@ -34,7 +34,7 @@ fn action(plugin: &str, described: wit::Action) -> Result<Action, String> {
     let parameters = fields(described.parameters).map_err(within)?;
     let outputs = fields(described.outputs).map_err(within)?;
     if let Some(output) = outputs.iter().find(|output| matches!(output.ty, Type::Target { .. })) {
-        return Err(within(format!("the output `{}` can not be a target", output.name)));
+        return Err(within(format!("the output `{}` cannot be a target", output.name)));
     }
     let effect = effect(described.effect);
     if let Some(stronger) = parameters.iter().find(|parameter| target_effect(&parameter.ty) > Some(effect)) {

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-/// A plugin that can not be loaded, or surroundings that do not work.
+/// A plugin that cannot be loaded, or surroundings that do not work.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
     /// The WebAssembly engine could not be made.
-    #[error("the WebAssembly engine can not start on this machine: {0}")]
+    #[error("the WebAssembly engine cannot start on this machine: {0}")]
     Engine(String),
     /// The bytes are no component, or one that does not export what every plugin exports.
     #[error("plugin `{plugin}` is not a Lifeboat plugin: {problem}")]
@@ -44,8 +44,8 @@ pub enum HostError {
         /// The action.
         action: String,
     },
-    /// The folder for compiled code can not be used.
-    #[error("the cache folder {path} can not be used: {problem}", path = path.display())]
+    /// The folder for compiled code cannot be used.
+    #[error("the cache folder {path} cannot be used: {problem}", path = path.display())]
     Cache {
         /// The folder or file.
         path: PathBuf,

@@ -71,9 +71,9 @@ impl Host {
     /// an async runtime too.
     ///
     /// # Errors
-    /// The first plugin that can not be loaded, or surroundings that do not work.
+    /// The first plugin that cannot be loaded, or surroundings that do not work.
     pub fn new(options: HostOptions) -> Result<Self, HostError> {
-        // A thread of its own, because a runtime can not be started inside another one.
+        // A thread of its own, because a runtime cannot be started inside another one.
         thread::scope(|scope| scope.spawn(|| load_all(options)).join())
             .unwrap_or_else(|_| Err(HostError::Engine("loading the plugins panicked".to_owned())))
     }

@@ -115,6 +115,7 @@ impl Bound {
             reply = work => reply,
             () = context.overdue() => Err(stopped(context.cut_off().unwrap_or(CutOff::Deadline), context)),
         };
+        context.fetched.let_go().await;
         drop(permit);
         fenced(reply, context)
     }

@@ -56,7 +56,7 @@ impl Secrets {
 
 fn unresolved(reference: &SecretRef, problem: &str) -> Reason {
     let reference = String::from(reference.clone());
-    Reason::new("host-secret", format!("the secret `{reference}` of the bindings can not be read: {problem}"))
+    Reason::new("host-secret", format!("the secret `{reference}` of the bindings cannot be read: {problem}"))
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ enum Server {
 }
 
 impl Targets {
-    /// Takes every target that the run changes and that can be reached. What can not be held is told; a server that does not answer
+    /// Takes every target that the run changes and that can be reached. What cannot be held is told; a server that does not answer
     /// is held when it is first changed. Refuses where another run has one of them.
     pub(crate) async fn hold(
         &self,

@@ -71,7 +71,8 @@ impl Bench {
             via: Via::Local,
             user: None,
             programs: BTreeMap::new(),
-            folders: [("work".to_owned(), Folder { path: work, access: Effect::Destroy })].into(),
+            folders: [("work".to_owned(), Folder { path: work, access: Effect::Destroy, restore_command: None })]
+                .into(),
             ports: BTreeMap::new(),
             identity: None,
         };

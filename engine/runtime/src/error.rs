@@ -10,7 +10,7 @@ use crate::{holder::Holder, journal::Damage, lease::Loss};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file or folder of the state could not be written.
-    #[error("can not write `{}`: {source}", path.display())]
+    #[error("cannot write `{}`: {source}", path.display())]
     Disk {
         /// Which.
         path: PathBuf,
@@ -18,15 +18,15 @@ pub enum Error {
         source: io::Error,
     },
     /// A file or folder of the state could not be read.
-    #[error("can not read `{}`: {source}", path.display())]
+    #[error("cannot read `{}`: {source}", path.display())]
     Unreadable {
         /// Which.
         path: PathBuf,
         /// Why.
         source: io::Error,
     },
-    /// The journal can not be trusted.
-    #[error("the journal `{}` can not be used: {damage}", path.display())]
+    /// The journal cannot be trusted.
+    #[error("the journal `{}` cannot be used: {damage}", path.display())]
     Journal {
         /// Which journal.
         path: PathBuf,
@@ -97,7 +97,7 @@ pub enum Error {
         /// Who left it so.
         holder: Box<Holder>,
     },
-    /// Whether the holder is dead can not be seen from here.
+    /// Whether the holder is dead cannot be seen from here.
     #[error(
         "`{resource}` belongs to the run `{run}` on another machine ({holder}): nothing here shows whether that process is dead",
         run = holder.run
@@ -109,7 +109,7 @@ pub enum Error {
         holder: Box<Holder>,
     },
     /// The lease was taken over from the run.
-    #[error("{0}; the run can not go on")]
+    #[error("{0}; the run cannot go on")]
     LeaseLost(Box<Loss>),
     /// There is nothing to take over.
     #[error("no run has a lease that `{name}` means")]

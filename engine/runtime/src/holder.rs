@@ -75,7 +75,7 @@ pub(crate) enum Doing {
     Stopped,
     /// A debugger stopped it.
     Traced,
-    /// It can not be interrupted, as the kernel waits for a disk or for a file system on the network.
+    /// It cannot be interrupted, as the kernel waits for a disk or for a file system on the network.
     WaitsForDisk,
     /// It runs, or waits for something else.
     Other,

@@ -32,7 +32,7 @@ pub fn groups(people: &BTreeMap<String, Vec<String>>, who: &Person) -> BTreeSet<
     if !said.is_empty() {
         return names(&said);
     }
-    // An `id` without `-z`: names with blanks can not be told apart there, and count as several.
+    // An `id` without `-z`: names with blanks cannot be told apart there, and count as several.
     let said = id("-Gn", name).map(|output| output.stdout).unwrap_or_default();
     String::from_utf8_lossy(&said).split_whitespace().map(str::to_owned).collect()
 }

@@ -24,7 +24,7 @@ pub trait Invoke: Send + Sync {
     fn invoke(&self, request: Request) -> Pending<Answer>;
 
     /// Takes the targets themselves for the run on which this engine works, so that engines with other state folders are kept away,
-    /// where a target can hold that. Says which can not; refuses where another run has one (`run-lease-held`). Asked once before the
+    /// where a target can hold that. Says which cannot; refuses where another run has one (`run-lease-held`). Asked once before the
     /// first call, and not for a dry-run.
     fn hold(&self, _holder: Holder) -> Pending<Result<Vec<Reason>, Reason>> {
         Box::pin(std::future::ready(Ok(Vec::new())))

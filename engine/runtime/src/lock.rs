@@ -1,4 +1,4 @@
-//! The run lock: two engines can not work on one run.
+//! The run lock: two engines cannot work on one run.
 
 use std::{
     fs, io,

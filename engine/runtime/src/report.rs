@@ -12,7 +12,7 @@ pub enum Report {
     Recorded(Recorded),
     /// A plugin said something.
     Note(StepNote),
-    /// What somebody wanted at the engine's own terminal can not be done, or nobody can reach the engine from another one.
+    /// What somebody wanted at the engine's own terminal cannot be done, or nobody can reach the engine from another one.
     Refused(Refusal),
 }
 

@@ -37,7 +37,7 @@ pub enum Told {
     Recorded(Vec<Recorded>, Box<Run>),
     /// The run is over and would go on: [`crate::session::reopen`] does it.
     Reopens(Request),
-    /// It can not be done; nothing is recorded.
+    /// It cannot be done; nothing is recorded.
     Refused(Refusal),
 }
 
@@ -115,7 +115,7 @@ fn record(home: &Home, run: &RunId, command: Command) -> Result<Told, Error> {
 /// What follows from a request to a run that no engine works on.
 #[derive(Debug)]
 pub enum Unattended {
-    /// It can not be done.
+    /// It cannot be done.
     Refused(Refusal),
     /// The run is over and would go on: an engine has to do that.
     Reopens(Request),

@@ -14,10 +14,17 @@ const PACKED: [&str; 11] = ["gz", "zst", "lz4", "bz2", "xz", "lzo", "br", "Z", "
 pub fn packed(name: &str, size: SegmentSize) -> Option<Segment> {
     let segment = Segment::parse(name.get(..24)?, size)?;
     let rest = &name[24..];
-    let (sum, ending) = rest.split_once('.')?;
-    let is_sum =
-        |sum: &str| sum.len() == 41 && sum.starts_with('-') && sum[1..].bytes().all(|it| it.is_ascii_hexdigit());
-    ((sum.is_empty() || is_sum(sum)) && PACKED.contains(&ending)).then_some(segment)
+    (rest.contains('.') && is_packed(rest)).then_some(segment)
+}
+
+/// Whether this is what a tool puts behind the name of a file that it packs: an ending, a checksum as pgBackRest has it, or both.
+pub fn is_packed(rest: &str) -> bool {
+    let (sum, ending) = rest.split_once('.').map_or((rest, None), |(sum, ending)| (sum, Some(ending)));
+    let is_sum = sum.len() == 41 && sum.starts_with('-') && sum[1..].bytes().all(|it| it.is_ascii_hexdigit());
+    match ending {
+        Some(ending) => (sum.is_empty() || is_sum) && PACKED.contains(&ending),
+        None => is_sum,
+    }
 }
 
 /// A folder that only one of the known tools makes, and whose it is.
@@ -64,7 +71,7 @@ pub fn check(path: &str, entries: &[Entry], below: &[Entry], size: SegmentSize) 
 /// The failure for an archive that is not read.
 pub fn refused(what: &str) -> Failure {
     let message = format!(
-        "{what}; bind `archive` to a folder in which plain segments lie side by side, such as a second target of archive_command"
+        "{what}; give the folder `archive` in the bindings a `restore_command` that fetches them, such as `gunzip < /srv/archive/%f.gz > %p`"
     );
     Failure::permanent("pg-archive-format", message)
 }

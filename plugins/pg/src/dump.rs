@@ -179,7 +179,7 @@ impl<C: Machine> Reader<'_, C> {
             let keep = [vec![kind.to_owned()]];
             let process = self.caps.spawn(self.machine, "pg_waldump", &arguments, &keep)?;
             let found = !process.read_lines(1)?.is_empty();
-            // What can not be counted is read, which says why.
+            // What cannot be counted is read, which says why.
             if found || !process.wait()?.succeeded() {
                 return Ok(true);
             }

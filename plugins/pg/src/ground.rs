@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use lifeboat_plugin::{Connection, Failure, Machine, machine};
 
 use crate::{
-    archive::Archive,
     copying::{self, Tablespace},
     instance::{self, Configuration, Instance, Startup},
     isolation::{self, Door, Risk, Version},
@@ -60,18 +59,18 @@ pub struct Ground<'a> {
 }
 
 impl<'a> Ground<'a> {
-    /// Looks at the machine; refuses risks that are known already and that nobody has accepted.
+    /// Looks at the machine, where the copy will read its WAL from the folder `wal`; refuses risks that are known already and that nobody has accepted.
     pub fn find<C: Capabilities>(
         instance: &Instance<'_, C>,
         wishes: Wishes<'a>,
         original: &Original,
-        archive: &Archive,
+        wal: &str,
     ) -> Result<Self, Failure> {
         let Instance { caps, machine, .. } = *instance;
         let server = machine::Server {
             data: instance.data(),
             settings: Vec::new(),
-            reads: vec![archive.path.clone()],
+            reads: vec![wal.to_owned()],
             replaces: Vec::new(),
         };
         let version = isolation::version(caps, machine)?;

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt::Write};
 use lifeboat_plugin::{Failure, Machine, machine};
 
 use crate::{
+    fetching::own,
     identifier::quote_setting,
     restore_command::{self, RestoreCommand},
     wal_name::SegmentSize,
@@ -51,7 +52,7 @@ impl Configuration {
     pub fn print(&self) -> String {
         let mut text = "# Written by Lifeboat for a restored copy.\n".to_owned();
         let mut line = |name: &str, value: &str| {
-            // Writing to a String can not fail.
+            // Writing to a String cannot fail.
             let _ = writeln!(text, "{name} = {value}");
         };
         line("shared_buffers", "'128MB'");
@@ -137,7 +138,7 @@ pub fn host_access(user: &str, by_socket: bool) -> String {
         return text;
     }
     for from in ["127.0.0.0/8", "::1/128", "samenet"] {
-        // Writing to a String can not fail.
+        // Writing to a String cannot fail.
         let _ = writeln!(text, "host all {user} {from} scram-sha-256");
     }
     text
@@ -211,8 +212,9 @@ impl<C: Machine> Instance<'_, C> {
 
     /// Removes the server's files; the marker, which says whose they were, stays.
     pub fn remove_files(&self) -> Result<(), Failure> {
-        for path in [self.data(), self.socket(), format!("{}/replaced", self.folder)] {
-            self.caps.remove(self.machine, &path)?;
+        let others = ["replaced", own::FOLDER].map(|name| format!("{}/{name}", self.folder));
+        for path in [self.data(), self.socket()].iter().chain(&others) {
+            self.caps.remove(self.machine, path)?;
         }
         Ok(())
     }

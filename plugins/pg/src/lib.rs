@@ -23,6 +23,7 @@ pub mod databases;
 pub mod dump;
 pub mod duration;
 pub mod exact_set;
+pub mod fetching;
 pub mod ground;
 pub mod identifier;
 pub mod instance;
@@ -51,6 +52,7 @@ pub mod server;
 pub mod set_file;
 pub mod several;
 pub mod source;
+pub mod surroundings;
 pub mod target;
 pub mod timeline;
 pub mod told;
@@ -76,7 +78,8 @@ impl<C: server::Capabilities> Plugin<C> for Pg {
     }
 
     fn run(call: &Call, caps: &C) -> Result<Outcome, Failure> {
-        action::run(call, caps).unwrap_or_else(|| Err(call.unknown_action(<Self as Plugin<C>>::NAME)))
+        action::run(call, &fetching::Fetching::around(caps))
+            .unwrap_or_else(|| Err(call.unknown_action(<Self as Plugin<C>>::NAME)))
     }
 
     fn observe(call: &Call, caps: &C) -> Result<Observation, Failure> {

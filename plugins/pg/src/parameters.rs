@@ -4,7 +4,7 @@ use lifeboat_plugin::{Call, Failure};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-/// The parameters of these names, and all others. Serde can not flatten one strict structure into another one, and both
+/// The parameters of these names, and all others. Serde cannot flatten one strict structure into another one, and both
 /// must be strict: an unknown parameter is refused.
 pub fn split<Shared: DeserializeOwned, Own: DeserializeOwned>(
     call: &Call,

@@ -9,6 +9,7 @@ use crate::{
     identifier::{TableName, quote_identifier},
     obstacle::{self, Obstacle, Triggers},
     relation::{self, Column, Table},
+    surroundings,
 };
 
 /// A table of the set, and where the copy has it.
@@ -38,7 +39,8 @@ pub struct Prepared {
 /// The tables of the set, parents first. Fails with everything that is in the way.
 pub fn prepare<C: Connection>(primary: &C, copy: &C, set: &ExactSet, triggers: Triggers) -> Result<Prepared, Failure> {
     let superuser = may_skip_triggers(primary)?;
-    let (mut tables, mut obstacles) = (BTreeMap::new(), Vec::new());
+    let mut tables = BTreeMap::new();
+    let mut obstacles: Vec<_> = surroundings::other_encoding(primary, copy)?.into_iter().collect();
     for name in set.tables.keys() {
         let Some((oid, now)) = relation::describe(primary, name)? else {
             return Err(gone(name));

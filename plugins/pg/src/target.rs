@@ -72,7 +72,7 @@ impl Target {
     /// Whether the backup was consistent before the target, unless that is a moment. `found` is where the target was found in the
     /// WAL: the commit record of [`Target::xid`], or the end of the archive.
     pub fn is_after(&self, backup: &Backup, found: Option<Lsn>) -> bool {
-        // A backup whose manifest can not be read is taken to end where it began: the server itself refuses a target
+        // A backup whose manifest cannot be read is taken to end where it began: the server itself refuses a target
         // before consistency.
         let end = backup.end_lsn.unwrap_or(backup.start_lsn);
         match self {

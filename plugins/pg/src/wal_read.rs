@@ -6,7 +6,8 @@ use lifeboat_plugin::{Failure, Machine, Process, Runtime, machine::Output};
 
 use crate::{
     archive::Archive,
-    dump,
+    crossing::{self, Whole},
+    dump::{self, Reader},
     wal_header::Header,
     wal_name::{Lsn, Segment},
 };
@@ -59,12 +60,35 @@ impl Wal<'_> {
                 let keep = ["WAL statistics between ", "Total "].map(|text| vec![text.to_owned()]);
                 running.push_back((part, caps.spawn(machine, "pg_waldump", &self.arguments(part), &keep)?));
             }
-            let Some((part, process)) = running.pop_front() else { return Ok(read) };
+            let Some((part, process)) = running.pop_front() else {
+                return Ok(Read { records: read.records + self.between_timelines(caps, machine)?, ..read });
+            };
             let found = self.finish(part, &process)?;
             read = Read { records: read.records + found.records, end: read.end.max(found.end) };
             done += part.last + 1 - part.first;
             caps.progress(done as u64, Some(self.segments.len() as u64), "segments", "reading WAL");
         }
+    }
+
+    /// Reads the records that cross from one timeline into the next, which no part holds; how many they are.
+    fn between_timelines<C: Machine + Runtime>(&self, caps: &C, machine: &str) -> Result<u64, Failure> {
+        let reader = Reader { caps, machine, archive: self.archive };
+        let mut records = 0;
+        for (left, right) in (1..self.segments.len()).map(|right| (right - 1, right)) {
+            let [before, after] = [left, right].map(|position| self.segments[position]);
+            if before.timeline == after.timeline {
+                continue;
+            }
+            match crossing::check(&reader, before, (after, &self.heads[right]))? {
+                Whole::Nothing => {}
+                Whole::Good => records += 1,
+                Whole::NotRead => caps.warn(&format!(
+                    "the record that crosses from segment {} into the next timeline was not read: it is very long",
+                    before.name(self.archive.segment_size)
+                )),
+            }
+        }
+        Ok(records)
     }
 
     fn parts(&self, processes: usize) -> Vec<Part> {

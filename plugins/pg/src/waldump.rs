@@ -1,7 +1,7 @@
 //! Lines of pg_waldump. It writes them for people and says that the text is no stable interface: PostgreSQL 15 prints
 //! `off 42 flags 0x00`, 16 and later print `off: 42, infobits: [KEYS_UPDATED], flags: 0x00`. Both are read here.
 //!
-//! Only what finding damage needs is parsed; every other record is [`Kind::Other`]. A line that can not be trusted is no
+//! Only what finding damage needs is parsed; every other record is [`Kind::Other`]. A line that cannot be trusted is no
 //! record: better no set than an incomplete one.
 
 use std::fmt;

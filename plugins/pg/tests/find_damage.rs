@@ -151,3 +151,33 @@ fn a_truncated_table_is_recognised() {
     assert_eq!(failure.code(), "pg-table-rewritten");
     insta::assert_snapshot!(failure.reason().message);
 }
+
+#[test]
+fn a_packed_archive_in_folders_is_read_through_its_restore_command() {
+    let plain = archive(WAL);
+    let expect = outputs(&run(&plain, "find-damage", &parameters()).expect("the damage"));
+    let fake = archive(WAL);
+    for number in 1..=3 {
+        let name = format!("0000000100000000{number:08X}");
+        let content = fake.machine.files().read(&format!("/archive/{name}")).expect("a segment");
+        fake.machine.files().remove(&format!("/archive/{name}"));
+        let packed = [b"packed".to_vec(), content].concat();
+        fake.machine.files().write(&format!("/archive/0000000100000000/{name}.gz"), &packed).expect("a packed one");
+    }
+    fake.machine.set_restore_command("archive", |files, name| {
+        let packed =
+            files.read(&format!("/archive/{}/{name}.gz", &name[..16])).map_err(|_| "is not there".to_owned())?;
+        Ok(packed["packed".len()..].to_vec())
+    });
+    let found = outputs(&run(&fake, "find-damage", &parameters()).expect("the damage"));
+    assert_eq!(found, expect);
+    let lines: Vec<String> = fake.machine.invocations().iter().map(|invocation| invocation.line()).collect();
+    assert!(lines.iter().any(|line| line.starts_with("fetch ")), "{lines:?}");
+    let dumps = lines.iter().filter(|line| line.starts_with("pg_waldump"));
+    assert!(dumps.clone().count() > 0 && dumps.clone().all(|line| line.contains("-p /work/.fetched ")), "{lines:?}");
+
+    fake.machine.set_restore_command("archive", |_, _| Ok(vec![0; 10]));
+    assert_eq!(code(&fake, &parameters()), "pg-wal-damaged");
+    fake.machine.set_restore_command("archive", |_, _| Err("ended with 1: no".to_owned()));
+    assert_eq!(code(&fake, &parameters()), "pg-wal-unreadable");
+}

@@ -38,7 +38,7 @@ impl Call {
 impl Outcome {
     /// Outputs (something that serialises to a JSON object of the declared outputs) and one line for people.
     ///
-    /// Fails with `plugin-outputs` where the outputs can not be written as JSON.
+    /// Fails with `plugin-outputs` where the outputs cannot be written as JSON.
     pub fn new(outputs: impl Serialize, summary: impl Into<String>) -> Result<Self, Failure> {
         let outputs = serde_json::to_string(&outputs)
             .map_err(|error| Failure::permanent("plugin-outputs", format!("outputs as JSON: {error}")))?;

@@ -13,7 +13,7 @@ impl Reason {
 }
 
 impl Failure {
-    /// The parameters can not work.
+    /// The parameters cannot work.
     pub fn invalid_input(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self::InvalidInput(Reason::new(code, message))
     }

@@ -197,6 +197,24 @@ impl machine::Machine for Guest {
         machine_import::port_is_free(machine, port)
     }
 
+    fn is_fetched(&self, machine: &str, folder: &str) -> Result<bool, machine::Error> {
+        machine_import::is_fetched(machine, folder)
+    }
+
+    fn fetch(
+        &self,
+        machine: &str,
+        folder: &str,
+        names: &[String],
+        into: Option<&str>,
+    ) -> Result<machine::Fetched, machine::Error> {
+        machine_import::fetch(machine, folder, names, into)
+    }
+
+    fn discard(&self, machine: &str, names: &[String]) -> Result<(), machine::Error> {
+        machine_import::discard(machine, names)
+    }
+
     fn free_space(&self, machine: &str, path: &str) -> Result<u64, machine::Error> {
         machine_import::free_space(machine, path)
     }

@@ -42,7 +42,7 @@ pub trait Plugin<C> {
     /// Says whether an interrupted attempt took effect. Only asked for actions that are declared observable.
     fn observe(call: &Call, caps: &C) -> Result<Observation, Failure> {
         let _ = caps;
-        Ok(Observation::Unknown(format!("`{}/{}` can not be observed", Self::NAME, call.action)))
+        Ok(Observation::Unknown(format!("`{}/{}` cannot be observed", Self::NAME, call.action)))
     }
 }
 

@@ -179,7 +179,7 @@ fn wrong(file: &SourceFile, diagnostics: Vec<Diagnostic>) -> DrillError {
 }
 
 /// Hands the engine's reports to the drill's observer, which lives on the drill's side, and keeps the events with the state
-/// that they lead to: of an engine that can not go on there is nothing else.
+/// that they lead to: of an engine that cannot go on there is nothing else.
 struct Relay {
     sender: mpsc::UnboundedSender<(Report, Run)>,
     seen: Mutex<(Vec<Recorded>, Run)>,

@@ -18,7 +18,7 @@ pub enum DrillError {
         known: String,
     },
     /// A file could not be read or written.
-    #[error("{path} can not be {what}: {source}")]
+    #[error("{path} cannot be {what}: {source}")]
     File {
         /// The file.
         path: PathBuf,
@@ -53,7 +53,7 @@ pub enum DrillError {
         source: tokio_postgres::Error,
     },
     /// The application's path could not be reached.
-    #[error("the application can not connect: {0}")]
+    #[error("the application cannot connect: {0}")]
     Connect(#[from] crate::workload::ConnectError),
     /// The writers could not go on.
     #[error(transparent)]

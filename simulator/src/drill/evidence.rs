@@ -133,7 +133,7 @@ impl Evidence {
     /// The first failure among the steps.
     pub(super) fn step_failure(&self) -> Option<String> {
         self.run()?.steps.iter().find_map(|step| match &step.state {
-            StepState::Failed { failure } | StepState::UndoFailed { failure } => {
+            StepState::Failed { failure } | StepState::UndoFailed { failure, .. } => {
                 let reason = failure.reason();
                 Some(format!("{} failed with {}: {}", step.id, reason.code, reason.message))
             }

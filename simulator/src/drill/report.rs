@@ -227,7 +227,7 @@ fn scaled(request: &DrillRequest) -> Vec<Scaled> {
             drill: format!("{:?}", archive.interval),
             production: format!("{:?}", archive.in_production),
             worst_case: format!(
-                "The runbook archives the current segment itself. Where the primary can not do that any more, up to {:?} of \
+                "The runbook archives the current segment itself. Where the primary cannot do that any more, up to {:?} of \
                  writes are outside the archive.",
                 archive.in_production
             ),

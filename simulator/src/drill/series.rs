@@ -14,7 +14,7 @@ use crate::report::{self, DrillReport};
 /// which no run is ever called.
 ///
 /// # Errors
-/// Where it can not be written.
+/// Where it cannot be written.
 pub fn save_series(runs: &Path, last: &str, report: &DrillReport) -> Result<PathBuf, DrillError> {
     let folder = runs.join(format!("{last}-series"));
     fs::create_dir_all(&folder).map_err(DrillError::file(&folder, "written"))?;

@@ -179,7 +179,7 @@ fn sizes_fit(document: &mut Document<'_>) {
             }
         }
         if size.damaged_customers > size.customers {
-            let message = format!("{} customers can not be taken of {}", size.damaged_customers, size.customers);
+            let message = format!("{} customers cannot be taken of {}", size.damaged_customers, size.customers);
             document.contradiction(&[key, "damaged_customers"], message, "at most all");
         }
     }
@@ -212,7 +212,7 @@ fn stability_fits(document: &mut Document<'_>) {
     let length = |document: &Document<'_>, path: &[&str]| document.get::<SignedDuration>(path);
     let Some(interval) = length(document, &["probes", "interval"]) else { return };
     if interval.is_zero() {
-        let message = "probes can not follow each other without time between them";
+        let message = "probes cannot follow each other without time between them";
         return document.contradiction(&["probes", "interval"], message, "longer than zero");
     }
     if length(document, &["windows", "stable"]).is_some_and(|stable| stable < interval.saturating_mul(4)) {

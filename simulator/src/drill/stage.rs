@@ -99,7 +99,7 @@ struct Found {
 
 impl Stage<'_> {
     /// Plays the whole drill. From the disaster on, what fails belongs to what is measured: the ledger, the probes and the
-    /// journal are on disk as they come about, and what can not be read is evidence that is missing, not an error.
+    /// journal are on disk as they come about, and what cannot be read is evidence that is missing, not an error.
     pub(super) async fn play(&self) -> Result<Evidence, DrillError> {
         let bindings = self.engine.bindings(&self.testbed.bindings())?;
         let prepared = self.unless_stopped(self.prepare()).await?;
@@ -336,7 +336,7 @@ impl Stage<'_> {
         let probes = spec.windows.stable.as_millis() / spec.probes.interval.as_millis().max(1);
         StabilityRule {
             window: SignedDuration::try_from(spec.windows.stable).unwrap_or(SignedDuration::MAX),
-            // Half of the schedule: a busy machine may skip slots, and still a relapse can not hide between so many.
+            // Half of the schedule: a busy machine may skip slots, and still a relapse cannot hide between so many.
             probes_at_least: usize::try_from(probes / 2).unwrap_or(usize::MAX).max(2),
         }
     }

@@ -12,7 +12,7 @@ use super::record::Entry;
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
     /// Of the file system.
-    #[error("the ledger {path} can not be {what}: {source}")]
+    #[error("the ledger {path} cannot be {what}: {source}")]
     File {
         /// The file.
         path: PathBuf,

@@ -25,7 +25,7 @@ pub struct ProbeLog {
 #[derive(Debug)]
 struct Taken {
     probes: Vec<Probe>,
-    /// Where they are kept, or why they can not be.
+    /// Where they are kept, or why they cannot be.
     file: io::Result<File>,
 }
 
@@ -69,7 +69,7 @@ impl ProbeLog {
             if let Some(detection) = detect(&self.taken().probes, since, in_a_row) {
                 return detection;
             }
-            // The sender lives in `self`, so waiting can not fail.
+            // The sender lives in `self`, so waiting cannot fail.
             drop(count.changed().await);
         }
     }

@@ -44,7 +44,7 @@ pub(super) fn wide(html: &str) -> String {
 
 /// Adds formatted text.
 pub(super) fn push(html: &mut String, text: std::fmt::Arguments<'_>) {
-    // Writing to a String can not fail.
+    // Writing to a String cannot fail.
     let _ = html.write_fmt(text);
 }
 

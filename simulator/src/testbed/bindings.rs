@@ -133,7 +133,7 @@ mod tests {
             container: Some(("docker".into(), "lifeboat-1-recovery".into())),
             user: Some("postgres".into()),
             bin: "/usr/lib/postgresql/17/bin".into(),
-            ports: vec![(54330, "127.0.0.1:32768".into()), (54331, "127.0.0.1:32769".into())],
+            ports: vec![(25430, "127.0.0.1:32768".into()), (25431, "127.0.0.1:32769".into())],
         });
         check(&text);
         insta::assert_snapshot!(text);

@@ -22,7 +22,7 @@ use super::{
 /// The port of the primary in its container.
 pub(super) const PRIMARY_PORT: u16 = 5432;
 /// The ports of restored instances in the recovery container.
-pub(super) const INSTANCE_PORTS: [u16; 4] = [54330, 54331, 54332, 54333];
+pub(super) const INSTANCE_PORTS: [u16; 4] = [25430, 25431, 25432, 25433];
 /// Where the shared folders are mounted.
 const ROOT: &str = "/srv/lifeboat";
 

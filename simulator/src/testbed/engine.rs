@@ -86,10 +86,10 @@ impl Image {
         }
         let pull_failure = pulled.err().map(|error| error.to_string()).unwrap_or_default();
         if !BUILDABLE.contains(&major) {
-            return Err(TestbedError::Image { major, message: format!("it can not be pulled ({pull_failure})") });
+            return Err(TestbedError::Image { major, message: format!("it cannot be pulled ({pull_failure})") });
         }
         build(major).map_err(|message| {
-            let message = format!("it can not be pulled ({pull_failure}) nor built ({message})");
+            let message = format!("it cannot be pulled ({pull_failure}) nor built ({message})");
             TestbedError::Image { major, message }
         })?;
         Self::present("lifeboat/postgres", major, "built now")

@@ -7,8 +7,8 @@ use super::options::Unavailable;
 /// A testbed could not be built, used or torn down.
 #[derive(Debug, thiserror::Error)]
 pub enum TestbedError {
-    /// This machine can not run the backend.
-    #[error("the testbed can not run here: {0}")]
+    /// This machine cannot run the backend.
+    #[error("the testbed cannot run here: {0}")]
     Unavailable(#[from] Unavailable),
     /// A folder or file could not be made, read or removed.
     #[error("{}: {source}", path.display())]
@@ -18,8 +18,8 @@ pub enum TestbedError {
         /// Why.
         source: io::Error,
     },
-    /// The folder can not be entered by the user that must run PostgreSQL.
-    #[error("{} can not be entered by the user {user}, which runs PostgreSQL: choose another folder", path.display())]
+    /// The folder cannot be entered by the user that must run PostgreSQL.
+    #[error("{} cannot be entered by the user {user}, which runs PostgreSQL: choose another folder", path.display())]
     Unreachable {
         /// The folder.
         path: PathBuf,

@@ -63,7 +63,7 @@ impl Testbed {
     /// Builds the systems and waits until they serve. What testbeds of dead processes left is cleared first.
     ///
     /// # Errors
-    /// Where a system can not be built; what was built until then is gone again.
+    /// Where a system cannot be built; what was built until then is gone again.
     pub async fn start(options: TestbedOptions) -> Result<Self, TestbedError> {
         available(options.backend)?;
         let parent = options.folder.clone().unwrap_or_else(env::temp_dir);
@@ -178,7 +178,7 @@ impl Testbed {
     /// It is looked at as the user whom it belongs to: others may not see into it.
     ///
     /// # Errors
-    /// Where it can not be read.
+    /// Where it cannot be read.
     pub async fn work_entries(&self, run: &str) -> Result<Vec<WorkEntry>, TestbedError> {
         let folder = self.systems.primary.inside.folder("work");
         let place = &self.systems.backups.place;

@@ -70,7 +70,7 @@ impl Default for TestbedOptions {
     }
 }
 
-/// Why a backend can not be used here.
+/// Why a backend cannot be used here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct Unavailable {

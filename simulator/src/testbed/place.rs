@@ -81,7 +81,7 @@ impl Place {
     /// for this process to answer. Dropped before that, it is killed with everything that it started.
     ///
     /// # Errors
-    /// Where it can not be run, or ends with another code than 0.
+    /// Where it cannot be run, or ends with another code than 0.
     pub(super) async fn run(&self, program: &str, call: Call<'_>) -> Result<String, TestbedError> {
         let failed = |message: String| TestbedError::Program { program: program.to_owned(), message };
         let mut command = tokio::process::Command::from(self.command(program, &call));

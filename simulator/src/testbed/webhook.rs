@@ -83,7 +83,7 @@ impl Drop for Webhook {
     }
 }
 
-/// Like a real receiver it refuses what it can not believe; unlike one it keeps it, so that a drill can tell.
+/// Like a real receiver it refuses what it cannot believe; unlike one it keeps it, so that a drill can tell.
 async fn receive(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> StatusCode {
     let signature = check(&shared.key, &headers, &body);
     let notification = Notification {

@@ -35,7 +35,7 @@ pub(super) enum Answer {
     Works,
     /// That it did not.
     Fails(Failure),
-    /// Asked what became of an attempt, that it can not tell.
+    /// Asked what became of an attempt, that it cannot tell.
     CanNotTell,
     /// The host ended it, because its time is up.
     Walled,
@@ -265,7 +265,7 @@ impl Course {
             }
             CallFault::Permanent => {
                 self.effect = None;
-                let failure = Failure::Permanent(reason("virtual-permanent", "it can not work"));
+                let failure = Failure::Permanent(reason("virtual-permanent", "it cannot work"));
                 self.answer = Some((quick, Answer::Fails(failure)));
             }
             CallFault::WrongTarget => {

@@ -48,7 +48,7 @@ impl Case {
         })
     }
 
-    /// The same case without what must not matter; `None` where the two can not be compared, because a fault that is left would
+    /// The same case without what must not matter; `None` where the two cannot be compared, because a fault that is left would
     /// come at another place.
     pub(super) fn without_what_must_not_matter(&self) -> Option<Self> {
         let (disturbing, rest): (Vec<_>, Vec<_>) = self.faults.iter().cloned().partition(Planned::must_not_matter);

@@ -33,7 +33,7 @@ pub(super) enum Told {
     OldAnswer { step: StepId, attempt: u32 },
     /// Something goes wrong with a question.
     QuestionFault { fault: QuestionFault, step: StepId },
-    /// Somebody wanted something that can not be done.
+    /// Somebody wanted something that cannot be done.
     Refused { who: Person, message: String },
     /// Something happens around the engine.
     AppendFault { fault: AppendFault },

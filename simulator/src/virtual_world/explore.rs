@@ -176,7 +176,7 @@ impl Part {
                 None => not_again.push(told(subject, case, invariants::not_again(code))),
             }
         }
-        // What the host refuses for its bindings leads to nothing, and the runbook can not help that.
+        // What the host refuses for its bindings leads to nothing, and the runbook cannot help that.
         if !subject.has_unproved() {
             let never = self.begun.findings(&subject.plan, &self.coverage, self.cases);
             let vain = lints::never_succeeds::findings(&subject.plan, &self.coverage, self.cases);

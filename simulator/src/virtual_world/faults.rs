@@ -81,7 +81,7 @@ faults! {
         AnswerTwice = "answer-twice",
         /// It fails for the moment; while the next attempt is in flight, an answer of this one arrives that says that all is well.
         AnswerOld = "answer-old",
-        /// A plugin that is asked what became of an attempt can not tell.
+        /// A plugin that is asked what became of an attempt cannot tell.
         CannotTell = "cannot-tell",
         /// The engine dies during the call, before it takes effect.
         CrashInCall = "crash-in-call",

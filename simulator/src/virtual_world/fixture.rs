@@ -193,7 +193,7 @@ steps:
 "#;
 
 /// What can neither be repeated nor looked up by its plugin, and work by hand, in the middle of what is taken back; and handlers
-/// that can not be repeated.
+/// that cannot be repeated.
 pub(super) const UNSEEN: &str = r#"
 lifeboat: 1
 id: T-6

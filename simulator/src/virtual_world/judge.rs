@@ -24,7 +24,7 @@ pub fn judge(subject: &Subject, case: &Case) -> (Played, Vec<Broken>) {
     (played, broken)
 }
 
-/// How the run ends, and how it would without the interruption; `None` where the two can not be compared.
+/// How the run ends, and how it would without the interruption; `None` where the two cannot be compared.
 ///
 /// A limit on the time of a whole step, or on a question, goes on while no engine is there. Where the runbook has one, an engine is
 /// started again at once. Where the time that the interruption itself took was too long all the same, it may cost the step.

@@ -49,7 +49,7 @@ pub enum LifeEnd {
     Hung(String),
     /// It found a defect in itself.
     Defect(String),
-    /// Its journal can not be used.
+    /// Its journal cannot be used.
     Damaged(String),
 }
 

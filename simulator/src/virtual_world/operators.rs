@@ -206,7 +206,7 @@ impl VirtualWorld<'_> {
         request(who, command)
     }
 
-    /// What somebody wants of a step for which it can be done, drawn by chance; where there is none, of one for which it can not.
+    /// What somebody wants of a step for which it can be done, drawn by chance; where there is none, of one for which it cannot.
     fn fitting(&self, run: &Run, who: &Person, chance: &mut Chance, command: impl Fn(&StepRun) -> Command) -> Command {
         let (count, first) = (run.steps.len(), chance.place(run.steps.len()));
         let rotated = || (0..count).map(|place| &run.steps[(first + place) % count]);

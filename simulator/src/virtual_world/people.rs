@@ -166,9 +166,9 @@ impl VirtualWorld<'_> {
                 }
                 (Input::Approval { step: step.clone(), who, approved: !refuses, comment: None }, !refuses)
             }
-            // It can not be done, or what they did was not enough again and again: there is nothing more that they can do.
+            // It cannot be done, or what they did was not enough again and again: there is nothing more that they can do.
             Question::Hands { .. } if refuses || nth > HANDS_MAX => {
-                let reason = format!("`{step}` can not be done by hand");
+                let reason = format!("`{step}` cannot be done by hand");
                 return Some(Input::Abort { who, reason });
             }
             Question::Hands { .. } => {

@@ -130,7 +130,7 @@ impl Teller {
             }
             Told::QuestionFault { fault, step } => self.question_fault(*fault, step),
             Told::Refused { who, message } => {
-                self.say(format!("{who} wanted what can not be done: {message}."));
+                self.say(format!("{who} wanted what cannot be done: {message}."));
             }
             Told::AppendFault { fault } => self.append_fault(*fault),
         }
@@ -158,7 +158,7 @@ impl Teller {
             LifeEnd::DiskFull => "The disk was full, and the engine stopped.".to_owned(),
             LifeEnd::Hung(why) => format!("There it hangs: {why}."),
             LifeEnd::Defect(what) => format!("There the engine finds a defect in itself: {what}."),
-            LifeEnd::Damaged(why) => format!("There its journal can not be used: {why}."),
+            LifeEnd::Damaged(why) => format!("There its journal cannot be used: {why}."),
         };
         self.say(text);
     }
@@ -233,8 +233,8 @@ impl Teller {
                 SkipReason::NothingFailed => self.did(step, "had nothing to do", "had nothing to do"),
                 SkipReason::DoneBefore => self.did(
                     step,
-                    "was left out, because it can not be repeated and may have been done before",
-                    "were left out, because they can not be repeated and may have been done before",
+                    "was left out, because it cannot be repeated and may have been done before",
+                    "were left out, because they cannot be repeated and may have been done before",
                 ),
                 SkipReason::NotAsked => {
                     self.did(
@@ -277,6 +277,7 @@ impl Teller {
     fn succeeded(&mut self, step: &StepId, known_by: KnownBy) {
         match known_by {
             KnownBy::Answer | KnownBy::Items => self.did(step, "succeeded", "succeeded"),
+            KnownBy::NoItems => self.say(format!("The list of `{step}` was empty: nothing was done.")),
             KnownBy::Observation => self.say(format!("It found that `{step}` had worked.")),
             KnownBy::Operator => self.did(step, "counts as done", "count as done"),
             KnownBy::Approval => {}

@@ -232,7 +232,7 @@ fn what_is_refused_leaves_the_journal_as_it_was() {
     assert_eq!(answers, [Answered::Refused; 4]);
 }
 
-/// An undo that can not be repeated: cut off, nobody knows how far it came.
+/// An undo that cannot be repeated: cut off, nobody knows how far it came.
 const UNDO_ONCE: &str = r#"
 lifeboat: 1
 id: T-2
@@ -266,7 +266,7 @@ fn a_counterexample_is_small_and_reads_as_a_story() {
 
 #[test]
 fn a_runbook_with_limits_on_time_comes_to_the_same_end_too() {
-    // As the one whose undo can not be repeated, and somebody has to answer in time before that.
+    // As the one whose undo cannot be repeated, and somebody has to answer in time before that.
     let limited = [
         UNDO_ONCE.replacen(
             "    with: { server: server }\n",

@@ -97,7 +97,7 @@ pub struct RequestTold {
 pub enum Answered {
     /// That it is recorded.
     Recorded,
-    /// That it can not be done.
+    /// That it cannot be done.
     Refused,
 }
 

@@ -42,7 +42,7 @@ pub struct WorkloadPlan {
     pub seed: u64,
 }
 
-/// The writers could not go on; a server that fails is no reason, a ledger that can not be written is.
+/// The writers could not go on; a server that fails is no reason, a ledger that cannot be written is.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkloadError {
     /// Of the ledger.

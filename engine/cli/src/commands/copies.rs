@@ -1,18 +1,16 @@
 //! `lifeboat copies`: the copies that runs have restored and left, and removing one.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+mod bound;
+mod look;
+
+use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use lifeboat_core::{
-    bindings::{self, Bindings},
     diagnostic::{self, SourceFile},
     event::Mode,
     inputs,
-    name::RoleName,
     plan::Plan,
     runbook,
 };
@@ -24,6 +22,10 @@ use lifeboat_runtime::{
 };
 use serde_json::json;
 
+use self::{
+    bound::bound,
+    look::{look, seen, strays},
+};
 use crate::{
     arguments::Global,
     commands::run::Shown,
@@ -31,11 +33,11 @@ use crate::{
     elapsed, engine,
     execution::Execution,
     exit::Exit,
-    machines::{self, Instance, Looked},
+    machines::Looked,
     output::{BAD, GOOD, QUIET, WARN, hint, json as print_json, note, styled},
     people::{Answers, can_be_asked, confirmed, current_user},
     problem::Problem,
-    source, table,
+    table,
 };
 
 /// List the copies that runs have restored and left, or remove one
@@ -124,60 +126,6 @@ async fn list(arguments: &Arguments, global: &Global) -> anyhow::Result<Exit> {
     table::show(&rows);
     held.iter().map(free).for_each(hint);
     Ok(Exit::Done)
-}
-
-/// Looks at the machines, where that is wanted.
-async fn look(arguments: &Arguments, home: &Home, held: &[Held], global: &Global) -> anyhow::Result<Vec<Looked>> {
-    let mut looked: Vec<Looked> = Vec::new();
-    if !arguments.look && arguments.bindings.is_none() {
-        return Ok(looked);
-    }
-    let host = engine::host_to_look_at(global)?;
-    let mut wanted = Vec::new();
-    match &arguments.bindings {
-        Some(path) => {
-            let bindings = read(path)?;
-            wanted.extend(machines::roles(&bindings).into_iter().map(|role| (role, bindings.clone())));
-        }
-        None => {
-            for Held { copy, .. } in held {
-                wanted.push((RoleName::new(&copy.machine)?, read(&home.run_folder(&copy.run).join("bindings.yaml"))?));
-            }
-        }
-    }
-    for (role, bindings) in wanted {
-        let system = bindings.targets.get(&role).map(|binding| &binding.system);
-        if !looked.iter().any(|other| Some(&other.system) == system) {
-            looked.push(machines::look(&host, &bindings, &role).await?);
-        }
-    }
-    Ok(looked)
-}
-
-fn read(path: &Path) -> anyhow::Result<Bindings> {
-    let checked = source::bindings(path)?;
-    checked.print();
-    match checked.content {
-        source::Content::Bindings(bindings) => Ok(*bindings),
-        _ => Err(Problem::new(Exit::File, "the bindings are wrong: see above").into()),
-    }
-}
-
-/// What the machine shows of a copy; `None` where it was not looked at, or has no such copy.
-fn seen<'a>(copy: &Copy, looked: &'a [Looked]) -> Option<&'a Instance> {
-    looked.iter().flat_map(|machine| &machine.instances).find(|instance| is_same(copy, instance))
-}
-
-fn is_same(copy: &Copy, instance: &Instance) -> bool {
-    let last = copy.step.as_str().rsplit('/').next();
-    let made = instance.run.as_deref() == Some(copy.run.as_str()) && instance.step.as_deref() == last;
-    copy.copy.as_ref().map_or(made, |name| *name == instance.name)
-}
-
-/// Copies on the machines that no journal of this state folder knows.
-fn strays<'a>(held: &[Held], looked: &'a [Looked]) -> Vec<(&'a RoleName, &'a Instance)> {
-    let all = looked.iter().flat_map(|machine| machine.instances.iter().map(move |instance| (&machine.role, instance)));
-    all.filter(|(_, instance)| !held.iter().any(|held| is_same(&held.copy, instance))).collect()
 }
 
 fn size(bytes: u64) -> String {
@@ -340,29 +288,4 @@ fn plan(copy: &Copy, catalogue: &lifeboat_core::action::Catalogue) -> anyhow::Re
         note(diagnostic::render(&file, &compiled.diagnostics, true));
         anyhow::anyhow!("no plan removes a copy on `{}`", copy.machine)
     })
-}
-
-/// The bindings of the machine alone, and the text that they were read from.
-struct Bound {
-    bindings: Bindings,
-    source: Vec<u8>,
-}
-
-fn bound(home: &Home, copy: &Copy, given: Option<&PathBuf>, plan: &Plan) -> anyhow::Result<Bound> {
-    let recorded = home.run_folder(&copy.run).join("bindings.yaml");
-    let checked = source::bindings(given.unwrap_or(&recorded))?;
-    checked.print();
-    let source = checked.file.text.clone().into_bytes();
-    let source::Content::Bindings(mut bindings) = checked.content else {
-        return Err(Problem::new(Exit::File, "the bindings are wrong: see above").into());
-    };
-    let is_machine = |role: &RoleName| role.as_str() == copy.machine;
-    bindings.targets.retain(|role, _| is_machine(role));
-    bindings.people.clear();
-    let found = bindings::check(plan, &bindings);
-    if found.iter().any(|finding| finding.severity == diagnostic::Severity::Error) {
-        note(diagnostic::render(&checked.file, &found, true));
-        return Err(Problem::new(Exit::File, "the bindings do not fit: see above").into());
-    }
-    Ok(Bound { bindings: *bindings, source })
 }

@@ -117,7 +117,7 @@ fn check_onset(onset: Option<Timestamp>, now: Timestamp) -> Result<(), Problem> 
     match onset.filter(|onset| *onset > now) {
         None => Ok(()),
         Some(onset) => {
-            let message = format!("users can not have noticed at {onset}: it is {now:.0} now");
+            let message = format!("users cannot have noticed at {onset}: it is {now:.0} now");
             Err(Problem::coded("operator-onset", message))
         }
     }

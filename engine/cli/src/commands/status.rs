@@ -3,7 +3,7 @@
 use clap::Args;
 use jiff::Timestamp;
 use lifeboat_core::{
-    event::{Mode, SkipReason},
+    event::{KnownBy, Mode, SkipReason},
     name::RunId,
     run::{Budget, Phase, Run, Since, StepRun, StepState},
 };
@@ -153,10 +153,11 @@ fn row(step: &StepRun, skip: Option<&SkipReason>, dry: bool, (live, now): (bool,
     let state = match &step.state {
         _ if cut_off => "cut off".to_owned(),
         // Nothing was done, so nothing has succeeded.
-        StepState::Succeeded { .. } if dry => "tried".to_owned(),
+        StepState::Succeeded { known_by, .. } if dry && *known_by != KnownBy::NoItems => "tried".to_owned(),
         state => state.word().replace('_', " "),
     };
     let (style, symbol) = match &step.state {
+        StepState::Succeeded { known_by: KnownBy::NoItems, .. } => (WARN, "!"),
         StepState::Succeeded { .. } | StepState::ResolvedByHand { .. } | StepState::Undone => (GOOD, "✔"),
         StepState::Failed { .. } | StepState::UndoFailed { .. } => (BAD, "✘"),
         StepState::Awaiting(_) | StepState::Skipped { .. } | StepState::Interrupted(_) | StepState::Cancelled => {

@@ -57,13 +57,17 @@ fn step_line(event: &Event, at: Timestamp, run: &Run) -> Option<(Tone, String)> 
         Event::StepSucceeded { step, summary, known_by, .. } => {
             let took = took(run, step, at).map(|took| format!(" in {took}")).unwrap_or_default();
             let how = match known_by {
-                KnownBy::Answer | KnownBy::Approval | KnownBy::Items => "",
+                KnownBy::Answer | KnownBy::Approval | KnownBy::Items | KnownBy::NoItems => "",
                 KnownBy::Observation => " (the interrupted attempt had taken effect)",
                 KnownBy::Operator => " (as the operator says)",
             };
             let summary = if summary.is_empty() { String::new() } else { format!(": {summary}") };
-            let verb = if is_dry(run) { "tried" } else { "succeeded" };
-            (Tone::Good, format!("{verb}{took}{how}{summary}"))
+            let (tone, verb) = match known_by {
+                KnownBy::NoItems => (Tone::Warn, "had nothing to do"),
+                _ if is_dry(run) => (Tone::Good, "tried"),
+                _ => (Tone::Good, "succeeded"),
+            };
+            (tone, format!("{verb}{took}{how}{summary}"))
         }
         Event::AttemptFailed { attempt, failure, .. } => {
             (Tone::Warn, format!("attempt {attempt} failed: {}", failure_text(failure)))

@@ -128,7 +128,8 @@ fn machine(node: &Node) -> Machine {
         folders: entries("folders")
             .filter_map(|entry| {
                 let access = access(&entry.value).unwrap_or(Effect::Read);
-                Some((entry.key.clone(), Folder { path: text(&entry.value, "path")?, access }))
+                let restore_command = text(&entry.value, "restore_command");
+                Some((entry.key.clone(), Folder { path: text(&entry.value, "path")?, access, restore_command }))
             })
             .collect(),
         ports: entries("ports")

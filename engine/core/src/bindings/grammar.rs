@@ -101,6 +101,12 @@ static FOLDER: Object = Object {
     fields: &[
         required("path", "Absolute path on the machine.", Shape::Path),
         optional("access", "What may be done in it; left out: read.", Shape::Word(ACCESS)),
+        optional(
+            "restore_command",
+            "Shell command that fetches the file `%f` of a WAL archive and writes it, plain, to `%p`, as in PostgreSQL: for \
+             archives whose segments are compressed, or lie in folders of their own.",
+            Shape::RestoreCommand,
+        ),
     ],
 };
 

@@ -163,6 +163,8 @@ pub struct Folder {
     pub path: String,
     /// What may be done in it.
     pub access: Effect,
+    /// Shell command that makes a plain file of one that lies in it in another form.
+    pub restore_command: Option<String>,
 }
 
 /// A channel to people.

@@ -193,7 +193,7 @@ fn out_of_time(planned: &Step, last: &Failure) -> Failure {
     }
 }
 
-/// The failure of a step whose next attempt does not come. An attempt that was cut off and can not be repeated was looked into: had
+/// The failure of a step whose next attempt does not come. An attempt that was cut off and cannot be repeated was looked into: had
 /// it taken effect, no other would have been ahead.
 pub(super) fn given_up(planned: &Step, last: &Failure) -> Failure {
     let repeatable = planned.action().is_some_and(|action| action.idempotent);

@@ -30,7 +30,7 @@ impl<'a> Draft<'a> {
     /// Adds an event.
     ///
     /// # Panics
-    /// Where the event can not happen: policy is wrong then, and an engine that left it out would go on from a state that nobody
+    /// Where the event cannot happen: policy is wrong then, and an engine that left it out would go on from a state that nobody
     /// wanted. Nothing of the decision has been written yet.
     pub(crate) fn emit(&mut self, event: Event) {
         if let Err(illegal) = self.run.apply(self.now, &event) {

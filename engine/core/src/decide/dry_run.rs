@@ -13,7 +13,7 @@ use crate::{
     run::{Slot, StepRun, StepState},
 };
 
-/// Why the step can not even be tried: what these texts refer to was not told by any step. `None` outside of a dry-run.
+/// Why the step cannot even be tried: what these texts refer to was not told by any step. `None` outside of a dry-run.
 fn not_known(draft: &Draft<'_>, index: Slot, within: Option<CallIndex>, texts: &[&Value]) -> Option<SkipReason> {
     if !draft.is_dry_run() {
         return None;
@@ -112,7 +112,7 @@ fn collect(draft: &Draft<'_>, within: Option<CallIndex>, text: &Value, unknown: 
         Value::String(text) => {
             for part in expression::parts(text).unwrap_or_default() {
                 let Part::Expression { text, .. } = part else { continue };
-                // What can not be read fails where it is rendered.
+                // What cannot be read fails where it is rendered.
                 let references = expression::analyse(text).map(|analysis| analysis.references).unwrap_or_default();
                 references.iter().for_each(|reference| look_up(draft, within, &reference.path, unknown));
             }

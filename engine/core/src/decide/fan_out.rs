@@ -73,14 +73,14 @@ fn end(draft: &mut Draft<'_>, slot: Slot, items: Range<Slot>) {
         Event::StepSkipped { step, reason }
     } else {
         let outputs: Vec<Value> = steps.iter().map(|item| outputs(&item.state)).collect();
-        let summary = if count == 1 { "1 item".to_owned() } else { format!("{count} items") };
-        Event::StepSucceeded {
-            step,
-            attempt: 0,
-            outputs: json!({ "items": outputs }),
-            summary,
-            known_by: KnownBy::Items,
-        }
+        let allowed = draft.planned(slot).each.as_ref().is_some_and(|each| each.allow_empty);
+        let (summary, known_by) = match count {
+            0 if allowed => ("no items".to_owned(), KnownBy::Items),
+            0 => ("its list is empty: nothing was done".to_owned(), KnownBy::NoItems),
+            1 => ("1 item".to_owned(), KnownBy::Items),
+            count => (format!("{count} items"), KnownBy::Items),
+        };
+        Event::StepSucceeded { step, attempt: 0, outputs: json!({ "items": outputs }), summary, known_by }
     };
     draft.emit(event);
 }

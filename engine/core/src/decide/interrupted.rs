@@ -53,7 +53,7 @@ pub(super) fn not_done(draft: &mut Draft<'_>, index: Slot, number: u32) {
     }
 }
 
-/// The plugin is asked where it can tell, and a person where it can not.
+/// The plugin is asked where it can tell, and a person where it cannot.
 pub(super) fn find_out(draft: &mut Draft<'_>, index: Slot, attempt: &Attempt, action: &Invocation, reason: Reason) {
     let step = draft.id(index);
     if action.observable {

@@ -27,7 +27,15 @@ pub(super) fn settle(draft: &mut Draft<'_>) {
 pub(crate) fn is_possible(plan: &Plan, run: &Run, now: Timestamp) -> bool {
     let mut run = run.clone();
     let draft = Draft::new(plan, &mut run, now);
-    draft.run.undoable().any(|slot| wants_undo(&draft, slot))
+    let failed = (0..draft.run.count()).any(|slot| may_be_undone_again(&draft, slot));
+    failed || draft.run.undoable().any(|slot| wants_undo(&draft, slot))
+}
+
+/// Whether the undo of a step has failed and can be tried once more. One of unknown effect is only repeated where that is harmless.
+fn may_be_undone_again(draft: &Draft<'_>, index: Slot) -> bool {
+    let StepState::UndoFailed { failure, .. } = &draft.step(index).state else { return false };
+    let undo = draft.planned(index).undo.as_ref();
+    undo.is_some_and(|undo| undo.idempotent || failure.kind() != FailureKind::Interrupted)
 }
 
 /// Whether a step is left that has to be taken back.
@@ -51,7 +59,7 @@ fn under_way(draft: &mut Draft<'_>, index: Slot) {
     }
 }
 
-/// What succeeded is taken back, and so is what may have begun to take effect. Where it can not be taken back, because it never
+/// What succeeded is taken back, and so is what may have begun to take effect. Where it cannot be taken back, because it never
 /// told what it made, the run says so and is not called rolled back.
 fn wants_undo(draft: &Draft<'_>, index: Slot) -> bool {
     let step = draft.step(index);
@@ -63,6 +71,7 @@ fn wants_undo(draft: &Draft<'_>, index: Slot) -> bool {
                 step.in_doubt || step.attempts > 0 && !refused && parameters(draft, index).is_ok()
             }
             StepState::Cancelled | StepState::Skipped { .. } => step.in_doubt,
+            StepState::UndoFailed { wanted, .. } => *wanted && may_be_undone_again(draft, index),
             _ => false,
         }
 }
@@ -71,7 +80,9 @@ fn parameters(draft: &Draft<'_>, index: Slot) -> Result<serde_json::Value, crate
     let own = match &draft.step(index).state {
         StepState::Succeeded { outputs, .. } => outputs.clone(),
         StepState::ResolvedByHand { evidence, .. } => evidence.clone(),
-        StepState::BackingOff { next: Next::Undo { outputs }, .. } => outputs.clone(),
+        StepState::BackingOff { next: Next::Undo { outputs }, .. } | StepState::UndoFailed { outputs, .. } => {
+            outputs.clone()
+        }
         _ => serde_json::Value::Null,
     };
     begin::in_scope(draft, index, Some(&own), |scope| match &draft.planned(index).undo {

@@ -20,6 +20,8 @@ pub enum KnownBy {
     Operator,
     /// Every item of its list is done.
     Items,
+    /// Its list had no item, and its author has not said that this may be: nothing was done.
+    NoItems,
 }
 
 /// Why a step was skipped.
@@ -37,7 +39,7 @@ pub enum SkipReason {
     },
     /// It is there for a recovery that did not go through, and this one did.
     NothingFailed,
-    /// It is there for the end of the run, can not be repeated, and was done, or may have been, when the run ended before.
+    /// It is there for the end of the run, cannot be repeated, and was done, or may have been, when the run ended before.
     DoneBefore,
     /// An operator said so. What needs it goes on.
     ByOperator {

@@ -122,7 +122,7 @@ fn nesting(text: &str) -> Result<(), ExpressionError> {
 }
 
 fn syntax_error(text: &str, errors: &cel::ParseErrors) -> ExpressionError {
-    let Some(first) = errors.errors.first() else { return ExpressionError::new("the expression can not be read") };
+    let Some(first) = errors.errors.first() else { return ExpressionError::new("the expression cannot be read") };
     let (line, column) = (first.pos.0.max(1) as usize, first.pos.1.max(0) as usize);
     let before: usize = text.split_inclusive('\n').take(line - 1).map(str::len).sum();
     let rest = &text[before.min(text.len())..];
@@ -247,7 +247,7 @@ impl Walk<'_> {
         loops: usize,
     ) -> Result<(), ExpressionError> {
         if loops >= COMPREHENSION_DEPTH_MAX {
-            return Err(ExpressionError::new("`all`, `exists`, `map` and `filter` can not stand inside one another"));
+            return Err(ExpressionError::new("`all`, `exists`, `map` and `filter` cannot stand inside one another"));
         }
         self.expr(&comprehension.iter_range, bound, loops)?;
         self.expr(&comprehension.accu_init, bound, loops)?;

@@ -12,7 +12,7 @@ use cel::{Context, Env, Value as Cel};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{Analysis, ExpressionError, Part, Reference, analyse, order, parts, value};
+use super::{Analysis, ExpressionError, Part, Reference, analyse, order, parts, value, words};
 use crate::{
     event::{Outcome, RunStarted},
     name::{RoleName, StepId},
@@ -171,7 +171,7 @@ impl Scope<'_> {
         order::declare(&mut context);
         let result = context
             .resolve(tree)
-            .map_err(|error| ExpressionError::new(format!("`{}`: {}", text.trim(), shorten(&error.to_string()))))?;
+            .map_err(|error| ExpressionError::new(format!("`{}`: {}", text.trim(), words::why(&error))))?;
         value::from_cel(&result)
     }
 
@@ -374,10 +374,4 @@ fn spend(budget: &mut usize, value: &Value) -> Result<(), ExpressionError> {
         .checked_sub(value::weight(value))
         .ok_or_else(|| ExpressionError::new("the expression looks at too much data; let the action give less back"))?;
     Ok(())
-}
-
-/// An error of CEL may quote whole values.
-fn shorten(text: &str) -> String {
-    let short: String = text.chars().take(200).collect();
-    if short.len() < text.len() { format!("{short}…") } else { short }
 }

@@ -12,6 +12,7 @@ mod scan;
 #[cfg(test)]
 mod tests;
 mod value;
+mod words;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -28,7 +29,7 @@ pub const LENGTH_MAX: usize = 4096;
 /// What an expression may give back, in bytes of JSON, roughly.
 pub const RESULT_BYTES_MAX: usize = 1 << 20;
 
-/// An expression that can not be read or has no value.
+/// An expression that cannot be read or has no value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ExpressionError {

@@ -1,4 +1,4 @@
-//! The types of an expression and of its parts, as far as they are known before a run, and what can not be done with them.
+//! The types of an expression and of its parts, as far as they are known before a run, and what cannot be done with them.
 
 use cel::Program;
 use cel::common::ast::{
@@ -26,7 +26,7 @@ pub(crate) struct Misfit {
     pub(crate) help: String,
 }
 
-/// The type of the expression, where it is known, and everything in it that can not be done. `known` tells the type of a reference.
+/// The type of the expression, where it is known, and everything in it that cannot be done. `known` tells the type of a reference.
 pub(crate) fn check(
     text: &str,
     analysis: &Analysis,

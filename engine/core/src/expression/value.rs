@@ -105,7 +105,7 @@ fn convert(value: &Cel, budget: &mut usize) -> Result<Value, ExpressionError> {
         }
         other => {
             let kind = other.type_of();
-            return Err(ExpressionError::new(format!("a result of type {kind} can not be used in a runbook")));
+            return Err(ExpressionError::new(format!("a result of type {kind} cannot be used in a runbook")));
         }
     })
 }

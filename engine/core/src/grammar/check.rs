@@ -21,7 +21,7 @@ pub(crate) fn check(findings: &mut Findings<'_>, node: &Node, shape: &Shape) {
         },
         Shape::Names(value) => each_entry(findings, node, |findings, entry| {
             if let Err(error) = check_name(&entry.key) {
-                let message = format!("`{}` can not be used as a name", brief(&entry.key));
+                let message = format!("`{}` cannot be used as a name", brief(&entry.key));
                 findings.add(codes::BAD_NAME, entry.key_span, message, error.rule);
             }
             check(findings, &entry.value, value);
@@ -201,7 +201,7 @@ fn check_text(findings: &mut Findings<'_>, span: Span, shape: &Shape, text: &str
     match shape {
         Shape::Name => {
             if let Err(error) = check_name(text) {
-                wrong(codes::BAD_NAME, format!("`{short}` can not be used as a name"), error.rule);
+                wrong(codes::BAD_NAME, format!("`{short}` cannot be used as a name"), error.rule);
             }
         }
         Shape::Action if text.contains('@') => {
@@ -227,6 +227,11 @@ fn check_text(findings: &mut Findings<'_>, span: Span, shape: &Shape, text: &str
         Shape::Path if !text.starts_with('/') => {
             wrong(codes::BAD_ADDRESS, format!("`{short}` is not an absolute path"), "begins with `/`");
         }
+        Shape::RestoreCommand => {
+            if let Some(label) = restore_command_lacks(text) {
+                wrong(codes::BAD_ADDRESS, format!("`{short}` is not a restore_command"), label);
+            }
+        }
         Shape::Url if !is_url(text) => {
             let label = "write `https://…`, or `env:NAME` or `file:/path` where the address is a secret";
             wrong(codes::BAD_ADDRESS, format!("`{short}` is not a URL"), label);
@@ -236,6 +241,17 @@ fn check_text(findings: &mut Findings<'_>, span: Span, shape: &Shape, text: &str
         }
         _ => {}
     }
+}
+
+/// What keeps a text from being a command that fetches one file. `%r` is for commands that remove older files from the archive.
+fn restore_command_lacks(text: &str) -> Option<&'static str> {
+    let text = text.replace("%%", "");
+    let holds = |mark: &str| text.contains(mark);
+    if !holds("%f") || !holds("%p") {
+        return Some("`%f` (the file's name) and `%p` (where it is written to) must stand in it");
+    }
+    let others = text.split('%').skip(1).any(|rest| !rest.starts_with(['f', 'p']));
+    others.then_some("`%f`, `%p` and `%%` alone can stand in it")
 }
 
 fn is_url(text: &str) -> bool {

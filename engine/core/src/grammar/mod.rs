@@ -60,6 +60,8 @@ pub enum Shape {
     Secret,
     /// An absolute path on some machine.
     Path,
+    /// A shell command with `%f` and `%p`.
+    RestoreCommand,
     /// An `http:` or `https:` address, or a reference to a secret one.
     Url,
     /// `host:port`.

@@ -61,6 +61,7 @@ fn shape(shape_of: &Shape) -> Value {
         Shape::Any => json!({}),
         Shape::Secret => json!({"type": "string", "pattern": "^(env:.+|file:/.*)$"}),
         Shape::Path => json!({"type": "string", "pattern": "^/"}),
+        Shape::RestoreCommand => json!({"type": "string", "pattern": "%f"}),
         Shape::Url => json!({"type": "string", "pattern": "^(https?://|env:|file:/)"}),
         Shape::List(item) => json!({"type": "array", "items": shape(item)}),
         Shape::Names(value) => {

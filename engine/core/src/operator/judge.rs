@@ -17,7 +17,7 @@ use crate::{
     run::{Awaiting, Next, Phase, Readiness, Run, Settling, Slot, StepRun, StepState},
 };
 
-/// The event that records what somebody wants, which is legal in this state; or why it can not be done.
+/// The event that records what somebody wants, which is legal in this state; or why it cannot be done.
 pub fn judge(plan: &Plan, run: &Run, request: &Request, now: Timestamp) -> Result<Event, Refusal> {
     let case = Case { plan, run, request, now };
     match &request.command {
@@ -252,7 +252,7 @@ impl<'a> Case<'a> {
         if self.is_its_turn(index) {
             return Ok(());
         }
-        let message = format!("{}; what was done for it can not be verified before", standing(self.step(index)));
+        let message = format!("{}; what was done for it cannot be verified before", standing(self.step(index)));
         Err(Refusal::new("operator-needs", message))
     }
 
@@ -301,7 +301,7 @@ impl<'a> Case<'a> {
     fn onset(&self, onset: Timestamp) -> Result<Event, Refusal> {
         self.not_finished()?;
         if onset > self.now {
-            let message = format!("users can not have noticed at {onset}: it is {:.0} now", self.now);
+            let message = format!("users cannot have noticed at {onset}: it is {:.0} now", self.now);
             return Err(Refusal::new("operator-onset", message));
         }
         Ok(Event::OnsetStated { onset, who: self.who() })

@@ -119,7 +119,7 @@ fn is_looked_into(case: &Case<'_>, index: Slot) -> Result<(), Refusal> {
             if failure.kind() == FailureKind::Interrupted && !is_repeatable(case, index) =>
         {
             let message = format!(
-                "nobody knows whether the last attempt of `{}` took effect, and it can not simply be repeated; what became \
+                "nobody knows whether the last attempt of `{}` took effect, and it cannot simply be repeated; what became \
                  of it is looked into when the run goes on",
                 step.id
             );
@@ -175,7 +175,7 @@ fn can_wait_again(case: &Case<'_>, index: Slot) -> Result<(), Refusal> {
         return is_looked_into(case, index);
     }
     let message =
-        format!("{}; it would have to be done once more, and can not be before that has ended", standing(step));
+        format!("{}; it would have to be done once more, and cannot be before that has ended", standing(step));
     Err(Refusal::new("operator-in-flight", message))
 }
 

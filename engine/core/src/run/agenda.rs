@@ -38,7 +38,7 @@ pub(super) struct Agenda {
     pub(super) undo_failed: usize,
     /// By section: steps that are not over, and steps that are and did not succeed.
     tallies: BTreeMap<Section, Tally>,
-    /// For each step of the plan: needs that are not over, and needs that can not be met any more.
+    /// For each step of the plan: needs that are not over, and needs that cannot be met any more.
     needs: Vec<Needs>,
 }
 
@@ -60,7 +60,7 @@ struct Needs {
 pub(super) struct Need {
     /// It is not over.
     pub(super) open: bool,
-    /// Because of it the other one can not be done any more.
+    /// Because of it the other one cannot be done any more.
     pub(super) unmet: bool,
 }
 
@@ -149,6 +149,11 @@ impl Agenda {
             fan.busy -= usize::from(is_busy(state));
             self.forget_if_idle(place);
         }
+    }
+
+    /// Somebody wants everything to be taken back once more: from the last step on.
+    pub(super) fn take_back_again(&mut self) {
+        self.taken_back_to = None;
     }
 
     /// Takes in what the change of a step means for one that needs it, whose own state is given too.

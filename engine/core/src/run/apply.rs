@@ -13,9 +13,9 @@ use crate::{
     name::StepId,
 };
 
-/// An event that can not have happened in this state: a damaged journal while loading, a bug while running.
+/// An event that cannot have happened in this state: a damaged journal while loading, a bug while running.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{event} can not happen here: {state}")]
+#[error("{event} cannot happen here: {state}")]
 pub struct Illegal {
     /// The event, in short.
     pub event: String,
@@ -37,6 +37,9 @@ impl Run {
         }
         let Change { step, phase, others, pause } = change;
         self.schedule(event);
+        if matches!((&self.phase, &phase), (Phase::Finished { .. }, Some(Phase::Stopping { undo: true, .. }))) {
+            self.agenda.take_back_again();
+        }
         for (slot, step) in step.into_iter().chain(others) {
             self.replace(slot, step);
         }

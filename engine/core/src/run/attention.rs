@@ -23,7 +23,7 @@ pub(crate) enum Readiness {
     Blocked,
     /// It can begin.
     Ready,
-    /// This need can not be met any more.
+    /// This need cannot be met any more.
     Unmet(StepIndex),
 }
 
@@ -118,7 +118,7 @@ impl Run {
         self.agenda.timers.iter().all(|(_, slot)| is_question(*slot))
     }
 
-    /// Waiting steps of the section that can begin, or can not be done any more.
+    /// Waiting steps of the section that can begin, or cannot be done any more.
     pub(crate) fn ready(&self, section: Section) -> impl Iterator<Item = Slot> {
         self.agenda.ready.range(self.wiring.section(section)).copied()
     }

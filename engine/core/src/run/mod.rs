@@ -237,6 +237,7 @@ impl StepRun {
         match self.state {
             StepState::Succeeded { .. } | StepState::ResolvedByHand { .. } | StepState::Failed { .. } => true,
             StepState::Cancelled | StepState::Skipped { .. } => self.in_doubt,
+            StepState::UndoFailed { wanted, .. } => wanted,
             _ => false,
         }
     }
@@ -336,6 +337,10 @@ pub enum StepState {
     UndoFailed {
         /// Why.
         failure: Failure,
+        /// Its outputs, which another attempt may need.
+        outputs: Value,
+        /// Somebody has asked for everything to be taken back once more since.
+        wanted: bool,
     },
 }
 
@@ -356,6 +361,9 @@ impl StepState {
 
     /// Whether it is over and keeps a run from having simply succeeded.
     fn is_exception(&self) -> bool {
+        if matches!(self, Self::Succeeded { known_by: KnownBy::NoItems, .. }) {
+            return true;
+        }
         self.is_over()
             && !matches!(
                 self,
@@ -372,7 +380,7 @@ impl StepState {
             self,
             Self::Undoing { .. }
                 | Self::Undone
-                | Self::UndoFailed { .. }
+                | Self::UndoFailed { wanted: false, .. }
                 | Self::BackingOff { next: Next::Undo { .. }, .. }
                 | Self::Settling(Settling::AttemptFailed { next: Next::Undo { .. }, .. })
         )
@@ -484,7 +492,7 @@ pub enum Awaiting {
     Decision {
         /// The interrupted attempt.
         attempt: Attempt,
-        /// Why the engine can not tell.
+        /// Why the engine cannot tell.
         reason: Reason,
     },
 }

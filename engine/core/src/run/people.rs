@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{Attempt, Awaiting, Next, Settling, StepState, transition::run_again};
 use crate::event::{Event, OperatorAnswer, Person};
 
-/// The state after an event of a person; `None` where it can not come.
+/// The state after an event of a person; `None` where it cannot come.
 pub(super) fn after(state: &StepState, at: Timestamp, event: &Event) -> Option<StepState> {
     match (event, state) {
         (Event::ApprovalRequested { by, message, four_eyes, expires, .. }, StepState::Waiting) => {

@@ -35,7 +35,8 @@ impl Run {
     }
 }
 
-/// What follows where somebody wants everything of a run taken back that is over. People are told again how it ends.
+/// What follows where somebody wants everything of a run taken back that is over. What could not be taken back is wanted once more,
+/// and people are told again how it ends.
 pub(super) fn taken_back(run: &Run, at: Timestamp, event: &Event) -> Option<Change> {
     let Event::AbortRequested { who, undo: true, .. } = event else { return None };
     if !run.can_be_taken_back() {
@@ -45,6 +46,12 @@ pub(super) fn taken_back(run: &Run, at: Timestamp, event: &Event) -> Option<Chan
     let mut change = Change { phase: Some(phase), ..Change::default() };
     for slot in (0..run.planned()).filter(|slot| run.step(*slot).section != Section::Steps) {
         again(run, at, slot, Again::Whole, &mut change);
+    }
+    for (slot, step) in (0..run.count()).map(|slot| (slot, run.step(slot))) {
+        if let StepState::UndoFailed { failure, outputs, .. } = &step.state {
+            let state = StepState::UndoFailed { failure: failure.clone(), outputs: outputs.clone(), wanted: true };
+            change.others.push((slot, StepRun { id: step.id.clone(), state, undo_failures: 0, ..*step }));
+        }
     }
     Some(change)
 }
@@ -66,7 +73,7 @@ pub(super) fn dealt_with(run: &Run, at: Timestamp, slot: Slot, after: StepRun) -
     change
 }
 
-/// What follows where an operator wants steps once more; `None` where one of them can not wait for its needs again, or another
+/// What follows where an operator wants steps once more; `None` where one of them cannot wait for its needs again, or another
 /// failed step would keep the run from going on.
 pub(super) fn reopened(run: &Run, at: Timestamp, steps: &[StepId]) -> Option<Change> {
     let named: BTreeSet<Slot> = steps.iter().map(|id| run.position(id)).collect::<Option<_>>()?;

@@ -1,7 +1,7 @@
 //! What a state tells: the same words and sentences in the report of a drill, in `status` and in the JSON about a run.
 
 use super::{Settling, StepState};
-use crate::failure::Failure;
+use crate::{event::KnownBy, failure::Failure};
 
 impl StepState {
     /// The word for it in documents that other programs read. None is ever renamed.
@@ -16,6 +16,7 @@ impl StepState {
             Self::FannedOut { .. } => "fanned_out",
             Self::Awaiting(_) => "awaiting",
             Self::Verifying { .. } => "verifying",
+            Self::Succeeded { known_by: KnownBy::NoItems, .. } => "empty",
             Self::Succeeded { .. } => "succeeded",
             Self::ResolvedByHand { .. } => "resolved_by_hand",
             Self::Skipped { .. } => "skipped",
@@ -39,7 +40,7 @@ impl StepState {
     pub fn failure(&self) -> Option<&Failure> {
         match self {
             Self::Failed { failure }
-            | Self::UndoFailed { failure }
+            | Self::UndoFailed { failure, .. }
             | Self::BackingOff { failure, .. }
             | Self::Settling(Settling::AttemptFailed { failure, .. }) => Some(failure),
             _ => None,

@@ -25,7 +25,7 @@ pub(super) struct Change {
     pub(super) pause: Option<Option<Pause>>,
 }
 
-/// What the event changes; `None` where it can not happen.
+/// What the event changes; `None` where it cannot happen.
 pub(super) fn transition(run: &Run, at: Timestamp, event: &Event) -> Option<Change> {
     if run.pause.is_some() && pause::holds_back(event) {
         return None;
@@ -118,9 +118,10 @@ fn after_items(items: &[StepRun], event: &Event) -> Option<StepState> {
     let over = || items.iter().all(|item| item.state.is_over());
     let lost = || items.iter().any(|item| matches!(item.state, StepState::Failed { .. } | StepState::Cancelled));
     match event {
-        Event::StepSucceeded { attempt: 0, outputs, summary, known_by: KnownBy::Items, .. } if over() && !lost() => {
-            let (outputs, summary) = (outputs.clone(), summary.clone());
-            Some(StepState::Succeeded { outputs, summary, known_by: KnownBy::Items })
+        Event::StepSucceeded { attempt: 0, outputs, summary, known_by, .. } if over() && !lost() => {
+            let fits = *known_by == KnownBy::Items || *known_by == KnownBy::NoItems && items.is_empty();
+            let (outputs, summary, known_by) = (outputs.clone(), summary.clone(), *known_by);
+            fits.then_some(StepState::Succeeded { outputs, summary, known_by })
         }
         Event::StepFailed { failure, .. } if over() && lost() => Some(StepState::Failed { failure: failure.clone() }),
         Event::StepSkipped { reason, .. } if over() && !lost() && reason.is_of_a_dry_run() => {
@@ -249,7 +250,7 @@ fn count(step: &mut StepRun, at: Timestamp, event: &Event) {
     }
 }
 
-/// Whether the step goes on from an attempt, or ends with it, of which nobody knows what it left. An attempt that can not be
+/// Whether the step goes on from an attempt, or ends with it, of which nobody knows what it left. An attempt that cannot be
 /// repeated is looked into first, and then it is known; who decides before that is known leaves the doubt.
 fn leaves_doubt(before: &StepState, event: &Event, is_repeatable: bool) -> bool {
     let unknown = |failure: &Failure| match failure.kind() {
@@ -327,7 +328,8 @@ fn state_after(step: &StepRun, at: Timestamp, event: &Event) -> Option<StepState
         }
         Event::StepUndone { .. } => matches!(step.state, StepState::Undoing { .. }).then_some(StepState::Undone),
         Event::UndoFailed { failure, .. } => {
-            may_fail_to_undo(step).then(|| StepState::UndoFailed { failure: failure.clone() })
+            let outputs = while_undoing(step).or_else(|| undoable(step))?;
+            Some(StepState::UndoFailed { failure: failure.clone(), outputs, wanted: false })
         }
         _ => people::after(&step.state, at, event),
     }
@@ -369,6 +371,7 @@ fn undoable(step: &StepRun) -> Option<Value> {
         StepState::ResolvedByHand { evidence, .. } => Some(evidence.clone()),
         StepState::Failed { .. } => Some(Value::Null),
         StepState::Cancelled | StepState::Skipped { .. } if step.in_doubt => Some(Value::Null),
+        StepState::UndoFailed { outputs, wanted: true, .. } => Some(outputs.clone()),
         _ => None,
     }
 }
@@ -459,12 +462,12 @@ fn may_be_cancelled(state: &StepState) -> bool {
     may_fail(state) || matches!(state, StepState::Running(_) | StepState::Verifying { .. })
 }
 
-fn may_fail_to_undo(step: &StepRun) -> bool {
-    undoable(step).is_some()
-        || matches!(
-            step.state,
-            StepState::Undoing { .. } | StepState::Settling(Settling::AttemptFailed { next: Next::Undo { .. }, .. })
-        )
+/// The outputs of a step whose undo has failed and was not decided about yet.
+fn while_undoing(step: &StepRun) -> Option<Value> {
+    match &step.state {
+        StepState::Settling(Settling::AttemptFailed { next: Next::Undo { outputs }, .. }) => Some(outputs.clone()),
+        _ => None,
+    }
 }
 
 fn after_interruption(state: &StepState, at: Timestamp, event: &Event) -> Option<StepState> {

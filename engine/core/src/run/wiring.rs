@@ -58,7 +58,7 @@ impl Wiring {
         &self.wires[place]
     }
 
-    /// Whether the step can not be done any more because of what became of one that it needs. A handler only waits until its needs
+    /// Whether the step cannot be done any more because of what became of one that it needs. A handler only waits until its needs
     /// are over, because people are told whatever else went wrong; but what people did not say yes to is not done, and neither is
     /// what would come next in a runbook that a handler calls.
     pub(super) fn rules_out(&self, step: StepIndex, need: StepIndex, state: &StepState) -> bool {

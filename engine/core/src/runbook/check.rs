@@ -37,14 +37,14 @@ pub(super) struct Context<'c, 'n> {
 pub(super) struct Found<'c, 'n> {
     /// The step of this file that it is or is called by.
     pub(super) place: usize,
-    /// `None` where what is called can not be had, which is reported elsewhere.
+    /// `None` where what is called cannot be had, which is reported elsewhere.
     pub(super) step: Option<&'c Step<'n>>,
     /// In which variants only it is done: its own, and those of the calls that lead to it.
     pub(super) variants: Vec<Variant>,
 }
 
 impl<'c, 'n> Context<'c, 'n> {
-    /// The runbook that is called; `None` where it can not be had, which is reported elsewhere.
+    /// The runbook that is called; `None` where it cannot be had, which is reported elsewhere.
     pub(super) fn called(&self, call: &Call<'_>) -> Option<&'c Runbook<'n>> {
         Some(self.collection.called(self.unit, call)?.1)
     }

@@ -91,6 +91,7 @@ fn step(node: &Node, section: Section) -> Option<Step<'_>> {
             Some(Yaml::Int(int)) => u32::try_from(*int).unwrap_or(PARALLEL),
             _ => PARALLEL,
         },
+        allow_empty: matches!(node.get("allow_empty").map(|node| &node.value), Some(Yaml::Bool(true))),
         timeout: duration(node, "timeout").or_else(|| duration(node.get("timeout")?, "attempt")),
         time_limit: node.get("timeout").and_then(|timeout| duration(timeout, "step")),
         retry: node.get("retry").map(retry).unwrap_or_default(),

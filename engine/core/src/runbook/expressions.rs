@@ -62,7 +62,7 @@ fn span_in(findings: &Findings<'_>, node: &Node, text: &str, (start, end): (usiz
     findings.file.span(whole.start + start, whole.start + end.clamp(start, text.len()))
 }
 
-/// Reports an expression that can not be read.
+/// Reports an expression that cannot be read.
 pub(super) fn unreadable(findings: &mut Findings<'_>, node: &Node, text: &str, error: &ExpressionError) {
     let span = span_in(findings, node, text, error.at.unwrap_or((0, text.len())));
     findings.add(codes::BAD_EXPRESSION, span, error.message.clone(), "here");

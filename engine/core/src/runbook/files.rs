@@ -4,7 +4,7 @@ use crate::diagnostic::SourceFile;
 
 /// Where the runbooks lie that a runbook names.
 pub trait Files {
-    /// The file that the one called `from` names so, or why it can not be had. Two ways to one file lead to one name: that is how
+    /// The file that the one called `from` names so, or why it cannot be had. Two ways to one file lead to one name: that is how
     /// a circle is seen.
     fn file(&self, from: &str, path: &str) -> Result<SourceFile, String>;
 }
@@ -15,6 +15,6 @@ pub struct NoFiles;
 
 impl Files for NoFiles {
     fn file(&self, _from: &str, _path: &str) -> Result<SourceFile, String> {
-        Err("other files can not be read here".to_owned())
+        Err("other files cannot be read here".to_owned())
     }
 }

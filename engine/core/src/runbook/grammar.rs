@@ -90,6 +90,7 @@ const STEP_FIELDS: &[Field] = &[
     optional("when", "It is skipped where this is false.", Shape::Expression),
     optional("for_each", "It is done once for each item of this list.", Shape::Expression),
     optional("max_parallel", "Items in flight at once; left out: 8.", Shape::Int(1, 256)),
+    optional("allow_empty", "A list without items is a success, not an exception; left out: false.", Shape::Bool),
     optional(
         "timeout",
         "Longest time for one attempt: `40m`; or one for an attempt and one for the step with all its attempts.",

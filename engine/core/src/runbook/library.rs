@@ -43,9 +43,9 @@ pub(super) struct Unit {
     pub(super) file: SourceFile,
     /// `None` where it is not YAML.
     pub(super) root: Option<Node>,
-    /// Where it differs from the grammar, and which files can not be had.
+    /// Where it differs from the grammar, and which files cannot be had.
     pub(super) found: Vec<Diagnostic>,
-    /// The files that it calls, by the place of their names. One that can not be had is missing.
+    /// The files that it calls, by the place of their names. One that cannot be had is missing.
     pub(super) calls: BTreeMap<usize, UnitIndex>,
 }
 
@@ -67,7 +67,7 @@ impl<'n> Library<'n> {
         self.runbooks.get(unit)?.as_ref()
     }
 
-    /// The runbook that a step of this file calls; `None` where it can not be had.
+    /// The runbook that a step of this file calls; `None` where it cannot be had.
     pub(super) fn called(&self, from: UnitIndex, call: &Call<'_>) -> Option<(UnitIndex, &Runbook<'n>)> {
         let unit = *self.sources.units[from].calls.get(&call.file.span.start)?;
         Some((unit, self.runbook(unit)?))
@@ -132,7 +132,7 @@ impl Sources {
         let mut findings = Findings::new(&unit.file);
         match problem {
             Problem::Missing(why) => {
-                findings.add(codes::NO_RUNBOOK, span, format!("the runbook can not be read: {why}"), "not there");
+                findings.add(codes::NO_RUNBOOK, span, format!("the runbook cannot be read: {why}"), "not there");
             }
             Problem::Circle(names) => {
                 let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();

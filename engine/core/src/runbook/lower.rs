@@ -253,7 +253,8 @@ fn kind(step: &Written<'_>, catalogue: &Catalogue, roles: Option<&Roles>) -> Opt
 
 fn each(step: &Written<'_>, item: Option<&Type>) -> Option<Each> {
     let over = step.each.and_then(condition)?;
-    Some(Each { over, item: item.cloned().unwrap_or(Type::Json), max_parallel: step.max_parallel })
+    let (max_parallel, allow_empty) = (step.max_parallel, step.allow_empty);
+    Some(Each { over, item: item.cloned().unwrap_or(Type::Json), max_parallel, allow_empty })
 }
 
 fn template(node: Option<&Node>) -> Template {

@@ -6,7 +6,13 @@ use crate::{
     plan::Section,
 };
 
-/// What a handler can not have.
+/// Keys that only a list has, and what each says.
+const OF_LISTS: &[(&str, &str)] = &[
+    ("max_parallel", "`max_parallel` says how many items of a `for_each` are in flight at once"),
+    ("allow_empty", "`allow_empty` says that the list of a `for_each` may be empty"),
+];
+
+/// What a handler cannot have.
 const HANDLER: &[&str] = &["undo", "on_failure"];
 
 /// Reports them.
@@ -26,11 +32,10 @@ pub(super) fn check(findings: &mut Findings<'_>, step: &Step<'_>) {
             findings.add_with(codes::MISPLACED_KEY, entry.key_span, message, "means nothing here", help);
         }
     }
-    if step.each.is_none()
-        && let Some(entry) = step.keys.iter().find(|entry| entry.key == "max_parallel")
-    {
-        let message = "`max_parallel` says how many items of a `for_each` are in flight at once";
-        findings.add(codes::MISPLACED_KEY, entry.key_span, message, "there is no `for_each`");
+    for (key, message) in OF_LISTS.iter().filter(|_| step.each.is_none()) {
+        if let Some(entry) = step.keys.iter().find(|entry| entry.key == *key) {
+            findings.add(codes::MISPLACED_KEY, entry.key_span, *message, "there is no `for_each`");
+        }
     }
     for entry in step.keys.iter().filter(|entry| wrong.contains(&entry.key.as_str())) {
         let message = format!("a step with `{kind}` has no `{}`", entry.key);

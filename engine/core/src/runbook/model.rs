@@ -39,6 +39,8 @@ pub(super) struct Step<'n> {
     /// The list of whose items each is done.
     pub(super) each: Option<&'n Node>,
     pub(super) max_parallel: u32,
+    /// Nothing to do is as good as done.
+    pub(super) allow_empty: bool,
     /// For one attempt.
     pub(super) timeout: Option<jiff::SignedDuration>,
     /// For all attempts.

@@ -5,7 +5,7 @@ use serde_yaml::{Error, budget::BudgetBreach};
 
 use crate::diagnostic::{Code, SourceFile, Span, codes};
 
-/// What is said of a file that can not be read.
+/// What is said of a file that cannot be read.
 pub(super) struct Slip {
     pub(super) code: Code,
     pub(super) span: Span,

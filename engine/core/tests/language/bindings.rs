@@ -71,6 +71,26 @@ fn a_server_is_one_for_bindings_that_know_its_identity_and_for_others() {
 }
 
 #[test]
+fn a_restore_command_fetches_one_file_and_removes_none() {
+    let found = |command: &str| {
+        let folder = format!("archive: {{ path: /a, restore_command: {command:?} }}");
+        let file = format!("lifeboat: 1\ntargets:\n  m: {{ kind: machine, folders: {{ {folder} }} }}\n");
+        let parsed = bindings::parse(&text(&file));
+        parsed.diagnostics.iter().map(|finding| finding.label.clone()).collect::<Vec<_>>()
+    };
+    for good in ["gunzip < /a/%f.gz > %p", "get %f \"%p\"", "date +%%s; cp /a/%f %p"] {
+        assert_eq!(found(good), <[&str; 0]>::default(), "{good}");
+    }
+    let marks = "`%f` (the file's name) and `%p` (where it is written to) must stand in it";
+    for lacking in ["gunzip < /a/x.gz > %p", "cp /a/%f .", "cp /a/%%f %%p", ""] {
+        assert_eq!(found(lacking), [marks], "{lacking}");
+    }
+    for other in ["cp /a/%f %p; pg_archivecleanup /a %r", "cp /a/%f %p 100%"] {
+        assert_eq!(found(other), ["`%f`, `%p` and `%%` alone can stand in it"], "{other}");
+    }
+}
+
+#[test]
 fn whoever_is_asked_must_be_somebody() {
     let plan = compile(&file("good.yaml"), &catalogue()).plan.expect("a plan");
     let right = bindings::parse(&file("bindings.yaml")).bindings.expect("bindings");

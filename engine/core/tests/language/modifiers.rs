@@ -1,4 +1,4 @@
-//! Modifiers of steps: what they become in the plan, and where they can not stand.
+//! Modifiers of steps: what they become in the plan, and where they cannot stand.
 
 use jiff::SignedDuration;
 use lifeboat_core::{graph, plan::Plan, runbook::compile};

@@ -1,4 +1,4 @@
-//! What is in flight at the edges, and the last things that a journal can not say.
+//! What is in flight at the edges, and the last things that a journal cannot say.
 
 use jiff::SignedDuration;
 use lifeboat_core::{

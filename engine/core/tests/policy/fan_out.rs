@@ -20,7 +20,8 @@ use crate::{
 };
 
 fn list(over: &str, max_parallel: u32) -> Step {
-    Step { each: Some(Each { over: Expression::new(over), item: Type::Json, max_parallel }), ..uses(0, true, false) }
+    let each = Each { over: Expression::new(over), item: Type::Json, max_parallel, allow_empty: false };
+    Step { each: Some(each), ..uses(0, true, false) }
 }
 
 fn item(number: usize, answer: Result<Value, Failure>) -> Input {
@@ -116,9 +117,30 @@ fn first_decision(plan: &Plan, run: &mut Run) -> (Vec<Effect>, Vec<Event>) {
 }
 
 #[test]
-fn an_empty_list_is_done_and_what_is_no_list_or_too_long_fails() {
-    let (told_of_none, _) = told(&plan_of(vec![list("[]", 2)]), &[]);
-    assert_eq!(told_of_none[1..], ["FanOutBegan s0", "StepSucceeded s0", "RunFinished Succeeded"]);
+fn an_empty_list_is_an_exception_unless_its_author_says_otherwise() {
+    // What needs it goes on, and finds a list of nothing.
+    let after = Step { when: Some(Expression::new("size(steps.s0.outputs.items) == 0")), ..uses(1, true, false) };
+    let mut plan = plan_of(vec![list("[]", 2), after]);
+    let done = || [Input::Answered { step: id(1), attempt: 1, purpose: Purpose::Run, answer: Ok(nothing()) }];
+    let (events, run) = told(&plan, &done());
+    assert_eq!(events[1..3], ["FanOutBegan s0", "StepSucceeded s0"]);
+    assert_eq!(events.last().map(String::as_str), Some("RunFinished SucceededWithExceptions"));
+    let state = &run.find(&id(0)).unwrap().state;
+    assert_eq!((state.word(), state.summary()), ("empty", Some("its list is empty: nothing was done")));
+    if let Some(each) = &mut plan.steps[0].each {
+        each.allow_empty = true;
+    }
+    let (events, run) = told(&plan, &done());
+    assert_eq!(events.last().map(String::as_str), Some("RunFinished Succeeded"));
+    assert_eq!(run.find(&id(0)).unwrap().state.word(), "succeeded");
+}
+
+fn nothing() -> Done {
+    Done { outputs: json!({}), summary: String::new() }
+}
+
+#[test]
+fn what_is_no_list_or_too_long_fails() {
     for over in ["1", "nothing", "'text'"] {
         let (told, _) = told(&plan_of(vec![list(over, 2)]), &[]);
         assert_eq!(told[1..], ["StepFailed s0", "RunFinished Failed"], "{over}");

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use lifeboat_core::{
     decide::decide,
-    event::{Event, Mode, OperatorAnswer, Outcome, SkipReason},
+    event::{Event, KnownBy, Mode, OperatorAnswer, Outcome, SkipReason},
     failure::FailureKind,
     input::{Effect, Input},
     name::StepId,
@@ -132,7 +132,7 @@ fn is_met(reason: &SkipReason) -> bool {
     )
 }
 
-/// After an attempt of unknown effect, what can not be repeated starts again only once somebody knows.
+/// After an attempt of unknown effect, what cannot be repeated starts again only once somebody knows.
 fn nothing_is_repeated_blindly(plan: &Plan, journal: &Journal, id: &StepId) {
     let place = place_of(plan, id);
     if plan.steps[place].action().is_none_or(|action| action.idempotent) {
@@ -221,7 +221,9 @@ fn attempts_are_bounded(plan: &Plan, run: &Run, journal: &Journal, id: &StepId) 
 fn undo_is_last_first(plan: &Plan, run: &Run, journal: &Journal, id: &StepId) {
     assert_eq!(run.phase, Phase::Undoing { aborted_by: None });
     let order = |id: &StepId| (place_of(plan, id), run.steps.iter().position(|step| step.id == *id));
-    let earlier = journal.iter().filter_map(|(_, event)| match event {
+    // What could not be taken back is tried again when somebody asks again.
+    let asked_again = journal.iter().rposition(|(_, event)| matches!(event, Event::UndoBegan)).unwrap_or(0);
+    let earlier = journal[asked_again..].iter().filter_map(|(_, event)| match event {
         Event::UndoStarted { step, .. } => Some(order(step)),
         _ => None,
     });
@@ -335,7 +337,8 @@ pub(crate) fn outcome(plan: &Plan, world: &World<'_>) {
             state,
             StepState::Skipped { reason: SkipReason::NothingFailed | SkipReason::DoneBefore | SkipReason::NotAsked }
         );
-        unneeded || matches!(state, StepState::Succeeded { .. })
+        let was_done = |known_by: &KnownBy| *known_by != KnownBy::NoItems;
+        unneeded || matches!(state, StepState::Succeeded { known_by, .. } if was_done(known_by))
     };
     let cut_off = |event: &Event| matches!(event, Event::AbortRequested { undo: false, .. });
     let to_be_undone = |event: &Event| matches!(event, Event::AbortRequested { undo: true, .. });

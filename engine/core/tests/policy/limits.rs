@@ -1,4 +1,4 @@
-//! Where something ends: how often a thing is tried, what is handed in and not taken, what a journal can not say.
+//! Where something ends: how often a thing is tried, what is handed in and not taken, what a journal cannot say.
 
 use std::collections::BTreeMap;
 
@@ -213,7 +213,7 @@ fn what_an_earlier_attempt_may_have_left_is_taken_back_although_the_last_one_was
     assert_eq!(count(&refused_after(cut_off(), undo(), true), "UndoStarted s0"), 1);
     let passing = || answer(0, 1, Err(transient()));
     assert_eq!(count(&refused_after(passing(), undo(), true), "UndoStarted s0"), 1);
-    // What can not be repeated is tried again only after a failure that left nothing.
+    // What cannot be repeated is tried again only after a failure that left nothing.
     assert_eq!(count(&refused_after(passing(), undo(), false), "UndoStarted s0"), 0);
 
     let with = [("instance".to_owned(), Template::new("${{ steps.s0.outputs.instance }}"))].into();
@@ -303,7 +303,7 @@ fn what_failed_is_taken_back_where_it_may_have_begun() {
     let plan = plan_of(vec![Step { undo, on_failure: OnFailure::Undo, ..step(0, Vec::new(), kind) }]);
     assert_eq!(story(&plan, &[])[1..], ["StepFailed s0", "UndoBegan", "RunFinished RolledBack"]);
 
-    // Where nobody knows how far it came, a way back that can not be gone is no silence.
+    // Where nobody knows how far it came, a way back that cannot be gone is no silence.
     let with = [("instance".to_owned(), Template::new("${{ steps.s0.outputs.instance }}"))].into();
     let undo = Some(Invocation { with, ..invocation(true, false) });
     let plan = plan_of(vec![Step { undo, on_failure: OnFailure::Undo, ..uses(0, true, false) }]);

@@ -87,7 +87,7 @@ fn a_step_that_waits_is_skipped_in_its_turn_and_what_needs_it_goes_on() {
 fn what_was_done_by_hand_is_verified_before_the_run_goes_on() {
     let plan = plan_of(vec![uses(0, true, false), manual(1, true)]);
     let early = story(&plan, &[resolve(1)]);
-    assert_eq!(early[1..], ["StepStarted s0"], "it can not be verified before its turn");
+    assert_eq!(early[1..], ["StepStarted s0"], "it cannot be verified before its turn");
     let told = story(&plan, &[answer(0, 1, Err(permanent())), resolve(0), resolve(1)]);
     assert_eq!(
         told[2..],

@@ -107,6 +107,7 @@ fn any_step(place: usize) -> impl Strategy<Value = Step> {
                 over: Expression::new(over),
                 item: Type::Json,
                 max_parallel,
+                allow_empty: max_parallel == 2,
             }),
             when: when.map(Expression::new),
             timeout: timeout.map(SignedDuration::from_secs),

@@ -80,7 +80,7 @@ const UNPAUSE: Command = Command::Unpause { reason: None };
 fn about_a_step_that_runs() {
     let plan = plan_of(vec![uses(0, true, false), uses(1, true, false)]);
     let run = after(&plan, &[]);
-    check(&plan, &run, onset(-1), "operator-onset: users can not have noticed");
+    check(&plan, &run, onset(-1), "operator-onset: users cannot have noticed");
     check(&plan, &run, onset(5), "OnsetStated");
     check(&plan, &run, skip(0), "operator-in-flight: `s0` is running (attempt 1); wait for its end");
     check(&plan, &run, resolve(0, json!({ "ticket": 1 })), "operator-in-flight: is running");

@@ -3,6 +3,7 @@
 use lifeboat_core::{
     event::Person,
     expression::Expression,
+    failure::{Failure, Reason},
     input::{Done, Input, Purpose},
     operator::{Command, behind},
     plan::{Each, OnFailure, Plan, Retry, Section, Step},
@@ -89,7 +90,7 @@ fn everything_from_a_step_on_is_done_once_more() {
         told,
         ["StepsReopened", "StepStarted s0", "StepSucceeded s0", "StepStarted s1", "StepSucceeded s1", "StepStarted s2"]
     );
-    // What can not be repeated without harm takes another word.
+    // What cannot be repeated without harm takes another word.
     let plan = plan_of(vec![uses(0, false, false), uses(1, true, false)]);
     let inputs = vec![answer(0, 1, Ok(())), answer(1, 1, Err(permanent()))];
     assert!(afterwards(&plan, inputs.clone(), [from(false)]).is_empty());
@@ -135,7 +136,12 @@ fn a_run_that_is_about_to_end_goes_on_too() {
 
 #[test]
 fn a_list_that_was_about_to_end_goes_on_with_all_its_items() {
-    let each = Some(Each { over: Expression::new("[1, 2]"), max_parallel: 1, item: lifeboat_core::types::Type::Int });
+    let each = Some(Each {
+        over: Expression::new("[1, 2]"),
+        max_parallel: 1,
+        allow_empty: false,
+        item: lifeboat_core::types::Type::Int,
+    });
     let list = Step { needs: Vec::new(), each, ..uses(1, true, false) };
     let plan = plan_of(vec![uses(0, true, false), list]);
     let done = |item: usize| {
@@ -256,11 +262,50 @@ fn people_hear_again_how_it_ended_when_it_was_taken_back() {
     );
 }
 
+fn undo_failed(place: usize, attempt: u32, failure: Failure) -> Input {
+    Input::Answered { step: id(place), attempt, purpose: Purpose::Undo, answer: Err(failure) }
+}
+
+#[test]
+fn what_could_not_be_taken_back_is_tried_again_when_somebody_asks_again() {
+    let plan = chain_with_a_way_back();
+    let again = |place, attempt| {
+        let answer = Ok(Done { outputs: serde_json::json!({}), summary: String::new() });
+        Input::Answered { step: id(place), attempt, purpose: Purpose::Undo, answer }
+    };
+    // Newest first, and what is undone already is left alone.
+    let once = [undo(), undo_failed(1, 1, permanent()), undone(0)];
+    let told = afterwards(&plan, failed(), once.clone());
+    assert_eq!(told[2..], ["UndoStarted s1", "UndoFailed s1", "UndoStarted s0", "StepUndone s0", "RunFinished Failed"]);
+    let told = afterwards(&plan, failed(), once.into_iter().chain([undo(), again(1, 2)]));
+    assert_eq!(told[7..], ["AbortRequested", "UndoBegan", "UndoStarted s1", "StepUndone s1", "RunFinished RolledBack"]);
+    // As often as somebody asks.
+    let thrice = [undo(), undo_failed(1, 1, permanent()), undone(0), undo(), undo_failed(1, 2, permanent()), undo()];
+    let told = afterwards(&plan, failed(), thrice.into_iter().chain([again(1, 3)]));
+    assert_eq!(told.last().map(String::as_str), Some("RunFinished RolledBack"));
+}
+
+#[test]
+fn an_undo_of_unknown_effect_is_repeated_only_where_that_is_harmless() {
+    let lost = || Failure::Interrupted(Reason::new("machine-timed-out", "nobody knows"));
+    let with = |idempotent| {
+        let back = |place| Step { undo: Some(invocation(idempotent, false)), ..uses(place, true, false) };
+        plan_of(vec![back(0), uses(1, true, false)])
+    };
+    let ended = || vec![answer(0, 1, Ok(())), answer(1, 1, Err(permanent()))];
+    // A repeatable one is repeated by itself first, until that is enough.
+    let tries = (1..=50).flat_map(|attempt| [undo_failed(0, attempt, lost()), Input::Tick]);
+    let told = afterwards(&with(true), ended(), [undo()].into_iter().chain(tries.clone()).chain([undo()]));
+    assert_eq!(told[told.len() - 3..], ["AbortRequested", "UndoBegan", "UndoStarted s0"]);
+    let told = afterwards(&with(false), ended(), [undo()].into_iter().chain(tries).chain([undo()]));
+    assert_eq!(told[2..], ["UndoStarted s0", "UndoFailed s0", "RunFinished Failed"]);
+}
+
 #[test]
 fn taking_back_that_somebody_ended_goes_on_with_the_rest() {
     let plan = chain_with_a_way_back();
     let stop = wants(Command::Abort { reason: None, undo: false });
-    let told = afterwards(&plan, failed(), [undo(), stop, undo(), undone(0)]);
+    let told = afterwards(&plan, failed(), [undo(), stop, undo(), undo_failed(1, 2, permanent()), undone(0)]);
     assert_eq!(
         told[3..],
         [
@@ -269,6 +314,8 @@ fn taking_back_that_somebody_ended_goes_on_with_the_rest() {
             "RunFinished Aborted",
             "AbortRequested",
             "UndoBegan",
+            "UndoStarted s1",
+            "UndoFailed s1",
             "UndoStarted s0",
             "StepUndone s0",
             "RunFinished Failed"

@@ -26,7 +26,7 @@ pub(super) fn get() -> Result<&'static Client, Reason> {
             .build()
             .map_err(|error| error.to_string())
     });
-    client.as_ref().map_err(|error| Reason::new("http-client", format!("the HTTP client can not start: {error}")))
+    client.as_ref().map_err(|error| Reason::new("http-client", format!("the HTTP client cannot start: {error}")))
 }
 
 /// The address, where it may be used: HTTPS, or HTTP to this machine, or HTTP that the operator wrote in the open.

@@ -41,7 +41,8 @@ fn as_float(number: usize) -> f64 {
 }
 
 fn fan_out() -> Plan {
-    let each = Some(Each { over: Expression::new("inputs.list"), item: Type::Json, max_parallel: 16 });
+    let each =
+        Some(Each { over: Expression::new("inputs.list"), item: Type::Json, max_parallel: 16, allow_empty: false });
     plan(vec![Step { each, ..uses("copy", &[], Repeat::Idempotent) }])
 }
 

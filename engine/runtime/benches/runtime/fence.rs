@@ -24,7 +24,7 @@ use crate::{
 const CHECKS: usize = 10_000;
 const LEASES: [&str; 3] =
     ["postgres:7423000000000000001", "machine:local:/srv/lifeboat/work", "endpoint:http://proxy/"];
-/// Of the bare reads, which it can not do without.
+/// Of the bare reads, which it cannot do without.
 const BAR_RATIO: f64 = 1.5;
 
 /// Asks again and again within a call.

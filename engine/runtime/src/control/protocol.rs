@@ -57,7 +57,7 @@ impl Reply {
     }
 
     pub(super) fn into_answer(self) -> Answer {
-        let not_one = || Refusal::new("run-control", "the engine gave an answer that this Lifeboat can not read");
+        let not_one = || Refusal::new("run-control", "the engine gave an answer that this Lifeboat cannot read");
         match (self.accepted, self.refused) {
             (Some(records), None) => Ok(records),
             (None, Some(refusal)) => Err(refusal),

@@ -159,7 +159,7 @@ impl Desk {
             let groups = identity::groups(&people, &who);
             (who, groups)
         });
-        let unknown = |_| Refusal::new("run-control", "the engine can not find out who you are");
+        let unknown = |_| Refusal::new("run-control", "the engine cannot find out who you are");
         let (who, groups) = lookup.await.map_err(unknown)?;
         let (answer, answered) = oneshot::channel();
         let request = Request { who, groups, command: call.command };

@@ -16,7 +16,7 @@ use lifeboat_core::{
 use super::{Next, World};
 use crate::{Error, report::Report, session::How};
 
-/// Drives a run from its present state until it is over, waits for people who can not be asked, or is stopped. `opening` are
+/// Drives a run from its present state until it is over, waits for people who cannot be asked, or is stopped. `opening` are
 /// the inputs that come before anything in the world: the start, or what a crash interrupted.
 ///
 /// # Panics

@@ -31,7 +31,7 @@ pub trait World {
     /// Makes the events of one decision durable, all or none. Their effects have not begun.
     fn append(&mut self, at: Timestamp, events: &[Event]) -> Result<Vec<Recorded>, Error>;
 
-    /// Tells who asked for something that it can not be done; nothing is recorded.
+    /// Tells who asked for something that it cannot be done; nothing is recorded.
     fn refuse(&mut self, _refusal: Refusal, _run: &Run) {}
 
     /// Shows what happened, with the state after it.

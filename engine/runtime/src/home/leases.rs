@@ -52,7 +52,7 @@ impl Home {
         resources.iter().map(take).collect::<Result<Vec<_>, _>>().map(Held::new)
     }
 
-    /// A run needs its targets no more when it has ended, never began, or its folder is gone. One that can not be read may have
+    /// A run needs its targets no more when it has ended, never began, or its folder is gone. One that cannot be read may have
     /// left anything half done.
     fn fate(&self, run: &RunId) -> Fate {
         match self.holder(run) {

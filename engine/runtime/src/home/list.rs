@@ -46,11 +46,11 @@ pub enum Standing {
     Paused(Box<Pause>),
     /// It is not over and nobody works on it: `lifeboat resume` goes on.
     Resumable,
-    /// It is not over and can not go on: a lease of it was taken over.
+    /// It is not over and cannot go on: a lease of it was taken over.
     Fenced(Box<Loss>),
     /// It is over.
     Finished(Outcome),
-    /// Its journal or plan can not be trusted; the code says why.
+    /// Its journal or plan cannot be trusted; the code says why.
     Damaged(&'static str),
 }
 

@@ -37,7 +37,7 @@ struct Origin {
 pub struct ChangedFile {
     /// Where it was.
     pub path: PathBuf,
-    /// It is not there any more, or can not be read.
+    /// It is not there any more, or cannot be read.
     pub is_gone: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Reading a journal back: every record in order, or the line at which it can not be trusted.
+//! Reading a journal back: every record in order, or the line at which it cannot be trusted.
 
 use std::fmt;
 
@@ -45,7 +45,7 @@ pub struct End {
     pub at: Option<Timestamp>,
 }
 
-/// Why a journal can not be trusted.
+/// Why a journal cannot be trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
     /// The first line that is wrong, counted from 1.
@@ -68,7 +68,7 @@ pub enum Problem {
     },
     /// A record before it was changed, or it comes from another journal.
     Chain,
-    /// It says something that can not follow what came before.
+    /// It says something that cannot follow what came before.
     Illegal(String),
     /// The journal is written in a format that this engine does not know.
     Format(u64),
@@ -93,7 +93,7 @@ impl fmt::Display for Damage {
             Problem::NotARecord(why) => write!(f, "no record of a journal ({why})"),
             Problem::Sequence { expected, found } => write!(f, "record {expected} should stand here, not {found}"),
             Problem::Chain => f.write_str("its hash of the record before does not match: a record was changed"),
-            Problem::Illegal(why) => write!(f, "it can not follow what came before ({why})"),
+            Problem::Illegal(why) => write!(f, "it cannot follow what came before ({why})"),
             Problem::Format(found) => {
                 write!(f, "written in format {found} of the journal; this engine reads format {FORMAT}")
             }

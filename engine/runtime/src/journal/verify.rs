@@ -16,7 +16,7 @@ pub struct Summary {
     pub run: Option<RunId>,
     /// How many records.
     pub records: u64,
-    /// Hash of the last record. The chain can not show that this one was changed, or that records behind it were cut off: to
+    /// Hash of the last record. The chain cannot show that this one was changed, or that records behind it were cut off: to
     /// rule that out, keep this hash elsewhere.
     pub hash: String,
     /// When the first was decided.

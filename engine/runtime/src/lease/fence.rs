@@ -36,7 +36,7 @@ impl Lease {
             Ok(true) => Ok(()),
             Ok(false) => refused(self.why_lost()),
             Err(error) => refused(format!(
-                "nothing shows that `{}` still belongs to this run: can not read `{}`: {error}",
+                "nothing shows that `{}` still belongs to this run: cannot read `{}`: {error}",
                 self.resource,
                 self.path.display()
             )),

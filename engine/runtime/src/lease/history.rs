@@ -96,7 +96,7 @@ impl History {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         if bytes.is_empty() {
-            // Tokens grow only where the file can not be lost with its name.
+            // Tokens grow only where the file cannot be lost with its name.
             sync_folder(path.parent().unwrap_or(path))?;
         }
         Ok(Self { file, records: Records::of(&bytes), end: bytes.len() as u64 })

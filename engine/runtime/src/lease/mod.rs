@@ -1,4 +1,4 @@
-//! Leases: two runs can not write to the same target.
+//! Leases: two runs cannot write to the same target.
 //!
 //! Each taking of a lease has a token that is higher than all before. A run keeps its leases when its engine ends, until it was
 //! resumed to its end; its engine is alive as long as it has the run's lock. Where a run will never be resumed, a person takes
@@ -99,7 +99,7 @@ impl Lease {
             }
             std::io::Result::Ok(())
         };
-        // A lease that can not be given back keeps nobody out: it is that of a run that is over.
+        // A lease that cannot be given back keeps nobody out: it is that of a run that is over.
         let _ = release();
     }
 }

@@ -19,7 +19,7 @@ pub struct Claim {
     pub user: String,
     /// Why.
     pub reason: String,
-    /// Whether the person vouches for it that the holder is dead. Counts only where that can not be seen from here: an engine
+    /// Whether the person vouches for it that the holder is dead. Counts only where that cannot be seen from here: an engine
     /// that is alive on this machine is one.
     pub holder_is_dead: bool,
 }
@@ -109,7 +109,7 @@ impl LeaseState {
 }
 
 /// Takes the lease of a resource from the run that has it. From then on whatever still works for that run can change nothing.
-/// Refuses with `run-lease-held` while its engine lives, with `run-lease-elsewhere` where that can not be seen and nobody
+/// Refuses with `run-lease-held` while its engine lives, with `run-lease-elsewhere` where that cannot be seen and nobody
 /// vouches for it, and with `run-lease-free` where no run has it.
 pub(crate) fn take_over(
     folder: &Path,

@@ -25,7 +25,7 @@ impl Logs {
         Self { folder, files: BTreeMap::new(), failed: false }
     }
 
-    /// Writes a log line. The first failure comes back as a note to show; a log that can not be written stops no recovery.
+    /// Writes a log line. The first failure comes back as a note to show; a log that cannot be written stops no recovery.
     pub(super) fn write(&mut self, at: Timestamp, note: &StepNote) -> Option<StepNote> {
         let StepNote { step, note: Note::Log { level, message, fields } } = note else { return None };
         match self.append(step, &line(at, *level, message, fields)) {
@@ -33,7 +33,7 @@ impl Logs {
             Err(_) if self.failed => None,
             Err(error) => {
                 self.failed = true;
-                let message = format!("log files can not be written any more: {}: {error}", self.folder.display());
+                let message = format!("log files cannot be written any more: {}: {error}", self.folder.display());
                 let note = Note::Log { level: Level::Warn, message, fields: Vec::new() };
                 Some(StepNote { step: step.clone(), note })
             }
@@ -62,7 +62,7 @@ fn line(at: Timestamp, level: Level, message: &str, fields: &[(String, String)])
     };
     let mut line = format!("{at:.6} {level} {}", one_line(message));
     for (name, value) in fields {
-        // Writing into a string can not fail.
+        // Writing into a string cannot fail.
         let _ = write!(line, " {name}={}", one_line(value));
     }
     line.push('\n');

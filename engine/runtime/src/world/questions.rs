@@ -111,7 +111,7 @@ impl Questions {
     }
 
     /// Takes the question out of the open ones where the reply answers it. A reply to an older question is none, and who
-    /// answers another question than was asked can not be asked again.
+    /// answers another question than was asked cannot be asked again.
     pub(super) fn arrived(&mut self, step: &StepId, ticket: Ticket, reply: Option<Reply>) -> Option<Reply> {
         let asked = self.asked.get_mut(step).filter(|asked| asked.ticket == ticket)?;
         let reply = reply.filter(|reply| fits(&asked.question, &reply.answer));
@@ -122,7 +122,7 @@ impl Questions {
         reply
     }
 
-    /// The last answer did not count: the same is asked anew, a few times, because it is still open. Whoever can not answer it is to
+    /// The last answer did not count: the same is asked anew, a few times, because it is still open. Whoever cannot answer it is to
     /// wait for the answer of others then, and to say that nobody can be asked where none can come.
     pub(super) fn refused(&mut self) {
         let Some((step, asked)) = self.answered.take() else { return };

@@ -1,6 +1,6 @@
 //! Engines in processes of their own, which are killed, or whose disk is full. Without a harness: this program is the test, and
 //! it starts itself again as the engine.
-#![expect(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 #![expect(clippy::print_stdout, reason = "the engine tells the test by its output how far it is")]
 
 #[expect(dead_code, reason = "the other tests use more of it")]

@@ -116,7 +116,8 @@ fn skipped(mut step: Step) -> Step {
 
 /// Once for each of three items.
 fn for_each(mut step: Step) -> Step {
-    step.each = Some(Each { over: Expression::new("['a', 'b', 'c']"), item: Type::Json, max_parallel: 2 });
+    step.each =
+        Some(Each { over: Expression::new("['a', 'b', 'c']"), item: Type::Json, max_parallel: 2, allow_empty: false });
     step
 }
 

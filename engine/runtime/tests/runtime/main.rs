@@ -1,5 +1,5 @@
 //! The runtime from outside: in a virtual world, and in the real one with scripted plugins and people.
-#![expect(clippy::unwrap_used, reason = "a test that can not be set up has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod crash;
 mod full_disk;

@@ -146,7 +146,7 @@ impl People for Silence {
     }
 }
 
-/// Somebody who can not even be asked.
+/// Somebody who cannot even be asked.
 pub(crate) struct Unreachable;
 
 impl People for Unreachable {

@@ -377,7 +377,7 @@ async fn a_list_that_can_not_be_had_fails_its_step_and_leaves_the_journal_sound(
         (json!("text"), "inputs.list", "it is no list"),
     ] {
         let stage = Stage::new();
-        let each = Each { over: Expression::new(over), item: Type::Json, max_parallel: 8 };
+        let each = Each { over: Expression::new(over), item: Type::Json, max_parallel: 8, allow_empty: false };
         let copy = Step { each: Some(each), ..uses("copy", &[], Repeat::Idempotent) };
         let new = NewRun { inputs: json!({ "list": list }), ..stage.new_run(&plan(vec![copy])) };
         let ended = start(&stage.home, new, stage.surroundings()).await.unwrap();

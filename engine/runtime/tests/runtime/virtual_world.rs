@@ -50,7 +50,7 @@ pub(crate) struct Systems {
     pub(crate) flaky: BTreeMap<StepId, u32>,
     /// These always fail.
     pub(crate) broken: BTreeSet<StepId>,
-    /// These can not be taken back.
+    /// These cannot be taken back.
     pub(crate) lasting: BTreeSet<StepId>,
     once: BTreeSet<StepId>,
 }

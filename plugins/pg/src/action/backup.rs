@@ -106,7 +106,7 @@ fn arguments(parameters: &Parameters, path: &str) -> Result<Vec<String>, Failure
     for (option, value) in [("-h", &parameters.host), ("-p", &port), ("-U", &parameters.user)] {
         if let Some(value) = value {
             if value.starts_with('-') || value.is_empty() {
-                return Err(Failure::invalid_input("pg-backup-login", format!("`{value}` can not follow {option}")));
+                return Err(Failure::invalid_input("pg-backup-login", format!("`{value}` cannot follow {option}")));
             }
             arguments.extend([option.to_owned(), value.clone()]);
         }

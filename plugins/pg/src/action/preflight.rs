@@ -11,7 +11,7 @@ use crate::{
     preparation,
     relation::{self, Table},
     server::Capabilities,
-    set_file,
+    set_file, surroundings,
 };
 
 #[derive(Debug, Deserialize)]
@@ -38,7 +38,7 @@ pub(super) fn action() -> Action {
         Effect::Read,
         "Reads in the server's catalog what would keep the rows of an exact set from going back, and fails with all of it at \
          once, each with its way out: triggers, rules, missing keys, circles of foreign keys, new columns, missing rights, row-level \
-         security, a server that is read-only. Changes nothing, and needs no copy.",
+         security, a server that is read-only, keys whose collation has another version than their indexes, foreign tables. Changes nothing, and needs no copy.",
     )
     .parameter("server", "target<postgres:read>", "The server that lost the rows.")
     .parameter("machine", "target<machine:read>", "Where the exact set lies.")
@@ -56,17 +56,22 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let set = set_file::read(caps, &parameters.machine, &parameters.set_file, &parameters.set_digest)?;
     let primary = caps.open(&parameters.server)?;
     let superuser = preparation::may_skip_triggers(&primary)?;
-    let (mut obstacles, mut warnings) = (catalog::of_server(&primary)?, Vec::new());
+    let around = surroundings::of_server(&primary)?;
+    let (mut obstacles, mut warnings) = (catalog::of_server(&primary)?, around.warnings);
+    obstacles.extend(around.obstacles);
     let mut tables = Vec::new();
     for name in set.tables.keys() {
         let Some((oid, table)) = relation::describe(&primary, name)? else {
-            obstacles.push(gone(name));
+            obstacles.push(surroundings::foreign_now(&primary, name)?.unwrap_or_else(|| gone(name)));
             continue;
         };
         obstacles.extend(obstacle::of_table(&table, parameters.triggers, superuser));
-        let found = catalog::of_table(&primary, oid, &table, set.first())?;
-        obstacles.extend(found.obstacles);
-        warnings.extend(found.warnings);
+        for found in
+            [catalog::of_table(&primary, oid, &table, set.first())?, surroundings::of_table(&primary, oid, &table)?]
+        {
+            obstacles.extend(found.obstacles);
+            warnings.extend(found.warnings);
+        }
         obstacles.extend(unreadable_parents(&primary, &table)?);
         tables.push(table);
     }

@@ -11,6 +11,7 @@ use crate::{
     choice::{self, Choice},
     control::{self, Control},
     copying,
+    fetching::own::OwnWal,
     ground::{Ground, Original, Wishes},
     instance::{self, Configuration, Instance},
     isolation,
@@ -146,7 +147,10 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let plan = copying::plan(caps, machine, &origin.source, &original.tablespaces)?;
     let search = wal_tablespaces::search(caps, machine, &origin.archive, &origin.choice)?;
     let wishes = Wishes { settings: &parameters.settings, accepted: &parameters.accept };
-    let ground = Ground::find(&instance, wishes, &original, &origin.archive)?;
+    let folder_of_wal = parameters.archive.as_deref().unwrap_or(ARCHIVE);
+    let own = OwnWal::plan(caps, machine, folder_of_wal, (&origin.archive, &origin.choice), &folder)?;
+    let wal = own.as_ref().map_or(&origin.archive.path, |own| &own.path);
+    let ground = Ground::find(&instance, wishes, &original, wal)?;
 
     marker.port = ground.free_port(&instance, &name)?;
     marker.by_socket = ground.wall.network;
@@ -156,10 +160,12 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
         instance: name.clone(),
         port: marker.port,
         listen: caps.listen_address(machine)?,
-        ..origin.configuration(&parameters, &original.login)
+        ..origin.configuration(&parameters, &original.login, wal)
     };
     let goal = Goal { configuration: &configuration, marker: &marker, choice: &origin.choice };
-    let (reached, stopped) = copying::copy(&instance, &plan)
+    let fetched = own.as_ref().map_or(Ok(()), |own| own.fetch(caps, machine));
+    let (reached, stopped) = fetched
+        .and_then(|()| copying::copy(&instance, &plan))
         .and_then(|()| ground.settle(&instance, &configuration, search.folders()?))
         .and_then(|startup| bring_up(&Instance { startup: Some(&startup), ..instance }, &goal, &original.login))
         .map_err(|failure| abandon(&instance, &marker, failure))?;
@@ -204,13 +210,13 @@ impl Origin {
     }
 
     /// The part of the configuration that does not depend on where the copy is made.
-    fn configuration(&self, parameters: &Parameters, login: &Login) -> Configuration {
+    fn configuration(&self, parameters: &Parameters, login: &Login, wal: &str) -> Configuration {
         Configuration {
             instance: String::new(),
             port: 0,
             listen: String::new(),
             restore_command: RestoreCommand {
-                archive: self.archive.path.clone(),
+                archive: wal.to_owned(),
                 segment_size: self.archive.segment_size,
                 witness: self.last_segment(),
             },
@@ -276,7 +282,7 @@ fn last_record(choice: &Choice) -> Option<Lsn> {
     }
 }
 
-/// A copy that will never be of use does not keep its server, its port and its space; its log and its marker stay. What can not be
+/// A copy that will never be of use does not keep its server, its port and its space; its log and its marker stay. What cannot be
 /// removed now is named beside the reason, and goes with the next attempt.
 fn abandon<C: Capabilities>(instance: &Instance<'_, C>, marker: &Marker, failure: Failure) -> Failure {
     if !matches!(failure, Failure::Permanent(_) | Failure::Denied(_)) {

@@ -108,7 +108,7 @@ fn wait_archived(caps: &impl Capabilities, connection: &impl Connection, segment
         }
         if row.get("failing")? {
             let failed: String = row.get("failed")?;
-            let message = format!("the server can not archive {failed}: see its log, and archive_command");
+            let message = format!("the server cannot archive {failed}: see its log, and archive_command");
             return Err(Failure::transient("pg-archiver-failing", message));
         }
         pause(caps, segment)?;

@@ -59,7 +59,7 @@ pub(super) fn action() -> Action {
     .optional("backup", "string", "The backup's folder; the newest unless given.")
     .optional("oldest", "bool", "The oldest backup instead of the newest, where none is named.")
     .optional("until", "timestamp", "The archive must hold a transaction that committed at this moment or later.")
-    .optional("timeline", "int", "Which timeline the archive must go on with (the backup's).")
+    .optional("timeline", "int", "Which timeline the archive must go on with (the backup's); 0 means that one too.")
     .optional("wal", "string", "`read` every record of the WAL (the default), or only `count` segments and read their headers.")
     .optional("processes", "int", "How many programs read WAL at a time, at most 8 (2).")
     .optional("archive", "string", "Folder of the binding with the WAL archive (`archive`).")
@@ -86,7 +86,7 @@ pub(super) fn run(call: &Call, caps: &impl Capabilities) -> Result<Outcome, Fail
     let path = format!("{folder}/{}", backup.name);
     check_files(caps, machine, &path)?;
 
-    let timeline = parameters.timeline.unwrap_or(backup.timeline);
+    let timeline = parameters.timeline.filter(|timeline| *timeline != 0).unwrap_or(backup.timeline);
     let facts = control::read(caps, machine, &path)?.facts(&path, timeline)?;
     let archive = archive::list(caps, machine, archives, &facts)?;
     if !backup.leads_to(&archive.chain) {

@@ -1,6 +1,8 @@
 //! A place where programs run and files lie.
 
-pub use crate::bindings::lifeboat::machine::machine::{Entry, EntryKind, Error, Link, Output, Server, Tree, Wall};
+pub use crate::bindings::lifeboat::machine::machine::{
+    Entry, EntryKind, Error, Fetched, Link, Output, Server, Tree, Wall,
+};
 
 /// Programs and files of the machines that the bindings name. Paths are absolute and below an allowed folder.
 pub trait Machine {
@@ -61,6 +63,12 @@ pub trait Machine {
     fn stop_server(&self, machine: &str, data: &str) -> Result<(), Error>;
     /// Whether nothing listens on a TCP port there.
     fn port_is_free(&self, machine: &str, port: u16) -> Result<bool, Error>;
+    /// Whether files of a folder of the binding are fetched by its `restore_command`.
+    fn is_fetched(&self, machine: &str, folder: &str) -> Result<bool, Error>;
+    /// Fetches files of such a folder: into a folder that is there, or into one of the call's own, which is gone when the call ends.
+    fn fetch(&self, machine: &str, folder: &str, names: &[String], into: Option<&str>) -> Result<Fetched, Error>;
+    /// Removes files from the call's own folder of fetched ones.
+    fn discard(&self, machine: &str, names: &[String]) -> Result<(), Error>;
     /// Free bytes where the path lies.
     fn free_space(&self, machine: &str, path: &str) -> Result<u64, Error>;
 }

@@ -165,6 +165,24 @@ impl capability::machine::Machine for Fake {
         self.machine.port_is_free(machine, port)
     }
 
+    fn is_fetched(&self, machine: &str, folder: &str) -> Result<bool, capability::machine::Error> {
+        self.machine.is_fetched(machine, folder)
+    }
+
+    fn fetch(
+        &self,
+        machine: &str,
+        folder: &str,
+        names: &[String],
+        into: Option<&str>,
+    ) -> Result<capability::machine::Fetched, capability::machine::Error> {
+        self.machine.fetch(machine, folder, names, into)
+    }
+
+    fn discard(&self, machine: &str, names: &[String]) -> Result<(), capability::machine::Error> {
+        self.machine.discard(machine, names)
+    }
+
     fn free_space(&self, machine: &str, path: &str) -> Result<u64, capability::machine::Error> {
         self.machine.free_space(machine, path)
     }

@@ -11,11 +11,12 @@ use crate::{
     Effect, Reason,
     capability::{
         self,
-        machine::{Entry, Error, Link, Output, Server, Tree, Wall},
+        machine::{Entry, Error, Fetched, Link, Output, Server, Tree, Wall},
     },
 };
 
 type Startup = Rc<dyn Fn(&Files, &Server) -> bool>;
+type Fetch = Rc<dyn Fn(&Files, &str) -> Result<Vec<u8>, String>>;
 type Script = Rc<dyn Fn(&Files, &Invocation) -> Output>;
 
 /// One machine; every role that a test uses is played by it.
@@ -30,6 +31,7 @@ pub struct Machine {
     startup: RefCell<Option<Startup>>,
     wall: RefCell<Option<Wall>>,
     taken: RefCell<BTreeSet<u16>>,
+    commands: RefCell<BTreeMap<String, Fetch>>,
     grant: Grant,
 }
 
@@ -90,6 +92,15 @@ impl Machine {
         *self.wall.borrow_mut() = Some(wall);
     }
 
+    /// Gives a folder a `restore_command`: the content of a file, or what the command says where it fails.
+    pub fn set_restore_command(
+        &self,
+        folder: &str,
+        command: impl Fn(&Files, &str) -> Result<Vec<u8>, String> + 'static,
+    ) {
+        self.commands.borrow_mut().insert(folder.to_owned(), Rc::new(command));
+    }
+
     /// Something listens on this port.
     pub fn take_port(&self, port: u16) {
         self.taken.borrow_mut().insert(port);
@@ -140,6 +151,9 @@ impl Machine {
         Ok(script(&self.files, &invocation))
     }
 }
+
+/// The folder below `work` for what was fetched.
+const FETCHED: &str = ".fetched";
 
 fn is_below(path: &str, folder: &str) -> bool {
     path == folder || path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
@@ -291,6 +305,41 @@ impl capability::machine::Machine for Machine {
 
     fn port_is_free(&self, _machine: &str, port: u16) -> Result<bool, Error> {
         Ok(!self.taken.borrow().contains(&port))
+    }
+
+    fn is_fetched(&self, _machine: &str, folder: &str) -> Result<bool, Error> {
+        Ok(self.commands.borrow().contains_key(folder))
+    }
+
+    fn fetch(&self, machine: &str, folder: &str, names: &[String], into: Option<&str>) -> Result<Fetched, Error> {
+        let command = self.commands.borrow().get(folder).cloned();
+        let command = command.ok_or_else(|| Error::Denied(Reason::new("machine-fetch", "no restore_command")))?;
+        let path = match into {
+            Some(path) => {
+                self.guard(Effect::Mutate, path)?;
+                path.to_owned()
+            }
+            None => format!("{}/{FETCHED}", self.folder(machine, "work")?),
+        };
+        self.note(machine, "fetch", names.to_vec());
+        let mut sizes = Vec::new();
+        self.files.create_folder(&path)?;
+        for name in names {
+            let fetched = command(&self.files, name)
+                .map_err(|why| Error::Failed(Reason::new("machine-fetch", format!("{name}: {why}"))))?;
+            self.files.write(&format!("{path}/{name}"), &fetched)?;
+            sizes.push(fetched.len() as u64);
+        }
+        Ok(Fetched { path, sizes })
+    }
+
+    fn discard(&self, machine: &str, names: &[String]) -> Result<(), Error> {
+        let work = self.folder(machine, "work")?;
+        self.note(machine, "discard", names.to_vec());
+        for name in names {
+            self.files.remove(&format!("{work}/{FETCHED}/{name}"));
+        }
+        Ok(())
     }
 
     fn free_space(&self, _machine: &str, path: &str) -> Result<u64, Error> {

@@ -99,7 +99,7 @@ pub const ALL: [Invariant; 12] = [
     },
     Invariant {
         code: "test-once-only",
-        says: "what can not be repeated never takes effect twice",
+        says: "what cannot be repeated never takes effect twice",
         holds: once_only::holds,
     },
     Invariant { code: "test-never-hangs", says: "the run ends, or waits for somebody", holds: never_hangs::holds },
@@ -125,7 +125,7 @@ pub const ALL: [Invariant; 12] = [
         says: "what succeeded really did, every check included",
         holds: success_is_real::holds,
     },
-    // One playing of a case can not show it.
+    // One playing of a case cannot show it.
     Invariant { code: SAME_AGAIN, says: "a case that is played again shows the same", holds: |_| Ok(()) },
 ];
 

@@ -11,13 +11,13 @@ use crate::virtual_world::{
 
 pub(super) fn holds(evidence: &Evidence<'_>) -> Result<(), String> {
     if let Some(LifeEnd::Damaged(why)) = evidence.lives.iter().find(|end| matches!(end, LifeEnd::Damaged(_))) {
-        return Err(format!("the journal can not be used: {why}"));
+        return Err(format!("the journal cannot be used: {why}"));
     }
     evidence.truth.told.iter().try_for_each(|told| is_answered_truly(evidence, told))?;
     if evidence.lives.len() == 1 {
         return written_at_once(evidence);
     }
-    let contents = read(evidence.journal).map_err(|damage| format!("the journal can not be used: {damage}"))?;
+    let contents = read(evidence.journal).map_err(|damage| format!("the journal cannot be used: {damage}"))?;
     same_number(evidence, contents.records.len())?;
     chained(evidence, &contents.records, Some(&contents.end.hash))
 }
@@ -51,7 +51,7 @@ fn chained(evidence: &Evidence<'_>, records: &[Recorded], end: Option<&String>) 
 fn is_answered_truly(evidence: &Evidence<'_>, told: &RequestTold) -> Result<(), String> {
     let Some((answered, after)) = told.answer else { return Ok(()) };
     if told.can_be_done != (answered == Answered::Recorded) {
-        let (journal, engine) = if told.can_be_done { ("can", "refuses it") } else { ("can not", "does it") };
+        let (journal, engine) = if told.can_be_done { ("can", "refuses it") } else { ("cannot", "does it") };
         return Err(format!(
             "what {} wants {journal} be done as the journal stands, and the engine {engine}",
             told.who

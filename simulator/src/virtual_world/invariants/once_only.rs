@@ -1,4 +1,4 @@
-//! What changes something and can not be repeated takes effect once, unless it was taken back in between.
+//! What changes something and cannot be repeated takes effect once, unless it was taken back in between.
 
 use std::collections::BTreeSet;
 
@@ -33,7 +33,7 @@ fn happens_once(evidence: &Evidence<'_>, step: &StepId, purpose: Purpose) -> Res
         if !between {
             let what = if purpose == Purpose::Run { format!("`{step}`") } else { format!("the undo of `{step}`") };
             return Err(format!(
-                "{what} took effect twice, in attempts {} and {}, although it can not be repeated",
+                "{what} took effect twice, in attempts {} and {}, although it cannot be repeated",
                 pair[0].1, pair[1].1
             ));
         }

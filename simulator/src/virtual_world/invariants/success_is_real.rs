@@ -53,7 +53,8 @@ fn is_success(step: &Step, word: &Event) -> bool {
         return matches!(step.kind, StepKind::Approve { .. } | StepKind::Manual { .. });
     }
     let before = matches!(word, Event::StepSkipped { reason: SkipReason::DoneBefore, .. });
-    matches!(word, Event::StepSucceeded { .. }) || before && step.section == Section::Finally
+    let done = matches!(word, Event::StepSucceeded { known_by, .. } if *known_by != KnownBy::NoItems);
+    done || before && step.section == Section::Finally
 }
 
 /// Exceptions are what somebody did in the step's stead, what was left out, and failures that the runbook says are none.
@@ -89,7 +90,7 @@ fn succeeded(evidence: &Evidence<'_>, step: &StepId, attempt: u32, known_by: Kno
     let changes = planned(evidence.plan, step).and_then(Step::action).is_some_and(|action| changes(action.effect));
     let mut runs = evidence.truth.calls_of(step, Purpose::Run);
     let really = match known_by {
-        KnownBy::Items => return items(evidence, step),
+        KnownBy::Items | KnownBy::NoItems => return items(evidence, step),
         KnownBy::Approval => is_approved(evidence, step),
         KnownBy::Answer => {
             let worked = |call: &CallMade| call.answer == Some(Ok(())) && (call.effect.is_some() || !changes);

@@ -77,7 +77,7 @@ const BY_PEOPLE: [Row; 11] = [
         *last_word(played) = Event::StepCancelled { step: StepId::new("last").unwrap() };
     }),
     ("test-success-is-real", "3 operator-skips@1", |played, _| {
-        let failure = Failure::Permanent(Reason::new("virtual-permanent", "it can not work"));
+        let failure = Failure::Permanent(Reason::new("virtual-permanent", "it cannot work"));
         *last_word(played) = Event::StepFailed { step: StepId::new("last").unwrap(), failure };
     }),
     ("test-success-is-real", "3 operator-skips@1", |played, _| *last_word(played) = Event::UndoBegan),

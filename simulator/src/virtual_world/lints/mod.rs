@@ -1,4 +1,4 @@
-//! What a runbook does in some case that its author can not want, one file each. Like the invariants they look at the plan, the
+//! What a runbook does in some case that its author cannot want, one file each. Like the invariants they look at the plan, the
 //! journal, what really happened and how the lives of the engine ended; what they find is a flaw of the runbook, never of the
 //! engine.
 //!
@@ -72,7 +72,7 @@ pub const ALL: [Lint; 9] = [
         says: "something was destroyed, then the run failed, and nobody is told",
         look: Some(failure_untold::look),
     },
-    Lint { code: "path-undo-fails", says: "an undo can not work", look: Some(undo_fails::look) },
+    Lint { code: "path-undo-fails", says: "an undo cannot work", look: Some(undo_fails::look) },
     Lint {
         code: "path-approval-late",
         says: "an approval comes after the destruction that it should guard",

@@ -1,5 +1,5 @@
-//! An undo that can not work, however well the systems behave: its parameters have no value, because what it uses was never told, or it
-//! can not be repeated and was cut off.
+//! An undo that cannot work, however well the systems behave: its parameters have no value, because what it uses was never told, or it
+//! cannot be repeated and was cut off.
 //!
 //! Where a person took the place of a step its outputs are missing for another reason: then a person has to look.
 
@@ -31,7 +31,7 @@ fn flaw(scene: &Scene<'_>, id: &StepId, failure: &Failure) -> Option<Flawed> {
         // Whoever aborts a run that is being undone has cut it off, and knows.
         (_, "run-aborted") => return None,
         (_, "run-render") if went_by_itself(scene) => {
-            format!("`{}` can not be taken back: {}", step.id, failure.reason().message)
+            format!("`{}` cannot be taken back: {}", step.id, failure.reason().message)
         }
         (FailureKind::Interrupted, _) if !undo.idempotent => unrepeatable(&step.id, undo),
         _ => return None,

@@ -66,7 +66,7 @@ pub(super) struct Samples<'a> {
 
 /// The same runs with faults that lead somewhere else, and the places to which they come.
 pub(super) struct Scene {
-    /// The faults of each, and its seed; nothing where they can not be planned.
+    /// The faults of each, and its seed; nothing where they cannot be planned.
     led: Vec<Option<(u64, Vec<Planned>)>>,
     /// In which of them each place is.
     places: BTreeMap<Place, Vec<usize>>,

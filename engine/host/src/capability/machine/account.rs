@@ -12,7 +12,7 @@ pub(super) struct Account {
 
 /// The user of that name.
 pub(super) fn of(name: &str) -> Result<Account, String> {
-    let passwd = fs::read_to_string("/etc/passwd").map_err(|error| format!("/etc/passwd can not be read: {error}"))?;
+    let passwd = fs::read_to_string("/etc/passwd").map_err(|error| format!("/etc/passwd cannot be read: {error}"))?;
     find(&passwd, name).ok_or_else(|| format!("this machine has no user `{name}`"))
 }
 

@@ -136,7 +136,8 @@ mod tests {
     use super::*;
 
     fn machine() -> Machine {
-        let folder = |name: &str, access| (name.to_owned(), Folder { path: format!("/{name}"), access });
+        let folder =
+            |name: &str, access| (name.to_owned(), Folder { path: format!("/{name}"), access, restore_command: None });
         let postgres = Program { path: "/usr/lib/pg/postgres".to_owned(), effect: Effect::Mutate };
         Machine {
             via: Via::Local,

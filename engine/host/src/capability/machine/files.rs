@@ -121,7 +121,7 @@ pub(super) async fn list(context: &CallContext, machine: &str, path: &str) -> Re
     let place = Place::enter(context, machine, Effect::Read).await?;
     let allowed = place.allowed(path, Effect::Read)?;
     let listing = script(context, &place, &allowed, &[RESOLVE, LIST], Effect::Read, None, LISTING_BYTES_MAX).await?;
-    let odd = || failed("machine-listing", format!("the listing of `{path}` can not be read"));
+    let odd = || failed("machine-listing", format!("the listing of `{path}` cannot be read"));
     let mut entries = listing
         .split(|byte| *byte == 0)
         .filter(|line| !line.is_empty())
@@ -174,7 +174,7 @@ pub(super) async fn survey(context: &CallContext, machine: &str, path: &str) -> 
     let place = Place::enter(context, machine, Effect::Read).await?;
     let allowed = place.allowed(path, Effect::Read)?;
     let printed = script(context, &place, &allowed, &[RESOLVE, SURVEY], Effect::Read, None, LISTING_BYTES_MAX).await?;
-    let odd = || failed("machine-listing", format!("what lies in `{path}` can not be read"));
+    let odd = || failed("machine-listing", format!("what lies in `{path}` cannot be read"));
     tree(&String::from_utf8_lossy(&printed)).ok_or_else(odd)
 }
 

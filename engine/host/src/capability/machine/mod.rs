@@ -4,6 +4,7 @@
 mod account;
 mod arguments;
 mod command;
+mod fetch;
 mod files;
 mod folder;
 mod identity;
@@ -22,13 +23,15 @@ mod tests;
 #[expect(unreachable_pub, reason = "the generated bindings re-export it from public modules of a private one")]
 pub use process::Process;
 
+pub(crate) use fetch::Folders;
+
 use lifeboat_core::{action::Effect, bindings::Via, failure::Reason};
 use place::Place;
 use wasmtime::component::Resource;
 
 use crate::{
     call::{CallContext, CallState, CutOff},
-    wit::lifeboat::machine::machine::{self as wit, Entry, Error, Output, Server, Tree, Wall},
+    wit::lifeboat::machine::machine::{self as wit, Entry, Error, Fetched, Output, Server, Tree, Wall},
 };
 
 /// Programs that one call may have running at a time.
@@ -223,6 +226,27 @@ impl wit::Host for CallState {
     async fn port_is_free(&mut self, machine: String, port: u16) -> wasmtime::Result<Result<bool, Error>> {
         let free = server::port_is_free(&self.context, &machine, port).await;
         self.machine_outward(free)
+    }
+
+    async fn is_fetched(&mut self, machine: String, folder: String) -> wasmtime::Result<Result<bool, Error>> {
+        let fetched = fetch::is_fetched(&self.context, &machine, &folder);
+        self.machine_outward(fetched)
+    }
+
+    async fn fetch(
+        &mut self,
+        machine: String,
+        folder: String,
+        names: Vec<String>,
+        into: Option<String>,
+    ) -> wasmtime::Result<Result<Fetched, Error>> {
+        let fetched = fetch::fetch(&self.context, &machine, &folder, &names, into).await;
+        self.machine_outward(fetched)
+    }
+
+    async fn discard(&mut self, machine: String, names: Vec<String>) -> wasmtime::Result<Result<(), Error>> {
+        let discarded = fetch::discard(&self.context, &machine, &names).await;
+        self.machine_outward(discarded)
     }
 
     async fn free_space(&mut self, machine: String, path: String) -> wasmtime::Result<Result<u64, Error>> {

@@ -55,6 +55,6 @@ pub(super) async fn read(
 }
 
 /// What can be a line of the input, and leads nowhere else.
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     !name.is_empty() && name != "." && name != ".." && !name.starts_with('-') && !name.contains(['/', '\n', '\0'])
 }

@@ -91,7 +91,7 @@ impl Process {
                 Ok(Ok(None)) => self.over = true,
                 Ok(Err(error)) => {
                     self.running.end().await;
-                    let message = format!("what `{}` prints can not be read to its end: {error}", self.name);
+                    let message = format!("what `{}` prints cannot be read to its end: {error}", self.name);
                     return Err(failed("machine-command", message));
                 }
                 Err(why) => {

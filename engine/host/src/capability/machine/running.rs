@@ -61,7 +61,7 @@ pub(super) fn start(
     let mut command = command::on(place.machine, words, stdin, longest).map_err(broken)?;
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| {
-        broken(format!("`{}` can not be started: {error}", command.as_std().get_program().display()))
+        broken(format!("`{}` cannot be started: {error}", command.as_std().get_program().display()))
     })?;
     let no_pipe = || broken("the program has no pipe".to_owned());
     let mut lifeline = child.stdin.take();
@@ -115,7 +115,7 @@ impl Running {
         }
     }
 
-    /// A full disk, and a machine that can not be reached, told apart from a program that failed.
+    /// A full disk, and a machine that cannot be reached, told apart from a program that failed.
     fn judged(&self, exit: Exit) -> Result<Exit, Error> {
         if exit.code == 0 {
             return Ok(exit);

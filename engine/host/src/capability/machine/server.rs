@@ -132,7 +132,7 @@ impl Subject<'_> {
         let said = said.trim();
         Ok(match said.strip_suffix("tried") {
             Some(reached) => reached.trim().replace('\n', "; "),
-            None => format!("bubblewrap can not be used: {}", said.lines().last().unwrap_or("it says nothing")),
+            None => format!("bubblewrap cannot be used: {}", said.lines().last().unwrap_or("it says nothing")),
         })
     }
 

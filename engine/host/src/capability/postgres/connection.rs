@@ -301,7 +301,7 @@ impl Connection {
                 let raw: Raw<'_> = row.try_get(index).map_err(broken)?;
                 bytes += raw.len();
                 values.push(raw.value(column.type_()).map_err(|error| {
-                    invalid("pg-type", format!("the column `{}` can not be read: {error}", column.name()))
+                    invalid("pg-type", format!("the column `{}` cannot be read: {error}", column.name()))
                 })?);
             }
             rows.push(values);

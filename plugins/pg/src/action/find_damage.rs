@@ -6,7 +6,8 @@ use lifeboat_plugin::{Action, Call, Connection, Effect, Failure, Outcome, postgr
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    archive::{self, ARCHIVE, Archive},
+    archive::{self, ARCHIVE},
+    commits::Times,
     damage::{Candidate, Wanted},
     dump::Reader,
     exact_set::{self, ExactSet, Tuples},
@@ -159,14 +160,11 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let timeline = parameters.timeline.filter(|timeline| *timeline != 0).unwrap_or(facts.timeline);
     let facts = Facts { timeline, ..facts };
     let archive = archive::list(caps, &parameters.machine, folder, &facts)?;
-    let range = range(&connection, &archive, &parameters)?;
-    if archive.begins_after(range.since.ms) {
-        caps.warn("nothing in the archive is older than `since`: older segments may have been removed from it");
-    }
+    let reader = Reader { caps, machine: &parameters.machine, archive: &archive };
+    let range = range(&connection, &reader, &facts, &parameters)?;
     archive.check_heads(caps, &parameters.machine, &archive.segments[range.first..], facts.system_identifier)?;
     caps.info(&format!("searching {} WAL segments in {}", archive.segments.len() - range.first, archive.path));
 
-    let reader = Reader { caps, machine: &parameters.machine, archive: &archive };
     let search = Search { reader, range: &range, files: &files, wanted: &wanted };
     let finding = search.culprit(&parameters.table)?;
     let layout = layout::read(&connection)?;
@@ -225,7 +223,12 @@ fn refuse_unlogged(files: &[TableFile], table: &str) -> Result<(), Failure> {
     Err(Failure::permanent("pg-table-unlogged", message))
 }
 
-fn range(connection: &impl Connection, archive: &Archive, parameters: &Parameters) -> Result<Range, Failure> {
+fn range<C: Capabilities>(
+    connection: &C::Connection,
+    reader: &Reader<'_, C>,
+    facts: &Facts,
+    parameters: &Parameters,
+) -> Result<Range, Failure> {
     let since = parameters.since.as_str();
     let until = parameters.until.as_deref().map(|until| server::moment(connection, until)).transpose()?;
     let [since, flush, near, far] = [
@@ -241,10 +244,17 @@ fn range(connection: &impl Connection, archive: &Archive, parameters: &Parameter
         ));
     }
     // A gap that only the margin reaches is no reason to refuse.
-    let exact = archive.since(since.ms)?;
-    let [first, far_first] = [&near, &far].map(|moment| archive.since(moment.ms).unwrap_or(exact));
+    let reached = archive.reaches_back(exact);
+    let first = times.position_of(&near)?.clamp(reached, exact);
+    let far_first = times.position_of(&far)?.clamp(reached, first);
     Ok(Range { since, flush, near, far, until, first, far_first })
 }
+    let (archive, times) = (reader.archive, Times::new(reader, facts.system_identifier));
+    let exact = times.position_of(&since)?;
+    archive.whole(&archive.segments[exact..])?;
+    if exact == 0 && times.begin_after(&since)? {
+        reader.caps.warn("nothing in the archive is older than `since`: older segments may have been removed from it");
+    }
 
 fn listed(connection: &impl Connection, culprit: &Culprit, files: &[TableFile]) -> Result<Vec<Listed>, Failure> {
     let one = |candidate: &Candidate| {

@@ -3,10 +3,7 @@
 //! Everything happens in one transaction of the server. Its id and its result are written to a file before COMMIT, so that
 //! afterwards the server's own commit log tells whether an interrupted merge took effect; no table of ours is needed.
 
-use lifeboat_plugin::{
-    Action, Call, Connection, Effect, Failure, Machine, Observation, Outcome,
-    postgres::{self, Isolation},
-};
+use lifeboat_plugin::{Action, Call, Connection, Effect, Failure, Machine, Observation, Outcome};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -21,8 +18,6 @@ use crate::{
     transaction,
 };
 
-/// How long a statement waits for a lock before the merge gives way to the application and is tried again.
-pub(super) const LOCK_TIMEOUT: &str = "10s";
 const ROWS_AT_ONCE: usize = 20_000;
 /// What the host writes in one file at most.
 const FILE_BYTES_MAX: usize = 16 << 20;
@@ -102,9 +97,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let (set, copy) = source.open(caps)?;
     let prepared = preparation::prepare(&primary, &copy, &set, parameters.triggers)?;
 
-    primary.begin(Isolation::ReadCommitted)?;
-    primary.execute(&format!("SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"), &[])?;
-    let xid: String = primary.query("SELECT pg_current_xact_id()::text AS xid", &[])?.one()?.get("xid")?;
+    let xid = transaction::begin(&primary)?;
     let batch = parameters.batch.unwrap_or(ROWS_AT_ONCE);
     let work = Work { caps, primary: &primary, copy: &copy, batch, triggers: parameters.triggers, total: set.rows() };
     let (report, left) = work.merge_all(&prepared, &set).map_err(raced)?;
@@ -114,15 +107,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let complete = left.rows() + report.changed_left + report.objects_left == 0;
     let outputs = Outputs { report, rows_left: left.rows(), complete, left_file, left_digest };
     let record = transaction::Record { key: call.key.clone(), xid, outputs };
-    caps.write_file(machine, &record_path, &record.print())?;
-    match primary.commit() {
-        Ok(()) => outcome(record.outputs),
-        Err(postgres::Error::Connection(reason)) => {
-            let message = format!("the connection was lost during COMMIT: {}", reason.message);
-            Err(Failure::interrupted("pg-commit-unknown", message))
-        }
-        Err(error) => Err(raced(error.into())),
-    }
+    outcome(transaction::commit(caps, &primary, machine, &record_path, record, raced)?)
 }
 
 pub(super) fn observe<C: Capabilities>(call: &Call, caps: &C) -> Result<Observation, Failure> {

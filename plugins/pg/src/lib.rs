@@ -12,6 +12,7 @@ pub mod backup;
 pub mod backup_age;
 pub mod catalog;
 pub mod choice;
+pub mod cleared;
 pub mod commits;
 pub mod comparison;
 pub mod content;

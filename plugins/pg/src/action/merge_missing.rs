@@ -70,7 +70,7 @@ pub(super) fn action() -> Action {
         "Rows of the set that the copy does not show: the transaction had inserted them itself.",
     )
     .output("complete", "bool", "Whether the copy has nothing more that the transaction took away: no row, changed row or large object is left.")
-    .output("references_mended", "int", "Foreign keys that had become null with their row, were null still, and point at it again.")
+    .output("references_mended", "int", "Foreign keys that had become null, or their default, with their row, were so still, and point at it again.")
     .output("changed_left", "int", "Rows that the transaction only changed and that are not as they were before it.")
     .output("objects_back", "int", "Large objects that are there again, under their own OIDs.")
     .output("objects_left", "int", "Large objects that are not: something else has the OID, or the login may not read them.")

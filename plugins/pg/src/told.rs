@@ -1,7 +1,11 @@
 //! What find-damage tells people in whole sentences, for the sign-off and the report: which transactions there were, and what the
 //! chosen ones did besides removing rows. Expressions of a runbook cannot walk over lists.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
+
+use crate::identifier::TableName;
 
 /// So many transactions are told one by one, of the chosen ones and of the others each.
 const TOLD_MAX: usize = 8;
@@ -83,18 +87,7 @@ pub fn changes(changes: &Changes) -> String {
     if changes.objects_changed > 0 {
         sentences.push(format!("{} parts (2 kB) of large objects were changed or cut off.", changes.objects_changed));
     }
-    if !changes.unplaced.is_empty() {
-        sentences.push(format!(
-            "Removed rows that others had inserted after the first of the transactions cannot come back, no copy has them: {}.",
-            by_table(&changes.unplaced)
-        ));
-    }
-    if !changes.outdated.is_empty() {
-        sentences.push(format!(
-            "Removed rows that others had changed after the first of the transactions come back as they were before it: {}.",
-            by_table(&changes.outdated)
-        ));
-    }
+    sentences.extend(lost(&changes.unplaced, &changes.outdated));
     if changes.dropped_files > 0 {
         sentences.push(format!(
             "{} files of tables and indexes were dropped or replaced (TRUNCATE, DROP, ALTER TABLE); rows in them do not come back.",
@@ -117,6 +110,29 @@ mod tests {
     use super::*;
 
     #[test]
+/// What cannot come back as it was, as sentences: rows that no copy has, and rows of which it has an older content.
+pub fn lost(unplaced: &[(String, u64)], outdated: &[(String, u64)]) -> Vec<String> {
+    let mut sentences = Vec::new();
+    if !unplaced.is_empty() {
+        sentences.push(format!(
+            "Removed rows that others had inserted after the first of the transactions cannot come back, no copy has them: {}.",
+            by_table(unplaced)
+        ));
+    }
+    if !outdated.is_empty() {
+        sentences.push(format!(
+            "Removed rows that others had changed after the first of the transactions come back as they were before it: {}.",
+            by_table(outdated)
+        ));
+    }
+    sentences
+}
+
+/// Counts with the names of tables as people read them.
+pub fn plain(counts: &BTreeMap<TableName, u64>) -> Vec<(String, u64)> {
+    counts.iter().map(|(table, count)| (table.plain(), *count)).collect()
+}
+
     fn everything_is_said() {
         let listed = |xid: u32, rows: u64, chosen: bool, early: bool| Listed {
             xid,

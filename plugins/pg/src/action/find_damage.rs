@@ -372,14 +372,11 @@ fn sort(layout: &Layout, transactions: &[Candidate], removals: &Removals<'_>) ->
         counts.iter().filter_map(|(file, count)| Some((files.tables.get(file)?.clone(), *count))).collect()
     };
     set.unplaced = counts(removals.unplaced());
-    changes.unplaced = plain(&set.unplaced);
-    changes.outdated = plain(&counts(removals.outdated()));
+    changes.unplaced = told::plain(&set.unplaced);
+    set.outdated = counts(removals.outdated());
+    changes.outdated = told::plain(&set.outdated);
     changes.changed = set.changed.iter().map(|(table, tuples)| (table.plain(), tuples.len())).collect();
     Ok(Sorted { tables: touched(&set), set, changes })
-}
-
-fn plain(counts: &BTreeMap<TableName, u64>) -> Vec<(String, u64)> {
-    counts.iter().map(|(table, count)| (table.plain(), *count)).collect()
 }
 
 fn nameless_rows(rows: u64, xid: u32) -> Failure {

@@ -48,6 +48,7 @@ pub mod relation;
 pub mod removals;
 pub mod restore_command;
 pub mod search;
+pub mod run_files;
 pub mod server;
 pub mod set_file;
 pub mod several;

@@ -13,10 +13,11 @@ use crate::{
     exact_set::{self, ExactSet, Tuples},
     identifier::TableName,
     layout::{self, Layout},
-    marker::{WORK, short_hash},
+    marker::short_hash,
     nothing_found::Inquiry,
     relation::{self, TableFile},
     removals::Removals,
+    run_files,
     search::{self, Culprit, FAR_SECONDS, FLUSH_SECONDS, Finding, NEAR_SECONDS, Range, Search},
     server::{self, Capabilities, Facts},
     told::{self, Changes, Listed},
@@ -107,7 +108,7 @@ pub(super) fn action() -> Action {
     .optional("all", "bool", "Take all transactions that removed rows of the table between `since` and `until` together (false).")
     .optional("timeline", "int", "Which timeline is searched (the one that `server` writes on); 0 means that one too.")
     .optional("archive", "string", "Folder of the binding with the WAL archive (`archive`).")
-    .optional("work", "string", "Folder of the binding for the exact set (`work`).")
+    .optional("work", "string", "Folder of the binding for the exact set; the run's own folder below `work` unless given.")
     .output("xid", "int", "The transaction; of several, the one that committed first.")
     .output("xids", "list<int>", "All that are put back, in the order of their commits.")
     .output("lsn", "string", "Where the commit record of the first one begins.")
@@ -440,8 +441,14 @@ fn write(
         let message = format!("the exact set takes {} bytes, more than the {SET_BYTES_MAX} of one file", content.len());
         return Err(Failure::permanent("pg-set-too-large", message));
     }
-    let folder = caps.folder(&parameters.machine, parameters.work.as_deref().unwrap_or(WORK))?;
-    let path = format!("{folder}/exact-set-{}-{}.txt", set.first(), short_hash(&call.key));
+    let kind = format!("exact-set-{}", set.first());
+    let path = match &parameters.work {
+        Some(work) => format!("{}/{kind}-{}.txt", caps.folder(&parameters.machine, work)?, short_hash(&call.key)),
+        None => {
+            run_files::prepare(call, caps, &parameters.machine)?;
+            run_files::path(call, caps, &parameters.machine, &kind, ".txt")?
+        }
+    };
     caps.write_file(&parameters.machine, &path, &content)?;
     Ok((path, exact_set::digest(&content)))
 }

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     exact_set,
     left::Left,
-    marker::{WORK, short_hash},
     obstacle::Triggers,
     parameters, preparation,
     putting_back::{Report, Work},
+    run_files,
     server::Capabilities,
     source::Source,
     transaction,
@@ -122,7 +122,7 @@ pub(super) fn observe<C: Capabilities>(call: &Call, caps: &C) -> Result<Observat
 }
 
 fn record_path(call: &Call, caps: &impl Machine, machine: &str) -> Result<String, Failure> {
-    Ok(format!("{}/merge-{}.json", caps.folder(machine, WORK)?, short_hash(&call.key)))
+    run_files::path(call, caps, machine, "merge", ".json")
 }
 
 fn write_left(call: &Call, caps: &impl Machine, machine: &str, left: &Left) -> Result<(String, String), Failure> {
@@ -135,7 +135,8 @@ fn write_left(call: &Call, caps: &impl Machine, machine: &str, left: &Left) -> R
         );
         return Err(Failure::permanent("pg-set-too-large", message));
     }
-    let path = format!("{}/left-{}.txt", caps.folder(machine, WORK)?, short_hash(&call.key));
+    run_files::prepare(call, caps, machine)?;
+    let path = run_files::path(call, caps, machine, "left", ".txt")?;
     caps.write_file(machine, &path, &content)?;
     Ok((path, exact_set::digest(&content)))
 }

@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     exact_set::Tuples,
     left::{Left, Rows},
-    marker::{WORK, short_hash},
     merge::Merge,
     obstacle::Triggers,
     parameters,
     preparation::{self, Matched},
+    run_files,
     server::Capabilities,
     source::Source,
     transaction,
@@ -146,6 +146,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
         rows_changed_since: shown - taken,
         rows_left: left.rows() - if whole { taken } else { 0 },
     };
+    run_files::prepare(call, caps, machine)?;
     let record = transaction::Record { key: call.key.clone(), xid, outputs };
     outcome(transaction::commit(caps, &primary, machine, &record_path, record, refused)?)
 }
@@ -162,7 +163,7 @@ pub(super) fn observe<C: Capabilities>(call: &Call, caps: &C) -> Result<Observat
 }
 
 fn record_path(call: &Call, caps: &impl Capabilities, machine: &str) -> Result<String, Failure> {
-    Ok(format!("{}/settle-{}.json", caps.folder(machine, WORK)?, short_hash(&call.key)))
+    run_files::path(call, caps, machine, "settle", ".json")
 }
 
 fn outcome(outputs: Outputs) -> Result<Outcome, Failure> {

@@ -25,6 +25,12 @@ pub struct Listed {
     pub chosen: bool,
     /// Whether it committed shortly before `since`.
     pub early: bool,
+    /// What its client called itself, where the server's log says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub application: Option<String>,
+    /// The role of its client, where that is known too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
 }
 
 /// The candidates as sentences; `chosen` and `others` are how many there were in all.
@@ -38,17 +44,21 @@ pub fn candidates(table: &str, listed: &[Listed], chosen: u64, others: u64) -> S
         0 => String::new(),
         _ => format!(" NOT chosen: {}.", one_by_one(&rest, others)),
     };
-    format!(
-        "{} transactions removed rows of {table}. Chosen: {ours}.{rest} The WAL does not say which application or user they were of.",
-        chosen + others
-    )
+    let unknown = if listed.iter().any(|it| it.application.is_some()) {
+        ""
+    } else {
+        " Which application or user they were of, neither the WAL nor a log of the server that can be read says."
+    };
+    format!("{} transactions removed rows of {table}. Chosen: {ours}.{rest}{unknown}", chosen + others)
 }
 
 fn one_by_one(listed: &[&Listed], all: u64) -> String {
     let one = |it: &&Listed| {
         let rows = if it.rows == 1 { "row" } else { "rows" };
         let early = if it.early { ", committed shortly before `since`" } else { "" };
-        format!("{} at {} ({} {rows}{early})", it.xid, it.commit_time, it.rows)
+        let user = it.user.as_ref().map(|user| format!(" as {user}")).unwrap_or_default();
+        let by = it.application.as_ref().map(|name| format!(", by `{name}`{user}")).unwrap_or_default();
+        format!("{} at {} ({} {rows}{early}{by})", it.xid, it.commit_time, it.rows)
     };
     let mut texts: Vec<_> = listed.iter().take(TOLD_MAX).map(one).collect();
     let more = all.saturating_sub(texts.len() as u64);
@@ -100,16 +110,6 @@ pub fn changes(changes: &Changes) -> String {
     sentences.join(" ")
 }
 
-/// `3 of public.a, 4 of public.b`.
-pub fn by_table(counts: &[(String, u64)]) -> String {
-    counts.iter().map(|(table, count)| format!("{count} of {table}")).collect::<Vec<_>>().join(", ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
 /// What cannot come back as it was, as sentences: rows that no copy has, and rows of which it has an older content.
 pub fn lost(unplaced: &[(String, u64)], outdated: &[(String, u64)]) -> Vec<String> {
     let mut sentences = Vec::new();
@@ -133,6 +133,16 @@ pub fn plain(counts: &BTreeMap<TableName, u64>) -> Vec<(String, u64)> {
     counts.iter().map(|(table, count)| (table.plain(), *count)).collect()
 }
 
+/// `3 of public.a, 4 of public.b`.
+pub fn by_table(counts: &[(String, u64)]) -> String {
+    counts.iter().map(|(table, count)| format!("{count} of {table}")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
     fn everything_is_said() {
         let listed = |xid: u32, rows: u64, chosen: bool, early: bool| Listed {
             xid,
@@ -141,6 +151,8 @@ pub fn plain(counts: &BTreeMap<TableName, u64>) -> Vec<(String, u64)> {
             tables: vec!["public.t".to_owned()],
             chosen,
             early,
+            application: (xid == 735).then(|| "nightly".to_owned()),
+            user: early.then(|| "app".to_owned()),
         };
         let table = |count: u64| vec![("public.t".to_owned(), count), ("public.u".to_owned(), 1)];
         let much = Changes {
@@ -156,6 +168,7 @@ pub fn plain(counts: &BTreeMap<TableName, u64>) -> Vec<(String, u64)> {
                 candidates("public.t", &[listed(734, 9, true, true)], 1, 0),
                 candidates("public.t", &[listed(734, 9, true, false), listed(735, 1, false, false)], 1, 1),
                 candidates("public.t", &[listed(734, 9, true, false), listed(735, 8, false, true)], 12, 10),
+                candidates("public.t", &[listed(734, 9, true, false), listed(736, 8, false, true)], 1, 1),
                 changes(&Changes::default()),
                 changes(&much),
             ]

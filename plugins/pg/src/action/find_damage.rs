@@ -20,6 +20,7 @@ use crate::{
     run_files,
     search::{self, Culprit, FAR_SECONDS, FLUSH_SECONDS, Finding, NEAR_SECONDS, Range, Search},
     server::{self, Capabilities, Facts},
+    server_log::ServerLog,
     told::{self, Changes, Listed},
     wal_name::Lsn,
     waldump::Filenode,
@@ -139,9 +140,11 @@ pub(super) fn action() -> Action {
     .output("set_digest", "string", "`sha256:…` of that file.")
     .output(
         "candidates",
-        "list<record{xid: int, commit_time: timestamp, rows: int, tables: list<string>, chosen: bool, early: bool}>",
+        "list<record{xid: int, commit_time: timestamp, rows: int, tables: list<string>, chosen: bool, early: bool, application?: string, \
+         user?: string}>",
         "Transactions that removed rows of the table, largest first, at most 50 of the chosen ones and 20 others; `tables` are those of its \
-         partitions and children, `early` says that it committed shortly before `since`.",
+         partitions and children, `early` says that it committed shortly before `since`, `application` and `user` are there where the \
+         server's log can be read and has them.",
     )
     .output("others", "int", "How many of them were not chosen.")
     .output("candidates_text", "string", "The same as sentences for people.")
@@ -179,7 +182,8 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let removals = search.removals(&culprit, &layout)?;
     let sorted = sort(&layout, &culprit.transactions, &removals)?;
     let locked = removals.locked(facts.database, &sorted.set.tables);
-    let listed = listed(&connection, &culprit, &files)?;
+    let mut listed = listed(&connection, &culprit, &files)?;
+    name_clients(&connection, caps, &parameters.machine, &mut listed);
     let others = culprit.seen.saturating_sub(culprit.transactions.len() as u64);
     let outputs = Outputs {
         candidates_text: told::candidates(&parameters.table, &listed, culprit.transactions.len() as u64, others),
@@ -244,18 +248,18 @@ fn range<C: Capabilities>(
             "`until` lies before `since`: nothing is between them",
         ));
     }
-    // A gap that only the margin reaches is no reason to refuse.
-    let reached = archive.reaches_back(exact);
-    let first = times.position_of(&near)?.clamp(reached, exact);
-    let far_first = times.position_of(&far)?.clamp(reached, first);
-    Ok(Range { since, flush, near, far, until, first, far_first })
-}
     let (archive, times) = (reader.archive, Times::new(reader, facts.system_identifier));
     let exact = times.position_of(&since)?;
     archive.whole(&archive.segments[exact..])?;
     if exact == 0 && times.begin_after(&since)? {
         reader.caps.warn("nothing in the archive is older than `since`: older segments may have been removed from it");
     }
+    // A gap that only the margin reaches is no reason to refuse.
+    let reached = archive.reaches_back(exact);
+    let first = times.position_of(&near)?.clamp(reached, exact);
+    let far_first = times.position_of(&far)?.clamp(reached, first);
+    Ok(Range { since, flush, near, far, until, first, far_first })
+}
 
 fn listed(connection: &impl Connection, culprit: &Culprit, files: &[TableFile]) -> Result<Vec<Listed>, Failure> {
     let one = |candidate: &Candidate| {
@@ -267,9 +271,21 @@ fn listed(connection: &impl Connection, culprit: &Culprit, files: &[TableFile]) 
             tables: names.map(|file| file.table.plain()).collect(),
             chosen: culprit.transactions.iter().any(|chosen| chosen.xid == candidate.xid),
             early: candidate.early,
+            application: None,
+            user: None,
         })
     };
     culprit.candidates.iter().map(one).collect()
+}
+
+/// Says whose transactions they were, where the server's log says so.
+fn name_clients<C: Capabilities>(connection: &C::Connection, caps: &C, machine: &str, listed: &mut [Listed]) {
+    let Some(log) = ServerLog::open(connection, caps, machine) else { return };
+    let transactions: Vec<_> = listed.iter().map(|it| (it.xid, it.commit_time.clone())).collect();
+    for (it, client) in listed.iter_mut().zip(log.clients(&transactions)) {
+        it.application = client.as_ref().map(|client| client.application.clone());
+        it.user = client.and_then(|client| client.user);
+    }
 }
 
 /// All outputs but those that take other facts.

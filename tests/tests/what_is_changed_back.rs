@@ -43,7 +43,7 @@ fn journal(stand: &Stand) -> Result<String> {
 /// The files of runs in the work folder.
 fn kept(stand: &Stand) -> Vec<String> {
     let files = files_below(&stand.testbed.work_folder()).into_iter().map(|path| path.display().to_string());
-    files.filter(|path| path.contains("/files-") || path.contains("exact-set")).collect()
+    files.filter(|path| ["exact-set", "merge-", "left-", "settle-"].iter().any(|kind| path.contains(kind))).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -207,8 +207,8 @@ fn told(run: &RunId, plan: &Plan, events: &[Recorded]) -> Vec<Copy> {
                 let machine = parameters["machine"].as_str().unwrap_or_default().to_owned();
                 searches.insert(step, Copy { only_files: true, ..made(run, step, machine, record.at) });
             }
-            // A search that finds nothing writes nothing, and one that writes elsewhere leaves no folder of its run.
-            (Event::StepSucceeded { step, outputs, .. }, Some(FIND)) if is_in_folder(outputs) => {
+            // A search that finds nothing writes nothing, and one that writes elsewhere nothing that goes with a copy.
+            (Event::StepSucceeded { step, outputs, .. }, Some(FIND)) if is_of_run(outputs, run) => {
                 files = searches.remove(step).or(files);
             }
             (Event::StepSucceeded { step, outputs, .. }, Some(RESTORE)) => {
@@ -240,9 +240,10 @@ fn made(run: &RunId, step: &StepId, machine: String, since: Timestamp) -> Copy {
     Copy { copy: None, run: run.clone(), step: step.clone(), machine, port: None, since, only_files: false }
 }
 
-fn is_in_folder(outputs: &Value) -> bool {
-    let folder = outputs["set_file"].as_str().and_then(|path| path.rsplit('/').nth(1));
-    folder.is_some_and(|folder| folder.starts_with("files-"))
+/// Whether the name of an exact set begins with the run, as those do that go with its copy.
+fn is_of_run(outputs: &Value, run: &RunId) -> bool {
+    let name = outputs["set_file"].as_str().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
+    name.strip_prefix(run.as_str()).is_some_and(|rest| rest.starts_with('.'))
 }
 
 /// A person says that the one copy of the run is gone.

@@ -109,7 +109,7 @@ pub(super) fn action() -> Action {
     .optional("all", "bool", "Take all transactions that removed rows of the table between `since` and `until` together (false).")
     .optional("timeline", "int", "Which timeline is searched (the one that `server` writes on); 0 means that one too.")
     .optional("archive", "string", "Folder of the binding with the WAL archive (`archive`).")
-    .optional("work", "string", "Folder of the binding for the exact set; the run's own folder below `work` unless given.")
+    .optional("work", "string", "Folder of the binding for the exact set (`work`, where it goes with the run's other files).")
     .output("xid", "int", "The transaction; of several, the one that committed first.")
     .output("xids", "list<int>", "All that are put back, in the order of their commits.")
     .output("lsn", "string", "Where the commit record of the first one begins.")
@@ -460,10 +460,7 @@ fn write(
     let kind = format!("exact-set-{}", set.first());
     let path = match &parameters.work {
         Some(work) => format!("{}/{kind}-{}.txt", caps.folder(&parameters.machine, work)?, short_hash(&call.key)),
-        None => {
-            run_files::prepare(call, caps, &parameters.machine)?;
-            run_files::path(call, caps, &parameters.machine, &kind, ".txt")?
-        }
+        None => run_files::path(call, caps, &parameters.machine, &kind, ".txt")?,
     };
     caps.write_file(&parameters.machine, &path, &content)?;
     Ok((path, exact_set::digest(&content)))

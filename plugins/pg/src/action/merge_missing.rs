@@ -135,7 +135,6 @@ fn write_left(call: &Call, caps: &impl Machine, machine: &str, left: &Left) -> R
         );
         return Err(Failure::permanent("pg-set-too-large", message));
     }
-    run_files::prepare(call, caps, machine)?;
     let path = run_files::path(call, caps, machine, "left", ".txt")?;
     caps.write_file(machine, &path, &content)?;
     Ok((path, exact_set::digest(&content)))

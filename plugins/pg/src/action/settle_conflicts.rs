@@ -146,7 +146,6 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
         rows_changed_since: shown - taken,
         rows_left: left.rows() - if whole { taken } else { 0 },
     };
-    run_files::prepare(call, caps, machine)?;
     let record = transaction::Record { key: call.key.clone(), xid, outputs };
     outcome(transaction::commit(caps, &primary, machine, &record_path, record, refused)?)
 }

@@ -52,6 +52,7 @@ async fn a_dry_run_shows_every_step_and_changes_nothing() -> Result<()> {
         "decide not_known",
         "settle not_known",
         "verify not_known",
+        "whole not_known",
         "report not_known",
         "clean_up not_known",
         "alarm nothing_failed",

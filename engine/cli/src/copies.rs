@@ -1,4 +1,5 @@
-//! Restored copies, as the journals of the runs tell it: a `pg/restore` made one, and nothing has removed it since.
+//! Restored copies, as the journals of the runs tell it: a `pg/restore` made one, and nothing has removed it since. A run that
+//! needs them no more can also have left files in `work` and no copy; those are told and removed alike.
 //!
 //! A journal knows what was done by runs, not what a person did to a machine by hand.
 
@@ -21,6 +22,8 @@ use serde_json::Value;
 
 const RESTORE: &str = "pg/restore";
 const DESTROY: &str = "pg/destroy-instance";
+/// Writes the first of the files by which a run goes on.
+const FIND: &str = "pg/find-damage";
 
 /// The runbook of a run that removed a copy of another run, and the names of its inputs.
 pub(crate) const REMOVAL: &str = "COPIES";
@@ -42,6 +45,8 @@ pub(crate) struct Copy {
     pub(crate) port: Option<u64>,
     /// When the step began that made it.
     pub(crate) since: Timestamp,
+    /// It is no copy, but the files that a run without one has left.
+    pub(crate) only_files: bool,
 }
 
 impl Copy {
@@ -78,11 +83,17 @@ pub(crate) fn all(home: &Home) -> anyhow::Result<Vec<Held>> {
     let mut removed = Vec::new();
     for listed in home.runs()?.iter().filter(|listed| !listed.is_drill && !is_damaged(listed)) {
         let loaded = home.load(&listed.run)?;
-        removed.extend(removal(&loaded.run));
+        removed.extend(removal(&loaded));
         let by = owner(listed, &loaded.run);
-        held.extend(of_run(&loaded).into_iter().map(|copy| Held { copy, by }));
+        // A run that is not over needs its files.
+        let is_left = |copy: &Copy| !copy.only_files || matches!(by, Owner::Failed | Owner::Over);
+        held.extend(of_run(&loaded).into_iter().filter(is_left).map(|copy| Held { copy, by }));
     }
-    held.retain(|Held { copy, .. }| !removed.contains(&(copy.run.clone(), copy.step.clone())));
+    let is_removed = |copy: &Copy| {
+        let is_gone = |it: &Removal| if copy.only_files { it.files } else { it.step == copy.step };
+        removed.iter().any(|removal| removal.run == copy.run && is_gone(removal))
+    };
+    held.retain(|held| !is_removed(&held.copy));
     held.sort_by_key(|held| held.copy.since);
     Ok(held)
 }
@@ -90,11 +101,12 @@ pub(crate) fn all(home: &Home) -> anyhow::Result<Vec<Held>> {
 /// The copies that one run has left, in words, with what frees each.
 pub(crate) fn left_by(home: &Home, loaded: &Loaded) -> anyhow::Result<Vec<String>> {
     // The other runs are read only where one of them may have removed something.
-    if loaded.is_drill() || of_run(loaded).is_empty() {
+    if loaded.is_drill() || of_run(loaded).iter().all(|copy| copy.only_files) {
         return Ok(Vec::new());
     }
     let run = loaded.run.started.as_ref().map(|(_, facts)| &facts.run);
-    Ok(all(home)?.iter().filter(|held| Some(&held.copy.run) == run).map(in_words).collect())
+    let of_run = |held: &&Held| Some(&held.copy.run) == run && !held.copy.only_files;
+    Ok(all(home)?.iter().filter(of_run).map(in_words).collect())
 }
 
 fn in_words(held: &Held) -> String {
@@ -126,9 +138,18 @@ fn owner(listed: &Listed, run: &Run) -> Owner {
     }
 }
 
-/// The copy that a run has removed which was made for that.
-fn removal(run: &Run) -> Option<(RunId, StepId)> {
-    matches!(run.outcome(), Some(Outcome::Succeeded)).then(|| removes(run)).flatten()
+/// What a run has removed which was made for that.
+struct Removal {
+    run: RunId,
+    step: StepId,
+    /// The files of the run went too.
+    files: bool,
+}
+
+fn removal(loaded: &Loaded) -> Option<Removal> {
+    let (run, step) = removes(&loaded.run).filter(|_| matches!(loaded.run.outcome(), Some(Outcome::Succeeded)))?;
+    let with_files = |record: &Recorded| matches!(&record.event, Event::StepStarted { parameters, .. } if parameters["files"] == true);
+    Some(Removal { run, step, files: loaded.events.iter().any(with_files) })
 }
 
 /// The run and the step whose copy a run removes that was made for that.
@@ -173,15 +194,22 @@ fn of_run(loaded: &Loaded) -> Vec<Copy> {
 /// What the events of a run leave standing.
 fn told(run: &RunId, plan: &Plan, events: &[Recorded]) -> Vec<Copy> {
     let mut copies: BTreeMap<StepId, Copy> = BTreeMap::new();
-    let mut removals: BTreeMap<&StepId, Option<&str>> = BTreeMap::new();
+    let mut removals: BTreeMap<&StepId, &Value> = BTreeMap::new();
+    let (mut searches, mut files) = (BTreeMap::new(), None);
     for record in events {
         match (&record.event, record.event.step().and_then(|step| action(plan, step)).as_deref()) {
             (Event::StepStarted { step, parameters, .. }, Some(RESTORE)) => {
                 let machine = parameters["machine"].as_str().unwrap_or_default().to_owned();
-                let made =
-                    Copy { copy: None, run: run.clone(), step: step.clone(), machine, port: None, since: record.at };
                 // Another attempt goes on with what the first one made.
-                copies.entry(step.clone()).or_insert(made);
+                copies.entry(step.clone()).or_insert_with(|| made(run, step, machine, record.at));
+            }
+            (Event::StepStarted { step, parameters, .. }, Some(FIND)) => {
+                let machine = parameters["machine"].as_str().unwrap_or_default().to_owned();
+                searches.insert(step, Copy { only_files: true, ..made(run, step, machine, record.at) });
+            }
+            // A search that finds nothing writes nothing, and one that writes elsewhere nothing that goes with a copy.
+            (Event::StepSucceeded { step, outputs, .. }, Some(FIND)) if is_of_run(outputs, run) => {
+                files = searches.remove(step).or(files);
             }
             (Event::StepSucceeded { step, outputs, .. }, Some(RESTORE)) => {
                 if let Some(copy) = copies.get_mut(step) {
@@ -190,11 +218,13 @@ fn told(run: &RunId, plan: &Plan, events: &[Recorded]) -> Vec<Copy> {
                 }
             }
             (Event::StepStarted { step, parameters, .. }, Some(DESTROY)) => {
-                removals.insert(step, parameters["instance"].as_str());
+                removals.insert(step, parameters);
             }
             (Event::StepSucceeded { step, .. }, Some(DESTROY)) => {
-                let name = removals.get(step).copied().flatten();
+                let parameters = removals.get(step).copied().unwrap_or(&Value::Null);
+                let name = parameters["instance"].as_str();
                 copies.retain(|_, copy| copy.copy.as_deref() != name || name.is_none());
+                files = files.filter(|_| parameters["files"] != true);
             }
             (Event::ResolvedByHand { evidence, .. }, Some(DESTROY)) if is_removed(evidence) && copies.len() == 1 => {
                 copies.clear();
@@ -203,7 +233,17 @@ fn told(run: &RunId, plan: &Plan, events: &[Recorded]) -> Vec<Copy> {
             _ => {}
         }
     }
-    copies.into_values().collect()
+    if copies.is_empty() { files.into_iter().collect() } else { copies.into_values().collect() }
+}
+
+fn made(run: &RunId, step: &StepId, machine: String, since: Timestamp) -> Copy {
+    Copy { copy: None, run: run.clone(), step: step.clone(), machine, port: None, since, only_files: false }
+}
+
+/// Whether the name of an exact set begins with the run, as those do that go with its copy.
+fn is_of_run(outputs: &Value, run: &RunId) -> bool {
+    let name = outputs["set_file"].as_str().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
+    name.strip_prefix(run.as_str()).is_some_and(|rest| rest.starts_with('.'))
 }
 
 /// A person says that the one copy of the run is gone.

@@ -77,7 +77,7 @@ impl Invoke for Restores {
                 "instance": if step == "restore" { RESTORED } else { "lb-0000000000" }, "port": 54_330, "backup": "nightly",
                 "reached_lsn": "0/3000000", "paused": true, "server_version": "15", "target": "the newest"
             })),
-            _ => done(json!({ "removed": true })),
+            _ => done(json!({ "removed": true, "files_removed": 0 })),
         };
         Box::pin(std::future::ready(Answer::Ran(answer)))
     }

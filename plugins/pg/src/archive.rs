@@ -30,7 +30,8 @@ pub struct Archive {
     pub chain: Chain,
     /// By number, one of each; holes are possible.
     pub segments: Vec<Segment>,
-    /// When each file was last written (milliseconds since 1970), in the order of `segments`.
+    /// When each file was last written (milliseconds since 1970), in the order of `segments`. A copy of the archive has other
+    /// times: no more than a hint.
     pub modified_ms: Vec<u64>,
     /// Of each segment.
     pub segment_size: SegmentSize,
@@ -152,14 +153,6 @@ fn sort(path: String, chain: Chain, entries: &[Entry], size: SegmentSize) -> Arc
 }
 
 impl Archive {
-    /// The position of the first segment that can hold something written at or after `since_ms`: the last one that was
-    /// archived before that. Fails with `pg-wal-gap` where one is missing behind it.
-    pub fn since(&self, since_ms: u64) -> Result<usize, Failure> {
-        let start = self.modified_ms.iter().rposition(|modified| *modified < since_ms).unwrap_or(0);
-        self.whole(&self.segments[start..])?;
-        Ok(start)
-    }
-
     /// The position of the first of the segments that follow each other without a gap up to the one at `position`.
     pub fn reaches_back(&self, position: usize) -> usize {
         let gap = |pair: &[Segment]| pair[1].number != pair[0].number + 1;
@@ -179,11 +172,6 @@ impl Archive {
         let segments = &self.segments[self.position(from).min(end)..end];
         self.whole(segments)?;
         Ok(Span { segments, from: Some(from), to: Some(to) })
-    }
-
-    /// Whether `since` lies before everything in the archive, so that something may have been removed from it.
-    pub fn begins_after(&self, since_ms: u64) -> bool {
-        self.modified_ms.iter().all(|modified| *modified >= since_ms)
     }
 
     /// Fails with `pg-wal-gap`, naming the first missing segment, where these do not follow each other.
@@ -310,22 +298,6 @@ mod tests {
             modified_ms: numbers.iter().map(|number| number * 100).collect(),
             segment_size: SegmentSize::DEFAULT,
         }
-    }
-
-    #[test]
-    fn reading_begins_with_the_last_segment_from_before() {
-        let check = |numbers: &[u64], since: u64, expect: Result<&[u64], &str>| {
-            let archive = archive(numbers);
-            let found = archive.since(since).map(|start| &archive.segments[start..]);
-            let found = found.map(|all| all.iter().map(|segment| segment.number).collect::<Vec<_>>());
-            assert_eq!(found.as_deref().map_err(Failure::code), expect, "{numbers:?} since {since}");
-        };
-        check(&[1, 2, 3, 4], 250, Ok(&[2, 3, 4]));
-        check(&[1, 2, 3, 4], 300, Ok(&[2, 3, 4]));
-        check(&[1, 2, 3, 4], 50, Ok(&[1, 2, 3, 4]));
-        check(&[1, 2, 3, 4], 900, Ok(&[4]));
-        check(&[1, 3, 4], 350, Ok(&[3, 4]));
-        check(&[1, 3, 4], 150, Err("pg-wal-gap"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use lifeboat_plugin::{Failure, Machine, Runtime};
 use crate::{
     archive::Archive,
     backup::{self, Backup},
-    commits,
+    commits::{self, Times},
     dump::{Pass, Reader, Span},
     proof::Expected,
     server::Moment,
@@ -181,7 +181,7 @@ fn last_segment<C: Machine>(
         (Target::Lsn(lsn), _, _) => holding(*lsn),
         (Target::Immediate(_), _, _) => backup.end_lsn.map_or(newest, holding),
         (_, _, Some(commit)) => holding(commit),
-        (_, Some(moment), _) => commits::end_of(reader, moment)?,
+        (_, Some(moment), _) => Times::new(reader, wish.system_identifier).end_of(moment)?,
         _ => newest,
     })
 }

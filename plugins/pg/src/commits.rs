@@ -1,5 +1,7 @@
 //! Where a moment lies in the WAL, by the times of commits. A file's time only says when the file was written last, which a copy
-//! of the archive changes.
+//! of the archive changes: it says where to look first, and commits before and behind prove it.
+
+use std::cell::RefCell;
 
 use lifeboat_plugin::{Failure, Machine, Process};
 
@@ -7,8 +9,11 @@ use crate::{
     dump::{Pass, Reader, Span},
     server::Moment,
     wal_name::{Lsn, Segment},
-    waldump::{self, Kind},
+    waldump::{self, Kind, Record},
 };
+
+/// Where nothing commits, at most so many segments are looked through at once; half as many the time before.
+const SEGMENTS_AT_ONCE_MAX: usize = 64;
 
 /// A commit record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,60 +51,175 @@ pub fn last_before<C: Machine>(reader: &Reader<'_, C>, end: Lsn) -> Result<Optio
     Ok(None)
 }
 
-/// The position of the last segment before which everything had committed by the moment: the first commit later than it lies in
-/// that segment or behind. 0 where the archive begins later.
-pub fn position_of<C: Machine>(reader: &Reader<'_, C>, moment: &Moment) -> Result<usize, Failure> {
-    let mut failure = None;
-    let positions: Vec<usize> = (0..reader.archive.segments.len()).collect();
-    let after = positions.partition_point(|position| {
-        let first = first_from(reader, *position).unwrap_or_else(|error| {
-            failure.get_or_insert(error);
-            None
-        });
-        first.is_some_and(|commit| commit.is_by(moment))
-    });
-    failure.map_or(Ok(after.saturating_sub(1)), Err)
+/// Looks up moments in an archive. What was read is remembered, so that several moments cost little more than one.
+pub struct Times<'a, C> {
+    reader: &'a Reader<'a, C>,
+    system_identifier: u64,
+    known: RefCell<Vec<Known>>,
 }
 
-/// The number of the segment with the first commit later than the moment; of the last one where there is none.
-pub fn end_of<C: Machine>(reader: &Reader<'_, C>, moment: &Moment) -> Result<u64, Failure> {
-    let segments = &reader.archive.segments;
-    for position in position_of(reader, moment)?..segments.len() {
-        let mut later = false;
-        let read = reader.read(&Pass::of(&["Transaction"]), Span::of(&segments[position..=position]), |record| {
-            if let Kind::Commit { time, .. } = record.kind {
-                later |= commit(record.lsn, &time).is_some_and(|commit| !commit.is_by(moment));
-            }
-        });
-        // Replay says what is wrong with a segment that cannot be read.
-        if later || read.is_err() {
-            return Ok(segments[position].number);
-        }
+/// The first commit from the segment at `from` on lies in the one at `to`; none where there is none up to the end.
+#[derive(Debug, Clone)]
+struct Known {
+    from: usize,
+    to: usize,
+    commit: Option<Commit>,
+}
+
+/// What a look into some segments gives.
+enum Look {
+    /// Their first commit, and its time where that is in UTC.
+    Commit(Lsn, Option<Commit>),
+    /// They are whole, and nothing committed in them.
+    Nothing,
+    /// They could not be read to their end.
+    Broken,
+}
+
+impl<'a, C: Machine> Times<'a, C> {
+    /// Of an archive, as far as this cluster wrote it: what another one has left there says nothing.
+    pub fn new(reader: &'a Reader<'a, C>, system_identifier: u64) -> Self {
+        Self { reader, system_identifier, known: RefCell::default() }
     }
-    Ok(segments.last().map_or(0, |segment| segment.number))
-}
 
-/// The first commit in the segment at this position or behind; none where the WAL ends, or is damaged, before one.
-fn first_from<C: Machine>(reader: &Reader<'_, C>, position: usize) -> Result<Option<Commit>, Failure> {
-    let archive = reader.archive;
-    for stretch in archive.segments[position..]
-        .chunk_by(|left, right| left.timeline == right.timeline && left.number + 1 == right.number)
-    {
-        let ends =
-            [stretch.first(), stretch.last()].into_iter().flatten().map(|it: &Segment| it.name(archive.segment_size));
-        let arguments =
-            ["-p", &archive.path, "-r", "Transaction"].map(str::to_owned).into_iter().chain(ends).collect::<Vec<_>>();
-        let process =
-            reader.caps.spawn(reader.machine, "pg_waldump", &arguments, &[vec!["desc: COMMIT".to_owned()]])?;
+    /// The position of the last segment before which everything had committed by the moment: the first commit later than it lies
+    /// in that segment or behind. 0 where the archive begins later.
+    pub fn position_of(&self, moment: &Moment) -> Result<usize, Failure> {
+        let is_by = |position: usize| Ok::<_, Failure>(self.first_from(position)?.is_some_and(|it| it.is_by(moment)));
+        // The first commit from each segment before `low` on is by the moment, from none at `high` or behind it is.
+        let (mut low, mut high) = (0, self.reader.archive.segments.len());
+        if let Some(guess) = self.guess(moment) {
+            // Commits on both sides prove a guess; a wrong one is left behind in growing strides.
+            let mut stride = 1;
+            if is_by(guess - 1)? {
+                low = guess;
+                while low < high {
+                    let probe = (low + stride - 1).min(high - 1);
+                    if !is_by(probe)? {
+                        high = probe;
+                        break;
+                    }
+                    (low, stride) = (probe + 1, stride * 2);
+                }
+            } else {
+                high = guess - 1;
+                while low < high {
+                    let probe = high.saturating_sub(stride);
+                    if is_by(probe)? {
+                        low = probe + 1;
+                        break;
+                    }
+                    (high, stride) = (probe, stride * 2);
+                }
+            }
+        }
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if is_by(middle)? {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(low.saturating_sub(1))
+    }
+
+    /// How many segments begin by the moment, as the times of the files have it; none where they say nothing. Behind the last one
+    /// that was written before the moment, one more had been begun.
+    fn guess(&self, moment: &Moment) -> Option<usize> {
+        let archive = self.reader.archive;
+        let archived = archive.modified_ms.iter().rposition(|modified| *modified < moment.ms)?;
+        Some((archived + 2).min(archive.segments.len()))
+    }
+
+    /// Whether the first commit of the archive is later than the moment, or there is none.
+    pub fn begin_after(&self, moment: &Moment) -> Result<bool, Failure> {
+        Ok(!self.first_from(0)?.is_some_and(|commit| commit.is_by(moment)))
+    }
+
+    /// The number of the segment with the first commit later than the moment; of the last one where there is none.
+    pub fn end_of(&self, moment: &Moment) -> Result<u64, Failure> {
+        let segments = &self.reader.archive.segments;
+        for position in self.position_of(moment)?..segments.len() {
+            let mut later = false;
+            let read =
+                self.reader.read(&Pass::of(&["Transaction"]), Span::of(&segments[position..=position]), |record| {
+                    if let Kind::Commit { time, .. } = record.kind {
+                        later |= commit(record.lsn, &time).is_some_and(|commit| !commit.is_by(moment));
+                    }
+                });
+            // Replay says what is wrong with a segment that cannot be read.
+            if later || read.is_err() {
+                return Ok(segments[position].number);
+            }
+        }
+        Ok(segments.last().map_or(0, |segment| segment.number))
+    }
+
+    /// The first commit in the segment at this position or behind. Segments that cannot be read are passed over: whether they are
+    /// needed is known only when it is known where the moment lies.
+    fn first_from(&self, position: usize) -> Result<Option<Commit>, Failure> {
+        let count_all = self.reader.archive.segments.len();
+        let (mut at, mut count) = (position, 1);
+        let found = loop {
+            if let Some(known) = self.remembered(at) {
+                break known;
+            }
+            if at >= count_all {
+                break Known { from: position, to: count_all, commit: None };
+            }
+            let own = self.own(at, count);
+            match if own == 0 { Look::Broken } else { self.look(at, at + own)? } {
+                Look::Commit(lsn, commit) => {
+                    break Known { from: position, to: self.reader.archive.position(lsn).max(at), commit };
+                }
+                Look::Nothing => (at, count) = (at + own, (count * 2).min(SEGMENTS_AT_ONCE_MAX)),
+                // Whatever stands behind the damage is looked at by itself.
+                Look::Broken if own > 1 => count = 1,
+                Look::Broken => at += 1,
+            }
+        };
+        let known = Known { from: position, ..found };
+        self.known.borrow_mut().push(known.clone());
+        Ok(known.commit)
+    }
+
+    fn remembered(&self, at: usize) -> Option<Known> {
+        self.known.borrow().iter().find(|known| (known.from..=known.to).contains(&at)).cloned()
+    }
+
+    /// How many segments from a position on can be read in one go: of one timeline, without a gap, of this cluster.
+    fn own(&self, at: usize, count: usize) -> usize {
+        let Reader { caps, machine, archive } = self.reader;
+        let all = archive.segments.get(at..).unwrap_or_default();
+        let follows =
+            |left: &Segment, right: &Segment| left.timeline == right.timeline && left.number + 1 == right.number;
+        let stretch = all.chunk_by(follows).next().unwrap_or_default();
+        let stretch = &stretch[..count.min(stretch.len())];
+        let is_own =
+            |segments: &[Segment]| archive.check_heads(*caps, machine, segments, self.system_identifier).is_ok();
+        if is_own(stretch) {
+            return stretch.len();
+        }
+        stretch.iter().take_while(|segment| is_own(std::slice::from_ref(segment))).count()
+    }
+
+    /// The first commit in the segments between two positions.
+    fn look(&self, begin: usize, end: usize) -> Result<Look, Failure> {
+        let Reader { caps, machine, archive } = self.reader;
+        let segments = &archive.segments[begin..end];
+        let ends = [segments.first(), segments.last()].into_iter().flatten().map(|it| it.name(archive.segment_size));
+        let arguments: Vec<String> =
+            ["-p", &archive.path, "-r", "Transaction"].map(str::to_owned).into_iter().chain(ends).collect();
+        let process = caps.spawn(machine, "pg_waldump", &arguments, &[vec!["desc: COMMIT".to_owned()]])?;
+        // Dropped with its first line, the program does not read on.
         for line in process.read_lines(1)? {
-            if let Some(record) = waldump::parse(&line)
-                && let Kind::Commit { time, .. } = &record.kind
-            {
-                return Ok(commit(record.lsn, time));
+            if let Some(Record { lsn, kind: Kind::Commit { time, .. }, .. }) = waldump::parse(&line) {
+                return Ok(Look::Commit(lsn, commit(lsn, &time)));
             }
         }
+        Ok(if process.wait()?.succeeded() { Look::Nothing } else { Look::Broken })
     }
-    Ok(None)
 }
 
 /// Programs of a machine run in UTC.
@@ -145,8 +265,22 @@ mod tests {
         }
     }
 
+    const CLUSTER: u64 = 7;
+
     fn machine(damaged: Option<u64>) -> Fake {
         let fake = Fake::default();
+        fake.add_folder("archive", "/archive").expect("a folder");
+        for segment in archive().segments {
+            let mut head = vec![0; 40];
+            head[..4].copy_from_slice(&[0x10, 0xD1, 0x02, 0x00]);
+            head[4..8].copy_from_slice(&segment.timeline.to_le_bytes());
+            head[8..16].copy_from_slice(&(segment.number << 20).to_le_bytes());
+            head[24..32].copy_from_slice(&CLUSTER.to_le_bytes());
+            head[32..36].copy_from_slice(&(1_u32 << 20).to_le_bytes());
+            head[36..40].copy_from_slice(&8_192_u32.to_le_bytes());
+            let path = format!("/archive/{}", segment.name(archive().segment_size));
+            fake.files().write(&path, &head).expect("a segment");
+        }
         fake.add_program("pg_waldump", Effect::Read, move |_, call| {
             let [.., first, last] = call.arguments.as_slice() else { panic!("no segments: {call:?}") };
             let number = |name: &str| u64::from_str_radix(&name[16..], 16).expect("a segment");
@@ -164,17 +298,24 @@ mod tests {
     }
 
     fn moment(second: u32) -> Moment {
-        Moment { ms: 0, text: format!("2026-11-21 03:55:{second}.000000") }
+        Moment { ms: u64::from(second) * 1_000, text: format!("2026-11-21 03:55:{second:02}.000000") }
     }
 
     #[test]
     fn a_moment_lies_where_commits_say() {
         let check = |damaged: Option<u64>, second: u32, expect: (u64, u64)| {
-            let (caps, archive) = (machine(damaged), archive());
-            let reader = Reader { caps: &caps, machine: "m", archive: &archive };
-            let position = position_of(&reader, &moment(second)).expect("a position");
-            let end = end_of(&reader, &moment(second)).expect("a segment");
-            assert_eq!((archive.segments[position].number, end), expect, "{second} with {damaged:?} damaged");
+            // Whatever the times of the files say: nothing, the truth, always too late, the reverse.
+            let all = [[0; 6], [15, 25, 35, 45, 55, 60], [90; 6], [60, 55, 45, 35, 25, 15], [1, 90, 1, 90, 1, 90]];
+            for modified in all {
+                let (caps, mut archive) = (machine(damaged), archive());
+                archive.modified_ms = modified.map(|second| second * 1_000).to_vec();
+                let reader = Reader { caps: &caps, machine: "m", archive: &archive };
+                let times = Times::new(&reader, CLUSTER);
+                let position = times.position_of(&moment(second)).expect("a position");
+                let end = times.end_of(&moment(second)).expect("a segment");
+                let found = (archive.segments[position].number, end);
+                assert_eq!(found, expect, "{second} with {damaged:?} damaged, {modified:?}");
+            }
         };
         check(None, 11, (2, 2));
         check(None, 25, (2, 4));
@@ -187,6 +328,30 @@ mod tests {
         check(Some(6), 30, (4, 4));
         check(Some(7), 30, (4, 4));
         check(Some(5), 45, (4, 5));
+    }
+
+    #[test]
+    fn what_another_cluster_wrote_says_nothing() {
+        let (caps, archive) = (machine(None), archive());
+        let reader = Reader { caps: &caps, machine: "m", archive: &archive };
+        let check = |cluster: u64, second: u32, expect: bool| {
+            let times = Times::new(&reader, cluster);
+            assert_eq!(times.begin_after(&moment(second)).expect("a search"), expect, "{cluster} at {second}");
+        };
+        check(CLUSTER, 10, false);
+        check(CLUSTER, 9, true);
+        check(8, 55, true);
+    }
+
+    #[test]
+    fn a_good_guess_costs_two_looks_and_more_moments_nearby_cost_none() {
+        let (caps, mut archive) = (machine(None), archive());
+        archive.modified_ms = [15, 25, 35, 45, 55, 60].map(|second| second * 1_000).to_vec();
+        let reader = Reader { caps: &caps, machine: "m", archive: &archive };
+        let times = Times::new(&reader, CLUSTER);
+        let position = |second: u32| times.position_of(&moment(second)).expect("a position");
+        assert_eq!((position(34), caps.invocations().len()), (2, 3));
+        assert_eq!((position(33), position(32), caps.invocations().len()), (2, 2, 3));
     }
 
     #[test]

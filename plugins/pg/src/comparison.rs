@@ -77,7 +77,8 @@ impl<C: Capabilities> Comparison<'_, C> {
         Ok(results)
     }
 
-    fn table(&mut self, matched: &Matched, tuples: &Tuples) -> Result<Compared, Failure> {
+    /// Compares rows of one table; says nothing of their parents.
+    pub fn table(&mut self, matched: &Matched, tuples: &Tuples) -> Result<Compared, Failure> {
         let mut compared = Compared { removed: tuples.len(), ..Compared::default() };
         let statements = Statements::of(matched);
         for (places, count) in tuples.batches(ROWS_AT_ONCE) {

@@ -16,6 +16,7 @@
 //! objects
 //! 0:5
 //! unplaced 2 {"schema":"public","name":"orders"}
+//! outdated 7 {"schema":"public","name":"orders"}
 //! ```
 
 use std::{collections::BTreeMap, fmt::Write, iter};
@@ -43,6 +44,9 @@ pub struct ExactSet {
     pub objects: Tuples,
     /// Rows that they removed and that the copy does not have, by table: inserted between the first commit and their removal.
     pub unplaced: BTreeMap<TableName, u64>,
+    /// Rows that they removed and that the copy has with an older content, by table: changed between the first commit and their
+    /// removal.
+    pub outdated: BTreeMap<TableName, u64>,
 }
 
 /// Row versions of one table.
@@ -152,8 +156,8 @@ impl FromIterator<(u32, u16)> for Tuples {
 impl ExactSet {
     /// The set of these transactions, the first of which committed there, with nothing in it.
     pub fn empty(transactions: Vec<u32>, commit: Lsn) -> Self {
-        let (tables, changed, unplaced) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { transactions, commit, tables, changed, objects: Tuples::default(), unplaced }
+        let (tables, changed, objects) = (BTreeMap::new(), BTreeMap::new(), Tuples::default());
+        Self { transactions, commit, tables, changed, objects, unplaced: BTreeMap::new(), outdated: BTreeMap::new() }
     }
 
     /// Rows that were removed, of all tables.
@@ -186,9 +190,11 @@ impl ExactSet {
             text.push_str("objects\n");
             print_places(&mut text, &self.objects);
         }
-        for (table, count) in &self.unplaced {
-            // Writing to a String cannot fail.
-            let _ = writeln!(text, "unplaced {count} {}", table_line(table));
+        for (kind, counts) in [("unplaced", &self.unplaced), ("outdated", &self.outdated)] {
+            for (table, count) in counts {
+                // Writing to a String cannot fail.
+                let _ = writeln!(text, "{kind} {count} {}", table_line(table));
+            }
         }
         text
     }
@@ -243,9 +249,11 @@ impl Section {
 }
 
 fn read_line(set: &mut ExactSet, section: &mut Option<Section>, line: &str) -> Option<()> {
-    if let Some((count, table)) = line.strip_prefix("unplaced ").and_then(|rest| rest.split_once(' ')) {
-        set.unplaced.insert(serde_json::from_str(table).ok()?, count.parse().ok()?);
-        return Some(());
+    for (kind, counts) in [("unplaced ", &mut set.unplaced), ("outdated ", &mut set.outdated)] {
+        if let Some((count, table)) = line.strip_prefix(kind).and_then(|rest| rest.split_once(' ')) {
+            counts.insert(serde_json::from_str(table).ok()?, count.parse().ok()?);
+            return Some(());
+        }
     }
     if let Some(begun) = Section::begun_by(line) {
         begun.tuples(set);
@@ -333,6 +341,7 @@ mod tests {
             changed: [(table("notes"), odd.clone())].into(),
             objects: odd,
             unplaced: [(table("orders"), 2)].into(),
+            outdated: [(table("orders"), 7)].into(),
         };
         insta::assert_snapshot!(set.print());
         assert_eq!(set.rows(), 6104);
@@ -421,9 +430,13 @@ mod tests {
             changed in prop::collection::btree_map("\\PC{1,10}", places(), 0..3),
             objects in places(),
             unplaced in prop::collection::btree_map("\\PC{1,10}", any::<u64>(), 0..3),
+            outdated in prop::collection::btree_map("\\PC{1,10}", any::<u64>(), 0..3),
         ) {
             let named = |tables: BTreeMap<String, Vec<(u32, u16)>>| {
                 tables.into_iter().map(|(name, places)| (table(&name), places.into_iter().collect())).collect()
+            };
+            let counted = |counts: BTreeMap<String, u64>| {
+                counts.into_iter().map(|(name, count)| (table(&name), count)).collect()
             };
             let set = ExactSet {
                 transactions,
@@ -431,7 +444,8 @@ mod tests {
                 tables: named(tables),
                 changed: named(changed),
                 objects: objects.into_iter().collect(),
-                unplaced: unplaced.into_iter().map(|(name, count)| (table(&name), count)).collect(),
+                unplaced: counted(unplaced),
+                outdated: counted(outdated),
             };
             prop_assert_eq!(ExactSet::parse(&set.print()), Ok(set));
         }

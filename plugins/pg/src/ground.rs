@@ -116,9 +116,14 @@ impl<'a> Ground<'a> {
         Ok(Startup { server, wall: self.wall.clone() })
     }
 
-    /// The first port of the binding that neither another instance holds nor anything listens on. A copy that is reached by a
-    /// socket shares no port with anybody.
-    pub fn free_port<C: Machine>(&self, instance: &Instance<'_, C>, name: &str) -> Result<u16, Failure> {
+    /// The first port of the binding that neither another instance holds nor anything listens on, and on which no start of this call
+    /// was refused. A copy that is reached by a socket shares no port with anybody.
+    pub fn free_port<C: Machine>(
+        &self,
+        instance: &Instance<'_, C>,
+        name: &str,
+        refused: &[u16],
+    ) -> Result<u16, Failure> {
         let Instance { caps, machine, .. } = *instance;
         let ports = caps.ports(machine)?;
         if self.wall.network {
@@ -126,7 +131,7 @@ impl<'a> Ground<'a> {
         }
         let mut others = marker::list(caps, machine)?;
         others.retain(|other| other.name != name && other.holds().is_some());
-        for port in ports {
+        for port in ports.into_iter().filter(|port| !refused.contains(port)) {
             if others.iter().all(|other| other.holds() != Some(port)) && caps.port_is_free(machine, port)? {
                 return Ok(port);
             }

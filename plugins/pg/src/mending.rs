@@ -1,20 +1,14 @@
-//! Rows that the transaction only changed. What it did to them is taken back where that is exact: a foreign key that became
-//! null because its row was removed (`ON DELETE SET NULL`), is null still, and whose row is back. All others are counted and told.
+//! Rows that the transaction only changed. What it did to them is taken back where that is exact: a foreign key that became null
+//! or its default because its row was removed (`ON DELETE SET NULL`, `SET DEFAULT`), is so still, and whose row is back. All others
+//! are counted and told.
 
 use std::collections::BTreeMap;
 
 use lifeboat_plugin::{Connection, Failure, postgres::Value};
 
 use crate::{
-    content,
-    exact_set::Tuples,
-    identifier::TableName,
-    merge::Merge,
-    obstacle::Triggers,
-    preparation::{self, Matched},
-    putting_back::Stages,
-    relation::{self, Reference},
-    server::Capabilities,
+    cleared, content, exact_set::Tuples, identifier::TableName, merge::Merge, obstacle::Triggers, preparation,
+    putting_back::Stages, server::Capabilities,
 };
 
 const ROWS_AT_ONCE: usize = 20_000;
@@ -53,8 +47,10 @@ impl<C: Capabilities> Mending<'_, C> {
     pub fn all(&self, changed: &BTreeMap<TableName, Tuples>) -> Result<Mended, Failure> {
         let mut mended = Mended::default();
         for (at, (name, tuples)) in changed.iter().enumerate() {
-            match self.matched(name)? {
-                Some(matched) => self.table(&Merge::new(&matched, self.position + at), tuples, &mut mended)?,
+            match preparation::match_changed(self.primary, self.copy, name)? {
+                Some((oid, matched)) => {
+                    self.table(oid, &Merge::new(&matched, self.position + at), tuples, &mut mended)?
+                }
                 None => {
                     mended.left += tuples.len();
                     mended.examples.push(format!(
@@ -68,15 +64,7 @@ impl<C: Capabilities> Mending<'_, C> {
         Ok(mended)
     }
 
-    /// None where rows cannot be recognised, or do not fit any more.
-    fn matched(&self, name: &TableName) -> Result<Option<Matched>, Failure> {
-        let Some((oid, now)) = relation::describe(self.primary, name)? else { return Ok(None) };
-        let Some(then) = relation::by_oid(self.copy, oid)? else { return Ok(None) };
-        let (matched, misfits) = preparation::match_columns(now, &then, |then, now| Ok(then == now))?;
-        Ok((misfits.is_empty() && !matched.now.key.is_empty()).then_some(matched))
-    }
-
-    fn table(&self, merge: &Merge<'_>, tuples: &Tuples, mended: &mut Mended) -> Result<(), Failure> {
+    fn table(&self, oid: i64, merge: &Merge<'_>, tuples: &Tuples, mended: &mut Mended) -> Result<(), Failure> {
         let table = &merge.matched.now;
         self.primary.execute(&merge.create_stage(), &[])?;
         let mut staged = 0;
@@ -88,9 +76,10 @@ impl<C: Capabilities> Mending<'_, C> {
         self.primary.execute(&merge.analyze(), &[])?;
         if self.may_update(merge)? {
             self.role("replica")?;
-            for reference in table.references.iter().filter(|reference| !reference.nulled.is_empty()) {
+            for reference in &table.references {
+                let Some(cleared) = cleared::cleared(self.copy, oid, merge.matched, reference)? else { continue };
                 for stage in self.stages.of_parent(self.primary, &reference.parent)? {
-                    mended.references += self.primary.execute(&merge.mend(reference, &stage), &[])?;
+                    mended.references += self.primary.execute(&merge.mend(reference, &cleared, &stage), &[])?;
                 }
             }
             self.role("origin")?;
@@ -114,14 +103,14 @@ impl<C: Capabilities> Mending<'_, C> {
     /// Whether the login may update the table, and what that does is what it says.
     fn may_update(&self, merge: &Merge<'_>) -> Result<bool, Failure> {
         let table = &merge.matched.now;
-        let nulled = table.references.iter().any(|reference: &Reference| !reference.nulled.is_empty());
+        let cleared = table.references.iter().any(|reference| !reference.cleared.is_empty());
         let always = table.update_triggers.iter().any(|trigger| trigger.always);
         let fine = match self.triggers {
             Triggers::Fire => true,
             Triggers::Skip => !always,
             Triggers::Refuse => table.update_triggers.is_empty(),
         };
-        if !nulled || !fine {
+        if !cleared || !fine {
             return Ok(false);
         }
         let sql = "SELECT has_table_privilege($1::text, 'UPDATE') AS allowed";

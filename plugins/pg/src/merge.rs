@@ -6,6 +6,7 @@
 //! not that of the transaction: a mark that each of them writes tells which they are.
 
 use crate::{
+    cleared::{self, Cleared},
     content,
     identifier::{quote_identifier, quote_identifiers, quote_literal},
     obstacle::Triggers,
@@ -203,16 +204,17 @@ impl<'a> Merge<'a> {
         )
     }
 
-    /// Points foreign keys at their row again that became null with it: they are null still, and the row, which waited in
-    /// that staging table, is back.
-    pub fn mend(&self, reference: &Reference, stage_of_parent: &str) -> String {
+    /// Points foreign keys at their row again that became null, or their default, with it: they still are what they became, and
+    /// the row, which waited in that staging table, is back.
+    pub fn mend(&self, reference: &Reference, cleared: &Cleared, stage_of_parent: &str) -> String {
         let table = self.table();
         let column = |name: &String| quote_identifier(name);
-        let set: Vec<_> = reference.nulled.iter().map(|name| format!("{0} = s.{0}", column(name))).collect();
-        let kept = reference.columns.iter().filter(|name| !reference.nulled.contains(name));
+        let set: Vec<_> = cleared.keys().map(|name| format!("{0} = s.{0}", column(name))).collect();
+        let kept = reference.columns.iter().filter(|name| !cleared.contains_key(*name));
+        let ty = |name: &String| table.column(name).map_or("text", |column| column.ty.as_str());
         let conditions = [equal("t", &table.key, "s", &table.key)]
             .into_iter()
-            .chain(reference.nulled.iter().map(|name| format!("t.{} IS NULL", column(name))))
+            .chain(cleared.iter().map(|(name, value)| cleared::is_still("t", name, value.as_ref(), ty(name))))
             .chain(reference.columns.iter().map(|name| format!("s.{} IS NOT NULL", column(name))))
             .chain(kept.map(|name| format!("t.{0} = s.{0}", column(name))));
         let back = equal("p", &reference.parent_columns, "s", &reference.columns);
@@ -350,7 +352,10 @@ fn join(conditions: impl Iterator<Item = String>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{identifier::TableName, relation::Column};
+    use crate::{
+        identifier::TableName,
+        relation::{Clearing, Column},
+    };
 
     fn column(number: i64, name: &str, generated: bool, sequence: Option<&str>) -> Column {
         Column {
@@ -373,7 +378,8 @@ mod tests {
             parent: name(parent),
             parent_columns: vec!["id".to_owned()],
             deferrable: false,
-            nulled: if parent == "orders" { vec![column.to_owned()] } else { vec![] },
+            cleared: if parent == "orders" { vec![column.to_owned()] } else { vec![] },
+            clearing: Clearing::default(),
         };
         let now = Table {
             name: name("orders"),
@@ -397,7 +403,10 @@ mod tests {
         statements.push(merge.lock_parents(&matched.now.references[0]));
         statements.extend([merge.insert(Triggers::Refuse), merge.keep_conflicts(), merge.examples()]);
         statements.push(merge.take(&["account_id".to_owned()]));
-        statements.push(merge.mend(&matched.now.references[1], "lifeboat_stage_0"));
+        for value in [None, Some("it's 0".to_owned())] {
+            let cleared = Cleared::from([("parent".to_owned(), value)]);
+            statements.push(merge.mend(&matched.now.references[1], &cleared, "lifeboat_stage_0"));
+        }
         statements.extend([merge.count_changed(), merge.changed_examples(3)]);
         statements.extend(merge.advance_sequences());
         insta::assert_snapshot!(statements.join(";\n"));

@@ -59,6 +59,18 @@ pub fn prepare<C: Connection>(primary: &C, copy: &C, set: &ExactSet, triggers: T
     Ok(Prepared { tables, circle: order.circle })
 }
 
+/// A table of rows that were only changed, and its OID; none where its rows cannot be recognised, or do not fit any more.
+pub fn match_changed<C: Connection>(
+    primary: &C,
+    copy: &C,
+    name: &TableName,
+) -> Result<Option<(i64, Matched)>, Failure> {
+    let Some((oid, now)) = relation::describe(primary, name)? else { return Ok(None) };
+    let Some(then) = relation::by_oid(copy, oid)? else { return Ok(None) };
+    let (matched, misfits) = match_columns(now, &then, |then, now| Ok(then == now))?;
+    Ok((misfits.is_empty() && !matched.now.key.is_empty()).then_some((oid, matched)))
+}
+
 /// Whether the login may write as a replica does, for which ordinary triggers do not fire.
 pub fn may_skip_triggers(primary: &impl Connection) -> Result<bool, Failure> {
     let rows = primary.query(

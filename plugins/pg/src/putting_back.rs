@@ -39,7 +39,7 @@ pub struct Report {
     pub orphans: u64,
     /// Rows that the copy does not have.
     pub rows_not_found: u64,
-    /// Foreign keys that had become null and point at their row again.
+    /// Foreign keys that had become null, or their default, and point at their row again.
     pub references_mended: u64,
     /// Rows that the transaction only changed, and that are not as they were.
     pub changed_left: u64,

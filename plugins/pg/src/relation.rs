@@ -153,8 +153,20 @@ pub struct Reference {
     pub parent_columns: Vec<String>,
     /// It can be checked at the end of a transaction.
     pub deferrable: bool,
-    /// Columns that become null when the referenced row goes (`ON DELETE SET NULL`).
-    pub nulled: Vec<String>,
+    /// Columns that change when the referenced row goes.
+    pub cleared: Vec<String>,
+    /// What they become.
+    pub clearing: Clearing,
+}
+
+/// What becomes of a foreign key when the referenced row goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Clearing {
+    /// `ON DELETE SET NULL`.
+    #[default]
+    Null,
+    /// `ON DELETE SET DEFAULT`.
+    Default,
 }
 
 /// A user trigger that fires when a row is inserted.
@@ -267,7 +279,9 @@ const REFERENCES: &str = "SELECT n.nspname::text AS schema, p.relname::text AS n
         (SELECT array_agg(a.attname::text ORDER BY k.position) FROM unnest(c.confkey) WITH ORDINALITY AS k (attnum, position)
            JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.attnum) AS parent_columns,
         (SELECT coalesce(array_agg(a.attname::text ORDER BY a.attnum), '{}') FROM pg_attribute a
-          WHERE c.confdeltype = 'n' AND a.attrelid = c.conrelid AND a.attnum = ANY (coalesce(c.confdelsetcols, c.conkey))) AS nulled
+          WHERE c.confdeltype IN ('n', 'd') AND a.attrelid = c.conrelid
+            AND a.attnum = ANY (coalesce(c.confdelsetcols, c.conkey))) AS cleared,
+        c.confdeltype = 'd' AS to_default
    FROM pg_constraint c JOIN pg_class p ON p.oid = c.confrelid JOIN pg_namespace n ON n.oid = p.relnamespace
   WHERE c.conrelid = $1::bigint::oid AND c.contype = 'f'
     AND NOT EXISTS (SELECT FROM pg_constraint o WHERE o.oid = c.conparentid AND o.conrelid = c.conrelid)
@@ -310,7 +324,8 @@ fn references(connection: &impl Connection, oid: &[Value]) -> Result<Vec<Referen
             parent: table_name(&row)?,
             parent_columns: row.get("parent_columns")?,
             deferrable: row.get("deferrable")?,
-            nulled: row.get("nulled")?,
+            cleared: row.get("cleared")?,
+            clearing: if row.get("to_default")? { Clearing::Default } else { Clearing::Null },
         })
     };
     rows.iter().map(reference).collect()

@@ -1,9 +1,44 @@
 //! The rows that a transaction removed: which they are, and the copy that still has them.
 
-use lifeboat_plugin::{Action, Failure};
+use lifeboat_plugin::{Action, Failure, Machine};
 use serde::Deserialize;
 
 use crate::{exact_set::ExactSet, marker, server::Capabilities, set_file};
+
+/// Parameters of every action that reads an exact set, and needs no copy.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Written {
+    /// Where the set lies.
+    pub machine: String,
+    /// The exact set.
+    pub set_file: String,
+    /// Its digest.
+    pub set_digest: String,
+}
+
+impl Written {
+    /// Their names.
+    pub const NAMES: [&str; 3] = ["machine", "set_file", "set_digest"];
+
+    /// Declares them.
+    pub fn declare(action: Action, machine_doc: &str) -> Action {
+        declare_set(action.parameter("machine", "target<machine:read>", machine_doc))
+    }
+
+    /// Reads the set; fails where it is not the one with that digest.
+    pub fn read(&self, caps: &impl Machine) -> Result<ExactSet, Failure> {
+        set_file::read(caps, &self.machine, &self.set_file, &self.set_digest)
+    }
+}
+
+fn declare_set(action: Action) -> Action {
+    action.parameter("set_file", "string", "The exact set, as `pg/find-damage` wrote it.").parameter(
+        "set_digest",
+        "string",
+        "Its digest.",
+    )
+}
 
 /// Parameters of every action that reads removed rows.
 #[derive(Debug, Deserialize)]
@@ -25,11 +60,8 @@ impl Source {
 
     /// Declares them; what is done on the machine differs.
     pub fn declare(action: Action, machine_type: &str, machine_doc: &str) -> Action {
-        action
-            .parameter("machine", machine_type, machine_doc)
-            .parameter("instance", "string", "The copy, as `pg/restore` named it, replayed to just before the commit.")
-            .parameter("set_file", "string", "The exact set, as `pg/find-damage` wrote it.")
-            .parameter("set_digest", "string", "Its digest.")
+        let copy = "The copy, as `pg/restore` named it, replayed to just before the commit.";
+        declare_set(action.parameter("machine", machine_type, machine_doc).parameter("instance", "string", copy))
     }
 
     /// Reads the set and connects to the copy. Fails where the set is not the one with that digest, and where the copy does

@@ -1,7 +1,11 @@
 //! What find-damage tells people in whole sentences, for the sign-off and the report: which transactions there were, and what the
 //! chosen ones did besides removing rows. Expressions of a runbook cannot walk over lists.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
+
+use crate::identifier::TableName;
 
 /// So many transactions are told one by one, of the chosen ones and of the others each.
 const TOLD_MAX: usize = 8;
@@ -21,6 +25,12 @@ pub struct Listed {
     pub chosen: bool,
     /// Whether it committed shortly before `since`.
     pub early: bool,
+    /// What its client called itself, where the server's log says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub application: Option<String>,
+    /// The role of its client, where that is known too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
 }
 
 /// The candidates as sentences; `chosen` and `others` are how many there were in all.
@@ -34,17 +44,21 @@ pub fn candidates(table: &str, listed: &[Listed], chosen: u64, others: u64) -> S
         0 => String::new(),
         _ => format!(" NOT chosen: {}.", one_by_one(&rest, others)),
     };
-    format!(
-        "{} transactions removed rows of {table}. Chosen: {ours}.{rest} The WAL does not say which application or user they were of.",
-        chosen + others
-    )
+    let unknown = if listed.iter().any(|it| it.application.is_some()) {
+        ""
+    } else {
+        " Which application or user they were of, neither the WAL nor a log of the server that can be read says."
+    };
+    format!("{} transactions removed rows of {table}. Chosen: {ours}.{rest}{unknown}", chosen + others)
 }
 
 fn one_by_one(listed: &[&Listed], all: u64) -> String {
     let one = |it: &&Listed| {
         let rows = if it.rows == 1 { "row" } else { "rows" };
         let early = if it.early { ", committed shortly before `since`" } else { "" };
-        format!("{} at {} ({} {rows}{early})", it.xid, it.commit_time, it.rows)
+        let user = it.user.as_ref().map(|user| format!(" as {user}")).unwrap_or_default();
+        let by = it.application.as_ref().map(|name| format!(", by `{name}`{user}")).unwrap_or_default();
+        format!("{} at {} ({} {rows}{early}{by})", it.xid, it.commit_time, it.rows)
     };
     let mut texts: Vec<_> = listed.iter().take(TOLD_MAX).map(one).collect();
     let more = all.saturating_sub(texts.len() as u64);
@@ -83,18 +97,7 @@ pub fn changes(changes: &Changes) -> String {
     if changes.objects_changed > 0 {
         sentences.push(format!("{} parts (2 kB) of large objects were changed or cut off.", changes.objects_changed));
     }
-    if !changes.unplaced.is_empty() {
-        sentences.push(format!(
-            "Removed rows that others had inserted after the first of the transactions cannot come back, no copy has them: {}.",
-            by_table(&changes.unplaced)
-        ));
-    }
-    if !changes.outdated.is_empty() {
-        sentences.push(format!(
-            "Removed rows that others had changed after the first of the transactions come back as they were before it: {}.",
-            by_table(&changes.outdated)
-        ));
-    }
+    sentences.extend(lost(&changes.unplaced, &changes.outdated));
     if changes.dropped_files > 0 {
         sentences.push(format!(
             "{} files of tables and indexes were dropped or replaced (TRUNCATE, DROP, ALTER TABLE); rows in them do not come back.",
@@ -105,6 +108,29 @@ pub fn changes(changes: &Changes) -> String {
         return "Nothing else of users' data was changed or removed.".to_owned();
     }
     sentences.join(" ")
+}
+
+/// What cannot come back as it was, as sentences: rows that no copy has, and rows of which it has an older content.
+pub fn lost(unplaced: &[(String, u64)], outdated: &[(String, u64)]) -> Vec<String> {
+    let mut sentences = Vec::new();
+    if !unplaced.is_empty() {
+        sentences.push(format!(
+            "Removed rows that others had inserted after the first of the transactions cannot come back, no copy has them: {}.",
+            by_table(unplaced)
+        ));
+    }
+    if !outdated.is_empty() {
+        sentences.push(format!(
+            "Removed rows that others had changed after the first of the transactions come back as they were before it: {}.",
+            by_table(outdated)
+        ));
+    }
+    sentences
+}
+
+/// Counts with the names of tables as people read them.
+pub fn plain(counts: &BTreeMap<TableName, u64>) -> Vec<(String, u64)> {
+    counts.iter().map(|(table, count)| (table.plain(), *count)).collect()
 }
 
 /// `3 of public.a, 4 of public.b`.
@@ -125,6 +151,8 @@ mod tests {
             tables: vec!["public.t".to_owned()],
             chosen,
             early,
+            application: (xid == 735).then(|| "nightly".to_owned()),
+            user: early.then(|| "app".to_owned()),
         };
         let table = |count: u64| vec![("public.t".to_owned(), count), ("public.u".to_owned(), 1)];
         let much = Changes {
@@ -140,6 +168,7 @@ mod tests {
                 candidates("public.t", &[listed(734, 9, true, true)], 1, 0),
                 candidates("public.t", &[listed(734, 9, true, false), listed(735, 1, false, false)], 1, 1),
                 candidates("public.t", &[listed(734, 9, true, false), listed(735, 8, false, true)], 12, 10),
+                candidates("public.t", &[listed(734, 9, true, false), listed(736, 8, false, true)], 1, 1),
                 changes(&Changes::default()),
                 changes(&much),
             ]

@@ -1,12 +1,46 @@
-//! Whether a transaction of an earlier attempt took effect: its id and its result are written to a file before COMMIT, and
-//! the server's own commit log knows the rest.
+//! The one transaction of an action that writes to the server. Its id and its result are written to a file before COMMIT, and the
+//! server's own commit log knows the rest: so an attempt that was interrupted is known to have taken effect or not.
 
-use lifeboat_plugin::{Connection, Failure, Machine, Runtime, machine, postgres::Value};
+use lifeboat_plugin::{
+    Connection, Failure, Machine, Runtime, machine,
+    postgres::{self, Isolation, Value},
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// Looks at a transaction that still runs, a fifth of a second apart.
 const LOOKS_MAX: u32 = 50;
 const PAUSE_MS: u64 = 200;
+
+/// How long a statement waits for a lock before the transaction gives way to the application and is tried again.
+const LOCK_TIMEOUT: &str = "10s";
+
+/// Begins it; its 64-bit id.
+pub fn begin(primary: &impl Connection) -> Result<String, Failure> {
+    primary.begin(Isolation::ReadCommitted)?;
+    primary.execute(&format!("SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"), &[])?;
+    primary.query("SELECT pg_current_xact_id()::text AS xid", &[])?.one()?.get("xid")
+}
+
+/// Records what the call returns, and commits. Fails with `pg-commit-unknown` where the connection is lost meanwhile; what the
+/// server refuses goes through `refused`.
+pub fn commit<T: Serialize>(
+    caps: &impl Machine,
+    primary: &impl Connection,
+    machine: &str,
+    path: &str,
+    record: Record<T>,
+    refused: impl FnOnce(Failure) -> Failure,
+) -> Result<T, Failure> {
+    caps.write_file(machine, path, &record.print())?;
+    match primary.commit() {
+        Ok(()) => Ok(record.outputs),
+        Err(postgres::Error::Connection(reason)) => {
+            let message = format!("the connection was lost during COMMIT: {}", reason.message);
+            Err(Failure::interrupted("pg-commit-unknown", message))
+        }
+        Err(error) => Err(refused(error.into())),
+    }
+}
 
 /// What is written before COMMIT.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -74,7 +74,7 @@ fn a_bad_archive_has_a_code() {
     assert_eq!(code(&fake, &parameters()), "pg-wal-foreign");
 }
 
-/// Transaction 700 begins in segment 2 and ends in segment 5; of these only the last is newer than `since`.
+/// Transaction 700 begins in segment 2 and ends in segment 5; another one commits in segment 4, just before `since`.
 const LONG: &str = "\
 rmgr: Standby     len (rec/tot):     50/    50, tx:          0, lsn: 0/00100028, prev 0/000FFF00, desc: RUNNING_XACTS nextXid 690 latestCompletedXid 689 oldestRunningXid 690
 rmgr: Heap        len (rec/tot):     54/    54, tx:        700, lsn: 0/00200028, prev 0/00100028, desc: DELETE off 1 flags 0x00 KEYS_UPDATED , blkref #0: rel 1663/5/100 blk 0
@@ -82,7 +82,8 @@ rmgr: Heap        len (rec/tot):     54/    54, tx:        700, lsn: 0/00200060,
 rmgr: Heap        len (rec/tot):     54/    54, tx:        701, lsn: 0/00200098, prev 0/00200060, desc: DELETE off 9 flags 0x00 KEYS_UPDATED , blkref #0: rel 1663/5/100 blk 0
 rmgr: Transaction len (rec/tot):     34/    34, tx:        701, lsn: 0/002000D0, prev 0/00200098, desc: COMMIT 2026-11-21 02:30:00.000000 UTC
 rmgr: Standby     len (rec/tot):     50/    50, tx:          0, lsn: 0/00300028, prev 0/002000D0, desc: RUNNING_XACTS nextXid 702 latestCompletedXid 701 oldestRunningXid 700; 1 xacts: 700
-rmgr: Heap        len (rec/tot):     54/    54, tx:        705, lsn: 0/00500028, prev 0/00300028, desc: DELETE off 1 flags 0x00 KEYS_UPDATED , blkref #0: rel 1663/5/100 blk 7
+rmgr: Transaction len (rec/tot):     34/    34, tx:        703, lsn: 0/00400028, prev 0/00300028, desc: COMMIT 2026-11-21 02:45:00.000000 UTC
+rmgr: Heap        len (rec/tot):     54/    54, tx:        705, lsn: 0/00500028, prev 0/00400028, desc: DELETE off 1 flags 0x00 KEYS_UPDATED , blkref #0: rel 1663/5/100 blk 7
 rmgr: Transaction len (rec/tot):     34/    34, tx:        705, lsn: 0/00500060, prev 0/00500028, desc: COMMIT 2026-11-21 03:29:00.000000 UTC
 rmgr: Heap        len (rec/tot):     54/    54, tx:        700, lsn: 0/00500088, prev 0/00500060, desc: DELETE off 3 flags 0x00 KEYS_UPDATED , blkref #0: rel 1663/5/100 blk 0
 rmgr: Heap        len (rec/tot):     54/    54, tx:        700, lsn: 0/005000C0, prev 0/00500088, desc: DELETE off 4 flags 0x00 KEYS_UPDATED , blkref #0: rel 1663/5/100 blk 0

@@ -115,6 +115,39 @@ fn what_a_cut_off_attempt_left_is_replaced() {
 }
 
 #[test]
+fn a_port_that_is_taken_meanwhile_costs_a_start_and_no_attempt() {
+    let fake = restorable(STOPPED);
+    fake.machine.set_ports(&[54_330, 54_331, 54_332]);
+    let starts = Rc::new(RefCell::new(Vec::new()));
+    let seen = starts.clone();
+    fake.machine.on_start(move |files, server| {
+        let port = server.settings.iter().find(|(name, _)| name == "port").expect("a port").1.clone();
+        let busy = port == "54331";
+        seen.borrow_mut().push(port);
+        let log =
+            if busy { "LOG:  could not bind IPv4 address \"127.0.0.1\": Address already in use" } else { STOPPED };
+        files.write(&server.data.replace("/data", "/server.log"), log.as_bytes()).expect("a log");
+        !busy
+    });
+    let found = outputs(&run(&fake, "restore", &parameters()).expect("a copy"));
+    assert_eq!((found["port"].as_i64(), starts.borrow().clone()), (Some(54_332), vec!["54331".into(), "54332".into()]));
+    let folder = format!("/work/{}", instance());
+    let read = |name: &str| fake.machine.files().read(&format!("{folder}/{name}")).expect(name);
+    let marker: Marker = serde_json::from_slice(&read("lifeboat-instance.json")).expect("a marker");
+    assert_eq!(marker.port, 54_332);
+    assert!(String::from_utf8_lossy(&read("data/postgresql.conf")).contains("port = 54332"));
+    // Where none is left, that is what is said.
+    let fake = restorable(STOPPED);
+    fake.machine.on_start(|files, server| {
+        let log = b"LOG:  could not bind IPv4 address \"127.0.0.1\": Address already in use";
+        files.write(&server.data.replace("/data", "/server.log"), log).expect("a log");
+        false
+    });
+    let failure = run(&fake, "restore", &parameters()).expect_err("no port");
+    assert_eq!((failure.code(), matches!(failure, Failure::Transient(_))), ("pg-no-port", true));
+}
+
+#[test]
 fn every_way_to_fail_has_a_code() {
     let code = |fake: &Fake, parameters: &Value| {
         run(fake, "restore", parameters).err().map_or("fine".to_owned(), |failure: Failure| failure.code().to_owned())

@@ -77,7 +77,7 @@ pub fn orders_of(size: &Size, customers: &[i64]) -> Vec<i64> {
 /// of the answer.
 ///
 /// # Errors
-/// Where the ledger can not be written.
+/// Where the ledger cannot be written.
 pub async fn go_on(
     client: Client,
     habits: &Habits,

@@ -42,7 +42,8 @@ use crate::{
 
 /// List the copies that runs have restored and left, or remove one
 ///
-/// A copy keeps its port and its space until it is removed. The list is what the journals of this state folder say; what somebody
+/// A copy keeps its port and its space until it is removed. A run that ended without a copy can have left the files by which it could
+/// have gone on; they are listed too. The list is what the journals of this state folder say; what somebody
 /// removed by hand is still in it.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -138,6 +139,7 @@ fn document(held: &Held, looked: &[Looked], now: Timestamp) -> serde_json::Value
     json!({
         "copy": copy.copy, "run": copy.run, "step": copy.step, "machine": copy.machine, "port": copy.port,
         "since": copy.since, "age_s": now.duration_since(copy.since).as_secs(), "whole": copy.copy.is_some(),
+        "only_files": copy.only_files,
         "owner": held.by, "free": held.free(), "seen": seen.map(|instance| &instance.state),
         "size_bytes": seen.map(|instance| instance.size_bytes),
     })
@@ -148,7 +150,7 @@ fn row(held: &Held, looked: &[Looked], now: Timestamp) -> Vec<String> {
     let seen = seen(copy, looked);
     let there = match seen {
         Some(instance) => format!("{}; ", instance.state),
-        None if looked.iter().any(|machine| machine.role.as_str() == copy.machine) => {
+        None if !copy.only_files && looked.iter().any(|machine| machine.role.as_str() == copy.machine) => {
             styled(WARN, "not on the machine; ")
         }
         None => String::new(),
@@ -161,7 +163,11 @@ fn row(held: &Held, looked: &[Looked], now: Timestamp) -> Vec<String> {
         Owner::Failed => styled(WARN, "left by a run that failed"),
         Owner::Over => styled(QUIET, "left by a run that is over"),
     };
-    let half = if copy.copy.is_none() { styled(BAD, "not whole; ") } else { String::new() };
+    let half = match (&copy.copy, copy.only_files) {
+        (_, true) => "no copy, only files of the run; ".to_owned(),
+        (None, _) => styled(BAD, "not whole; "),
+        (Some(_), _) => String::new(),
+    };
     let age = elapsed::between(copy.since, now);
     let (run, step) = (copy.run.to_string(), copy.step.to_string());
     vec![copy.name(), run, step, copy.machine.clone(), port, size, age, format!("{half}{there}{state}")]
@@ -185,7 +191,7 @@ async fn remove(order: Remove, global: &Global) -> anyhow::Result<Exit> {
         return Err(not_over(&held).into());
     }
     let host = engine::host(&Home::open(home.path())?)?;
-    let plan = plan(copy, &host.catalogue())?;
+    let plan = plan(&held, &host.catalogue())?;
     let bound = bound(&home, copy, order.bindings.as_ref(), &plan)?;
     confirm(&held, order.yes)?;
     let invoke = host.bind(&plan, bound.bindings.clone())?;
@@ -197,7 +203,7 @@ async fn remove(order: Remove, global: &Global) -> anyhow::Result<Exit> {
     let new = NewRun {
         run: home.new_run_id(&plan, Timestamp::now())?,
         runbook_path: None,
-        runbook_source: runbook_text(copy).into_bytes(),
+        runbook_source: runbook_text(&held).into_bytes(),
         called_sources: Vec::new(),
         bindings_source: bound.source,
         inputs,
@@ -244,14 +250,17 @@ fn confirm(held: &Held, yes: bool) -> Result<(), Problem> {
     let copy = &held.copy;
     let port = copy.port.map(|port| format!(", port {port}")).unwrap_or_default();
     let since = elapsed::date_and_time(copy.since);
+    let made = if copy.only_files { "files that were written" } else { "restored" };
     note(format_args!(
-        "{} on `{}`{port}: restored by {} of {} since {since} UTC",
+        "{} on `{}`{port}: {made} by {} of {} since {since} UTC",
         copy.name(),
         copy.machine,
         copy.step,
         copy.run
     ));
-    if held.by == Owner::Failed {
+    if held.by == Owner::Failed && copy.only_files {
+        note(format_args!("{} failed and could go on; without its files it has to begin once more for that", copy.run));
+    } else if held.by == Owner::Failed {
         note(format_args!(
             "{} failed and could go on; without the copy, `restore` has to be done once more for that",
             copy.run
@@ -263,29 +272,31 @@ fn confirm(held: &Held, yes: bool) -> Result<(), Problem> {
     if !can_be_asked() {
         return Err(Problem::usage("nobody can be asked here whether the copy is to go").hint("say `--yes`"));
     }
-    if confirmed("Stop this copy and remove its folder?") {
+    if confirmed(if copy.only_files { "Remove these files?" } else { "Stop this copy and remove its folder?" }) {
         return Ok(());
     }
     Err(Problem::new(Exit::Refused, "nothing was removed: you did not say yes"))
 }
 
-/// One step that removes the copy of a step of another run.
-fn runbook_text(copy: &Copy) -> String {
-    let (machine, name) = (&copy.machine, copy.name());
+/// One step that removes the copy of a step of another run. With the last one go the files of a run that is over; one that failed
+/// needs them to go on, which a person may still want.
+fn runbook_text(held: &Held) -> String {
+    let copy = &held.copy;
+    let (machine, name, files) = (&copy.machine, copy.name(), copy.only_files || held.by == Owner::Over);
     format!(
         "lifeboat: 1\nid: {REMOVAL}\nname: Remove the copy {name}\n\
          inputs: {{ {OF_RUN}: {{ type: string }}, {OF_STEP}: {{ type: string }} }}\n\
          targets: {{ {machine}: {{ kind: machine, access: destroy }} }}\n\
-         steps:\n  - id: remove\n    uses: pg/destroy-instance\n    with: {{ machine: {machine} }}\n    timeout: 10m\n    \
+         steps:\n  - id: remove\n    uses: pg/destroy-instance\n    with: {{ machine: {machine}, files: {files} }}\n    timeout: 10m\n    \
          retry: {{ attempts: 3, backoff: 5s, on: [transient] }}\n"
     )
 }
 
-fn plan(copy: &Copy, catalogue: &lifeboat_core::action::Catalogue) -> anyhow::Result<Plan> {
-    let file = SourceFile { name: "the removal of a copy".to_owned(), text: runbook_text(copy) };
+fn plan(held: &Held, catalogue: &lifeboat_core::action::Catalogue) -> anyhow::Result<Plan> {
+    let file = SourceFile { name: "the removal of a copy".to_owned(), text: runbook_text(held) };
     let compiled = runbook::compile(&file, catalogue);
     compiled.plan.ok_or_else(|| {
         note(diagnostic::render(&file, &compiled.diagnostics, true));
-        anyhow::anyhow!("no plan removes a copy on `{}`", copy.machine)
+        anyhow::anyhow!("no plan removes a copy on `{}`", held.copy.machine)
     })
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     comparison::{Compared, Comparison},
-    exact_set::Tuples,
+    exact_set::{ExactSet, Tuples},
     identifier::TableName,
     left::{Left, Rows},
     obstacle::Triggers,
@@ -17,6 +17,8 @@ use crate::{
 
 /// Examples that are told in all.
 const EXAMPLES_MAX: usize = 10;
+/// Examples of one table of rows that were only changed.
+const CHANGED_EXAMPLES: usize = 3;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,6 +40,8 @@ struct Outputs {
     rows_gone_again: u64,
     rows_wrong: u64,
     conflicts_text: String,
+    changed_differ: u64,
+    changed_text: String,
     tables: Vec<Counted>,
 }
 
@@ -83,6 +87,12 @@ pub(super) fn action() -> Action {
         )
         .output("conflicts_text", "string", "Both versions of a few rows with other content; empty where there is none.")
         .output(
+            "changed_differ",
+            "int",
+            "Rows that the transaction only changed and that are not as they were before it, or gone.",
+        )
+        .output("changed_text", "string", "How many they are, and both versions of a few; empty where there is none.")
+        .output(
             "tables",
             "list<record{table: string, removed: int, back: int, conflicts: int, orphans: int, missing: int, unrecoverable: int}>",
             "The same by table.",
@@ -101,9 +111,11 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let (set, copy) = source.open(caps)?;
     let prepared = preparation::prepare(&primary, &copy, &set, Triggers::Fire)?;
     let horizon = left.as_ref().map(|left| left.horizon);
-    let mut comparison = Comparison { caps, primary: &primary, copy: &copy, horizon, done: 0, total: set.rows() };
+    let mut comparison =
+        Comparison { caps, primary: &primary, copy: &copy, horizon, done: 0, total: set.rows() + set.rows_changed() };
     let compared = comparison.all(&prepared.tables, &set.tables)?;
-    let outputs = count(&compared, left.as_ref());
+    let (changed_differ, changed_text) = changed(&mut comparison, &set)?;
+    let outputs = Outputs { changed_differ, changed_text, ..count(&compared, left.as_ref()) };
     judge(&outputs, left.is_some(), parameters.missing_at_most)?;
     let summary = format!(
         "of {} removed rows {} are back, {} have other content, {} have lost their parent, {} are missing, {} are lost",
@@ -115,6 +127,32 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
         outputs.rows_unrecoverable
     );
     Outcome::new(outputs, summary)
+}
+
+/// Rows that the transaction only changed: how many are not as they were, and what a person is told of them.
+fn changed<C: Capabilities>(comparison: &mut Comparison<'_, C>, set: &ExactSet) -> Result<(u64, String), Failure> {
+    let (mut differ, mut examples) = (0, Vec::new());
+    for (name, tuples) in &set.changed {
+        let Some((_, matched)) = preparation::match_changed(comparison.primary, comparison.copy, name)? else {
+            differ += tuples.len();
+            examples.push(format!("{}: {} changed rows that cannot be compared", name.plain(), tuples.len()));
+            continue;
+        };
+        let compared = comparison.table(&matched, tuples)?;
+        differ += compared.removed - compared.back;
+        examples.extend(compared.examples.into_iter().take(CHANGED_EXAMPLES));
+    }
+    if differ == 0 {
+        return Ok((0, String::new()));
+    }
+    examples.truncate(EXAMPLES_MAX);
+    let text = format!(
+        "Of {} rows that were changed and not removed, {differ} are not as they were before: {}. References to a removed row that \
+         still are what its removal made of them point at it again with the merge; every other change stays.",
+        set.rows_changed(),
+        examples.join("; ")
+    );
+    Ok((differ, text))
 }
 
 fn count(compared: &[(TableName, Compared)], left: Option<&Left>) -> Outputs {

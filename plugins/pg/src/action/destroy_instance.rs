@@ -4,13 +4,15 @@ use lifeboat_plugin::{Action, Call, Effect, Failure, Outcome};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::{instance::Instance, marker, server::Capabilities};
+use crate::{instance::Instance, marker, run_files, server::Capabilities};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Parameters {
     machine: String,
     instance: Option<String>,
+    #[serde(default)]
+    files: bool,
 }
 
 pub(super) fn action() -> Action {
@@ -22,15 +24,38 @@ pub(super) fn action() -> Action {
     )
     .parameter("machine", "target<machine:destroy>", "Where the copy is.")
     .optional("instance", "string", "The copy, as `pg/restore` named it; that of the step whose undo this is unless given.")
-    .output("removed", "bool", "Whether there was something to remove.")
+    .optional(
+        "files",
+        "bool",
+        "Remove what the run has written into `work` too: exact sets, and what its merges did and left. Without them it cannot go on \
+         (false).",
+    )
+    .output("removed", "bool", "Whether there was a copy to remove.")
+    .output("files_removed", "int", "Files of the run that were removed.")
     .idempotent()
 }
 
 pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Failure> {
     let parameters: Parameters = call.parameters()?;
-    let Parameters { machine, instance } = &parameters;
+    let Parameters { machine, instance, files } = &parameters;
+    let (removed, mut summary) = destroy(call, caps, machine, instance.as_deref())?;
+    let mut files_removed = 0;
+    if *files {
+        files_removed = run_files::remove(caps, machine, &call.run)?;
+        summary = format!("{summary}, {files_removed} files of the run are removed");
+    }
+    Outcome::new(json!({ "removed": removed, "files_removed": files_removed }), summary)
+}
+
+/// Whether there was a copy, and what became of it.
+fn destroy<C: Capabilities>(
+    call: &Call,
+    caps: &C,
+    machine: &str,
+    instance: Option<&str>,
+) -> Result<(bool, String), Failure> {
     // An undo has the key of its step.
-    let name = &instance.clone().unwrap_or_else(|| marker::instance_of(&call.key));
+    let name = &instance.map_or_else(|| marker::instance_of(&call.key), str::to_owned);
     let folder = marker::folder(caps, machine, name)?;
     let Some(marker) = marker::find(caps, machine, name)? else {
         // An attempt that ended before it wrote its marker has left a folder and nothing in it.
@@ -40,7 +65,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
         if empty {
             caps.remove(machine, &folder)?;
         }
-        return Outcome::new(json!({ "removed": empty }), format!("{name} is gone already"));
+        return Ok((empty, format!("{name} is gone already")));
     };
     if marker.run != call.run {
         let message = format!("{name} on `{machine}` was made by the run `{}`, not by this one", marker.run);
@@ -54,5 +79,5 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     instance.remove_files()?;
     caps.remove(machine, &instance.log())?;
     caps.remove(machine, &folder)?;
-    Outcome::new(json!({ "removed": true }), format!("{name} is removed"))
+    Ok((true, format!("{name} is removed")))
 }

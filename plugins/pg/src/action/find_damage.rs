@@ -6,18 +6,21 @@ use lifeboat_plugin::{Action, Call, Connection, Effect, Failure, Outcome, postgr
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    archive::{self, ARCHIVE, Archive},
+    archive::{self, ARCHIVE},
+    commits::Times,
     damage::{Candidate, Wanted},
     dump::Reader,
     exact_set::{self, ExactSet, Tuples},
     identifier::TableName,
     layout::{self, Layout},
-    marker::{WORK, short_hash},
+    marker::short_hash,
     nothing_found::Inquiry,
     relation::{self, TableFile},
     removals::Removals,
+    run_files,
     search::{self, Culprit, FAR_SECONDS, FLUSH_SECONDS, Finding, NEAR_SECONDS, Range, Search},
     server::{self, Capabilities, Facts},
+    server_log::ServerLog,
     told::{self, Changes, Listed},
     wal_name::Lsn,
     waldump::Filenode,
@@ -106,7 +109,7 @@ pub(super) fn action() -> Action {
     .optional("all", "bool", "Take all transactions that removed rows of the table between `since` and `until` together (false).")
     .optional("timeline", "int", "Which timeline is searched (the one that `server` writes on); 0 means that one too.")
     .optional("archive", "string", "Folder of the binding with the WAL archive (`archive`).")
-    .optional("work", "string", "Folder of the binding for the exact set (`work`).")
+    .optional("work", "string", "Folder of the binding for the exact set (`work`, where it goes with the run's other files).")
     .output("xid", "int", "The transaction; of several, the one that committed first.")
     .output("xids", "list<int>", "All that are put back, in the order of their commits.")
     .output("lsn", "string", "Where the commit record of the first one begins.")
@@ -137,9 +140,11 @@ pub(super) fn action() -> Action {
     .output("set_digest", "string", "`sha256:…` of that file.")
     .output(
         "candidates",
-        "list<record{xid: int, commit_time: timestamp, rows: int, tables: list<string>, chosen: bool, early: bool}>",
+        "list<record{xid: int, commit_time: timestamp, rows: int, tables: list<string>, chosen: bool, early: bool, application?: string, \
+         user?: string}>",
         "Transactions that removed rows of the table, largest first, at most 50 of the chosen ones and 20 others; `tables` are those of its \
-         partitions and children, `early` says that it committed shortly before `since`.",
+         partitions and children, `early` says that it committed shortly before `since`, `application` and `user` are there where the \
+         server's log can be read and has them.",
     )
     .output("others", "int", "How many of them were not chosen.")
     .output("candidates_text", "string", "The same as sentences for people.")
@@ -159,14 +164,11 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let timeline = parameters.timeline.filter(|timeline| *timeline != 0).unwrap_or(facts.timeline);
     let facts = Facts { timeline, ..facts };
     let archive = archive::list(caps, &parameters.machine, folder, &facts)?;
-    let range = range(&connection, &archive, &parameters)?;
-    if archive.begins_after(range.since.ms) {
-        caps.warn("nothing in the archive is older than `since`: older segments may have been removed from it");
-    }
+    let reader = Reader { caps, machine: &parameters.machine, archive: &archive };
+    let range = range(&connection, &reader, &facts, &parameters)?;
     archive.check_heads(caps, &parameters.machine, &archive.segments[range.first..], facts.system_identifier)?;
     caps.info(&format!("searching {} WAL segments in {}", archive.segments.len() - range.first, archive.path));
 
-    let reader = Reader { caps, machine: &parameters.machine, archive: &archive };
     let search = Search { reader, range: &range, files: &files, wanted: &wanted };
     let finding = search.culprit(&parameters.table)?;
     let layout = layout::read(&connection)?;
@@ -180,7 +182,8 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let removals = search.removals(&culprit, &layout)?;
     let sorted = sort(&layout, &culprit.transactions, &removals)?;
     let locked = removals.locked(facts.database, &sorted.set.tables);
-    let listed = listed(&connection, &culprit, &files)?;
+    let mut listed = listed(&connection, &culprit, &files)?;
+    name_clients(&connection, caps, &parameters.machine, &mut listed);
     let others = culprit.seen.saturating_sub(culprit.transactions.len() as u64);
     let outputs = Outputs {
         candidates_text: told::candidates(&parameters.table, &listed, culprit.transactions.len() as u64, others),
@@ -225,7 +228,12 @@ fn refuse_unlogged(files: &[TableFile], table: &str) -> Result<(), Failure> {
     Err(Failure::permanent("pg-table-unlogged", message))
 }
 
-fn range(connection: &impl Connection, archive: &Archive, parameters: &Parameters) -> Result<Range, Failure> {
+fn range<C: Capabilities>(
+    connection: &C::Connection,
+    reader: &Reader<'_, C>,
+    facts: &Facts,
+    parameters: &Parameters,
+) -> Result<Range, Failure> {
     let since = parameters.since.as_str();
     let until = parameters.until.as_deref().map(|until| server::moment(connection, until)).transpose()?;
     let [since, flush, near, far] = [
@@ -240,9 +248,16 @@ fn range(connection: &impl Connection, archive: &Archive, parameters: &Parameter
             "`until` lies before `since`: nothing is between them",
         ));
     }
+    let (archive, times) = (reader.archive, Times::new(reader, facts.system_identifier));
+    let exact = times.position_of(&since)?;
+    archive.whole(&archive.segments[exact..])?;
+    if exact == 0 && times.begin_after(&since)? {
+        reader.caps.warn("nothing in the archive is older than `since`: older segments may have been removed from it");
+    }
     // A gap that only the margin reaches is no reason to refuse.
-    let exact = archive.since(since.ms)?;
-    let [first, far_first] = [&near, &far].map(|moment| archive.since(moment.ms).unwrap_or(exact));
+    let reached = archive.reaches_back(exact);
+    let first = times.position_of(&near)?.clamp(reached, exact);
+    let far_first = times.position_of(&far)?.clamp(reached, first);
     Ok(Range { since, flush, near, far, until, first, far_first })
 }
 
@@ -256,9 +271,21 @@ fn listed(connection: &impl Connection, culprit: &Culprit, files: &[TableFile]) 
             tables: names.map(|file| file.table.plain()).collect(),
             chosen: culprit.transactions.iter().any(|chosen| chosen.xid == candidate.xid),
             early: candidate.early,
+            application: None,
+            user: None,
         })
     };
     culprit.candidates.iter().map(one).collect()
+}
+
+/// Says whose transactions they were, where the server's log says so.
+fn name_clients<C: Capabilities>(connection: &C::Connection, caps: &C, machine: &str, listed: &mut [Listed]) {
+    let Some(log) = ServerLog::open(connection, caps, machine) else { return };
+    let transactions: Vec<_> = listed.iter().map(|it| (it.xid, it.commit_time.clone())).collect();
+    for (it, client) in listed.iter_mut().zip(log.clients(&transactions)) {
+        it.application = client.as_ref().map(|client| client.application.clone());
+        it.user = client.and_then(|client| client.user);
+    }
 }
 
 /// All outputs but those that take other facts.
@@ -362,14 +389,11 @@ fn sort(layout: &Layout, transactions: &[Candidate], removals: &Removals<'_>) ->
         counts.iter().filter_map(|(file, count)| Some((files.tables.get(file)?.clone(), *count))).collect()
     };
     set.unplaced = counts(removals.unplaced());
-    changes.unplaced = plain(&set.unplaced);
-    changes.outdated = plain(&counts(removals.outdated()));
+    changes.unplaced = told::plain(&set.unplaced);
+    set.outdated = counts(removals.outdated());
+    changes.outdated = told::plain(&set.outdated);
     changes.changed = set.changed.iter().map(|(table, tuples)| (table.plain(), tuples.len())).collect();
     Ok(Sorted { tables: touched(&set), set, changes })
-}
-
-fn plain(counts: &BTreeMap<TableName, u64>) -> Vec<(String, u64)> {
-    counts.iter().map(|(table, count)| (table.plain(), *count)).collect()
 }
 
 fn nameless_rows(rows: u64, xid: u32) -> Failure {
@@ -433,8 +457,11 @@ fn write(
         let message = format!("the exact set takes {} bytes, more than the {SET_BYTES_MAX} of one file", content.len());
         return Err(Failure::permanent("pg-set-too-large", message));
     }
-    let folder = caps.folder(&parameters.machine, parameters.work.as_deref().unwrap_or(WORK))?;
-    let path = format!("{folder}/exact-set-{}-{}.txt", set.first(), short_hash(&call.key));
+    let kind = format!("exact-set-{}", set.first());
+    let path = match &parameters.work {
+        Some(work) => format!("{}/{kind}-{}.txt", caps.folder(&parameters.machine, work)?, short_hash(&call.key)),
+        None => run_files::path(call, caps, &parameters.machine, &kind, ".txt")?,
+    };
     caps.write_file(&parameters.machine, &path, &content)?;
     Ok((path, exact_set::digest(&content)))
 }

@@ -11,10 +11,11 @@ use crate::{
     exact_set::ExactSet,
     identifier::TableName,
     made_again::MadeAgain,
-    relation,
+    parameters, relation,
     search::{ends, passes_over},
     server::{self, Capabilities, Facts},
-    set_file, told,
+    source::Written,
+    told,
     waldump::Filenode,
 };
 
@@ -22,9 +23,6 @@ use crate::{
 #[serde(deny_unknown_fields)]
 struct Parameters {
     server: String,
-    machine: String,
-    set_file: String,
-    set_digest: String,
     timeline: Option<u32>,
     archive: Option<String>,
 }
@@ -43,29 +41,31 @@ struct Counted {
 }
 
 pub(super) fn action() -> Action {
-    Action::new(
+    let action = Action::new(
         "made-again",
         Effect::Read,
         "Counts rows that were made and removed again since a deletion, in the tables of its exact set, as far as the WAL archive \
          goes. If one of them had the key of a row that was deleted, the application has removed that key on purpose since, and \
          putting the row back is wrong; the WAL does not say which key a row had. Changes nothing.",
     )
-    .parameter("server", "target<postgres:read>", "The server that lost the rows.")
-    .parameter("machine", "target<machine:read>", "Where the archive and the exact set lie.")
-    .parameter("set_file", "string", "The exact set, as `pg/find-damage` wrote it.")
-    .parameter("set_digest", "string", "Its digest.")
-    .optional("timeline", "int", "Which timeline is searched (the one that `server` writes on); 0 means that one too.")
-    .optional("archive", "string", "Folder of the binding with the WAL archive (`archive`).")
-    .output("rows", "int", "Rows that were made and removed again.")
-    .output("tables", "list<record{table: string, rows: int}>", "The same by table, where there are any.")
-    .output("text", "string", "The same as a sentence for people.")
-    .idempotent()
+    .parameter("server", "target<postgres:read>", "The server that lost the rows.");
+    Written::declare(action, "Where the archive and the exact set lie.")
+        .optional(
+            "timeline",
+            "int",
+            "Which timeline is searched (the one that `server` writes on); 0 means that one too.",
+        )
+        .optional("archive", "string", "Folder of the binding with the WAL archive (`archive`).")
+        .output("rows", "int", "Rows that were made and removed again.")
+        .output("tables", "list<record{table: string, rows: int}>", "The same by table, where there are any.")
+        .output("text", "string", "The same as a sentence for people.")
+        .idempotent()
 }
 
 pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Failure> {
-    let parameters: Parameters = call.parameters()?;
+    let (written, parameters): (Written, Parameters) = parameters::split(call, &Written::NAMES)?;
     let connection = caps.open(&parameters.server)?;
-    let set = set_file::read(caps, &parameters.machine, &parameters.set_file, &parameters.set_digest)?;
+    let set = written.read(caps)?;
     let facts = server::facts(&connection)?;
     let timeline = parameters.timeline.filter(|timeline| *timeline != 0).unwrap_or(facts.timeline);
     let facts = Facts { timeline, ..facts };
@@ -75,8 +75,8 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
         .filter(|(_, table)| set.tables.contains_key(table))
         .collect();
     let folder = parameters.archive.as_deref().unwrap_or(ARCHIVE);
-    let archive = archive::list(caps, &parameters.machine, folder, &facts)?;
-    let reader = Reader { caps, machine: &parameters.machine, archive: &archive };
+    let archive = archive::list(caps, &written.machine, folder, &facts)?;
+    let reader = Reader { caps, machine: &written.machine, archive: &archive };
     let found = read(&reader, since(&archive, &set)?, &files, &set)?;
     let counts: Vec<(String, u64)> =
         files.iter().filter_map(|(file, table)| Some((table.plain(), *found.gone().get(file)?))).collect();

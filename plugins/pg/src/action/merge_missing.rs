@@ -3,26 +3,21 @@
 //! Everything happens in one transaction of the server. Its id and its result are written to a file before COMMIT, so that
 //! afterwards the server's own commit log tells whether an interrupted merge took effect; no table of ours is needed.
 
-use lifeboat_plugin::{
-    Action, Call, Connection, Effect, Failure, Machine, Observation, Outcome,
-    postgres::{self, Isolation},
-};
+use lifeboat_plugin::{Action, Call, Connection, Effect, Failure, Machine, Observation, Outcome};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     exact_set,
     left::Left,
-    marker::{WORK, short_hash},
     obstacle::Triggers,
     parameters, preparation,
     putting_back::{Report, Work},
+    run_files,
     server::Capabilities,
     source::Source,
     transaction,
 };
 
-/// How long a statement waits for a lock before the merge gives way to the application and is tried again.
-pub(super) const LOCK_TIMEOUT: &str = "10s";
 const ROWS_AT_ONCE: usize = 20_000;
 /// What the host writes in one file at most.
 const FILE_BYTES_MAX: usize = 16 << 20;
@@ -75,7 +70,7 @@ pub(super) fn action() -> Action {
         "Rows of the set that the copy does not show: the transaction had inserted them itself.",
     )
     .output("complete", "bool", "Whether the copy has nothing more that the transaction took away: no row, changed row or large object is left.")
-    .output("references_mended", "int", "Foreign keys that had become null with their row, were null still, and point at it again.")
+    .output("references_mended", "int", "Foreign keys that had become null, or their default, with their row, were so still, and point at it again.")
     .output("changed_left", "int", "Rows that the transaction only changed and that are not as they were before it.")
     .output("objects_back", "int", "Large objects that are there again, under their own OIDs.")
     .output("objects_left", "int", "Large objects that are not: something else has the OID, or the login may not read them.")
@@ -102,9 +97,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let (set, copy) = source.open(caps)?;
     let prepared = preparation::prepare(&primary, &copy, &set, parameters.triggers)?;
 
-    primary.begin(Isolation::ReadCommitted)?;
-    primary.execute(&format!("SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"), &[])?;
-    let xid: String = primary.query("SELECT pg_current_xact_id()::text AS xid", &[])?.one()?.get("xid")?;
+    let xid = transaction::begin(&primary)?;
     let batch = parameters.batch.unwrap_or(ROWS_AT_ONCE);
     let work = Work { caps, primary: &primary, copy: &copy, batch, triggers: parameters.triggers, total: set.rows() };
     let (report, left) = work.merge_all(&prepared, &set).map_err(raced)?;
@@ -114,15 +107,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let complete = left.rows() + report.changed_left + report.objects_left == 0;
     let outputs = Outputs { report, rows_left: left.rows(), complete, left_file, left_digest };
     let record = transaction::Record { key: call.key.clone(), xid, outputs };
-    caps.write_file(machine, &record_path, &record.print())?;
-    match primary.commit() {
-        Ok(()) => outcome(record.outputs),
-        Err(postgres::Error::Connection(reason)) => {
-            let message = format!("the connection was lost during COMMIT: {}", reason.message);
-            Err(Failure::interrupted("pg-commit-unknown", message))
-        }
-        Err(error) => Err(raced(error.into())),
-    }
+    outcome(transaction::commit(caps, &primary, machine, &record_path, record, raced)?)
 }
 
 pub(super) fn observe<C: Capabilities>(call: &Call, caps: &C) -> Result<Observation, Failure> {
@@ -137,7 +122,7 @@ pub(super) fn observe<C: Capabilities>(call: &Call, caps: &C) -> Result<Observat
 }
 
 fn record_path(call: &Call, caps: &impl Machine, machine: &str) -> Result<String, Failure> {
-    Ok(format!("{}/merge-{}.json", caps.folder(machine, WORK)?, short_hash(&call.key)))
+    run_files::path(call, caps, machine, "merge", ".json")
 }
 
 fn write_left(call: &Call, caps: &impl Machine, machine: &str, left: &Left) -> Result<(String, String), Failure> {
@@ -150,7 +135,7 @@ fn write_left(call: &Call, caps: &impl Machine, machine: &str, left: &Left) -> R
         );
         return Err(Failure::permanent("pg-set-too-large", message));
     }
-    let path = format!("{}/left-{}.txt", caps.folder(machine, WORK)?, short_hash(&call.key));
+    let path = run_files::path(call, caps, machine, "left", ".txt")?;
     caps.write_file(machine, &path, &content)?;
     Ok((path, exact_set::digest(&content)))
 }

@@ -10,6 +10,7 @@ mod backup;
 mod check;
 mod check_backups;
 mod compare;
+mod confirm_whole;
 mod destroy_instance;
 mod find_damage;
 mod list_backups;
@@ -33,6 +34,7 @@ pub(crate) fn declare() -> Vec<Action> {
         check::action(),
         check_backups::action(),
         compare::action(),
+        confirm_whole::action(),
         destroy_instance::action(),
         find_damage::action(),
         list_backups::action(),
@@ -60,6 +62,7 @@ pub(crate) fn run(call: &Call, caps: &impl Capabilities) -> Option<Result<Outcom
         "compare" => {
             compare::run(call, caps).map_err(|failure| explained(failure, "comparing rows", "nothing was changed"))
         }
+        "confirm-whole" => confirm_whole::run(call, caps),
         "destroy-instance" => destroy_instance::run(call, caps),
         "find-damage" => find_damage::run(call, caps),
         "list-backups" => list_backups::run(call, caps),

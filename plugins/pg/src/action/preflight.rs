@@ -8,19 +8,17 @@ use crate::{
     catalog,
     identifier::TableName,
     obstacle::{self, Obstacle, Triggers},
-    preparation,
+    parameters, preparation,
     relation::{self, Table},
     server::Capabilities,
-    set_file, surroundings,
+    source::Written,
+    surroundings,
 };
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Parameters {
     server: String,
-    machine: String,
-    set_file: String,
-    set_digest: String,
     #[serde(default)]
     triggers: Triggers,
 }
@@ -33,27 +31,29 @@ struct Outputs {
 }
 
 pub(super) fn action() -> Action {
-    Action::new(
+    let action = Action::new(
         "preflight",
         Effect::Read,
         "Reads in the server's catalog what would keep the rows of an exact set from going back, and fails with all of it at \
          once, each with its way out: triggers, rules, missing keys, circles of foreign keys, new columns, missing rights, row-level \
          security, a server that is read-only, keys whose collation has another version than their indexes, foreign tables. Changes nothing, and needs no copy.",
     )
-    .parameter("server", "target<postgres:read>", "The server that lost the rows.")
-    .parameter("machine", "target<machine:read>", "Where the exact set lies.")
-    .parameter("set_file", "string", "The exact set, as `pg/find-damage` wrote it.")
-    .parameter("set_digest", "string", "Its digest.")
-    .optional("triggers", "string", "What user triggers on INSERT will mean: `refuse` (the default), `fire` or `skip`.")
-    .output("tables", "int", "Tables that were looked at.")
-    .output("warnings", "list<string>", "What does not keep the rows away, and should be known.")
-    .output("warnings_text", "string", "The same as one text; empty where there is none.")
-    .idempotent()
+    .parameter("server", "target<postgres:read>", "The server that lost the rows.");
+    Written::declare(action, "Where the exact set lies.")
+        .optional(
+            "triggers",
+            "string",
+            "What user triggers on INSERT will mean: `refuse` (the default), `fire` or `skip`.",
+        )
+        .output("tables", "int", "Tables that were looked at.")
+        .output("warnings", "list<string>", "What does not keep the rows away, and should be known.")
+        .output("warnings_text", "string", "The same as one text; empty where there is none.")
+        .idempotent()
 }
 
 pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Failure> {
-    let parameters: Parameters = call.parameters()?;
-    let set = set_file::read(caps, &parameters.machine, &parameters.set_file, &parameters.set_digest)?;
+    let (written, parameters): (Written, Parameters) = parameters::split(call, &Written::NAMES)?;
+    let set = written.read(caps)?;
     let primary = caps.open(&parameters.server)?;
     let superuser = preparation::may_skip_triggers(&primary)?;
     let around = surroundings::of_server(&primary)?;

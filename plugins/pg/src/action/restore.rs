@@ -152,23 +152,23 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let wal = own.as_ref().map_or(&origin.archive.path, |own| &own.path);
     let ground = Ground::find(&instance, wishes, &original, wal)?;
 
-    marker.port = ground.free_port(&instance, &name)?;
+    marker.port = ground.free_port(&instance, &name, &[])?;
     marker.by_socket = ground.wall.network;
     marker.wall.clone_from(&ground.wall.name);
     caps.write_file(machine, &marker::path(&folder), &marker.print())?;
-    let configuration = Configuration {
+    let mut configuration = Configuration {
         instance: name.clone(),
         port: marker.port,
         listen: caps.listen_address(machine)?,
         ..origin.configuration(&parameters, &original.login, wal)
     };
-    let goal = Goal { configuration: &configuration, marker: &marker, choice: &origin.choice };
+    let place = Place { instance: &instance, ground: &ground, login: &original.login, choice: &origin.choice };
     let fetched = own.as_ref().map_or(Ok(()), |own| own.fetch(caps, machine));
     let (reached, stopped) = fetched
         .and_then(|()| copying::copy(&instance, &plan))
-        .and_then(|()| ground.settle(&instance, &configuration, search.folders()?))
-        .and_then(|startup| bring_up(&Instance { startup: Some(&startup), ..instance }, &goal, &original.login))
+        .and_then(|()| place.bring_up(search.folders()?, &mut configuration, &mut marker))
         .map_err(|failure| abandon(&instance, &marker, failure))?;
+    let goal = Goal { configuration: &configuration, marker: &marker, choice: &origin.choice };
     let outputs = outputs(&goal, reached, stopped, &origin, &parameters.target);
     caps.write_file(machine, &marker::record(&folder), serde_json::json!(outputs).to_string().as_bytes())?;
     outcome(outputs, false)
@@ -252,14 +252,47 @@ fn outputs(goal: &Goal<'_>, reached: Reached, stopped: String, origin: &Origin, 
     }
 }
 
-/// Configures the copy, starts it and waits for its target.
-fn bring_up<C: Capabilities>(
-    instance: &Instance<'_, C>,
-    goal: &Goal<'_>,
-    login: &Login,
-) -> Result<(Reached, String), Failure> {
-    configure(instance, goal, login)?;
-    recovery::run(instance, goal)
+/// Where a copy comes up.
+struct Place<'a, C: Capabilities> {
+    instance: &'a Instance<'a, C>,
+    ground: &'a Ground<'a>,
+    login: &'a Login,
+    choice: &'a Choice,
+}
+
+impl<C: Capabilities> Place<'_, C> {
+    /// Configures the copy, starts it and waits for its target. A port that was free when it was looked at can be taken when the
+    /// server binds it, or be bound by a program that does not listen: the copy moves on to the next one, which costs a start
+    /// and no recovery.
+    fn bring_up(
+        &self,
+        folders: Vec<String>,
+        configuration: &mut Configuration,
+        marker: &mut Marker,
+    ) -> Result<(Reached, String), Failure> {
+        let Instance { caps, machine, folder, .. } = *self.instance;
+        let mut refused = Vec::new();
+        loop {
+            let startup = self.ground.settle(self.instance, configuration, folders.clone())?;
+            let instance = Instance { startup: Some(&startup), ..*self.instance };
+            let goal = Goal { configuration, marker, choice: self.choice };
+            configure(&instance, &goal, self.login)?;
+            match recovery::run(&instance, &goal) {
+                Err(failure) if failure.code() == "pg-port-busy" && !marker.by_socket => {}
+                end => return end,
+            }
+            refused.push(marker.port);
+            marker.port = self.ground.free_port(&instance, &configuration.instance, &refused)?;
+            configuration.port = marker.port;
+            caps.info(&format!(
+                "another program has taken port {}: going on with {}",
+                refused[refused.len() - 1],
+                marker.port
+            ));
+            caps.write_file(machine, &marker::path(folder), &marker.print())?;
+            caps.remove(machine, &instance.log())?;
+        }
+    }
 }
 
 /// Which timeline is followed. A backup that is restored as it was taken needs no later one.

@@ -4,21 +4,17 @@
 
 use std::collections::BTreeSet;
 
-use lifeboat_plugin::{
-    Action, Call, Connection, Effect, Failure, Observation, Outcome,
-    postgres::{self, Isolation, Value},
-};
+use lifeboat_plugin::{Action, Call, Connection, Effect, Failure, Observation, Outcome, postgres::Value};
 use serde::{Deserialize, Serialize};
 
-use super::merge_missing::LOCK_TIMEOUT;
 use crate::{
     exact_set::Tuples,
     left::{Left, Rows},
-    marker::{WORK, short_hash},
     merge::Merge,
     obstacle::Triggers,
     parameters,
     preparation::{self, Matched},
+    run_files,
     server::Capabilities,
     source::Source,
     transaction,
@@ -134,12 +130,10 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let subjects = subjects(&prepared.tables, &left, &decision)?;
     check_triggers(&subjects, parameters.triggers, superuser)?;
 
-    primary.begin(Isolation::ReadCommitted)?;
-    primary.execute(&format!("SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"), &[])?;
+    let xid = transaction::begin(&primary)?;
     if parameters.triggers == Triggers::Skip {
         primary.execute("SET LOCAL session_replication_role = replica", &[])?;
     }
-    let xid: String = primary.query("SELECT pg_current_xact_id()::text AS xid", &[])?.one()?.get("xid")?;
     let (mut shown, mut taken) = (0, 0);
     for (position, (matched, rows, columns)) in subjects.iter().enumerate() {
         shown += rows.shown.len() as u64;
@@ -153,15 +147,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
         rows_left: left.rows() - if whole { taken } else { 0 },
     };
     let record = transaction::Record { key: call.key.clone(), xid, outputs };
-    caps.write_file(machine, &record_path, &record.print())?;
-    match primary.commit() {
-        Ok(()) => outcome(record.outputs),
-        Err(postgres::Error::Connection(reason)) => {
-            let message = format!("the connection was lost during COMMIT: {}", reason.message);
-            Err(Failure::interrupted("pg-commit-unknown", message))
-        }
-        Err(error) => Err(refused(error.into())),
-    }
+    outcome(transaction::commit(caps, &primary, machine, &record_path, record, refused)?)
 }
 
 pub(super) fn observe<C: Capabilities>(call: &Call, caps: &C) -> Result<Observation, Failure> {
@@ -176,7 +162,7 @@ pub(super) fn observe<C: Capabilities>(call: &Call, caps: &C) -> Result<Observat
 }
 
 fn record_path(call: &Call, caps: &impl Capabilities, machine: &str) -> Result<String, Failure> {
-    Ok(format!("{}/settle-{}.json", caps.folder(machine, WORK)?, short_hash(&call.key)))
+    run_files::path(call, caps, machine, "settle", ".json")
 }
 
 fn outcome(outputs: Outputs) -> Result<Outcome, Failure> {

@@ -123,12 +123,15 @@ fn facts(outputs: &Value) -> Value {
     facts
 }
 
+/// What was fetched is gone. A failed restore keeps its marker until it is taken back, and no file of a copy.
 fn leaves_nothing(stand: &Stand) -> Result<()> {
-    let names: Vec<String> = fs::read_dir(stand.testbed.work_folder())?
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| name.starts_with(".lifeboat-fetched") || name.starts_with("lb-"))
-        .collect();
-    ensure!(names.is_empty(), "left behind: {names:?}");
+    for entry in fs::read_dir(stand.testbed.work_folder())? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        ensure!(!name.starts_with(".lifeboat-fetched"), "{name} is left behind");
+        let is_left = |part: &str| name.starts_with("lb-") && path.join(part).exists();
+        ensure!(!is_left("wal") && !is_left("data"), "{name} is not empty");
+    }
     Ok(())
 }
 
@@ -141,6 +144,19 @@ async fn damage(scene: &mut Scene) -> Result<()> {
     Ok(())
 }
 
+/// Without what the server has archived since by itself.
+fn up_to_the_last<'a>(scene: &'a Scene, name: &str) -> Result<Variant<'a>> {
+    let variant = scene.variant(name)?;
+    let last = scene.segments.last().context("a segment")?;
+    for file in files_below(&variant.archive("")) {
+        let name = file.file_name().and_then(|name| name.to_str()).context("a name")?;
+        if name.len() == 24 && name > last.as_str() {
+            fs::remove_file(&file)?;
+        }
+    }
+    Ok(variant)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_packed_archive_answers_as_a_plain_one() -> Result<()> {
     let mut scene = Scene::load(3).await?;
@@ -148,29 +164,31 @@ async fn a_packed_archive_answers_as_a_plain_one() -> Result<()> {
     let since = format!(", since: \"{}\"", scene.stand.not_before);
     let runs = [
         (VERIFY, String::new()),
-        (VERIFY, ", wal: count".to_owned()),
-        (FIND, since.clone()),
+        (FIND, since),
         (RESTORE, LATEST.to_owned()),
+        (VERIFY, ", wal: count".to_owned()),
         (RESTORE, format!("{LATEST}, promote: true")),
         (RESTORE, format!(", target: {{ time: \"{}\" }}", scene.between)),
     ];
-    let plain = scene.variant("plain")?;
+    let plain = up_to_the_last(&scene, "plain")?;
     let expect: Vec<Value> =
         runs.iter().map(|(runbook, with)| Ok(facts(&plain.succeeds(runbook, with)?.0))).collect::<Result<_>>()?;
     ensure!(expect[0]["records"].as_u64().is_some_and(|records| records > 60_000), "{}", expect[0]);
-    ensure!(expect[2]["rows"] == 38, "{}", expect[2]);
+    ensure!(expect[1]["rows"] == 38, "{}", expect[1]);
     let mut tried = 0;
     for form in &FORMS {
         if let Some(program) = form.program.filter(|program| !is_installed(program)) {
             eprintln!("SKIPPED: {program} is not installed, so no archive packed by it was read (scripts/setup test)");
             continue;
         }
-        let packed = scene.variant(form.name)?;
+        let packed = up_to_the_last(&scene, form.name)?;
         pack(&packed.archive(""), form)?;
         // Without the command, it is refused by name.
         packed.fails(VERIFY, "", if form.name == "by-date" { "pg-archive-empty" } else { "pg-archive-format" }, &[])?;
         packed.fetched_by(form.command)?;
-        for ((runbook, with), expect) in runs.iter().zip(&expect) {
+        // Every kind of restore once, each form read by all three actions.
+        let more = if form.name == "gzip" { runs.len() } else { 3 };
+        for ((runbook, with), expect) in runs.iter().zip(&expect).take(more) {
             let (found, _) = packed.succeeds(runbook, with)?;
             ensure!(facts(&found) == *expect, "{}{with}: {found} is not {expect}", form.name);
         }
@@ -225,7 +243,7 @@ async fn what_a_command_does_not_fetch_whole_is_red_and_named() -> Result<()> {
     both(&idle, "pg-wal-unreadable", &["wrote no file"])?;
     let hanging = spoiled(&scene, "hanging", |_| Ok(()))?;
     hanging.fetched_by("sleep 3600 # %f %p")?;
-    hanging.fails(&VERIFY.replace("timeout: 2m", "timeout: 2s"), "", "host-deadline", &[])?;
+    hanging.fails(&VERIFY.replace("timeout: 2m", "timeout: 2s"), "", "run-timed-out", &[])?;
     leaves_nothing(&scene.stand)?;
     scene.stand.stop().await
 }

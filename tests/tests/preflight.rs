@@ -15,7 +15,7 @@ const SCHEMA: &str = "
     CREATE FOREIGN DATA WRAPPER nothing;
     CREATE SERVER nowhere FOREIGN DATA WRAPPER nothing;
     CREATE FOREIGN TABLE notes_far PARTITION OF notes FOR VALUES IN (2) SERVER nowhere;
-    INSERT INTO notes SELECT 'note ' || n, 1 FROM generate_series(1, 20) n;
+    INSERT INTO notes_here SELECT 'note ' || n, 1 FROM generate_series(1, 20) n;
 ";
 
 const PREFLIGHT: &str = "
@@ -58,7 +58,7 @@ async fn what_surrounds_the_tables_is_looked_at_before_the_restore() -> Result<(
     stand.testbed.base_backup("with-notes").await?;
     let now = "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')";
     stand.not_before = stand.value(&client, now).await?;
-    client.batch_execute("DELETE FROM notes WHERE name LIKE 'note 1%'").await?;
+    client.batch_execute("DELETE FROM notes_here WHERE name LIKE 'note 1%'").await?;
 
     // As after an update of ICU, and where the server was frozen in its file.
     client.batch_execute("UPDATE pg_collation SET collversion = '0.1' WHERE collname = 'letters'").await?;

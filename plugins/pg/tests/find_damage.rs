@@ -162,6 +162,7 @@ fn a_packed_archive_in_folders_is_read_through_its_restore_command() {
         let name = format!("0000000100000000{number:08X}");
         let content = fake.machine.files().read(&format!("/archive/{name}")).expect("a segment");
         fake.machine.files().remove(&format!("/archive/{name}"));
+        fake.machine.files().create_folder("/archive/0000000100000000").expect("a folder");
         let packed = [b"packed".to_vec(), content].concat();
         fake.machine.files().write(&format!("/archive/0000000100000000/{name}.gz"), &packed).expect("a packed one");
     }

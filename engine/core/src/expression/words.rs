@@ -56,6 +56,14 @@ fn is_of_the_value(message: &str) -> bool {
 /// An operator as authors write it: CEL calls it `_+_`, `!_`, `@in`.
 fn written(name: &str) -> String {
     match name {
+        "add" => "+".to_owned(),
+        "sub" | "negate" => "-".to_owned(),
+        "mul" => "*".to_owned(),
+        "div" => "/".to_owned(),
+        "rem" => "%".to_owned(),
+        "and" => "&&".to_owned(),
+        "or" => "||".to_owned(),
+        "not" => "!".to_owned(),
         "_[_]" => "[ ]".to_owned(),
         "_?_:_" => "?".to_owned(),
         name if name.starts_with(['_', '!', '-', '@']) || name.ends_with('_') => name.replace(['_', '@'], ""),

@@ -28,6 +28,8 @@ pub(super) struct Agenda {
     pub(super) ready: BTreeSet<Slot>,
     /// Steps that may have to be taken back, in the order in which they stand in the plan.
     pub(super) undoable: BTreeSet<(StepIndex, Slot)>,
+    /// Those whose undo has failed, and that somebody wants to be taken back once more.
+    pub(super) undoable_again: BTreeSet<(StepIndex, Slot)>,
     /// How far taking back has come: what stands behind it was looked at, and is not looked at again.
     pub(super) taken_back_to: Option<(StepIndex, Slot)>,
     /// Steps whose list is being worked on.
@@ -110,6 +112,9 @@ impl Agenda {
         if wire.has_undo && step.may_be_taken_back() && !(wire.is_list && slot == place) {
             self.undoable.insert((place, slot));
         }
+        if matches!(state, StepState::UndoFailed { wanted: true, .. }) {
+            self.undoable_again.insert((place, slot));
+        }
         if state.is_taken_back() {
             self.taken_back_to = Some(self.taken_back_to.map_or((place, slot), |to| to.min((place, slot))));
         }
@@ -139,6 +144,7 @@ impl Agenda {
         self.ready.remove(&slot);
         self.fanned_out.remove(&slot);
         self.undoable.remove(&(place, slot));
+        self.undoable_again.remove(&(place, slot));
         self.undo_failed -= usize::from(matches!(state, StepState::UndoFailed { .. }));
         let tally = self.tallies.entry(wiring.of_step(place).section).or_default();
         tally.open -= usize::from(!state.is_over());
@@ -149,11 +155,6 @@ impl Agenda {
             fan.busy -= usize::from(is_busy(state));
             self.forget_if_idle(place);
         }
-    }
-
-    /// Somebody wants everything to be taken back once more: from the last step on.
-    pub(super) fn take_back_again(&mut self) {
-        self.taken_back_to = None;
     }
 
     /// Takes in what the change of a step means for one that needs it, whose own state is given too.

@@ -37,9 +37,6 @@ impl Run {
         }
         let Change { step, phase, others, pause } = change;
         self.schedule(event);
-        if matches!((&self.phase, &phase), (Phase::Finished { .. }, Some(Phase::Stopping { undo: true, .. }))) {
-            self.agenda.take_back_again();
-        }
         for (slot, step) in step.into_iter().chain(others) {
             self.replace(slot, step);
         }

@@ -148,12 +148,14 @@ impl Run {
         self.agenda.calls
     }
 
-    /// Steps that may have to be taken back and were not looked at yet, the last one first.
+    /// Steps that may have to be taken back, the last one first: those that could not be and are wanted again, all of which lie behind
+    /// the others, and those that were not looked at yet.
     pub(crate) fn undoable(&self) -> impl Iterator<Item = Slot> {
         let forward = mutant::is_active(Mutant::ForwardUndo);
         let before = self.agenda.taken_back_to.map_or(Bound::Unbounded, Bound::Excluded);
         let last = self.agenda.undoable.range((Bound::Unbounded, before)).rev().filter(move |_| !forward);
-        last.chain(self.agenda.undoable.iter().filter(move |_| forward)).map(|(_, slot)| *slot)
+        let again = self.agenda.undoable_again.iter().rev();
+        again.chain(last).chain(self.agenda.undoable.iter().filter(move |_| forward)).map(|(_, slot)| *slot)
     }
 
     /// How many steps of the section are not over.

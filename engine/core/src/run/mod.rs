@@ -237,7 +237,6 @@ impl StepRun {
         match self.state {
             StepState::Succeeded { .. } | StepState::ResolvedByHand { .. } | StepState::Failed { .. } => true,
             StepState::Cancelled | StepState::Skipped { .. } => self.in_doubt,
-            StepState::UndoFailed { wanted, .. } => wanted,
             _ => false,
         }
     }
@@ -380,7 +379,7 @@ impl StepState {
             self,
             Self::Undoing { .. }
                 | Self::Undone
-                | Self::UndoFailed { wanted: false, .. }
+                | Self::UndoFailed { .. }
                 | Self::BackingOff { next: Next::Undo { .. }, .. }
                 | Self::Settling(Settling::AttemptFailed { next: Next::Undo { .. }, .. })
         )

@@ -276,9 +276,19 @@ fn what_could_not_be_taken_back_is_tried_again_when_somebody_asks_again() {
     // Newest first, and what is undone already is left alone.
     let once = [undo(), undo_failed(1, 1, permanent()), undone(0)];
     let told = afterwards(&plan, failed(), once.clone());
-    assert_eq!(told[2..], ["UndoStarted s1", "UndoFailed s1", "UndoStarted s0", "StepUndone s0", "RunFinished Failed"]);
+    assert_eq!(
+        told[2..],
+        [
+            "UndoStarted s1",
+            "AttemptFailed s1",
+            "UndoFailed s1",
+            "UndoStarted s0",
+            "StepUndone s0",
+            "RunFinished Failed"
+        ]
+    );
     let told = afterwards(&plan, failed(), once.into_iter().chain([undo(), again(1, 2)]));
-    assert_eq!(told[7..], ["AbortRequested", "UndoBegan", "UndoStarted s1", "StepUndone s1", "RunFinished RolledBack"]);
+    assert_eq!(told[8..], ["AbortRequested", "UndoBegan", "UndoStarted s1", "StepUndone s1", "RunFinished RolledBack"]);
     // As often as somebody asks.
     let thrice = [undo(), undo_failed(1, 1, permanent()), undone(0), undo(), undo_failed(1, 2, permanent()), undo()];
     let told = afterwards(&plan, failed(), thrice.into_iter().chain([again(1, 3)]));
@@ -298,7 +308,7 @@ fn an_undo_of_unknown_effect_is_repeated_only_where_that_is_harmless() {
     let told = afterwards(&with(true), ended(), [undo()].into_iter().chain(tries.clone()).chain([undo()]));
     assert_eq!(told[told.len() - 3..], ["AbortRequested", "UndoBegan", "UndoStarted s0"]);
     let told = afterwards(&with(false), ended(), [undo()].into_iter().chain(tries).chain([undo()]));
-    assert_eq!(told[2..], ["UndoStarted s0", "UndoFailed s0", "RunFinished Failed"]);
+    assert_eq!(told[2..], ["UndoStarted s0", "AttemptFailed s0", "UndoFailed s0", "RunFinished Failed"]);
 }
 
 #[test]
@@ -315,6 +325,7 @@ fn taking_back_that_somebody_ended_goes_on_with_the_rest() {
             "AbortRequested",
             "UndoBegan",
             "UndoStarted s1",
+            "AttemptFailed s1",
             "UndoFailed s1",
             "UndoStarted s0",
             "StepUndone s0",

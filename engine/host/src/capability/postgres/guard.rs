@@ -72,6 +72,9 @@ const EFFECT_FAMILIES: &[&str] = &[
     "postgres_fdw_",
 ];
 
+/// Of these families, what only reads: a view of the configuration files.
+const HARMLESS: &[&str] = &["pg_file_settings"];
+
 /// Whether the statement may run with a read grant; the reason says why not.
 pub(super) fn reading(sql: &str) -> Result<(), Reason> {
     let tokens = tokens(sql)?;
@@ -132,7 +135,7 @@ fn first_word(tokens: &[Token]) -> &str {
 fn effect(token: &Token) -> Option<&str> {
     let (Token::Word(name) | Token::Quoted(name)) = token else { return None };
     let known = EFFECTS.contains(&name.as_str()) || EFFECT_FAMILIES.iter().any(|family| name.starts_with(family));
-    known.then_some(name)
+    (known && !HARMLESS.contains(&name.as_str())).then_some(name)
 }
 
 fn refused(message: String) -> Reason {
@@ -156,6 +159,8 @@ mod tests {
             reading,
             &[
                 ("SELECT 1", true),
+                ("SELECT setting FROM pg_file_settings", true),
+                ("SELECT pg_file_unlink('x')", false),
                 ("  -- a comment\n /* and /* nested */ one */ select 1", true),
                 ("(select 1) union (select 2)", true),
                 ("with t as (select 1) select * from t", true),

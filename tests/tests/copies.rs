@@ -1,0 +1,66 @@
+//! Copies of runs that are over: who holds a port is said with the way to free it, and what was done can still be taken back.
+
+use std::{fs, path::PathBuf, process::Output};
+
+use anyhow::{Context, Result, ensure};
+use lifeboat_tests::stand::{Stand, connect};
+use serde_json::Value;
+
+/// A binding with one port, and a work folder with so long a path that no socket fits into it: each copy needs the port.
+async fn with_one_port(stand: &Stand) -> Result<(PathBuf, PathBuf)> {
+    let work = stand.testbed.work_folder().display().to_string();
+    let long = format!("{work}/{}", "long".repeat(20));
+    let made = format!("mkdir -m 700 {long} && cp {work}/.lifeboat-identity {long}/");
+    let server = connect(&stand.testbed.observer()).await?;
+    server.batch_execute(&format!("COPY (SELECT 1) TO PROGRAM '{made}'")).await?;
+    let text = fs::read_to_string(&stand.bindings)?;
+    let text = text.replace(&format!("work: {{ path: \"{work}\""), &format!("work: {{ path: \"{long}\""));
+    let (before, rest) = text.split_once("    ports:\n").context("ports")?;
+    let (first, others) = rest.split_once('\n').context("a port")?;
+    let others: String =
+        others.lines().skip_while(|line| line.starts_with("      ")).map(|line| format!("{line}\n")).collect();
+    let path = stand.home.path().join("one-port.yaml");
+    fs::write(&path, format!("{before}    ports:\n{first}\n{others}"))?;
+    Ok((path, long.into()))
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn copies_in(folder: &PathBuf) -> usize {
+    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(|entry| entry.ok());
+    entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("lb-")).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_ended_holds_its_port_until_it_is_taken_back() -> Result<()> {
+    let stand = Stand::loaded(20).await?;
+    let before = stand.content().await?;
+    stand.application().await?.execute("DELETE FROM customers WHERE id = 7", &[]).await?;
+    let (bindings, work) = with_one_port(&stand).await?;
+    let run = |approved: &[&str]| {
+        let mut command = stand.lifeboat(&["run", "workflows/dr-003-accidental-deletion.yaml", "--bindings"]);
+        command.arg(&bindings).args(["--input", "damaged_table=public.customers", "--input"]);
+        command.arg(format!("not_before={}", stand.not_before)).args(approved);
+        command.output()
+    };
+    let waiting = run(&[])?;
+    ensure!(waiting.status.code() == Some(5), "{}: {}", waiting.status, said(&waiting));
+    let ended = stand.lifeboat(&["abort", "last", "--reason", "not now"]).output()?;
+    ensure!(copies_in(&work) == 1, "the copy is gone: {}", said(&ended));
+    let listed: Value = serde_json::from_slice(&stand.lifeboat(&["copies", "--json"]).output()?.stdout)?;
+    let owner = listed["copies"][0]["run"].as_str().context("the run of the copy")?.to_owned();
+
+    let full = run(&["--approve", "sign_off"])?;
+    ensure!(full.status.code() == Some(1), "{}: {}", full.status, said(&full));
+    for told in ["pg-no-port", &owner, "lifeboat copies remove"] {
+        ensure!(said(&full).contains(told), "no `{told}` in: {}", said(&full));
+    }
+
+    let undone = stand.lifeboat(&["abort", &owner, "--undo", "--reason", "the port is needed"]).output()?;
+    ensure!(copies_in(&work) == 0, "{}: {}", undone.status, said(&undone));
+    let whole = run(&["--approve", "sign_off"])?;
+    ensure!(whole.status.success() && stand.content().await? == before, "{}: {}", whole.status, said(&whole));
+    stand.stop().await
+}

@@ -82,7 +82,8 @@ impl<'a, C: Machine + Runtime, P: Connection> ServerLog<'a, C, P> {
         let (ms, text): (i64, String) = (rows.one()?.get("ms")?, rows.one()?.get("text")?);
         let ms = u64::try_from(ms).unwrap_or_default();
         for kind in [Format::is_json, Format::is_csv, Format::is_text] {
-            let files = self.files.iter().filter(|(file, format)| kind(format) && file.modified_ms >= ms);
+            // The server tells when a file was written in whole seconds.
+            let files = self.files.iter().filter(|(file, format)| kind(format) && file.modified_ms + 1_000 >= ms);
             for (file, format) in files.take(FILES_MAX) {
                 let end = (self.position(file, &text)? + AFTER_BYTES).min(file.bytes);
                 let part = self.read(file, end.saturating_sub(BEFORE_BYTES + AFTER_BYTES), end)?;

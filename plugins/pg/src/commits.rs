@@ -169,7 +169,8 @@ impl<'a, C: Machine> Times<'a, C> {
                 break Known { from: position, to: count_all, commit: None };
             }
             let own = self.own(at, count);
-            match if own == 0 { Look::Broken } else { self.look(at, at + own)? } {
+            let look = if own == 0 { Look::Broken } else { self.look(at, at + own)? };
+            match look {
                 Look::Commit(lsn, commit) => {
                     break Known { from: position, to: self.reader.archive.position(lsn).max(at), commit };
                 }

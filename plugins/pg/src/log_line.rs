@@ -52,7 +52,7 @@ impl Format {
     pub fn client_of(&self, xid: u32, part: &[u8]) -> Option<Client> {
         let begins =
             std::iter::once(0).chain(part.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1));
-        begins.filter_map(|at| self.client(xid, part.get(at..)?)).last()
+        begins.filter_map(|at| self.client(xid, part.get(at..)?)).next_back()
     }
 
     fn client(&self, xid: u32, rest: &[u8]) -> Option<Client> {

@@ -48,6 +48,7 @@ pub mod removals;
 pub mod restore_command;
 pub mod search;
 pub mod server;
+pub mod session_settings;
 pub mod set_file;
 pub mod several;
 pub mod source;

@@ -11,7 +11,7 @@ use crate::{
     preparation,
     relation::{self, Table},
     server::Capabilities,
-    set_file,
+    session_settings, set_file,
 };
 
 #[derive(Debug, Deserialize)]
@@ -56,7 +56,8 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let set = set_file::read(caps, &parameters.machine, &parameters.set_file, &parameters.set_digest)?;
     let primary = caps.open(&parameters.server)?;
     let superuser = preparation::may_skip_triggers(&primary)?;
-    let (mut obstacles, mut warnings) = (catalog::of_server(&primary)?, Vec::new());
+    let (mut obstacles, mut warnings) =
+        (catalog::of_server(&primary)?, Vec::from_iter(session_settings::preloaded(&primary)?));
     let mut tables = Vec::new();
     for name in set.tables.keys() {
         let Some((oid, table)) = relation::describe(&primary, name)? else {

@@ -2,6 +2,7 @@
 
 pub mod finding;
 pub mod rehearsal;
+pub mod ssh;
 pub mod stand;
 pub mod webhook;
 pub mod workflow;

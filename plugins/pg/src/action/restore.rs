@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lifeboat_plugin::{Action, Call, Effect, Failure, Machine, Outcome, machine};
+use lifeboat_plugin::{Action, Call, Effect, Failure, Machine, Outcome, Process, machine};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     choice::{self, Choice},
     control::{self, Control},
     copying,
-    ground::{Ground, Original, Wishes},
+    ground::{Ground, Original, Tablespaces, Wishes},
     instance::{self, Configuration, Instance},
     isolation,
     marker::{self, Marker},
@@ -38,6 +38,7 @@ struct Parameters {
     settings: BTreeMap<String, String>,
     #[serde(default)]
     accept: Vec<String>,
+    wall: Option<String>,
     archive: Option<String>,
     backups: Option<String>,
 }
@@ -94,6 +95,11 @@ pub(super) fn action() -> Action {
         "What the copy may reach outside of its folder where no wall can be built around it, by the names that the refusal gives: \
          `tablespaces`, `libraries`, `foreign-tables`.",
     )
+    .optional(
+        "wall",
+        "string",
+        "The wall that must stand around the copy, by its name; the strongest that the machine offers unless given.",
+    )
     .optional("archive", "string", "Folder of the binding with the WAL archive (`archive`).")
     .optional("backups", "string", "Folder of the binding with the base backups (`backups`).")
     .output("instance", "string", "The copy's name, for later steps.")
@@ -108,7 +114,7 @@ pub(super) fn action() -> Action {
     .output("paused", "bool", "Whether it still is in recovery.")
     .output("server_version", "string", "Its version.")
     .output("target", "string", "The target, in words.")
-    .output("wall", "string", "What keeps it from acting outside of its folder: `bwrap`, `bwrap-files`, or `none`.")
+    .output("wall", "string", "What keeps it from acting outside of its folder: `bwrap`, `bwrap-files`, `user-net`, `user`, `landlock`, or `none`.")
     .idempotent()
 }
 
@@ -142,14 +148,14 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     if let Some(done) = claim(call, &instance, &mut marker)? {
         return outcome(done, true);
     }
-    let origin = Origin::find(caps, &parameters, facts, moment)?;
-    let plan = copying::plan(caps, machine, &origin.source, &original.tablespaces)?;
-    let search = wal_tablespaces::search(caps, machine, &origin.archive, &origin.choice)?;
-    let wishes = Wishes { settings: &parameters.settings, accepted: &parameters.accept };
-    let ground = Ground::find(&instance, wishes, &original, &origin.archive)?;
-
-    marker.port = ground.free_port(&instance, &name)?;
-    marker.by_socket = ground.wall.network;
+    let basis = Basis::find(&instance, &parameters, &original, facts, moment)
+        .and_then(|basis| {
+            marker.port = basis.ground.free_port(&instance, &name)?;
+            Ok(basis)
+        })
+        .map_err(|failure| withdraw(&instance, failure))?;
+    let Basis { origin, plan, ground, tablespaces } = basis;
+    marker.by_socket = ground.wall.socket;
     marker.wall.clone_from(&ground.wall.name);
     caps.write_file(machine, &marker::path(&folder), &marker.print())?;
     let configuration = Configuration {
@@ -160,12 +166,48 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     };
     let goal = Goal { configuration: &configuration, marker: &marker, choice: &origin.choice };
     let (reached, stopped) = copying::copy(&instance, &plan)
-        .and_then(|()| ground.settle(&instance, &configuration, search.folders()?))
+        .and_then(|()| ground.settle(&instance, &configuration, tablespaces))
         .and_then(|startup| bring_up(&Instance { startup: Some(&startup), ..instance }, &goal, &original.login))
         .map_err(|failure| abandon(&instance, &marker, failure))?;
     let outputs = outputs(&goal, reached, stopped, &origin, &parameters.target);
     caps.write_file(machine, &marker::record(&folder), serde_json::json!(outputs).to_string().as_bytes())?;
     outcome(outputs, false)
+}
+
+/// Everything that is found out before a byte is copied.
+struct Basis<'a, P> {
+    origin: Origin,
+    plan: copying::Plan,
+    ground: Ground<'a>,
+    tablespaces: Tablespaces<P>,
+}
+
+impl<'a, P: Process> Basis<'a, P> {
+    fn find<C: Capabilities<Process = P>>(
+        instance: &Instance<'_, C>,
+        parameters: &'a Parameters,
+        original: &Original,
+        facts: Facts,
+        moment: Option<Moment>,
+    ) -> Result<Self, Failure> {
+        let Instance { caps, machine, .. } = *instance;
+        let origin = Origin::find(caps, parameters, facts, moment)?;
+        let plan = copying::plan(caps, machine, &origin.source, &original.tablespaces)?;
+        let search = wal_tablespaces::search(caps, machine, &origin.archive, &origin.choice)?;
+        let wishes =
+            Wishes { settings: &parameters.settings, accepted: &parameters.accept, wall: parameters.wall.as_deref() };
+        let ground = Ground::find(instance, wishes, original, &origin.archive)?;
+        let tablespaces = ground.tablespaces(search)?;
+        Ok(Self { origin, plan, ground, tablespaces })
+    }
+}
+
+/// A restore that ends before anything is copied leaves nothing behind. What can not be removed now goes with the next attempt.
+fn withdraw<C: Capabilities>(instance: &Instance<'_, C>, failure: Failure) -> Failure {
+    if let Err(left) = instance.caps.remove(instance.machine, instance.folder) {
+        instance.caps.warn(&format!("{} is left behind: {}", instance.folder, Failure::from(left).reason().message));
+    }
+    failure
 }
 
 /// What a copy is made from, up to where.

@@ -82,7 +82,8 @@ impl Fixture {
     /// Runs a command as the user of the server.
     async fn shell(&self, command: &str) -> Result<()> {
         let quoted = command.replace('\'', "''");
-        Ok(self.server.batch_execute(&format!("COPY (SELECT 1) TO PROGRAM '{quoted}'")).await?)
+        // A program that does not read what it is given may end before that is written, which is an error.
+        Ok(self.server.batch_execute(&format!("COPY (SELECT 1) TO PROGRAM 'cat >/dev/null; {quoted}'")).await?)
     }
 
     /// Lets every user read the archive, and reach the folder `work`.
@@ -126,7 +127,8 @@ impl Fixture {
         ];
         let mut reached = Vec::new();
         for (what, command) in tries {
-            let sql = format!("COPY (SELECT 1) TO PROGRAM '{} >/dev/null 2>&1'", command.replace('\'', "''"));
+            let sql =
+                format!("COPY (SELECT 1) TO PROGRAM 'cat >/dev/null; {} >/dev/null 2>&1'", command.replace('\'', "''"));
             if copy.batch_execute(&sql).await.is_ok() {
                 reached.push(what);
             }

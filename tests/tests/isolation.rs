@@ -86,7 +86,8 @@ impl Fixture {
     /// Runs a command as the user of the server.
     async fn shell(&self, command: &str) -> Result<()> {
         let quoted = command.replace('\'', "''");
-        Ok(self.server.batch_execute(&format!("COPY (SELECT 1) TO PROGRAM '{quoted}'")).await?)
+        // A program that does not read what it is given may end before that is written, which is an error.
+        Ok(self.server.batch_execute(&format!("COPY (SELECT 1) TO PROGRAM 'cat >/dev/null; {quoted}'")).await?)
     }
 
     async fn sql(&self, statements: &[&str]) -> Result<()> {

@@ -66,3 +66,28 @@ async fn a_copy_knows_no_right_that_was_given_after_the_damage() -> Result<()> {
     ensure!(failed, "not the copy's rights:\n{text}");
     stand.stop().await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn libraries_that_a_login_cannot_turn_off_on_a_copy_are_named_before_it_is_made() -> Result<()> {
+    let stand = Stand::loaded(50).await?;
+    let superuser = connect(&stand.testbed.observer()).await?;
+    superuser.batch_execute("ALTER DATABASE app SET session_preload_libraries = 'auto_explain'").await?;
+    damage(&stand).await?;
+    let run = || stand.run_up_to("restore", "public.customers")?.output().map_err(anyhow::Error::from);
+    // A superuser's session says itself that it loads none.
+    let output = run()?;
+    ensure!(output.status.success() && !said(&output).contains("auto_explain"), "{}", said(&output));
+    demote(&stand).await?;
+    grant(&stand).await?;
+    let output = run()?;
+    let text = said(&output);
+    ensure!(output.status.success(), "{text}");
+    let command = "`ALTER DATABASE app SET session_preload_libraries`";
+    ensure!(text.contains("loads the libraries auto_explain") && text.contains(command), "{text}");
+    // One of the role alone is named as such.
+    superuser.batch_execute("ALTER DATABASE app RESET session_preload_libraries").await?;
+    superuser.batch_execute("ALTER ROLE lifeboat SET session_preload_libraries = 'auto_explain'").await?;
+    let text = said(&run()?);
+    ensure!(text.contains("`ALTER ROLE lifeboat SET session_preload_libraries`"), "{text}");
+    stand.stop().await
+}

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use lifeboat_tests::stand::Stand;
+use lifeboat_tests::{ssh, stand::Stand};
 
 /// A run that does not outlive the test.
 struct Engine {
@@ -81,5 +81,60 @@ async fn the_server_keeps_the_engine_of_another_state_folder_away_as_long_as_the
     ensure!(!journal.contains("asleep"), "{journal}");
     let left = stand.testbed.work_folder().join(".lifeboat-lease");
     ensure!(!left.exists(), "a run that is over holds nothing");
+    stand.stop().await
+}
+
+/// Changes the machine, and no server.
+const RESTORE: &str = r#"lifeboat: 1
+id: RESTORE-004
+name: Restore a copy
+targets:
+  primary: { kind: postgres, access: read, description: "The server" }
+  recovery: { kind: machine, access: destroy, description: "Where the copy is made" }
+steps:
+  - id: restore
+    uses: pg/restore
+    with: { machine: recovery, server: primary, target: { immediate: true } }
+    timeout: 5m
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_behind_ssh_keeps_other_engines_away_whatever_way_they_come() -> Result<()> {
+    let stand = Stand::loaded(20).await?;
+    let home = stand.home.path();
+    let runbook = home.join("restore.yaml");
+    std::fs::write(&runbook, RESTORE)?;
+    let there = ssh::bindings(&stand.bindings, home)?;
+    let path = ssh::path(home)?;
+    let run = |bindings: &std::path::Path, state: &str| {
+        let mut command = stand.lifeboat(&["run"]);
+        command.arg(&runbook).arg("--bindings").arg(bindings).env("PATH", &path);
+        command.env("LIFEBOAT_HOME", home.join(state));
+        command
+    };
+
+    let first = Engine::started(run(&there, "state"))?;
+    first.signal("-STOP")?;
+    let name = stand.run_folder()?.file_name().context("a name")?.to_string_lossy().into_owned();
+    for bindings in [&there, &stand.bindings] {
+        let refused = run(bindings, "other").output()?;
+        let message = said(&refused);
+        ensure!(!refused.status.success() && message.contains("error[run-lease-held]"), "{message}");
+        ensure!(message.contains(&format!("the run `{name}`, process {}", first.child.id())), "{message}");
+    }
+    let lease = stand.testbed.work_folder().join(".lifeboat-lease");
+    ensure!(lease.exists(), "the lock is a file of the machine");
+
+    // A dead engine holds nothing, and of one that is done nothing is left.
+    drop(first);
+    let mut second = run(&there, "other").output()?;
+    while said(&second).contains("run-lease-held") {
+        // The program at the other end has not heard yet that nobody is there.
+        second = run(&there, "other").output()?;
+    }
+    ensure!(second.status.success(), "{}", said(&second));
+    while lease.exists() {
+        tokio::task::yield_now().await;
+    }
     stand.stop().await
 }

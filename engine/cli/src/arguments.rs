@@ -81,6 +81,8 @@ pub(crate) enum Command {
     Schema(commands::schema::Arguments),
     Explain(commands::explain::Arguments),
     Completions(commands::completions::Arguments),
+    #[command(hide = true)]
+    Confine(commands::confine::Arguments),
 }
 
 /// A step of a run, as it is written on the command line.

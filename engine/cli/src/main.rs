@@ -51,6 +51,13 @@ fn obey() -> Exit {
     }
     let line = CommandLine::parse();
     line.global.color.apply();
+    if let Command::Confine(arguments) = line.command {
+        // Before there is any other thread: what it gives up, it gives up for this one.
+        return commands::confine::execute(arguments);
+    }
+    if let Ok(program) = std::env::current_exe() {
+        lifeboat_host::confine::set_launcher(program);
+    }
     let ended = tokio::runtime::Runtime::new()
         .map_err(anyhow::Error::from)
         .and_then(|runtime| runtime.block_on(dispatch(line.command, &line.global)));
@@ -98,5 +105,7 @@ async fn dispatch(command: Command, global: &Global) -> anyhow::Result<Exit> {
         Command::Schema(arguments) => commands::schema::execute(&arguments),
         Command::Explain(arguments) => commands::explain::execute(&arguments),
         Command::Completions(arguments) => Ok(commands::completions::execute(&arguments)),
+        // Obeyed before there is a runtime.
+        Command::Confine(arguments) => Ok(commands::confine::execute(arguments)),
     }
 }

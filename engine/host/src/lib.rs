@@ -6,6 +6,7 @@ mod cache;
 mod call;
 mod capability;
 mod component;
+pub mod confine;
 mod description;
 mod engine;
 mod error;

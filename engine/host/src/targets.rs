@@ -1,5 +1,5 @@
 //! What this engine holds on the targets themselves while it works on a run, so that engines with different state folders do not
-//! change one target at a time: an advisory lock on each server, a locked file in each folder `work` of this machine.
+//! change one target at a time: an advisory lock on each server, a locked file in each folder `work` of a machine.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,8 +20,11 @@ use tokio::sync::Mutex;
 
 use crate::{
     call::CallContext,
-    capability::postgres::lease::{self, ServerLease, Taken},
-    wit::lifeboat::postgres::postgres::Error,
+    capability::{
+        machine::lease as elsewhere,
+        postgres::lease::{self, ServerLease, Taken},
+    },
+    wit::lifeboat::{machine::machine::Error as MachineError, postgres::postgres::Error},
 };
 
 /// What is held. Nothing where nobody asked for it: a dry-run changes nothing.
@@ -32,8 +35,25 @@ pub(crate) struct Targets(Mutex<State>);
 struct State {
     /// The name under which it is held; `None` where nothing is to be held.
     sign: Option<String>,
+    holder: Option<Holder>,
     servers: BTreeMap<(String, u16), Server>,
     folders: BTreeMap<PathBuf, FolderLock>,
+    /// Folders of other machines, by how they are reached.
+    works: BTreeMap<String, Work>,
+}
+
+/// How a folder of another machine stands.
+enum Work {
+    Held(Box<elsewhere::WorkLease>),
+    /// It cannot be held, or is this run's own already under another address.
+    Free,
+}
+
+/// What came of trying to hold one.
+enum WorkTaken {
+    Fine,
+    By(String),
+    Not(String),
 }
 
 /// How a server stands.
@@ -54,6 +74,7 @@ impl Targets {
     ) -> Result<Vec<Reason>, Reason> {
         let mut state = self.0.lock().await;
         state.sign = Some(lease::sign(holder));
+        state.holder = Some(holder.clone());
         let held = state.take_all(context, &changed(roles, &context.bindings), holder).await;
         if held.is_err() {
             *state = State::default();
@@ -78,6 +99,16 @@ impl Targets {
             Err(Error::Denied(context.refuse(Reason::new("run-lease-lost", message)).into()))
         })
     }
+
+    /// As [`Self::on_server`] before a machine is changed that is not this one.
+    pub(crate) async fn on_machine(&self, context: &CallContext, role: &str) -> Result<(), MachineError> {
+        let system = RoleName::new(role).ok().and_then(|role| context.bindings.targets.get(&role));
+        let Some(System::Machine(machine)) = system.map(|binding| &binding.system) else { return Ok(()) };
+        let mut state = self.0.lock().await;
+        let WorkTaken::By(holder) = state.take_work(context, role, machine).await? else { return Ok(()) };
+        let message = format!("`work` of `{role}` is being used by {holder}: this run lost it");
+        Err(MachineError::Denied(context.refuse(Reason::new("run-lease-lost", message)).into()))
+    }
 }
 
 impl State {
@@ -100,6 +131,15 @@ impl State {
                     }
                     if let Some(Server::Pooled) = self.servers.get(&address(server)) {
                         told.push(unproved(role, "a pooler hands out its sessions for a transaction only"));
+                    }
+                }
+                System::Machine(machine) if machine.via != Via::Local => {
+                    match self.take_work(context, role.as_str(), machine).await {
+                        Ok(WorkTaken::Fine) => {}
+                        Ok(WorkTaken::By(holder)) => return Err(held(&format!("`work` of `{role}`"), &holder)),
+                        Ok(WorkTaken::Not(why)) => told.push(unproved(role, &why)),
+                        // It is held when it is first changed.
+                        Err(_) => {}
                     }
                 }
                 System::Machine(machine) => {
@@ -149,11 +189,51 @@ impl State {
         }
         match FolderLock::take(&folder, holder)? {
             FolderTaken::Held(lock) => drop(self.folders.insert(folder, lock)),
-            FolderTaken::By(None) => return Ok(Some("another run, which has not signed yet".to_owned())),
-            FolderTaken::By(Some(other)) => return Ok(Some(format!("the run `{}`, {other}", other.run))),
+            FolderTaken::By(other) => return Ok(Some(named(other.as_deref()))),
         }
         Ok(None)
     }
+
+    /// Holds the folder `work` of a machine that is not this one, also where the connection that held it was lost.
+    async fn take_work(
+        &mut self,
+        context: &CallContext,
+        role: &str,
+        machine: &Machine,
+    ) -> Result<WorkTaken, MachineError> {
+        let folder = machine.folders.get("work").filter(|_| machine.via != Via::Local);
+        let (Some(holder), Some(folder)) = (&self.holder, folder) else { return Ok(WorkTaken::Fine) };
+        let address = format!("{:?} {}", machine.via, folder.path);
+        let stands = match self.works.get_mut(&address) {
+            Some(Work::Free) => true,
+            Some(Work::Held(lease)) => !lease.is_lost(),
+            None => false,
+        };
+        if stands {
+            return Ok(WorkTaken::Fine);
+        }
+        let (now, taken) = match elsewhere::take(context, role, machine, &folder.path, holder).await? {
+            elsewhere::Taken::Held(lease) => (Work::Held(lease), WorkTaken::Fine),
+            elsewhere::Taken::Missing => return Ok(WorkTaken::Fine),
+            elsewhere::Taken::Not(why) => (Work::Free, WorkTaken::Not(why)),
+            elsewhere::Taken::By(Some(other)) if is_same(&other, holder) => (Work::Free, WorkTaken::Fine),
+            elsewhere::Taken::By(other) => return Ok(WorkTaken::By(named(other.as_deref()))),
+        };
+        self.works.insert(address, now);
+        Ok(taken)
+    }
+}
+
+/// Whether it is the engine itself, which has reached the folder by another way.
+fn is_same(other: &Holder, own: &Holder) -> bool {
+    (&other.run, other.pid, &other.host) == (&own.run, own.pid, &own.host)
+}
+
+fn named(other: Option<&Holder>) -> String {
+    other.map_or_else(
+        || "another run, which has not signed yet".to_owned(),
+        |other| format!("the run `{}`, {other}", other.run),
+    )
 }
 
 /// The targets among these that the bindings let be changed.

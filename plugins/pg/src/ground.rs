@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use lifeboat_plugin::{Connection, Failure, Machine, machine};
+use lifeboat_plugin::{Connection, Failure, Machine, Process, machine};
 
 use crate::{
     copying::{self, Tablespace},
@@ -11,6 +11,7 @@ use crate::{
     isolation::{self, Door, Risk, Version},
     marker,
     server::{self, Capabilities, Login},
+    wal_tablespaces::Search,
 };
 
 /// The number in the name of a socket, where the binding gives no port.
@@ -45,6 +46,30 @@ pub struct Wishes<'a> {
     pub settings: &'a BTreeMap<String, String>,
     /// Risks that it accepts.
     pub accepted: &'a [String],
+    /// The wall that must stand around it.
+    pub wall: Option<&'a str>,
+}
+
+/// The folders in which the WAL of a copy creates tablespaces: read while the backup is copied where a wall gives the copy folders
+/// of its own in their place, and before that where nothing does.
+pub enum Tablespaces<P> {
+    /// Still being read.
+    Reading(Search<P>),
+    /// Known, and nothing is refused.
+    Known(Vec<String>),
+}
+
+impl<P: Process> Tablespaces<P> {
+    /// Waits for what is still being read.
+    ///
+    /// # Errors
+    /// Where the WAL could not be read.
+    pub fn folders(self) -> Result<Vec<String>, Failure> {
+        match self {
+            Self::Reading(search) => search.folders(),
+            Self::Known(folders) => Ok(folders),
+        }
+    }
 }
 
 /// What is found out before anything is copied.
@@ -74,11 +99,12 @@ impl<'a> Ground<'a> {
             replaces: Vec::new(),
         };
         let version = isolation::version(caps, machine)?;
-        let wall = caps.find_wall(machine, &server)?;
+        let wall = caps.find_wall(machine, &server, wishes.wall)?;
         if wall.name == "none" {
             caps.warn(&format!("no wall stands around the copy, only its settings: {}", wall.lacking));
         } else {
-            caps.info(&format!("the copy is kept in its folder by the wall `{}`", wall.name));
+            let stronger = if wall.lacking.is_empty() { String::new() } else { format!("; not by {}", wall.lacking) };
+            caps.info(&format!("the copy is kept in its folder by the wall `{}`{stronger}", wall.name));
         }
         let mut risks = Vec::new();
         if !wall.network {
@@ -88,19 +114,42 @@ impl<'a> Ground<'a> {
         Ok(Self { wall, wishes, version, risks, server })
     }
 
+    /// Where no folder of the copy can take the place of a tablespace's, the search ends before anything is copied, and a tablespace
+    /// that nobody has accepted is refused.
+    pub fn tablespaces<P: Process>(&self, search: Search<P>) -> Result<Tablespaces<P>, Failure> {
+        if self.wall.folders {
+            return Ok(Tablespaces::Reading(search));
+        }
+        let folders = search.folders()?;
+        isolation::weigh(&self.risks(&folders)?, self.wishes.accepted, &self.wall)?;
+        Ok(Tablespaces::Known(folders))
+    }
+
+    /// What nothing keeps inside, with these folders in its WAL.
+    fn risks(&self, folders: &[String]) -> Result<Vec<Risk>, Failure> {
+        let mut risks = self.risks.clone();
+        if !self.wall.folders && !folders.is_empty() {
+            let what = format!("its WAL creates tablespaces in {}, where replay writes", folders.join(", "));
+            if self.wall.files {
+                // Replay ends there: the wall keeps it from writing, and nothing stands in the place of the folder.
+                return Err(isolation::no_folders(&what, &self.wall));
+            }
+            risks.push(Risk { name: "tablespaces", what });
+        }
+        Ok(risks)
+    }
+
     /// How the copy is started, once it is known in which folders its WAL creates tablespaces.
     pub fn settle<C: Capabilities>(
         &self,
         instance: &Instance<'_, C>,
         configuration: &Configuration,
-        folders: Vec<String>,
+        folders: &[String],
     ) -> Result<Startup, Failure> {
-        let (mut server, mut risks) = (self.server.clone(), self.risks.clone());
-        if self.wall.files {
-            server.replaces = folders;
-        } else if !folders.is_empty() {
-            let what = format!("its WAL creates tablespaces in {}, where replay writes", folders.join(", "));
-            risks.push(Risk { name: "tablespaces", what });
+        let risks = self.risks(folders)?;
+        let mut server = self.server.clone();
+        if self.wall.folders {
+            server.replaces = folders.to_vec();
         }
         let accepted = isolation::weigh(&risks, self.wishes.accepted, &self.wall)?;
         if !accepted.is_empty() {
@@ -110,7 +159,7 @@ impl<'a> Ground<'a> {
         let door = Door {
             port: configuration.port,
             listen: &configuration.listen,
-            socket: self.wall.network.then_some(socket.as_str()),
+            socket: self.wall.socket.then_some(socket.as_str()),
         };
         server.settings = isolation::command_line(self.version, &instance.data(), &door, self.wishes.settings);
         Ok(Startup { server, wall: self.wall.clone() })
@@ -126,7 +175,7 @@ impl<'a> Ground<'a> {
     ) -> Result<u16, Failure> {
         let Instance { caps, machine, .. } = *instance;
         let ports = caps.ports(machine)?;
-        if self.wall.network {
+        if self.wall.socket {
             return Ok(ports.first().copied().unwrap_or(SOCKET_PORT));
         }
         let mut others = marker::list(caps, machine)?;

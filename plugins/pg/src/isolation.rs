@@ -243,15 +243,28 @@ pub fn weigh(risks: &[Risk], accepted: &[String], wall: &machine::Wall) -> Resul
         return Ok(words(&yes));
     }
     let names: Vec<_> = no.iter().map(|risk| risk.name).collect();
+    let wall = match wall.files {
+        true => format!("The wall `{}` keeps it from files, not from other servers", wall.name),
+        false => format!("No wall stands around it: {}", wall.lacking),
+    };
     let message = format!(
-        "the copy could act on what lies outside of it: {}. No wall stands around it (`{}`: {}). Install bubblewrap on the machine, \
-         or say `accept: [{}]` in the step (an input of DR-003) if you know that nothing of it is reachable from there",
+        "the copy could act on what lies outside of it: {}. {wall}. Install bubblewrap on the machine, or say `accept: [{}]` in the \
+         step (an input of DR-003) if you know that nothing of it is reachable from there",
         words(&no),
-        wall.name,
-        wall.lacking,
         names.join(", ")
     );
     Err(Failure::denied("pg-not-isolated", message))
+}
+
+/// Refuses tablespaces where a wall keeps replay from them and gives no folders in their place.
+pub fn no_folders(what: &str, wall: &machine::Wall) -> Failure {
+    let message = format!(
+        "the copy cannot be replayed behind the wall `{}`: {what}, and it gives the copy no folder in their place. Install bubblewrap on \
+         the machine, whose wall does, or say `wall: none` and `accept: [tablespaces]` in the step if you know that nothing of it is \
+         reachable from there",
+        wall.name
+    );
+    Failure::denied("pg-not-isolated", message)
 }
 
 /// Refuses names that are no risk.
@@ -343,7 +356,9 @@ mod tests {
         let wall = machine::Wall {
             name: "none".to_owned(),
             files: false,
+            folders: false,
             network: false,
+            socket: false,
             lacking: "no bubblewrap".to_owned(),
         };
         let risks = [Risk { name: "tablespaces", what: "its WAL creates a tablespace in /srv/ts".to_owned() }];

@@ -53,6 +53,7 @@ pub mod run_files;
 pub mod search;
 pub mod server;
 pub mod server_log;
+pub mod session_settings;
 pub mod set_file;
 pub mod several;
 pub mod source;

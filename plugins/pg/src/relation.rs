@@ -128,7 +128,7 @@ pub struct Column {
     pub name: String,
     /// Its number in the table, which a new name does not change.
     pub number: i64,
-    /// As `format_type` writes it.
+    /// As `format_type` writes it, with its schema where that is not `pg_catalog`.
     pub ty: String,
     /// The type under a domain, whose own rules hold only where a row is written into its table.
     pub base: Option<String>,
@@ -240,8 +240,16 @@ pub fn by_oid(connection: &impl Connection, oid: i64) -> Result<Option<Table>, F
 const NAME: &str = "SELECT n.nspname::text AS schema, c.relname::text AS name
    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1::bigint::oid AND c.relkind = 'r'";
 
-const COLUMNS: &str = "SELECT a.attname::text AS name, a.attnum::bigint AS number, format_type(a.atttypid, a.atttypmod) AS type,
-        (SELECT format_type(t.typbasetype, t.typtypmod) FROM pg_type t WHERE t.oid = a.atttypid AND t.typtype = 'd') AS base,
+// Types of other schemas are always written with theirs: whether they would be is a matter of the search path, which is another one
+// on a copy. What an array is made of lies in the schema of the array.
+const COLUMNS: &str = "SELECT a.attname::text AS name, a.attnum::bigint AS number,
+        (SELECT CASE WHEN n.nspname <> 'pg_catalog' AND pg_type_is_visible(CASE WHEN t.typlen = -1 AND t.typelem <> 0 THEN t.typelem ELSE t.oid END)
+                     THEN quote_ident(n.nspname) || '.' ELSE '' END || format_type(a.atttypid, a.atttypmod)
+           FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.oid = a.atttypid) AS type,
+        (SELECT CASE WHEN n.nspname <> 'pg_catalog' AND pg_type_is_visible(CASE WHEN b.typlen = -1 AND b.typelem <> 0 THEN b.typelem ELSE b.oid END)
+                     THEN quote_ident(n.nspname) || '.' ELSE '' END || format_type(t.typbasetype, t.typtypmod)
+           FROM pg_type t JOIN pg_type b ON b.oid = t.typbasetype JOIN pg_namespace n ON n.oid = b.typnamespace
+          WHERE t.oid = a.atttypid AND t.typtype = 'd') AS base,
         a.attidentity = 'a' AS always,
         a.attgenerated <> '' AS generated, a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AS required,
         pg_get_serial_sequence(a.attrelid::regclass::text, a.attname::text) AS sequence

@@ -238,6 +238,11 @@ fn a_tablespace_in_the_wal_is_walled_in_or_refused() {
         let mut parameters = parameters();
         parameters["accept"] = json!(accept);
         let outcome = run(&fake, "restore", &parameters).map_err(|failure| failure.reason().message.clone());
+        if outcome.is_err() {
+            let copied = fake.machine.invocations().iter().any(|call| call.program == "cp");
+            let left = fake.machine.files().exists(&format!("/work/{}", instance()));
+            assert!(!copied && !left, "refused before anything is copied, and nothing is left");
+        }
         (outcome.map(|outcome| outputs(&outcome)["wall"].clone()), replaces.take())
     };
     let (refused, _) = with(&[], None);
@@ -246,8 +251,22 @@ fn a_tablespace_in_the_wal_is_walled_in_or_refused() {
         "{refused:?}"
     );
     assert_eq!(with(&["tablespaces"], None).0, Ok(json!("none")));
-    let wall = Wall { name: "bwrap".to_owned(), files: true, network: true, lacking: String::new() };
-    assert_eq!(with(&[], Some(wall)), (Ok(json!("bwrap")), vec!["/srv/ts".to_owned()]));
+    let wall = Wall {
+        name: "bwrap".to_owned(),
+        files: true,
+        folders: true,
+        network: true,
+        socket: true,
+        lacking: String::new(),
+    };
+    assert_eq!(with(&[], Some(wall.clone())), (Ok(json!("bwrap")), vec!["/srv/ts".to_owned()]));
+    // A wall that gives no folders in their place: replay would end there, whatever is accepted.
+    let user = Wall { name: "user".to_owned(), folders: false, ..wall };
+    let (refused, _) = with(&["tablespaces"], Some(user));
+    assert!(
+        refused.as_ref().is_err_and(|says| says.contains("wall `user`") && says.contains("/srv/ts")),
+        "{refused:?}"
+    );
 }
 
 fn destroy(fake: &Fake, instance: &str) -> Result<Value, String> {

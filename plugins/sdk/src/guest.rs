@@ -177,8 +177,13 @@ impl machine::Machine for Guest {
         machine_import::clear(machine, path, names)
     }
 
-    fn find_wall(&self, machine: &str, server: &machine::Server) -> Result<machine::Wall, machine::Error> {
-        machine_import::find_wall(machine, server)
+    fn find_wall(
+        &self,
+        machine: &str,
+        server: &machine::Server,
+        wanted: Option<&str>,
+    ) -> Result<machine::Wall, machine::Error> {
+        machine_import::find_wall(machine, server, wanted)
     }
 
     fn start_server(&self, machine: &str, server: &machine::Server, wall: &str) -> Result<(), machine::Error> {

@@ -4,6 +4,7 @@ pub(crate) mod abort;
 pub(crate) mod approve;
 pub(crate) mod check;
 pub(crate) mod completions;
+pub(crate) mod confine;
 pub(crate) mod copies;
 pub(crate) mod drill;
 pub(crate) mod drill_summary;

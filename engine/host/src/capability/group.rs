@@ -25,6 +25,11 @@ impl Group {
         self.0.wait().await
     }
 
+    /// Whether the first program has ended.
+    pub(super) fn has_ended(&mut self) -> bool {
+        !matches!(self.0.try_wait(), Ok(None))
+    }
+
     /// Ends all of it by force; nothing happens where the first program has been waited for.
     pub(super) fn kill(&mut self) {
         if let Some(group) = self.0.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) {
@@ -35,7 +40,7 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        if matches!(self.0.try_wait(), Ok(None)) {
+        if !self.has_ended() {
             self.kill();
         }
     }

@@ -11,6 +11,7 @@ use crate::{
     parameters, preparation,
     relation::{self, Table},
     server::Capabilities,
+    session_settings,
     source::Written,
     surroundings,
 };
@@ -59,6 +60,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let around = surroundings::of_server(&primary)?;
     let (mut obstacles, mut warnings) = (catalog::of_server(&primary)?, around.warnings);
     obstacles.extend(around.obstacles);
+    warnings.extend(session_settings::preloaded(&primary)?);
     let mut tables = Vec::new();
     for name in set.tables.keys() {
         let Some((oid, table)) = relation::describe(&primary, name)? else {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lifeboat_plugin::{Action, Call, Effect, Failure, Machine, Outcome, machine};
+use lifeboat_plugin::{Action, Call, Effect, Failure, Machine, Outcome, Process, machine};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     control::{self, Control},
     copying,
     fetching::own::OwnWal,
-    ground::{Ground, Original, Wishes},
+    ground::{Ground, Original, Tablespaces, Wishes},
     instance::{self, Configuration, Instance},
     isolation,
     marker::{self, Marker},
@@ -39,6 +39,7 @@ struct Parameters {
     settings: BTreeMap<String, String>,
     #[serde(default)]
     accept: Vec<String>,
+    wall: Option<String>,
     archive: Option<String>,
     backups: Option<String>,
 }
@@ -95,6 +96,11 @@ pub(super) fn action() -> Action {
         "What the copy may reach outside of its folder where no wall can be built around it, by the names that the refusal gives: \
          `tablespaces`, `libraries`, `foreign-tables`.",
     )
+    .optional(
+        "wall",
+        "string",
+        "The wall that must stand around the copy, by its name; the strongest that the machine offers unless given.",
+    )
     .optional("archive", "string", "Folder of the binding with the WAL archive (`archive`).")
     .optional("backups", "string", "Folder of the binding with the base backups (`backups`).")
     .output("instance", "string", "The copy's name, for later steps.")
@@ -109,7 +115,7 @@ pub(super) fn action() -> Action {
     .output("paused", "bool", "Whether it still is in recovery.")
     .output("server_version", "string", "Its version.")
     .output("target", "string", "The target, in words.")
-    .output("wall", "string", "What keeps it from acting outside of its folder: `bwrap`, `bwrap-files`, or `none`.")
+    .output("wall", "string", "What keeps it from acting outside of its folder: `bwrap`, `bwrap-files`, `user-net`, `user`, `landlock`, or `none`.")
     .idempotent()
 }
 
@@ -143,17 +149,15 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     if let Some(done) = claim(call, &instance, &mut marker)? {
         return outcome(done, true);
     }
-    let origin = Origin::find(caps, &parameters, facts, moment)?;
-    let plan = copying::plan(caps, machine, &origin.source, &original.tablespaces)?;
-    let search = wal_tablespaces::search(caps, machine, &origin.archive, &origin.choice)?;
-    let wishes = Wishes { settings: &parameters.settings, accepted: &parameters.accept };
-    let folder_of_wal = parameters.archive.as_deref().unwrap_or(ARCHIVE);
-    let own = OwnWal::plan(caps, machine, folder_of_wal, (&origin.archive, &origin.choice), &folder)?;
+    let basis = Basis::find(&instance, &parameters, &original, facts, moment)
+        .and_then(|basis| {
+            marker.port = basis.ground.free_port(&instance, &name, &[])?;
+            Ok(basis)
+        })
+        .map_err(|failure| withdraw(&instance, failure))?;
+    let Basis { origin, plan, own, ground, tablespaces } = basis;
     let wal = own.as_ref().map_or(&origin.archive.path, |own| &own.path);
-    let ground = Ground::find(&instance, wishes, &original, wal)?;
-
-    marker.port = ground.free_port(&instance, &name, &[])?;
-    marker.by_socket = ground.wall.network;
+    marker.by_socket = ground.wall.socket;
     marker.wall.clone_from(&ground.wall.name);
     caps.write_file(machine, &marker::path(&folder), &marker.print())?;
     let mut configuration = Configuration {
@@ -166,12 +170,53 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let fetched = own.as_ref().map_or(Ok(()), |own| own.fetch(caps, machine));
     let (reached, stopped) = fetched
         .and_then(|()| copying::copy(&instance, &plan))
-        .and_then(|()| place.bring_up(search.folders()?, &mut configuration, &mut marker))
+        .and_then(|()| place.bring_up(&tablespaces.folders()?, &mut configuration, &mut marker))
         .map_err(|failure| abandon(&instance, &marker, failure))?;
     let goal = Goal { configuration: &configuration, marker: &marker, choice: &origin.choice };
     let outputs = outputs(&goal, reached, stopped, &origin, &parameters.target);
     caps.write_file(machine, &marker::record(&folder), serde_json::json!(outputs).to_string().as_bytes())?;
     outcome(outputs, false)
+}
+
+/// Everything that is found out before a byte is copied.
+struct Basis<'a, P> {
+    origin: Origin,
+    plan: copying::Plan,
+    /// The copy's own WAL, where its server cannot read the archive itself.
+    own: Option<OwnWal>,
+    ground: Ground<'a>,
+    tablespaces: Tablespaces<P>,
+}
+
+impl<'a, P: Process> Basis<'a, P> {
+    fn find<C: Capabilities<Process = P>>(
+        instance: &Instance<'_, C>,
+        parameters: &'a Parameters,
+        original: &Original,
+        facts: Facts,
+        moment: Option<Moment>,
+    ) -> Result<Self, Failure> {
+        let Instance { caps, machine, folder, .. } = *instance;
+        let origin = Origin::find(caps, parameters, facts, moment)?;
+        let plan = copying::plan(caps, machine, &origin.source, &original.tablespaces)?;
+        let search = wal_tablespaces::search(caps, machine, &origin.archive, &origin.choice)?;
+        let wishes =
+            Wishes { settings: &parameters.settings, accepted: &parameters.accept, wall: parameters.wall.as_deref() };
+        let archive = parameters.archive.as_deref().unwrap_or(ARCHIVE);
+        let own = OwnWal::plan(caps, machine, archive, (&origin.archive, &origin.choice), folder)?;
+        let wal = own.as_ref().map_or(&origin.archive.path, |own| &own.path);
+        let ground = Ground::find(instance, wishes, original, wal)?;
+        let tablespaces = ground.tablespaces(search)?;
+        Ok(Self { origin, plan, own, ground, tablespaces })
+    }
+}
+
+/// A restore that ends before anything is copied leaves nothing behind. What cannot be removed now goes with the next attempt.
+fn withdraw<C: Capabilities>(instance: &Instance<'_, C>, failure: Failure) -> Failure {
+    if let Err(left) = instance.caps.remove(instance.machine, instance.folder) {
+        instance.caps.warn(&format!("{} is left behind: {}", instance.folder, Failure::from(left).reason().message));
+    }
+    failure
 }
 
 /// What a copy is made from, up to where.
@@ -266,14 +311,14 @@ impl<C: Capabilities> Place<'_, C> {
     /// and no recovery.
     fn bring_up(
         &self,
-        folders: Vec<String>,
+        folders: &[String],
         configuration: &mut Configuration,
         marker: &mut Marker,
     ) -> Result<(Reached, String), Failure> {
         let Instance { caps, machine, folder, .. } = *self.instance;
         let mut refused = Vec::new();
         loop {
-            let startup = self.ground.settle(self.instance, configuration, folders.clone())?;
+            let startup = self.ground.settle(self.instance, configuration, folders)?;
             let instance = Instance { startup: Some(&startup), ..*self.instance };
             let goal = Goal { configuration, marker, choice: self.choice };
             configure(&instance, &goal, self.login)?;

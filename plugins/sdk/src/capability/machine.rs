@@ -53,8 +53,8 @@ pub trait Machine {
     /// Empties parts of a folder: names that end with `/` are folders, which are there and empty afterwards; others are files,
     /// which are gone.
     fn clear(&self, machine: &str, path: &str, names: &[String]) -> Result<(), Error>;
-    /// Which wall a server would be started behind.
-    fn find_wall(&self, machine: &str, server: &Server) -> Result<Wall, Error>;
+    /// Which wall a server would be started behind: the strongest that the machine offers, or the one that is wanted.
+    fn find_wall(&self, machine: &str, server: &Server, wanted: Option<&str>) -> Result<Wall, Error>;
     /// Starts a server behind a wall that [`Machine::find_wall`] has named; comes back when it runs or has ended.
     fn start_server(&self, machine: &str, server: &Server, wall: &str) -> Result<(), Error>;
     /// Whether a server runs in this data folder.

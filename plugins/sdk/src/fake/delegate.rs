@@ -140,8 +140,9 @@ impl capability::machine::Machine for Fake {
         &self,
         machine: &str,
         server: &capability::machine::Server,
+        wanted: Option<&str>,
     ) -> Result<capability::machine::Wall, capability::machine::Error> {
-        self.machine.find_wall(machine, server)
+        self.machine.find_wall(machine, server, wanted)
     }
 
     fn start_server(

@@ -268,15 +268,22 @@ impl capability::machine::Machine for Machine {
         Ok(())
     }
 
-    fn find_wall(&self, _machine: &str, server: &Server) -> Result<Wall, Error> {
+    fn find_wall(&self, _machine: &str, server: &Server, wanted: Option<&str>) -> Result<Wall, Error> {
         self.guard(Effect::Mutate, &server.data)?;
         let none = || Wall {
             name: "none".to_owned(),
             files: false,
+            folders: false,
             network: false,
+            socket: false,
             lacking: "this machine is scripted".to_owned(),
         };
-        Ok(self.wall.borrow().clone().unwrap_or_else(none))
+        let wall = self.wall.borrow().clone().unwrap_or_else(none);
+        if wanted.is_some_and(|wanted| wanted != wall.name) {
+            let reason = Reason::new("machine-wall", "the wall that is wanted does not hold");
+            return Err(Error::Failed(reason));
+        }
+        Ok(wall)
     }
 
     fn start_server(&self, machine: &str, server: &Server, wall: &str) -> Result<(), Error> {

@@ -33,18 +33,24 @@ pub(super) enum Stdin {
     Lifeline,
 }
 
-/// The command that runs `words` (program and arguments) on the machine, for so long at most.
-pub(super) fn on(machine: &Machine, words: &[String], stdin: Stdin, longest: Duration) -> Result<Command, String> {
+/// The command that runs `words` (program and arguments) on the machine, by root or by the binding's user, for so long at most.
+pub(super) fn on(
+    (machine, as_root): (&Machine, bool),
+    words: &[String],
+    stdin: Stdin,
+    longest: Duration,
+) -> Result<Command, String> {
     let mut inner: Vec<String> = ["timeout", "-s", "KILL"].map(str::to_owned).to_vec();
     inner.push(format!("{:.3}", longest.as_secs_f64()));
     if stdin == Stdin::Lifeline {
         inner.extend(["sh", "-c", LIFELINE, "sh"].map(str::to_owned));
     }
     inner.extend_from_slice(words);
+    let user = if as_root { Some("root") } else { machine.user.as_deref() };
     let mut command = match &machine.via {
-        Via::Local => local(machine.user.as_deref(), &inner)?,
-        Via::Container { engine, name } => container(engine, name, machine.user.as_deref(), &inner)?,
-        Via::Ssh { host } => ssh(host, machine.user.as_deref(), &inner)?,
+        Via::Local => local(user, &inner)?,
+        Via::Container { engine, name } => container(engine, name, user, &inner)?,
+        Via::Ssh { host } => ssh(host, user, &inner)?,
     };
     group::first_of_its_own(&mut command);
     Ok(command)
@@ -121,7 +127,7 @@ mod tests {
             ports: Default::default(),
             identity: None,
         };
-        let build = |via, user| on(&machine(via, user), &words, Stdin::Data, within);
+        let build = |via, user| on((&machine(via, user), false), &words, Stdin::Data, within);
         assert_eq!(line(&build(Via::Local, None).unwrap()), "timeout -s KILL 1.500 cat it's");
         let container = Via::Container { engine: "docker".to_owned(), name: "pg".to_owned() };
         assert_eq!(
@@ -133,6 +139,9 @@ mod tests {
             "ssh -o BatchMode=yes -o ConnectTimeout=15 -o ServerAliveInterval=10 db1 \
              exec env LC_ALL=C TZ=UTC 'timeout' '-s' 'KILL' '1.500' 'cat' 'it'\\''s'"
         );
+        let container = Via::Container { engine: "docker".to_owned(), name: "pg".to_owned() };
+        let by_root = on((&machine(container, Some("postgres")), true), &words, Stdin::Data, within).unwrap();
+        assert!(line(&by_root).contains(" -u root pg timeout "), "{}", line(&by_root));
         assert!(build(Via::Ssh { host: "-oProxyCommand=id".to_owned() }, None).is_err());
     }
 }

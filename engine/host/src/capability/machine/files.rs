@@ -9,6 +9,7 @@ use super::{
     folder::{self, Allowed},
     place::Place,
     running::{self, Exit},
+    stranger,
 };
 use crate::{
     call::CallContext,
@@ -20,7 +21,7 @@ const LISTING_BYTES_MAX: usize = 32 << 20;
 
 /// Exit codes of the scripts.
 const OUTSIDE: i32 = 42;
-const NOT_FOUND: i32 = 44;
+pub(super) const NOT_FOUND: i32 = 44;
 const EXISTS: i32 = 45;
 
 /// `$1` is the allowed folder, `$2` the path below it; leaves the real path in `real`.
@@ -33,7 +34,10 @@ const RESOLVE_PARENT: &str = r#"root=$(realpath -e -- "$1") || exit 44
 real=$(realpath -m -- "${2%/*}")/${2##*/} || exit 1
 case "$real" in "$root"/*) ;; *) exit 42 ;; esac
 "#;
-const READ: &str = r#"[ -f "$real" ] || exit 44
+/// A file of a server that runs as another user is read by that user: root would follow a link that the server puts in its place.
+const READ: &str = r#"needs_root "$real"
+[ -f "$real" ] || exit 44
+if is_strangers "$real"; then exec setpriv --reuid="$stranger" --regid="$stranger" --clear-groups head -c 16777217 -- "$real"; fi
 exec head -c 16777217 -- "$real""#;
 /// The length is compared, so that content cut short with its engine never gets the name.
 const RECEIVE: &str = r#"umask 077
@@ -74,7 +78,8 @@ for name; do
     fi
 done"#;
 /// Links first, three texts each, then the sum of the sizes.
-const SURVEY: &str = r#"[ -d "$real" ] || exit 44
+const SURVEY: &str = r#"needs_root "$real/data"
+[ -d "$real" ] || exit 44
 find "$real" -type l -printf '%P\0%l\0' -exec sh -c 'realpath -m -z -- "$1"' sh {} \; || exit 1
 printf '%s\0' "$real"
 du -s -B1 --apparent-size -- "$real" | cut -f1"#;
@@ -93,7 +98,9 @@ pub(super) async fn read(context: &CallContext, machine: &str, path: &str) -> Re
 /// As [`read`] on a machine that is not proved yet.
 pub(super) async fn read_in(context: &CallContext, place: &Place<'_>, path: &str) -> Result<Vec<u8>, Error> {
     let allowed = place.allowed(path, Effect::Read)?;
-    let content = script(context, place, &allowed, &[RESOLVE, READ], Effect::Read, None, FILE_BYTES_MAX + 1).await?;
+    let content =
+        script(context, place, &allowed, &[RESOLVE, &stranger::look(), READ], Effect::Read, None, FILE_BYTES_MAX + 1)
+            .await?;
     if content.len() > FILE_BYTES_MAX {
         return Err(failed("machine-file-size", format!("`{path}` is larger than {} MiB", FILE_BYTES_MAX >> 20)));
     }
@@ -173,7 +180,8 @@ pub(super) async fn free_space(context: &CallContext, machine: &str, path: &str)
 pub(super) async fn survey(context: &CallContext, machine: &str, path: &str) -> Result<Tree, Error> {
     let place = Place::enter(context, machine, Effect::Read).await?;
     let allowed = place.allowed(path, Effect::Read)?;
-    let printed = script(context, &place, &allowed, &[RESOLVE, SURVEY], Effect::Read, None, LISTING_BYTES_MAX).await?;
+    let parts = [RESOLVE, &stranger::look(), SURVEY];
+    let printed = script(context, &place, &allowed, &parts, Effect::Read, None, LISTING_BYTES_MAX).await?;
     let odd = || failed("machine-listing", format!("what lies in `{path}` cannot be read"));
     tree(&String::from_utf8_lossy(&printed)).ok_or_else(odd)
 }
@@ -240,6 +248,27 @@ pub(super) async fn scripted(
     effect: Effect,
     more: More<'_>,
 ) -> Result<Vec<u8>, Error> {
+    let by_root = place.by_root().filter(|_| !place.as_root && more.input.is_none());
+    let words = more.words;
+    let longest = more.longest;
+    let printed = run_script(context, place, allowed, parts, effect, more).await?;
+    match by_root {
+        Some(place) if printed.exit.code == stranger::NEEDS_ROOT => {
+            let more = More { words, longest, input: None };
+            answered(run_script(context, &place, allowed, parts, effect, more).await?, &place, allowed)
+        }
+        _ => answered(printed, place, allowed),
+    }
+}
+
+async fn run_script(
+    context: &CallContext,
+    place: &Place<'_>,
+    allowed: &Allowed,
+    parts: &[&str],
+    effect: Effect,
+    more: More<'_>,
+) -> Result<Printed, Error> {
     let More { input, words: given, longest } = more;
     let length = input.as_ref().map_or(0, Vec::len).to_string();
     let mut words =
@@ -256,14 +285,13 @@ pub(super) async fn scripted(
         let (stdout, exit) = tokio::join!(printed, running.exit());
         exit.map(|exit| Printed { stdout, exit })
     };
-    let printed = match context.bounded(work).await {
-        Ok(printed) => printed?,
+    match context.bounded(work).await {
+        Ok(printed) => printed,
         Err(why) => {
             running.end().await;
-            return Err(cut(context, why, effect, &allowed.path));
+            Err(cut(context, why, effect, &allowed.path))
         }
-    };
-    answered(printed, place, allowed)
+    }
 }
 
 fn answered(printed: Printed, place: &Place<'_>, allowed: &Allowed) -> Result<Vec<u8>, Error> {
@@ -274,6 +302,14 @@ fn answered(printed: Printed, place: &Place<'_>, allowed: &Allowed) -> Result<Ve
             Err(denied("machine-path", format!("`{path}` on `{}` leads by a link out of {}", place.role, allowed.root)))
         }
         NOT_FOUND => Err(Error::NotFound(path.clone())),
+        stranger::NEEDS_ROOT => {
+            let number = stranger::NUMBER;
+            let message = format!(
+                "`{path}` on `{}` belongs to the user {number} of a restored copy; root can read it",
+                place.role
+            );
+            Err(failed("machine-wall", message))
+        }
         EXISTS => Err(denied("machine-exists", format!("`{path}` is there already on `{}`", place.role))),
         code => {
             let said = printed.exit.stderr.lines().last().unwrap_or("nothing").to_owned();

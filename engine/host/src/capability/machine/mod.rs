@@ -4,10 +4,12 @@
 mod account;
 mod arguments;
 mod command;
+mod confined;
 mod fetch;
 mod files;
 mod folder;
 mod identity;
+pub(crate) mod lease;
 mod lines;
 mod parts;
 mod place;
@@ -15,6 +17,8 @@ mod process;
 mod running;
 mod server;
 mod start;
+mod stranger;
+mod trial;
 mod wall;
 
 #[cfg(test)]
@@ -198,8 +202,13 @@ impl wit::Host for CallState {
         self.machine_outward(cleared)
     }
 
-    async fn find_wall(&mut self, machine: String, server: Server) -> wasmtime::Result<Result<Wall, Error>> {
-        let wall = server::wall(&self.context, &machine, &server).await;
+    async fn find_wall(
+        &mut self,
+        machine: String,
+        server: Server,
+        wanted: Option<String>,
+    ) -> wasmtime::Result<Result<Wall, Error>> {
+        let wall = trial::wall(&self.context, &machine, &server, wanted.as_deref()).await;
         self.machine_outward(wall)
     }
 

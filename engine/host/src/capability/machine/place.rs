@@ -16,9 +16,12 @@ use crate::{call::CallContext, wit::lifeboat::machine::machine::Error};
 const EVERYWHERE: &[(&str, Effect)] = &[("cp", Effect::Mutate), ("sha256sum", Effect::Read)];
 
 /// A machine within a call.
+#[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
     pub(super) role: &'a str,
     pub(super) machine: &'a Machine,
+    /// Whether programs of the host run by root there, whoever the binding's user is.
+    pub(super) as_root: bool,
     source: &'a str,
     line: u32,
 }
@@ -36,7 +39,7 @@ impl<'a> Place<'a> {
         let source = context.bindings.source.as_str();
         let binding = RoleName::new(role).ok().and_then(|role| context.bindings.targets.get(&role));
         match binding.map(|binding| (&binding.system, binding.line)) {
-            Some((System::Machine(machine), line)) => Ok(Self { role, machine, source, line }),
+            Some((System::Machine(machine), line)) => Ok(Self { role, machine, as_root: false, source, line }),
             Some(_) => Err(failed("host-refused-role", format!("the target `{role}` is no machine"))),
             None => Err(failed("host-refused-role", format!("{source} binds no system to the target `{role}`"))),
         }
@@ -51,9 +54,15 @@ impl<'a> Place<'a> {
         let place = Self::of(context, role, needed)?;
         identity::prove(context, &place, needed).await?;
         if needed > Effect::Read {
+            context.targets.on_machine(context, role).await?;
             context.change().map_err(|reason| Error::Denied(reason.into()))?;
         }
         Ok(place)
+    }
+
+    /// The same, with programs that root runs.
+    pub(super) fn run_by_root(&self) -> Self {
+        Self { as_root: true, ..*self }
     }
 
     pub(super) fn folder(&self, name: &str) -> Result<String, Error> {

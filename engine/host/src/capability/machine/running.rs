@@ -58,7 +58,7 @@ pub(super) fn start(
     let longest = context.left() + MARGIN;
     let stdin = if input.is_some() { Stdin::Data } else { Stdin::Lifeline };
     let broken = |problem: String| failed("machine-command", format!("on `{}`: {problem}", place.role));
-    let mut command = command::on(place.machine, words, stdin, longest).map_err(broken)?;
+    let mut command = command::on((place.machine, place.as_root), words, stdin, longest).map_err(broken)?;
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| {
         broken(format!("`{}` cannot be started: {error}", command.as_std().get_program().display()))
@@ -153,7 +153,7 @@ impl Running {
     }
 }
 
-fn code(status: ExitStatus) -> i32 {
+pub(super) fn code(status: ExitStatus) -> i32 {
     use std::os::unix::process::ExitStatusExt;
     status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(-1)
 }

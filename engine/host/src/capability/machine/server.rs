@@ -10,21 +10,18 @@ use super::{
     files::{self, More, RESOLVE},
     folder::{self, Allowed},
     place::Place,
-    start,
-    wall::{BEHIND, DIRECTLY, ESCAPE, Kind, Layout},
+    start, stranger,
+    wall::{Kind, Layout},
 };
 use crate::{
     call::CallContext,
-    wit::lifeboat::machine::machine::{Error, Server, Wall},
+    wit::lifeboat::machine::machine::{Error, Server},
 };
 
 /// The program whose effect in the binding is that of starting and ending servers; `postgres` lies beside it.
 const CONTROL: &str = "pg_ctl";
 const SERVER: &str = "postgres";
-const ANSWER_BYTES_MAX: usize = 64 << 10;
-/// The longest path of a socket that the kernel takes, with its zero byte.
-const SOCKET_PATH_MAX: usize = 108;
-const LONGEST_SOCKET: &str = "/.s.PGSQL.65535.lock";
+pub(super) const ANSWER_BYTES_MAX: usize = 64 << 10;
 
 /// Leaves in `found` the processes that work in `$real`. Names of programs tell a server from a person's shell in that folder.
 const FIND: &str = r#"find_server() {
@@ -38,10 +35,13 @@ const FIND: &str = r#"find_server() {
     done
 }
 "#;
-const RUNS: &str = r#"find_server
-[ "$found" ] && echo runs || echo none"#;
+/// What a server has left belongs to the binding's user again before anybody hears that it has ended.
+const RUNS: &str = r#"needs_root "$real"
+find_server
+if [ "$found" ]; then echo runs; else give_back && echo none; fi"#;
 /// The first process is the parent of the others: told to quit, it ends them. What is left after a while is killed.
-const STOP: &str = r#"find_server
+const STOP: &str = r#"needs_root "$real"
+find_server
 for it in $found; do
     parent=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$it/status" 2>/dev/null)
     case " $found " in *" $parent "*) ;; *) kill -QUIT "$it" 2>/dev/null ;; esac
@@ -52,29 +52,23 @@ while find_server; [ "$found" ] && [ $n -lt 600 ]; do
     sleep 0.1
     n=$((n + 1))
 done
-[ -z "$found" ] || { echo "processes$found go on" >&2; exit 1; }"#;
+[ -z "$found" ] || { echo "processes$found go on" >&2; exit 1; }
+give_back"#;
 
 /// `$4` and what follows is the command line of the server, or what goes before a program behind the wall.
-const FOLDER: &str = r#"umask 077
+pub(super) const FOLDER: &str = r#"umask 077
 folder=${real%/*}
+owner=$(stat -c %u:%g -- "$folder") || exit 1
 shift 3
 "#;
-/// Tries to get out. A file is made beside the server's folders for it: without it the trial would prove nothing.
-const TRY: &str = r#"command -v bwrap >/dev/null || { echo "bubblewrap is not installed"; exit 0; }
-probe=$folder/outside.$$
-trap 'rm -f -- "$probe" "$probe.reached"' EXIT
-: >"$probe" || exit 1
-said=$(behind "$@" /bin/sh -c "$escape" sh "$probe" "$(readlink /proc/self/ns/pid)" "$net" 2>&1)
-[ -e "$probe.reached" ] && said="a file outside can be written
-$said"
-printf '%s\n' "$said""#;
 /// Starts the server and waits until it has its sockets, or has ended. Its pid file is looked at for that alone, and made anew.
 const LAUNCH: &str = r#"cd /
 log=$folder/server.log
 find_server
 [ -z "$found" ] || { echo "a server runs in $real already" >&2; exit 1; }
 rm -f -- "$real/postmaster.pid"
-: >>"$log" || exit 1
+: >>"$log" && chown "$owner" -- "$log" || exit 1
+take_over
 setsid sh -c "$run" sh "$@" </dev/null >>"$log" 2>&1 &
 child=$!
 n=0
@@ -89,14 +83,18 @@ const PORT: &str = r#"grep -qE "^ *[0-9]+: [0-9A-F]+:$4 [0-9A-F]+:[0-9A-F]+ (0[1
 case $? in 0) echo taken ;; *) echo free ;; esac"#;
 
 /// A server on its machine.
-struct Subject<'a> {
-    place: Place<'a>,
+pub(super) struct Subject<'a> {
+    pub(super) place: Place<'a>,
     allowed: Allowed,
-    effect: Effect,
-    layout: Layout,
+    pub(super) effect: Effect,
+    pub(super) layout: Layout,
 }
 
-async fn subject<'a>(context: &'a CallContext, machine: &'a str, server: &Server) -> Result<Subject<'a>, Error> {
+pub(super) async fn subject<'a>(
+    context: &'a CallContext,
+    machine: &'a str,
+    server: &Server,
+) -> Result<Subject<'a>, Error> {
     let control = Place::of(context, machine, Effect::Read)?.program(CONTROL)?;
     let place = Place::enter(context, machine, control.effect).await?;
     let allowed = place.allowed(&server.data, Effect::Mutate)?;
@@ -113,74 +111,57 @@ async fn subject<'a>(context: &'a CallContext, machine: &'a str, server: &Server
 }
 
 impl Subject<'_> {
-    async fn script(&self, context: &CallContext, parts: &[&str], words: &[String]) -> Result<String, Error> {
+    pub(super) async fn script(
+        &self,
+        context: &CallContext,
+        place: &Place<'_>,
+        parts: &[&str],
+        words: &[String],
+    ) -> Result<String, Error> {
         let parts: Vec<&str> = [[RESOLVE, FIND].as_slice(), parts].concat();
         let more = More { words, longest: ANSWER_BYTES_MAX, input: None };
-        let printed = files::scripted(context, &self.place, &self.allowed, &parts, self.effect, more).await?;
+        let printed = files::scripted(context, place, &self.allowed, &parts, self.effect, more).await?;
         Ok(String::from_utf8_lossy(&printed).into_owned())
     }
 
-    /// Empty where the wall holds, or why it does not.
-    async fn trial(&self, context: &CallContext, kind: Kind) -> Result<String, Error> {
-        if kind == Kind::Closed && self.layout.socket().len() + LONGEST_SOCKET.len() >= SOCKET_PATH_MAX {
-            return Ok(format!("the path {} is too long for a socket", self.layout.socket()));
-        }
-        let net = if kind == Kind::Closed { "net=$(readlink /proc/self/ns/net)\n" } else { "net=\n" };
-        let escape = format!("escape={}\n", quoted(ESCAPE));
-        let parts = [FOLDER, &self.make_folders(), net, &escape, BEHIND, TRY];
-        let said = self.script(context, &parts, &self.layout.options(kind)).await?;
-        let said = said.trim();
-        Ok(match said.strip_suffix("tried") {
-            Some(reached) => reached.trim().replace('\n', "; "),
-            None => format!("bubblewrap cannot be used: {}", said.lines().last().unwrap_or("it says nothing")),
-        })
-    }
-
-    fn make_folders(&self) -> String {
+    pub(super) fn make_folders(&self) -> String {
         let own = self.layout.replacements().map(|(own, _)| own);
         let all = own.chain([self.layout.socket(), self.layout.data.clone()]);
-        all.map(|path| format!("mkdir -p -- {} || exit 1\n", quoted(&path))).collect()
+        let make = |path: String| {
+            let path = quoted(&path);
+            format!("[ -d {path} ] || {{ mkdir -p -- {path} && chown \"$owner\" -- {path}; }} || exit 1\n")
+        };
+        all.map(make).collect()
     }
 }
 
-/// The strongest wall that holds.
-pub(super) async fn wall(context: &CallContext, machine: &str, server: &Server) -> Result<Wall, Error> {
-    let subject = subject(context, machine, server).await?;
-    let mut lacking = String::new();
-    for kind in Kind::of(&subject.place) {
-        let problem = if *kind == Kind::None { String::new() } else { subject.trial(context, *kind).await? };
-        if problem.is_empty() {
-            let (files, network) = (*kind != Kind::None, *kind == Kind::Closed);
-            return Ok(Wall { name: kind.name().to_owned(), files, network, lacking });
-        }
-        lacking = problem;
-    }
-    Err(failed("machine-wall", lacking))
-}
-
-/// Starts a server behind a wall that [`wall`] has found.
+/// Starts a server behind a wall that [`super::trial::wall`] has found.
 pub(super) async fn start(context: &CallContext, machine: &str, server: &Server, wall: &str) -> Result<(), Error> {
     let subject = subject(context, machine, server).await?;
     let kind = Kind::named(wall).ok_or_else(|| failed("machine-wall", format!("there is no wall `{wall}`")))?;
-    if kind != Kind::None {
-        let problem = subject.trial(context, kind).await?;
-        if !problem.is_empty() {
-            return Err(failed("machine-wall", format!("the wall `{wall}` does not hold: {problem}")));
-        }
+    let problem = subject.trial(context, kind).await?;
+    if !problem.is_empty() {
+        return Err(failed("machine-wall", format!("the wall `{wall}` does not hold: {problem}")));
     }
     let settings: Vec<_> = server.settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let starts_in = start::folder(subject.place.machine, subject.effect);
     arguments::check(subject.place.machine, SERVER, &starts_in, &settings)
         .map_err(|problem| denied("machine-argument", problem))?;
-    let run = match kind {
-        Kind::None => DIRECTLY.to_owned(),
-        Kind::Closed | Kind::Files => format!("{BEHIND}behind \"$@\""),
+    let Some(barrier) = subject.barrier(kind)? else {
+        return Err(failed("machine-wall", format!("the wall `{wall}` does not hold any more")));
     };
-    let mut words = if kind == Kind::None { Vec::new() } else { subject.layout.options(kind) };
+    let mut words = barrier.words;
     words.extend([format!("{}/{SERVER}", subject.layout.programs), "-D".to_owned(), subject.layout.data.clone()]);
     words.extend(settings.into_iter().flat_map(|setting| ["-c".to_owned(), setting]));
-    let run = format!("run={}\n", quoted(&run));
-    subject.script(context, &[FOLDER, &subject.make_folders(), &run, LAUNCH], &words).await.map(drop)
+    let mut take_over = "take_over() { :; }\n".to_owned();
+    if kind.is_stranger() {
+        // The programs of the binding's user reach it by the group of its folder, and the last setting wins.
+        words.extend(["-c", "unix_socket_permissions=0777"].map(str::to_owned));
+        take_over = format!("take_over() {{\n{}}}\n", stranger::take_over());
+    }
+    let run = format!("run={}\n", quoted(&format!("{}behind \"$@\"", barrier.behind)));
+    let parts = [FOLDER, &subject.make_folders(), &take_over, &run, LAUNCH];
+    subject.script(context, &barrier.place, &parts, &words).await.map(drop)
 }
 
 /// Whether a server runs there.
@@ -188,7 +169,9 @@ pub(super) async fn runs(context: &CallContext, machine: &str, data: &str) -> Re
     let place = Place::enter(context, machine, Effect::Read).await?;
     let allowed = place.allowed(data, Effect::Read)?;
     let more = More { longest: ANSWER_BYTES_MAX, ..More::default() };
-    let printed = files::scripted(context, &place, &allowed, &[RESOLVE, FIND, RUNS], Effect::Read, more).await?;
+    let look = stranger::look();
+    let parts = [RESOLVE, &look, stranger::GIVE_BACK, FIND, RUNS];
+    let printed = files::scripted(context, &place, &allowed, &parts, Effect::Read, more).await?;
     Ok(printed.starts_with(b"runs"))
 }
 
@@ -197,7 +180,9 @@ pub(super) async fn stop(context: &CallContext, machine: &str, data: &str) -> Re
     let effect = Place::of(context, machine, Effect::Read)?.program(CONTROL)?.effect;
     let place = Place::enter(context, machine, effect).await?;
     let allowed = place.allowed(data, Effect::Mutate)?;
-    files::scripted(context, &place, &allowed, &[RESOLVE, FIND, STOP], effect, More::default()).await.map(drop)
+    let look = stranger::look();
+    let parts = [RESOLVE, &look, stranger::GIVE_BACK, FIND, STOP];
+    files::scripted(context, &place, &allowed, &parts, effect, More::default()).await.map(drop)
 }
 
 /// Whether a server could listen on the port.

@@ -2,7 +2,12 @@
 
 mod fetched;
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::Path,
+};
 
 use jiff::{SignedDuration, Timestamp};
 use lifeboat_core::{
@@ -12,7 +17,7 @@ use lifeboat_core::{
 };
 use tempfile::TempDir;
 
-use super::{files, parts, place::Place, process, server};
+use super::{files, parts, place::Place, process, server, trial};
 use crate::{
     call::CallContext,
     fixture::{self, Fixture},
@@ -205,7 +210,6 @@ async fn a_port_with_any_listener_is_not_free() {
 
 /// A program that is named `postgres`, works in the folder it is given and waits there.
 fn scripted_server(here: &Here) -> Server {
-    use std::os::unix::fs::PermissionsExt;
     let script = "#!/usr/bin/perl\n$SIG{QUIT} = 'DEFAULT';\nchdir $ARGV[1] or die;\nopen F, '>postmaster.pid' or die;\n\
                   print F \"\\n\" x 7, \"ready\\n\";\nclose F;\nsleep 1 while 1;\n";
     fs::create_dir_all(here.path("pg/bin")).unwrap();
@@ -217,6 +221,13 @@ fn scripted_server(here: &Here) -> Server {
     Server { data: here.path("work/lb-1/data"), settings, reads, replaces: Vec::new() }
 }
 
+/// As the walls by another user need it.
+fn open_to_all(here: &Here) {
+    for name in ["", "work", "archive"] {
+        fs::set_permissions(here.path(name), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_server_is_started_found_and_ended_by_its_folder() {
     let here = Here::with_control("pg/bin/pg_ctl");
@@ -225,7 +236,17 @@ async fn a_server_is_started_found_and_ended_by_its_folder() {
     let other = here.path("work/lb-2/data");
     fs::create_dir_all(&other).unwrap();
     let runs = async |data: &str| server::runs(&context, "here", data).await.unwrap();
-    for wall in ["none", &server::wall(&context, "here", &subject).await.unwrap().name] {
+    open_to_all(&here);
+    let best = trial::wall(&context, "here", &subject, None).await.unwrap();
+    for wall in ["none", "bwrap", "user-net", "user"] {
+        match trial::wall(&context, "here", &subject, Some(wall)).await {
+            Err(Error::Failed(reason)) => {
+                assert!(reason.code == "machine-wall" && best.name != wall, "{reason:?}");
+                eprintln!("SKIPPED: {}", reason.message);
+                continue;
+            }
+            found => assert_eq!(found.unwrap().name, wall),
+        }
         server::start(&context, "here", &subject, wall).await.unwrap();
         assert!(runs(&subject.data).await && !runs(&other).await, "{wall}");
         // As a copied backup would have it: the number of another server.
@@ -235,15 +256,17 @@ async fn a_server_is_started_found_and_ended_by_its_folder() {
         refused(server::start(&context, "here", &subject, wall).await, "machine-file");
         server::stop(&context, "here", &subject.data).await.unwrap();
         assert!(!runs(&subject.data).await, "{wall}");
+        let owner = |path: &str| fs::metadata(path).unwrap().uid();
+        assert_eq!(owner(&subject.data), owner(&here.path("work")), "{wall}: the files are given back");
     }
     refused(server::start(&context, "here", &subject, "bwrap --bind / /").await, "machine-wall");
     subject.replaces = vec!["/usr/lib".to_owned()];
-    refused(server::wall(&context, "here", &subject).await, "machine-wall");
+    refused(trial::wall(&context, "here", &subject, None).await, "machine-wall");
     subject.replaces.clear();
     subject.settings = vec![("hba_file".to_owned(), "/etc/passwd".to_owned())];
     refused(server::start(&context, "here", &subject, "none").await, "machine-argument");
     subject.data = here.path("work/data");
-    refused(server::wall(&context, "here", &subject).await, "machine-path");
+    refused(trial::wall(&context, "here", &subject, None).await, "machine-path");
 }
 
 #[tokio::test]

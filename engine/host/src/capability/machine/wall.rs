@@ -15,26 +15,60 @@ pub(super) enum Kind {
     Closed,
     /// The same with the network of the machine, for an engine that comes from another one.
     Files,
+    /// Another user with a network of its own.
+    StrangerAlone,
+    /// Another user.
+    Stranger,
+    /// Landlock as the binding's user: own files, and what else the kernel can hold.
+    Confined,
     /// Nothing.
     None,
 }
 
 impl Kind {
+    const ALL: [Self; 6] = [Self::Closed, Self::Files, Self::StrangerAlone, Self::Stranger, Self::Confined, Self::None];
+
     /// Those that fit a machine, the strongest first.
     pub(super) fn of(place: &Place<'_>) -> &'static [Self] {
-        if place.machine.via == Via::Local { &[Self::Closed, Self::None] } else { &[Self::Files, Self::None] }
+        match place.machine.via {
+            Via::Local => &[Self::Closed, Self::StrangerAlone, Self::Stranger, Self::Confined, Self::None],
+            // Nothing confines there without a program of ours, and the engine must reach the network of the copy.
+            _ => &[Self::Files, Self::Stranger, Self::None],
+        }
     }
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Closed => "bwrap",
             Self::Files => "bwrap-files",
+            Self::StrangerAlone => "user-net",
+            Self::Stranger => "user",
+            Self::Confined => "landlock",
             Self::None => "none",
         }
     }
 
     pub(super) fn named(name: &str) -> Option<Self> {
-        [Self::Closed, Self::Files, Self::None].into_iter().find(|kind| kind.name() == name)
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// Whether a folder of the server can take the place of another one.
+    pub(super) fn has_folders(self) -> bool {
+        matches!(self, Self::Closed | Self::Files)
+    }
+
+    /// Whether nothing behind it reaches another server.
+    pub(super) fn holds_network(self) -> bool {
+        matches!(self, Self::Closed | Self::StrangerAlone)
+    }
+
+    /// Whether the server has no port and is reached by a socket in its folder.
+    pub(super) fn has_socket(self, place: &Place<'_>) -> bool {
+        self != Self::None && place.machine.via == Via::Local
+    }
+
+    pub(super) fn is_stranger(self) -> bool {
+        matches!(self, Self::StrangerAlone | Self::Stranger)
     }
 }
 
@@ -54,10 +88,10 @@ pub(super) struct Layout {
 }
 
 /// Folders that a server needs and that nothing may take the place of.
-const SYSTEM: &[&str] =
+pub(super) const SYSTEM: &[&str] =
     &["/usr", "/etc", "/proc", "/dev", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix"];
 /// Of `/etc`, what programs and the C library look up.
-const ETC: &[&str] = &[
+pub(super) const ETC: &[&str] = &[
     "ld.so.cache",
     "ld.so.conf",
     "ld.so.conf.d",
@@ -75,6 +109,11 @@ impl Layout {
     /// Where its sockets lie.
     pub(super) fn socket(&self) -> String {
         format!("{}/socket", self.folder)
+    }
+
+    /// The folder that PostgreSQL lies in; empty where that is the root folder.
+    pub(super) fn installation(&self) -> &str {
+        self.programs.rsplit_once('/').map_or("", |(above, _)| above)
     }
 
     /// The folders of its own that take the place of others, in their order.
@@ -113,7 +152,7 @@ impl Layout {
             let path = format!("/etc/{file}");
             add(&["--ro-bind-try", &path, &path]);
         }
-        let programs = self.programs.rsplit_once('/').map_or("", |(above, _)| above);
+        let programs = self.installation();
         if !programs.is_empty() && !SYSTEM.iter().any(|system| is_below(programs, system)) {
             add(&["--ro-bind", programs, programs]);
         }
@@ -133,20 +172,22 @@ impl Layout {
 }
 
 /// What a server inherits: nothing of the engine's environment, and no home with files for clients.
-pub(super) const DIRECTLY: &str =
-    r#"exec env -i PATH=/usr/local/bin:/usr/bin:/bin LC_ALL=C TZ=UTC HOME=/nonexistent "$@""#;
+pub(super) const BARE: &str = "exec env -i PATH=/usr/local/bin:/usr/bin:/bin LC_ALL=C TZ=UTC HOME=/nonexistent";
 
 /// `behind` becomes bubblewrap; its words are [`Layout::options`] and what to run. The system's folders go before them.
-pub(super) const BEHIND: &str = r#"behind() {
-    for it in bin sbin lib lib32 lib64 libx32; do
+pub(super) fn behind_bubblewrap() -> String {
+    const LINKS: &str = r#"for it in bin sbin lib lib32 lib64 libx32; do
         if [ -L "/$it" ]; then set -- --symlink "$(readlink "/$it")" "/$it" "$@"
         elif [ -d "/$it" ]; then set -- --ro-bind "/$it" "/$it" "$@"; fi
-    done
-    exec env -i PATH=/usr/local/bin:/usr/bin:/bin LC_ALL=C TZ=UTC HOME=/nonexistent bwrap "$@"
+    done"#;
+    format!("behind() {{\n    {LINKS}\n    {BARE} bwrap \"$@\"\n}}\n")
 }
-"#;
 
-/// What tries to get out, from behind the wall: `$1` is a file outside, `$2` the namespace of processes outside and `$3` that of
+/// Leaves the trial where bubblewrap cannot be tried.
+pub(super) const NEEDS_BUBBLEWRAP: &str =
+    "command -v bwrap >/dev/null || { echo \"bubblewrap is not installed\"; exit 0; }\n";
+
+/// What tries to get out, from behind bubblewrap: `$1` is a file outside, `$2` the namespace of processes outside and `$3` that of
 /// the network, empty where it is not held. It says what it could reach, and at last that it has tried.
 pub(super) const ESCAPE: &str = r#"[ -e "$1" ] && echo "a file outside can be read"
 ( : >"$1.reached" ) 2>/dev/null
@@ -198,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_wall_is_found_by_its_name() {
-        for kind in [Kind::Closed, Kind::Files, Kind::None] {
+        for kind in Kind::ALL {
             assert_eq!(Kind::named(kind.name()), Some(kind));
         }
         assert_eq!(Kind::named("bwrap --bind / /"), None);

@@ -32,8 +32,10 @@ const CONNECT_MAX: Duration = Duration::from_secs(15);
 const READ_ONLY: &str = "-c default_transaction_read_only=on";
 /// What a session on a restored copy turns off, because its catalog could turn it on for the login or the database. A copy is
 /// evidence, too: a policy that hides rows from the login is an error there, not fewer rows. Servers before 15.8 and 17 do not
-/// know all of these, and some are for superusers alone: [`copy`] leaves out what is refused.
+/// know all of these, and some are for superusers alone: [`copy`] leaves out what is refused. Names are looked up in `pg_catalog`
+/// alone: what its catalog put before it, or made the path of the login, is not called by a query that means something else.
 const ON_A_COPY: &[(&str, &str)] = &[
+    ("search_path", "pg_catalog"),
     ("row_security", "off"),
     ("session_preload_libraries", ""),
     ("local_preload_libraries", ""),

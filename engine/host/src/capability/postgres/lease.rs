@@ -19,6 +19,11 @@ use crate::{call::CallContext, wit::lifeboat::postgres::postgres::Error};
 const KEY: &str = "1281975909, 1651466612";
 /// A server keeps so much of an application's name.
 const NAME_BYTES_MAX: usize = 63;
+/// What a server says to a statement whose other half was sent to another one: `invalid_sql_statement_name`,
+/// `duplicate_prepared_statement`.
+const MIXED_UP: [&str; 2] = ["26000", "42P05"];
+/// How often it is looked whether a pooler hands out sessions for a transaction only.
+const ROUNDS: u32 = 3;
 /// Begins the name by which a lease is found and read.
 const PREFIX: &str = "lifeboat lease ";
 
@@ -53,9 +58,16 @@ pub(crate) fn sign(holder: &lifeboat_runtime::holder::Holder) -> String {
 /// Takes the lease of the server, where nobody else has it.
 pub(crate) async fn take(context: &CallContext, role: &str, server: &Postgres, sign: &str) -> Result<Taken, Error> {
     let connection = open(context, role, server, sign).await?;
-    prepare(context, &connection).await?;
-    if is_pooled(context, &connection, role, server, sign).await? {
-        return Ok(Taken::Pooled);
+    let pooled = async {
+        prepare(context, &connection).await?;
+        is_pooled(context, &connection, role, server, sign).await
+    };
+    match pooled.await {
+        Ok(false) => {}
+        // A statement that was prepared on this connection is not known, or another connection's is.
+        Err(Error::Sql(error)) if MIXED_UP.contains(&error.state.as_str()) => return Ok(Taken::Pooled),
+        Ok(true) => return Ok(Taken::Pooled),
+        Err(error) => return Err(error),
     }
     // Whether it was got shows below: whoever else has the key is in the list.
     one(context, &connection, &format!("SELECT pg_try_advisory_lock({KEY})")).await?;
@@ -82,8 +94,9 @@ async fn prepare(context: &CallContext, connection: &Connection) -> Result<(), E
     rows(context, connection, SETTINGS).await.map(drop)
 }
 
-/// Whether sessions are handed out for a transaction only. While a transaction of another connection is open, a session that was
-/// ours would be that one's, or we get another one.
+/// Whether sessions are handed out for a transaction only. A pooler hands out the one that was used last, or one after the other, and
+/// its other clients come in between. So it is asked more than once which session we have: again at once, and while a transaction of
+/// another connection is open, which then has ours, or leaves us another one.
 async fn is_pooled(
     context: &CallContext,
     connection: &Connection,
@@ -92,15 +105,24 @@ async fn is_pooled(
     sign: &str,
 ) -> Result<bool, Error> {
     const PID: &str = "SELECT pg_backend_pid()";
-    let before: i32 = one(context, connection, PID).await?.get(0);
+    let pid = async |connection: &Connection| Ok::<i32, Error>(one(context, connection, PID).await?.get(0));
     let other = open(context, role, server, sign).await?;
-    let beside = async { other.client().batch_execute("BEGIN").await.map_err(|error| failed(&error, role)) };
-    bounded(context, beside).await?;
-    let theirs: i32 = one(context, &other, PID).await?.get(0);
-    let after: i32 = one(context, connection, PID).await?.get(0);
-    let rolled_back = async { other.client().batch_execute("ROLLBACK").await.map_err(|error| failed(&error, role)) };
-    bounded(context, rolled_back).await?;
-    Ok(theirs == before || after != before)
+    let command = async |sql: &str| {
+        let work = async { other.client().batch_execute(sql).await.map_err(|error| failed(&error, role)) };
+        bounded(context, work).await
+    };
+    let first = pid(connection).await?;
+    for _ in 0..ROUNDS {
+        let again = pid(connection).await?;
+        command("BEGIN").await?;
+        let theirs = pid(&other).await?;
+        let beside = pid(connection).await?;
+        command("ROLLBACK").await?;
+        if theirs == first || again != first || beside != first {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Who else holds the key, in any database.

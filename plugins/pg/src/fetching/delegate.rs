@@ -151,8 +151,8 @@ impl<C: Capabilities> Machine for Fetching<'_, C> {
         self.inner.clear(machine, path, names)
     }
 
-    fn find_wall(&self, machine: &str, server: &Server) -> Result<Wall, Error> {
-        self.inner.find_wall(machine, server)
+    fn find_wall(&self, machine: &str, server: &Server, wanted: Option<&str>) -> Result<Wall, Error> {
+        self.inner.find_wall(machine, server, wanted)
     }
 
     fn start_server(&self, machine: &str, server: &Server, wall: &str) -> Result<(), Error> {

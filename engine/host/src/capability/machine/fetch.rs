@@ -140,7 +140,7 @@ impl Folders {
 async fn hold(context: &CallContext, place: &Place<'_>, root: &str) -> Result<Held, Error> {
     let broken = |problem: String| failed("machine-fetch", format!("on `{}`: {problem}", place.role));
     let words = ["sh", "-c", HOLD, "sh", root].map(str::to_owned);
-    let mut command = command::on(place.machine, &words, Stdin::Data, HOLDING_MAX).map_err(broken)?;
+    let mut command = command::on((place.machine, false), &words, Stdin::Data, HOLDING_MAX).map_err(broken)?;
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().map_err(|error| broken(error.to_string()))?;
     let lifeline = child.stdin.take();

@@ -115,7 +115,7 @@ impl Fixture {
             "CREATE UNLOGGED TABLE scratch TABLESPACE early AS SELECT generate_series(1, 100) AS id",
             &format!(
                 "CREATE FUNCTION leave(int) RETURNS int LANGUAGE plpgsql AS
-                 $$BEGIN COPY (SELECT 1) TO PROGRAM 'touch {marks}/evaluated'; RETURN $1; END$$"
+                 $$BEGIN COPY (SELECT 1) TO PROGRAM 'cat >/dev/null; touch {marks}/evaluated'; RETURN $1; END$$"
             ),
             "CREATE FUNCTION mark(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
              $$BEGIN RETURN public.leave($1); END$$",

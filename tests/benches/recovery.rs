@@ -1,6 +1,6 @@
 //! The two long steps of DR-003 beside what a DBA would type: `find-damage` beside bare `pg_waldump`, `merge-missing` beside
 //! a hand-written `COPY` and `INSERT … ON CONFLICT DO NOTHING`; the engine's memory while it does them; and `verify-backup`
-//! beside as many bare `pg_waldump -q` as it runs.
+//! beside as many bare `pg_waldump -q` as it runs. `LIFEBOAT_BENCH_WAL_GIB` says how much WAL they read; 1 where it is not set.
 //!
 //! Prints one JSON line a benchmark. Both sides of each ratio are measured in this one run.
 
@@ -18,7 +18,6 @@ use serde_json::{Value, json};
 use tokio_postgres::{Config, config::Host};
 
 const ROWS: u64 = 1_000_000;
-const WAL_BYTES: u64 = 1 << 30;
 const VERIFY: &str = "
 lifeboat: 1
 id: BENCH
@@ -43,15 +42,16 @@ async fn main() -> Result<()> {
         ))
         .await?;
     stand.testbed.base_backup("bench").await?;
-    write_wal(&stand).await?;
+    let gib = std::env::var("LIFEBOAT_BENCH_WAL_GIB").map_or(Ok(1), |gib| gib.parse::<u64>())?;
+    write_wal(&stand, gib << 30).await?;
     application.batch_execute(&format!("DELETE FROM events WHERE id <= {ROWS}")).await?;
     application.execute("VACUUM events", &[]).await?;
     let memory_kib = recover(&stand)?;
     let steps = step_seconds(&stand.run_folder()?.join("journal.jsonl"))?;
     let waldump = bare_waldump(&stand)?;
-    line("find-damage, 1 GB of WAL", seconds(&steps, "find")?, waldump, 1.2);
+    line(&format!("find-damage, {gib} GiB of WAL"), seconds(&steps, "find")?, waldump, 1.2);
     let (verified, read) = (verify(&stand)?, quiet_waldumps(&stand)?);
-    line("verify-backup, 1 GB of WAL", verified, read, 1.25);
+    line(&format!("verify-backup, {gib} GiB of WAL"), verified, read, 1.25);
     let merged = seconds(&steps, "merge")?;
     application.batch_execute(&format!("DELETE FROM events WHERE id <= {ROWS}")).await?;
     application.execute("VACUUM events", &[]).await?;
@@ -71,20 +71,20 @@ fn print(result: &Value) {
     println!("{result}");
 }
 
-/// Updates until a gigabyte of WAL has been written since the backup.
-async fn write_wal(stand: &Stand) -> Result<()> {
+/// Updates until so much WAL has been written since the backup.
+async fn write_wal(stand: &Stand, bytes: u64) -> Result<()> {
     let observer = connect(&stand.testbed.observer()).await?;
     let application = stand.application().await?;
     let start = stand.value(&observer, "SELECT pg_current_wal_lsn()::text").await?;
-    for round in 0..200 {
+    for round in 0..1_000 {
         let sql = format!("UPDATE events SET payload = md5(payload) WHERE id % 40 = {}", round % 40);
         application.batch_execute(&sql).await?;
         let written = stand.value(&observer, &format!("SELECT (pg_current_wal_lsn() - '{start}')::text")).await?;
-        if written.parse::<u64>()? >= WAL_BYTES {
+        if written.parse::<u64>()? >= bytes {
             return Ok(());
         }
     }
-    anyhow::bail!("200 rounds of updates wrote less than {WAL_BYTES} bytes of WAL")
+    anyhow::bail!("1,000 rounds of updates wrote less than {bytes} bytes of WAL")
 }
 
 /// Runs DR-003 without its last step, so that the copy stays, and returns the engine's peak memory in KiB.

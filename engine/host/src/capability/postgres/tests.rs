@@ -324,15 +324,15 @@ async fn an_instance_is_reached_by_a_port_of_its_machine(server: &Server) {
 
 async fn a_policy_hides_no_row_of_an_instance(server: &Server, context: &CallContext, instance: &Connection) {
     for sql in [
-        "CREATE TABLE hidden AS SELECT 1 AS id",
-        "ALTER TABLE hidden ENABLE ROW LEVEL SECURITY",
+        "CREATE TABLE public.hidden AS SELECT 1 AS id",
+        "ALTER TABLE public.hidden ENABLE ROW LEVEL SECURITY",
         "CREATE ROLE nobody",
-        "GRANT SELECT ON hidden TO nobody",
+        "GRANT SELECT ON public.hidden TO nobody",
         "SET ROLE nobody",
     ] {
         instance.execute(context, sql, &[]).await.unwrap();
     }
-    refused(instance.query(context, "SELECT id FROM hidden", &[]).await, "42501");
+    refused(instance.query(context, "SELECT id FROM public.hidden", &[]).await, "42501");
     let to_role = fixture(server).context(&[("db", Effect::Mutate)]);
     let role = open(&to_role).await;
     role.execute(&to_role, "SET ROLE nobody", &[]).await.unwrap();

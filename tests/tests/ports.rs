@@ -28,13 +28,15 @@ steps:
 async fn a_copy_moves_on_from_a_port_that_only_its_server_finds_taken() -> Result<()> {
     let stand = Stand::loaded(1).await?;
     let text = fs::read_to_string(&stand.bindings)?;
-    let ports: Vec<u16> = text
+    let mut ports: Vec<u16> = text
         .split("    ports:\n")
         .nth(1)
         .context("ports of the machine")?
         .lines()
         .map_while(|line| line.trim().split_once(':')?.0.parse().ok())
         .collect();
+    // They are tried in order.
+    ports.sort_unstable();
     ensure!(ports.len() >= 3, "{ports:?}");
     // A path that is too long for a socket, so that the copy is reached over the network.
     let work = stand.testbed.work_folder().display().to_string();

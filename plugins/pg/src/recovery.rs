@@ -49,8 +49,9 @@ pub struct Reached {
 pub fn run<C: Capabilities>(instance: &Instance<'_, C>, goal: &Goal<'_>) -> Result<(Reached, String), Failure> {
     let mut configuration = goal.configuration.clone();
     for restarts in 1..=RESTARTS_MAX {
-        instance.start()?;
-        let failure = match wait(instance, goal) {
+        // A short recovery can end before its start is known to have worked.
+        let started = instance.start().map_err(|failure| explain(instance, goal, failure));
+        let failure = match started.and_then(|()| wait(instance, goal)) {
             Err(failure) if failure.code() == "pg-replay-limits" => failure,
             end => return end,
         };
@@ -99,7 +100,7 @@ fn wait<C: Capabilities>(instance: &Instance<'_, C>, goal: &Goal<'_>) -> Result<
                 return confirm(instance, goal, reached);
             }
         } else if connection.is_none() && !instance.is_running()? {
-            return Err(ended(instance, goal));
+            return Err(explain(instance, goal, instance.ended("the server ended without a word")));
         }
         if !caps.sleep_ms(PAUSE_MS) {
             return Err(Failure::interrupted("pg-restore-cut-off", "cut off while the copy replayed its WAL"));
@@ -178,9 +179,8 @@ fn promoted_at<C: Capabilities>(instance: &Instance<'_, C>, log: &str) -> Option
     Some(Chain::parse(timeline, &String::from_utf8_lossy(&content))?.begin())
 }
 
-/// Why the server ended.
-fn ended<C: Capabilities>(instance: &Instance<'_, C>, goal: &Goal<'_>) -> Failure {
-    let failure = instance.ended("the server ended without a word");
+/// Why the server ended, beyond what the last words of its log say.
+fn explain<C: Capabilities>(instance: &Instance<'_, C>, goal: &Goal<'_>, failure: Failure) -> Failure {
     // On a full disk even the log may lack its last words.
     let segment = goal.configuration.restore_command.segment_size.bytes();
     let free = instance.caps.free_space(instance.machine, instance.folder);

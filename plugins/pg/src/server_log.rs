@@ -1,8 +1,12 @@
-//! Who ran a transaction, by the server's own log, where it can be read: through the server, which reads its log for a login that may
-//! ask for that, or in the folder `log` of the machine's binding. The WAL says nothing of it. Only a bounded part of the log around
-//! the commit is read, and what is not found is not said.
+//! Who ran a transaction, by the server's own log, where that can be read: in the folder `log` of the machine's binding. The WAL says
+//! nothing of it. A server is not asked for its log: whoever may read files through it may read all of them. Only a bounded part of
+//! the log around the commit is read, and what is not found is not said.
 
-use lifeboat_plugin::{Connection, Failure, Machine, Runtime, machine::EntryKind, postgres::Value};
+use lifeboat_plugin::{
+    Connection, Failure, Machine, Runtime,
+    machine::{Entry, EntryKind},
+    postgres::Value,
+};
 
 use crate::{
     content,
@@ -31,16 +35,17 @@ struct File {
     modified_ms: u64,
 }
 
-/// Where the log can be read.
-enum Place<'a, C: Machine + Runtime, P> {
-    Server(&'a P),
-    Machine { caps: &'a C, machine: &'a str, folder: String },
+/// Where the log lies.
+struct Place<'a, C: Machine + Runtime> {
+    caps: &'a C,
+    machine: &'a str,
+    folder: String,
 }
 
 /// The log, as far as it can be read.
 pub struct ServerLog<'a, C: Machine + Runtime, P: Connection> {
     connection: &'a P,
-    place: Place<'a, C, P>,
+    place: Place<'a, C>,
     /// Each file with how it is written, the oldest first.
     files: Vec<(File, Format)>,
 }
@@ -48,10 +53,7 @@ pub struct ServerLog<'a, C: Machine + Runtime, P: Connection> {
 impl<'a, C: Machine + Runtime, P: Connection> ServerLog<'a, C, P> {
     /// None where it cannot be read, or says nothing of transactions.
     pub fn open(connection: &'a P, caps: &'a C, machine: &'a str) -> Option<Self> {
-        let place = match readable_by_server(connection) {
-            Ok(true) => Place::Server(connection),
-            _ => Place::Machine { caps, machine, folder: caps.folder(machine, LOG).ok()? },
-        };
+        let place = Place { caps, machine, folder: caps.folder(machine, LOG).ok()? };
         let prefix = server::setting(connection, "log_line_prefix").ok()??;
         let prefix = Prefix::parse(&prefix).map(Format::Text);
         let format = |name: &str| match name.rsplit_once('.') {
@@ -82,7 +84,7 @@ impl<'a, C: Machine + Runtime, P: Connection> ServerLog<'a, C, P> {
         let (ms, text): (i64, String) = (rows.one()?.get("ms")?, rows.one()?.get("text")?);
         let ms = u64::try_from(ms).unwrap_or_default();
         for kind in [Format::is_json, Format::is_csv, Format::is_text] {
-            // The server tells when a file was written in whole seconds.
+            // Some file systems tell when a file was written in whole seconds.
             let files = self.files.iter().filter(|(file, format)| kind(format) && file.modified_ms + 1_000 >= ms);
             for (file, format) in files.take(FILES_MAX) {
                 let end = (self.position(file, &text)? + AFTER_BYTES).min(file.bytes);
@@ -127,60 +129,19 @@ impl<'a, C: Machine + Runtime, P: Connection> ServerLog<'a, C, P> {
     }
 }
 
-impl<C: Machine + Runtime, P: Connection> Place<'_, C, P> {
+impl<C: Machine + Runtime> Place<'_, C> {
     fn list(&self) -> Result<Vec<File>, Failure> {
-        match self {
-            Self::Server(connection) => {
-                let rows = connection.query(
-                    "SELECT name::text AS name, size::bigint AS bytes, floor(extract(epoch FROM modification) * 1000)::bigint AS modified
-                       FROM pg_ls_logdir()",
-                    &[],
-                )?;
-                let file = |row: lifeboat_plugin::postgres::Row<'_>| {
-                    Ok(File { name: row.get("name")?, bytes: row.get("bytes")?, modified_ms: row.get("modified")? })
-                };
-                rows.iter().map(file).collect()
-            }
-            Self::Machine { caps, machine, folder } => {
-                let entries = caps.list_folder(machine, folder)?;
-                let files = entries.into_iter().filter(|entry| entry.kind == EntryKind::File);
-                Ok(files
-                    .map(|entry| File { name: entry.name, bytes: entry.size, modified_ms: entry.modified_ms })
-                    .collect())
-            }
-        }
+        let entries = self.caps.list_folder(self.machine, &self.folder)?;
+        let files = entries.into_iter().filter(|entry| entry.kind == EntryKind::File);
+        let file = |entry: Entry| File { name: entry.name, bytes: entry.size, modified_ms: entry.modified_ms };
+        Ok(files.map(file).collect())
     }
 
     fn read(&self, name: &str, from: u64, bytes: u64) -> Result<Vec<u8>, Failure> {
-        match self {
-            Self::Server(connection) => {
-                let number = |value: u64| Value::from(i64::try_from(value).unwrap_or(i64::MAX));
-                let rows = connection.query(
-                    "SELECT pg_read_binary_file(current_setting('log_directory') || '/' || $1::text, $2::bigint, $3::bigint, true) AS part",
-                    &[Value::from(name), number(from), number(bytes)],
-                )?;
-                Ok(match rows.rows.first().and_then(|row| row.first()) {
-                    Some(Value::Bytes(part)) => part.clone(),
-                    _ => Vec::new(),
-                })
-            }
-            Self::Machine { caps, machine, folder } => {
-                let length = u32::try_from(bytes).unwrap_or(u32::MAX);
-                Ok(caps.read_parts(machine, folder, &[name.to_owned()], from, length)?.pop().unwrap_or_default())
-            }
-        }
+        let length = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let names = [name.to_owned()];
+        Ok(self.caps.read_parts(self.machine, &self.folder, &names, from, length)?.pop().unwrap_or_default())
     }
-}
-
-/// Whether the login may ask the server for its log; asked first, so that nothing that is refused stands in that log.
-fn readable_by_server(connection: &impl Connection) -> Result<bool, Failure> {
-    let rows = connection.query(
-        "SELECT current_setting('logging_collector') = 'on' AND has_function_privilege('pg_ls_logdir()', 'EXECUTE')
-                AND has_function_privilege('pg_read_binary_file(text, bigint, bigint, boolean)', 'EXECUTE')
-                AND pg_has_role('pg_read_all_settings', 'MEMBER') AS readable",
-        &[],
-    )?;
-    rows.one()?.get("readable")
 }
 
 fn harmless(client: Client) -> Client {

@@ -77,7 +77,7 @@ async fn the_application_is_told_where_a_log_has_it() -> Result<()> {
     let seen: Vec<_> = applications(&found).into_iter().map(|(_, application)| application).collect();
     ensure!(seen == told, "{found}");
     let text = found["candidates_text"].as_str().context("a text")?;
-    ensure!(text.contains("by `as text` as postgres") && !text.contains("neither the WAL"), "{text}");
+    ensure!(text.contains("by `as text` as observer") && !text.contains("neither the WAL"), "{text}");
     drop(server);
     stand.stop().await
 }

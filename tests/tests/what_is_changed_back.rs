@@ -123,7 +123,13 @@ async fn rows_that_no_copy_has_are_no_plain_success() -> Result<()> {
     let rows = texts(&client, "SELECT count(*)::text FROM notes WHERE v = 'a'").await?;
     ensure!(rows == ["90"], "{rows:?}");
     // The copy has nothing more that is nowhere else.
-    ensure!(stand.instances().is_empty() && kept(&stand).is_empty(), "{:?} {:?}", stand.instances(), kept(&stand));
+    ensure!(
+        stand.instances().is_empty() && kept(&stand).is_empty(),
+        "{:?} {:?}: {}",
+        stand.instances(),
+        kept(&stand),
+        said(&output)
+    );
     stand.stop().await
 }
 

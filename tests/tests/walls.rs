@@ -6,6 +6,7 @@ use std::{
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     process::{Command, Output},
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -186,10 +187,16 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// How many processes the user of copies has.
+/// How many processes of the user of copies do not end by themselves: one that was killed a moment ago may still be within its last system call.
 fn strangers() -> usize {
-    let processes = fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
-    processes.filter(|entry| entry.metadata().is_ok_and(|it| it.uid() == STRANGER)).count()
+    let until = Instant::now() + Duration::from_secs(10);
+    loop {
+        let processes = fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
+        let left = processes.filter(|entry| entry.metadata().is_ok_and(|it| it.uid() == STRANGER)).count();
+        if left == 0 || Instant::now() > until {
+            return left;
+        }
+    }
 }
 
 /// Whether the programs are there, and this is root where that is needed.

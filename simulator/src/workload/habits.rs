@@ -62,9 +62,13 @@ impl Habits {
         (1..first).rev().filter(usable).take(wanted).collect()
     }
 
-    /// The customers whom no writer may touch.
+    /// The customers whom no writer may touch. Those who stay and lose their referrer are among them: of a row that the deletion and
+    /// then a writer has changed, nobody can say by itself whether it is as it should be, and the drill could end in two ways.
     pub(super) fn reserved(&self, size: &Size) -> BTreeSet<i64> {
-        self.made_again(size).into_iter().chain(self.accounts_closed(size)).collect()
+        let (first, last) = size.damaged();
+        let is_damaged = |id: i64| (first..=last).contains(&id);
+        let unreferenced = (1..=size.customers).filter(|id| !is_damaged(*id) && is_damaged(referrer(size, *id)));
+        self.made_again(size).into_iter().chain(self.accounts_closed(size)).chain(unreferenced).collect()
     }
 }
 

@@ -1,4 +1,5 @@
-//! `pg/confirm-whole`: whether the copy has everything that was removed, as it was.
+//! `pg/confirm-whole`: whether a copy from before the first transaction can have every removed row as it was. It reads the set alone:
+//! what a copy really has, `pg/compare` and the merge look at.
 //!
 //! A step of its own, so that a run in which something is lost for good does not end as a plain success, whatever else went well.
 
@@ -16,7 +17,11 @@ pub(super) fn action() -> Action {
          `on_failure: continue`, and the run ends with exceptions.",
     );
     Written::declare(action, "Where the exact set lies.")
-        .output("rows", "int", "Rows of the set, all of which the copy has as they were.")
+        .output(
+            "rows",
+            "int",
+            "Rows of the set, none of which others had inserted or changed after the first of the transactions.",
+        )
         .idempotent()
 }
 
@@ -27,5 +32,8 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
         return Err(Failure::permanent("pg-rows-lost", lost.join(" ")));
     }
     let rows = set.rows();
-    Outcome::new(json!({ "rows": rows }), format!("the copy has all {rows} removed rows as they were"))
+    Outcome::new(
+        json!({ "rows": rows }),
+        format!("nobody else had inserted or changed one of the {rows} removed rows in between"),
+    )
 }

@@ -14,10 +14,17 @@ const PAUSE_MS: u64 = 200;
 /// How long a statement waits for a lock before the transaction gives way to the application and is tried again.
 const LOCK_TIMEOUT: &str = "10s";
 
+/// What holds for the transaction whatever the role or the server's file says, where the server knows it: no limit of its own, as the
+/// step has one; triggers and foreign keys as for everybody; and a COMMIT that is told is one that survives a crash.
+const SETTINGS: &str = "SELECT set_config(v.name, v.value, true) FROM (VALUES ('lock_timeout', $1::text),
+        ('transaction_timeout', '0'), ('session_replication_role', 'origin'), ('synchronous_commit', 'on')) AS v (name, value)
+   JOIN pg_settings AS s ON s.name = v.name
+  WHERE CASE v.name WHEN 'synchronous_commit' THEN s.setting = 'off' ELSE s.setting <> v.value END";
+
 /// Begins it; its 64-bit id.
 pub fn begin(primary: &impl Connection) -> Result<String, Failure> {
     primary.begin(Isolation::ReadCommitted)?;
-    primary.execute(&format!("SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"), &[])?;
+    primary.query(SETTINGS, &[Value::from(LOCK_TIMEOUT)])?;
     primary.query("SELECT pg_current_xact_id()::text AS xid", &[])?.one()?.get("xid")
 }
 

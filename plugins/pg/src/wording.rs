@@ -19,7 +19,7 @@ pub fn explained(failure: Failure, doing: &str, after: &str) -> Failure {
         return Failure::permanent("pg-privileges", message);
     }
     let message = format!(
-        "PostgreSQL refused a statement of {doing} ({said}); {after}: see what the message names, mend it, and retry this step"
+        "PostgreSQL refused a statement while {doing} ({said}); {after}: see what the message names, mend it, and retry this step"
     );
     Failure::permanent("pg-sql", message)
 }

@@ -53,34 +53,33 @@ pub(crate) fn declare() -> Vec<Action> {
 
 /// Runs the action that the call names; none where there is no such action.
 pub(crate) fn run(call: &Call, caps: &impl Capabilities) -> Option<Result<Outcome, Failure>> {
-    Some(match call.action.as_str() {
-        "amcheck" => amcheck::run(call, caps),
-        "archive-status" => archive_status::run(call, caps),
-        "backup" => backup::run(call, caps),
-        "check" => check::run(call, caps),
-        "check-backups" => check_backups::run(call, caps),
-        "compare" => {
-            compare::run(call, caps).map_err(|failure| explained(failure, "comparing rows", "nothing was changed"))
+    const UNCHANGED: &str = "nothing was changed";
+    let (done, doing, after) = match call.action.as_str() {
+        "amcheck" => (amcheck::run(call, caps), "checking indexes", "nothing is known of them"),
+        "archive-status" => (archive_status::run(call, caps), "asking what is archived", UNCHANGED),
+        "backup" => (backup::run(call, caps), "taking a backup", "there is no new one"),
+        "check" => (check::run(call, caps), "running the check's query", "nothing is known"),
+        "check-backups" => (check_backups::run(call, caps), "looking at the backups", UNCHANGED),
+        "compare" => (compare::run(call, caps), "comparing rows", UNCHANGED),
+        "confirm-whole" => (confirm_whole::run(call, caps), "reading the set of rows", UNCHANGED),
+        "destroy-instance" => (destroy_instance::run(call, caps), "removing a copy", "it may be there still"),
+        "find-damage" => (find_damage::run(call, caps), "looking for the transaction", UNCHANGED),
+        "list-backups" => (list_backups::run(call, caps), "listing the backups", UNCHANGED),
+        "made-again" => (made_again::run(call, caps), "looking for rows that were made again", UNCHANGED),
+        "list-instances" => (list_instances::run(call, caps), "listing the copies", UNCHANGED),
+        "merge-missing" => (merge_missing::run(call, caps), "putting rows back", "no row was put back"),
+        "preflight" => (preflight::run(call, caps), "reading the catalog", UNCHANGED),
+        "read-tables" => (read_tables::run(call, caps), "reading tables", "they are not known to be whole"),
+        "restore" => (restore::run(call, caps), "restoring a copy", "the original is as it was"),
+        "settle-conflicts" => {
+            (settle_conflicts::run(call, caps), "replacing newer rows by older ones", "no row was changed")
         }
-        "confirm-whole" => confirm_whole::run(call, caps),
-        "destroy-instance" => destroy_instance::run(call, caps),
-        "find-damage" => find_damage::run(call, caps),
-        "list-backups" => list_backups::run(call, caps),
-        "made-again" => made_again::run(call, caps),
-        "list-instances" => list_instances::run(call, caps),
-        "merge-missing" => merge_missing::run(call, caps)
-            .map_err(|failure| explained(failure, "putting rows back", "no row was put back")),
-        "preflight" => preflight::run(call, caps)
-            .map_err(|failure| explained(failure, "reading the catalog", "nothing was changed")),
-        "read-tables" => read_tables::run(call, caps),
-        "restore" => restore::run(call, caps),
-        "settle-conflicts" => settle_conflicts::run(call, caps)
-            .map_err(|failure| explained(failure, "replacing newer rows by older ones", "no row was changed")),
-        "switch-wal" => switch_wal::run(call, caps),
-        "verify-backup" => verify_backup::run(call, caps),
-        "wait-ready" => wait_ready::run(call, caps),
+        "switch-wal" => (switch_wal::run(call, caps), "having the WAL archived", "no row was changed"),
+        "verify-backup" => (verify_backup::run(call, caps), "reading the backup", UNCHANGED),
+        "wait-ready" => (wait_ready::run(call, caps), "asking whether the server is ready", UNCHANGED),
         _ => return None,
-    })
+    };
+    Some(done.map_err(|failure| explained(failure, doing, after)))
 }
 
 /// Says whether an interrupted attempt took effect.

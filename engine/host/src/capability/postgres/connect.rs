@@ -17,7 +17,7 @@ use tokio_postgres::{Config, NoTls, config::SslMode, error::SqlState};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{
-    connection::{Connection, Encryption},
+    connection::{AtStake, Connection, Encryption},
     denied, invalid, read_only,
 };
 use crate::{
@@ -28,12 +28,32 @@ use crate::{
 
 /// A server that does not answer for so long is not there.
 const CONNECT_MAX: Duration = Duration::from_secs(15);
-/// A session that only reads.
-const READ_ONLY: &str = "-c default_transaction_read_only=on";
-/// What a session on a restored copy turns off, because its catalog could turn it on for the login or the database. A copy is
-/// evidence, too: a policy that hides rows from the login is an error there, not fewer rows. Servers before 15.8 and 17 do not
-/// know all of these, and some are for superusers alone: [`copy`] leaves out what is refused. Names are looked up in `pg_catalog`
-/// alone: what its catalog put before it, or made the path of the login, is not called by a query that means something else.
+/// What every session says itself, because the role, the database or the server's file could say otherwise, and then what is read
+/// or done would mean something else: time limits that are for the application (a call has its own), how transactions are isolated,
+/// and how values become texts and are read again.
+const IN_EVERY_SESSION: &[(&str, &str)] = &[
+    ("statement_timeout", "0"),
+    ("lock_timeout", "0"),
+    ("idle_in_transaction_session_timeout", "0"),
+    ("idle_session_timeout", "0"),
+    ("default_transaction_isolation", "read\\ committed"),
+    ("default_transaction_deferrable", "off"),
+    ("DateStyle", "ISO,MDY"),
+    ("IntervalStyle", "postgres"),
+    ("extra_float_digits", "1"),
+    ("lc_monetary", "C"),
+    ("xmloption", "content"),
+    ("array_nulls", "on"),
+    ("standard_conforming_strings", "on"),
+    ("transform_null_equals", "off"),
+    // A look-up of many keys is estimated as dear, and compiling it costs more than it.
+    ("jit", "off"),
+];
+/// What a session on a restored copy turns off besides, because its catalog could turn it on for the login or the database. A
+/// copy is evidence, too: a policy that hides rows from the login is an error there, not fewer rows. Servers before 15.8 and 17 do
+/// not know all of these, and some are for superusers alone: [`copy`] leaves out what is refused. Names are looked up in
+/// `pg_catalog` alone: what its catalog put before it, or made the path of the login, is not called by a query that means
+/// something else.
 const ON_A_COPY: &[(&str, &str)] = &[
     ("search_path", "pg_catalog"),
     ("row_security", "off"),
@@ -45,15 +65,21 @@ const ON_A_COPY: &[(&str, &str)] = &[
     ("event_triggers", "off"),
 ];
 
+/// Since 17 a transaction can have a limit too. A login that names a setting that its server does not know is refused; this is not.
+const UNLIMITED: &str =
+    "SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name = 'transaction_timeout'";
+
 /// A connection to the server that plays a role.
 pub(super) async fn role(context: &CallContext, role: &str) -> Result<Connection, Error> {
     let effect = context.grants.allowed(role).map_err(denied)?;
     let server = postgres(context, role)?;
     let mut config = login(context, server)?;
     config.host(&server.host).port(server.port);
+    let mut settings = IN_EVERY_SESSION.to_vec();
     if read_only(effect) {
-        config.options(READ_ONLY);
+        settings.push(("default_transaction_read_only", "on"));
     }
+    config.options(options(&settings));
     let connection = open(context, config, encryption(&server.tls)?, effect, role).await?;
     identify(context, &connection, server, role).await?;
     if !read_only(effect) {
@@ -103,12 +129,11 @@ fn address(context: &CallContext, machine: &str, port: u16) -> Result<(String, u
 
 /// A session on a copy, with as many of the options as its server and its login take.
 async fn copy(context: &CallContext, mut config: Config, effect: Effect, machine: &str) -> Result<Connection, Error> {
-    let mut wanted: Vec<_> = ON_A_COPY.to_vec();
+    let mut wanted = [IN_EVERY_SESSION, ON_A_COPY].concat();
     // The server's own default is to read only.
     wanted.push(("default_transaction_read_only", if read_only(effect) { "on" } else { "off" }));
     loop {
-        let options: Vec<_> = wanted.iter().map(|(name, value)| format!("-c {name}={value}")).collect();
-        config.options(options.join(" "));
+        config.options(options(&wanted));
         let opened = open(context, config.clone(), Encryption::Plain, effect, machine).await;
         let refused = match &opened {
             Err(Error::Sql(error)) => wanted.iter().position(|(name, _)| is_refused(error, name)),
@@ -116,9 +141,19 @@ async fn copy(context: &CallContext, mut config: Config, effect: Effect, machine
         };
         match refused {
             Some(position) => wanted.remove(position),
-            None => return opened.map(|connection| connection.with_databases(config)),
+            None => {
+                let connection = opened?.with_databases(config);
+                connection.command(context, AtStake::Nothing, UNLIMITED).await?;
+                return Ok(connection);
+            }
         };
     }
+}
+
+/// Settings as a client gives them at its login. A blank in a value stands behind a backslash.
+fn options(settings: &[(&str, &str)]) -> String {
+    let one = |(name, value): &(&str, &str)| format!("-c {name}={value}");
+    settings.iter().map(one).collect::<Vec<_>>().join(" ")
 }
 
 /// A connection to another database of a copy.

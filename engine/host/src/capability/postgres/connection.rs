@@ -225,7 +225,8 @@ impl Connection {
         }
     }
 
-    async fn command(&self, context: &CallContext, stake: AtStake, sql: &str) -> Result<(), Error> {
+    /// Runs a statement of the host's own.
+    pub(super) async fn command(&self, context: &CallContext, stake: AtStake, sql: &str) -> Result<(), Error> {
         let work = async { self.client.batch_execute(sql).await.map_err(|error| failed(&error, &self.role)) };
         self.guarded(context, stake, work).await
     }

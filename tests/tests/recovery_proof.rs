@@ -120,6 +120,17 @@ async fn what_lies_beside_is_told_from_what_is_meant() -> Result<()> {
         ensure!(copy["stopped"].as_str().is_some_and(|line| line.contains("before commit of transaction")), "{copy}");
     }
 
+    // A moment behind the last commit: nothing shows that the archive reaches it, which is known before anything is copied.
+    let idle = scene.variant("idle")?;
+    let later = ", target: { time: \"2999-01-01T00:00:00Z\" }";
+    idle.fails(
+        RESTORE,
+        later,
+        "pg-target-not-reached",
+        &["committed after time 2999", "the last one is of", "latest"],
+    )?;
+    ensure!(!files_below(&scene.stand.testbed.work_folder()).iter().any(|file| file.ends_with("PG_VERSION")));
+
     let packed = scene.variant("packed")?;
     fs::rename(packed.archive(last), packed.archive(&format!("{last}.gz")))?;
     for (runbook, parameters) in [(VERIFY, ""), (RESTORE, LATEST)] {

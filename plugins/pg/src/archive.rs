@@ -10,7 +10,7 @@ use crate::{
     dump::Span,
     server::Facts,
     timeline::{self, Chain},
-    wal_header::{self, HEADER_BYTES, Header},
+    wal_header::{self, Fault, HEADER_BYTES, Header},
     wal_name::{self, Lsn, Segment, SegmentSize},
 };
 
@@ -243,7 +243,7 @@ impl Archive {
     ) -> Result<Vec<Header>, Failure> {
         let heads = self.read_heads(caps, machine, segments)?;
         let check = |(segment, head): (&Segment, &Vec<u8>)| {
-            wal_header::check(head, *segment, self.segment_size, &self.chain, system_identifier).map_err(|fault| {
+            self.check_head(head, *segment, system_identifier).map_err(|fault| {
                 let (name, from) = (segment.name(self.segment_size), segment.start(self.segment_size));
                 let whose = format!("cluster {system_identifier}, timeline {}", segment.timeline);
                 let message = format!("{}/{name} (from {from} of {whose}) {fault}", self.path);
@@ -251,6 +251,23 @@ impl Archive {
             })
         };
         segments.iter().zip(&heads).map(check).collect()
+    }
+
+    /// Whether each of these segments begins like one of that cluster; none where one of them cannot be read.
+    pub fn are_own(
+        &self,
+        caps: &impl Machine,
+        machine: &str,
+        segments: &[Segment],
+        system_identifier: u64,
+    ) -> Option<Vec<bool>> {
+        let heads = self.read_heads(caps, machine, segments).ok()?;
+        let is_own = |(segment, head): (&Segment, &Vec<u8>)| self.check_head(head, *segment, system_identifier).is_ok();
+        Some(segments.iter().zip(&heads).map(is_own).collect())
+    }
+
+    fn check_head(&self, head: &[u8], segment: Segment, system_identifier: u64) -> Result<Header, Fault> {
+        wal_header::check(head, segment, self.segment_size, &self.chain, system_identifier)
     }
 
     /// The header of each of these segments; none of one that has none.

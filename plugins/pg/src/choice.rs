@@ -1,5 +1,7 @@
 //! Which backup a restore begins with, and which segments it needs from there to its target.
 
+use std::{cell::RefCell, collections::BTreeSet};
+
 use lifeboat_plugin::{Failure, Machine, Runtime};
 
 use crate::{
@@ -66,7 +68,14 @@ pub fn choose<C: Machine + Runtime>(
 ) -> Result<Choice, Failure> {
     let mut backups = candidates(caps, machine, archive, folder, wish.backup)?;
     let reader = Reader { caps, machine, archive };
-    let check = |segments: &[Segment]| archive.check_heads(caps, machine, segments, wish.system_identifier).map(drop);
+    let checked = RefCell::new(BTreeSet::new());
+    let check = |segments: &[Segment]| {
+        let new: Vec<_> = segments.iter().filter(|segment| checked.borrow_mut().insert(**segment)).copied().collect();
+        match new.is_empty() {
+            true => Ok(()),
+            false => archive.check_heads(caps, machine, &new, wish.system_identifier).map(drop),
+        }
+    };
     let mut found = Found::default();
     if matches!(wish.target, Target::Latest(_)) {
         archive.check_end()?;
@@ -181,9 +190,22 @@ fn last_segment<C: Machine>(
         (Target::Lsn(lsn), _, _) => holding(*lsn),
         (Target::Immediate(_), _, _) => backup.end_lsn.map_or(newest, holding),
         (_, _, Some(commit)) => holding(commit),
-        (_, Some(moment), _) => Times::new(reader, wish.system_identifier).end_of(moment)?,
+        (_, Some(moment), _) => Times::new(reader, wish.system_identifier)
+            .end_of(moment)?
+            .map_or_else(|| Err(nothing_later(reader, wish.target)?), Ok)?,
         _ => newest,
     })
+}
+
+/// Recovery to a moment ends at the first transaction that ended later: without one, the server cannot know that it is there.
+fn nothing_later<C: Machine>(reader: &Reader<'_, C>, target: &Target) -> Result<Failure, Failure> {
+    let last = commits::last_before(reader, Lsn(u64::MAX))?;
+    let last = last.map_or_else(String::new, |last| format!(": the last one is of {} UTC", last.time));
+    let message = format!(
+        "no transaction in the archive committed after {}{last}. So nothing shows that the archive reaches that moment: where the          server runs, have it archive what it has written since (`pg/switch-wal`), or restore with `target: {{ latest: true }}`,          which is all that the archive has",
+        target.describe()
+    );
+    Ok(Failure::permanent("pg-target-not-reached", message))
 }
 
 fn choice<C: Machine>(

@@ -1,7 +1,7 @@
 //! Where a moment lies in the WAL, by the times of commits. A file's time only says when the file was written last, which a copy
 //! of the archive changes: it says where to look first, and commits before and behind prove it.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, collections::BTreeMap};
 
 use lifeboat_plugin::{Failure, Machine, Process};
 
@@ -56,6 +56,8 @@ pub struct Times<'a, C> {
     reader: &'a Reader<'a, C>,
     system_identifier: u64,
     known: RefCell<Vec<Known>>,
+    /// Whether a segment begins like one of this cluster.
+    own: RefCell<BTreeMap<Segment, bool>>,
 }
 
 /// The first commit from the segment at `from` on lies in the one at `to`; none where there is none up to the end.
@@ -79,7 +81,7 @@ enum Look {
 impl<'a, C: Machine> Times<'a, C> {
     /// Of an archive, as far as this cluster wrote it: what another one has left there says nothing.
     pub fn new(reader: &'a Reader<'a, C>, system_identifier: u64) -> Self {
-        Self { reader, system_identifier, known: RefCell::default() }
+        Self { reader, system_identifier, known: RefCell::default(), own: RefCell::default() }
     }
 
     /// The position of the last segment before which everything had committed by the moment: the first commit later than it lies
@@ -88,7 +90,11 @@ impl<'a, C: Machine> Times<'a, C> {
         let is_by = |position: usize| Ok::<_, Failure>(self.first_from(position)?.is_some_and(|it| it.is_by(moment)));
         // The first commit from each segment before `low` on is by the moment, from none at `high` or behind it is.
         let (mut low, mut high) = (0, self.reader.archive.segments.len());
-        if let Some(guess) = self.guess(moment) {
+        let guess = self.guess(moment);
+        if guess.is_none() && !is_by(0)? {
+            return Ok(0);
+        }
+        if let Some(guess) = guess {
             // Commits on both sides prove a guess; a wrong one is left behind in growing strides.
             let mut stride = 1;
             if is_by(guess - 1)? {
@@ -137,23 +143,31 @@ impl<'a, C: Machine> Times<'a, C> {
         Ok(!self.first_from(0)?.is_some_and(|commit| commit.is_by(moment)))
     }
 
-    /// The number of the segment with the first commit later than the moment; of the last one where there is none.
-    pub fn end_of(&self, moment: &Moment) -> Result<u64, Failure> {
+    /// The number of the segment with the first commit later than the moment; none where there is none, so that nothing shows that the
+    /// archive reaches the moment. A segment that cannot be read, and a transaction that was rolled back behind the last commit, are
+    /// for the server to judge: it stops there too, by a time that is not known here.
+    pub fn end_of(&self, moment: &Moment) -> Result<Option<u64>, Failure> {
         let segments = &self.reader.archive.segments;
+        let mut rolled_back = false;
         for position in self.position_of(moment)?..segments.len() {
             let mut later = false;
             let read =
                 self.reader.read(&Pass::of(&["Transaction"]), Span::of(&segments[position..=position]), |record| {
-                    if let Kind::Commit { time, .. } = record.kind {
-                        later |= commit(record.lsn, &time).is_some_and(|commit| !commit.is_by(moment));
+                    match record.kind {
+                        Kind::Commit { time, .. } => {
+                            later |= commit(record.lsn, &time).is_some_and(|commit| !commit.is_by(moment));
+                            rolled_back = false;
+                        }
+                        Kind::Abort { .. } => rolled_back = true,
+                        _ => {}
                     }
                 });
             // Replay says what is wrong with a segment that cannot be read.
             if later || read.is_err() {
-                return Ok(segments[position].number);
+                return Ok(Some(segments[position].number));
             }
         }
-        Ok(segments.last().map_or(0, |segment| segment.number))
+        Ok(segments.last().filter(|_| rolled_back).map(|segment| segment.number))
     }
 
     /// The first commit in the segment at this position or behind. Segments that cannot be read are passed over: whether they are
@@ -191,18 +205,30 @@ impl<'a, C: Machine> Times<'a, C> {
 
     /// How many segments from a position on can be read in one go: of one timeline, without a gap, of this cluster.
     fn own(&self, at: usize, count: usize) -> usize {
-        let Reader { caps, machine, archive } = self.reader;
-        let all = archive.segments.get(at..).unwrap_or_default();
+        let all = self.reader.archive.segments.get(at..).unwrap_or_default();
         let follows =
             |left: &Segment, right: &Segment| left.timeline == right.timeline && left.number + 1 == right.number;
         let stretch = all.chunk_by(follows).next().unwrap_or_default();
-        let stretch = &stretch[..count.min(stretch.len())];
-        let is_own =
-            |segments: &[Segment]| archive.check_heads(*caps, machine, segments, self.system_identifier).is_ok();
-        if is_own(stretch) {
-            return stretch.len();
-        }
-        stretch.iter().take_while(|segment| is_own(std::slice::from_ref(segment))).count()
+        (at..at + count.min(stretch.len())).take_while(|position| self.is_own(*position)).count()
+    }
+
+    /// Looks at the segment's neighbours with it: one program for all of them.
+    fn is_own(&self, position: usize) -> bool {
+        let Reader { caps, machine, archive } = self.reader;
+        let segment = archive.segments[position];
+        let known = self.own.borrow().get(&segment).copied();
+        known.unwrap_or_else(|| {
+            let first = position - position % SEGMENTS_AT_ONCE_MAX;
+            let around = &archive.segments[first..(first + SEGMENTS_AT_ONCE_MAX).min(archive.segments.len())];
+            let look = |segments: &[Segment]| archive.are_own(*caps, machine, segments, self.system_identifier);
+            let mut own = self.own.borrow_mut();
+            match look(around) {
+                Some(answers) => own.extend(around.iter().copied().zip(answers)),
+                // One of them cannot be read, which may be another one.
+                None => drop(own.insert(segment, look(&[segment]).is_some_and(|answer| answer == [true]))),
+            }
+            own.get(&segment).copied().unwrap_or(false)
+        })
     }
 
     /// The first commit in the segments between two positions.
@@ -304,7 +330,7 @@ mod tests {
 
     #[test]
     fn a_moment_lies_where_commits_say() {
-        let check = |damaged: Option<u64>, second: u32, expect: (u64, u64)| {
+        let check = |damaged: Option<u64>, second: u32, expect: (u64, Option<u64>)| {
             // Whatever the times of the files say: nothing, the truth, always too late, the reverse.
             let all = [[0; 6], [15, 25, 35, 45, 55, 60], [90; 6], [60, 55, 45, 35, 25, 15], [1, 90, 1, 90, 1, 90]];
             for modified in all {
@@ -318,17 +344,17 @@ mod tests {
                 assert_eq!(found, expect, "{second} with {damaged:?} damaged, {modified:?}");
             }
         };
-        check(None, 11, (2, 2));
-        check(None, 25, (2, 4));
-        check(None, 30, (4, 4));
-        check(None, 40, (4, 6));
-        check(None, 55, (6, 7));
+        check(None, 11, (2, Some(2)));
+        check(None, 25, (2, Some(4)));
+        check(None, 30, (4, Some(4)));
+        check(None, 40, (4, Some(6)));
+        check(None, 55, (6, None));
         // Before everything, so nothing can be left out.
-        check(None, 10, (2, 2));
+        check(None, 10, (2, Some(2)));
         // Damage behind the moment is no matter.
-        check(Some(6), 30, (4, 4));
-        check(Some(7), 30, (4, 4));
-        check(Some(5), 45, (4, 5));
+        check(Some(6), 30, (4, Some(4)));
+        check(Some(7), 30, (4, Some(4)));
+        check(Some(5), 45, (4, Some(5)));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Holds the rows of a set against the server: by key, and by content where the key is there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lifeboat_plugin::{
     Connection, Failure,
@@ -18,6 +18,8 @@ use crate::{
 };
 
 const ROWS_AT_ONCE: usize = 10_000;
+/// What a statement is given for no rows at all.
+const NO_PLACES: &str = "{}";
 /// Rows of one table of which both versions are shown.
 const EXAMPLES: usize = 5;
 
@@ -40,6 +42,13 @@ pub struct Compared {
     pub orphans: Tuples,
     /// Both versions of a few, for a person.
     pub examples: Vec<String>,
+}
+
+impl Compared {
+    /// Rows whose key is there.
+    fn there(&self) -> u64 {
+        self.back + self.differ.len()
+    }
 }
 
 /// A comparison under way.
@@ -81,14 +90,41 @@ impl<C: Capabilities> Comparison<'_, C> {
     pub fn table(&mut self, matched: &Matched, tuples: &Tuples) -> Result<Compared, Failure> {
         let mut compared = Compared { removed: tuples.len(), ..Compared::default() };
         let statements = Statements::of(matched);
+        let mut mostly_there = false;
         for (places, count) in tuples.batches(ROWS_AT_ONCE) {
-            let rows = self.copy.query(&statements.fetch, &[Value::from(places)])?;
-            self.look_up(&statements, &rows, &mut compared)?;
+            // Content costs more than keys, and is needed only where a key is there: mostly nowhere, or everywhere.
+            let places = if mostly_there { places } else { self.there(&statements, &places, &mut compared)? };
+            let before = compared.there();
+            if places != NO_PLACES {
+                let rows = self.copy.query(&statements.fetch, &[Value::from(places)])?;
+                self.look_up(&statements, &rows, &mut compared)?;
+            }
+            mostly_there = (compared.there() - before) * 2 > count;
             self.done += count;
             self.caps.progress(self.done, Some(self.total), "rows", "comparing rows");
         }
         compared.examples = self.examples(matched, &statements, &compared.differ)?;
         Ok(compared)
+    }
+
+    /// The places of those rows whose key is there; the others are missing.
+    fn there(&self, statements: &Statements, places: &str, compared: &mut Compared) -> Result<String, Failure> {
+        let rows = self.copy.query(&statements.keys, &[Value::from(places)])?;
+        let names: Vec<_> = (1..=statements.key).map(|at| format!("k{at}")).collect();
+        let answer = self.primary.query(&statements.present, &columns(&rows, &names)?)?;
+        let numbers: Vec<String> = answer.one()?.get("present")?;
+        let present: BTreeSet<usize> = numbers.iter().filter_map(|number| number.parse().ok()).collect();
+        let mut there = Tuples::default();
+        for (number, row) in (1..).zip(rows.iter()) {
+            let Some((block, offset)) = left::place(&row.get::<String>("place")?) else { continue };
+            if present.contains(&number) {
+                there.insert(block, offset);
+            } else {
+                compared.found += 1;
+                compared.missing.insert(block, offset);
+            }
+        }
+        Ok(there.batches(usize::MAX).next().map_or_else(|| NO_PLACES.to_owned(), |(places, _)| places))
     }
 
     fn look_up(&self, statements: &Statements, rows: &Rows, compared: &mut Compared) -> Result<(), Failure> {
@@ -139,6 +175,8 @@ impl<C: Capabilities> Comparison<'_, C> {
 
 /// What is asked of the copy and of the server for one table.
 struct Statements {
+    keys: String,
+    present: String,
     fetch: String,
     look_up: String,
     then: String,
@@ -163,7 +201,8 @@ impl Statements {
         }
         let key = table.key.len();
         let (digest_at, horizon_at) = (key + 1, key + 2);
-        let texts = texts.join(", ");
+        let (texts, arrays, names, equal) =
+            (texts.join(", "), arrays.join(", "), names.join(", "), equal.join(" AND "));
         let (sources, values) = (content::sources(matched), content::values(table, "t"));
         let at = "WHERE ctid = ANY ($1::text::tid[])";
         let look_up = format!(
@@ -177,12 +216,15 @@ impl Statements {
                             SELECT {digest} AS digest,
                                    CASE ${horizon_at}::text WHEN '' THEN true ELSE age(t.xmin) > age(${horizon_at}::text::xid) END AS before
                               FROM ONLY {now} AS t WHERE {equal} LIMIT 1) AS t ON true) AS f",
-            arrays = arrays.join(", "),
-            names = names.join(", "),
             digest = content::digest(&values),
-            equal = equal.join(" AND "),
         );
         Self {
+            keys: format!("SELECT {texts}, ctid::text AS place FROM ONLY {then} {at}"),
+            present: format!(
+                "SELECT coalesce(array_agg(k.n::text), '{{}}') AS present
+                   FROM unnest({arrays}) WITH ORDINALITY AS k ({names}, n) CROSS JOIN LATERAL (
+                        SELECT FROM ONLY {now} AS t WHERE {equal} LIMIT 1) AS t"
+            ),
             fetch: format!(
                 "SELECT {texts}, {} AS digest, ctid::text AS place FROM ONLY {then} {at}",
                 content::digest(&sources)
@@ -243,6 +285,7 @@ mod tests {
         let sources = now.written().into_iter().map(|name| (name.clone(), format!("\"old {name}\""))).collect();
         let matched = Matched { then: name("lines"), sources, added: vec![], dropped: vec![], now };
         let statements = Statements::of(&matched);
-        insta::assert_snapshot!([statements.fetch, statements.look_up, statements.then, statements.now].join(";\n"));
+        let Statements { keys, present, fetch, look_up, then, now, .. } = statements;
+        insta::assert_snapshot!([keys, present, fetch, look_up, then, now].join(";\n"));
     }
 }

@@ -1,7 +1,12 @@
 //! Making a copy's files from a backup's, so that the two share none: everything that leads out of the backup is looked at before
 //! a byte is copied.
 
-use lifeboat_plugin::{Connection, Failure, Machine, machine};
+use std::collections::VecDeque;
+
+use lifeboat_plugin::{
+    Connection, Failure, Machine, Process,
+    machine::{self, EntryKind},
+};
 
 use crate::instance::Instance;
 
@@ -9,6 +14,15 @@ use crate::instance::Instance;
 const SPARE_PERCENT: u64 = 10;
 /// Where a data folder keeps its tablespaces.
 const TABLESPACES: &str = "pg_tblspc";
+
+/// Where a data folder keeps its databases, a folder each.
+const DATABASES: &str = "base";
+/// Where it keeps its WAL: a copy replays that of the archive.
+const WAL: &str = "pg_wal/";
+/// How `cp` copies.
+const COPY: [&str; 2] = ["-a", "--reflink=auto"];
+/// So many programs copy at once.
+const AT_ONCE: usize = 4;
 
 /// What a copy must not take over from files that were copied from a running server: whose process it is, what is replicated
 /// from it, what is left of its sessions, what it has not archived yet, and how recovery was told to begin.
@@ -59,8 +73,6 @@ pub struct Plan {
     source: String,
     /// Folders outside of it that hold its tablespaces.
     tablespaces: Vec<Tablespace>,
-    /// Its WAL lies outside of it. What replay needs is in the archive.
-    foreign_wal: bool,
     /// The size of all of it.
     bytes: u64,
 }
@@ -76,13 +88,11 @@ pub fn plan<C: Machine>(caps: &C, machine: &str, source: &str, original: &[Table
     let map = map.ok_or_else(|| {
         Failure::permanent("pg-backup-damaged", format!("{source}/tablespace_map does not name tablespaces"))
     })?;
-    let mut plan = Plan { source: tree.real.clone(), tablespaces: Vec::new(), foreign_wal: false, bytes: tree.bytes };
+    let mut plan = Plan { source: tree.real.clone(), tablespaces: Vec::new(), bytes: tree.bytes };
     for link in &tree.links {
         if let Some(oid) = tablespace_oid(&link.path) {
             plan.tablespaces.push(Tablespace { oid, folder: link.real.clone() });
-        } else if link.path == "pg_wal" {
-            plan.foreign_wal = true;
-        } else if !stays_inside(&link.target) {
+        } else if link.path != "pg_wal" && !stays_inside(&link.target) {
             return Err(leads_out(source, link));
         }
     }
@@ -186,16 +196,12 @@ fn look_at<C: Machine>(
 pub fn copy<C: Machine>(instance: &Instance<'_, C>, plan: &Plan) -> Result<(), Failure> {
     check_space(instance, plan.bytes)?;
     let data = instance.data();
-    run_cp(instance, &plan.source, &data)?;
-    let mut names: Vec<String> = LEFT_OUT.iter().map(|name| (*name).to_owned()).collect();
-    if plan.foreign_wal {
-        names.insert(0, "pg_wal/".to_owned());
-    }
+    run_all(instance, &parts(instance, &plan.source, &data)?)?;
+    let mut names: Vec<String> = [WAL].iter().chain(&LEFT_OUT).map(|name| (*name).to_owned()).collect();
     names.extend(plan.tablespaces.iter().map(|tablespace| format!("{TABLESPACES}/{}/", tablespace.oid)));
     instance.caps.clear(instance.machine, &data, &names)?;
-    for Tablespace { oid, folder } in &plan.tablespaces {
-        run_cp(instance, folder, &format!("{data}/{TABLESPACES}/{oid}"))?;
-    }
+    let tablespace = |it: &Tablespace| whole(&it.folder, &format!("{data}/{TABLESPACES}/{}", it.oid));
+    run_all(instance, &plan.tablespaces.iter().map(tablespace).collect::<Vec<_>>())?;
     let tree = instance.caps.survey(instance.machine, &data)?;
     match tree.links.iter().find(|link| !stays_inside(&link.target)) {
         Some(link) => Err(leads_out(&data, link)),
@@ -213,15 +219,58 @@ fn check_space<C: Machine>(instance: &Instance<'_, C>, bytes: u64) -> Result<(),
     Ok(())
 }
 
-fn run_cp<C: Machine>(instance: &Instance<'_, C>, source: &str, target: &str) -> Result<(), Failure> {
-    let arguments = ["-a", "--reflink=auto", "-T", source, target].map(str::to_owned);
-    let output = instance.caps.run(instance.machine, "cp", &arguments, None)?;
+/// The arguments of each `cp` that makes a part of the copy: a database each, and all the rest but the WAL, which comes from the
+/// archive.
+fn parts<C: Machine>(instance: &Instance<'_, C>, source: &str, data: &str) -> Result<Vec<Vec<String>>, Failure> {
+    let Instance { caps, machine, .. } = *instance;
+    let (from, to) = (format!("{source}/{DATABASES}"), format!("{data}/{DATABASES}"));
+    let databases = caps.list_folder(machine, &from)?;
+    caps.create_folder(machine, &to)?;
+    let (folders, files): (Vec<_>, Vec<_>) = databases.into_iter().partition(|entry| entry.kind == EntryKind::Folder);
+    let mut parts: Vec<_> =
+        folders.iter().map(|it| whole(&format!("{from}/{}", it.name), &format!("{to}/{}", it.name))).collect();
+    let rest = caps
+        .list_folder(machine, source)?
+        .into_iter()
+        .filter(|entry| ![DATABASES, "pg_wal"].contains(&entry.name.as_str()));
+    for (entries, from, to) in [(rest.collect::<Vec<_>>(), source, data), (files, &from, &to)] {
+        let paths = entries.iter().map(|entry| format!("{from}/{}", entry.name));
+        let arguments: Vec<_> = COPY.iter().map(|it| (*it).to_owned()).chain(paths).chain([to.to_owned()]).collect();
+        parts.extend(Some(arguments).filter(|_| !entries.is_empty()));
+    }
+    Ok(parts)
+}
+
+/// The arguments that make one folder of another.
+fn whole(source: &str, target: &str) -> Vec<String> {
+    COPY.iter().chain(&["-T", source, target]).map(|it| (*it).to_owned()).collect()
+}
+
+/// Copies the parts, some at a time.
+fn run_all<C: Machine>(instance: &Instance<'_, C>, parts: &[Vec<String>]) -> Result<(), Failure> {
+    let mut running = VecDeque::new();
+    for arguments in parts {
+        if running.len() == AT_ONCE {
+            finish::<C>(running.pop_front())?;
+        }
+        running.push_back((arguments, instance.caps.spawn(instance.machine, "cp", arguments, &[])?));
+    }
+    while !running.is_empty() {
+        finish::<C>(running.pop_front())?;
+    }
+    Ok(())
+}
+
+fn finish<C: Machine>(copying: Option<(&Vec<String>, C::Process)>) -> Result<(), Failure> {
+    let Some((arguments, process)) = copying else { return Ok(()) };
+    while !process.read_lines(1)?.is_empty() {}
+    let output = process.wait()?;
     if output.succeeded() {
         return Ok(());
     }
     let says = output.last_lines(3);
     let code = if says.contains("No space left") { "pg-no-space" } else { "pg-copy-failed" };
-    Err(Failure::permanent(code, format!("copying {source}: {says}")))
+    Err(Failure::permanent(code, format!("copying to {}: {says}", arguments.last().map_or("", String::as_str))))
 }
 
 #[cfg(test)]

@@ -60,6 +60,8 @@ impl Configuration {
         line("min_wal_size", &quote_setting(&format!("{min_wal_mb}MB")));
         line("max_wal_size", &quote_setting(&format!("{max_wal_mb}MB")));
         line("dynamic_shared_memory_type", "mmap");
+        // A copy whose machine fails is made anew: nothing starts one again that was not stopped.
+        line("fsync", "off");
         for (name, value) in &self.settings {
             line(name, &quote_setting(value));
         }

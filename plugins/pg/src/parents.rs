@@ -25,9 +25,6 @@ pub struct Parents<'a, C> {
     leaves: BTreeMap<TableName, Vec<TableName>>,
 }
 
-/// By the values of a foreign key: the table in which the parent lies, and where.
-type Coming = BTreeMap<Vec<String>, (TableName, (u32, u16))>;
-
 /// A row that hangs on another one of its own table.
 type Pair = ((u32, u16), (u32, u16));
 
@@ -42,9 +39,14 @@ impl<'a, C: Connection> Parents<'a, C> {
     pub fn orphans(&mut self, matched: &Matched, missing: &Tuples) -> Result<Tuples, Failure> {
         let (mut orphans, mut pairs) = (Tuples::default(), Vec::new());
         for reference in &matched.now.references {
-            let leaves = self.leaves_in_set(&reference.parent)?;
-            for (places, _) in missing.batches(ROWS_AT_ONCE) {
-                self.look(matched, reference, &leaves, &places, &mut orphans, &mut pairs)?;
+            // Most parents of removed rows were removed with them and come back too: the copy alone knows that.
+            let mut fine = Tuples::default();
+            for leaf in self.leaves_in_set(&reference.parent)? {
+                self.coming(matched, reference, &leaf, missing, &mut fine, &mut pairs)?;
+            }
+            let rest: Tuples = missing.iter().filter(|(block, offset)| !fine.contains(*block, *offset)).collect();
+            for (places, _) in rest.batches(ROWS_AT_ONCE) {
+                self.look(matched, reference, &places, &mut orphans)?;
             }
         }
         // In a table that references itself, a row that does not come back can be another one's parent.
@@ -77,25 +79,65 @@ impl<'a, C: Connection> Parents<'a, C> {
         Ok(leaves)
     }
 
+    /// Adds those of the rows whose parent is in the set and comes back.
+    fn coming(
+        &self,
+        matched: &Matched,
+        reference: &Reference,
+        leaf: &TableName,
+        rows: &Tuples,
+        fine: &mut Tuples,
+        pairs: &mut Vec<Pair>,
+    ) -> Result<(), Failure> {
+        let (Some(parent), Some(tuples)) = (self.tables.get(leaf), self.set.get(leaf)) else { return Ok(()) };
+        let Some(sources) = in_copy(matched, &reference.columns) else { return Ok(()) };
+        let Some(columns) = in_copy(parent, &reference.parent_columns) else { return Ok(()) };
+        let keys: Vec<_> = (1..).zip(&sources).map(|(at, source)| format!("({source}) AS k{at}")).collect();
+        // The limit has each key looked up in the index; joined as a whole, all of the parents may be read for every batch.
+        let sql = format!(
+            "SELECT coalesce(array_agg(k.place), '{{}}') AS places, coalesce(array_agg(p.place), '{{}}') AS parents
+               FROM (SELECT {}, ctid::text AS place FROM ONLY {} WHERE ctid = ANY ($1::text::tid[])) AS k CROSS JOIN LATERAL (
+                    SELECT p.ctid::text AS place FROM ONLY {} AS p WHERE {} LIMIT 1) AS p",
+            keys.join(", "),
+            matched.then.sql(),
+            parent.then.sql(),
+            Given::of(matched, reference).equal(&columns)
+        );
+        let dead = self.dead.get(leaf);
+        for (places, _) in rows.batches(ROWS_AT_ONCE) {
+            let found = self.copy.query(&sql, &[Value::from(places)])?;
+            let (children, parents): (Vec<String>, Vec<String>) =
+                (found.one()?.get("places")?, found.one()?.get("parents")?);
+            for (child, parent) in children.iter().zip(&parents) {
+                let (Some((block, offset)), Some(place)) = (left::place(child), left::place(parent)) else { continue };
+                if tuples.contains(place.0, place.1) && !dead.is_some_and(|dead| dead.contains(place.0, place.1)) {
+                    fine.insert(block, offset);
+                    if *leaf == matched.now.name {
+                        pairs.push(((block, offset), place));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds those of the rows under whose key the server has no parent to the orphans.
     fn look(
         &self,
         matched: &Matched,
         reference: &Reference,
-        leaves: &[TableName],
         places: &str,
         orphans: &mut Tuples,
-        pairs: &mut Vec<Pair>,
     ) -> Result<(), Failure> {
-        // A column that is gone since, or was added since, has no value to hold against a parent.
-        let sources: Option<Vec<&String>> = reference.columns.iter().map(|name| matched.sources.get(name)).collect();
-        let Some(sources) = sources else { return Ok(()) };
-        let texts = (1..).zip(&sources).map(|(at, source)| format!("({source})::text AS k{at}"));
-        let given = sources.iter().map(|source| format!("({source}) IS NOT NULL"));
+        let Some(sources) = in_copy(matched, &reference.columns) else { return Ok(()) };
+        let keys: Vec<_> = (1..).zip(&sources).map(|(at, source)| format!("({source})::text AS k{at}")).collect();
+        let given: Vec<_> = (1..=sources.len()).map(|at| format!("k{at} IS NOT NULL")).collect();
+        // Behind the fence, so that the rows are read by their places and not by an index on the key, place by place.
         let sql = format!(
-            "SELECT {}, ctid::text AS place FROM ONLY {} WHERE ctid = ANY ($1::text::tid[]) AND {}",
-            texts.collect::<Vec<_>>().join(", "),
+            "SELECT * FROM (SELECT {}, ctid::text AS place FROM ONLY {} WHERE ctid = ANY ($1::text::tid[]) OFFSET 0) AS k WHERE {}",
+            keys.join(", "),
             matched.then.sql(),
-            given.collect::<Vec<_>>().join(" AND ")
+            given.join(" AND ")
         );
         let rows = self.copy.query(&sql, &[Value::from(places)])?;
         let names: Vec<_> = (1..=sources.len()).map(|at| format!("k{at}")).collect();
@@ -104,20 +146,9 @@ impl<'a, C: Connection> Parents<'a, C> {
             let value: Vec<String> = names.iter().map(|name| row.get(name)).collect::<Result<_, _>>()?;
             children.entry(value).or_default().extend(left::place(&row.get::<String>("place")?));
         }
-        let absent = self.absent(matched, reference, children.keys().cloned().collect())?;
-        let coming = self.coming(matched, reference, leaves, &absent)?;
-        for value in absent {
-            let places = children.get(&value).map(Vec::as_slice).unwrap_or_default();
-            match coming.get(&value) {
-                None => {
-                    for (block, offset) in places {
-                        orphans.insert(*block, *offset);
-                    }
-                }
-                Some((leaf, parent)) if *leaf == matched.now.name => {
-                    pairs.extend(places.iter().map(|place| (*place, *parent)));
-                }
-                Some(_) => {}
+        for value in self.absent(matched, reference, children.keys().cloned().collect())? {
+            for (block, offset) in children.get(&value).map(Vec::as_slice).unwrap_or_default() {
+                orphans.insert(*block, *offset);
             }
         }
         Ok(())
@@ -148,40 +179,11 @@ impl<'a, C: Connection> Parents<'a, C> {
         let value = |number: &String| values.get(number.parse::<usize>().ok()?.checked_sub(1)?).cloned();
         Ok(numbers.iter().filter_map(value).collect())
     }
+}
 
-    /// Those of the values under which the copy has a parent that is in the set and comes back.
-    fn coming(
-        &self,
-        matched: &Matched,
-        reference: &Reference,
-        leaves: &[TableName],
-        values: &[Vec<String>],
-    ) -> Result<Coming, Failure> {
-        let mut coming = Coming::new();
-        for leaf in leaves.iter().filter(|_| !values.is_empty()) {
-            let (Some(parent), Some(tuples)) = (self.tables.get(leaf), self.set.get(leaf)) else { continue };
-            let given = Given::of(matched, reference);
-            let sources = reference.parent_columns.iter().map(|name| parent.sources.get(name).cloned());
-            let Some(sources) = sources.collect::<Option<Vec<_>>>() else { continue };
-            let sql = format!(
-                "SELECT k.n::bigint AS n, p.place FROM {} CROSS JOIN LATERAL (
-                        SELECT p.ctid::text AS place FROM ONLY {} AS p WHERE {} LIMIT 1) AS p",
-                given.list,
-                parent.then.sql(),
-                given.equal(&sources)
-            );
-            for row in self.copy.query(&sql, &given.parameters(values))?.iter() {
-                let (number, place): (u64, String) = (row.get("n")?, row.get("place")?);
-                let Some((block, offset)) = left::place(&place) else { continue };
-                let dead = self.dead.get(leaf).is_some_and(|dead| dead.contains(block, offset));
-                let value = usize::try_from(number).ok().and_then(|number| values.get(number.checked_sub(1)?));
-                if let Some(value) = value.filter(|_| tuples.contains(block, offset) && !dead) {
-                    coming.insert(value.clone(), (leaf.clone(), (block, offset)));
-                }
-            }
-        }
-        Ok(coming)
-    }
+/// What these columns were in the copy; none where one is gone since, or was added since: it has no value to hold against a parent.
+fn in_copy(matched: &Matched, columns: &[String]) -> Option<Vec<String>> {
+    columns.iter().map(|name| matched.sources.get(name).cloned()).collect()
 }
 
 /// Values of a foreign key as parameters of a statement.

@@ -13,8 +13,8 @@ use crate::{
     wal_name::{Lsn, SegmentSize},
 };
 
-/// Between two looks at a server that replays.
-const PAUSE_MS: u64 = 100;
+/// Between two looks at a server that replays: short ones first, as many copies need little WAL.
+const PAUSES_MS: (u64, u64) = (10, 100);
 /// How often a copy is started again with larger limits; each of them may have been raised more than once.
 const RESTARTS_MAX: u32 = 10;
 
@@ -84,6 +84,7 @@ fn start_afresh<C: Capabilities>(
 
 fn wait<C: Capabilities>(instance: &Instance<'_, C>, goal: &Goal<'_>) -> Result<(Reached, String), Failure> {
     let caps = instance.caps;
+    let (mut pause, longest) = PAUSES_MS;
     let mut connection = None;
     loop {
         let open = match connection.take() {
@@ -99,12 +100,13 @@ fn wait<C: Capabilities>(instance: &Instance<'_, C>, goal: &Goal<'_>) -> Result<
             if reached.paused || !reached.in_recovery {
                 return confirm(instance, goal, reached);
             }
-        } else if connection.is_none() && !instance.is_running()? {
+        } else if connection.is_none() && pause == longest && !instance.is_running()? {
             return Err(explain(instance, goal, instance.ended("the server ended without a word")));
         }
-        if !caps.sleep_ms(PAUSE_MS) {
+        if !caps.sleep_ms(pause) {
             return Err(Failure::interrupted("pg-restore-cut-off", "cut off while the copy replayed its WAL"));
         }
+        pause = (pause * 2).min(longest);
     }
 }
 

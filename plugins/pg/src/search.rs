@@ -61,6 +61,8 @@ pub struct Range {
     pub first: usize,
     /// The same since `far`.
     pub far_first: usize,
+    /// Position behind the last segment that can hold a commit by `until`.
+    pub end: usize,
 }
 
 /// What is searched for, and where.
@@ -139,11 +141,13 @@ struct Found<'a> {
 impl<C: Capabilities> Search<'_, C> {
     /// Which transactions did it.
     pub fn culprit(&self, table: &str) -> Result<Finding<'_>, Failure> {
-        let Range { first, far_first, .. } = *self.range;
-        let mut found = self.look(first)?;
+        let Range { first, far_first, end, .. } = *self.range;
+        let all = self.reader.archive.segments.len();
+        let mut found = self.look(first, end)?;
         let is_nothing = matches!(self.verdict(&found), Verdict::Nobody | Verdict::NotThere(_));
-        if is_nothing && far_first < first {
-            found = self.look(far_first)?;
+        // What came later says why there is nothing.
+        if is_nothing && (far_first < first || end < all) {
+            found = self.look(far_first, all)?;
         }
         let rewrite = found.rewrites.iter().rfind(|rewrite| self.counts(rewrite)).cloned();
         let is_named = matches!(self.wanted, Wanted::These(_));
@@ -165,11 +169,11 @@ impl<C: Capabilities> Search<'_, C> {
         }
     }
 
-    fn look(&self, first: usize) -> Result<Found<'_>, Failure> {
+    fn look(&self, first: usize, end: usize) -> Result<Found<'_>, Failure> {
         let archive = self.reader.archive;
         let start = self.last_mark(first, |_| true)?;
         let position = start.map_or(first, |mark| archive.position(mark.lsn));
-        let span = Span { from: start.map(|mark| mark.lsn), ..Span::of(&archive.segments[position..]) };
+        let span = Span { from: start.map(|mark| mark.lsn), ..Span::of(&archive.segments[position..end]) };
         let limit = if *self.wanted == Wanted::All { TOGETHER_MAX } else { CANDIDATES_MAX };
         let mut found = Found {
             span,
@@ -462,3 +466,6 @@ pub(crate) fn ends() -> Pass {
 pub fn utc(time: &str) -> Option<&str> {
     time.strip_suffix(" UTC").or_else(|| time.strip_suffix(" GMT"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -236,6 +236,9 @@ fn range<C: Capabilities>(
 ) -> Result<Range, Failure> {
     let since = parameters.since.as_str();
     let until = parameters.until.as_deref().map(|until| server::moment(connection, until)).transpose()?;
+    // Clocks are set, and a standby that became the primary has its own: the times of commits are not quite in order.
+    let last =
+        parameters.until.as_deref().map(|until| server::moment_before(connection, until, -FAR_SECONDS)).transpose()?;
     let [since, flush, near, far] = [
         server::moment(connection, since)?,
         server::moment_before(connection, since, FLUSH_SECONDS)?,
@@ -258,7 +261,8 @@ fn range<C: Capabilities>(
     let reached = archive.reaches_back(exact);
     let first = times.position_of(&near)?.clamp(reached, exact);
     let far_first = times.position_of(&far)?.clamp(reached, first);
-    Ok(Range { since, flush, near, far, until, first, far_first })
+    let end = last.map_or(Ok(archive.segments.len()), |last| times.position_of(&last).map(|position| position + 1))?;
+    Ok(Range { since, flush, near, far, until, first, far_first, end: end.max(exact + 1) })
 }
 
 fn listed(connection: &impl Connection, culprit: &Culprit, files: &[TableFile]) -> Result<Vec<Listed>, Failure> {

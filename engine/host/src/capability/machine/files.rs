@@ -24,13 +24,14 @@ const OUTSIDE: i32 = 42;
 pub(super) const NOT_FOUND: i32 = 44;
 const EXISTS: i32 = 45;
 
-/// `$1` is the allowed folder, `$2` the path below it; leaves the real path in `real`.
-pub(super) const RESOLVE: &str = r#"root=$(realpath -e -- "$1") || exit 44
+/// `$1` is the allowed folder, `$2` the path below it; leaves the real path in `real`. What the shell can do by itself costs no
+/// program.
+pub(super) const RESOLVE: &str = r#"root=$(cd -P -- "$1" 2>/dev/null && pwd -P) || exit 44
 real=$(realpath -m -- "$2") || exit 1
 case "$real" in "$root"|"$root"/*) ;; *) exit 42 ;; esac
 "#;
 /// As `RESOLVE`, but a link at the end of the path stays a link: it is what will be removed.
-const RESOLVE_PARENT: &str = r#"root=$(realpath -e -- "$1") || exit 44
+const RESOLVE_PARENT: &str = r#"root=$(cd -P -- "$1" 2>/dev/null && pwd -P) || exit 44
 real=$(realpath -m -- "${2%/*}")/${2##*/} || exit 1
 case "$real" in "$root"/*) ;; *) exit 42 ;; esac
 "#;
@@ -44,7 +45,7 @@ const RECEIVE: &str = r#"umask 077
 folder=${real%/*}
 [ -d "$folder" ] || exit 44
 new=$folder/.lifeboat-new.$$
-trap 'rm -f -- "$new"' EXIT
+trap '[ ! -e "$new" ] || rm -f -- "$new"' EXIT
 cat >"$new" || exit 1
 [ "$(stat -c %s -- "$new")" = "$3" ] || exit 1
 sync -- "$new" || exit 1

@@ -23,6 +23,7 @@ if [ "$start" = /nonexistent ]; then cd /; else cd -- "$start" 2>/dev/null; fi |
     exit 242
 }
 shift
+folder=
 while [ "$1" != -- ]; do
     name=${2#"$start"/}
     case "$name" in
@@ -30,7 +31,8 @@ while [ "$1" != -- ]; do
     *) look=; { [ -e "$name" ] || [ -L "$name" ]; } && look=1 ;;
     esac
     if [ "$look" ]; then
-        root=$(realpath -m -- "$1") && real=$(realpath -m -- "$2") || exit 242
+        if [ "$1" != "$folder" ]; then folder=$1; root=$(realpath -m -- "$folder") || exit 242; fi
+        real=$(realpath -m -- "$2") || exit 242
         case "$real" in
         "$root" | "$root"/*) ;;
         *)

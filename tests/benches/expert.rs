@@ -104,7 +104,7 @@ fn timed(mut command: Command) -> Result<f64> {
 fn step_seconds(stand: &Stand) -> Result<Vec<(String, f64)>> {
     let mut started = BTreeMap::new();
     let mut steps = Vec::new();
-    for text in fs::read_to_string(newest_run(stand)?.join("journal.jsonl"))?.lines() {
+    for text in fs::read_to_string(stand.run_folder()?.join("journal.jsonl"))?.lines() {
         let record: Value = serde_json::from_str(text)?;
         let (Some(event), Some(step)) = (record["event"].as_str(), record["step"].as_str()) else { continue };
         let at: Timestamp = record["at"].as_str().context("a time")?.parse()?;
@@ -118,12 +118,6 @@ fn step_seconds(stand: &Stand) -> Result<Vec<(String, f64)>> {
         }
     }
     Ok(steps)
-}
-
-fn newest_run(stand: &Stand) -> Result<PathBuf> {
-    let runs = fs::read_dir(stand.home.path().join("state/runs"))?.flatten();
-    let newest = runs.filter_map(|entry| Some((entry.metadata().ok()?.created().ok()?, entry.path()))).max();
-    newest.map(|(_, path)| path).context("there is a run")
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

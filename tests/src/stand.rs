@@ -157,8 +157,9 @@ impl Stand {
     /// The folder of the newest run.
     pub fn run_folder(&self) -> Result<PathBuf> {
         let runs = self.home.path().join("state/runs");
-        let newest =
-            fs::read_dir(&runs)?.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_dir()).max();
+        let folders = fs::read_dir(&runs)?.flatten().filter(|entry| entry.path().is_dir());
+        let made = |entry: &fs::DirEntry| entry.metadata().and_then(|it| it.created().or_else(|_| it.modified())).ok();
+        let newest = folders.max_by_key(made).map(|entry| entry.path());
         newest.with_context(|| format!("no run below {}", runs.display()))
     }
 

@@ -2,6 +2,8 @@
 //! than reading it (tenfold), so several passes that print little are cheaper than one that prints everything, they run at
 //! once, and what prints much is asked for its statistics first.
 
+use std::collections::VecDeque;
+
 use lifeboat_plugin::{Failure, Machine, Process, machine::Output};
 
 use crate::{
@@ -14,6 +16,8 @@ use crate::{
 const LINES_AT_ONCE: u32 = 4_096;
 /// The statistics are asked for so much of the WAL at once.
 const PART_BYTES: u64 = 64 << 20;
+/// So many parts are counted at once.
+const AT_ONCE: usize = 4;
 /// A record that begins in one part ends in the next one. Those of single rows are not longer than this.
 const OVERLAP_BYTES: u64 = 64 << 10;
 
@@ -160,31 +164,37 @@ impl<C: Machine> Reader<'_, C> {
     pub fn parts_with<'s>(&self, pass: &Pass, kind: &str, span: Span<'s>) -> Result<Vec<Span<'s>>, Failure> {
         let size = self.archive.segment_size;
         let count = usize::try_from(PART_BYTES / size.bytes()).unwrap_or_default().max(1);
-        let mut ranges: Vec<(usize, usize)> = Vec::new();
-        for begin in (0..span.segments.len()).step_by(count) {
-            let end = (begin + count).min(span.segments.len());
-            if self.meets(pass, kind, &span.part(begin, end, size))? {
-                match ranges.last_mut() {
-                    Some((_, last)) if *last == begin => *last = end,
-                    _ => ranges.push((begin, end)),
+        let parts: Vec<(usize, usize)> = (0..span.segments.len())
+            .step_by(count)
+            .map(|begin| (begin, (begin + count).min(span.segments.len())))
+            .collect();
+        let mut meets = vec![false; parts.len()];
+        let mut running = VecDeque::new();
+        for (number, (begin, end)) in parts.iter().enumerate() {
+            for stretch in span.part(*begin, *end, size).stretches() {
+                if running.len() == AT_ONCE {
+                    count_one::<C>(running.pop_front(), &mut meets)?;
                 }
+                running.push_back((number, self.count(pass, kind, stretch)?));
+            }
+        }
+        while !running.is_empty() {
+            count_one::<C>(running.pop_front(), &mut meets)?;
+        }
+        let mut ranges: Vec<(usize, usize)> = Vec::new();
+        for ((begin, end), _) in parts.into_iter().zip(meets).filter(|(_, meets)| *meets) {
+            match ranges.last_mut() {
+                Some((_, last)) if *last == begin => *last = end,
+                _ => ranges.push((begin, end)),
             }
         }
         Ok(ranges.into_iter().map(|(begin, end)| span.part(begin, end, size)).collect())
     }
 
-    fn meets(&self, pass: &Pass, kind: &str, span: &Span<'_>) -> Result<bool, Failure> {
-        for part in span.stretches() {
-            let arguments = [vec!["--stats=record".to_owned()], pass.arguments(self.archive, part)].concat();
-            let keep = [vec![kind.to_owned()]];
-            let process = self.caps.spawn(self.machine, "pg_waldump", &arguments, &keep)?;
-            let found = !process.read_lines(1)?.is_empty();
-            // What cannot be counted is read, which says why.
-            if found || !process.wait()?.succeeded() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+    /// Begins to count; prints the line of that type where there is one.
+    fn count(&self, pass: &Pass, kind: &str, part: Stretch) -> Result<C::Process, Failure> {
+        let arguments = [vec!["--stats=record".to_owned()], pass.arguments(self.archive, part)].concat();
+        Ok(self.caps.spawn(self.machine, "pg_waldump", &arguments, &[vec![kind.to_owned()]])?)
     }
 
     fn chain<'s>(&'s self, job: &'s Job<'_>) -> Result<Chain<'s, C>, Failure> {
@@ -199,6 +209,16 @@ impl<C: Machine> Reader<'_, C> {
         let process = self.caps.spawn(self.machine, "pg_waldump", &arguments, &pass.keep)?;
         Ok(Stream { process, lines: Vec::new().into_iter(), over: false, to: part.to })
     }
+}
+
+/// Notes whether a part has a record that was counted. What cannot be counted is read, which says why.
+fn count_one<C: Machine>(counting: Option<(usize, C::Process)>, meets: &mut [bool]) -> Result<(), Failure> {
+    let Some((number, process)) = counting else { return Ok(()) };
+    let found = !process.read_lines(1)?.is_empty() || !process.wait()?.succeeded();
+    if let Some(part) = meets.get_mut(number) {
+        *part |= found;
+    }
+    Ok(())
 }
 
 /// The programs of a job, one after the other.

@@ -13,6 +13,8 @@ use crate::{
 };
 
 const ROWS_AT_ONCE: usize = 10_000;
+/// All parents may be read for each of these batches, where the copy finds that cheaper than to look each one up.
+const PARENTS_AT_ONCE: usize = 50_000;
 
 /// What is known of the parents of a set's rows.
 pub struct Parents<'a, C> {
@@ -93,18 +95,17 @@ impl<'a, C: Connection> Parents<'a, C> {
         let Some(sources) = in_copy(matched, &reference.columns) else { return Ok(()) };
         let Some(columns) = in_copy(parent, &reference.parent_columns) else { return Ok(()) };
         let keys: Vec<_> = (1..).zip(&sources).map(|(at, source)| format!("({source}) AS k{at}")).collect();
-        // The limit has each key looked up in the index; joined as a whole, all of the parents may be read for every batch.
         let sql = format!(
-            "SELECT coalesce(array_agg(k.place), '{{}}') AS places, coalesce(array_agg(p.place), '{{}}') AS parents
-               FROM (SELECT {}, ctid::text AS place FROM ONLY {} WHERE ctid = ANY ($1::text::tid[])) AS k CROSS JOIN LATERAL (
-                    SELECT p.ctid::text AS place FROM ONLY {} AS p WHERE {} LIMIT 1) AS p",
+            "SELECT coalesce(array_agg(k.place), '{{}}') AS places, coalesce(array_agg(p.ctid::text), '{{}}') AS parents
+               FROM (SELECT {}, ctid::text AS place FROM ONLY {} WHERE ctid = ANY ($1::text::tid[]) OFFSET 0) AS k
+               JOIN ONLY {} AS p ON {}",
             keys.join(", "),
             matched.then.sql(),
             parent.then.sql(),
             Given::of(matched, reference).equal(&columns)
         );
         let dead = self.dead.get(leaf);
-        for (places, _) in rows.batches(ROWS_AT_ONCE) {
+        for (places, _) in rows.batches(PARENTS_AT_ONCE) {
             let found = self.copy.query(&sql, &[Value::from(places)])?;
             let (children, parents): (Vec<String>, Vec<String>) =
                 (found.one()?.get("places")?, found.one()?.get("parents")?);

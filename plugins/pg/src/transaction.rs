@@ -15,9 +15,11 @@ const PAUSE_MS: u64 = 200;
 const LOCK_TIMEOUT: &str = "10s";
 
 /// What holds for the transaction whatever the role or the server's file says, where the server knows it: no limit of its own, as the
-/// step has one; triggers and foreign keys as for everybody; and a COMMIT that is told is one that survives a crash.
+/// step has one; triggers and foreign keys as for everybody; and a COMMIT that is told is one that survives a crash. Of staging tables the
+/// planner needs little more than how many rows they have.
 const SETTINGS: &str = "SELECT set_config(v.name, v.value, true) FROM (VALUES ('lock_timeout', $1::text),
-        ('transaction_timeout', '0'), ('session_replication_role', 'origin'), ('synchronous_commit', 'on')) AS v (name, value)
+        ('transaction_timeout', '0'), ('session_replication_role', 'origin'), ('synchronous_commit', 'on'),
+        ('default_statistics_target', '10')) AS v (name, value)
    JOIN pg_settings AS s ON s.name = v.name
   WHERE CASE v.name WHEN 'synchronous_commit' THEN s.setting = 'off' ELSE s.setting <> v.value END";
 

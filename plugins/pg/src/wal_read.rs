@@ -94,7 +94,9 @@ impl Wal<'_> {
     fn parts(&self, processes: usize) -> Vec<Part> {
         let most = (PART_BYTES_MAX / self.archive.segment_size.bytes()).max(1);
         let most = usize::try_from(most).unwrap_or(usize::MAX);
-        let longest = self.segments.len().div_ceil(processes.max(1)).clamp(1, most);
+        // As many for each program, so that none waits at the end for the others.
+        let count = self.segments.len().div_ceil(most).next_multiple_of(processes.max(1));
+        let longest = self.segments.len().div_ceil(count.max(1)).max(1);
         let mut parts = Vec::new();
         let mut begin = 0;
         for stretch in self.segments.chunk_by(|left, right| left.timeline == right.timeline) {

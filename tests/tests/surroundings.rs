@@ -74,6 +74,7 @@ async fn a_disk_that_fills_up_during_replay_is_told_as_that() -> Result<()> {
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     ensure!(output.status.code() == Some(1), "{}: {told}", output.status);
     ensure!(told.contains("pg-no-space") && told.contains("the disk of the copy is full"), "{told}");
+    ensure!(!told.contains("is full; the disk of the copy is full"), "said twice: {told}");
     ensure!(!told.contains("pg-target-not-reached") && !told.contains("the archive ends"), "{told}");
     drop(disk);
     stand.stop().await

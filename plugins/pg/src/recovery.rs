@@ -183,6 +183,9 @@ fn promoted_at<C: Capabilities>(instance: &Instance<'_, C>, log: &str) -> Option
 
 /// Why the server ended, beyond what the last words of its log say.
 fn explain<C: Capabilities>(instance: &Instance<'_, C>, goal: &Goal<'_>, failure: Failure) -> Failure {
+    if failure.code() == "pg-no-space" {
+        return failure;
+    }
     // On a full disk even the log may lack its last words.
     let segment = goal.configuration.restore_command.segment_size.bytes();
     let free = instance.caps.free_space(instance.machine, instance.folder);

@@ -71,7 +71,7 @@ pub(super) fn action() -> Action {
     .output("last_segment", "string", "The last one.")
     .output("last_archived", "timestamp", "When that file was written, as the machine says.")
     .output("wal", "string", "What was done with the WAL: `read` or `count`.")
-    .output("records", "int", "Records that were read; 0 where the WAL was only counted.")
+    .output("wal_bytes", "int", "Bytes of WAL that were read, record by record; 0 where it was only counted.")
     .maybe_output("wal_end", "string", "The end of the last whole record, where the WAL was read.")
     .output("unusable", "list<string>", "What lies among the backups and is no whole one, with the reason.")
     .idempotent()
@@ -116,10 +116,8 @@ fn outcome(
     let last_segment = segments.last().map_or_else(String::new, |last| last.name(archive.segment_size));
     let archived_ms = archive.modified_ms.last().copied().unwrap_or_default();
     let last_archived = i64::try_from(archived_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    let done = read.map_or_else(
-        || "only counted, not read".to_owned(),
-        |read| format!("{} records read, to {}", read.records, read.end),
-    );
+    let done =
+        read.map_or_else(|| "only counted, not read".to_owned(), |read| format!("every record read, to {}", read.end));
     let summary =
         format!("{} is intact; {} WAL segments follow, to {last_segment} ({done})", backup.name, segments.len());
     let mut outputs = json!({
@@ -130,7 +128,7 @@ fn outcome(
         "last_segment": last_segment,
         "last_archived": last_archived.unwrap_or_default(),
         "wal": if read.is_some() { "read" } else { "count" },
-        "records": read.map_or(0, |read| read.records),
+        "wal_bytes": read.map_or(0, |read| read.bytes),
         "unusable": unusable,
     });
     if let Some(read) = read {

@@ -66,8 +66,8 @@ const ON_A_COPY: &[(&str, &str)] = &[
 ];
 
 /// Since 17 a transaction can have a limit too. A login that names a setting that its server does not know is refused; this is not.
-const UNLIMITED: &str =
-    "SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings WHERE name = 'transaction_timeout'";
+const UNLIMITED: &str = "SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings
+  WHERE name = 'transaction_timeout' AND setting <> '0'";
 
 /// A connection to the server that plays a role.
 pub(super) async fn role(context: &CallContext, role: &str) -> Result<Connection, Error> {
@@ -81,6 +81,7 @@ pub(super) async fn role(context: &CallContext, role: &str) -> Result<Connection
     }
     config.options(options(&settings));
     let connection = open(context, config, encryption(&server.tls)?, effect, role).await?;
+    connection.command(context, AtStake::Nothing, UNLIMITED).await?;
     identify(context, &connection, server, role).await?;
     if !read_only(effect) {
         context.targets.on_server(context, role).await?;

@@ -22,14 +22,15 @@ steps:
     uses: pg/find-damage
     with: { server: primary, machine: recovery, "#;
 
-const PUT_BACK: &str = r#"  - id: restore
+/// A copy from just before, something that is done with it, and its end.
+const WITH_COPY: &str = r#"  - id: restore
     uses: pg/restore
     with:
       machine: recovery
       server: primary
       target: { before_xid: "${{ steps.find.outputs.xid }}" }
-  - id: merge
-    uses: pg/merge-missing
+  - id: STEP
+    uses: pg/ACTION
     with:
       server: primary
       machine: recovery
@@ -51,7 +52,16 @@ pub fn find(stand: &Stand, parameters: &str) -> Result<Outcome> {
 
 /// Finds, restores a copy, puts the rows back, and removes the copy.
 pub fn put_back(stand: &Stand, parameters: &str) -> Result<Outcome> {
-    find_and(stand, parameters, PUT_BACK)
+    with_copy(stand, parameters, "merge", "merge-missing")
+}
+
+/// Finds, restores a copy, compares the rows with what is there, and removes the copy.
+pub fn compare(stand: &Stand, parameters: &str) -> Result<Outcome> {
+    with_copy(stand, parameters, "compare", "compare")
+}
+
+fn with_copy(stand: &Stand, parameters: &str, step: &str, action: &str) -> Result<Outcome> {
+    find_and(stand, parameters, &WITH_COPY.replace("STEP", step).replace("ACTION", action))
 }
 
 /// Finds, and goes on with these steps.

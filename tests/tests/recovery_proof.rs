@@ -44,6 +44,17 @@ fn damage(kind: &str, file: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Where in the segment its thousandth record begins.
+fn begin_of_a_record(scene: &Scene, segment: &str) -> Result<u64> {
+    let program = Path::new(&scene.stand.binding("postgres_bin: ")?).join("pg_waldump");
+    let archive = scene.stand.testbed.archive_folder();
+    let output = Command::new(program).arg("-p").arg(archive).args(["-n", "1000", segment, segment]).output()?;
+    let text = String::from_utf8(output.stdout)?;
+    let (_, lsn) = text.lines().last().and_then(|line| line.split_once("lsn: ")).context("a record")?;
+    let (_, low) = lsn.split(',').next().and_then(|lsn| lsn.split_once('/')).context("a position")?;
+    Ok(u64::from_str_radix(low, 16)? % (16 << 20))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn damage_anywhere_in_the_wal_is_red_and_named() -> Result<()> {
     let scene = Scene::load(4).await?;
@@ -80,6 +91,14 @@ async fn damage_anywhere_in_the_wal_is_red_and_named() -> Result<()> {
         variant.fails(VERIFY, "", code, &[middle])?;
         variant.fails(RESTORE, LATEST, code, &[middle])?;
     }
+    // As if nothing had been written from a record on: the one kind that a reader could take for the end.
+    let unwritten = scene.variant("unwritten")?;
+    let middle = &scene.segments[1];
+    let begin = begin_of_a_record(&scene, middle)?;
+    let file = fs::File::options().write(true).open(unwritten.archive(middle))?;
+    file.write_all_at(&vec![0; usize::try_from(file.metadata()?.len() - begin)?], begin)?;
+    unwritten.fails(VERIFY, "", "pg-wal-damaged", &[middle])?;
+    unwritten.fails(RESTORE, LATEST, "pg-wal-damaged", &[middle])?;
     // In the last one too, where WAL that ends there is no news for the server.
     for (kind, code) in [("flip", "pg-wal-damaged"), ("hole", "pg-wal-damaged"), ("short", "pg-wal-damaged")] {
         let variant = scene.variant(&format!("last-{kind}"))?;

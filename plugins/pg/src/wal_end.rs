@@ -50,7 +50,7 @@ impl<C: Machine> Tail<'_, C> {
     }
 
     /// Reads the last segment, or as many as it takes until a record begins in one of them: the first one, and the end.
-    fn read_to(&self, last: Segment) -> Result<(Segment, Lsn), Failure> {
+    pub fn read_to(&self, last: Segment) -> Result<(Segment, Lsn), Failure> {
         let archive = self.archive;
         for first in archive.segments.iter().rev().take_while(|segment| segment.timeline == last.timeline) {
             let mut arguments = self.arguments(*first, last);

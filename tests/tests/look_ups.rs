@@ -9,13 +9,15 @@ use tokio_postgres::Config;
 /// Tables large enough that reading one whole costs more than a few look-ups.
 const LARGE: &str = "'orders', 'items'";
 
-/// Customers close together and customers far apart: a third of all.
-const MANY: &str = "id <= 300 OR id % 50 = 0";
-const FEW: &str = "id IN (3, 4, 500)";
+const CUSTOMERS: u32 = 3000;
+/// Customers close together and customers far apart.
+const MANY: &str = "id <= 900 OR id % 50 = 0";
+/// Their items are twenty in each of two places.
+const FEW: &str = "id IN (3, 1500)";
 
 /// With everything of these customers gone.
 async fn damaged(customers: &str) -> Result<(Stand, Vec<String>)> {
-    let stand = Stand::loaded(1000).await?;
+    let stand = Stand::loaded(CUSTOMERS).await?;
     let before = stand.content().await?;
     stand.application().await?.batch_execute(&format!("DELETE FROM customers WHERE {customers}")).await?;
     Ok((stand, before))

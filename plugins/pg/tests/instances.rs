@@ -10,7 +10,7 @@ use lifeboat_plugin::{
     machine::Wall,
     values,
 };
-use plugin_pg::marker::{Marker, instance_of};
+use plugin_pg::copy::marker::{Marker, instance_of};
 use scripted::{IDENTIFIER, archive_segment, cluster, outputs, run, waldump};
 use serde_json::{Value, json};
 

@@ -5,9 +5,12 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
-    amcheck::{self, Depth, Extension, Index},
-    databases::{self, some, told},
-    server::{Capabilities, Which},
+    copy::which::Which,
+    server::{
+        Capabilities,
+        databases::{self, some, told},
+        index_checks::{self, Depth, Extension, Index},
+    },
 };
 
 #[derive(Debug, Deserialize)]
@@ -80,9 +83,9 @@ fn check_database(
     database: &str,
     findings: &mut Findings,
 ) -> Result<(), Failure> {
-    let extension = amcheck::prepare(connection, database)?;
-    let tables = amcheck::tables(connection)?;
-    let indexes = amcheck::indexes(connection)?;
+    let extension = index_checks::prepare(connection, database)?;
+    let tables = index_checks::tables(connection)?;
+    let indexes = index_checks::indexes(connection)?;
     let total = u64::try_from(tables.checked.len() + indexes.len()).ok();
     let mut done = 0;
     let mut step = |name: &str| {

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
-    duration,
+    call::duration,
     server::{self, Capabilities},
 };
 

@@ -6,10 +6,13 @@ use serde_json::json;
 
 use super::verify_backup::check_files;
 use crate::{
-    backup::{self, BACKUPS},
-    control,
-    marker::short_hash,
-    server::{self, Capabilities},
+    backup::{
+        base_backup::{self, BACKUPS},
+        control,
+    },
+    call::digest::short_hash,
+    server::Capabilities,
+    wal::cluster,
 };
 
 #[derive(Debug, Deserialize)]
@@ -49,7 +52,7 @@ pub(super) fn action() -> Action {
 pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Failure> {
     let parameters: Parameters = call.parameters()?;
     let machine = parameters.machine.as_str();
-    let facts = server::facts(&caps.open(&parameters.server)?)?;
+    let facts = cluster::facts(&caps.open(&parameters.server)?)?;
     let folder = caps.folder(machine, parameters.backups.as_deref().unwrap_or(BACKUPS))?;
     let prefix = format!("base-{}", short_hash(&call.key));
     let name = match finished(caps, machine, &folder, &prefix)? {
@@ -66,7 +69,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     check_files(caps, machine, &path)?;
     control::read(caps, machine, &path)?.check_identifier(&path, facts.system_identifier)?;
     let missing = || Failure::permanent("pg-backup-damaged", format!("{path} has no backup_label"));
-    let backup = backup::read(caps, machine, &folder, &name)?.ok_or_else(missing)?;
+    let backup = base_backup::read(caps, machine, &folder, &name)?.ok_or_else(missing)?;
     let mut outputs = json!({ "backup": name, "start_lsn": backup.start_lsn, "size_bytes": backup.size_bytes });
     if let Some(end) = backup.end_lsn {
         outputs["end_lsn"] = end.to_string().into();
@@ -76,7 +79,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
 
 /// What an earlier attempt of the same call has finished.
 fn finished(caps: &impl Machine, machine: &str, folder: &str, prefix: &str) -> Result<Option<String>, Failure> {
-    let backups = backup::list(caps, machine, folder)?;
+    let backups = base_backup::list(caps, machine, folder)?;
     Ok(backups.into_iter().map(|backup| backup.name).find(|name| name.starts_with(prefix)))
 }
 

@@ -4,10 +4,7 @@ use lifeboat_plugin::{Action, Call, Connection, Effect, Failure, Outcome, postgr
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-use crate::{
-    parameters,
-    server::{Capabilities, Which},
-};
+use crate::{call::parameters, copy::which::Which, server::Capabilities};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -90,7 +87,7 @@ fn as_json(value: &Value) -> Json {
         Value::Integer(it) => json!(it),
         Value::Float(it) => json!(it),
         Value::Text(it) => json!(it),
-        Value::Bytes(it) => json!(crate::exact_set::hexadecimal(it)),
+        Value::Bytes(it) => json!(crate::call::digest::hexadecimal(it)),
         Value::Texts(it) => json!(it),
     }
 }

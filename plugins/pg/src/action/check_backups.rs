@@ -5,8 +5,11 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
-    backup::{self, BACKUPS},
-    backup_age, duration,
+    backup::{
+        age,
+        base_backup::{self, BACKUPS},
+    },
+    call::duration,
     server::Capabilities,
 };
 
@@ -48,12 +51,12 @@ pub(super) fn run(call: &Call, caps: &impl Capabilities) -> Result<Outcome, Fail
     let limit_ms = duration::milliseconds(age_at_most).ok_or_else(|| {
         Failure::invalid_input("pg-duration", format!("`{age_at_most}` is not a duration such as `25h`"))
     })?;
-    let mut backups = backup::list(caps, machine, &folder)?;
+    let mut backups = base_backup::list(caps, machine, &folder)?;
     let Some(newest) = backups.pop() else {
         return Err(Failure::permanent("pg-no-backup", format!("there is no whole base backup in {folder}")));
     };
     let path = format!("{folder}/{}", newest.name);
-    let taken = backup_age::taken(caps, machine, &path, &newest.start_time)?;
+    let taken = age::taken(caps, machine, &path, &newest.start_time)?;
     let age_ms = caps.now_ms().saturating_sub(u64::try_from(taken.as_millisecond()).unwrap_or(0));
     if age_ms > limit_ms {
         let message = format!("{path} was begun at {taken}, {} ago; at most {age_at_most} are allowed", hours(age_ms));

@@ -5,14 +5,16 @@ use lifeboat_plugin::{Action, Call, Effect, Failure, Outcome};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    comparison::{Compared, Comparison},
-    exact_set::{ExactSet, Tuples},
-    identifier::TableName,
-    left::{Left, Rows},
-    obstacle::Triggers,
-    parameters, preparation,
-    server::Capabilities,
-    source::Source,
+    call::parameters,
+    rows::{
+        comparison::{Compared, Comparison},
+        exact_set::{ExactSet, Tuples},
+        left::{Left, Rows},
+        obstacle::Triggers,
+        preparation,
+        source::Source,
+    },
+    server::{Capabilities, identifier::TableName},
 };
 
 /// Examples that are told in all.

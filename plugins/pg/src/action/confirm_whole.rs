@@ -6,7 +6,7 @@
 use lifeboat_plugin::{Action, Call, Effect, Failure, Outcome};
 use serde_json::json;
 
-use crate::{server::Capabilities, source::Written, told};
+use crate::{damage::told, rows::source::WrittenSet, server::Capabilities};
 
 pub(super) fn action() -> Action {
     let action = Action::new(
@@ -16,7 +16,7 @@ pub(super) fn action() -> Action {
          because others had inserted them after the first of the transactions, and rows that others had changed after it. Give it \
          `on_failure: continue`, and the run ends with exceptions.",
     );
-    Written::declare(action, "Where the exact set lies.")
+    WrittenSet::declare(action, "Where the exact set lies.")
         .output(
             "rows",
             "int",
@@ -26,7 +26,7 @@ pub(super) fn action() -> Action {
 }
 
 pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Failure> {
-    let set = call.parameters::<Written>()?.read(caps)?;
+    let set = call.parameters::<WrittenSet>()?.read(caps)?;
     let lost = told::lost(&told::plain(&set.unplaced), &told::plain(&set.outdated));
     if !lost.is_empty() {
         return Err(Failure::permanent("pg-rows-lost", lost.join(" ")));

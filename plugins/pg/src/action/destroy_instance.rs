@@ -4,7 +4,10 @@ use lifeboat_plugin::{Action, Call, Effect, Failure, Outcome};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::{instance::Instance, marker, run_files, server::Capabilities};
+use crate::{
+    copy::{instance::Instance, marker, run_files},
+    server::Capabilities,
+};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

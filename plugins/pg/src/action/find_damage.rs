@@ -6,24 +6,30 @@ use lifeboat_plugin::{Action, Call, Connection, Effect, Failure, Outcome, postgr
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    archive::{self, ARCHIVE},
-    commits::Times,
-    damage::{Candidate, Wanted},
-    dump::Reader,
-    exact_set::{self, ExactSet, Tuples},
-    identifier::TableName,
-    layout::{self, Layout},
-    marker::short_hash,
-    nothing_found::Inquiry,
-    relation::{self, TableFile},
-    removals::Removals,
-    run_files,
-    search::{self, Culprit, FAR_SECONDS, FLUSH_SECONDS, Finding, NEAR_SECONDS, Range, Search},
-    server::{self, Capabilities, Facts},
-    server_log::ServerLog,
-    told::{self, Changes, Listed},
-    wal_name::Lsn,
-    waldump::Filenode,
+    call::digest::{self, short_hash},
+    copy::run_files,
+    damage::{
+        deleters::{Candidate, Wanted},
+        layout::{self, Layout},
+        nothing_found::Inquiry,
+        removals::Removals,
+        search::{self, Culprit, FAR_SECONDS, FLUSH_SECONDS, Finding, NEAR_SECONDS, Range, Search},
+        server_log::ServerLog,
+        told::{self, Changes, Listed},
+    },
+    rows::{
+        exact_set::{ExactSet, Tuples},
+        relation::{self, TableFile},
+    },
+    server::{self, Capabilities, identifier::TableName},
+    wal::{
+        archive::{self, ARCHIVE},
+        cluster::{self, Facts},
+        commits::Times,
+        dump::Reader,
+        segment::Lsn,
+        waldump::Filenode,
+    },
 };
 
 /// What the host reads and writes in one file at most.
@@ -156,7 +162,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let parameters: Parameters = call.parameters()?;
     let wanted = wanted(&parameters)?;
     let connection = caps.open(&parameters.server)?;
-    let facts = server::facts(&connection)?;
+    let facts = cluster::facts(&connection)?;
     let files = relation::files_of(&connection, &parameters.table)?;
     refuse_unlogged(&files, &parameters.table)?;
 
@@ -467,5 +473,5 @@ fn write(
         None => run_files::path(call, caps, &parameters.machine, &kind, ".txt")?,
     };
     caps.write_file(&parameters.machine, &path, &content)?;
-    Ok((path, exact_set::digest(&content)))
+    Ok((path, digest::of(&content)))
 }

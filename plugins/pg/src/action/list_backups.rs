@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    backup::{self, BACKUPS, Backup},
+    backup::base_backup::{self, BACKUPS, Backup},
     server::Capabilities,
 };
 
@@ -39,7 +39,7 @@ pub(super) fn action() -> Action {
 pub(super) fn run(call: &Call, caps: &impl Capabilities) -> Result<Outcome, Failure> {
     let parameters: Parameters = call.parameters()?;
     let folder = caps.folder(&parameters.machine, parameters.backups.as_deref().unwrap_or(BACKUPS))?;
-    let found = backup::survey(caps, &parameters.machine, &folder)?;
+    let found = base_backup::survey(caps, &parameters.machine, &folder)?;
     let unusable: Vec<String> = found.others.iter().map(|other| other.describe(&folder)).collect();
     unusable.iter().for_each(|other| caps.warn(other));
     let backups = found.whole;

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    marker::{self, Found},
+    copy::marker::{self, FoundInstance},
     server::Capabilities,
 };
 
@@ -40,7 +40,7 @@ pub(super) fn run(call: &Call, caps: &impl Capabilities) -> Result<Outcome, Fail
     Outcome::new(json!({ "count": instances.len(), "instances": instances }), summary)
 }
 
-fn describe(found: &Found, bytes: u64) -> Value {
+fn describe(found: &FoundInstance, bytes: u64) -> Value {
     let state = match (found.running, found.restored) {
         (true, _) => "running",
         (false, true) => "stopped",

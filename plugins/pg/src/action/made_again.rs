@@ -6,17 +6,21 @@ use lifeboat_plugin::{Action, Call, Effect, Failure, Outcome};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    archive::{self, ARCHIVE, Archive},
-    dump::{Job, Pass, Reader, Span},
-    exact_set::ExactSet,
-    identifier::TableName,
-    made_again::MadeAgain,
-    parameters, relation,
-    search::{ends, passes_over},
-    server::{self, Capabilities, Facts},
-    source::Written,
-    told,
-    waldump::Filenode,
+    call::parameters,
+    damage::{
+        made_again::MadeAgain,
+        search::{ends, passes_over},
+        told,
+    },
+    rows::{exact_set::ExactSet, relation, source::WrittenSet},
+    server::{Capabilities, identifier::TableName},
+    wal::{
+        archive::{self, ARCHIVE, Archive},
+        cluster::{self, Facts},
+        dump::{Job, Pass, Reader},
+        span::Span,
+        waldump::Filenode,
+    },
 };
 
 #[derive(Debug, Deserialize)]
@@ -49,7 +53,7 @@ pub(super) fn action() -> Action {
          putting the row back is wrong; the WAL does not say which key a row had. Changes nothing.",
     )
     .parameter("server", "target<postgres:read>", "The server that lost the rows.");
-    Written::declare(action, "Where the archive and the exact set lie.")
+    WrittenSet::declare(action, "Where the archive and the exact set lie.")
         .optional(
             "timeline",
             "int",
@@ -63,10 +67,10 @@ pub(super) fn action() -> Action {
 }
 
 pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Failure> {
-    let (written, parameters): (Written, Parameters) = parameters::split(call, &Written::NAMES)?;
+    let (written, parameters): (WrittenSet, Parameters) = parameters::split(call, &WrittenSet::NAMES)?;
     let connection = caps.open(&parameters.server)?;
     let set = written.read(caps)?;
-    let facts = server::facts(&connection)?;
+    let facts = cluster::facts(&connection)?;
     let timeline = parameters.timeline.filter(|timeline| *timeline != 0).unwrap_or(facts.timeline);
     let facts = Facts { timeline, ..facts };
     let files: BTreeMap<Filenode, TableName> = relation::all_files(&connection)?

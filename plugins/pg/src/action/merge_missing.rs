@@ -7,15 +7,18 @@ use lifeboat_plugin::{Action, Call, Connection, Effect, Failure, Machine, Observ
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    exact_set,
-    left::Left,
-    obstacle::Triggers,
-    parameters, preparation,
-    putting_back::{Report, Work},
-    run_files,
+    call::digest,
+    call::parameters,
+    copy::run_files,
+    rows::{
+        left::Left,
+        obstacle::Triggers,
+        preparation,
+        putting_back::{Report, Work},
+        source::Source,
+        transaction,
+    },
     server::Capabilities,
-    source::Source,
-    transaction,
 };
 
 const ROWS_AT_ONCE: usize = 20_000;
@@ -106,7 +109,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let (left_file, left_digest) = write_left(call, caps, machine, &left)?;
     let complete = left.rows() + report.changed_left + report.objects_left == 0;
     let outputs = Outputs { report, rows_left: left.rows(), complete, left_file, left_digest };
-    let record = transaction::Record { key: call.key.clone(), xid, outputs };
+    let record = transaction::TransactionRecord { key: call.key.clone(), xid, outputs };
     outcome(transaction::commit(caps, &primary, machine, &record_path, record, raced)?)
 }
 
@@ -137,7 +140,7 @@ fn write_left(call: &Call, caps: &impl Machine, machine: &str, left: &Left) -> R
     }
     let path = run_files::path(call, caps, machine, "left", ".txt")?;
     caps.write_file(machine, &path, &content)?;
-    Ok((path, exact_set::digest(&content)))
+    Ok((path, digest::of(&content)))
 }
 
 fn outcome(outputs: Outputs) -> Result<Outcome, Failure> {

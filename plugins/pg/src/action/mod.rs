@@ -2,7 +2,7 @@
 
 use lifeboat_plugin::{Action, Call, Failure, Observation, Outcome};
 
-use crate::{server::Capabilities, wording::explained};
+use crate::server::{Capabilities, refused_statement::explained};
 
 mod amcheck;
 mod archive_status;

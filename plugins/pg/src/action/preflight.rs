@@ -5,15 +5,17 @@ use lifeboat_plugin::{Action, Call, Connection, Effect, Failure, Outcome, postgr
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    catalog,
-    identifier::TableName,
-    obstacle::{self, Obstacle, Triggers},
-    parameters, preparation,
-    relation::{self, Table},
-    server::Capabilities,
-    session_settings,
-    source::Written,
-    surroundings,
+    call::parameters,
+    copy::session_settings,
+    rows::{
+        catalog,
+        obstacle::{self, Obstacle, Triggers},
+        preparation,
+        relation::{self, Table},
+        source::WrittenSet,
+        surroundings,
+    },
+    server::{Capabilities, identifier::TableName},
 };
 
 #[derive(Debug, Deserialize)]
@@ -40,7 +42,7 @@ pub(super) fn action() -> Action {
          security, a server that is read-only, keys whose collation has another version than their indexes, foreign tables. Changes nothing, and needs no copy.",
     )
     .parameter("server", "target<postgres:read>", "The server that lost the rows.");
-    Written::declare(action, "Where the exact set lies.")
+    WrittenSet::declare(action, "Where the exact set lies.")
         .optional(
             "triggers",
             "string",
@@ -53,7 +55,7 @@ pub(super) fn action() -> Action {
 }
 
 pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Failure> {
-    let (written, parameters): (Written, Parameters) = parameters::split(call, &Written::NAMES)?;
+    let (written, parameters): (WrittenSet, Parameters) = parameters::split(call, &WrittenSet::NAMES)?;
     let set = written.read(caps)?;
     let primary = caps.open(&parameters.server)?;
     let superuser = preparation::may_skip_triggers(&primary)?;

@@ -5,10 +5,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    databases::{self, some, told},
-    identifier::TableName,
-    parameters,
-    server::{Capabilities, Which},
+    call::parameters,
+    copy::which::Which,
+    server::{
+        Capabilities,
+        databases::{self, some, told},
+        identifier::TableName,
+    },
 };
 
 #[derive(Debug, Deserialize)]

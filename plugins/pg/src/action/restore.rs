@@ -6,23 +6,30 @@ use lifeboat_plugin::{Action, Call, Effect, Failure, Machine, Outcome, Process, 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    archive::{self, ARCHIVE, Archive},
-    backup::{self, BACKUPS},
-    choice::{self, Choice},
-    control::{self, Control},
-    copying,
-    fetching::own::OwnWal,
-    ground::{Ground, Original, Tablespaces, Wishes},
-    instance::{self, Configuration, Instance},
-    isolation,
-    marker::{self, Marker},
-    proof::Expected,
-    recovery::{self, Goal, Reached},
-    restore_command::RestoreCommand,
-    server::{self, Capabilities, Facts, Login, Moment},
-    target::Target,
-    wal_name::Lsn,
-    wal_tablespaces,
+    backup::{
+        base_backup::{self, BACKUPS},
+        control::{self, Control},
+    },
+    copy::{
+        choice::{self, Choice},
+        copying,
+        environment::{Environment, Original, Tablespaces, Wishes},
+        instance::{self, Configuration, Instance},
+        isolation,
+        marker::{self, Marker},
+        own_wal::OwnWal,
+        proof::{Expected, Reached},
+        recovery::{self, Goal},
+        restore_command::RestoreCommand,
+        target::Target,
+        wal_tablespaces,
+    },
+    server::{self, Capabilities, Login, Moment},
+    wal::{
+        archive::{self, ARCHIVE, Archive},
+        cluster::{self, Facts},
+        segment::Lsn,
+    },
 };
 
 #[derive(Debug, Deserialize)]
@@ -124,7 +131,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     isolation::check_settings(&parameters.settings)?;
     isolation::check_accepted(&parameters.accept)?;
     let connection = caps.open(&parameters.server)?;
-    let facts = server::facts(&connection)?;
+    let facts = cluster::facts(&connection)?;
     let moment = match &parameters.target {
         Target::Time(time) => Some(server::moment(&connection, time)?),
         _ => None,
@@ -151,14 +158,14 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     }
     let basis = Basis::find(&instance, &parameters, &original, facts, moment)
         .and_then(|basis| {
-            marker.port = basis.ground.free_port(&instance, &name, &[])?;
+            marker.port = basis.environment.free_port(&instance, &name, &[])?;
             Ok(basis)
         })
         .map_err(|failure| withdraw(&instance, failure))?;
-    let Basis { origin, plan, own, ground, tablespaces } = basis;
+    let Basis { origin, plan, own, environment, tablespaces } = basis;
     let wal = own.as_ref().map_or(&origin.archive.path, |own| &own.path);
-    marker.by_socket = ground.wall.socket;
-    marker.wall.clone_from(&ground.wall.name);
+    marker.by_socket = environment.wall.socket;
+    marker.wall.clone_from(&environment.wall.name);
     caps.write_file(machine, &marker::path(&folder), &marker.print())?;
     let mut configuration = Configuration {
         instance: name.clone(),
@@ -166,7 +173,8 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
         listen: caps.listen_address(machine)?,
         ..origin.configuration(&parameters, &original.login, wal)
     };
-    let place = Place { instance: &instance, ground: &ground, login: &original.login, choice: &origin.choice };
+    let place =
+        Place { instance: &instance, environment: &environment, login: &original.login, choice: &origin.choice };
     let fetched = own.as_ref().map_or(Ok(()), |own| own.fetch(caps, machine));
     let (reached, stopped) = fetched
         .and_then(|()| copying::copy(&instance, &plan))
@@ -184,7 +192,7 @@ struct Basis<'a, P> {
     plan: copying::Plan,
     /// The copy's own WAL, where its server cannot read the archive itself.
     own: Option<OwnWal>,
-    ground: Ground<'a>,
+    environment: Environment<'a>,
     tablespaces: Tablespaces<P>,
 }
 
@@ -205,9 +213,9 @@ impl<'a, P: Process> Basis<'a, P> {
         let archive = parameters.archive.as_deref().unwrap_or(ARCHIVE);
         let own = OwnWal::plan(caps, machine, archive, (&origin.archive, &origin.choice), folder)?;
         let wal = own.as_ref().map_or(&origin.archive.path, |own| &own.path);
-        let ground = Ground::find(instance, wishes, original, wal)?;
-        let tablespaces = ground.tablespaces(search)?;
-        Ok(Self { origin, plan, own, ground, tablespaces })
+        let environment = Environment::find(instance, wishes, original, wal)?;
+        let tablespaces = environment.tablespaces(search)?;
+        Ok(Self { origin, plan, own, environment, tablespaces })
     }
 }
 
@@ -300,7 +308,7 @@ fn outputs(goal: &Goal<'_>, reached: Reached, stopped: String, origin: &Origin, 
 /// Where a copy comes up.
 struct Place<'a, C: Capabilities> {
     instance: &'a Instance<'a, C>,
-    ground: &'a Ground<'a>,
+    environment: &'a Environment<'a>,
     login: &'a Login,
     choice: &'a Choice,
 }
@@ -318,7 +326,7 @@ impl<C: Capabilities> Place<'_, C> {
         let Instance { caps, machine, folder, .. } = *self.instance;
         let mut refused = Vec::new();
         loop {
-            let startup = self.ground.settle(self.instance, configuration, folders)?;
+            let startup = self.environment.settle(self.instance, configuration, folders)?;
             let instance = Instance { startup: Some(&startup), ..*self.instance };
             let goal = Goal { configuration, marker, choice: self.choice };
             configure(&instance, &goal, self.login)?;
@@ -327,7 +335,7 @@ impl<C: Capabilities> Place<'_, C> {
                 end => return end,
             }
             refused.push(marker.port);
-            marker.port = self.ground.free_port(&instance, &configuration.instance, &refused)?;
+            marker.port = self.environment.free_port(&instance, &configuration.instance, &refused)?;
             configuration.port = marker.port;
             caps.info(&format!(
                 "another program has taken port {}: going on with {}",
@@ -345,8 +353,8 @@ fn timeline(caps: &impl Machine, parameters: &Parameters, folder: &str, facts: &
     let machine = parameters.machine.as_str();
     let own = match (&parameters.target, &parameters.backup) {
         (Target::Immediate(_), Some(name)) => {
-            backup::check_name(name)?;
-            backup::read(caps, machine, folder, name)?.map(|backup| backup.timeline)
+            base_backup::check_name(name)?;
+            base_backup::read(caps, machine, folder, name)?.map(|backup| backup.timeline)
         }
         _ => None,
     };

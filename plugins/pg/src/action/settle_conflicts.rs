@@ -8,16 +8,18 @@ use lifeboat_plugin::{Action, Call, Connection, Effect, Failure, Observation, Ou
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    exact_set::Tuples,
-    left::{Left, Rows},
-    merge::Merge,
-    obstacle::Triggers,
-    parameters,
-    preparation::{self, Matched},
-    run_files,
+    call::parameters,
+    copy::run_files,
+    rows::{
+        exact_set::Tuples,
+        left::{Left, Rows},
+        merge::Merge,
+        obstacle::Triggers,
+        preparation::{self, Matched},
+        source::Source,
+        transaction,
+    },
     server::Capabilities,
-    source::Source,
-    transaction,
 };
 
 const ROWS_AT_ONCE: usize = 10_000;
@@ -146,7 +148,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
         rows_changed_since: shown - taken,
         rows_left: left.rows() - if whole { taken } else { 0 },
     };
-    let record = transaction::Record { key: call.key.clone(), xid, outputs };
+    let record = transaction::TransactionRecord { key: call.key.clone(), xid, outputs };
     outcome(transaction::commit(caps, &primary, machine, &record_path, record, refused)?)
 }
 

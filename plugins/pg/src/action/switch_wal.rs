@@ -5,9 +5,11 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
-    archive::{self, ARCHIVE},
     server::{self, Capabilities},
-    wal_name::{Lsn, NotAnLsn, Segment, SegmentSize},
+    wal::{
+        archive::{self, ARCHIVE},
+        segment::{Lsn, NotAnLsn, Segment, SegmentSize},
+    },
 };
 
 const PAUSE_MS: u64 = 100;

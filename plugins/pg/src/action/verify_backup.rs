@@ -6,14 +6,19 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
-    archive::{self, ARCHIVE, Archive},
-    backup::{self, BACKUPS, Backup, Folders, Unusable},
-    control,
-    dump::{Pass, Reader, Span},
+    backup::{
+        base_backup::{self, BACKUPS, Backup, Folders, Unusable},
+        control,
+    },
     server::Capabilities,
-    wal_name::Segment,
-    wal_read::{Read, Wal},
-    waldump::Kind,
+    wal::{
+        archive::{self, ARCHIVE, Archive},
+        dump::{Pass, Reader},
+        full_read::{Read, Wal},
+        segment::Segment,
+        span::Span,
+        waldump::Kind,
+    },
 };
 
 /// So many programs read WAL at a time, unless an action is told otherwise.
@@ -146,15 +151,15 @@ fn pick<C: Capabilities>(
 ) -> Result<(Backup, Vec<String>), Failure> {
     let machine = parameters.machine.as_str();
     if let Some(name) = parameters.backup.as_deref() {
-        backup::check_name(name)?;
+        base_backup::check_name(name)?;
         let missing = || Failure::permanent("pg-no-backup", format!("there is no base backup {folder}/{name}"));
-        return Ok((backup::read(caps, machine, folder, name)?.ok_or_else(missing)?, Vec::new()));
+        return Ok((base_backup::read(caps, machine, folder, name)?.ok_or_else(missing)?, Vec::new()));
     }
-    let found = sort_out(caps, machine, folder, archives, backup::survey(caps, machine, folder)?)?;
+    let found = sort_out(caps, machine, folder, archives, base_backup::survey(caps, machine, folder)?)?;
     let described: Vec<String> = found.others.iter().map(|other| other.describe(folder)).collect();
     described.iter().for_each(|other| caps.warn(other));
     let ends = if parameters.oldest { found.whole.first() } else { found.whole.last() };
-    let Some(backup) = ends.cloned() else { return Err(backup::none(folder, &found.others)) };
+    let Some(backup) = ends.cloned() else { return Err(base_backup::none(folder, &found.others)) };
     let newer = || found.others.iter().find(|other| other.is_newer(&backup));
     if !parameters.oldest
         && let Some(newer) = newer()

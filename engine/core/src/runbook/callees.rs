@@ -1,6 +1,6 @@
 //! Checks a step that calls another runbook: its inputs, and which of the outer roles plays each of the inner ones.
 
-use super::{check::Context, model::Call, uses};
+use super::{context::Context, model::Call, uses};
 use crate::{
     diagnostic::{Findings, closest, codes},
     plan::Section,

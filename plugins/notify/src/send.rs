@@ -54,7 +54,7 @@ pub(crate) fn run(call: &Call, caps: &(impl Runtime + Http)) -> Result<Outcome, 
     }
     let response = caps.post(&parameters.channel, &call.key, &body)?;
     judge(&parameters.channel, &response)?;
-    let summary = format!("`{}` took the message ({})", parameters.channel, response.status);
+    let summary = format!("`{}` accepted the message ({})", parameters.channel, response.status);
     Outcome::new(json!({ "status": response.status, "attempts": call.attempt }), summary)
 }
 
@@ -77,7 +77,7 @@ fn severity(word: Option<&str>) -> Result<Severity, Failure> {
     }
 }
 
-/// Whether the receiver took the message, and if not, whether it may take it later.
+/// Whether the receiver accepted the message, and if not, whether it may accept it later.
 fn judge(channel: &str, response: &Response) -> Result<(), Failure> {
     let says = excerpt(&response.body);
     match response.status {

@@ -31,11 +31,11 @@ pub(super) fn action() -> Action {
     Action::new(
         "backup",
         Effect::Mutate,
-        "Takes a base backup with pg_basebackup, run on the machine, and holds it against its manifest (SHA-256). No secret \
-         enters a plugin, so pg_basebackup logs in without one: over a local socket, a trusted replication entry, or the \
-         `.pgpass` of the machine's user.",
+        "Takes a base backup with pg_basebackup, run on the machine, and verifies it against its manifest (SHA-256). \
+         Plugins never see a secret, so pg_basebackup must log in without one from Lifeboat: over a local socket, \
+         through a trusted replication entry, or with the `.pgpass` of the machine's user.",
     )
-    .parameter("server", "target<postgres:read>", "The server; the backup must be its.")
+    .parameter("server", "target<postgres:read>", "The server; the backup must be one of it.")
     .parameter("machine", "target<machine:write>", "Where pg_basebackup runs and the backup is kept.")
     .optional("label", "string", "The backup's label (`lifeboat`).")
     .optional("host", "string", "Where pg_basebackup finds the server: a host, or the folder of its socket.")
@@ -44,7 +44,7 @@ pub(super) fn action() -> Action {
     .optional("backups", "string", "Folder of the binding for base backups (`backups`).")
     .output("backup", "string", "The backup's folder.")
     .output("start_lsn", "string", "Where replay begins.")
-    .maybe_output("end_lsn", "string", "Where it is consistent.")
+    .maybe_output("end_lsn", "string", "The position at which it is consistent.")
     .output("size_bytes", "int", "Its size.")
     .idempotent()
 }
@@ -93,7 +93,7 @@ fn take(caps: &impl Machine, parameters: &Parameters, path: &str) -> Result<(), 
         return Err(Failure::permanent("pg-no-space", says));
     }
     if says.contains("no password supplied") || says.contains("authentication failed") || says.contains("pg_hba.conf") {
-        let message = format!("pg_basebackup could not log in without a password from Lifeboat: {says}");
+        let message = format!("pg_basebackup cannot log in without a password, and Lifeboat gives it none: {says}");
         return Err(Failure::permanent("pg-backup-login", message));
     }
     Err(Failure::transient("pg-backup-failed", format!("pg_basebackup ended with {}: {says}", output.exit)))

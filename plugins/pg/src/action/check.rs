@@ -30,7 +30,8 @@ pub(super) fn action() -> Action {
     Which::declare(Action::new(
         "check",
         Effect::Read,
-        "Asks a server, or a restored copy, named questions in SQL. Each must answer one value: true, or what `expect` says.",
+        "Runs named SQL queries on a server or a restored copy. Each must return one value: true, or what `expect` \
+         says.",
     ))
     .parameter("assertions", "list<record{name: string, sql: string, expect?: json}>", "What must hold.")
     .output("checks", "list<record{name: string, value: json}>", "What each answered.")
@@ -43,7 +44,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     if parameters.assertions.is_empty() {
         return Err(Failure::invalid_input(
             "pg-check-empty",
-            "there is no assertion: a check of nothing proves nothing",
+            "there are no assertions; a check without assertions proves nothing",
         ));
     }
     let (mut checks, mut failed) = (Vec::new(), Vec::new());
@@ -73,11 +74,11 @@ fn ask(connection: &impl Connection, assertion: &Assertion) -> Result<Result<Jso
             };
         }
     };
-    let [row] = rows.rows.as_slice() else { return Ok(Err(format!("answered {} rows, not one", rows.len()))) };
-    let [value] = row.as_slice() else { return Ok(Err(format!("answered {} columns, not one", row.len()))) };
+    let [row] = rows.rows.as_slice() else { return Ok(Err(format!("returned {} rows instead of one", rows.len()))) };
+    let [value] = row.as_slice() else { return Ok(Err(format!("returned {} columns instead of one", row.len()))) };
     let value = as_json(value);
     let expect = assertion.expect.clone().unwrap_or(Json::Bool(true));
-    Ok(if is_equal(&value, &expect) { Ok(value) } else { Err(format!("answered {value}, expected {expect}")) })
+    Ok(if is_equal(&value, &expect) { Ok(value) } else { Err(format!("returned {value}, expected {expect}")) })
 }
 
 fn as_json(value: &Value) -> Json {

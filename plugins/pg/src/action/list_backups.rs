@@ -28,11 +28,15 @@ pub(super) fn action() -> Action {
         "backups",
         "list<record{name: string, label: string, start_lsn: string, end_lsn?: string, start_time: string, \
              timeline: int, size_bytes: int}>",
-        "The backups. `size_bytes` is 0 where the manifest is too large to read.",
+        "The backups. `size_bytes` is 0 if the manifest is too large to read.",
     )
-    .output("unusable", "list<string>", "What else lies there, with the reason: nothing can be restored from it.")
+    .output(
+        "unusable",
+        "list<string>",
+        "Everything else in the folder, with the reason why nothing can be restored from it.",
+    )
     .output("count", "int", "How many.")
-    .maybe_output("newest", "string", "The name of the one that was begun last.")
+    .maybe_output("newest", "string", "The name of the newest one.")
     .idempotent()
 }
 

@@ -48,9 +48,10 @@ pub(super) fn action() -> Action {
     let action = Action::new(
         "made-again",
         Effect::Read,
-        "Counts rows that were made and removed again since a deletion, in the tables of its exact set, as far as the WAL archive \
-         goes. If one of them had the key of a row that was deleted, the application has removed that key on purpose since, and \
-         putting the row back is wrong; the WAL does not say which key a row had. Changes nothing.",
+        "Counts rows that were made and removed again since a deletion, in the tables of its exact set, as far as \
+         the WAL archive goes. If one of them had the key of a deleted row, the application has removed that key on \
+         purpose since, and putting the row back would be wrong; the WAL does not say which key a row had. Changes \
+         nothing.",
     )
     .parameter("server", "target<postgres:read>", "The server that lost the rows.");
     WrittenSet::declare(action, "Where the archive and the exact set lie.")
@@ -61,7 +62,7 @@ pub(super) fn action() -> Action {
         )
         .optional("archive", "string", "Folder of the binding with the WAL archive (`archive`).")
         .output("rows", "int", "Rows that were made and removed again.")
-        .output("tables", "list<record{table: string, rows: int}>", "The same by table, where there are any.")
+        .output("tables", "list<record{table: string, rows: int}>", "The same by table, if there are any.")
         .output("text", "string", "The same as a sentence for people.")
         .idempotent()
 }

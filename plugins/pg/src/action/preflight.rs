@@ -37,9 +37,10 @@ pub(super) fn action() -> Action {
     let action = Action::new(
         "preflight",
         Effect::Read,
-        "Reads in the server's catalog what would keep the rows of an exact set from going back, and fails with all of it at \
-         once, each with its way out: triggers, rules, missing keys, circles of foreign keys, new columns, missing rights, row-level \
-         security, a server that is read-only, keys whose collation has another version than their indexes, foreign tables. Changes nothing, and needs no copy.",
+        "Looks in the server's catalog for everything that would keep the rows of an exact set from going back, and \
+         fails with a list of all of it, each with its way out: triggers, rules, missing keys, circles of foreign \
+         keys, new columns, missing rights, row-level security, a read-only server, keys whose collation has another \
+         version than their indexes, foreign tables. Changes nothing, and needs no copy.",
     )
     .parameter("server", "target<postgres:read>", "The server that lost the rows.");
     WrittenSet::declare(action, "Where the exact set lies.")
@@ -49,8 +50,8 @@ pub(super) fn action() -> Action {
             "What user triggers on INSERT will mean: `refuse` (the default), `fire` or `skip`.",
         )
         .output("tables", "int", "Tables that were looked at.")
-        .output("warnings", "list<string>", "What does not keep the rows away, and should be known.")
-        .output("warnings_text", "string", "The same as one text; empty where there is none.")
+        .output("warnings", "list<string>", "What does not hold the rows back, but should be known.")
+        .output("warnings_text", "string", "The same as one text; empty if there are none.")
         .idempotent()
 }
 
@@ -93,7 +94,7 @@ fn gone(name: &TableName) -> Obstacle {
     Obstacle::new(
         "pg-no-table",
         &name.plain(),
-        "is not there any more",
+        "does not exist any more",
         "restore a copy (`pg/restore` with `before_xid`) and put its rows back by hand",
     )
 }

@@ -75,21 +75,22 @@ pub(super) fn action() -> Action {
     Action::new(
         "restore",
         Effect::Destroy,
-        "Restores a copy of a server beside the original: a base backup and the archived WAL up to a target. The copy never \
-         archives, listens only for the login of `server`, and stays read-only at the target unless it is promoted. Tried \
-         again, it removes what an earlier attempt of its own has left half done; nothing else is ever removed. Before it begins, \
-         the header of every WAL segment that it needs is read; at the end, the copy's log and position prove that the target was \
-         reached. Replay that ends anywhere else is a failure: `latest` is the end of the last segment in the archive.",
+        "Restores a copy of a server beside the original: a base backup and the archived WAL up to a target. The \
+         copy never archives, listens only for the login of `server`, and stays read-only at the target unless it is \
+         promoted. A retry removes what an earlier attempt of the step left unfinished, and nothing else. Before it \
+         begins, it reads the header of every WAL segment that it needs; at the end, the log and the position of the \
+         copy prove that the target was reached. It fails if replay ends anywhere else: `latest` is the end of the \
+         last segment in the archive.",
     )
     .parameter("machine", "target<machine:destroy>", "Where the copy is made.")
     .parameter("server", "target<postgres:read>", "The original; its user, password and database open the copy too.")
     .parameter(
         "target",
         "one_of{latest: bool, immediate: bool, time: timestamp, lsn: string, xid: int, before_xid: int}",
-        "Where recovery stops: after everything archived, as soon as the backup is consistent, at a time, a position, or after or just \
-         before the commit of a transaction.",
+        "Where recovery stops: after everything archived, as soon as the backup is consistent, at a time, at a \
+         position, or after or just before the commit of a transaction.",
     )
-    .optional("backup", "string", "The backup's folder; the newest that ended before the target unless given.")
+    .optional("backup", "string", "The backup's folder (the newest one that ended before the target).")
     .optional(
         "timeline",
         "int",
@@ -100,13 +101,13 @@ pub(super) fn action() -> Action {
     .optional(
         "accept",
         "list<string>",
-        "What the copy may reach outside of its folder where no wall can be built around it, by the names that the refusal gives: \
-         `tablespaces`, `libraries`, `foreign-tables`.",
+        "What the copy may reach outside of its folder if no wall can be built around it, by the names that the \
+         refusal gives: `tablespaces`, `libraries`, `foreign-tables`.",
     )
     .optional(
         "wall",
         "string",
-        "The wall that must stand around the copy, by its name; the strongest that the machine offers unless given.",
+        "The wall to build around the copy, by its name (the strongest that the machine offers).",
     )
     .optional("archive", "string", "Folder of the binding with the WAL archive (`archive`).")
     .optional("backups", "string", "Folder of the binding with the base backups (`backups`).")
@@ -114,12 +115,12 @@ pub(super) fn action() -> Action {
     .output("port", "int", "Where it listens on the machine.")
     .output("backup", "string", "The backup that it was made from.")
     .output("reached_lsn", "string", "How far its WAL was replayed.")
-    .maybe_output("reached_time", "timestamp", "When the last replayed transaction had committed.")
-    .maybe_output("expected_end", "string", "How far it had to be replayed at least; none where the target is a time.")
+    .maybe_output("reached_time", "timestamp", "When the last replayed transaction committed.")
+    .maybe_output("expected_end", "string", "How far it had to be replayed at least; absent if the target is a time.")
     .output("last_segment", "string", "The last WAL segment that was needed.")
     .output("timeline", "int", "The timeline that was followed.")
     .output("stopped", "string", "What the copy's log says of the end of recovery.")
-    .output("paused", "bool", "Whether it still is in recovery.")
+    .output("paused", "bool", "Whether it is still in recovery.")
     .output("server_version", "string", "Its version.")
     .output("target", "string", "The target, in words.")
     .output("wall", "string", "What keeps it from acting outside of its folder: `bwrap`, `bwrap-files`, `user-net`, `user`, `landlock`, or `none`.")
@@ -222,7 +223,7 @@ impl<'a, P: Process> Basis<'a, P> {
 /// A restore that ends before anything is copied leaves nothing behind. What cannot be removed now goes with the next attempt.
 fn withdraw<C: Capabilities>(instance: &Instance<'_, C>, failure: Failure) -> Failure {
     if let Err(left) = instance.caps.remove(instance.machine, instance.folder) {
-        instance.caps.warn(&format!("{} is left behind: {}", instance.folder, Failure::from(left).reason().message));
+        instance.caps.warn(&format!("{} was not removed: {}", instance.folder, Failure::from(left).reason().message));
     }
     failure
 }
@@ -338,7 +339,7 @@ impl<C: Capabilities> Place<'_, C> {
             marker.port = self.environment.free_port(&instance, &configuration.instance, &refused)?;
             configuration.port = marker.port;
             caps.info(&format!(
-                "another program has taken port {}: going on with {}",
+                "another program has taken port {}; using {} instead",
                 refused[refused.len() - 1],
                 marker.port
             ));
@@ -381,7 +382,7 @@ fn abandon<C: Capabilities>(instance: &Instance<'_, C>, marker: &Marker, failure
         .and_then(|()| instance.remove_files())
         .and_then(|()| Ok(instance.caps.write_file(instance.machine, &path, &without_port)?));
     if let Err(left) = removed {
-        instance.caps.warn(&format!("{} is left behind: {}", instance.data(), left.reason().message));
+        instance.caps.warn(&format!("{} was not removed: {}", instance.data(), left.reason().message));
     }
     failure
 }
@@ -408,7 +409,7 @@ fn claim<C: Machine>(call: &Call, instance: &Instance<'_, C>, marker: &mut Marke
     let name = marker::instance_of(&call.key);
     let found = marker::read(caps, machine, &name)?;
     if found.key != call.key {
-        let message = format!("`{name}` belongs to `{}` already", found.key);
+        let message = format!("`{name}` already belongs to `{}`", found.key);
         return Err(Failure::permanent("pg-not-ours", message));
     }
     marker.created_ms = found.created_ms;

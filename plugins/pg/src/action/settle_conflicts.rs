@@ -91,9 +91,9 @@ pub(super) fn action() -> Action {
     let action = Action::new(
         "settle-conflicts",
         Effect::Mutate,
-        "Carries out what a person decided about rows whose key a merge found with other content: keep the newer rows, or give \
-         them back the content that they had, in all columns or in some. A row that was changed since the merge looked is not \
-         touched. Puts no row back that is missing.",
+        "Carries out what a person decided about rows whose key a merge found with other content: keep the newer \
+         rows, or give them back their older content, in all columns or in some. Does not touch a row that was \
+         changed after the merge read it. Does not put back missing rows.",
     )
     .parameter("server", "target<postgres:write>", "The server that lost the rows.");
     Source::declare(
@@ -101,14 +101,18 @@ pub(super) fn action() -> Action {
         "target<machine:write>",
         "The machine of the copy; the result is noted in its folder `work`.",
     )
-    .parameter("left_file", "string", "What the merge has left, as it wrote it.")
+    .parameter("left_file", "string", "The file of the merge that names the rows it left out.")
     .parameter("left_digest", "string", "Its digest.")
     .parameter("decision", "string", "`keep`, `take`, or `take COLUMN, COLUMN`.")
     .optional("triggers", "string", "What user triggers on UPDATE mean: `refuse` (the default), `fire`, or `skip`.")
     .output("decision", "string", "The decision.")
     .output("rows_taken", "int", "Rows that have their older content again.")
-    .output("rows_changed_since", "int", "Rows that were left alone because they were changed since the merge looked.")
-    .output("rows_left", "int", "Rows of which the copy still has something that the server has not.")
+    .output(
+        "rows_changed_since",
+        "int",
+        "Rows that were not touched because they were changed after the merge read them.",
+    )
+    .output("rows_left", "int", "Rows of which the copy has something that the server lacks.")
     .observable()
 }
 

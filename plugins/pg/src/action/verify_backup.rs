@@ -55,30 +55,34 @@ pub(super) fn action() -> Action {
     Action::new(
         "verify-backup",
         Effect::Read,
-        "Checks every file of a base backup against its manifest, and that the archive has every WAL segment from the \
-         backup's begin on, of the same cluster and of the timeline. Every record of that WAL is read with pg_waldump, which checks \
-         it as replay does, unless `wal` is `count`. A folder that is no whole backup is named; where it may be newer than the \
-         newest whole one, and none is named, that is a failure.",
+        "Checks every file of a base backup against its manifest, and that the archive has every WAL segment from \
+         the backup's begin on, of the same cluster and of the timeline. Every record of that WAL is read with \
+         pg_waldump, which checks it as replay does, unless `wal` is `count`. Folders that are no whole backup are \
+         named; the step fails if one of them may be newer than the newest whole one and no `backup` is given.",
     )
     .parameter("machine", "target<machine:read>", "Where backup and archive are.")
-    .optional("backup", "string", "The backup's folder; the newest unless given.")
-    .optional("oldest", "bool", "The oldest backup instead of the newest, where none is named.")
+    .optional("backup", "string", "The backup's folder (the newest).")
+    .optional("oldest", "bool", "Check the oldest backup instead of the newest, if no `backup` is given.")
     .optional("until", "timestamp", "The archive must hold a transaction that committed at this moment or later.")
     .optional("timeline", "int", "Which timeline the archive must go on with (the backup's); 0 means that one too.")
-    .optional("wal", "string", "`read` every record of the WAL (the default), or only `count` segments and read their headers.")
+    .optional(
+        "wal",
+        "string",
+        "`read` every record of the WAL (the default), or only `count` segments and read their headers.",
+    )
     .optional("processes", "int", "How many programs read WAL at a time, at most 8 (2).")
     .optional("archive", "string", "Folder of the binding with the WAL archive (`archive`).")
     .optional("backups", "string", "Folder of the binding with the base backups (`backups`).")
     .output("backup", "string", "The backup that was checked.")
-    .output("size_bytes", "int", "Its size; 0 where the manifest is too large to read.")
+    .output("size_bytes", "int", "Its size; 0 if the manifest is too large to read.")
     .output("timeline", "int", "The timeline that was followed.")
     .output("segments", "int", "WAL segments from its begin on.")
     .output("last_segment", "string", "The last one.")
     .output("last_archived", "timestamp", "When that file was written, as the machine says.")
     .output("wal", "string", "What was done with the WAL: `read` or `count`.")
-    .output("wal_bytes", "int", "Bytes of WAL that were read, record by record; 0 where it was only counted.")
+    .output("wal_bytes", "int", "Bytes of WAL that were read, record by record; 0 if it was only counted.")
     .maybe_output("wal_end", "string", "The end of the last whole record, where the WAL was read.")
-    .output("unusable", "list<string>", "What lies among the backups and is no whole one, with the reason.")
+    .output("unusable", "list<string>", "What is among the backups and is no whole backup, with the reason.")
     .idempotent()
 }
 
@@ -192,7 +196,7 @@ fn sort_out<C: Capabilities>(
             sorted.whole.push(backup);
         } else {
             let name = |cluster: Option<u64>| cluster.map_or("unknown".to_owned(), |it| it.to_string());
-            let why = format!("is of the cluster {}, the archive is of {}", name(cluster), name(owner));
+            let why = format!("is of the cluster {}, but the archive is of {}", name(cluster), name(owner));
             sorted.others.push(Unusable {
                 name: backup.name,
                 why,

@@ -32,8 +32,8 @@ pub fn taken(caps: &impl Machine, machine: &str, path: &str, start_time: &str) -
     };
     manifest.ok_or_else(|| {
         let message = format!(
-            "{path} was begun at `{start_time}` by its label, and no manifest that can be read says when that is in UTC: its age is not \
-             known"
+            "its label says that {path} was begun at `{start_time}`, and there is no readable manifest to tell when \
+             that is in UTC: its age is unknown"
         );
         Failure::permanent("pg-backup-too-old", message)
     })

@@ -43,7 +43,7 @@ impl Backup {
     /// That it does not, for people.
     pub fn astray(&self, folder: &str, chain: &Chain) -> String {
         format!(
-            "{folder}/{} was taken on timeline {}, which does not lead from there to timeline {}",
+            "{folder}/{} was taken on timeline {}, which does not lead to timeline {}",
             self.name,
             self.timeline,
             chain.timeline()
@@ -199,7 +199,7 @@ pub fn survey(caps: &impl Machine, machine: &str, folder: &str) -> Result<Folder
     Ok(found)
 }
 
-const TAR: &str = "is in tar format, which is not supported: only plain backups are read";
+const TAR: &str = "is in tar format; only backups in plain format are supported";
 
 fn is_tar(name: &str) -> bool {
     name.strip_prefix("base.tar").is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
@@ -215,7 +215,7 @@ fn look(caps: &impl Machine, machine: &str, folder: &str, name: &str) -> Result<
     let files = match caps.list_folder(machine, &path) {
         Ok(files) => files,
         Err(machine::Error::Failed(reason)) => {
-            return Ok(Err(unusable(name, &format!("cannot be looked into: {}", reason.message), false)));
+            return Ok(Err(unusable(name, &format!("cannot be listed: {}", reason.message), false)));
         }
         Err(error) => return Err(error.into()),
     };
@@ -229,7 +229,8 @@ fn look(caps: &impl Machine, machine: &str, folder: &str, name: &str) -> Result<
         Ok(Some(backup)) => Ok(whole(backup)),
         Ok(None) if ["backup_manifest", "PG_VERSION", "global"].iter().any(|file| has(file)) => Ok(Err(unusable(
             name,
-            "has no backup_label: it was copied, or lost it, so nothing says where it begins",
+            "has no backup_label, so nothing says where it begins: it is a copy of a data folder, or the file was \
+             removed",
             true,
         ))),
         Ok(None) => Ok(Err(unusable(name, "is no base backup", false))),

@@ -106,7 +106,7 @@ pub fn choose<C: Machine + Runtime>(
     Err(match (wish.target.xid(), found.commit) {
         (Some(xid), None) => Failure::permanent(
             "pg-xid-not-found",
-            format!("no commit of transaction {xid} in the archive since the oldest backup that could be used"),
+            format!("the archive has no commit of transaction {xid} after the oldest backup that could be used"),
         ),
         _ => {
             Failure::permanent("pg-no-backup", format!("no backup in {folder} ended before {}", wish.target.describe()))
@@ -204,7 +204,9 @@ fn nothing_later<C: Machine>(reader: &Reader<'_, C>, target: &Target) -> Result<
     let last = commits::last_before(reader, Lsn(u64::MAX))?;
     let last = last.map_or_else(String::new, |last| format!(": the last one is of {} UTC", last.time));
     let message = format!(
-        "no transaction in the archive committed after {}{last}. So nothing shows that the archive reaches that moment: where the          server runs, have it archive what it has written since (`pg/switch-wal`), or restore with `target: {{ latest: true }}`,          which is all that the archive has",
+        "no transaction in the archive committed after {}{last}. So nothing shows that the archive reaches that moment: if the \
+         server runs, have it archive what it has written since (`pg/switch-wal`), or restore with `target: {{ latest: true }}`, \
+         which is all that the archive has",
         target.describe()
     );
     Ok(Failure::permanent("pg-target-not-reached", message))

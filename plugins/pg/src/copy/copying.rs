@@ -122,7 +122,7 @@ fn stays_inside(target: &str) -> bool {
 
 fn leads_out(source: &str, link: &machine::Link) -> Failure {
     let message = format!(
-        "{source}/{} is a link to {}: a copy would share what lies there with the server or the backup that it belongs to",
+        "{source}/{} is a link to {}: a copy would share its content with the server or the backup that it belongs to",
         link.path, link.real
     );
     Failure::permanent("pg-links", message)
@@ -165,8 +165,9 @@ fn look_at<C: Machine>(
         let message = format!("tablespace {oid} of {source} lies in {folder}: {why}");
         Failure::permanent("pg-tablespaces", message)
     };
-    let live = "the server uses that folder now, so it is no part of the backup. Take the backup with \
-                `pg_basebackup --tablespace-mapping`, or copy that folder beside it, and let the link lead there";
+    let live = "the server uses that folder now, so it is not part of the backup. Take the backup with \
+                `pg_basebackup --tablespace-mapping`, or copy that folder beside the backup and point the link at \
+                the copy";
     let is_live = |path: &str| original.iter().any(|it| it.folder.trim_end_matches('/') == path.trim_end_matches('/'));
     if is_live(folder) {
         return Err(refused(live));
@@ -180,7 +181,7 @@ fn look_at<C: Machine>(
             );
             return Err(refused(&line));
         }
-        Err(machine::Error::NotFound(_)) => return Err(refused("it is not there")),
+        Err(machine::Error::NotFound(_)) => return Err(refused("it does not exist")),
         Err(error) => return Err(error.into()),
     };
     if is_live(&tree.real) {
@@ -213,7 +214,7 @@ fn check_space<C: Machine>(instance: &Instance<'_, C>, bytes: u64) -> Result<(),
     let needed = bytes + bytes * SPARE_PERCENT / 100;
     let free = instance.caps.free_space(instance.machine, instance.folder)?;
     if free < needed {
-        let message = format!("the copy needs {needed} bytes, {free} are free below {}", instance.folder);
+        let message = format!("the copy needs {needed} bytes, and {free} are free below {}", instance.folder);
         return Err(Failure::permanent("pg-no-space", message));
     }
     Ok(())

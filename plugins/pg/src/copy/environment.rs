@@ -103,7 +103,7 @@ impl<'a> Environment<'a> {
         let version = isolation::version(caps, machine)?;
         let wall = caps.find_wall(machine, &server, wishes.wall)?;
         if wall.name == "none" {
-            caps.warn(&format!("no wall stands around the copy, only its settings: {}", wall.lacking));
+            caps.warn(&format!("there is no wall around the copy, only its settings: {}", wall.lacking));
         } else {
             let stronger = if wall.lacking.is_empty() { String::new() } else { format!("; not by {}", wall.lacking) };
             caps.info(&format!("the copy is kept in its folder by the wall `{}`{stronger}", wall.name));
@@ -131,7 +131,7 @@ impl<'a> Environment<'a> {
     fn risks(&self, folders: &[String]) -> Result<Vec<Risk>, Failure> {
         let mut risks = self.risks.clone();
         if !self.wall.folders && !folders.is_empty() {
-            let what = format!("its WAL creates tablespaces in {}, where replay writes", folders.join(", "));
+            let what = format!("its WAL creates tablespaces in {}, and replay writes there", folders.join(", "));
             if self.wall.files {
                 // Replay ends there: the wall keeps it from writing, and nothing stands in the place of the folder.
                 return Err(isolation::no_folders(&what, &self.wall));

@@ -188,10 +188,11 @@ impl<C: Machine> Instance<'_, C> {
 
     /// Starts the server and does not wait until it answers; fails where it ends at once.
     pub fn start(&self) -> Result<(), Failure> {
-        let startup =
-            self.startup.ok_or_else(|| Failure::permanent("pg-start-failed", "nothing says how it is started"))?;
+        let startup = self
+            .startup
+            .ok_or_else(|| Failure::permanent("pg-start-failed", "there is no record of how to start it"))?;
         self.caps.start_server(self.machine, &startup.server, &startup.wall.name)?;
-        if self.is_running()? { Ok(()) } else { Err(self.ended("the server ended without a word")) }
+        if self.is_running()? { Ok(()) } else { Err(self.ended("the server ended without a message")) }
     }
 
     /// Whether the server runs: a process that works in the data folder, whatever a pid file says.
@@ -207,7 +208,7 @@ impl<C: Machine> Instance<'_, C> {
         match self.caps.stop_server(self.machine, &self.data()) {
             Ok(()) | Err(machine::Error::NotFound(_)) => Ok(()),
             Err(machine::Error::Failed(reason)) => {
-                let message = format!("the instance does not stop: {}", reason.message);
+                let message = format!("the copy does not stop: {}", reason.message);
                 Err(Failure::transient("pg-stop-failed", message))
             }
             Err(error) => Err(error.into()),
@@ -249,7 +250,7 @@ pub fn diagnose(log: &str) -> Failure {
     } else if has("No space left on device") {
         permanent("pg-no-space", "the disk of the copy is full")
     } else if has("could not restore file") {
-        permanent("pg-wal-unreadable", "a file of the archive could not be fetched")
+        permanent("pg-wal-unreadable", "a file of the archive cannot be fetched")
     } else if early {
         permanent("pg-target-not-reached", "the archive ends before the target")
     } else if has("requested recovery stop point is before consistent recovery point") {

@@ -216,11 +216,11 @@ pub fn risks(version: ServerVersion, settings: &BTreeMap<String, String>, foreig
     let mut risks = Vec::new();
     let preload = preload(settings);
     if !preload.trim().is_empty() {
-        let what = format!("the libraries {preload} are loaded, whose workers may connect to other servers");
+        let what = format!("the libraries {preload} are loaded, and their workers may connect to other servers");
         risks.push(Risk { name: "libraries", what });
     }
     if foreign_tables && !can_refuse_foreign_tables(version) {
-        let what = "it has foreign tables, and its version cannot refuse to read them from where they are".to_owned();
+        let what = "it has foreign tables, and its version cannot refuse to read them from their servers".to_owned();
         risks.push(Risk { name: "foreign-tables", what });
     }
     risks
@@ -245,11 +245,11 @@ pub fn weigh(risks: &[Risk], accepted: &[String], wall: &machine::Wall) -> Resul
     let names: Vec<_> = no.iter().map(|risk| risk.name).collect();
     let wall = match wall.files {
         true => format!("The wall `{}` keeps it from files, not from other servers", wall.name),
-        false => format!("No wall stands around it: {}", wall.lacking),
+        false => format!("There is no wall around it: {}", wall.lacking),
     };
     let message = format!(
-        "the copy could act on what lies outside of it: {}. {wall}. Install bubblewrap on the machine, or say `accept: [{}]` in the \
-         step (an input of DR-003) if you know that nothing of it is reachable from there",
+        "the copy could act on what lies outside of it: {}. {wall}. Install bubblewrap on the machine, or set \
+         `accept: [{}]` in the step (an input of DR-003) if you know that nothing of it can be reached from there",
         words(&no),
         names.join(", ")
     );
@@ -259,9 +259,9 @@ pub fn weigh(risks: &[Risk], accepted: &[String], wall: &machine::Wall) -> Resul
 /// Refuses tablespaces where a wall keeps replay from them and gives no folders in their place.
 pub fn no_folders(what: &str, wall: &machine::Wall) -> Failure {
     let message = format!(
-        "the copy cannot be replayed behind the wall `{}`: {what}, and it gives the copy no folder in their place. Install bubblewrap on \
-         the machine, whose wall does, or say `wall: none` and `accept: [tablespaces]` in the step if you know that nothing of it is \
-         reachable from there",
+        "the copy cannot be replayed behind the wall `{}`: {what}, and it gives the copy no folder in their place. \
+         Install bubblewrap on the machine, whose wall does, or set `wall: none` and `accept: [tablespaces]` in the \
+         step if you know that nothing of it can be reached from there",
         wall.name
     );
     Failure::denied("pg-not-isolated", message)

@@ -43,7 +43,7 @@ pub fn instance_of(key: &str) -> String {
 pub fn folder(caps: &impl Machine, machine: &str, instance: &str) -> Result<String, Failure> {
     let digits = instance.strip_prefix("lb-").unwrap_or_default();
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        let message = format!("`{instance}` is not the name of an instance such as `lb-1f2e3d4c5b`");
+        let message = format!("`{instance}` is not the name of a copy such as `lb-1f2e3d4c5b`");
         return Err(Failure::invalid_input("pg-no-instance", message));
     }
     Ok(format!("{}/{instance}", caps.folder(machine, WORK)?))
@@ -59,7 +59,7 @@ pub fn find(caps: &impl Machine, machine: &str, instance: &str) -> Result<Option
     let path = path(&folder(caps, machine, instance)?);
     match caps.read_file(machine, &path) {
         Ok(content) => serde_json::from_slice(&content).map(Some).map_err(|error| {
-            Failure::permanent("pg-marker-damaged", format!("{path} does not say whose instance this is: {error}"))
+            Failure::permanent("pg-marker-damaged", format!("{path} does not say which run made this copy: {error}"))
         }),
         Err(machine::Error::NotFound(_)) => Ok(None),
         Err(error) => Err(error.into()),
@@ -69,7 +69,7 @@ pub fn find(caps: &impl Machine, machine: &str, instance: &str) -> Result<Option
 /// The marker of an instance; fails with `pg-no-instance` where there is none.
 pub fn read(caps: &impl Machine, machine: &str, instance: &str) -> Result<Marker, Failure> {
     find(caps, machine, instance)?.ok_or_else(|| {
-        let message = format!("there is no instance `{instance}` on `{machine}`: it was removed, or never restored");
+        let message = format!("there is no copy `{instance}` on `{machine}`: it was removed, or never restored");
         Failure::permanent("pg-no-instance", message)
     })
 }

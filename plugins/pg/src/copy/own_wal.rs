@@ -62,7 +62,8 @@ impl OwnWal {
         let needed = self.size.bytes() * self.names.len() as u64;
         if free < needed + FREE_BYTES {
             let message = format!(
-                "the copy replays {} segments, which are fetched from {} first: that takes {needed} bytes in {}, {free} are free",
+                "the copy replays {} segments, which are fetched from {} first: that takes {needed} bytes in {}, and \
+                 {free} are free",
                 self.names.len(),
                 self.archive,
                 self.path

@@ -67,8 +67,11 @@ impl Expected {
     pub fn prove(&self, log: &str, reached: &Reached) -> Result<String, Failure> {
         let line = stopping(log).ok_or_else(|| not_proven("its log does not say that recovery stopped at a target"))?;
         if !self.is_met(stop(line), reached) {
-            let message =
-                format!("it had to reach {}, its log says `{line}`, and it stands at {}", self.name(), reached.lsn);
+            let message = format!(
+                "it had to reach {}, but its log says `{line}`, and its position is {}",
+                self.name(),
+                reached.lsn
+            );
             return Err(not_proven(&message));
         }
         Ok(line.to_owned())

@@ -48,7 +48,9 @@ pub fn run<C: Capabilities>(instance: &Instance<'_, C>, goal: &Goal<'_>) -> Resu
         if raised.is_empty() {
             return Err(failure);
         }
-        instance.caps.info(&format!("the original had larger limits in between: starting again with {raised}"));
+        instance.caps.info(&format!(
+            "the original had larger limits at some time since the backup: starting again with {raised}"
+        ));
         start_afresh(instance, &configuration, restarts)?;
     }
     let message = format!("the original's limits changed more than {RESTARTS_MAX} times since the backup");
@@ -90,7 +92,7 @@ fn wait<C: Capabilities>(instance: &Instance<'_, C>, goal: &Goal<'_>) -> Result<
                 return confirm(instance, goal, reached);
             }
         } else if connection.is_none() && pause == longest && !instance.is_running()? {
-            return Err(explain(instance, goal, instance.ended("the server ended without a word")));
+            return Err(explain(instance, goal, instance.ended("the server ended without a message")));
         }
         if !caps.sleep_ms(pause) {
             return Err(Failure::interrupted("pg-restore-cut-off", "cut off while the copy replayed its WAL"));

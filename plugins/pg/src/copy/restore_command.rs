@@ -54,7 +54,7 @@ pub fn failure(log: &str) -> Option<Failure> {
     } else if reason.starts_with("has ") {
         ("pg-wal-damaged", "a file of the archive is no whole segment")
     } else {
-        ("pg-wal-unreadable", "a file of the archive could not be fetched")
+        ("pg-wal-unreadable", "a file of the archive cannot be fetched")
     };
     Some(Failure::permanent(code, format!("{what}: {name}: {reason}")))
 }

@@ -27,9 +27,9 @@ pub fn preloaded(primary: &impl Connection) -> Result<Option<String>, Failure> {
 
 fn warning(libraries: &str, command: &str) -> String {
     format!(
-        "each session of the login on a copy loads the libraries {libraries}, by `{command} SET session_preload_libraries`, and a login that \
-         is no superuser cannot turn that off: one that is not installed on the recovery machine keeps the login out of the copy. See \
-         that they are installed there, or bind a login that is a superuser, or that has the right to set it \
-         (`GRANT SET ON PARAMETER session_preload_libraries TO …`)"
+        "`{command} SET session_preload_libraries` makes each session of the login on a copy load the libraries \
+         {libraries}, and a login that is no superuser cannot turn that off: if one of them is not installed on the \
+         recovery machine, the login cannot connect to the copy. Install them there, or bind a login that is a \
+         superuser or has the right to set it (`GRANT SET ON PARAMETER session_preload_libraries TO …`)"
     )
 }

@@ -78,7 +78,7 @@ fn parse(line: &str) -> Option<String> {
 
 fn not_understood(line: &str) -> Failure {
     let line: String = line.chars().take(300).collect();
-    let message = format!("pg_waldump printed a record of a tablespace that is not understood: `{line}`");
+    let message = format!("pg_waldump printed a tablespace record that Lifeboat cannot read: `{line}`");
     Failure::permanent("pg-waldump-text", message)
 }
 

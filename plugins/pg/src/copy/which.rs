@@ -38,7 +38,7 @@ impl Which {
             }
             _ => Err(Failure::invalid_input(
                 "pg-which-server",
-                "say either `server`, or `machine` and `instance`: exactly one server is meant",
+                "give either `server`, or `machine` and `instance`, to name exactly one server",
             )),
         }
     }

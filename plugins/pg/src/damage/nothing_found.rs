@@ -133,8 +133,8 @@ impl<C: Capabilities> Inquiry<'_, C> {
         reasons.extend(self.left_out()?);
         if reasons.is_empty() {
             reasons.push(
-                "Neither another table of this server lost rows in that time nor were rows of this one changed: look whether \
-                 this is the right server, and choose an earlier `since`."
+                "No other table of this server lost rows in that time, and no rows of this one were changed: check \
+                 that this is the right server, and choose an earlier `since`."
                     .to_owned(),
             );
         }
@@ -157,13 +157,14 @@ impl<C: Capabilities> Inquiry<'_, C> {
         let before: Vec<&Did> = all.iter().flat_map(|(_, _, did)| *did).filter(|did| did.lsn < commit).collect();
         let (table, xid) = (self.table, rewrite.xid);
         let head = format!(
-            "`{table}` got a new file in transaction {xid} at {time} (TRUNCATE, VACUUM FULL, CLUSTER or ALTER TABLE), where the \
-             places of the WAL mean nothing"
+            "transaction {xid} gave `{table}` a new file at {time} (TRUNCATE, VACUUM FULL, CLUSTER or ALTER TABLE), \
+             so the places that the WAL names for the old one mean nothing"
         );
         let advice = match before.iter().max_by_key(|did| did.rows) {
             Some(first) => format!(
-                "before that, rows of the old file were removed: {}. Just before transaction {xid} they are gone already: to get \
-                 them, restore a copy with `target: {{ before_xid: {} }}` and `promote: true`, and take the rows from there by key",
+                "before that, rows of the old file were removed: {}. They are already gone just before transaction \
+                 {xid}: to get them, restore a copy with `target: {{ before_xid: {} }}` and `promote: true`, and \
+                 take the rows from there by key",
                 named(&before),
                 first.xid
             ),
@@ -200,8 +201,8 @@ impl<C: Capabilities> Inquiry<'_, C> {
         did.truncate(NAMED_MAX);
         let first = did.first()?;
         Some(format!(
-            "Its rows were changed and not deleted: {rows} times, the most by {}. What an UPDATE replaced is in a copy that is \
-             restored with `target: {{ before_xid: {} }}`.",
+            "Its rows were changed but not deleted: {rows} times, most of them by {}. The values that an UPDATE \
+             replaced are in a copy restored with `target: {{ before_xid: {} }}`.",
             named(&did),
             first.xid
         ))
@@ -215,8 +216,8 @@ impl<C: Capabilities> Inquiry<'_, C> {
         let names: Vec<_> = here.iter().take(NAMED_MAX).map(|(file, rows, did)| self.lost(*file, *rows, did)).collect();
         if !names.is_empty() {
             sentences.push(format!(
-                "Rows of other tables were removed in that time: {}. If one of these was a partition of it that was detached \
-                 since, or is the table that is meant, name that one.",
+                "Rows of other tables were removed in that time: {}. If one of these was a partition of it and has \
+                 been detached since, or is the table you mean, name that one.",
                 names.join("; ")
             ));
         }
@@ -225,8 +226,8 @@ impl<C: Capabilities> Inquiry<'_, C> {
         if let Some((file, rows, did)) = other.first() {
             let name = self.database(file.database)?;
             sentences.push(format!(
-                "In another database, {name}, {rows} rows of one table were removed, the most by {}; if that is meant, name that \
-                 database in the bindings.",
+                "In another database, {name}, {rows} rows of one table were removed, most of them by {}; if you mean \
+                 that one, name that database in the bindings.",
                 named(&did.iter().collect::<Vec<_>>())
             ));
         }
@@ -238,7 +239,7 @@ impl<C: Capabilities> Inquiry<'_, C> {
             || format!("a table that has another file today or is gone (file {})", file.node),
             crate::server::identifier::TableName::plain,
         );
-        format!("{rows} of {name}, the most by {}", named(&did.iter().collect::<Vec<_>>()))
+        format!("{rows} of {name}, most of them by {}", named(&did.iter().collect::<Vec<_>>()))
     }
 
     fn database(&self, oid: u32) -> Result<String, Failure> {
@@ -252,13 +253,13 @@ impl<C: Capabilities> Inquiry<'_, C> {
     fn late(&self, last_commit: Option<&str>) -> Option<String> {
         let Some(last) = last_commit else {
             return Some(
-                "What was searched holds no commit at all: archive the newest WAL (pg/switch-wal).".to_owned(),
+                "The searched segments hold no commit at all: archive the newest WAL (pg/switch-wal).".to_owned(),
             );
         };
         (utc(last)? < self.search.range.since.text.as_str()).then(|| {
             format!(
-                "The last commit in the archive is of {last}, before `since`: archive the newest WAL (pg/switch-wal), and look \
-                 whether `since` is in the right time zone."
+                "The last commit in the archive was at {last}, before `since`: archive the newest WAL \
+                 (pg/switch-wal), and check the time zone of `since`."
             )
         })
     }
@@ -275,8 +276,8 @@ impl<C: Capabilities> Inquiry<'_, C> {
         let (Some(now), Some(last)) = (Segment::parse(&name, size), archive.segments.last()) else { return Ok(None) };
         Ok((now.number > last.number + 1).then(|| {
             format!(
-                "The newest WAL is not archived: the server writes {name}, and the archive ends with {}. Run pg/switch-wal, and \
-                 look whether archiving works.",
+                "The newest WAL is not archived: the server writes {name}, and the archive ends with {}. Run \
+                 pg/switch-wal, and check that archiving works.",
                 last.name(size)
             )
         }))
@@ -297,8 +298,8 @@ impl<C: Capabilities> Inquiry<'_, C> {
         let lists: Vec<_> = lists.collect();
         Ok((!lists.is_empty()).then(|| {
             format!(
-                "Segments of the archive were left out, because they do not lead to where the server is (timeline {}): {}. If the \
-                 rows were removed there, they were never removed from this server.",
+                "Segments of the archive were left out, because their timelines do not lead to that of the server \
+                 ({}): {}. If the rows were removed there, they were never removed from this server.",
                 self.facts.timeline,
                 lists.join(", ")
             )
@@ -311,8 +312,9 @@ fn early(early: &[Candidate]) -> Option<String> {
     let list: Vec<_> = early.iter().take(NAMED_MAX).map(one).collect();
     let first = early.first()?;
     Some(format!(
-        "Shortly before `since`, rows of it were removed by {}. A commit's time lies before others see it, with synchronous \
-         replication by any time: if one of these is meant, name it with `xid` (DR-003: `--input xid={}`).",
+        "Shortly before `since`, rows of it were removed by {}. The recorded time of a commit is earlier than the \
+         moment at which others see it, with synchronous replication by any length of time: if you mean one of \
+         these, name it with `xid` (DR-003: `--input xid={}`).",
         list.join(", "),
         first.xid
     ))
@@ -322,8 +324,8 @@ fn unlogged(files: &[TableFile]) -> Option<String> {
     let names: Vec<_> = files.iter().filter(|file| !file.logged).map(|file| file.table.plain()).collect();
     (!names.is_empty()).then(|| {
         format!(
-            "What happens to {} is not in the WAL, because it is unlogged: its rows cannot be found this way; look for them in a \
-             dump, or in what the application keeps.",
+            "The WAL does not record what happens to {}, because it is unlogged: its rows cannot be found this way; \
+             look for them in a dump, or in what the application keeps.",
             names.join(", ")
         )
     })

@@ -256,18 +256,19 @@ impl<'a> Removals<'a> {
         let xid = transactions.first().map_or(0, |first| first.xid);
         if self.doubts.in_new_files > 0 && self.dropped_files(transactions) > 0 {
             let message = format!(
-                "transaction {xid} gave a table a new file (TRUNCATE, CLUSTER or ALTER TABLE) and then removed {rows} rows from it: \
-                 where they lay before, the WAL does not say; restore a copy with `before_xid: {xid}` and `promote: true`, and \
-                 take the rows from there by key",
+                "transaction {xid} gave a table a new file (TRUNCATE, CLUSTER or ALTER TABLE) and then removed \
+                 {rows} rows from it: the WAL does not say where they were before; restore a copy with `before_xid: \
+                 {xid}` and `promote: true`, and take the rows from there by key",
                 rows = self.doubts.in_new_files
             );
             return Err(Failure::permanent("pg-table-rewritten", message));
         }
         if self.doubts.in_files_made_meanwhile > 0 {
             let message = format!(
-                "a table got a new file (VACUUM FULL, CLUSTER or ALTER TABLE) between the first and the last of the transactions, \
-                 and {rows} rows were removed from it after that: where they lay before, the WAL does not say; put back what was \
-                 removed before the new file and what was removed after it in two runs, with `xids` for each",
+                "a table got a new file (VACUUM FULL, CLUSTER or ALTER TABLE) between the first and the last of the \
+                 transactions, and {rows} rows were removed from it after that: the WAL does not say where they were \
+                 before; use two runs, with `xids` for each, to put back what was removed before the new file and \
+                 what was removed after it",
                 rows = self.doubts.in_files_made_meanwhile
             );
             return Err(Failure::permanent("pg-table-rewritten", message));
@@ -276,8 +277,9 @@ impl<'a> Removals<'a> {
         let moves = self.doubts.moves + lost;
         if moves > 0 && self.doubts.own_where_moved > 0 {
             let message = format!(
-                "transaction {xid} moved {moves} rows to another partition, where the WAL does not say for certain which they became, \
-                 and removed {} rows that it seems to have inserted there: some of these may be rows from before",
+                "transaction {xid} moved {moves} rows to another partition and removed {} rows that it seems to have \
+                 inserted there: the WAL does not say for certain which of these are the moved ones, so some may be \
+                 rows from before",
                 self.doubts.own_where_moved
             );
             return Err(Failure::permanent("pg-moved-rows", message));

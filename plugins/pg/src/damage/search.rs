@@ -267,8 +267,8 @@ impl<C: Capabilities> Search<'_, C> {
                 self.reader.caps.info(&format!("{count} transactions began before the search: reading on from {name}"));
             }
             None => self.reader.caps.warn(&format!(
-                "{count} transactions may have begun before {name}, the first segment that can be read: what they removed \
-                 before is not counted"
+                "{count} transactions may have begun before {name}, the first segment that can be read: what they \
+                 removed before it is not counted"
             )),
         }
         let members: HashSet<u32> = found.begun_before.iter().flat_map(Candidate::members).collect();

@@ -47,7 +47,7 @@ pub fn candidates(table: &str, listed: &[Listed], chosen: u64, others: u64) -> S
     let unknown = if listed.iter().any(|it| it.application.is_some()) {
         ""
     } else {
-        " Which application or user they were of, neither the WAL nor a log of the server that can be read says."
+        " Neither the WAL nor a readable log of the server says which application or user they belong to."
     };
     format!("{} transactions removed rows of {table}. Chosen: {ours}.{rest}{unknown}", chosen + others)
 }
@@ -115,13 +115,15 @@ pub fn lost(unplaced: &[(String, u64)], outdated: &[(String, u64)]) -> Vec<Strin
     let mut sentences = Vec::new();
     if !unplaced.is_empty() {
         sentences.push(format!(
-            "Removed rows that others had inserted after the first of the transactions cannot come back, no copy has them: {}.",
+            "Removed rows that others inserted after the first of the transactions cannot come back, because no copy \
+             has them: {}.",
             by_table(unplaced)
         ));
     }
     if !outdated.is_empty() {
         sentences.push(format!(
-            "Removed rows that others had changed after the first of the transactions come back as they were before it: {}.",
+            "Removed rows that others changed after the first of the transactions come back as they were before it: \
+             {}.",
             by_table(outdated)
         ));
     }

@@ -2,7 +2,10 @@
 
 use lifeboat_plugin::{Connection, Failure, postgres::Value};
 
-use crate::rows::{obstacle::Obstacle, relation::Table};
+use crate::rows::{
+    obstacle::{GIVE_A_DEFAULT, Obstacle},
+    relation::Table,
+};
 
 /// What was found about one table.
 #[derive(Debug, Default)]
@@ -31,7 +34,7 @@ pub fn of_server(primary: &impl Connection) -> Result<Vec<Obstacle>, Failure> {
         found.push(Obstacle::new(
             "pg-read-only",
             "the server",
-            "is a standby, which takes no writes",
+            "is a standby and accepts no writes",
             "bind the target to the primary, and start a new run",
         ));
     }
@@ -47,7 +50,7 @@ pub fn of_server(primary: &impl Connection) -> Result<Vec<Obstacle>, Failure> {
         found.push(Obstacle::new(
             "pg-privileges",
             "the database",
-            "does not let the login make temporary tables",
+            "does not let the login create temporary tables",
             "grant it TEMPORARY on the database, then retry this step",
         ));
     }
@@ -81,7 +84,7 @@ pub fn of_table(primary: &impl Connection, oid: i64, table: &Table, xid: u32) ->
         found.obstacles.push(Obstacle::new(
             "pg-row-security",
             &name,
-            "has row-level security, which hides rows from the login",
+            "has row-level security that hides rows from the login",
             "give the login BYPASSRLS (`ALTER ROLE … BYPASSRLS`), then retry this step; the copy has the rights of its own moment",
         ));
     }
@@ -99,18 +102,24 @@ pub fn of_table(primary: &impl Connection, oid: i64, table: &Table, xid: u32) ->
             "pg-binary-type",
             &name,
             format!("has columns of types that cannot be sent in binary ({})", text_only.join(", ")),
-            "restore a copy and put the rows back by hand with `COPY` in text",
+            "restore a copy, and put the rows back by hand with `COPY` in text format",
         ));
     }
     let last_old: i64 = row.get("last_old")?;
-    found.obstacles.extend(table.columns.iter().filter(|it| it.required && it.number > last_old && last_old > 0).map(|column| {
-        Obstacle::new(
-            "pg-schema-changed",
-            &name,
-            format!("has a column {} that is newer than the damage, NOT NULL and without default: rows from before may have no value for it", column.name),
-            "give it a default for the time of the recovery (`ALTER TABLE … ALTER COLUMN … SET DEFAULT …`), then retry this step",
-        )
-    }));
+    found.obstacles.extend(table.columns.iter().filter(|it| it.required && it.number > last_old && last_old > 0).map(
+        |column| {
+            Obstacle::new(
+                "pg-schema-changed",
+                &name,
+                format!(
+                    "has a column {} that is newer than the damage, is NOT NULL and has no default: rows from before \
+                     may have no value for it",
+                    column.name
+                ),
+                GIVE_A_DEFAULT,
+            )
+        },
+    ));
     warnings(&name, &row, &mut found.warnings)?;
     Ok(found)
 }
@@ -123,7 +132,8 @@ fn warnings(name: &str, row: &lifeboat_plugin::postgres::Row<'_>, warnings: &mut
     }
     if !rules.is_empty() {
         warnings.push(format!(
-            "{name}: the constraints {rules} are newer than the damage or not validated; rows that break them will be told as conflicts"
+            "{name}: the constraints {rules} are newer than the damage or not validated; rows that violate them will \
+             be reported as conflicts"
         ));
     }
     if !lockers.is_empty() {
@@ -143,7 +153,7 @@ fn sequences(primary: &impl Connection, table: &Table) -> Result<Vec<Obstacle>, 
             found.push(Obstacle::new(
                 "pg-privileges",
                 &table.name.plain(),
-                format!("draws from the sequence {sequence}, which the login may not move forward"),
+                format!("uses the sequence {sequence}, which the login may not advance"),
                 &format!("`GRANT USAGE, UPDATE ON SEQUENCE {sequence} TO` the login, then retry this step"),
             ));
         }

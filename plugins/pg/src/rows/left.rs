@@ -112,7 +112,7 @@ impl Left {
         let found = digest::of(&content);
         if found != expected {
             let message =
-                format!("{path} has the digest {found}, not {expected}: it was changed since the merge wrote it");
+                format!("{path} has the digest {found}, not {expected}: it was changed after the merge wrote it");
             return Err(Failure::permanent("pg-set-changed", message));
         }
         Self::parse(&String::from_utf8_lossy(&content))

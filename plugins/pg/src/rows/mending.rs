@@ -119,7 +119,7 @@ impl<C: Capabilities> Mending<'_, C> {
 
     fn tell(&self, merge: &Merge<'_>, left: u64, mended: &mut Mended) -> Result<(), Failure> {
         let (table, columns) = (merge.matched.now.name.plain(), merge.matched.now.written());
-        mended.examples.push(format!("{table}: {left} rows that the transaction changed are not as they were"));
+        mended.examples.push(format!("{table}: {left} rows that the transaction changed differ from before"));
         for row in self.primary.query(&merge.changed_examples(EXAMPLES), &[])?.iter() {
             let (then, now): (Vec<String>, Vec<String>) = (row.get("then")?, row.get("now")?);
             let key = content::clean(&row.get::<String>("key")?);

@@ -5,6 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::rows::relation::{Table, Trigger};
 
+/// The way out where a column has no value for rows from before.
+pub const GIVE_A_DEFAULT: &str =
+    "give it a default during the recovery (`ALTER TABLE … ALTER COLUMN … SET DEFAULT …`), then retry this step";
+
 /// What user triggers on a table mean for a merge.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -51,7 +55,7 @@ pub fn refuse(obstacles: &[Obstacle]) -> Result<(), Failure> {
         several => {
             let listed: Vec<_> =
                 several.iter().map(|obstacle| format!("[{}] {}", obstacle.code, obstacle.sentence())).collect();
-            let message = format!("{} things keep the rows from going back:\n{}", several.len(), listed.join("\n"));
+            let message = format!("{} obstacles keep the rows from going back:\n{}", several.len(), listed.join("\n"));
             Err(Failure::permanent("pg-obstacles", message))
         }
     }
@@ -65,8 +69,8 @@ pub fn of_table(table: &Table, triggers: Triggers, superuser: bool) -> Vec<Obsta
         found.push(Obstacle::new(
             "pg-no-primary-key",
             &name,
-            "has neither a primary key nor a unique index over columns that are NOT NULL, by which a row that is there already \
-             could be recognised",
+            "has neither a primary key nor a unique index on NOT NULL columns, so a row that is already there cannot \
+             be recognised",
             "give it one (`ALTER TABLE … ADD PRIMARY KEY …`), then retry this step",
         ));
     }
@@ -79,7 +83,7 @@ pub fn of_table(table: &Table, triggers: Triggers, superuser: bool) -> Vec<Obsta
                 "has rules on INSERT ({}), which replace what is put back by something else",
                 table.insert_rules.join(", ")
             ),
-            "disable them for the time of the recovery (`ALTER TABLE … DISABLE RULE …`), then retry this step",
+            "disable them during the recovery (`ALTER TABLE … DISABLE RULE …`), then retry this step",
         ));
     }
     found
@@ -98,8 +102,8 @@ fn of_triggers(table: &str, found: &[Trigger], wanted: Triggers, superuser: bool
             "pg-triggers",
             table,
             format!("has triggers on INSERT ({all}), which would fire for each row that is put back"),
-            "if they may not fire, disable them (`ALTER TABLE … DISABLE TRIGGER …`) and retry this step, or start with `--input \
-             triggers=skip`; if they may, start with `--input triggers=fire`",
+            "if they must not fire, disable them (`ALTER TABLE … DISABLE TRIGGER …`) and retry this step, or start \
+             with `--input triggers=skip`; if they may, start with `--input triggers=fire`",
         )),
         Triggers::Skip if !superuser => Some(Obstacle::new(
             "pg-triggers",

@@ -7,7 +7,7 @@ use lifeboat_plugin::{Connection, Failure, postgres::Value};
 use crate::{
     rows::{
         exact_set::ExactSet,
-        obstacle::{self, Obstacle, Triggers},
+        obstacle::{self, GIVE_A_DEFAULT, Obstacle, Triggers},
         relation::{self, Column, Table},
         surroundings,
     },
@@ -85,8 +85,8 @@ pub fn may_skip_triggers(primary: &impl Connection) -> Result<bool, Failure> {
 
 fn gone(name: &TableName) -> Failure {
     let message = format!(
-        "there is no table {} in both the server and the copy; it was dropped or made anew since: restore a copy and put its \
-         rows back by hand",
+        "there is no table {} in both the server and the copy; it was dropped or created again since: restore a copy \
+         and put its rows back by hand",
         name.plain()
     );
     Failure::permanent("pg-no-table", message)
@@ -134,7 +134,7 @@ fn without_value(table: &str, column: &Column) -> Obstacle {
             "has a column {} that was added since, is NOT NULL and has no default: rows from before have no value for it",
             column.name
         ),
-        "give it a default for the time of the recovery (`ALTER TABLE … ALTER COLUMN … SET DEFAULT …`), then retry this step",
+        GIVE_A_DEFAULT,
     )
 }
 
@@ -143,7 +143,7 @@ fn of_other_type(table: &str, before: &Column, column: &Column) -> Obstacle {
         "pg-schema-changed",
         table,
         format!("has a column {} that is {} today and was {} before the damage", column.name, column.ty, before.ty),
-        "change it back, or put the rows back by hand with the conversion that the change needs",
+        "change it back, or put the rows back by hand, converted as the change requires",
     )
 }
 
@@ -187,7 +187,8 @@ pub fn order(primary: &impl Connection, tables: &[Table], set: &ExactSet) -> Res
             let obstacle = Obstacle::new(
                 "pg-reference-circle",
                 &names.join(", "),
-                "reference each other in a circle of foreign keys that cannot be deferred: there is no order to put rows back",
+                "reference each other in a circle of foreign keys that are not deferrable: there is no order in \
+                 which rows can go back",
                 "make one of them deferrable (`ALTER TABLE … ALTER CONSTRAINT … DEFERRABLE`), then retry this step",
             );
             Order { names: circle, circle: true, obstacle: Some(obstacle) }

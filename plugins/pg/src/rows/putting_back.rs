@@ -231,7 +231,7 @@ impl<C: Capabilities> Work<'_, C> {
             self.primary.query(&merge.lock_parents(reference), &[])?;
             if self.primary.execute(&merge.drop_orphans(reference, &[]), &[])? > 0 {
                 let message = format!(
-                    "a row that rows of {} reference went away during the merge, which was rolled back",
+                    "a row that rows of {} reference was removed during the merge, which was rolled back",
                     merge.matched.now.name.plain()
                 );
                 return Err(Failure::transient("pg-parent-raced", message));
@@ -334,10 +334,10 @@ fn warn_of_columns(caps: &impl Capabilities, matched: &Matched) {
     let table = matched.now.name.plain();
     if !matched.dropped.is_empty() {
         let names = matched.dropped.join(", ");
-        caps.warn(&format!("{table}: the columns {names} were dropped since; their values stay in the copy alone"));
+        caps.warn(&format!("{table}: the columns {names} were dropped since; only the copy has their values"));
     }
     if !matched.added.is_empty() {
         let names = matched.added.join(", ");
-        caps.warn(&format!("{table}: the columns {names} were added since; the rows get today's default there"));
+        caps.warn(&format!("{table}: the columns {names} were added since; the rows get their current default"));
     }
 }

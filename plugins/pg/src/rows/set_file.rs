@@ -13,7 +13,7 @@ pub fn read(caps: &impl Machine, machine: &str, path: &str, expected: &str) -> R
     let content = caps.read_file(machine, path)?;
     let found = digest::of(&content);
     if found != expected {
-        let message = format!("{path} has the digest {found}, not {expected}: it was changed since it was written");
+        let message = format!("{path} has the digest {found}, not {expected}: it was changed after it was written");
         return Err(Failure::permanent("pg-set-changed", message));
     }
     ExactSet::parse(&String::from_utf8_lossy(&content))

@@ -45,8 +45,8 @@ pub fn of_server(primary: &impl Connection) -> Result<Findings, Failure> {
     let encoding = encoding(primary)?;
     if encoding != WIRE {
         found.warnings.push(format!(
-            "the database has the encoding {encoding}, and rows are sent in {WIRE}: a row with a character that {WIRE} does not have \
-             cannot be put back"
+            "the database has the encoding {encoding}, and rows are sent in {WIRE}: a row with a character that \
+             {WIRE} lacks cannot be put back"
         ));
     }
     Ok(found)
@@ -98,15 +98,16 @@ pub fn of_table(primary: &impl Connection, oid: i64, table: &Table) -> Result<Fi
                 "has the key column {column} with the collation {collation}, whose version is {present} and was {built} when its \
                  indexes were built: they may not find a row that is there"
             ),
-            "build its indexes anew (`REINDEX TABLE CONCURRENTLY …`) and say so (`ALTER COLLATION … REFRESH VERSION`, or `ALTER DATABASE … \
-             REFRESH COLLATION VERSION`), then retry this step",
+            "rebuild its indexes (`REINDEX TABLE CONCURRENTLY …`) and record that (`ALTER COLLATION … REFRESH \
+             VERSION`, or `ALTER DATABASE … REFRESH COLLATION VERSION`), then retry this step",
         ));
     }
     let foreign = primary.query(FOREIGN, &[Value::from(oid)])?;
     let names = foreign.iter().map(|row| row.get("name")).collect::<Result<Vec<String>, _>>()?;
     if !names.is_empty() {
         found.warnings.push(format!(
-            "{name} has foreign tables beside it ({}): what was removed there is not in this server's WAL, and is not put back",
+            "{name} has foreign tables beside it ({}): this server's WAL does not record what was removed there, and \
+             it is not put back",
             names.join(", ")
         ));
     }
@@ -124,7 +125,7 @@ pub fn foreign_now(primary: &impl Connection, name: &TableName) -> Result<Option
         Obstacle::new(
             "pg-foreign-table",
             &name.plain(),
-            "is a foreign table today, whose rows lie on another server",
+            "is a foreign table today: its rows are on another server",
             "restore a copy (`pg/restore` with `before_xid`) and put its rows back by hand where they belong",
         )
     }))
@@ -137,7 +138,7 @@ pub fn other_encoding(primary: &impl Connection, copy: &impl Connection) -> Resu
         Obstacle::new(
             "pg-encoding",
             "the database",
-            format!("has the encoding {now} today and had {then} in the copy: it was made anew since"),
+            format!("has the encoding {now} today and had {then} in the copy: it was created again since"),
             "put the rows back by hand, with `COPY` in text and `client_encoding` set",
         )
     }))

@@ -121,10 +121,11 @@ pub fn look_back<T: Serialize + DeserializeOwned>(
             Some(_) if caps.sleep_ms(PAUSE_MS) => {}
             Some(_) => break,
             None => {
-                let message = format!("transaction {} is so old that the server has forgotten its end", record.xid);
+                let message =
+                    format!("transaction {} is so old that the server no longer knows how it ended", record.xid);
                 return Ok(Past::Unknown(message));
             }
         }
     }
-    Ok(Past::Unknown(format!("transaction {} still runs on the server", record.xid)))
+    Ok(Past::Unknown(format!("transaction {} is still running on the server", record.xid)))
 }

@@ -88,7 +88,9 @@ pub fn prepare(connection: &impl Connection, database: &str) -> Result<Extension
             return Err(missing("and its machine does not offer it: install PostgreSQL's contrib package there"));
         }
         (None, Some(_)) if in_recovery => {
-            return Err(missing("and none can be made while the copy is in recovery: restore it with `promote: true`"));
+            return Err(missing(
+                "and none can be created while the copy is in recovery: restore it with `promote: true`",
+            ));
         }
         (None, Some(_)) => Some("CREATE EXTENSION amcheck WITH SCHEMA pg_catalog"),
         // Tables are checked from version 1.3 on.
@@ -98,7 +100,7 @@ pub fn prepare(connection: &impl Connection, database: &str) -> Result<Extension
     if let Some(statement) = statement {
         without_event_triggers(connection).and_then(|()| connection.execute(statement, &[])).map_err(|error| {
             match Failure::from(error) {
-                Failure::Permanent(reason) => missing(&format!("and it cannot be made: {}", reason.message)),
+                Failure::Permanent(reason) => missing(&format!("and it cannot be created: {}", reason.message)),
                 other => other,
             }
         })?;
@@ -178,11 +180,13 @@ fn depth(method: &str, unlogged: bool, valid: bool, evaluates: bool, compares: b
     }
     match (unlogged, valid, compares, evaluates) {
         (true, ..) => left(Depth::None, "belongs to an unlogged table"),
-        (_, false, ..) => left(Depth::None, "is not valid on the original either: its making was interrupted"),
-        (_, _, true, _) => left(Depth::None, "compares by functions that are not the server's own, which are not run"),
+        (_, false, ..) => left(Depth::None, "is not valid on the original either: its creation was interrupted"),
+        (_, _, true, _) => {
+            left(Depth::None, "compares with functions that are not PostgreSQL's own; these are not run")
+        }
         (_, _, _, true) => left(
             Depth::Structure,
-            "was not checked for an entry of each row, because that would run functions that are not the server's own",
+            "was not checked for an entry for each row, because that would run functions that are not PostgreSQL's own",
         ),
         _ => (Depth::EveryRow, None),
     }

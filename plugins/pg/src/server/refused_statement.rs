@@ -12,14 +12,15 @@ pub fn explained(failure: Failure, doing: &str, after: &str) -> Failure {
     let said = &reason.message;
     if said.contains("SQLSTATE 42501") {
         let message = format!(
-            "the login lacks a right for {doing}, on the server or in the copy, which has the rights of the moment to which it was \
-             restored ({said}); {after}: grant what is missing and retry this step, or bind a login that had the right before the \
-             damage and start a new run"
+            "the login lacks a right for {doing}, on the server or in the copy, where rights are those of the moment \
+             to which it was restored ({said}); {after}: grant what is missing and retry this step, or bind a login \
+             that had the right before the damage and start a new run"
         );
         return Failure::permanent("pg-privileges", message);
     }
     let message = format!(
-        "PostgreSQL refused a statement while {doing} ({said}); {after}: see what the message names, mend it, and retry this step"
+        "PostgreSQL refused a statement while {doing} ({said}); {after}: fix what the message names, and retry this \
+         step"
     );
     Failure::permanent("pg-sql", message)
 }

@@ -106,7 +106,7 @@ fn chain<C: Machine + Runtime>(
         return Ok(Chain::of(timeline));
     }
     if !entries.iter().any(|entry| entry.name == name) {
-        caps.warn(&format!("{path} has no {name}: only segments of timeline {timeline} itself count"));
+        caps.warn(&format!("{path} has no {name}: only segments of timeline {timeline} itself are used"));
         return Ok(Chain::of(timeline));
     }
     let content = caps.read_file(machine, &format!("{path}/{name}"))?;
@@ -124,9 +124,9 @@ fn warn_of_strays<C: Machine + Runtime>(caps: &C, machine: &str, path: &str, ent
         let read = |name: &str| caps.read_file(machine, &format!("{path}/{name}")).ok();
         let text = (index < HISTORIES_READ_MAX).then(|| read(&name)).flatten();
         let history = text.and_then(|text| Chain::parse(stray, &String::from_utf8_lossy(&text)));
-        let from = history.map_or(String::new(), |history| format!(", which begins at {}", history.begin()));
+        let from = history.map_or(String::new(), |history| format!(", which begins at {},", history.begin()));
         caps.warn(&format!(
-            "{path}/{name} is left out: timeline {stray}{from}, does not lead to timeline {}, which is read",
+            "{path}/{name} is left out: timeline {stray}{from} does not lead to timeline {}, which is read",
             chain.timeline()
         ));
     }
@@ -197,7 +197,8 @@ impl Archive {
                 format!("the archive {} ends with segment {last}; {name} (from {from}) is needed", self.path)
             }
             last => format!(
-                "the archive {} lacks segment {name} (from {from}), though it goes on to {}: nothing after the gap can be replayed",
+                "the archive {} lacks segment {name} (from {from}) but continues to {}: nothing after the gap can be \
+                 replayed",
                 self.path,
                 last.map_or_else(String::new, |(_, last)| last)
             ),
@@ -208,7 +209,7 @@ impl Archive {
     fn not_whole(&self, segment: Segment, bytes: u64) -> String {
         let (name, from) = (segment.name(self.segment_size), segment.start(self.segment_size));
         let whole = self.segment_size.bytes();
-        format!("{}/{name} (from {from}) has {bytes} bytes, a segment has {whole}", self.path)
+        format!("{}/{name} (from {from}) has {bytes} bytes, but a segment has {whole}", self.path)
     }
 
     fn empty(&self, entries: &[Entry]) -> Failure {
@@ -228,7 +229,7 @@ impl Archive {
     pub fn check_end(&self) -> Result<(), Failure> {
         let last = self.segments.last().map_or(0, |last| last.number);
         let Some((segment, bytes)) = self.odd.iter().find(|(segment, _)| segment.number > last) else { return Ok(()) };
-        let message = format!("{}: it is still being copied, or cut short", self.not_whole(*segment, *bytes));
+        let message = format!("{}: it is still being copied, or was truncated", self.not_whole(*segment, *bytes));
         Err(Failure::transient("pg-wal-damaged", message))
     }
 
@@ -289,7 +290,7 @@ impl Archive {
     fn unreadable(&self, segments: &[Segment], error: machine::Error) -> Failure {
         let said = match error {
             machine::Error::Failed(reason) if reason.code == "machine-file" => reason.message,
-            machine::Error::NotFound(path) => format!("{path} is not there any more"),
+            machine::Error::NotFound(path) => format!("{path} does not exist any more"),
             other => return other.into(),
         };
         let named = segments.iter().find(|segment| said.contains(&segment.name(self.segment_size)));

@@ -49,5 +49,5 @@ pub fn facts(connection: &impl Connection) -> Result<Facts, Failure> {
 }
 
 fn odd(what: &str) -> Failure {
-    Failure::permanent("pg-odd-answer", format!("the server gave a value for {what} that no server has"))
+    Failure::permanent("pg-odd-answer", format!("the server returned an impossible value for {what}"))
 }

@@ -93,7 +93,7 @@ pub fn check<C: Machine>(reader: &Reader<'_, C>, left: Segment, right: (Segment,
 fn damaged(archive: &Archive, at: Lsn, left: Segment, right: Segment) -> String {
     let [left, right] = [left, right].map(|segment| segment.name(archive.segment_size));
     format!(
-        "the record at {at} is damaged, which begins in segment {left} and ends in segment {right} of the next timeline"
+        "the record at {at} is damaged; it begins in segment {left} and ends in segment {right} of the next timeline"
     )
 }
 

@@ -229,7 +229,7 @@ pub fn read_to(statistics: &str) -> Option<Lsn> {
 /// The failure for a text that is none of pg_waldump's.
 pub fn not_understood(line: &str) -> Failure {
     let line: String = line.chars().take(300).collect();
-    let message = format!("pg_waldump printed something that is no record of PostgreSQL 15 to 17: `{line}`");
+    let message = format!("pg_waldump printed a line that is not a record of PostgreSQL 15 to 17: `{line}`");
     Failure::permanent("pg-waldump-text", message)
 }
 

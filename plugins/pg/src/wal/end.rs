@@ -75,7 +75,7 @@ impl<C: Machine> Tail<'_, C> {
         let name = last.name(self.archive.segment_size);
         let hint = unreadable::last_line(&reason.message).is_some();
         let hint = if hint {
-            ". Where this segment was saved from a server before it was full, restore to a position (`lsn`)"
+            ". If this segment was saved from a server before it was full, restore to a position (`lsn`)"
         } else {
             ""
         };

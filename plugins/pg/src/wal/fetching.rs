@@ -120,8 +120,10 @@ impl<'a, C: Machine + Runtime> Fetching<'a, C> {
         };
         let header = heads.first().and_then(|head| header::parse(head));
         header.and_then(|header| SegmentSize::new(header.segment_bytes.into())).ok_or_else(|| {
-            let what =
-                format!("{}/{name}: what its restore_command fetches does not begin like a WAL segment", archive.path);
+            let what = format!(
+                "{}/{name}: its restore_command fetches something that does not begin like a WAL segment",
+                archive.path
+            );
             failed("pg-wal-damaged", what)
         })
     }
@@ -174,8 +176,10 @@ impl<'a, C: Machine + Runtime> Fetching<'a, C> {
         let (free, needed) = (self.inner.free_space(machine, &work)?, bytes * more as u64);
         if free < needed.saturating_add(FREE_BYTES) {
             let what = "WAL that is fetched from";
-            let what =
-                format!("{more} segments of {what} {} need {needed} bytes in {work}, {free} are free", archive.path);
+            let what = format!(
+                "{more} segments of {what} {} need {needed} bytes in {work}, and {free} are free",
+                archive.path
+            );
             return Err(Error::NoSpace(what));
         }
         Ok(())
@@ -229,7 +233,7 @@ pub fn short(archive: &str, name: &str, size: SegmentSize, bytes: u64) -> Error 
     let whole = size.bytes();
     let from = Segment::parse(name, size).map_or(String::new(), |segment| format!(" (from {})", segment.start(size)));
     let what = format!(
-        "the restore_command fetched {bytes} bytes of segment {name}{from} from {archive}, a segment has {whole}"
+        "the restore_command fetched {bytes} bytes of segment {name}{from} from {archive}, but a segment has {whole}"
     );
     failed("pg-wal-damaged", what)
 }

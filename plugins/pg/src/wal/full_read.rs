@@ -88,7 +88,8 @@ impl Wal<'_> {
             match crossing::check(&reader, before, (after, &self.heads[right]))? {
                 Whole::Nothing | Whole::Good => {}
                 Whole::NotRead => caps.warn(&format!(
-                    "the record that crosses from segment {} into the next timeline was not read: it is very long",
+                    "the record that crosses from segment {} into the next timeline was not read, because it is very \
+                     long",
                     before.name(self.archive.segment_size)
                 )),
             }

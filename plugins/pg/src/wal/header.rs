@@ -61,7 +61,7 @@ impl fmt::Display for Fault {
             Self::NoHeader => write!(f, "does not begin like a WAL segment"),
             Self::Cluster(found) => write!(f, "was written by the cluster {found}"),
             Self::Size(bytes) => write!(f, "was written by a cluster with segments of {bytes} bytes"),
-            Self::Address(lsn) => write!(f, "holds the WAL from {lsn} on, which belongs under another name"),
+            Self::Address(lsn) => write!(f, "holds the WAL from {lsn} on, which has another file name"),
             Self::Timeline(timeline) => write!(f, "was written on timeline {timeline}"),
         }
     }

@@ -9,8 +9,8 @@ pub(super) fn begins_too_late(archive: &Archive, first: usize, xid: u32) -> Fail
     let floor = archive.reaches_back(first);
     let name = archive.segments.get(floor).map_or_else(String::new, |segment| segment.name(archive.segment_size));
     let message = format!(
-        "transaction {xid} may have begun before {name}, the first segment of the archive that can be read without a gap: what it \
-         removed before would be missing from the exact set; put the segments before {name} into the archive"
+        "transaction {xid} may have begun before {name}, the first segment of the archive that can be read without a \
+         gap: the exact set would lack what it removed before that; put the segments before {name} into the archive"
     );
     Failure::permanent("pg-wal-begins-too-late", message)
 }
@@ -30,9 +30,9 @@ pub(super) fn ambiguous(table: &str, candidates: &[Candidate], early: &[Candidat
     let [one, list] = [xids.first().cloned().unwrap_or_default(), list(candidates)];
     let early = if early.is_empty() { String::new() } else { format!("; {}", self::list(early)) };
     let message = format!(
-        "{seen} transactions removed rows of `{table}`, and no single one stands out: {list}{more}{early}. Say which are put back: `xid` \
-         for one (DR-003: `--input xid={one}`), `xids` for several together (`--input 'xids=[{}]'`), or `all` for every one \
-         between `since` and `until` (`--input all=true`)",
+        "{seen} transactions removed rows of `{table}`, and no single one stands out: {list}{more}{early}. Say which \
+         to put back: `xid` for one (DR-003: `--input xid={one}`), `xids` for several together (`--input \
+         'xids=[{}]'`), or `all` for every one between `since` and `until` (`--input all=true`)",
         xids.join(",")
     );
     Failure::permanent("pg-damage-ambiguous", message)
@@ -40,8 +40,8 @@ pub(super) fn ambiguous(table: &str, candidates: &[Candidate], early: &[Candidat
 
 pub(super) fn too_many(table: &str, seen: u64) -> Failure {
     let message = format!(
-        "{seen} transactions removed rows of `{table}` in that time, more than the {TOGETHER_MAX} that are put back together: \
-         narrow `since` and `until`, or name the transactions with `xids`"
+        "{seen} transactions removed rows of `{table}` in that time, and at most {TOGETHER_MAX} can be put back \
+         together: narrow `since` and `until`, or name the transactions with `xids`"
     );
     Failure::permanent("pg-damage-ambiguous", message)
 }

@@ -33,7 +33,7 @@ pub(super) fn walk<C: Machine + Runtime>(
         };
         seen += 1;
         if seen > FOLDERS_MAX {
-            caps.warn(&format!("{path} has more than {FOLDERS_MAX} folders: those with the lowest names are left out"));
+            caps.warn(&format!("{path} has more than {FOLDERS_MAX} folders; those with the lowest names are left out"));
             break;
         }
         for entry in entries {

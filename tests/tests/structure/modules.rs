@@ -42,15 +42,18 @@ pub(crate) struct Crate {
 
 /// Everything that cargo builds here, in the workspace and beside it.
 pub(crate) fn crates() -> Vec<Crate> {
-    let mut seen = BTreeSet::new();
-    let mut crates = Vec::new();
+    let (mut folders, mut crates) = (BTreeSet::new(), Vec::new());
+    // The manifest of the workspace comes first, and names the packages of most others.
     for manifest in tracked("Cargo.toml") {
+        if !folders.insert(manifest.parent().expect("a folder").to_owned()) {
+            continue;
+        }
         let mut command = MetadataCommand::new();
         command.manifest_path(repository().join(manifest)).no_deps().other_options(vec!["--locked".to_owned()]);
         for package in command.exec().expect("cargo metadata runs").packages {
-            if seen.insert(package.id.clone()) {
-                crates.extend(package.targets.iter().map(|target| of(&package, target)));
-            }
+            let targets: Vec<_> = package.targets.iter().map(|target| of(&package, target)).collect();
+            folders.extend(targets.iter().map(|target| target.folder.clone()));
+            crates.extend(targets);
         }
     }
     assert!(crates.len() > 10, "only {} targets found: this test looks in the wrong place", crates.len());

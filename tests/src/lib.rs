@@ -3,6 +3,7 @@
 pub mod finding;
 pub mod rehearsal;
 pub mod scene;
+pub mod source;
 pub mod ssh;
 pub mod stand;
 pub mod webhook;

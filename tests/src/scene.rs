@@ -131,7 +131,7 @@ impl Scene {
 }
 
 /// How a run of one of the runbooks ended.
-pub struct Ended {
+pub struct EndedRun {
     /// What it said.
     pub said: String,
     /// The outputs of its step, where it succeeded.
@@ -161,7 +161,7 @@ impl Variant<'_> {
     }
 
     /// Runs a runbook whose step `look` has these parameters too.
-    pub fn run(&self, runbook: &str, parameters: &str) -> Result<Ended> {
+    pub fn run(&self, runbook: &str, parameters: &str) -> Result<EndedRun> {
         let path = self.folder.join("runbook.yaml");
         fs::write(&path, runbook.replace(" PARAMETERS", parameters))?;
         let stand = &self.scene.stand;
@@ -180,7 +180,7 @@ impl Variant<'_> {
         let mut ends = records.filter(|record| record["event"] == "step_succeeded" && record["step"] == "look");
         let outputs = ends.next().map(|record| record["outputs"].clone()).filter(|_| output.status.success());
         ensure!(outputs.is_none() || stand.instances() == copies, "a copy is left: {:?}", stand.instances());
-        Ok(Ended { said, outputs })
+        Ok(EndedRun { said, outputs })
     }
 
     /// It succeeds: the outputs, and what was said.

@@ -101,7 +101,7 @@ async fn every_database_is_verified_and_each_fault_is_found() -> Result<()> {
     ensure!((ended.code, ended.outcome.as_str()) == (Some(0), "succeeded"), "{}\n{}", ended.outcome, ended.said);
     for told in [
         "tables of 4 databases was read; left out: second: public.away is a foreign table; second: public.scratch is unlogged",
-        "second: public.odd_loud was not checked for an entry of each row",
+        "second: public.odd_loud was not checked for an entry for each row",
         "second: public.odd_words is an index of the kind gin",
     ] {
         ensure!(ended.said.contains(told), "{told} in {}", ended.said);

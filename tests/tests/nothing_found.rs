@@ -28,13 +28,13 @@ async fn the_reason_is_told_with_what_to_do() -> Result<()> {
     server.batch_execute("DELETE FROM events").await?;
     server.batch_execute("ALTER TABLE events DETACH PARTITION events_1").await?;
     let changed = transaction(&stand, &server, "UPDATE stocks SET amount = 0").await?;
-    let detached = ["pg-no-damage-found", "80 of public.events_1, the most by transaction", "detached since"];
+    let detached = ["pg-no-damage-found", "80 of public.events_1, most of them by transaction", "detached since"];
     says(&finding("events")?, &detached)?;
     let stocks = finding("stocks")?;
     says(
         &stocks,
         &[
-            "changed and not deleted: 80 times",
+            "changed but not deleted: 80 times",
             &format!("transaction {changed} (80 rows, "),
             &format!("before_xid: {changed}"),
         ],
@@ -43,7 +43,7 @@ async fn the_reason_is_told_with_what_to_do() -> Result<()> {
     let tomorrow =
         stand.value(&server, "SELECT to_char(now() + interval '1 day', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')").await?;
     let late = find(&stand, &format!("table: public.stocks, since: \"{tomorrow}\""))?;
-    says(&late, &["The last commit in the archive is of", "before `since`", "pg/switch-wal"])?;
+    says(&late, &["The last commit in the archive was at", "before `since`", "pg/switch-wal"])?;
     says(&finding("stocks, xid: 99999999")?, &["pg-xid-not-found", "transaction 99999999"])?;
     let mut observer = stand.testbed.observer();
     observer.dbname("postgres");
@@ -53,7 +53,7 @@ async fn the_reason_is_told_with_what_to_do() -> Result<()> {
     let deleted = transaction(&stand, &server, "DELETE FROM packed WHERE id <= 200").await?;
     server.batch_execute("VACUUM FULL packed").await?;
     let packed = finding("packed")?;
-    says(&packed, &["pg-table-rewritten", &format!("before_xid: {deleted}"), "200 rows", "gone already"])?;
+    says(&packed, &["pg-table-rewritten", &format!("before_xid: {deleted}"), "200 rows", "already gone"])?;
     stand.stop().await
 }
 

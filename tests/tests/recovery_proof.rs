@@ -170,7 +170,7 @@ async fn what_lies_beside_is_told_from_what_is_meant() -> Result<()> {
         let says = match kind {
             "no-manifest" => fs::remove_file(new.join("backup_manifest")).map(|()| "has no manifest"),
             "cut" => fs::write(new.join("backup_manifest"), "{\"PostgreSQL-").map(|()| "is damaged"),
-            "tar" => fs::write(new.join("base.tar.gz"), "x").map(|()| "tar format, which is not supported"),
+            "tar" => fs::write(new.join("base.tar.gz"), "x").map(|()| "tar format; only backups in plain format"),
             _ => fs::remove_file(new.join("backup_label")).map(|()| "has no backup_label"),
         }?;
         variant.fails(VERIFY, "", "pg-backup-unusable", &["newer", says, "nightly"])?;

@@ -83,7 +83,7 @@ async fn libraries_that_a_login_cannot_turn_off_on_a_copy_are_named_before_it_is
     let text = said(&output);
     ensure!(output.status.success(), "{text}");
     let command = "`ALTER DATABASE app SET session_preload_libraries`";
-    ensure!(text.contains("loads the libraries auto_explain") && text.contains(command), "{text}");
+    ensure!(text.contains("load the libraries auto_explain") && text.contains(command), "{text}");
     // One of the role alone is named as such.
     superuser.batch_execute("ALTER DATABASE app RESET session_preload_libraries").await?;
     superuser.batch_execute("ALTER ROLE lifeboat SET session_preload_libraries = 'auto_explain'").await?;

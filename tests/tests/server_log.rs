@@ -66,7 +66,7 @@ async fn the_application_is_told_where_a_log_has_it() -> Result<()> {
     let found = look()?;
     ensure!(applications(&found).iter().all(|(_, application)| application.is_none()), "{found}");
     let text = found["candidates_text"].as_str().context("a text")?;
-    ensure!(text.contains("neither the WAL nor a log of the server that can be read"), "{text}");
+    ensure!(text.contains("Neither the WAL nor a readable log of the server says"), "{text}");
 
     // On the machine.
     let folder = stand.value(&server, "SELECT current_setting('data_directory') || '/log'").await?;
@@ -77,7 +77,7 @@ async fn the_application_is_told_where_a_log_has_it() -> Result<()> {
     let seen: Vec<_> = applications(&found).into_iter().map(|(_, application)| application).collect();
     ensure!(seen == told, "{found}");
     let text = found["candidates_text"].as_str().context("a text")?;
-    ensure!(text.contains("by `as text` as observer") && !text.contains("neither the WAL"), "{text}");
+    ensure!(text.contains("by `as text` as observer") && !text.contains("Neither the WAL"), "{text}");
     drop(server);
     stand.stop().await
 }

@@ -1,22 +1,11 @@
 //! Rules about the source itself: sizes, pages for codes, nothing of one machine.
 
-use std::{collections::BTreeSet, fs, path::PathBuf, process::Command};
+use std::{collections::BTreeSet, fs, path::PathBuf};
 
-use lifeboat_tests::repository;
-
-/// Files that git knows of, with this ending.
-fn tracked(ending: &str) -> Vec<PathBuf> {
-    let output = Command::new("git").arg("ls-files").current_dir(repository()).output().expect("git runs");
-    assert!(output.status.success(), "git ls-files failed");
-    let listing = String::from_utf8(output.stdout).expect("paths are UTF-8");
-    let files: Vec<_> = listing.lines().filter(|l| l.ends_with(ending)).map(PathBuf::from).collect();
-    assert!(!files.is_empty(), "no {ending} files: this test looks in the wrong place");
-    files.into_iter().filter(|file| repository().join(file).exists()).collect()
-}
-
-fn read(file: &PathBuf) -> String {
-    fs::read_to_string(repository().join(file)).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
-}
+use lifeboat_tests::{
+    repository,
+    source::{read, tracked},
+};
 
 #[test]
 fn no_room_is_too_large() {

@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 
 use crate::{
-    decide::{has_room, observation_deadline, settles_in_a_pause, wants_attention},
+    decide::{has_room, settles_in_a_pause, wants_attention},
     input::{Call, Effect, Purpose, Question},
     plan::{Invocation, Plan, Section, Step, StepKind},
-    run::{Attempt, Awaiting, Next, Phase, Run, StepRun, StepState},
+    run::{Attempt, Awaiting, Next, Phase, Run, StepRun, StepState, observation_deadline},
 };
 
 /// Everything that should be in flight now, in plan order (items of lists behind it), and one wake-up at the earliest instant at

@@ -9,6 +9,7 @@ pub mod diagnostic;
 mod digest;
 pub mod document;
 pub mod due;
+mod effect;
 pub mod event;
 pub mod expression;
 pub mod failure;

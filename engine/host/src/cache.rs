@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn a_damaged_artefact_is_compiled_anew_and_replaced() {
         let folder = tempfile::tempdir().unwrap();
-        let engine = crate::engine::start(&crate::Limits { concurrent_calls: 1, ..Default::default() }).unwrap();
+        let engine = crate::wasm::start(&crate::Limits { concurrent_calls: 1, ..Default::default() }).unwrap();
         let cache = Cache::open(&folder.path().join("cache")).unwrap();
         cache.load(&engine, b"(component)").unwrap_err();
         let bytes = [0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0];

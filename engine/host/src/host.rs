@@ -15,11 +15,11 @@ use crate::{
     cache::Cache,
     call::{CallContext, NewCall},
     component::{self, Loaded},
-    engine,
     error::HostError,
     grants::Grants,
     invoke::Bound,
     limits::Limits,
+    wasm,
 };
 
 /// How long a plugin may take to describe itself.
@@ -133,7 +133,7 @@ fn invocations(plan: &Plan) -> impl Iterator<Item = &Invocation> {
 
 fn load_all(options: HostOptions) -> Result<Host, HostError> {
     let limits = options.limits;
-    let engine = engine::start(&limits)?;
+    let engine = wasm::start(&limits)?;
     let cache = Cache::open(&options.cache)?;
     let linker = component::linker(&engine)?;
     let runtime = tokio::runtime::Builder::new_current_thread()

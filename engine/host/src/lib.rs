@@ -8,7 +8,6 @@ mod capability;
 mod component;
 pub mod confine;
 mod description;
-mod engine;
 mod error;
 #[cfg(test)]
 mod fixture;
@@ -18,6 +17,7 @@ mod invoke;
 mod limits;
 mod secret;
 mod targets;
+mod wasm;
 mod wit;
 
 pub use error::HostError;

@@ -31,7 +31,7 @@ impl Default for Limits {
             grace: Duration::from_secs(1),
             // As many as a run has in flight at most: a call that waited here would use up the time of its attempt before it
             // began. What is set aside for each is address space; memory goes to those that are under way, and a third of a
-            // MiB at most stays with each that was (`engine::pool`).
+            // MiB at most stays with each that was (`wasm::pool`).
             concurrent_calls: u32::try_from(CALLS_MAX).unwrap_or(u32::MAX),
         }
     }

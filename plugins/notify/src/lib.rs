@@ -2,6 +2,7 @@
 
 use lifeboat_plugin::{Action, Call, Failure, Http, Outcome, Plugin, Runtime};
 
+mod message;
 mod send;
 mod slack;
 mod webhook;

@@ -7,25 +7,10 @@ use lifeboat_plugin::{
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::{slack, webhook};
-
-/// How loud a message is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Severity {
-    Info,
-    Warning,
-    Critical,
-}
-
-impl Severity {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Info => "info",
-            Self::Warning => "warning",
-            Self::Critical => "critical",
-        }
-    }
-}
+use crate::{
+    message::{Message, Severity},
+    slack, webhook,
+};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,17 +19,6 @@ struct Parameters {
     message: String,
     title: Option<String>,
     severity: Option<String>,
-}
-
-/// What the formats are made from.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Message<'a> {
-    pub(crate) title: Option<&'a str>,
-    pub(crate) text: &'a str,
-    pub(crate) severity: Severity,
-    pub(crate) run: &'a str,
-    pub(crate) key: &'a str,
-    pub(crate) sent_at_ms: u64,
 }
 
 pub(crate) fn action() -> Action {
@@ -80,7 +54,7 @@ pub(crate) fn run(call: &Call, caps: &(impl Runtime + Http)) -> Result<Outcome, 
     }
     let response = caps.post(&parameters.channel, &call.key, &body)?;
     judge(&parameters.channel, &response)?;
-    let summary = format!("`{}` took the message ({})", parameters.channel, response.status);
+    let summary = format!("`{}` accepted the message ({})", parameters.channel, response.status);
     Outcome::new(json!({ "status": response.status, "attempts": call.attempt }), summary)
 }
 
@@ -103,7 +77,7 @@ fn severity(word: Option<&str>) -> Result<Severity, Failure> {
     }
 }
 
-/// Whether the receiver took the message, and if not, whether it may take it later.
+/// Whether the receiver accepted the message, and if not, whether it may accept it later.
 fn judge(channel: &str, response: &Response) -> Result<(), Failure> {
     let says = excerpt(&response.body);
     match response.status {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::send::{Message, Severity};
+use crate::message::{Message, Severity};
 
 /// Slack cuts a message's text beyond 40,000 characters and advises 4,000; a longer one is cut here, where it can be said.
 const TEXT_CHARS_MAX: usize = 4_000;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::send::Message;
+use crate::message::Message;
 
 /// The document, on one line: fields are added in later versions, never renamed.
 pub(crate) fn body(message: &Message<'_>) -> String {

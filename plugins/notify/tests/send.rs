@@ -46,7 +46,7 @@ fn a_webhook_gets_every_field() {
     assert_eq!(post.id, "test/send", "a receiver drops duplicates by the key of the call");
     insta::assert_snapshot!(pretty(&post.body));
     assert_eq!(outcome.decode::<Value>().unwrap(), json!({ "status": 200, "attempts": 1 }));
-    assert_eq!(outcome.summary, "`oncall` took the message (200)");
+    assert_eq!(outcome.summary, "`oncall` accepted the message (200)");
 }
 
 #[test]

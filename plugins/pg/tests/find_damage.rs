@@ -30,7 +30,7 @@ fn the_transaction_and_its_exact_rows_are_found() {
     let set = String::from_utf8(fake.machine.files().read(&path).expect("the file")).expect("text");
     let pretty = serde_json::to_string_pretty(&found).expect("JSON");
     insta::assert_snapshot!(format!("{}\n{pretty}\n{set}", outcome.summary));
-    assert_eq!(found["set_digest"], plugin_pg::exact_set::digest(set.as_bytes()));
+    assert_eq!(found["set_digest"], plugin_pg::call::digest::of(set.as_bytes()));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use lifeboat_plugin::{
     machine::Wall,
     values,
 };
-use plugin_pg::marker::{Marker, instance_of};
+use plugin_pg::copy::marker::{Marker, instance_of};
 use scripted::{IDENTIFIER, archive_segment, cluster, outputs, run, waldump};
 use serde_json::{Value, json};
 
@@ -40,7 +40,7 @@ fn restorable(log: &'static str) -> Fake {
 
 fn backup(fake: &Fake, name: &str, label: &str, manifest: &str) {
     let files = fake.machine.files();
-    files.create_folder(&format!("/backups/{name}")).expect("a folder");
+    files.create_folder(&format!("/backups/{name}/base/5")).expect("a folder");
     files.write(&format!("/backups/{name}/backup_label"), label.as_bytes()).expect("a label");
     files.write(&format!("/backups/{name}/backup_manifest"), manifest.as_bytes()).expect("a manifest");
 }
@@ -200,7 +200,7 @@ fn a_link_out_of_the_backup_is_refused_before_anything_is_copied() {
     check(&[("base/5/16384", "/srv/live/16384")], "pg-links", "/srv/live/16384");
     check(&[("pg_tblspc/16400", "/srv/live")], "pg-tablespaces", "the server uses that folder now");
     check(&[("pg_tblspc/16400", "/elsewhere")], "pg-tablespaces", "tablespace_16400: { path: /elsewhere }");
-    check(&[("pg_tblspc/16400", "/backups/b1_ts")], "pg-tablespaces", "it is not there");
+    check(&[("pg_tblspc/16400", "/backups/b1_ts")], "pg-tablespaces", "it does not exist");
 }
 
 #[test]
@@ -214,7 +214,7 @@ fn tablespaces_and_a_linked_wal_become_folders_of_the_copy() {
         |text: &str| lines.iter().position(|line| line.contains(text)).unwrap_or_else(|| panic!("{text}: {lines:#?}"));
     let cleared = position("clear");
     assert!(lines[cleared].contains("pg_wal/ ") && lines[cleared].contains("pg_tblspc/16400/"), "{}", lines[cleared]);
-    assert!(position("-T /backups/b1 ") < cleared);
+    assert!(position("/backups/b1/backup_label") < cleared && position("-T /backups/b1/base/5 ") < cleared);
     assert!(cleared < position(&format!("-T /backups/b1_ts {data}/pg_tblspc/16400")));
 }
 

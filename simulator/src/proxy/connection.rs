@@ -5,9 +5,9 @@ use std::{io, sync::Arc};
 use tokio::{net::TcpStream, sync::watch, time::Instant};
 
 use super::{
-    listener::{Counters, Setting, connect},
     pump::{Lane, pump},
     rule::{Direction, Verdict, judge},
+    setting::{Counters, Setting, changed},
 };
 
 /// How a connection ends.
@@ -60,6 +60,13 @@ async fn reach(upstream: Arc<str>) -> Result<Server, Ending> {
     Ok(Server { stream, upstream })
 }
 
+/// The connection to the server, with the same socket options as the client's.
+async fn connect(upstream: &str) -> io::Result<TcpStream> {
+    let server = TcpStream::connect(upstream).await?;
+    server.set_nodelay(true)?;
+    Ok(server)
+}
+
 async fn carry(
     client: &TcpStream,
     server: Server,
@@ -104,13 +111,6 @@ async fn doom(number: u64, upstream: &str, mut setting: watch::Receiver<Setting>
             Some(_) => return Ending::Close,
             None => changed(&mut setting).await,
         }
-    }
-}
-
-/// Waits for the next setting. The sender lives as long as the proxy, and with the proxy all of this is aborted.
-pub(super) async fn changed(setting: &mut watch::Receiver<Setting>) {
-    if setting.changed().await.is_err() {
-        std::future::pending::<()>().await;
     }
 }
 

@@ -4,7 +4,7 @@ use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use serde::{Deserialize, Serialize};
 use tokio::{net::TcpListener, sync::watch};
 
-use super::listener::Setting;
+use super::setting::Setting;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Endpoint {

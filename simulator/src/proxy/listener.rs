@@ -3,15 +3,12 @@
 use std::{
     io,
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::watch,
     task::{JoinHandle, JoinSet},
 };
@@ -19,17 +16,11 @@ use tokio::{
 use super::{
     connection, control,
     rule::{Rule, Verdict},
+    setting::{Counters, Setting},
 };
 
 /// The wait after a connection that could not be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
-
-/// What connections obey. Each looks at the newest one, and is woken when it changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Setting {
-    pub(super) upstream: Arc<str>,
-    pub(super) rules: Arc<[Rule]>,
-}
 
 /// What went through a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,14 +31,6 @@ pub struct ProxyStatistics {
     pub to_server_bytes: u64,
     /// Bytes delivered to clients.
     pub to_client_bytes: u64,
-}
-
-/// The counters behind [`ProxyStatistics`].
-#[derive(Debug, Default)]
-pub(super) struct Counters {
-    accepted: AtomicU64,
-    pub(super) to_server_bytes: AtomicU64,
-    pub(super) to_client_bytes: AtomicU64,
 }
 
 /// A TCP proxy on a loopback port. Dropping it ends the listener and all connections.
@@ -146,11 +129,4 @@ async fn accept(listener: TcpListener, setting: watch::Receiver<Setting>, counte
             Some(_) = connections.join_next() => {}
         }
     }
-}
-
-/// The connection to the server, with the same socket options as the client's.
-pub(super) async fn connect(upstream: &str) -> io::Result<TcpStream> {
-    let server = TcpStream::connect(upstream).await?;
-    server.set_nodelay(true)?;
-    Ok(server)
 }

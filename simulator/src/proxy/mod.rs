@@ -10,6 +10,7 @@ mod control;
 mod listener;
 mod pump;
 mod rule;
+mod setting;
 
 pub use listener::{Proxy, ProxyStatistics};
 pub use rule::{Direction, Rule, Verdict};

@@ -16,9 +16,8 @@ use tokio::{
 };
 
 use super::{
-    connection::changed,
-    listener::Setting,
     rule::{Direction, Verdict, judge},
+    setting::{Setting, changed},
 };
 
 /// Bytes read at once; with the queue's length 1 MiB is the most that is held.

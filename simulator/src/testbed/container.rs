@@ -13,7 +13,7 @@ use testcontainers::{
 };
 
 use super::{
-    engine::{self, ENGINE, Image, KEEP_LABEL, LABEL, OWNER_LABEL},
+    docker::{self, ENGINE, Image, KEEP_LABEL, LABEL, OWNER_LABEL},
     error::TestbedError,
     layout::{Inside, Layout},
     owner::Owner,
@@ -82,7 +82,7 @@ impl Region<'_> {
         let mut request = image
             .with_cmd(["sleep", "infinity"])
             .with_container_name(name)
-            .with_network(engine::network(self.id))
+            .with_network(docker::network(self.id))
             .with_label(LABEL, self.id)
             .with_label(OWNER_LABEL, Owner::current().to_string())
             .with_host_config_modifier(move |host| {
@@ -109,7 +109,7 @@ fn refused(error: &TestcontainersError) -> TestbedError {
 async fn blocking(doing: &'static str, arguments: Vec<String>) -> Result<(), TestbedError> {
     let running = tokio::task::spawn_blocking(move || {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        engine::run(doing, &arguments)
+        docker::run(doing, &arguments)
     });
     match running.await {
         Ok(result) => result.map(drop),

@@ -9,7 +9,7 @@ use std::{fs, io, path::Path, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    engine,
+    docker,
     error::TestbedError,
     layout::{Layout, PREFIX},
     options::Backend,
@@ -93,7 +93,7 @@ fn clear(root: &Path, id: &str, backend: Backend) -> Vec<String> {
         }
         Backend::Container => {
             empty_from_inside(id);
-            engine::remove(id, &engine::network(id))
+            docker::remove(id, &docker::network(id))
         }
     };
     if let Err(error) = remove_whole(root) {
@@ -123,7 +123,7 @@ fn empty_from_inside(id: &str) {
     for role in ["primary", "recovery"] {
         let name = format!("lifeboat-{id}-{role}");
         let script = "cd /srv/lifeboat && find . -mindepth 2 -delete";
-        engine::run("emptying the shared folders", &["exec", "-u", "root", &name, "sh", "-c", script]).ok();
+        docker::run("emptying the shared folders", &["exec", "-u", "root", &name, "sh", "-c", script]).ok();
     }
 }
 
@@ -152,7 +152,7 @@ pub(super) fn sweep(parent: &Path, backend: Backend) -> Vec<String> {
     let ours = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX));
     let mut swept: Vec<String> = ours.filter_map(|entry| sweep_folder(&entry.path())).collect();
     if backend == Backend::Container {
-        swept.extend(engine::sweep());
+        swept.extend(docker::sweep());
     }
     swept
 }

@@ -8,7 +8,7 @@ mod backup;
 mod binaries;
 mod bindings;
 mod container;
-mod engine;
+mod docker;
 mod error;
 mod ground;
 mod layout;

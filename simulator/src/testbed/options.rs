@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use super::{binaries, engine, error::TestbedError, place::Account};
+use super::{binaries, docker, error::TestbedError, place::Account};
 
 /// What the systems run in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,7 +89,7 @@ pub fn available(backend: Backend) -> Result<(), Unavailable> {
             Account::of_servers()?;
             binaries::find(None).map(drop)
         }
-        Backend::Container => engine::answers(),
+        Backend::Container => docker::answers(),
     }
 }
 
@@ -101,6 +101,6 @@ pub fn at_hand(backend: Backend) -> Result<(), Unavailable> {
     available(backend)?;
     match backend {
         Backend::Process => Ok(()),
-        Backend::Container => engine::has_image(),
+        Backend::Container => docker::has_image(),
     }
 }

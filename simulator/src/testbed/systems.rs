@@ -7,7 +7,7 @@ use super::{
     binaries,
     bindings::MachineFacts,
     container::{INSTANCE_PORTS, PRIMARY_PORT, Region},
-    engine::{ENGINE, Image},
+    docker::{ENGINE, Image},
     error::TestbedError,
     ground::Ground,
     layout::{Inside, Layout},

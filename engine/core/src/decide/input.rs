@@ -1,7 +1,5 @@
 //! Takes in what happened outside.
 
-use jiff::Timestamp;
-
 use super::{Draft, interrupted, operator};
 use crate::{
     event::{Event, KnownBy, Person},
@@ -160,9 +158,4 @@ fn waits(draft: &Draft<'_>, id: &StepId, event: impl FnOnce(&Awaiting) -> Option
         StepState::Awaiting(awaiting) => event(awaiting),
         _ => None,
     }
-}
-
-/// When an observation that was asked at that instant is given up.
-pub(crate) fn observation_deadline(asked: Timestamp) -> Timestamp {
-    asked.checked_add(jiff::SignedDuration::from_mins(5)).unwrap_or(Timestamp::MAX)
 }

@@ -20,8 +20,8 @@ mod undo;
 use jiff::{SignedDuration, Timestamp};
 
 pub(crate) use self::{
-    draft::Draft, fan_out::wants_attention, input::observation_deadline, operator::settles_in_a_pause,
-    settle::has_room, undo::is_possible as undo_is_possible,
+    draft::Draft, fan_out::wants_attention, operator::settles_in_a_pause, settle::has_room,
+    undo::is_possible as undo_is_possible,
 };
 pub use self::{fan_out::ITEMS_MAX, operator::request, settle::CALLS_MAX};
 use crate::{event::Event, input::Input, plan::Plan, run::Run};

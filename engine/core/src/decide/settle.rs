@@ -5,12 +5,12 @@
 
 use std::collections::BTreeSet;
 
-use super::{Draft, begin, failed, fan_out, handlers, input::observation_deadline, interrupted, operator, undo};
+use super::{Draft, begin, failed, fan_out, handlers, interrupted, operator, undo};
 use crate::{
     event::{Event, SkipReason},
     failure::{Failure, Reason},
     plan::{Invocation, Section},
-    run::{Awaiting, Next, Phase, Readiness, Run, Settling, Slot, StepState},
+    run::{Awaiting, Next, Phase, Readiness, Run, Settling, Slot, StepState, observation_deadline},
 };
 
 /// Calls that a run has in flight at most. What else is ready waits.

@@ -3,6 +3,7 @@
 //! [`judge`] is the only place that decides it: what it accepts is the event that `decide` records, and what it refuses is what the
 //! person is told. Whether a request may come at all is decided by the file system, before it gets here.
 
+mod case;
 mod evidence;
 mod judge;
 mod people;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Refusal, judge::Case, refusal::standing};
+use super::{Refusal, case::Case, refusal::standing};
 use crate::{
     action::Effect,
     event::{Event, OperatorAnswer},

@@ -7,6 +7,7 @@ mod agenda;
 mod apply;
 mod attention;
 mod budget;
+mod observation;
 mod pause;
 mod people;
 mod reopen;
@@ -21,7 +22,6 @@ use serde_json::Value;
 
 use self::{agenda::Agenda, wiring::Wiring};
 use crate::{
-    decide::observation_deadline,
     event::{KnownBy, OperatorAnswer, Outcome, Person, RunStarted, SkipReason},
     failure::{Failure, Reason},
     name::StepId,
@@ -33,7 +33,7 @@ pub use self::{
     budget::{Budget, Since},
     pause::Pause,
 };
-pub(crate) use self::{attention::Readiness, reopen::is_unresolved};
+pub(crate) use self::{attention::Readiness, observation::observation_deadline, reopen::is_unresolved};
 
 /// The place of a step in [`Run::steps`]: the steps of the plan come first, each at its own place, and behind them the items of
 /// lists.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    check::Context,
+    context::Context,
     model::{Body, Step},
 };
 use crate::{

@@ -1,7 +1,8 @@
 //! Runbooks: from the bytes of a YAML file to a plan, with every problem of the file reported at once.
 
-mod calls;
+mod callees;
 mod check;
+mod context;
 mod decode;
 mod expressions;
 mod files;

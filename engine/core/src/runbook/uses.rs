@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{check::Context, expressions, model::Use};
+use super::{context::Context, expressions, model::Use};
 use crate::{
     action::{Action, Effect},
     diagnostic::{Findings, closest, codes},

@@ -11,7 +11,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::action::Effect;
+use crate::effect::Effect;
 
 pub use self::{check::Mismatch, parse::TypeError};
 

@@ -1,7 +1,7 @@
 //! Reads the text form of a type. Plugins are not trusted: length and nesting are bounded.
 
 use super::{RecordField, TargetKind, Type};
-use crate::action::Effect;
+use crate::effect::Effect;
 
 /// Longer texts are refused.
 const LENGTH_MAX: usize = 4096;

@@ -7,6 +7,7 @@
 
 mod fence;
 mod history;
+mod loss;
 mod take_over;
 
 use std::{
@@ -20,7 +21,8 @@ use lifeboat_core::name::RunId;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use fence::Held;
-pub use take_over::{Claim, LeaseState, ListedLease, Loss, TakeOver};
+pub use loss::{Loss, TakeOver};
+pub use take_over::{Claim, LeaseState, ListedLease};
 pub(crate) use take_over::{lost, present, refuse, take_over};
 
 use crate::{Error, holder::Holder};

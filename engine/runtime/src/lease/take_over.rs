@@ -1,14 +1,14 @@
 //! Taking a lease over from a run that does not work any more, and who has which lease.
 
-use std::{fmt, fs, io, path::Path};
+use std::{fs, io, path::Path};
 
-use jiff::Timestamp;
 use lifeboat_core::name::RunId;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{
     Fate, Token,
     history::{self, History, Record, Records, What},
+    loss::{Loss, TakeOver},
 };
 use crate::{Error, holder::Holder};
 
@@ -22,43 +22,6 @@ pub struct Claim {
     /// Whether the person vouches for it that the holder is dead. Counts only where that cannot be seen from here: an engine
     /// that is alive on this machine is one.
     pub holder_is_dead: bool,
-}
-
-/// That a lease was taken over.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TakeOver {
-    /// Who had it.
-    pub from: Holder,
-    /// The user who took it.
-    pub user: String,
-    /// The machine on which that was done.
-    pub host: String,
-    /// Why.
-    pub reason: String,
-    /// Whether only the word of that user says that the holder is dead.
-    pub holder_declared_dead: bool,
-}
-
-/// What a run has lost.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Loss {
-    /// The target.
-    pub resource: String,
-    /// When.
-    pub at: Timestamp,
-    /// To whom, and why.
-    pub take_over: TakeOver,
-}
-
-impl fmt::Display for Loss {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let TakeOver { from, user, host, reason, .. } = &self.take_over;
-        write!(
-            f,
-            "`{}` was taken over from the run `{}` by {user} on {host} at {:.0}: {reason}",
-            self.resource, from.run, self.at
-        )
-    }
 }
 
 /// A lease in the list.

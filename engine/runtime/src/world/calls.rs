@@ -11,7 +11,6 @@ use futures::FutureExt;
 use jiff::Timestamp;
 use lifeboat_core::{
     event::Mode,
-    failure::{Failure, Reason},
     input::{Call, Purpose},
     name::{RoleName, RunId, StepId},
 };
@@ -19,27 +18,13 @@ use tokio::sync::{mpsc::UnboundedSender, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    inbox::{Arrival, Ticket},
+    inbox::{Arrival, CallKey, Ticket, lost},
     notes::NoteSender,
 };
 use crate::invoke::{Answer, Deadline, Fence, Invoke, Request};
 
 /// How long a cancelled call may take to end by itself before it is dropped.
 const GRACE: Duration = Duration::from_secs(5);
-
-/// What identifies a call.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct CallKey {
-    pub(super) step: StepId,
-    pub(super) attempt: u32,
-    pub(super) purpose: Purpose,
-}
-
-impl CallKey {
-    fn of(call: &Call) -> Self {
-        Self { step: call.step.clone(), attempt: call.attempt, purpose: call.purpose }
-    }
-}
 
 /// A call that has no answer yet.
 struct Flight {
@@ -223,11 +208,6 @@ async fn call_to_its_end(invoke: Arc<dyn Invoke>, request: Request, earlier: Vec
 async fn after_grace(cancel: &CancellationToken) {
     cancel.cancelled().await;
     tokio::time::sleep(GRACE).await;
-}
-
-/// The call ended without an answer that means anything, so nobody knows how far it came.
-pub(super) fn lost() -> Failure {
-    Failure::Interrupted(Reason::new("run-call-lost", "the call ended without an answer; this is a bug of Lifeboat"))
 }
 
 #[cfg(test)]

@@ -1,16 +1,30 @@
 //! What tasks bring back to the driver.
 
 use lifeboat_core::{
-    input::{Input, Observation, Purpose},
+    failure::{Failure, Reason},
+    input::{Call, Input, Observation, Purpose},
     name::StepId,
 };
 
-use super::calls::CallKey;
 use crate::{
     control::Arrived,
     invoke::Answer,
     people::{Reply, ReplyAnswer},
 };
+
+/// What identifies a call.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct CallKey {
+    pub(super) step: StepId,
+    pub(super) attempt: u32,
+    pub(super) purpose: Purpose,
+}
+
+impl CallKey {
+    pub(super) fn of(call: &Call) -> Self {
+        Self { step: call.step.clone(), attempt: call.attempt, purpose: call.purpose }
+    }
+}
 
 /// Counts the tasks of a session, so that an answer is told from that of an earlier task for the same call or question.
 pub(super) type Ticket = u64;
@@ -26,6 +40,11 @@ pub(super) enum Arrival {
     Request(Arrived),
 }
 
+/// The call ended without an answer that means anything, so nobody knows how far it came.
+pub(super) fn lost() -> Failure {
+    Failure::Interrupted(Reason::new("run-call-lost", "the call ended without an answer; this is a bug of Lifeboat"))
+}
+
 /// The core's word for what a call brought back.
 pub(super) fn input_of_answer(key: CallKey, answer: Answer) -> Input {
     let CallKey { step, attempt, purpose } = key;
@@ -38,7 +57,7 @@ pub(super) fn input_of_answer(key: CallKey, answer: Answer) -> Input {
         }
         (_, Answer::Ran(answer)) => Input::Answered { step, attempt, purpose, answer },
         (_, Answer::Observed(answer)) => {
-            let failure = answer.err().unwrap_or_else(super::calls::lost);
+            let failure = answer.err().unwrap_or_else(lost);
             Input::Answered { step, attempt, purpose, answer: Err(failure) }
         }
     }

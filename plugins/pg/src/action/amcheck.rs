@@ -5,9 +5,12 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
-    amcheck::{self, Depth, Extension, Index},
-    databases::{self, some, told},
-    server::{Capabilities, Which},
+    copy::which::Which,
+    server::{
+        Capabilities,
+        databases::{self, some, told},
+        index_checks::{self, Depth, Extension, Index},
+    },
 };
 
 #[derive(Debug, Deserialize)]
@@ -30,16 +33,17 @@ pub(super) fn action() -> Action {
     Action::new(
         "amcheck",
         Effect::Mutate,
-        "Checks every table and every B-tree index of every database of a restored copy: the structure of both, and that an index has \
-         an entry for each row. Makes the extension amcheck in the copy where it is missing, which needs a copy that was promoted. \
-         What would run functions of users, and indexes of other kinds, are named and left out.",
+        "Checks every table and every B-tree index of every database of a restored copy: the structure of both, and \
+         that an index has an entry for each row. Creates the extension amcheck in the copy if it is missing, which \
+         needs a promoted copy. Checks that would run functions of users, and indexes of other kinds, are left out \
+         and named.",
     )
     .parameter("machine", "target<machine:write>", "The machine of the copy.")
     .parameter("instance", "string", "The copy, as `pg/restore` named it.")
-    .optional("databases", "list<string>", "The databases that are checked; all of them unless given.")
+    .optional("databases", "list<string>", "The databases to check (all).")
     .output("indexes", "int", "How many indexes were checked.")
-    .output("tables", "int", "How many tables were checked, those with large values apart counted by themselves.")
-    .output("left_out", "list<string>", "What was not checked, or not wholly, and why.")
+    .output("tables", "int", "How many tables were checked; a TOAST table counts as one of its own.")
+    .output("left_out", "list<string>", "What was not checked, or only in part, and why.")
     .idempotent()
 }
 
@@ -80,9 +84,9 @@ fn check_database(
     database: &str,
     findings: &mut Findings,
 ) -> Result<(), Failure> {
-    let extension = amcheck::prepare(connection, database)?;
-    let tables = amcheck::tables(connection)?;
-    let indexes = amcheck::indexes(connection)?;
+    let extension = index_checks::prepare(connection, database)?;
+    let tables = index_checks::tables(connection)?;
+    let indexes = index_checks::indexes(connection)?;
     let total = u64::try_from(tables.checked.len() + indexes.len()).ok();
     let mut done = 0;
     let mut step = |name: &str| {

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
-    duration,
+    call::duration,
     server::{self, Capabilities},
 };
 
@@ -20,12 +20,12 @@ pub(super) fn action() -> Action {
     Action::new(
         "archive-status",
         Effect::Read,
-        "Says what a server archived last. Fails where it does not archive, where its archiver is failing, or where the last \
-         success is older than `max_age`.",
+        "Reports what a server archived last. Fails if it does not archive, if its archiver is failing, or if the \
+         last success is older than `max_age`.",
     )
     .parameter("server", "target<postgres:read>", "The server.")
-    .optional("max_age", "duration", "How old the last archived segment may be.")
-    .output("archived_count", "int", "Segments archived since its statistics began.")
+    .optional("max_age", "duration", "Maximum age of the last archived segment.")
+    .output("archived_count", "int", "Segments archived since the statistics were reset.")
     .output("failed_count", "int", "Failed attempts since then.")
     .maybe_output("last_archived", "string", "The last archived file.")
     .maybe_output("last_archived_time", "timestamp", "When it was archived.")
@@ -57,14 +57,15 @@ pub(super) fn run(call: &Call, caps: &impl Capabilities) -> Result<Outcome, Fail
     let last: Option<String> = row.get("last_archived")?;
     if row.get("failing")? {
         let failed: String = row.get("last_failed")?;
-        let message = format!("archiving {failed} failed, and nothing was archived since");
+        let message = format!("archiving {failed} failed, and nothing has been archived since");
         return Err(Failure::permanent("pg-archiver-failing", message));
     }
     if let Some(limit) = max_age_ms
         && age.is_none_or(|seconds| seconds * 1000.0 > limit as f64)
     {
-        let since =
-            age.map_or("nothing was archived yet".to_owned(), |it| format!("the last was archived {it:.0} s ago"));
+        let since = age.map_or("nothing has been archived yet".to_owned(), |it| {
+            format!("the last segment was archived {it:.0} s ago")
+        });
         let limit = parameters.max_age.unwrap_or_default();
         return Err(Failure::permanent("pg-archive-late", format!("{since}, more than {limit}")));
     }

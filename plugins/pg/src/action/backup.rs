@@ -6,10 +6,13 @@ use serde_json::json;
 
 use super::verify_backup::check_files;
 use crate::{
-    backup::{self, BACKUPS},
-    control,
-    marker::short_hash,
-    server::{self, Capabilities},
+    backup::{
+        base_backup::{self, BACKUPS},
+        control,
+    },
+    call::digest::short_hash,
+    server::Capabilities,
+    wal::cluster,
 };
 
 #[derive(Debug, Deserialize)]
@@ -28,11 +31,11 @@ pub(super) fn action() -> Action {
     Action::new(
         "backup",
         Effect::Mutate,
-        "Takes a base backup with pg_basebackup, run on the machine, and holds it against its manifest (SHA-256). No secret \
-         enters a plugin, so pg_basebackup logs in without one: over a local socket, a trusted replication entry, or the \
-         `.pgpass` of the machine's user.",
+        "Takes a base backup with pg_basebackup, run on the machine, and verifies it against its manifest (SHA-256). \
+         Plugins never see a secret, so pg_basebackup must log in without one from Lifeboat: over a local socket, \
+         through a trusted replication entry, or with the `.pgpass` of the machine's user.",
     )
-    .parameter("server", "target<postgres:read>", "The server; the backup must be its.")
+    .parameter("server", "target<postgres:read>", "The server; the backup must be one of it.")
     .parameter("machine", "target<machine:write>", "Where pg_basebackup runs and the backup is kept.")
     .optional("label", "string", "The backup's label (`lifeboat`).")
     .optional("host", "string", "Where pg_basebackup finds the server: a host, or the folder of its socket.")
@@ -41,7 +44,7 @@ pub(super) fn action() -> Action {
     .optional("backups", "string", "Folder of the binding for base backups (`backups`).")
     .output("backup", "string", "The backup's folder.")
     .output("start_lsn", "string", "Where replay begins.")
-    .maybe_output("end_lsn", "string", "Where it is consistent.")
+    .maybe_output("end_lsn", "string", "The position at which it is consistent.")
     .output("size_bytes", "int", "Its size.")
     .idempotent()
 }
@@ -49,7 +52,7 @@ pub(super) fn action() -> Action {
 pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Failure> {
     let parameters: Parameters = call.parameters()?;
     let machine = parameters.machine.as_str();
-    let facts = server::facts(&caps.open(&parameters.server)?)?;
+    let facts = cluster::facts(&caps.open(&parameters.server)?)?;
     let folder = caps.folder(machine, parameters.backups.as_deref().unwrap_or(BACKUPS))?;
     let prefix = format!("base-{}", short_hash(&call.key));
     let name = match finished(caps, machine, &folder, &prefix)? {
@@ -66,7 +69,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     check_files(caps, machine, &path)?;
     control::read(caps, machine, &path)?.check_identifier(&path, facts.system_identifier)?;
     let missing = || Failure::permanent("pg-backup-damaged", format!("{path} has no backup_label"));
-    let backup = backup::read(caps, machine, &folder, &name)?.ok_or_else(missing)?;
+    let backup = base_backup::read(caps, machine, &folder, &name)?.ok_or_else(missing)?;
     let mut outputs = json!({ "backup": name, "start_lsn": backup.start_lsn, "size_bytes": backup.size_bytes });
     if let Some(end) = backup.end_lsn {
         outputs["end_lsn"] = end.to_string().into();
@@ -76,7 +79,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
 
 /// What an earlier attempt of the same call has finished.
 fn finished(caps: &impl Machine, machine: &str, folder: &str, prefix: &str) -> Result<Option<String>, Failure> {
-    let backups = backup::list(caps, machine, folder)?;
+    let backups = base_backup::list(caps, machine, folder)?;
     Ok(backups.into_iter().map(|backup| backup.name).find(|name| name.starts_with(prefix)))
 }
 
@@ -90,7 +93,7 @@ fn take(caps: &impl Machine, parameters: &Parameters, path: &str) -> Result<(), 
         return Err(Failure::permanent("pg-no-space", says));
     }
     if says.contains("no password supplied") || says.contains("authentication failed") || says.contains("pg_hba.conf") {
-        let message = format!("pg_basebackup could not log in without a password from Lifeboat: {says}");
+        let message = format!("pg_basebackup cannot log in without a password, and Lifeboat gives it none: {says}");
         return Err(Failure::permanent("pg-backup-login", message));
     }
     Err(Failure::transient("pg-backup-failed", format!("pg_basebackup ended with {}: {says}", output.exit)))

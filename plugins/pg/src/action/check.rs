@@ -4,10 +4,7 @@ use lifeboat_plugin::{Action, Call, Connection, Effect, Failure, Outcome, postgr
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-use crate::{
-    parameters,
-    server::{Capabilities, Which},
-};
+use crate::{call::parameters, copy::which::Which, server::Capabilities};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,7 +30,8 @@ pub(super) fn action() -> Action {
     Which::declare(Action::new(
         "check",
         Effect::Read,
-        "Asks a server, or a restored copy, named questions in SQL. Each must answer one value: true, or what `expect` says.",
+        "Runs named SQL queries on a server or a restored copy. Each must return one value: true, or what `expect` \
+         says.",
     ))
     .parameter("assertions", "list<record{name: string, sql: string, expect?: json}>", "What must hold.")
     .output("checks", "list<record{name: string, value: json}>", "What each answered.")
@@ -46,7 +44,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     if parameters.assertions.is_empty() {
         return Err(Failure::invalid_input(
             "pg-check-empty",
-            "there is no assertion: a check of nothing proves nothing",
+            "there are no assertions; a check without assertions proves nothing",
         ));
     }
     let (mut checks, mut failed) = (Vec::new(), Vec::new());
@@ -76,11 +74,11 @@ fn ask(connection: &impl Connection, assertion: &Assertion) -> Result<Result<Jso
             };
         }
     };
-    let [row] = rows.rows.as_slice() else { return Ok(Err(format!("answered {} rows, not one", rows.len()))) };
-    let [value] = row.as_slice() else { return Ok(Err(format!("answered {} columns, not one", row.len()))) };
+    let [row] = rows.rows.as_slice() else { return Ok(Err(format!("returned {} rows instead of one", rows.len()))) };
+    let [value] = row.as_slice() else { return Ok(Err(format!("returned {} columns instead of one", row.len()))) };
     let value = as_json(value);
     let expect = assertion.expect.clone().unwrap_or(Json::Bool(true));
-    Ok(if is_equal(&value, &expect) { Ok(value) } else { Err(format!("answered {value}, expected {expect}")) })
+    Ok(if is_equal(&value, &expect) { Ok(value) } else { Err(format!("returned {value}, expected {expect}")) })
 }
 
 fn as_json(value: &Value) -> Json {
@@ -90,7 +88,7 @@ fn as_json(value: &Value) -> Json {
         Value::Integer(it) => json!(it),
         Value::Float(it) => json!(it),
         Value::Text(it) => json!(it),
-        Value::Bytes(it) => json!(crate::exact_set::hexadecimal(it)),
+        Value::Bytes(it) => json!(crate::call::digest::hexadecimal(it)),
         Value::Texts(it) => json!(it),
     }
 }

@@ -5,8 +5,11 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
-    backup::{self, BACKUPS},
-    backup_age, duration,
+    backup::{
+        age,
+        base_backup::{self, BACKUPS},
+    },
+    call::duration,
     server::Capabilities,
 };
 
@@ -26,17 +29,21 @@ pub(super) fn action() -> Action {
     Action::new(
         "check-backups",
         Effect::Read,
-        "Fails where the newest whole base backup is too old, by the time that is written in it, or where its size differs too much \
-         from that of the one before: such a backup may be one of something else.",
+        "Fails if the newest whole base backup is too old, by the time recorded in it, or if its size differs too \
+         much from that of the previous one, which may mean that it is a backup of something else.",
     )
     .parameter("machine", "target<machine:read>", "Where they are.")
     .optional("backups", "string", "Folder of the binding with the base backups (`backups`).")
-    .optional("age_at_most", "duration", "How old the newest one may be (25h).")
-    .optional("size_change_at_most", "int", "By how many percent of the one before its size may differ (50).")
+    .optional("age_at_most", "duration", "Maximum age of the newest one (25h).")
+    .optional(
+        "size_change_at_most",
+        "int",
+        "By how many percent its size may differ from that of the previous one (50).",
+    )
     .output("newest", "string", "The newest backup.")
     .output("taken", "timestamp", "When it was begun.")
-    .output("size_bytes", "int", "Its size; 0 where the manifest is too large to read.")
-    .maybe_output("previous", "string", "The one before, which its size was held against.")
+    .output("size_bytes", "int", "Its size; 0 if the manifest is too large to read.")
+    .maybe_output("previous", "string", "The previous one, with which its size was compared.")
     .idempotent()
 }
 
@@ -48,15 +55,15 @@ pub(super) fn run(call: &Call, caps: &impl Capabilities) -> Result<Outcome, Fail
     let limit_ms = duration::milliseconds(age_at_most).ok_or_else(|| {
         Failure::invalid_input("pg-duration", format!("`{age_at_most}` is not a duration such as `25h`"))
     })?;
-    let mut backups = backup::list(caps, machine, &folder)?;
+    let mut backups = base_backup::list(caps, machine, &folder)?;
     let Some(newest) = backups.pop() else {
         return Err(Failure::permanent("pg-no-backup", format!("there is no whole base backup in {folder}")));
     };
     let path = format!("{folder}/{}", newest.name);
-    let taken = backup_age::taken(caps, machine, &path, &newest.start_time)?;
+    let taken = age::taken(caps, machine, &path, &newest.start_time)?;
     let age_ms = caps.now_ms().saturating_sub(u64::try_from(taken.as_millisecond()).unwrap_or(0));
     if age_ms > limit_ms {
-        let message = format!("{path} was begun at {taken}, {} ago; at most {age_at_most} are allowed", hours(age_ms));
+        let message = format!("{path} was begun at {taken}, {} ago; the maximum age is {age_at_most}", hours(age_ms));
         return Err(Failure::permanent("pg-backup-too-old", message));
     }
     let previous = backups.pop().filter(|previous| previous.size_bytes > 0 && newest.size_bytes > 0);
@@ -65,7 +72,8 @@ pub(super) fn run(call: &Call, caps: &impl Capabilities) -> Result<Outcome, Fail
         && let Some(percent) = change(previous.size_bytes, newest.size_bytes).filter(|percent| *percent > most)
     {
         let message = format!(
-            "{path} has {} bytes, and {}, the one before, has {}: {percent} % difference; at most {most} % are allowed",
+            "{path} has {} bytes, and the previous one, {}, has {}: they differ by {percent} %, and at most {most} % \
+             is allowed",
             newest.size_bytes, previous.name, previous.size_bytes
         );
         return Err(Failure::permanent("pg-backup-size", message));
@@ -77,7 +85,7 @@ pub(super) fn run(call: &Call, caps: &impl Capabilities) -> Result<Outcome, Fail
             summary = format!("{summary}; its size is like that of {}", previous.name);
             outputs["previous"] = previous.name.into();
         }
-        None => summary.push_str("; there is no other one whose size could be compared"),
+        None => summary.push_str("; there is no other backup to compare its size with"),
     }
     Outcome::new(outputs, summary)
 }

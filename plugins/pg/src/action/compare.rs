@@ -5,14 +5,16 @@ use lifeboat_plugin::{Action, Call, Effect, Failure, Outcome};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    comparison::{Compared, Comparison},
-    exact_set::{ExactSet, Tuples},
-    identifier::TableName,
-    left::{Left, Rows},
-    obstacle::Triggers,
-    parameters, preparation,
-    server::Capabilities,
-    source::Source,
+    call::parameters,
+    rows::{
+        comparison::{Compared, Comparison},
+        exact_set::{ExactSet, Tuples},
+        left::{Left, Rows},
+        obstacle::Triggers,
+        preparation,
+        source::Source,
+    },
+    server::{Capabilities, identifier::TableName},
 };
 
 /// Examples that are told in all.
@@ -60,38 +62,38 @@ pub(super) fn action() -> Action {
     let action = Action::new(
         "compare",
         Effect::Read,
-        "Looks up, by key and by content, every row of the exact set: is it in the copy, and is it in the server as it was? \
-         Changes nothing.",
+        "Looks up every row of the exact set by key and by content: whether the copy has it, and whether the server \
+         has it as it was. Changes nothing.",
     )
     .parameter("server", "target<postgres:read>", "The server that lost the rows.");
     Source::declare(action, "target<machine:read>", "The machine of the copy.")
-        .optional("missing_at_most", "int", "Fail where more rows than this are missing, those without their parent included.")
-        .optional("left_file", "string", "What a merge has left, as it wrote it: these rows are known not to be back.")
+        .optional("missing_at_most", "int", "Fail if more rows than this are missing, including those without their parent.")
+        .optional("left_file", "string", "The file of a merge that names the rows it left out: these rows are known not to be back.")
         .optional("left_digest", "string", "Its digest.")
         .output("rows_removed", "int", "Rows that the transaction removed: the sum of the next five.")
         .output("rows_back", "int", "Those that the server has with the same content.")
         .output("conflicts", "int", "Those whose key the server has with other content.")
-        .output("orphans", "int", "Those that are missing and whose parent neither is there nor comes back.")
+        .output("orphans", "int", "Those that are missing, and whose parent is missing too and does not come back.")
         .output("rows_missing", "int", "All others that the copy has and the server has not.")
         .output(
             "rows_unrecoverable",
             "int",
-            "Those that the copy does not have either: the transaction had inserted them itself.",
+            "Those that the copy does not have either: the transaction itself inserted them.",
         )
         .output("rows_gone_again", "int", "With `left_file`: rows that were put back and are missing.")
         .output(
             "rows_wrong",
             "int",
-            "With `left_file`: rows with other content, which the merge does not name and nobody has written since. The step fails \
-             where there is one.",
+            "With `left_file`: rows with other content that the merge does not name and that nobody has written \
+             since. The step fails if there is one.",
         )
-        .output("conflicts_text", "string", "Both versions of a few rows with other content; empty where there is none.")
+        .output("conflicts_text", "string", "Both versions of a few rows with other content; empty if there are none.")
         .output(
             "changed_differ",
             "int",
             "Rows that the transaction only changed and that are not as they were before it, or gone.",
         )
-        .output("changed_text", "string", "How many they are, and both versions of a few; empty where there is none.")
+        .output("changed_text", "string", "Their number, and both versions of a few; empty if there are none.")
         .output(
             "tables",
             "list<record{table: string, removed: int, back: int, conflicts: int, orphans: int, missing: int, unrecoverable: int}>",
@@ -105,7 +107,9 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let left = match (&parameters.left_file, &parameters.left_digest) {
         (Some(path), Some(digest)) => Some(Left::read_file(caps, &source.machine, path, digest)?),
         (None, None) => None,
-        _ => return Err(Failure::invalid_input("pg-which-file", "say both of `left_file` and `left_digest`, or none")),
+        _ => {
+            return Err(Failure::invalid_input("pg-which-file", "give both `left_file` and `left_digest`, or neither"));
+        }
     };
     let primary = caps.open(&parameters.server)?;
     let (set, copy) = source.open(caps)?;
@@ -118,7 +122,8 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let outputs = Outputs { changed_differ, changed_text, ..count(&compared, left.as_ref()) };
     judge(&outputs, left.is_some(), parameters.missing_at_most)?;
     let summary = format!(
-        "of {} removed rows {} are back, {} have other content, {} have lost their parent, {} are missing, {} are lost",
+        "of {} removed rows, {} are back, {} have other content, {} have lost their parent, {} are missing, {} are \
+         lost",
         outputs.rows_removed,
         outputs.rows_back,
         outputs.conflicts,
@@ -147,8 +152,8 @@ fn changed<C: Capabilities>(comparison: &mut Comparison<'_, C>, set: &ExactSet) 
     }
     examples.truncate(EXAMPLES_MAX);
     let text = format!(
-        "Of {} rows that were changed and not removed, {differ} are not as they were before: {}. References to a removed row that \
-         still are what its removal made of them point at it again with the merge; every other change stays.",
+        "Of {} rows that were changed but not removed, {differ} differ from before: {}. The merge restores a \
+         reference to a removed row if the reference is still what the removal made of it; every other change stays.",
         set.rows_changed(),
         examples.join("; ")
     );
@@ -196,7 +201,7 @@ fn unknown(places: &Tuples, known: &Rows) -> u64 {
 fn judge(outputs: &Outputs, after_merge: bool, missing_at_most: Option<u64>) -> Result<(), Failure> {
     if after_merge && outputs.rows_wrong > 0 {
         let message = format!(
-            "{} rows have other content than before the damage, which the merge does not name: {}",
+            "{} rows have other content than before the damage, and the merge does not name them: {}",
             outputs.rows_wrong, outputs.conflicts_text
         );
         return Err(Failure::permanent("pg-rows-differ", message));
@@ -209,7 +214,7 @@ fn judge(outputs: &Outputs, after_merge: bool, missing_at_most: Option<u64>) -> 
                 .iter()
                 .map(|it| format!("{} of {} in {}", it.missing + it.orphans, it.removed, it.table))
                 .collect();
-            let message = format!("{missing} removed rows are missing, {limit} may be: {}", tables.join(", "));
+            let message = format!("{missing} removed rows are missing, at most {limit} may be: {}", tables.join(", "));
             Err(Failure::permanent("pg-rows-missing", message))
         }
         _ => Ok(()),

@@ -6,27 +6,27 @@
 use lifeboat_plugin::{Action, Call, Effect, Failure, Outcome};
 use serde_json::json;
 
-use crate::{server::Capabilities, source::Written, told};
+use crate::{damage::told, rows::source::WrittenSet, server::Capabilities};
 
 pub(super) fn action() -> Action {
     let action = Action::new(
         "confirm-whole",
         Effect::Read,
-        "Fails where something that the transactions of an exact set removed cannot come back as it was: rows that are in no copy, \
-         because others had inserted them after the first of the transactions, and rows that others had changed after it. Give it \
-         `on_failure: continue`, and the run ends with exceptions.",
+        "Fails if something that the transactions of an exact set removed cannot come back as it was: rows that no \
+         copy has, because others inserted them after the first of the transactions, and rows that others changed \
+         after it. With `on_failure: continue` the run goes on and ends with exceptions.",
     );
-    Written::declare(action, "Where the exact set lies.")
+    WrittenSet::declare(action, "Where the exact set lies.")
         .output(
             "rows",
             "int",
-            "Rows of the set, none of which others had inserted or changed after the first of the transactions.",
+            "Rows of the set; none of them was inserted or changed by others after the first of the transactions.",
         )
         .idempotent()
 }
 
 pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Failure> {
-    let set = call.parameters::<Written>()?.read(caps)?;
+    let set = call.parameters::<WrittenSet>()?.read(caps)?;
     let lost = told::lost(&told::plain(&set.unplaced), &told::plain(&set.outdated));
     if !lost.is_empty() {
         return Err(Failure::permanent("pg-rows-lost", lost.join(" ")));
@@ -34,6 +34,6 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let rows = set.rows();
     Outcome::new(
         json!({ "rows": rows }),
-        format!("nobody else had inserted or changed one of the {rows} removed rows in between"),
+        format!("nobody else inserted or changed any of the {rows} removed rows in between"),
     )
 }

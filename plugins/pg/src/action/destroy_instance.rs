@@ -4,7 +4,10 @@ use lifeboat_plugin::{Action, Call, Effect, Failure, Outcome};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::{instance::Instance, marker, run_files, server::Capabilities};
+use crate::{
+    copy::{instance::Instance, marker, run_files},
+    server::Capabilities,
+};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -19,16 +22,17 @@ pub(super) fn action() -> Action {
     Action::new(
         "destroy-instance",
         Effect::Destroy,
-        "Stops a copy that this run has restored and removes its folder. Refuses what another run made. An instance that is \
-         gone already is fine. As the `undo` of a `pg/restore` it needs no `instance`, and so also removes what that left half done.",
+        "Stops a copy that this run restored and removes its folder. Refuses to remove what another run made. \
+         Succeeds if the copy is gone already. As the `undo` of a `pg/restore` it needs no `instance`, and also \
+         removes an unfinished copy.",
     )
     .parameter("machine", "target<machine:destroy>", "Where the copy is.")
-    .optional("instance", "string", "The copy, as `pg/restore` named it; that of the step whose undo this is unless given.")
+    .optional("instance", "string", "The copy, as `pg/restore` named it (that of the step whose undo this is).")
     .optional(
         "files",
         "bool",
-        "Remove what the run has written into `work` too: exact sets, and what its merges did and left. Without them it cannot go on \
-         (false).",
+        "Also remove what the run wrote into `work`: exact sets, and the records of its merges. The run cannot \
+         continue without them (false).",
     )
     .output("removed", "bool", "Whether there was a copy to remove.")
     .output("files_removed", "int", "Files of the run that were removed.")
@@ -68,7 +72,7 @@ fn destroy<C: Capabilities>(
         return Ok((empty, format!("{name} is gone already")));
     };
     if marker.run != call.run {
-        let message = format!("{name} on `{machine}` was made by the run `{}`, not by this one", marker.run);
+        let message = format!("{name} on `{machine}` was made by the run `{}`, not by this run", marker.run);
         return Err(Failure::denied("pg-not-ours", message));
     }
     let instance = Instance { caps, machine, folder: &folder, startup: None };

@@ -6,24 +6,30 @@ use lifeboat_plugin::{Action, Call, Connection, Effect, Failure, Outcome, postgr
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    archive::{self, ARCHIVE},
-    commits::Times,
-    damage::{Candidate, Wanted},
-    dump::Reader,
-    exact_set::{self, ExactSet, Tuples},
-    identifier::TableName,
-    layout::{self, Layout},
-    marker::short_hash,
-    nothing_found::Inquiry,
-    relation::{self, TableFile},
-    removals::Removals,
-    run_files,
-    search::{self, Culprit, FAR_SECONDS, FLUSH_SECONDS, Finding, NEAR_SECONDS, Range, Search},
-    server::{self, Capabilities, Facts},
-    server_log::ServerLog,
-    told::{self, Changes, Listed},
-    wal_name::Lsn,
-    waldump::Filenode,
+    call::digest::{self, short_hash},
+    copy::run_files,
+    damage::{
+        deleters::{Candidate, Wanted},
+        layout::{self, Layout},
+        nothing_found::Inquiry,
+        removals::Removals,
+        search::{self, Culprit, FAR_SECONDS, FLUSH_SECONDS, Finding, NEAR_SECONDS, Range, Search},
+        server_log::ServerLog,
+        told::{self, Changes, Listed},
+    },
+    rows::{
+        exact_set::{ExactSet, Tuples},
+        relation::{self, TableFile},
+    },
+    server::{self, Capabilities, identifier::TableName},
+    wal::{
+        archive::{self, ARCHIVE},
+        cluster::{self, Facts},
+        commits::Times,
+        dump::Reader,
+        segment::Lsn,
+        waldump::Filenode,
+    },
 };
 
 /// What the host reads and writes in one file at most.
@@ -101,10 +107,11 @@ pub(super) fn action() -> Action {
     .parameter(
         "since",
         "timestamp",
-        "Earliest moment at which the transaction can have committed, as seen from outside. When it began does not matter.",
+        "Earliest moment at which the transaction can have committed, as observed from outside. Its start does not \
+         matter.",
     )
     .optional("until", "timestamp", "Latest moment at which it can have committed.")
-    .optional("xid", "int", "The transaction, where it is known or several did similar damage; 0 means that it is not known.")
+    .optional("xid", "int", "The transaction, if it is known, or if several did similar damage; 0 means unknown.")
     .optional("xids", "list<int>", "Several transactions, which are put back together from one copy before the first of them.")
     .optional("all", "bool", "Take all transactions that removed rows of the table between `since` and `until` together (false).")
     .optional("timeline", "int", "Which timeline is searched (the one that `server` writes on); 0 means that one too.")
@@ -122,8 +129,9 @@ pub(super) fn action() -> Action {
     .output("changed", "int", "Rows that they changed and that are still there (ON DELETE SET NULL, UPDATE).")
     .output("objects", "int", "Large objects that they removed.")
     .output("objects_changed", "int", "Parts (2 kB) of large objects that they changed or cut off.")
-    .output("unplaced", "int", "Removed rows that others had inserted after the first commit: no copy has them.")
-    .output("outdated", "int", "Removed rows that others had changed after the first commit: the copy has them as they were before.")
+    .output("unplaced", "int", "Removed rows that others inserted after the first commit: no copy has them.")
+    .output("outdated", "int", "Removed rows that others changed after the first commit: the copy has them as they \
+                                were before.")
     .output("changes_text", "string", "What they did besides removing rows, as sentences for people.")
     .output(
         "locked",
@@ -156,7 +164,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let parameters: Parameters = call.parameters()?;
     let wanted = wanted(&parameters)?;
     let connection = caps.open(&parameters.server)?;
-    let facts = server::facts(&connection)?;
+    let facts = cluster::facts(&connection)?;
     let files = relation::files_of(&connection, &parameters.table)?;
     refuse_unlogged(&files, &parameters.table)?;
 
@@ -207,7 +215,7 @@ fn wanted(parameters: &Parameters) -> Result<Wanted, Failure> {
         (false, false) => Ok(Wanted::These(xids)),
         (false, true) => Err(Failure::invalid_input(
             "pg-which-transactions",
-            "say either which transactions are meant (`xid`, `xids`), or `all` of them between `since` and `until`",
+            "name the transactions (`xid`, `xids`) or ask for `all` between `since` and `until`, not both",
         )),
     }
 }
@@ -222,8 +230,8 @@ fn refuse_unlogged(files: &[TableFile], table: &str) -> Result<(), Failure> {
         return Ok(());
     }
     let message = format!(
-        "`{table}` is unlogged or temporary: what happens to its rows is not in the WAL, no backup has them, and they cannot be put \
-         back from either"
+        "`{table}` is unlogged or temporary: the WAL does not record its rows and no backup contains them, so they \
+         cannot be put back"
     );
     Err(Failure::permanent("pg-table-unlogged", message))
 }
@@ -248,14 +256,14 @@ fn range<C: Capabilities>(
     if until.as_ref().is_some_and(|until| until.text < since.text) {
         return Err(Failure::invalid_input(
             "pg-until-before-since",
-            "`until` lies before `since`: nothing is between them",
+            "`until` is before `since`: there is nothing between them",
         ));
     }
     let (archive, times) = (reader.archive, Times::new(reader, facts.system_identifier));
     let exact = times.position_of(&since)?;
     archive.whole(&archive.segments[exact..])?;
     if exact == 0 && times.begin_after(&since)? {
-        reader.caps.warn("nothing in the archive is older than `since`: older segments may have been removed from it");
+        reader.caps.warn("nothing in the archive is older than `since`; older segments may have been removed");
     }
     // A gap that only the margin reaches is no reason to refuse.
     let reached = archive.reaches_back(exact);
@@ -402,8 +410,9 @@ fn sort(layout: &Layout, transactions: &[Candidate], removals: &Removals<'_>) ->
 
 fn nameless_rows(rows: u64, xid: u32) -> Failure {
     let message = format!(
-        "{rows} rows that transaction {xid} removed lay in files that no table has today: those tables were rewritten or dropped \
-         since, so the exact set would miss their rows; restore a copy with `target: {{ before_xid: {xid} }}` and compare by key"
+        "{rows} rows that transaction {xid} removed were in files that belong to no table today: those tables have \
+         been rewritten or dropped since, and the exact set would lack their rows; restore a copy with `target: {{ \
+         before_xid: {xid} }}` and compare by key"
     );
     Failure::permanent("pg-table-rewritten", message)
 }
@@ -430,16 +439,16 @@ fn warn(caps: &impl Capabilities, removals: &Removals<'_>, outputs: &Outputs) {
     }
     if !outputs.locked.is_empty() {
         caps.warn(&format!(
-            "the transaction locked {} against reading until it committed: restore the copy with `promote: true`, a paused one \
-             cannot be read there",
+            "the transaction locked {} against reading until it committed, so a paused copy cannot read them: \
+             restore the copy with `promote: true`",
             outputs.locked.join(", ")
         ));
     }
     let perhaps_own = removals.doubts().perhaps_own;
     if perhaps_own > 0 {
         caps.warn(&format!(
-            "{perhaps_own} of the rows may be ones that were written with COPY after the copy's moment: the copy shows only those \
-             from before"
+            "{perhaps_own} of the rows may have been written with COPY after the moment of the copy: the copy shows \
+             only rows from before"
         ));
     }
 }
@@ -453,12 +462,12 @@ fn write(
 ) -> Result<(String, String), Failure> {
     let mut content = set.print().into_bytes();
     if content.len() > SET_BYTES_MAX && !set.changed.is_empty() {
-        caps.warn("the rows that were changed are too many to be written down one by one: they cannot be put back");
+        caps.warn("too many rows were changed to record each of them: the changed rows cannot be put back");
         set.changed.clear();
         content = set.print().into_bytes();
     }
     if content.len() > SET_BYTES_MAX {
-        let message = format!("the exact set takes {} bytes, more than the {SET_BYTES_MAX} of one file", content.len());
+        let message = format!("the exact set has {} bytes, and a file can have at most {SET_BYTES_MAX}", content.len());
         return Err(Failure::permanent("pg-set-too-large", message));
     }
     let kind = format!("exact-set-{}", set.first());
@@ -467,5 +476,5 @@ fn write(
         None => run_files::path(call, caps, &parameters.machine, &kind, ".txt")?,
     };
     caps.write_file(&parameters.machine, &path, &content)?;
-    Ok((path, exact_set::digest(&content)))
+    Ok((path, digest::of(&content)))
 }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    backup::{self, BACKUPS, Backup},
+    backup::base_backup::{self, BACKUPS, Backup},
     server::Capabilities,
 };
 
@@ -28,18 +28,22 @@ pub(super) fn action() -> Action {
         "backups",
         "list<record{name: string, label: string, start_lsn: string, end_lsn?: string, start_time: string, \
              timeline: int, size_bytes: int}>",
-        "The backups. `size_bytes` is 0 where the manifest is too large to read.",
+        "The backups. `size_bytes` is 0 if the manifest is too large to read.",
     )
-    .output("unusable", "list<string>", "What else lies there, with the reason: nothing can be restored from it.")
+    .output(
+        "unusable",
+        "list<string>",
+        "Everything else in the folder, with the reason why nothing can be restored from it.",
+    )
     .output("count", "int", "How many.")
-    .maybe_output("newest", "string", "The name of the one that was begun last.")
+    .maybe_output("newest", "string", "The name of the newest one.")
     .idempotent()
 }
 
 pub(super) fn run(call: &Call, caps: &impl Capabilities) -> Result<Outcome, Failure> {
     let parameters: Parameters = call.parameters()?;
     let folder = caps.folder(&parameters.machine, parameters.backups.as_deref().unwrap_or(BACKUPS))?;
-    let found = backup::survey(caps, &parameters.machine, &folder)?;
+    let found = base_backup::survey(caps, &parameters.machine, &folder)?;
     let unusable: Vec<String> = found.others.iter().map(|other| other.describe(&folder)).collect();
     unusable.iter().for_each(|other| caps.warn(other));
     let backups = found.whole;

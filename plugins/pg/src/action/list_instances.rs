@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    marker::{self, Found},
+    copy::marker::{self, FoundInstance},
     server::Capabilities,
 };
 
@@ -22,8 +22,8 @@ pub(super) fn action() -> Action {
             "instances",
             "list<record{name: string, state: string, size_bytes: int, run?: string, step?: string, port?: int, wall?: string, \
              created_ms?: int}>",
-            "The copies. `state` is `running`, `stopped`, or `unfinished` where it has not reached its target; one without a \
-             `run` does not say whose it is. `port` is there where it holds one.",
+            "The copies. `state` is `running`, `stopped`, or `unfinished` if it has not reached its target; a copy \
+             without a `run` does not say which run made it. `port` is given if it holds one.",
         )
         .output("count", "int", "How many.")
         .idempotent()
@@ -40,7 +40,7 @@ pub(super) fn run(call: &Call, caps: &impl Capabilities) -> Result<Outcome, Fail
     Outcome::new(json!({ "count": instances.len(), "instances": instances }), summary)
 }
 
-fn describe(found: &Found, bytes: u64) -> Value {
+fn describe(found: &FoundInstance, bytes: u64) -> Value {
     let state = match (found.running, found.restored) {
         (true, _) => "running",
         (false, true) => "stopped",

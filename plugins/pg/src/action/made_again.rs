@@ -6,17 +6,21 @@ use lifeboat_plugin::{Action, Call, Effect, Failure, Outcome};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    archive::{self, ARCHIVE, Archive},
-    dump::{Job, Pass, Reader, Span},
-    exact_set::ExactSet,
-    identifier::TableName,
-    made_again::MadeAgain,
-    parameters, relation,
-    search::{ends, passes_over},
-    server::{self, Capabilities, Facts},
-    source::Written,
-    told,
-    waldump::Filenode,
+    call::parameters,
+    damage::{
+        made_again::MadeAgain,
+        search::{ends, passes_over},
+        told,
+    },
+    rows::{exact_set::ExactSet, relation, source::WrittenSet},
+    server::{Capabilities, identifier::TableName},
+    wal::{
+        archive::{self, ARCHIVE, Archive},
+        cluster::{self, Facts},
+        dump::{Job, Pass, Reader},
+        span::Span,
+        waldump::Filenode,
+    },
 };
 
 #[derive(Debug, Deserialize)]
@@ -44,12 +48,13 @@ pub(super) fn action() -> Action {
     let action = Action::new(
         "made-again",
         Effect::Read,
-        "Counts rows that were made and removed again since a deletion, in the tables of its exact set, as far as the WAL archive \
-         goes. If one of them had the key of a row that was deleted, the application has removed that key on purpose since, and \
-         putting the row back is wrong; the WAL does not say which key a row had. Changes nothing.",
+        "Counts rows that were made and removed again since a deletion, in the tables of its exact set, as far as \
+         the WAL archive goes. If one of them had the key of a deleted row, the application has removed that key on \
+         purpose since, and putting the row back would be wrong; the WAL does not say which key a row had. Changes \
+         nothing.",
     )
     .parameter("server", "target<postgres:read>", "The server that lost the rows.");
-    Written::declare(action, "Where the archive and the exact set lie.")
+    WrittenSet::declare(action, "Where the archive and the exact set lie.")
         .optional(
             "timeline",
             "int",
@@ -57,16 +62,16 @@ pub(super) fn action() -> Action {
         )
         .optional("archive", "string", "Folder of the binding with the WAL archive (`archive`).")
         .output("rows", "int", "Rows that were made and removed again.")
-        .output("tables", "list<record{table: string, rows: int}>", "The same by table, where there are any.")
+        .output("tables", "list<record{table: string, rows: int}>", "The same by table, if there are any.")
         .output("text", "string", "The same as a sentence for people.")
         .idempotent()
 }
 
 pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Failure> {
-    let (written, parameters): (Written, Parameters) = parameters::split(call, &Written::NAMES)?;
+    let (written, parameters): (WrittenSet, Parameters) = parameters::split(call, &WrittenSet::NAMES)?;
     let connection = caps.open(&parameters.server)?;
     let set = written.read(caps)?;
-    let facts = server::facts(&connection)?;
+    let facts = cluster::facts(&connection)?;
     let timeline = parameters.timeline.filter(|timeline| *timeline != 0).unwrap_or(facts.timeline);
     let facts = Facts { timeline, ..facts };
     let files: BTreeMap<Filenode, TableName> = relation::all_files(&connection)?

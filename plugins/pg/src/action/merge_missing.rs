@@ -7,15 +7,18 @@ use lifeboat_plugin::{Action, Call, Connection, Effect, Failure, Machine, Observ
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    exact_set,
-    left::Left,
-    obstacle::Triggers,
-    parameters, preparation,
-    putting_back::{Report, Work},
-    run_files,
+    call::digest,
+    call::parameters,
+    copy::run_files,
+    rows::{
+        left::Left,
+        obstacle::Triggers,
+        preparation,
+        putting_back::{Report, Work},
+        source::Source,
+        transaction,
+    },
     server::Capabilities,
-    source::Source,
-    transaction,
 };
 
 const ROWS_AT_ONCE: usize = 20_000;
@@ -45,10 +48,11 @@ pub(super) fn action() -> Action {
     let action = Action::new(
         "merge-missing",
         Effect::Mutate,
-        "Puts back exactly the rows that a transaction removed, from a copy that was replayed to just before it, in one transaction and \
-         with parents before children. Never changes a row that is there; a row that the application removed itself stays \
-         removed. A row that a rule of its table refuses is told and does not keep the others away. Generated columns are \
-         computed anew, identity columns keep their values, sequences only move forward.",
+        "Puts back exactly the rows that a transaction removed, from a copy that was replayed to just before it, in \
+         one transaction and with parents before children. Never changes a row that is there; a row that the \
+         application itself removed stays removed. A row that a rule of its table refuses is reported and does not \
+         hold back the others. Generated columns are computed again, identity columns keep their values, sequences \
+         only move forward.",
     )
     .parameter("server", "target<postgres:write>", "The server that lost the rows.");
     Source::declare(
@@ -60,23 +64,26 @@ pub(super) fn action() -> Action {
     .optional("batch", "int", "Rows fetched from the copy at once (20000).")
     .output("rows_merged", "int", "Rows that were put back.")
     .output("rows_present", "int", "Rows that were there already, with the same content.")
-    .output("conflicts", "int", "Rows that are not back because something else is there, or their table refuses them.")
-    .output("conflicts_changed", "int", "Those of them whose key is there with other content: an older version can replace it.")
+    .output("conflicts", "int", "Rows that are not back because another row is in their place, or because their \
+                                 table refuses them.")
+    .output("conflicts_changed", "int", "Those of them whose key exists with other content: the older content can replace it.")
     .output("orphans", "int", "Rows that are not back because the row that they reference is gone.")
     .output("rows_left", "int", "Rows that are in the copy and not back: conflicts and orphans.")
     .output(
         "rows_not_found",
         "int",
-        "Rows of the set that the copy does not show: the transaction had inserted them itself.",
+        "Rows of the set that the copy does not have: the transaction itself inserted them.",
     )
-    .output("complete", "bool", "Whether the copy has nothing more that the transaction took away: no row, changed row or large object is left.")
-    .output("references_mended", "int", "Foreign keys that had become null, or their default, with their row, were so still, and point at it again.")
+    .output("complete", "bool", "Whether everything that the copy has of the damage is back: no row, changed row or \
+                                 large object is left.")
+    .output("references_mended", "int", "Foreign keys that became null, or their default, when their row was \
+                                         removed, had not changed since, and point at it again.")
     .output("changed_left", "int", "Rows that the transaction only changed and that are not as they were before it.")
     .output("objects_back", "int", "Large objects that are there again, under their own OIDs.")
-    .output("objects_left", "int", "Large objects that are not: something else has the OID, or the login may not read them.")
+    .output("objects_left", "int", "Large objects that are not back: their OID is in use, or the login may not read them.")
     .output("left_file", "string", "File on the machine that names the rows that are left.")
     .output("left_digest", "string", "`sha256:…` of that file.")
-    .output("left_text", "string", "A few of the rows that are left, with both versions, for a person; empty where there is none.")
+    .output("left_text", "string", "A few of the rows that are left, with both versions, for a person; empty if there are none.")
     .output(
         "tables",
         "list<record{table: string, merged: int, present: int, conflicts: int, orphans: int}>",
@@ -106,7 +113,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let (left_file, left_digest) = write_left(call, caps, machine, &left)?;
     let complete = left.rows() + report.changed_left + report.objects_left == 0;
     let outputs = Outputs { report, rows_left: left.rows(), complete, left_file, left_digest };
-    let record = transaction::Record { key: call.key.clone(), xid, outputs };
+    let record = transaction::TransactionRecord { key: call.key.clone(), xid, outputs };
     outcome(transaction::commit(caps, &primary, machine, &record_path, record, raced)?)
 }
 
@@ -129,15 +136,16 @@ fn write_left(call: &Call, caps: &impl Machine, machine: &str, left: &Left) -> R
     let content = left.print().into_bytes();
     if content.len() > FILE_BYTES_MAX {
         let message = format!(
-            "the list of the rows that would be left takes {} bytes, more than the {FILE_BYTES_MAX} of one file: nothing was \
-             put back; most of the rows are there with other content or have lost their parents, so look at a few of them first",
+            "the list of the rows that would be left has {} bytes, and a file can have at most {FILE_BYTES_MAX}: \
+             nothing was put back; most of the rows exist with other content or have lost their parents, so look at \
+             a few of them first",
             content.len()
         );
         return Err(Failure::permanent("pg-set-too-large", message));
     }
     let path = run_files::path(call, caps, machine, "left", ".txt")?;
     caps.write_file(machine, &path, &content)?;
-    Ok((path, exact_set::digest(&content)))
+    Ok((path, digest::of(&content)))
 }
 
 fn outcome(outputs: Outputs) -> Result<Outcome, Failure> {
@@ -164,7 +172,7 @@ fn raced(failure: Failure) -> Failure {
     match failure {
         Failure::Permanent(reason) if reason.message.contains("SQLSTATE 23503") => Failure::transient(
             "pg-parent-raced",
-            format!("a parent row went away during the merge, which was rolled back: {}", reason.message),
+            format!("a parent row was removed during the merge, which was rolled back: {}", reason.message),
         ),
         other => other,
     }

@@ -2,7 +2,7 @@
 
 use lifeboat_plugin::{Action, Call, Failure, Observation, Outcome};
 
-use crate::{server::Capabilities, wording::explained};
+use crate::server::{Capabilities, refused_statement::explained};
 
 mod amcheck;
 mod archive_status;
@@ -55,24 +55,24 @@ pub(crate) fn declare() -> Vec<Action> {
 pub(crate) fn run(call: &Call, caps: &impl Capabilities) -> Option<Result<Outcome, Failure>> {
     const UNCHANGED: &str = "nothing was changed";
     let (done, doing, after) = match call.action.as_str() {
-        "amcheck" => (amcheck::run(call, caps), "checking indexes", "nothing is known of them"),
+        "amcheck" => (amcheck::run(call, caps), "checking indexes", "their state is unknown"),
         "archive-status" => (archive_status::run(call, caps), "asking what is archived", UNCHANGED),
-        "backup" => (backup::run(call, caps), "taking a backup", "there is no new one"),
+        "backup" => (backup::run(call, caps), "taking a backup", "there is no new backup"),
         "check" => (check::run(call, caps), "running the check's query", "nothing is known"),
         "check-backups" => (check_backups::run(call, caps), "looking at the backups", UNCHANGED),
         "compare" => (compare::run(call, caps), "comparing rows", UNCHANGED),
         "confirm-whole" => (confirm_whole::run(call, caps), "reading the set of rows", UNCHANGED),
-        "destroy-instance" => (destroy_instance::run(call, caps), "removing a copy", "it may be there still"),
+        "destroy-instance" => (destroy_instance::run(call, caps), "removing a copy", "it may still be there"),
         "find-damage" => (find_damage::run(call, caps), "looking for the transaction", UNCHANGED),
         "list-backups" => (list_backups::run(call, caps), "listing the backups", UNCHANGED),
         "made-again" => (made_again::run(call, caps), "looking for rows that were made again", UNCHANGED),
         "list-instances" => (list_instances::run(call, caps), "listing the copies", UNCHANGED),
         "merge-missing" => (merge_missing::run(call, caps), "putting rows back", "no row was put back"),
         "preflight" => (preflight::run(call, caps), "reading the catalog", UNCHANGED),
-        "read-tables" => (read_tables::run(call, caps), "reading tables", "they are not known to be whole"),
-        "restore" => (restore::run(call, caps), "restoring a copy", "the original is as it was"),
+        "read-tables" => (read_tables::run(call, caps), "reading tables", "whether they are whole is unknown"),
+        "restore" => (restore::run(call, caps), "restoring a copy", "the original is unchanged"),
         "settle-conflicts" => {
-            (settle_conflicts::run(call, caps), "replacing newer rows by older ones", "no row was changed")
+            (settle_conflicts::run(call, caps), "replacing newer rows with older ones", "no row was changed")
         }
         "switch-wal" => (switch_wal::run(call, caps), "having the WAL archived", "no row was changed"),
         "verify-backup" => (verify_backup::run(call, caps), "reading the backup", UNCHANGED),

@@ -5,15 +5,17 @@ use lifeboat_plugin::{Action, Call, Connection, Effect, Failure, Outcome, postgr
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    catalog,
-    identifier::TableName,
-    obstacle::{self, Obstacle, Triggers},
-    parameters, preparation,
-    relation::{self, Table},
-    server::Capabilities,
-    session_settings,
-    source::Written,
-    surroundings,
+    call::parameters,
+    copy::session_settings,
+    rows::{
+        catalog,
+        obstacle::{self, Obstacle, Triggers},
+        preparation,
+        relation::{self, Table},
+        source::WrittenSet,
+        surroundings,
+    },
+    server::{Capabilities, identifier::TableName},
 };
 
 #[derive(Debug, Deserialize)]
@@ -35,25 +37,26 @@ pub(super) fn action() -> Action {
     let action = Action::new(
         "preflight",
         Effect::Read,
-        "Reads in the server's catalog what would keep the rows of an exact set from going back, and fails with all of it at \
-         once, each with its way out: triggers, rules, missing keys, circles of foreign keys, new columns, missing rights, row-level \
-         security, a server that is read-only, keys whose collation has another version than their indexes, foreign tables. Changes nothing, and needs no copy.",
+        "Looks in the server's catalog for everything that would keep the rows of an exact set from going back, and \
+         fails with a list of all of it, each with its way out: triggers, rules, missing keys, circles of foreign \
+         keys, new columns, missing rights, row-level security, a read-only server, keys whose collation has another \
+         version than their indexes, foreign tables. Changes nothing, and needs no copy.",
     )
     .parameter("server", "target<postgres:read>", "The server that lost the rows.");
-    Written::declare(action, "Where the exact set lies.")
+    WrittenSet::declare(action, "Where the exact set lies.")
         .optional(
             "triggers",
             "string",
             "What user triggers on INSERT will mean: `refuse` (the default), `fire` or `skip`.",
         )
         .output("tables", "int", "Tables that were looked at.")
-        .output("warnings", "list<string>", "What does not keep the rows away, and should be known.")
-        .output("warnings_text", "string", "The same as one text; empty where there is none.")
+        .output("warnings", "list<string>", "What does not hold the rows back, but should be known.")
+        .output("warnings_text", "string", "The same as one text; empty if there are none.")
         .idempotent()
 }
 
 pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Failure> {
-    let (written, parameters): (Written, Parameters) = parameters::split(call, &Written::NAMES)?;
+    let (written, parameters): (WrittenSet, Parameters) = parameters::split(call, &WrittenSet::NAMES)?;
     let set = written.read(caps)?;
     let primary = caps.open(&parameters.server)?;
     let superuser = preparation::may_skip_triggers(&primary)?;
@@ -91,7 +94,7 @@ fn gone(name: &TableName) -> Obstacle {
     Obstacle::new(
         "pg-no-table",
         &name.plain(),
-        "is not there any more",
+        "does not exist any more",
         "restore a copy (`pg/restore` with `before_xid`) and put its rows back by hand",
     )
 }

@@ -5,10 +5,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    databases::{self, some, told},
-    identifier::TableName,
-    parameters,
-    server::{Capabilities, Which},
+    call::parameters,
+    copy::which::Which,
+    server::{
+        Capabilities,
+        databases::{self, some, told},
+        identifier::TableName,
+    },
 };
 
 #[derive(Debug, Deserialize)]
@@ -39,11 +42,16 @@ pub(super) fn action() -> Action {
     Which::declare(Action::new(
         "read-tables",
         Effect::Read,
-        "Reads every value of every table of every database of a restored copy, large objects and materialized views too. Views \
-         and foreign tables are not data of the copy, and unlogged tables are empty after a restore: they are named and left out.",
+        "Reads every value of every table of every database of a restored copy, including large objects and \
+         materialized views. Views and foreign tables hold no data of the copy, and unlogged tables are empty after \
+         a restore: they are left out and named.",
     ))
-    .optional("must_have_rows", "list<string>", "Tables of the login's database, with their schema, that must have rows.")
-    .optional("databases", "list<string>", "The databases that are read; all of them unless given.")
+    .optional(
+        "must_have_rows",
+        "list<string>",
+        "Tables of the login's database, with their schema, that must have rows.",
+    )
+    .optional("databases", "list<string>", "The databases to read (all).")
     .output("databases", "list<record{name: string, tables: int, rows: int}>", "What was read in each database.")
     .output("tables", "int", "How many tables were read.")
     .output("rows", "int", "How many rows they have.")
@@ -56,7 +64,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     if which.server.is_some() {
         return Err(Failure::invalid_input(
             "pg-which-server",
-            "`pg/read-tables` reads a copy: say `machine` and `instance`",
+            "`pg/read-tables` reads a copy: give `machine` and `instance`",
         ));
     }
     let connection = which.open(caps)?;

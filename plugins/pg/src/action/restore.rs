@@ -6,23 +6,30 @@ use lifeboat_plugin::{Action, Call, Effect, Failure, Machine, Outcome, Process, 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    archive::{self, ARCHIVE, Archive},
-    backup::{self, BACKUPS},
-    choice::{self, Choice},
-    control::{self, Control},
-    copying,
-    fetching::own::OwnWal,
-    ground::{Ground, Original, Tablespaces, Wishes},
-    instance::{self, Configuration, Instance},
-    isolation,
-    marker::{self, Marker},
-    proof::Expected,
-    recovery::{self, Goal, Reached},
-    restore_command::RestoreCommand,
-    server::{self, Capabilities, Facts, Login, Moment},
-    target::Target,
-    wal_name::Lsn,
-    wal_tablespaces,
+    backup::{
+        base_backup::{self, BACKUPS},
+        control::{self, Control},
+    },
+    copy::{
+        choice::{self, Choice},
+        copying,
+        environment::{Environment, Original, Tablespaces, Wishes},
+        instance::{self, Configuration, Instance},
+        isolation,
+        marker::{self, Marker},
+        own_wal::OwnWal,
+        proof::{Expected, Reached},
+        recovery::{self, Goal},
+        restore_command::RestoreCommand,
+        target::Target,
+        wal_tablespaces,
+    },
+    server::{self, Capabilities, Login, Moment},
+    wal::{
+        archive::{self, ARCHIVE, Archive},
+        cluster::{self, Facts},
+        segment::Lsn,
+    },
 };
 
 #[derive(Debug, Deserialize)]
@@ -68,21 +75,22 @@ pub(super) fn action() -> Action {
     Action::new(
         "restore",
         Effect::Destroy,
-        "Restores a copy of a server beside the original: a base backup and the archived WAL up to a target. The copy never \
-         archives, listens only for the login of `server`, and stays read-only at the target unless it is promoted. Tried \
-         again, it removes what an earlier attempt of its own has left half done; nothing else is ever removed. Before it begins, \
-         the header of every WAL segment that it needs is read; at the end, the copy's log and position prove that the target was \
-         reached. Replay that ends anywhere else is a failure: `latest` is the end of the last segment in the archive.",
+        "Restores a copy of a server beside the original: a base backup and the archived WAL up to a target. The \
+         copy never archives, listens only for the login of `server`, and stays read-only at the target unless it is \
+         promoted. A retry removes what an earlier attempt of the step left unfinished, and nothing else. Before it \
+         begins, it reads the header of every WAL segment that it needs; at the end, the log and the position of the \
+         copy prove that the target was reached. It fails if replay ends anywhere else: `latest` is the end of the \
+         last segment in the archive.",
     )
     .parameter("machine", "target<machine:destroy>", "Where the copy is made.")
     .parameter("server", "target<postgres:read>", "The original; its user, password and database open the copy too.")
     .parameter(
         "target",
         "one_of{latest: bool, immediate: bool, time: timestamp, lsn: string, xid: int, before_xid: int}",
-        "Where recovery stops: after everything archived, as soon as the backup is consistent, at a time, a position, or after or just \
-         before the commit of a transaction.",
+        "Where recovery stops: after everything archived, as soon as the backup is consistent, at a time, at a \
+         position, or after or just before the commit of a transaction.",
     )
-    .optional("backup", "string", "The backup's folder; the newest that ended before the target unless given.")
+    .optional("backup", "string", "The backup's folder (the newest one that ended before the target).")
     .optional(
         "timeline",
         "int",
@@ -93,13 +101,13 @@ pub(super) fn action() -> Action {
     .optional(
         "accept",
         "list<string>",
-        "What the copy may reach outside of its folder where no wall can be built around it, by the names that the refusal gives: \
-         `tablespaces`, `libraries`, `foreign-tables`.",
+        "What the copy may reach outside of its folder if no wall can be built around it, by the names that the \
+         refusal gives: `tablespaces`, `libraries`, `foreign-tables`.",
     )
     .optional(
         "wall",
         "string",
-        "The wall that must stand around the copy, by its name; the strongest that the machine offers unless given.",
+        "The wall to build around the copy, by its name (the strongest that the machine offers).",
     )
     .optional("archive", "string", "Folder of the binding with the WAL archive (`archive`).")
     .optional("backups", "string", "Folder of the binding with the base backups (`backups`).")
@@ -107,12 +115,12 @@ pub(super) fn action() -> Action {
     .output("port", "int", "Where it listens on the machine.")
     .output("backup", "string", "The backup that it was made from.")
     .output("reached_lsn", "string", "How far its WAL was replayed.")
-    .maybe_output("reached_time", "timestamp", "When the last replayed transaction had committed.")
-    .maybe_output("expected_end", "string", "How far it had to be replayed at least; none where the target is a time.")
+    .maybe_output("reached_time", "timestamp", "When the last replayed transaction committed.")
+    .maybe_output("expected_end", "string", "How far it had to be replayed at least; absent if the target is a time.")
     .output("last_segment", "string", "The last WAL segment that was needed.")
     .output("timeline", "int", "The timeline that was followed.")
     .output("stopped", "string", "What the copy's log says of the end of recovery.")
-    .output("paused", "bool", "Whether it still is in recovery.")
+    .output("paused", "bool", "Whether it is still in recovery.")
     .output("server_version", "string", "Its version.")
     .output("target", "string", "The target, in words.")
     .output("wall", "string", "What keeps it from acting outside of its folder: `bwrap`, `bwrap-files`, `user-net`, `user`, `landlock`, or `none`.")
@@ -124,7 +132,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     isolation::check_settings(&parameters.settings)?;
     isolation::check_accepted(&parameters.accept)?;
     let connection = caps.open(&parameters.server)?;
-    let facts = server::facts(&connection)?;
+    let facts = cluster::facts(&connection)?;
     let moment = match &parameters.target {
         Target::Time(time) => Some(server::moment(&connection, time)?),
         _ => None,
@@ -151,14 +159,14 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     }
     let basis = Basis::find(&instance, &parameters, &original, facts, moment)
         .and_then(|basis| {
-            marker.port = basis.ground.free_port(&instance, &name, &[])?;
+            marker.port = basis.environment.free_port(&instance, &name, &[])?;
             Ok(basis)
         })
         .map_err(|failure| withdraw(&instance, failure))?;
-    let Basis { origin, plan, own, ground, tablespaces } = basis;
+    let Basis { origin, plan, own, environment, tablespaces } = basis;
     let wal = own.as_ref().map_or(&origin.archive.path, |own| &own.path);
-    marker.by_socket = ground.wall.socket;
-    marker.wall.clone_from(&ground.wall.name);
+    marker.by_socket = environment.wall.socket;
+    marker.wall.clone_from(&environment.wall.name);
     caps.write_file(machine, &marker::path(&folder), &marker.print())?;
     let mut configuration = Configuration {
         instance: name.clone(),
@@ -166,7 +174,8 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
         listen: caps.listen_address(machine)?,
         ..origin.configuration(&parameters, &original.login, wal)
     };
-    let place = Place { instance: &instance, ground: &ground, login: &original.login, choice: &origin.choice };
+    let place =
+        Place { instance: &instance, environment: &environment, login: &original.login, choice: &origin.choice };
     let fetched = own.as_ref().map_or(Ok(()), |own| own.fetch(caps, machine));
     let (reached, stopped) = fetched
         .and_then(|()| copying::copy(&instance, &plan))
@@ -184,7 +193,7 @@ struct Basis<'a, P> {
     plan: copying::Plan,
     /// The copy's own WAL, where its server cannot read the archive itself.
     own: Option<OwnWal>,
-    ground: Ground<'a>,
+    environment: Environment<'a>,
     tablespaces: Tablespaces<P>,
 }
 
@@ -205,16 +214,16 @@ impl<'a, P: Process> Basis<'a, P> {
         let archive = parameters.archive.as_deref().unwrap_or(ARCHIVE);
         let own = OwnWal::plan(caps, machine, archive, (&origin.archive, &origin.choice), folder)?;
         let wal = own.as_ref().map_or(&origin.archive.path, |own| &own.path);
-        let ground = Ground::find(instance, wishes, original, wal)?;
-        let tablespaces = ground.tablespaces(search)?;
-        Ok(Self { origin, plan, own, ground, tablespaces })
+        let environment = Environment::find(instance, wishes, original, wal)?;
+        let tablespaces = environment.tablespaces(search)?;
+        Ok(Self { origin, plan, own, environment, tablespaces })
     }
 }
 
 /// A restore that ends before anything is copied leaves nothing behind. What cannot be removed now goes with the next attempt.
 fn withdraw<C: Capabilities>(instance: &Instance<'_, C>, failure: Failure) -> Failure {
     if let Err(left) = instance.caps.remove(instance.machine, instance.folder) {
-        instance.caps.warn(&format!("{} is left behind: {}", instance.folder, Failure::from(left).reason().message));
+        instance.caps.warn(&format!("{} was not removed: {}", instance.folder, Failure::from(left).reason().message));
     }
     failure
 }
@@ -300,7 +309,7 @@ fn outputs(goal: &Goal<'_>, reached: Reached, stopped: String, origin: &Origin, 
 /// Where a copy comes up.
 struct Place<'a, C: Capabilities> {
     instance: &'a Instance<'a, C>,
-    ground: &'a Ground<'a>,
+    environment: &'a Environment<'a>,
     login: &'a Login,
     choice: &'a Choice,
 }
@@ -318,7 +327,7 @@ impl<C: Capabilities> Place<'_, C> {
         let Instance { caps, machine, folder, .. } = *self.instance;
         let mut refused = Vec::new();
         loop {
-            let startup = self.ground.settle(self.instance, configuration, folders)?;
+            let startup = self.environment.settle(self.instance, configuration, folders)?;
             let instance = Instance { startup: Some(&startup), ..*self.instance };
             let goal = Goal { configuration, marker, choice: self.choice };
             configure(&instance, &goal, self.login)?;
@@ -327,10 +336,10 @@ impl<C: Capabilities> Place<'_, C> {
                 end => return end,
             }
             refused.push(marker.port);
-            marker.port = self.ground.free_port(&instance, &configuration.instance, &refused)?;
+            marker.port = self.environment.free_port(&instance, &configuration.instance, &refused)?;
             configuration.port = marker.port;
             caps.info(&format!(
-                "another program has taken port {}: going on with {}",
+                "another program has taken port {}; using {} instead",
                 refused[refused.len() - 1],
                 marker.port
             ));
@@ -345,8 +354,8 @@ fn timeline(caps: &impl Machine, parameters: &Parameters, folder: &str, facts: &
     let machine = parameters.machine.as_str();
     let own = match (&parameters.target, &parameters.backup) {
         (Target::Immediate(_), Some(name)) => {
-            backup::check_name(name)?;
-            backup::read(caps, machine, folder, name)?.map(|backup| backup.timeline)
+            base_backup::check_name(name)?;
+            base_backup::read(caps, machine, folder, name)?.map(|backup| backup.timeline)
         }
         _ => None,
     };
@@ -373,7 +382,7 @@ fn abandon<C: Capabilities>(instance: &Instance<'_, C>, marker: &Marker, failure
         .and_then(|()| instance.remove_files())
         .and_then(|()| Ok(instance.caps.write_file(instance.machine, &path, &without_port)?));
     if let Err(left) = removed {
-        instance.caps.warn(&format!("{} is left behind: {}", instance.data(), left.reason().message));
+        instance.caps.warn(&format!("{} was not removed: {}", instance.data(), left.reason().message));
     }
     failure
 }
@@ -400,7 +409,7 @@ fn claim<C: Machine>(call: &Call, instance: &Instance<'_, C>, marker: &mut Marke
     let name = marker::instance_of(&call.key);
     let found = marker::read(caps, machine, &name)?;
     if found.key != call.key {
-        let message = format!("`{name}` belongs to `{}` already", found.key);
+        let message = format!("`{name}` already belongs to `{}`", found.key);
         return Err(Failure::permanent("pg-not-ours", message));
     }
     marker.created_ms = found.created_ms;

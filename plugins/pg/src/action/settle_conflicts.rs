@@ -8,16 +8,18 @@ use lifeboat_plugin::{Action, Call, Connection, Effect, Failure, Observation, Ou
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    exact_set::Tuples,
-    left::{Left, Rows},
-    merge::Merge,
-    obstacle::Triggers,
-    parameters,
-    preparation::{self, Matched},
-    run_files,
+    call::parameters,
+    copy::run_files,
+    rows::{
+        exact_set::Tuples,
+        left::{Left, Rows},
+        merge::Merge,
+        obstacle::Triggers,
+        preparation::{self, Matched},
+        source::Source,
+        transaction,
+    },
     server::Capabilities,
-    source::Source,
-    transaction,
 };
 
 const ROWS_AT_ONCE: usize = 10_000;
@@ -89,9 +91,9 @@ pub(super) fn action() -> Action {
     let action = Action::new(
         "settle-conflicts",
         Effect::Mutate,
-        "Carries out what a person decided about rows whose key a merge found with other content: keep the newer rows, or give \
-         them back the content that they had, in all columns or in some. A row that was changed since the merge looked is not \
-         touched. Puts no row back that is missing.",
+        "Carries out what a person decided about rows whose key a merge found with other content: keep the newer \
+         rows, or give them back their older content, in all columns or in some. Does not touch a row that was \
+         changed after the merge read it. Does not put back missing rows.",
     )
     .parameter("server", "target<postgres:write>", "The server that lost the rows.");
     Source::declare(
@@ -99,14 +101,18 @@ pub(super) fn action() -> Action {
         "target<machine:write>",
         "The machine of the copy; the result is noted in its folder `work`.",
     )
-    .parameter("left_file", "string", "What the merge has left, as it wrote it.")
+    .parameter("left_file", "string", "The file of the merge that names the rows it left out.")
     .parameter("left_digest", "string", "Its digest.")
     .parameter("decision", "string", "`keep`, `take`, or `take COLUMN, COLUMN`.")
     .optional("triggers", "string", "What user triggers on UPDATE mean: `refuse` (the default), `fire`, or `skip`.")
     .output("decision", "string", "The decision.")
     .output("rows_taken", "int", "Rows that have their older content again.")
-    .output("rows_changed_since", "int", "Rows that were left alone because they were changed since the merge looked.")
-    .output("rows_left", "int", "Rows of which the copy still has something that the server has not.")
+    .output(
+        "rows_changed_since",
+        "int",
+        "Rows that were not touched because they were changed after the merge read them.",
+    )
+    .output("rows_left", "int", "Rows of which the copy has something that the server lacks.")
     .observable()
 }
 
@@ -146,7 +152,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
         rows_changed_since: shown - taken,
         rows_left: left.rows() - if whole { taken } else { 0 },
     };
-    let record = transaction::Record { key: call.key.clone(), xid, outputs };
+    let record = transaction::TransactionRecord { key: call.key.clone(), xid, outputs };
     outcome(transaction::commit(caps, &primary, machine, &record_path, record, refused)?)
 }
 

@@ -5,9 +5,11 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
-    archive::{self, ARCHIVE},
     server::{self, Capabilities},
-    wal_name::{Lsn, NotAnLsn, Segment, SegmentSize},
+    wal::{
+        archive::{self, ARCHIVE},
+        segment::{Lsn, NotAnLsn, Segment, SegmentSize},
+    },
 };
 
 const PAUSE_MS: u64 = 100;
@@ -25,8 +27,8 @@ pub(super) fn action() -> Action {
     Action::new(
         "switch-wal",
         Effect::Mutate,
-        "Ends the current WAL segment, so that everything written so far is archived, and waits until it is. Needs the right \
-         to call pg_switch_wal.",
+        "Switches to a new WAL segment, so that everything written so far is archived, and waits until it is. Needs \
+         the right to call pg_switch_wal.",
     )
     .parameter("server", "target<postgres:write>", "The server that writes.")
     .optional("machine", "target<machine:read>", "Where the archive lies, to see the segment there too.")
@@ -60,7 +62,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let segment = last_segment(&lsn, &segment, size)?;
     if parameters.wait == Some(false) {
         let outputs = json!({ "lsn": lsn, "segment": segment, "timeline": timeline(&segment), "archived": false });
-        return Outcome::new(outputs, format!("switched at {lsn}; not waited for the archive"));
+        return Outcome::new(outputs, format!("switched at {lsn}; did not wait for the archive"));
     }
     wait_archived(caps, &connection, &segment)?;
     if let Some(archive) = &archive {

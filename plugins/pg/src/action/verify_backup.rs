@@ -6,14 +6,19 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
-    archive::{self, ARCHIVE, Archive},
-    backup::{self, BACKUPS, Backup, Folders, Unusable},
-    control,
-    dump::{Pass, Reader, Span},
+    backup::{
+        base_backup::{self, BACKUPS, Backup, Folders, Unusable},
+        control,
+    },
     server::Capabilities,
-    wal_name::Segment,
-    wal_read::{Read, Wal},
-    waldump::Kind,
+    wal::{
+        archive::{self, ARCHIVE, Archive},
+        dump::{Pass, Reader},
+        full_read::{Read, Wal},
+        segment::Segment,
+        span::Span,
+        waldump::Kind,
+    },
 };
 
 /// So many programs read WAL at a time, unless an action is told otherwise.
@@ -50,30 +55,34 @@ pub(super) fn action() -> Action {
     Action::new(
         "verify-backup",
         Effect::Read,
-        "Checks every file of a base backup against its manifest, and that the archive has every WAL segment from the \
-         backup's begin on, of the same cluster and of the timeline. Every record of that WAL is read with pg_waldump, which checks \
-         it as replay does, unless `wal` is `count`. A folder that is no whole backup is named; where it may be newer than the \
-         newest whole one, and none is named, that is a failure.",
+        "Checks every file of a base backup against its manifest, and that the archive has every WAL segment from \
+         the backup's begin on, of the same cluster and of the timeline. Every record of that WAL is read with \
+         pg_waldump, which checks it as replay does, unless `wal` is `count`. Folders that are no whole backup are \
+         named; the step fails if one of them may be newer than the newest whole one and no `backup` is given.",
     )
     .parameter("machine", "target<machine:read>", "Where backup and archive are.")
-    .optional("backup", "string", "The backup's folder; the newest unless given.")
-    .optional("oldest", "bool", "The oldest backup instead of the newest, where none is named.")
+    .optional("backup", "string", "The backup's folder (the newest).")
+    .optional("oldest", "bool", "Check the oldest backup instead of the newest, if no `backup` is given.")
     .optional("until", "timestamp", "The archive must hold a transaction that committed at this moment or later.")
     .optional("timeline", "int", "Which timeline the archive must go on with (the backup's); 0 means that one too.")
-    .optional("wal", "string", "`read` every record of the WAL (the default), or only `count` segments and read their headers.")
+    .optional(
+        "wal",
+        "string",
+        "`read` every record of the WAL (the default), or only `count` segments and read their headers.",
+    )
     .optional("processes", "int", "How many programs read WAL at a time, at most 8 (2).")
     .optional("archive", "string", "Folder of the binding with the WAL archive (`archive`).")
     .optional("backups", "string", "Folder of the binding with the base backups (`backups`).")
     .output("backup", "string", "The backup that was checked.")
-    .output("size_bytes", "int", "Its size; 0 where the manifest is too large to read.")
+    .output("size_bytes", "int", "Its size; 0 if the manifest is too large to read.")
     .output("timeline", "int", "The timeline that was followed.")
     .output("segments", "int", "WAL segments from its begin on.")
     .output("last_segment", "string", "The last one.")
     .output("last_archived", "timestamp", "When that file was written, as the machine says.")
     .output("wal", "string", "What was done with the WAL: `read` or `count`.")
-    .output("wal_bytes", "int", "Bytes of WAL that were read, record by record; 0 where it was only counted.")
+    .output("wal_bytes", "int", "Bytes of WAL that were read, record by record; 0 if it was only counted.")
     .maybe_output("wal_end", "string", "The end of the last whole record, where the WAL was read.")
-    .output("unusable", "list<string>", "What lies among the backups and is no whole one, with the reason.")
+    .output("unusable", "list<string>", "What is among the backups and is no whole backup, with the reason.")
     .idempotent()
 }
 
@@ -146,15 +155,15 @@ fn pick<C: Capabilities>(
 ) -> Result<(Backup, Vec<String>), Failure> {
     let machine = parameters.machine.as_str();
     if let Some(name) = parameters.backup.as_deref() {
-        backup::check_name(name)?;
+        base_backup::check_name(name)?;
         let missing = || Failure::permanent("pg-no-backup", format!("there is no base backup {folder}/{name}"));
-        return Ok((backup::read(caps, machine, folder, name)?.ok_or_else(missing)?, Vec::new()));
+        return Ok((base_backup::read(caps, machine, folder, name)?.ok_or_else(missing)?, Vec::new()));
     }
-    let found = sort_out(caps, machine, folder, archives, backup::survey(caps, machine, folder)?)?;
+    let found = sort_out(caps, machine, folder, archives, base_backup::survey(caps, machine, folder)?)?;
     let described: Vec<String> = found.others.iter().map(|other| other.describe(folder)).collect();
     described.iter().for_each(|other| caps.warn(other));
     let ends = if parameters.oldest { found.whole.first() } else { found.whole.last() };
-    let Some(backup) = ends.cloned() else { return Err(backup::none(folder, &found.others)) };
+    let Some(backup) = ends.cloned() else { return Err(base_backup::none(folder, &found.others)) };
     let newer = || found.others.iter().find(|other| other.is_newer(&backup));
     if !parameters.oldest
         && let Some(newer) = newer()
@@ -187,7 +196,7 @@ fn sort_out<C: Capabilities>(
             sorted.whole.push(backup);
         } else {
             let name = |cluster: Option<u64>| cluster.map_or("unknown".to_owned(), |it| it.to_string());
-            let why = format!("is of the cluster {}, the archive is of {}", name(cluster), name(owner));
+            let why = format!("is of the cluster {}, but the archive is of {}", name(cluster), name(owner));
             sorted.others.push(Unusable {
                 name: backup.name,
                 why,

@@ -5,8 +5,9 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
-    duration, parameters,
-    server::{Capabilities, Which},
+    call::{duration, parameters},
+    copy::which::Which,
+    server::Capabilities,
 };
 
 const PAUSE_MS: u64 = 200;

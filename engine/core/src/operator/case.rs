@@ -1,0 +1,118 @@
+//! A request with the state that it is held against, and what most requests ask of it.
+
+use jiff::Timestamp;
+
+use super::{Refusal, Request, refusal::standing};
+use crate::{
+    event::{Outcome, Person},
+    name::StepId,
+    plan::{Plan, Section, Step},
+    run::{Phase, Run, Slot, StepRun},
+};
+
+/// A request with the state that it is held against.
+pub(super) struct Case<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) run: &'a Run,
+    pub(super) request: &'a Request,
+    pub(super) now: Timestamp,
+}
+
+impl<'a> Case<'a> {
+    pub(super) fn who(&self) -> Person {
+        self.request.who.clone()
+    }
+
+    pub(super) fn step(&self, index: Slot) -> &'a StepRun {
+        &self.run.steps[index]
+    }
+
+    pub(super) fn id(&self, index: Slot) -> &'a StepId {
+        &self.step(index).id
+    }
+
+    /// What the plan says about the step, or about the step of which it is an item.
+    pub(super) fn planned(&self, index: Slot) -> &'a Step {
+        &self.plan.steps[self.run.place(index)]
+    }
+
+    pub(super) fn position(&self, id: &StepId) -> Result<Slot, Refusal> {
+        self.run.position(id).ok_or_else(|| {
+            let known: Vec<&str> = self.plan.steps.iter().map(|step| step.id.as_str()).collect();
+            Refusal::new("operator-unknown-step", format!("the run has no step `{id}`; it has {}", known.join(", ")))
+        })
+    }
+
+    /// The run goes on by itself, as far as it is not paused.
+    pub(super) fn not_over_yet(&self, index: Slot) -> Result<(), Refusal> {
+        match &self.run.phase {
+            Phase::Running
+            | Phase::Stopping { .. }
+            | Phase::Undoing { aborted_by: None }
+            | Phase::Handling { aborted_by: None, .. } => Ok(()),
+            _ => Err(Refusal::new("operator-run-over", format!("{}, and the run is over", standing(self.step(index))))),
+        }
+    }
+
+    pub(super) fn not_finished(&self) -> Result<(), Refusal> {
+        match &self.run.phase {
+            Phase::Finished { outcome, .. } => {
+                Err(Refusal::new("operator-run-over", format!("the run is over: it {}", ended(*outcome))))
+            }
+            Phase::NotStarted => Err(Refusal::new("operator-run-over", "the run has not begun")),
+            _ => Ok(()),
+        }
+    }
+
+    /// What is done at the end of a run, to tell people how it ended, is not an operator's.
+    pub(super) fn is_of_the_recovery(&self, index: Slot) -> Result<(), Refusal> {
+        if self.planned(index).section == Section::Steps {
+            return Ok(());
+        }
+        let message = format!("`{}` is done when the run ends, however it ends", self.id(index));
+        Err(Refusal::new("operator-handler", message))
+    }
+
+    /// Nothing was taken back, nobody ended the run, and it did not end well.
+    pub(super) fn can_be_reopened(&self) -> Result<(), Refusal> {
+        if self.run.can_be_reopened() {
+            return Ok(());
+        }
+        let why = match &self.run.phase {
+            Phase::Stopping { .. } => "the run was aborted".to_owned(),
+            Phase::Undoing { .. } => "what was done is being taken back".to_owned(),
+            Phase::Handling { .. } => "the run is ending: it can be told more when it has ended".to_owned(),
+            Phase::Finished { outcome: Outcome::Failed, .. } if self.run.is_dry_run() => {
+                "a dry-run that is over does not go on: start another one".to_owned()
+            }
+            Phase::Finished { outcome: Outcome::Failed, .. } => "what the run had done was taken back".to_owned(),
+            Phase::Finished { outcome, .. } => format!("the run is over: it {}", ended(*outcome)),
+            Phase::NotStarted | Phase::Running => "the run has not begun".to_owned(),
+        };
+        Err(Refusal::new("operator-run-over", why))
+    }
+
+    pub(super) fn refuse_where_others_failed(&self, others: &[&StepId]) -> Result<(), Refusal> {
+        if others.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<String> = others.iter().map(|id| format!("`{id}`")).collect();
+        let message = format!(
+            "{} failed too, and the run goes on when every failed step is dealt with: skip or resolve the others first, \
+             or name all that are to be tried again",
+            names.join(", ")
+        );
+        Err(Refusal::new("operator-others-failed", message))
+    }
+}
+
+fn ended(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Succeeded => "succeeded",
+        Outcome::SucceededWithExceptions => "succeeded with exceptions",
+        Outcome::Failed => "failed",
+        Outcome::RolledBack => "failed, and everything was taken back",
+        Outcome::Aborted => "was ended early",
+        Outcome::DryRun => "was a dry-run",
+    }
+}

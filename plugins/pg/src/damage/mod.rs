@@ -1,0 +1,13 @@
+//! Finding what damaged tables: which transactions, what they removed, and what is known of them.
+
+pub mod deleters;
+pub mod layout;
+pub mod log_line;
+pub mod made_again;
+pub mod nothing_found;
+pub mod removals;
+pub mod search;
+pub mod server_log;
+pub mod several;
+pub mod told;
+pub mod written;

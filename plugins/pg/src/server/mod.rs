@@ -1,0 +1,13 @@
+//! The server that an action talks to, and what it says of itself.
+
+mod capabilities;
+pub mod databases;
+pub mod identifier;
+pub mod index_checks;
+mod moment;
+pub mod refused_statement;
+mod session;
+
+pub use capabilities::Capabilities;
+pub use moment::{Moment, moment, moment_before};
+pub use session::{Login, login, setting};

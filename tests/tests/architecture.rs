@@ -28,6 +28,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("tokio-postgres", &["lifeboat-host", "lifeboat-simulator", "lifeboat-tests"]),
     ("testcontainers", &["lifeboat-simulator"]),
     ("cel", &["lifeboat-core"]),
+    ("petgraph", &["lifeboat-core"]),
     ("serde-saphyr", &["lifeboat-core"]),
     ("clap", &["lifeboat"]),
     ("indicatif", &["lifeboat"]),

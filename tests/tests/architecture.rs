@@ -1,8 +1,14 @@
 //! The rules of `docs/architecture.md` that a machine can hold: which crate may know which.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
+use lifeboat_core::types::TargetKind;
+use lifeboat_tests::stand::files_below;
 
 /// Each crate of the workspace with the ones that it may depend on (not counting tests).
 const ALLOWED: &[(&str, &[&str])] = &[
@@ -28,6 +34,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("tokio-postgres", &["lifeboat-host", "lifeboat-simulator", "lifeboat-tests"]),
     ("testcontainers", &["lifeboat-simulator"]),
     ("cel", &["lifeboat-core"]),
+    ("petgraph", &["lifeboat-core"]),
     ("serde-saphyr", &["lifeboat-core"]),
     ("clap", &["lifeboat"]),
     ("indicatif", &["lifeboat"]),
@@ -86,4 +93,37 @@ fn the_core_stays_pure() {
     let impure = ["tokio", "futures", "rand", "reqwest", "uuid", "tempfile"];
     let found: Vec<_> = normal_dependencies(core).filter(|d| impure.contains(d)).collect();
     assert!(found.is_empty(), "core does no I/O, reads no clock and draws no random number: {found:?}");
+}
+
+/// A kind of target is a file and a line of the table beside it. Whoever asks for one kind or two may do so, and finds that a
+/// target is of another; what is done for each kind belongs into the files of the kinds, so that none is forgotten for the next.
+#[test]
+fn no_file_goes_over_the_kinds_of_target_but_their_table() {
+    let repository = lifeboat_tests::repository();
+    let home = repository.join("engine/core/src/bindings/kind");
+    let names: Vec<[String; 3]> = TargetKind::ALL
+        .iter()
+        .map(|kind| [format!("TargetKind::{kind:?}"), format!("System::{kind:?}"), format!("{:?}", kind.as_str())])
+        .collect();
+    let mut wrong = Vec::new();
+    for file in ["engine", "plugins", "simulator"].map(|folder| sources(&repository.join(folder))).concat() {
+        let text = fs::read_to_string(&file).expect("a source file");
+        let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+        let matched = names.iter().filter(|[kind, system, _]| code.contains(kind) || code.contains(system)).count();
+        let listed = names.iter().filter(|names| names.iter().any(|name| code.contains(name))).count();
+        let most = if file.starts_with(repository.join("engine/core")) { 0 } else { 2 };
+        if !file.starts_with(&home) && (matched > most || listed == names.len()) {
+            wrong.push(file.strip_prefix(&repository).unwrap_or(&file).display().to_string());
+        }
+    }
+    assert!(wrong.is_empty(), "what is done for each kind stands in {}, not in {wrong:?}", home.display());
+    let files: Vec<_> = TargetKind::ALL.iter().map(|kind| home.join(format!("{kind}.rs"))).collect();
+    assert!(files.iter().all(|file| file.is_file()), "each kind has its file: {files:?}");
+}
+
+/// The source files below a folder, without tests.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let is_test = |path: &Path| path.components().any(|part| part.as_os_str() == "tests") || path.ends_with("tests.rs");
+    let is_source = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "rs") && !is_test(path);
+    files_below(folder).into_iter().filter(is_source).collect()
 }

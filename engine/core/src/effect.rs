@@ -15,6 +15,9 @@ pub enum Effect {
 }
 
 impl Effect {
+    /// The words for them in YAML.
+    pub(crate) const WORDS: &[&str] = &["read", "write", "destroy"];
+
     /// The word for it in YAML and in the text form of a target type.
     pub fn access(self) -> &'static str {
         match self {

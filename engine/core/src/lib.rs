@@ -19,6 +19,7 @@ pub mod input;
 pub mod inputs;
 pub mod mutant;
 pub mod name;
+mod needs;
 pub mod operator;
 pub mod outputs;
 pub mod plan;

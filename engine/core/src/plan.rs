@@ -12,6 +12,7 @@ use crate::{
     expression::{Expression, Template},
     failure::FailureKind,
     name::{ActionName, RoleName, StepId},
+    needs::Needs,
     types::{TargetKind, Type},
 };
 
@@ -122,6 +123,11 @@ impl Plan {
     /// The digest of a plan as it was stored: a later engine may know more of a plan, and write it in another way.
     pub fn digest_of(stored: &[u8]) -> String {
         sha256(stored)
+    }
+
+    /// What needs what.
+    pub(crate) fn needs(&self) -> Needs {
+        Needs::of(self.steps.iter().map(|step| step.needs.as_slice()))
     }
 
     /// The name of a step as its own runbook knows it, if it stands in that of this call or in one that that calls.

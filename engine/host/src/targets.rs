@@ -8,7 +8,7 @@ use std::{
 
 use lifeboat_core::{
     action::Effect,
-    bindings::{Bindings, Machine, Postgres, System, Via},
+    bindings::{Bindings, Hold, Machine, Postgres, System, Via},
     failure::Reason,
     name::RoleName,
 };
@@ -91,7 +91,7 @@ impl Targets {
     /// another run has it by now.
     pub(crate) async fn on_server(&self, context: &CallContext, role: &str) -> Result<(), Error> {
         let system = RoleName::new(role).ok().and_then(|role| context.bindings.targets.get(&role));
-        let Some(System::Postgres(server)) = system.map(|binding| &binding.system) else { return Ok(()) };
+        let Some(Hold::Server(server)) = system.map(|binding| binding.system.hold()) else { return Ok(()) };
         let mut state = self.0.lock().await;
         let refused = state.take_server(context, role, server).await?;
         refused.map_or(Ok(()), |holder| {
@@ -103,7 +103,7 @@ impl Targets {
     /// As [`Self::on_server`] before a machine is changed that is not this one.
     pub(crate) async fn on_machine(&self, context: &CallContext, role: &str) -> Result<(), MachineError> {
         let system = RoleName::new(role).ok().and_then(|role| context.bindings.targets.get(&role));
-        let Some(System::Machine(machine)) = system.map(|binding| &binding.system) else { return Ok(()) };
+        let Some(Hold::Work(machine)) = system.map(|binding| binding.system.hold()) else { return Ok(()) };
         let mut state = self.0.lock().await;
         let WorkTaken::By(holder) = state.take_work(context, role, machine).await? else { return Ok(()) };
         let message = format!("`work` of `{role}` is being used by {holder}: this run lost it");
@@ -120,8 +120,8 @@ impl State {
     ) -> Result<Vec<Reason>, Reason> {
         let mut told = Vec::new();
         for (role, system) in targets {
-            match system {
-                System::Postgres(server) => {
+            match system.hold() {
+                Hold::Server(server) => {
                     match self.take_server(context, role.as_str(), server).await {
                         Ok(Some(holder)) => return Err(held(&format!("the server behind `{role}`"), &holder)),
                         Ok(None) => {}
@@ -133,7 +133,7 @@ impl State {
                         told.push(unproved(role, "a pooler hands out its sessions for a transaction only"));
                     }
                 }
-                System::Machine(machine) if machine.via != Via::Local => {
+                Hold::Work(machine) if machine.via != Via::Local => {
                     match self.take_work(context, role.as_str(), machine).await {
                         Ok(WorkTaken::Fine) => {}
                         Ok(WorkTaken::By(holder)) => return Err(held(&format!("`work` of `{role}`"), &holder)),
@@ -142,7 +142,7 @@ impl State {
                         Err(_) => {}
                     }
                 }
-                System::Machine(machine) => {
+                Hold::Work(machine) => {
                     let Some(folder) = work(machine) else { continue };
                     match self.take_folder(folder, holder) {
                         Ok(Some(holder)) => {
@@ -152,7 +152,7 @@ impl State {
                         Err(error) => told.push(unproved(role, &format!("`{}`: {error}", folder.display()))),
                     }
                 }
-                System::Endpoint(_) | System::Notify(_) => {}
+                Hold::Nothing => {}
             }
         }
         Ok(told)

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use lifeboat_core::{
     plan::{Invocation, Plan},
-    types::{TargetKind, Type},
+    types::Type,
 };
 use serde_json::{Map, Value, json};
 
@@ -100,22 +100,6 @@ impl Compared {
     /// The outputs of an action that worked.
     pub(super) fn outputs(&self, chance: &mut Chance, action: &Invocation) -> Value {
         Value::Object(action.outputs.iter().map(|(name, ty)| (name.clone(), self.value(chance, ty))).collect())
-    }
-}
-
-/// What expressions may know of a virtual system.
-pub(super) fn facts(kind: TargetKind) -> Value {
-    match kind {
-        TargetKind::Postgres => json!({
-            "kind": "postgres", "host": "virtual", "port": 5432, "database": "app", "user": "lifeboat",
-            "system_identifier": "7423000000000000001", "archive_interval": "5m",
-        }),
-        TargetKind::Machine => json!({
-            "kind": "machine", "via": "local", "user": "postgres", "identity": "virtual",
-            "folders": { "work": "/work", "archive": "/archive", "backups": "/backups" },
-        }),
-        TargetKind::Notify => json!({ "kind": "notify", "channel": "webhook" }),
-        TargetKind::Endpoint => json!({ "kind": "endpoint" }),
     }
 }
 

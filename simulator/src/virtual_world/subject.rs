@@ -15,10 +15,7 @@ use lifeboat_core::{
 use lifeboat_runtime::journal::FORMAT;
 use serde_json::{Map, Value};
 
-use super::{
-    behaviour::{Compared, facts},
-    chance::Chance,
-};
+use super::{behaviour::Compared, chance::Chance};
 
 /// A plan that is played in the virtual world.
 #[derive(Debug)]
@@ -37,7 +34,7 @@ pub struct Subject {
 impl Subject {
     /// A plan, and the time after which the host ends a call whose step has no time-out.
     pub fn new(plan: Plan, wall: SignedDuration) -> Self {
-        let targets = plan.targets.iter().map(|(role, target)| (role.clone(), facts(target.kind))).collect();
+        let targets = plan.targets.iter().map(|(role, target)| (role.clone(), target.kind.example().facts())).collect();
         let unproved = BTreeMap::new();
         Self { digest: plan.digest(), wall, compared: Compared::of(&plan), targets, unproved, plan }
     }

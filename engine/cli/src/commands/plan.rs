@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use lifeboat_core::{
     action::Effect,
-    bindings::{self, Bindings, Endpoint, System, Url, Via},
+    bindings::{self, Bindings},
     graph,
     name::RoleName,
     plan::{Invocation, Plan, Step, StepKind},
@@ -141,7 +141,7 @@ fn touches<'a>(plan: &'a Plan, bindings: &Bindings) -> Vec<Touch<'a>> {
         action: invocation.action.to_string(),
         role,
         effect,
-        system: bindings.targets.get(role).map(|binding| system(&binding.system)),
+        system: bindings.targets.get(role).map(|binding| binding.system.location()),
     };
     plan.steps.iter().flat_map(of_step).map(touch).collect()
 }
@@ -154,29 +154,4 @@ fn invocations(step: &Step) -> impl Iterator<Item = &Invocation> {
         StepKind::Approve { .. } | StepKind::Drill { .. } => None,
     };
     own.into_iter().chain(&step.undo)
-}
-
-/// Where a system is, without anything secret.
-fn system(system: &System) -> String {
-    match system {
-        System::Postgres(server) => {
-            let identity = server.system_identifier.as_deref().unwrap_or("not given");
-            format!("postgres {}:{}/{} (identity {identity})", server.host, server.port, server.database)
-        }
-        System::Machine(machine) => {
-            let place = match &machine.via {
-                Via::Local => "this machine".to_owned(),
-                Via::Container { engine, name } => format!("{engine} container {name}"),
-                Via::Ssh { host } => format!("ssh {host}"),
-            };
-            let work = machine.folders.get("work").map(|folder| format!(", {}", folder.path)).unwrap_or_default();
-            format!("{place}{work}")
-        }
-        System::Notify(channel) => match &channel.url {
-            Url::Plain(url) => url.clone(),
-            Url::Secret(reference) => String::from(reference.clone()),
-        },
-        System::Endpoint(Endpoint::Http { url }) => url.clone(),
-        System::Endpoint(Endpoint::Command { switch, .. }) => switch.join(" "),
-    }
 }

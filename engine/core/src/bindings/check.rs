@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Binding, Bindings, Endpoint, System, facts::via};
+use super::Bindings;
 use crate::{
     action::Effect,
     diagnostic::{Code, Diagnostic, Span, codes},
@@ -34,9 +34,9 @@ pub fn check(plan: &Plan, bindings: &Bindings) -> Vec<Diagnostic> {
             let help = format!("say `access: {}` if that is what you want", effect.access());
             found.push(finding(codes::BOUND_ACCESS, binding.line, message, Some(help)));
         }
-        if effect == Effect::Destroy && !has_identity(binding) {
+        if let (Effect::Destroy, Some(help)) = (effect, binding.system.lacks_identity()) {
             let message = format!("a step may destroy something on `{role}`, and nothing here proves what it is");
-            found.push(finding(codes::NO_IDENTITY, binding.line, message, identity_help(binding)));
+            found.push(finding(codes::NO_IDENTITY, binding.line, message, Some(help.to_owned())));
         }
     }
     check_people(plan, bindings, &mut found);
@@ -56,7 +56,7 @@ pub fn unproved<'a>(plan: &Plan, bindings: &'a Bindings) -> impl Iterator<Item =
     bindings
         .targets
         .iter()
-        .filter(move |(role, binding)| destroyed(role) && !has_identity(binding))
+        .filter(move |(role, binding)| destroyed(role) && binding.system.lacks_identity().is_some())
         .map(|(role, _)| role)
 }
 
@@ -89,11 +89,10 @@ fn check_people(plan: &Plan, bindings: &Bindings, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// The exclusive resources that a run of the plan writes to, for one lease each: sorted, each once. A server has two names where its
-/// identity is known, so that it is one for bindings that know it and for bindings that do not.
+/// The exclusive resources that a run of the plan writes to, for one lease each: sorted, each once.
 pub fn leases(plan: &Plan, bindings: &Bindings) -> Vec<String> {
     let systems = changed(plan).into_iter().filter_map(|role| bindings.targets.get(&role));
-    let mut leases: Vec<String> = systems.flat_map(|target| resources(&target.system)).collect();
+    let mut leases: Vec<String> = systems.flat_map(|target| target.system.leases()).collect();
     leases.sort();
     leases.dedup();
     leases
@@ -103,26 +102,6 @@ pub fn leases(plan: &Plan, bindings: &Bindings) -> Vec<String> {
 pub fn changed(plan: &Plan) -> BTreeSet<RoleName> {
     let changed = strongest_effects(plan).into_iter().filter(|(_, effect)| *effect >= Effect::Mutate);
     changed.map(|(role, _)| role).collect()
-}
-
-fn resources(system: &System) -> Vec<String> {
-    match system {
-        System::Postgres(server) => {
-            let host = match server.host.as_str() {
-                "127.0.0.1" | "::1" | "[::1]" => "localhost".to_owned(),
-                host => host.to_ascii_lowercase(),
-            };
-            let known = server.system_identifier.iter().map(|identifier| format!("postgres:{identifier}"));
-            known.chain([format!("postgres:{host}:{}", server.port)]).collect()
-        }
-        System::Machine(machine) => {
-            let work = machine.folders.get("work").map_or("", |folder| folder.path.trim_end_matches('/'));
-            vec![format!("machine:{}:{work}", via(&machine.via))]
-        }
-        System::Endpoint(Endpoint::Http { url }) => vec![format!("endpoint:{url}")],
-        System::Endpoint(Endpoint::Command { switch, .. }) => vec![format!("endpoint:{}", switch.join(" "))],
-        System::Notify(_) => Vec::new(),
-    }
 }
 
 /// The most that any action of the plan does with each role.
@@ -141,27 +120,6 @@ fn strongest_effects(plan: &Plan) -> BTreeMap<RoleName, Effect> {
         *strongest = (*strongest).max(*effect);
     }
     effects
-}
-
-fn has_identity(binding: &Binding) -> bool {
-    match &binding.system {
-        System::Postgres(server) => server.system_identifier.is_some(),
-        System::Machine(machine) => machine.identity.is_some(),
-        System::Notify(_) | System::Endpoint(_) => true,
-    }
-}
-
-fn identity_help(binding: &Binding) -> Option<String> {
-    match &binding.system {
-        System::Postgres(_) => {
-            Some("add `system_identifier`, as `SELECT system_identifier FROM pg_control_system()` shows it".to_owned())
-        }
-        System::Machine(_) => Some(
-            "write a word of your choice into `.lifeboat-identity` in the folder `work`, and here as `identity`"
-                .to_owned(),
-        ),
-        System::Notify(_) | System::Endpoint(_) => None,
-    }
 }
 
 fn finding(code: Code, line: u32, message: String, help: Option<String>) -> Diagnostic {

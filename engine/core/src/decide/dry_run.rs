@@ -68,17 +68,7 @@ pub(super) fn left_out_before(draft: &Draft<'_>, index: Slot, failure: &Failure)
     if guard || !draft.is_dry_run() {
         return None;
     }
-    let mut before = draft.planned(index).needs.clone();
-    let mut seen = 0;
-    while let Some(&need) = before.get(seen) {
-        if is_left_out(draft, need) {
-            return Some(need);
-        }
-        let further = draft.planned(need).needs.iter().filter(|further| !before.contains(further));
-        before.extend(further.copied().collect::<Vec<_>>());
-        seen += 1;
-    }
-    None
+    draft.run.before(draft.run.place(index)).find(|need| is_left_out(draft, *need))
 }
 
 /// The texts of a step that hold expressions, by name.

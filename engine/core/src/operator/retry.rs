@@ -1,7 +1,5 @@
 //! Another attempt of a step, or of everything from a step on.
 
-use std::collections::BTreeSet;
-
 use super::{Refusal, case::Case, refusal::standing};
 use crate::{
     action::Effect,
@@ -22,13 +20,7 @@ pub(super) struct Retry<'a> {
 
 /// These steps and all that need them, directly or not, in plan order.
 pub fn behind(plan: &Plan, first: &[StepIndex]) -> Vec<StepIndex> {
-    let mut found: BTreeSet<StepIndex> = first.iter().copied().collect();
-    for (index, step) in plan.steps.iter().enumerate() {
-        if step.needs.iter().any(|need| found.contains(need)) {
-            found.insert(index);
-        }
-    }
-    found.into_iter().collect()
+    plan.needs().behind(first)
 }
 
 pub(super) fn retry(case: &Case<'_>, asked: &Retry<'_>) -> Result<Event, Refusal> {

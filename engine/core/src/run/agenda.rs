@@ -41,7 +41,7 @@ pub(super) struct Agenda {
     /// By section: steps that are not over, and steps that are and did not succeed.
     tallies: BTreeMap<Section, Tally>,
     /// For each step of the plan: needs that are not over, and needs that cannot be met any more.
-    needs: Vec<Needs>,
+    needs: Vec<NeedTally>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -51,7 +51,7 @@ struct Tally {
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-struct Needs {
+struct NeedTally {
     all: usize,
     open: usize,
     unmet: usize,
@@ -78,8 +78,8 @@ pub(super) struct Fan {
 impl Agenda {
     pub(super) fn of(wiring: &Wiring, steps: &[StepRun]) -> Self {
         let open = |place| {
-            let all = wiring.of_step(place).needs;
-            Needs { all, open: all, unmet: 0 }
+            let all = wiring.needs.of_step(place).count();
+            NeedTally { all, open: all, unmet: 0 }
         };
         let mut agenda = Self { needs: (0..wiring.len()).map(open).collect(), ..Self::default() };
         steps.iter().enumerate().for_each(|(slot, step)| agenda.insert(wiring, slot, slot, step));

@@ -65,11 +65,11 @@ impl Run {
         self.agenda.remove(&self.wiring, slot, place, &before);
         self.agenda.insert(&self.wiring, slot, place, after);
         if slot == place {
-            for dependent in &self.wiring.of_step(place).dependents {
-                let ruled_out = |state| self.wiring.rules_out(*dependent, place, state);
+            for dependent in self.wiring.needs.dependents(place) {
+                let ruled_out = |state| self.wiring.rules_out(dependent, place, state);
                 let before = Need { open: !before.state.is_over(), unmet: ruled_out(&before.state) };
                 let after = Need { open: !after.state.is_over(), unmet: ruled_out(&after.state) };
-                self.agenda.need_changed(*dependent, before, after, &self.steps[*dependent].state);
+                self.agenda.need_changed(dependent, before, after, &self.steps[dependent].state);
             }
         }
     }

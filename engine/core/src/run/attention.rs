@@ -70,6 +70,11 @@ impl Run {
         self.wiring.len()
     }
 
+    /// All steps of the plan that this one needs, directly or not, the nearest first.
+    pub(crate) fn before(&self, step: StepIndex) -> impl Iterator<Item = StepIndex> {
+        self.wiring.needs.before(step)
+    }
+
     /// Steps that have begun and are not over: something is in flight or owed for them, or they wait for an instant.
     pub(super) fn begun(&self) -> BTreeSet<Slot> {
         self.in_flight().chain(self.owed()).chain(self.agenda.timers.iter().map(|(_, slot)| *slot)).collect()

@@ -5,22 +5,20 @@ use std::ops::Range;
 use super::StepState;
 use crate::{
     event::SkipReason,
+    needs::Needs,
     plan::{CallIndex, Plan, Section, Step, StepIndex, StepKind},
 };
 
-/// One entry a step of the plan, in plan order.
+/// Who waits for whom, and one entry a step of the plan, in plan order.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Wiring {
+    pub(super) needs: Needs,
     wires: Vec<Wire>,
 }
 
-/// What a step is connected with.
+/// What a step is connected with, apart from what it needs.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Wire {
-    /// How many steps it needs.
-    pub(super) needs: usize,
-    /// The steps that need it.
-    pub(super) dependents: Vec<StepIndex>,
     /// Which part of the runbook it belongs to.
     pub(super) section: Section,
     /// Whether it says how it is taken back. What is done at the end of a run is not.
@@ -38,8 +36,6 @@ pub(super) struct Wire {
 impl Wiring {
     pub(super) fn of(plan: &Plan) -> Self {
         let wire = |step: &Step| Wire {
-            needs: step.needs.len(),
-            dependents: Vec::new(),
             section: step.section,
             has_undo: step.undo.is_some() && step.section == Section::Steps,
             is_repeatable: step.action().is_none_or(|action| action.idempotent),
@@ -47,11 +43,7 @@ impl Wiring {
             call: outermost(plan, step.within),
             is_list: step.each.is_some(),
         };
-        let mut wires: Vec<Wire> = plan.steps.iter().map(wire).collect();
-        for (index, step) in plan.steps.iter().enumerate() {
-            step.needs.iter().for_each(|need| wires[*need].dependents.push(index));
-        }
-        Self { wires }
+        Self { needs: plan.needs(), wires: plan.steps.iter().map(wire).collect() }
     }
 
     pub(super) fn of_step(&self, place: StepIndex) -> &Wire {

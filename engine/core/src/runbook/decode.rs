@@ -66,9 +66,7 @@ fn input(node: &Node) -> InputDeclaration {
 
 fn target(node: &Node) -> Option<TargetDeclaration> {
     let kind = TargetKind::from_word(node.text_of("kind")?)?;
-    // Telling people something is what a channel is for.
-    let least = if kind == TargetKind::Notify { Effect::Mutate } else { Effect::Read };
-    let access = node.text_of("access").and_then(Effect::from_access).unwrap_or(least);
+    let access = node.text_of("access").and_then(Effect::from_access).unwrap_or(kind.access());
     Some(TargetDeclaration { kind, access })
 }
 

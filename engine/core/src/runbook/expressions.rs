@@ -7,7 +7,6 @@ use super::{
     model::{Body, Step},
 };
 use crate::{
-    bindings,
     diagnostic::{Findings, Span, closest, codes},
     expression::{ExpressionError, FUNCTIONS, Misfit, Reference, analyse, check_operands},
     name::ActionName,
@@ -269,7 +268,7 @@ impl Checker<'_, '_, '_, '_> {
         };
         self.context.used_targets.insert(role.clone());
         let Some(fact) = self.segment(2).map(str::to_owned) else { return Some(Type::Json) };
-        let facts = bindings::fact_types(target.kind);
+        let facts = target.kind.facts();
         match facts.iter().find(|(name, _)| *name == fact) {
             Some((_, ty)) => self.deeper(ty.clone(), 3),
             None => {

@@ -1,12 +1,12 @@
 //! The keys of a runbook.
 
 use crate::{
+    action::Effect,
+    bindings::TARGET_KINDS,
     grammar::{Field, Object, Shape, optional, required},
     plan::Section,
 };
 
-const ACCESS: &[&str] = &["read", "write", "destroy"];
-const TARGET_KINDS: &[&str] = &["postgres", "machine", "notify", "endpoint"];
 const FAILURES: &[&str] = &["transient", "interrupted", "permanent", "denied", "invalid_input"];
 
 /// The whole file.
@@ -56,7 +56,7 @@ static TARGET: Object = Object {
     one_of: &[],
     fields: &[
         required("kind", "What kind of system plays the role.", Shape::Word(TARGET_KINDS)),
-        optional("access", "The most that a step may do with it.", Shape::Word(ACCESS)),
+        optional("access", "The most that a step may do with it.", Shape::Word(Effect::WORDS)),
         optional("description", "What it is, for people.", Shape::Text),
     ],
 };

@@ -117,7 +117,7 @@ impl<'n> Lowering<'_, 'n> {
                 continue;
             }
             let mut needs: Vec<StepIndex> =
-                order.needs[*place].iter().flat_map(|need| ends[*need].iter().copied()).collect();
+                order.needs.of_step(*place).flat_map(|need| ends[need].iter().copied()).collect();
             if needs.is_empty() {
                 needs = site.needs.to_vec();
             }
@@ -125,7 +125,7 @@ impl<'n> Lowering<'_, 'n> {
             needs.dedup();
             // A step of another variant leaves its needs to those behind it.
             self.needs += needs.len();
-            order.needs[*place].iter().for_each(|need| last[*need] = false);
+            order.needs.of_step(*place).for_each(|need| last[need] = false);
             let on_failure = if step.on_failure == OnFailure::Stop { site.on_failure } else { step.on_failure };
             if self.needs > NEEDS_MAX {
                 return Err(TooLarge(step.id.span));

@@ -7,13 +7,12 @@ mod check;
 mod parse;
 mod print;
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use crate::effect::Effect;
 
 pub use self::{check::Mismatch, parse::TypeError};
+pub use crate::bindings::TargetKind;
 
 /// The type of a value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,44 +58,4 @@ pub struct RecordField {
     pub ty: Type,
     /// Whether it must be there.
     pub required: bool,
-}
-
-/// The kinds of system a role can be played by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TargetKind {
-    /// A PostgreSQL server, reached over its protocol.
-    Postgres,
-    /// A place where programs run and files lie: this machine, a container, a host over SSH.
-    Machine,
-    /// A channel to people.
-    Notify,
-    /// The place where the application's traffic is directed.
-    Endpoint,
-}
-
-impl TargetKind {
-    /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 4] = [Self::Postgres, Self::Machine, Self::Notify, Self::Endpoint];
-
-    /// The word for it in YAML.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Postgres => "postgres",
-            Self::Machine => "machine",
-            Self::Notify => "notify",
-            Self::Endpoint => "endpoint",
-        }
-    }
-
-    /// The kind that a YAML word means.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
-    }
-}
-
-impl fmt::Display for TargetKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }

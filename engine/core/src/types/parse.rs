@@ -161,7 +161,7 @@ impl<'a> Parser<'a> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
+    use proptest::{prelude::*, sample::select};
 
     use super::*;
 
@@ -178,10 +178,8 @@ mod tests {
             Just(Type::Timestamp),
             Just(Type::Duration),
             Just(Type::Json),
-            (0..4_usize, 0..3_usize).prop_map(|(kind, effect)| Type::Target {
-                kind: TargetKind::ALL[kind],
-                effect: [Effect::Read, Effect::Mutate, Effect::Destroy][effect],
-            }),
+            (select(TargetKind::ALL), select(&[Effect::Read, Effect::Mutate, Effect::Destroy]))
+                .prop_map(|(kind, effect)| Type::Target { kind, effect }),
         ];
         leaf.prop_recursive(3, 24, 4, |inner| {
             prop_oneof![

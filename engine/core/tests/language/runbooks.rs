@@ -120,6 +120,16 @@ fn each_mistake_is_found_where_it_is() {
 }
 
 #[test]
+fn of_several_circles_the_one_is_told_to_which_the_first_waiting_step_leads() {
+    let needs = [("a", ""), ("b", "a, d"), ("c", "e"), ("d", "c, a"), ("e", "f, d"), ("f", "f")];
+    let step = |(id, needs): (&str, &str)| format!("  - {{ id: {id}, approve: {{ message: x }}, needs: [{needs}] }}\n");
+    let steps: String = needs.into_iter().map(step).collect();
+    let found = compile(&text(&format!("lifeboat: 1\nid: T\nname: T\nsteps:\n{steps}")), &catalogue()).diagnostics;
+    let told: Vec<_> = found.iter().map(|finding| (finding.message.as_str(), finding.span.line)).collect();
+    assert_eq!(told, [("steps need each other in a circle: `d` needs `c` needs `e` needs `d`", 8)]);
+}
+
+#[test]
 fn another_version_of_the_language_is_refused() {
     assert_eq!(
         found(&with_steps("  - { id: a, approve: { message: x } }\n").replace("lifeboat: 1", "lifeboat: 2")),

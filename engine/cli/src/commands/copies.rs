@@ -14,6 +14,7 @@ use lifeboat_core::{
     plan::Plan,
     runbook,
 };
+use lifeboat_present::elapsed;
 use lifeboat_runtime::{
     Error,
     home::Home,
@@ -30,7 +31,7 @@ use crate::{
     arguments::Global,
     commands::run::Shown,
     copies::{self, Copy, Held, OF_RUN, OF_STEP, Owner, REMOVAL},
-    elapsed, engine,
+    engine,
     execution::Execution,
     exit::Exit,
     machines::Looked,

@@ -3,14 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use lifeboat_core::{
-    action::Effect,
-    bindings::{self, Bindings, Endpoint, System, Url, Via},
-    graph,
-    name::RoleName,
-    plan::{Invocation, Plan, Step, StepKind},
-};
-use serde::Serialize;
+use lifeboat_core::{bindings, graph, plan::Plan};
+use lifeboat_present::plan::{Touch, document, touches};
 
 use crate::{
     arguments::Global,
@@ -56,25 +50,6 @@ enum Format {
     Json,
 }
 
-/// What one step would do with one system.
-#[derive(Debug, Serialize)]
-struct Touch<'a> {
-    step: &'a str,
-    action: String,
-    role: &'a RoleName,
-    effect: Effect,
-    system: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Document<'a> {
-    format: &'static str,
-    digest: String,
-    plan: &'a Plan,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    touches: Option<Vec<Touch<'a>>>,
-}
-
 pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<Exit> {
     let catalogue = engine::host_to_look_at(global)?.catalogue();
     let mut runbook = source::runbook(&arguments.file, &catalogue)?;
@@ -108,7 +83,7 @@ fn print(format: Format, plan: &Plan, touches: Option<Vec<Touch<'_>>>) -> anyhow
         }
         Format::Dot => data_as_is(graph::dot(plan)),
         Format::Mermaid => data_as_is(graph::mermaid(plan)),
-        Format::Json => json(&Document { format: "lifeboat.plan/1", digest: plan.digest(), plan, touches })?,
+        Format::Json => json(&document(plan, touches))?,
     }
     Ok(())
 }
@@ -128,55 +103,4 @@ fn print_touches(touches: &[Touch<'_>]) {
     let rows: Vec<_> = std::iter::once(heading).chain(rows).collect();
     data(format_args!("\n{}", styled(STRONG, "What it would touch")));
     table::show(&rows);
-}
-
-fn touches<'a>(plan: &'a Plan, bindings: &Bindings) -> Vec<Touch<'a>> {
-    let of_step = |step: &'a Step| {
-        invocations(step).flat_map(move |invocation| {
-            invocation.grants.iter().map(move |(role, effect)| (step, invocation, role, *effect))
-        })
-    };
-    let touch = |(step, invocation, role, effect): (&'a Step, &'a Invocation, &'a RoleName, Effect)| Touch {
-        step: step.id.as_str(),
-        action: invocation.action.to_string(),
-        role,
-        effect,
-        system: bindings.targets.get(role).map(|binding| system(&binding.system)),
-    };
-    plan.steps.iter().flat_map(of_step).map(touch).collect()
-}
-
-/// Everything that a step may call: itself, its verification, its undo.
-fn invocations(step: &Step) -> impl Iterator<Item = &Invocation> {
-    let own = match &step.kind {
-        StepKind::Uses(invocation) => Some(invocation),
-        StepKind::Manual { verify, .. } => verify.as_ref(),
-        StepKind::Approve { .. } | StepKind::Drill { .. } => None,
-    };
-    own.into_iter().chain(&step.undo)
-}
-
-/// Where a system is, without anything secret.
-fn system(system: &System) -> String {
-    match system {
-        System::Postgres(server) => {
-            let identity = server.system_identifier.as_deref().unwrap_or("not given");
-            format!("postgres {}:{}/{} (identity {identity})", server.host, server.port, server.database)
-        }
-        System::Machine(machine) => {
-            let place = match &machine.via {
-                Via::Local => "this machine".to_owned(),
-                Via::Container { engine, name } => format!("{engine} container {name}"),
-                Via::Ssh { host } => format!("ssh {host}"),
-            };
-            let work = machine.folders.get("work").map(|folder| format!(", {}", folder.path)).unwrap_or_default();
-            format!("{place}{work}")
-        }
-        System::Notify(channel) => match &channel.url {
-            Url::Plain(url) => url.clone(),
-            Url::Secret(reference) => String::from(reference.clone()),
-        },
-        System::Endpoint(Endpoint::Http { url }) => url.clone(),
-        System::Endpoint(Endpoint::Command { switch, .. }) => switch.join(" "),
-    }
 }

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use lifeboat_core::{operator::Command, run::Phase};
+use lifeboat_present::words;
 use lifeboat_runtime::{home::ChangedFile, session};
 
 use crate::{
@@ -15,7 +16,6 @@ use crate::{
     people::Answers,
     problem::Problem,
     resuming, telling,
-    view::outcome_text,
 };
 
 /// Go on with a run after a crash, a stop, a pause or a question
@@ -37,7 +37,7 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
     let run = meant.run.clone();
     let loaded = home.load(&run)?;
     if let Phase::Finished { outcome, .. } = loaded.run.phase {
-        note(format_args!("{run} is over: it {}", outcome_text(outcome)));
+        note(format_args!("{run} is over: it {}", words::outcome(outcome)));
         return Ok(execution::exit_of(outcome, &loaded.run));
     }
     execution::check_answers(&arguments.answers, &loaded.plan)?;

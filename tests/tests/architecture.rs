@@ -11,7 +11,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("lifeboat-runtime", &["lifeboat-core"]),
     ("lifeboat-host", &["lifeboat-core", "lifeboat-runtime"]),
     ("lifeboat-bundle", &[]),
-    ("lifeboat-simulator", &["lifeboat-core", "lifeboat-runtime", "lifeboat-host", "lifeboat-bundle"]),
+    ("lifeboat-launch", &["lifeboat-core", "lifeboat-runtime", "lifeboat-host", "lifeboat-bundle"]),
+    ("lifeboat-simulator", &["lifeboat-core", "lifeboat-runtime", "lifeboat-host", "lifeboat-launch"]),
     (
         "lifeboat",
         &[
@@ -19,7 +20,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "lifeboat-present",
             "lifeboat-runtime",
             "lifeboat-host",
-            "lifeboat-bundle",
+            "lifeboat-launch",
             "lifeboat-simulator",
         ],
     ),
@@ -29,7 +30,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("plugin-hostile", &["lifeboat-plugin"]),
     (
         "lifeboat-tests",
-        &["lifeboat-core", "lifeboat-runtime", "lifeboat-host", "lifeboat-bundle", "lifeboat-simulator"],
+        &["lifeboat-core", "lifeboat-runtime", "lifeboat-host", "lifeboat-launch", "lifeboat-simulator"],
     ),
 ];
 

@@ -31,7 +31,7 @@ use crate::{
     output::{WARN, hint, json as print_json, note, styled},
     people::Answers,
     problem::Problem,
-    resuming, view,
+    view,
 };
 
 /// Of a run that is told something as a whole so many steps that are under way are shown.
@@ -186,7 +186,7 @@ impl Case {
     async fn reopen(self, request: Request) -> anyhow::Result<Exit> {
         let home = Home::open(self.home.path())?;
         let shown = Shown { onset: None, json: self.json };
-        let Some(invoke) = resuming::invoke(&home, &self.run, &self.loaded)? else { return Ok(Exit::File) };
+        let Some(invoke) = engine::invoke_of(&home, &self.run, &self.loaded)? else { return Ok(Exit::File) };
         let of = (self.run.clone(), self.loaded.roles());
         let execution = Execution::open(self.loaded.plan, of, shown, Answers::default(), invoke);
         let ended = session::reopen(&home, &self.run, request, execution.surroundings()).await;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
 use jiff::Timestamp;
+use lifeboat_launch::removal;
 use lifeboat_present::{
     drill::verdict,
     elapsed,
@@ -15,7 +16,7 @@ use serde_json::json;
 
 use crate::{
     arguments::Global,
-    copies, engine,
+    engine,
     exit::Exit,
     output::{BAD, WARN, hint, json as print_json, painted, styled},
     problem::Problem,
@@ -68,7 +69,7 @@ pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<
 fn runs(home: &Home) -> anyhow::Result<BTreeMap<String, usize>> {
     let mut runs = BTreeMap::new();
     for listed in home.runs()?.into_iter().filter(|listed| !listed.is_drill) {
-        let id = listed.runbook.map(|runbook| runbook.id).filter(|id| id != copies::REMOVAL);
+        let id = listed.runbook.map(|runbook| runbook.id).filter(|id| id != removal::RUNBOOK);
         id.into_iter().for_each(|id| *runs.entry(id).or_default() += 1);
     }
     Ok(runs)

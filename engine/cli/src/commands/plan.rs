@@ -3,15 +3,16 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use lifeboat_core::{bindings, graph, plan::Plan};
+use lifeboat_core::{graph, plan::Plan};
+use lifeboat_launch::source::{self, Content};
 use lifeboat_present::plan::{Touch, document, touches};
 
 use crate::{
-    arguments::Global,
+    arguments::{Global, VariantArgument},
     engine,
     exit::Exit,
+    findings,
     output::{STRONG, data, data_as_is, json, styled},
-    source::{self, Content, VariantArgument},
     table,
 };
 
@@ -54,24 +55,21 @@ pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<
     let catalogue = engine::host_to_look_at(global)?.catalogue();
     let mut runbook = source::runbook(&arguments.file, &catalogue)?;
     if let Some(variant) = arguments.variant {
-        runbook = runbook.of_variant(Some(variant))?;
+        runbook = runbook.of_variant(Some(variant.into()))?;
     }
-    runbook.print();
+    findings::print(&runbook);
     let bindings = arguments.bindings.as_deref().map(source::bindings).transpose()?;
     let Some(plan) = runbook.plan() else { return Ok(Exit::File) };
-    let bound = match bindings {
+    let bound = match bindings.map(|bindings| bindings.against(plan)) {
         None => None,
-        Some(mut file) => {
-            if let Content::Bindings(bindings) = &file.content {
-                file.diagnostics.extend(bindings::check(&plan, bindings));
-            }
-            file.print();
-            let Content::Bindings(bindings) = file.content else { return Ok(Exit::File) };
+        Some(checked) => {
+            findings::print(&checked);
+            let Content::Bindings(bindings) = checked.content else { return Ok(Exit::File) };
             Some(*bindings)
         }
     };
-    let touches = bound.as_ref().map(|bindings| touches(&plan, bindings));
-    print(if arguments.json { Format::Json } else { arguments.format }, &plan, touches)?;
+    let touches = bound.as_ref().map(|bindings| touches(plan, bindings));
+    print(if arguments.json { Format::Json } else { arguments.format }, plan, touches)?;
     Ok(Exit::Done)
 }
 

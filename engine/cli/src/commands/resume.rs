@@ -15,7 +15,7 @@ use crate::{
     output::{WARN, note, styled},
     people::Answers,
     problem::Problem,
-    resuming, telling,
+    telling,
 };
 
 /// Go on with a run after a crash, a stop, a pause or a question
@@ -69,7 +69,7 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
         let of = telling::Of { run: run.to_string(), json: arguments.shown.json };
         return telling::Case::open(&of, global)?.tell(Command::Unpause { reason: None }).await;
     }
-    let Some(invoke) = resuming::invoke(&home, &run, &loaded)? else { return Ok(Exit::File) };
+    let Some(invoke) = engine::invoke_of(&home, &run, &loaded)? else { return Ok(Exit::File) };
     let of = (run.clone(), loaded.roles());
     let execution = Execution::open(loaded.plan, of, arguments.shown, arguments.answers, invoke);
     let ended = session::resume(&home, &run, execution.surroundings()).await;

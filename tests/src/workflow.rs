@@ -9,7 +9,8 @@ use std::{
 
 use jiff::SignedDuration;
 use lifeboat_core::{action::Catalogue, diagnostic::SourceFile, runbook::compile};
-use lifeboat_host::{Component, Host, HostOptions, Limits};
+use lifeboat_host::Limits;
+use lifeboat_launch::plugins;
 use lifeboat_simulator::virtual_world::{Selection, Settings, Subject};
 
 use crate::repository;
@@ -18,11 +19,8 @@ use crate::repository;
 pub fn catalogue() -> &'static Catalogue {
     static CATALOGUE: OnceLock<Catalogue> = OnceLock::new();
     CATALOGUE.get_or_init(|| {
-        let component = |(name, bytes): &(&str, &[u8])| Component { name: (*name).to_owned(), bytes: bytes.to_vec() };
-        let plugins = lifeboat_bundle::COMPONENTS.iter().map(component).collect();
         let cache = tempfile::tempdir().expect("a folder for compiled plugins");
-        let options = HostOptions { cache: cache.path().to_owned(), plugins, limits: Limits::default() };
-        Host::new(options).expect("the shipped plugins load").catalogue()
+        plugins::host(cache.path().to_owned()).expect("the shipped plugins load").catalogue()
     })
 }
 

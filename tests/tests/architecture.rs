@@ -13,18 +13,30 @@ use lifeboat_tests::stand::files_below;
 /// Each crate of the workspace with the ones that it may depend on (not counting tests).
 const ALLOWED: &[(&str, &[&str])] = &[
     ("lifeboat-core", &[]),
+    ("lifeboat-present", &["lifeboat-core"]),
     ("lifeboat-runtime", &["lifeboat-core"]),
     ("lifeboat-host", &["lifeboat-core", "lifeboat-runtime"]),
     ("lifeboat-bundle", &[]),
-    ("lifeboat-simulator", &["lifeboat-core", "lifeboat-runtime", "lifeboat-host", "lifeboat-bundle"]),
-    ("lifeboat", &["lifeboat-core", "lifeboat-runtime", "lifeboat-host", "lifeboat-bundle", "lifeboat-simulator"]),
+    ("lifeboat-launch", &["lifeboat-core", "lifeboat-runtime", "lifeboat-host", "lifeboat-bundle"]),
+    ("lifeboat-simulator", &["lifeboat-core", "lifeboat-runtime", "lifeboat-host", "lifeboat-launch"]),
+    (
+        "lifeboat",
+        &[
+            "lifeboat-core",
+            "lifeboat-present",
+            "lifeboat-runtime",
+            "lifeboat-host",
+            "lifeboat-launch",
+            "lifeboat-simulator",
+        ],
+    ),
     ("lifeboat-plugin", &[]),
     ("plugin-pg", &["lifeboat-plugin"]),
     ("plugin-notify", &["lifeboat-plugin"]),
     ("plugin-hostile", &["lifeboat-plugin"]),
     (
         "lifeboat-tests",
-        &["lifeboat-core", "lifeboat-runtime", "lifeboat-host", "lifeboat-bundle", "lifeboat-simulator"],
+        &["lifeboat-core", "lifeboat-runtime", "lifeboat-host", "lifeboat-launch", "lifeboat-simulator"],
     ),
 ];
 
@@ -36,6 +48,8 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("cel", &["lifeboat-core"]),
     ("petgraph", &["lifeboat-core"]),
     ("serde-saphyr", &["lifeboat-core"]),
+    ("anstream", &["lifeboat"]),
+    ("anstyle", &["lifeboat"]),
     ("clap", &["lifeboat"]),
     ("indicatif", &["lifeboat"]),
 ];
@@ -93,6 +107,14 @@ fn the_core_stays_pure() {
     let impure = ["tokio", "futures", "rand", "reqwest", "uuid", "tempfile"];
     let found: Vec<_> = normal_dependencies(core).filter(|d| impure.contains(d)).collect();
     assert!(found.is_empty(), "core does no I/O, reads no clock and draws no random number: {found:?}");
+}
+
+#[test]
+fn what_is_shown_is_pure_too() {
+    let present = &packages()["lifeboat-present"];
+    let known = ["lifeboat-core", "jiff", "serde", "serde_json"];
+    let found: Vec<_> = normal_dependencies(present).filter(|d| !known.contains(d)).collect();
+    assert!(found.is_empty(), "whoever shows a run brings its own terminal, clock and disk: {found:?}");
 }
 
 /// A kind of target is a file and a line of the table beside it. Whoever asks for one kind or two may do so, and finds that a

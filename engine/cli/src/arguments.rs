@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use anstream::ColorChoice;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use lifeboat_core::name::{NameError, StepId};
+use lifeboat_core::{
+    name::{NameError, StepId},
+    plan::Variant,
+};
 
 use crate::{commands, exit::Exit};
 
@@ -51,6 +54,24 @@ impl Color {
             Self::Never => ColorChoice::Never,
         };
         choice.write_global();
+    }
+}
+
+/// A variant of a runbook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum VariantArgument {
+    /// Nothing is broken
+    Planned,
+    /// Something is
+    Disaster,
+}
+
+impl From<VariantArgument> for Variant {
+    fn from(argument: VariantArgument) -> Self {
+        match argument {
+            VariantArgument::Planned => Self::Planned,
+            VariantArgument::Disaster => Self::Disaster,
+        }
     }
 }
 

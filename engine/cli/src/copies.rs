@@ -3,7 +3,7 @@
 //!
 //! A journal knows what was done by runs, not what a person did to a machine by hand.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use lifeboat_core::{
@@ -12,9 +12,9 @@ use lifeboat_core::{
     plan::Plan,
     run::Run,
 };
+use lifeboat_launch::removal::removes;
 use lifeboat_runtime::{
     home::{Home, Listed, Loaded, Standing},
-    invoke::{Answer, Invoke, Pending, Request},
     journal::Recorded,
 };
 use serde::Serialize;
@@ -24,11 +24,6 @@ const RESTORE: &str = "pg/restore";
 const DESTROY: &str = "pg/destroy-instance";
 /// Writes the first of the files by which a run goes on.
 const FIND: &str = "pg/find-damage";
-
-/// The runbook of a run that removed a copy of another run, and the names of its inputs.
-pub(crate) const REMOVAL: &str = "COPIES";
-pub(crate) const OF_RUN: &str = "of_run";
-pub(crate) const OF_STEP: &str = "of_step";
 
 /// A restored copy.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -150,40 +145,6 @@ fn removal(loaded: &Loaded) -> Option<Removal> {
     let (run, step) = removes(&loaded.run).filter(|_| matches!(loaded.run.outcome(), Some(Outcome::Succeeded)))?;
     let with_files = |record: &Recorded| matches!(&record.event, Event::StepStarted { parameters, .. } if parameters["files"] == true);
     Some(Removal { run, step, files: loaded.events.iter().any(with_files) })
-}
-
-/// The run and the step whose copy a run removes that was made for that.
-fn removes(run: &Run) -> Option<(RunId, StepId)> {
-    let (_, facts) = run.started.as_ref().filter(|(_, facts)| facts.runbook.id == REMOVAL)?;
-    let input = |name: &str| facts.inputs[name].as_str();
-    Some((RunId::new(input(OF_RUN)?).ok()?, StepId::parse(input(OF_STEP)?).ok()?))
-}
-
-/// The plugins for a run that goes on: those of a removal are called as whoever made the copy.
-pub(crate) fn as_owner(invoke: Arc<dyn Invoke>, run: &Run) -> Arc<dyn Invoke> {
-    match removes(run) {
-        Some((owner, step)) => on_behalf(invoke, &owner, &step),
-        None => invoke,
-    }
-}
-
-/// Calls plugins as the run and the step that made the copy: nothing else may remove it.
-pub(crate) fn on_behalf(invoke: Arc<dyn Invoke>, run: &RunId, step: &StepId) -> Arc<dyn Invoke> {
-    Arc::new(OnBehalf { invoke, run: run.clone(), step: step.clone() })
-}
-
-struct OnBehalf {
-    invoke: Arc<dyn Invoke>,
-    run: RunId,
-    step: StepId,
-}
-
-impl Invoke for OnBehalf {
-    fn invoke(&self, mut request: Request) -> Pending<Answer> {
-        request.run = self.run.clone();
-        request.call.step = self.step.clone();
-        self.invoke.invoke(request)
-    }
 }
 
 fn of_run(loaded: &Loaded) -> Vec<Copy> {

@@ -1,12 +1,17 @@
 //! What commands that execute or check need: the state folder and the plugins.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use etcetera::BaseStrategy;
-use lifeboat_host::{Component, Host, HostOptions, Limits};
-use lifeboat_runtime::home::Home;
+use lifeboat_core::name::RunId;
+use lifeboat_host::Host;
+use lifeboat_launch::{plugins, resume};
+use lifeboat_runtime::{
+    home::{Home, Loaded},
+    invoke::Invoke,
+};
 
-use crate::{arguments::Global, exit::Exit, problem::Problem};
+use crate::{arguments::Global, exit::Exit, findings::print_wrong, problem::Problem};
 
 /// The state folder that the arguments, the environment or the platform name.
 pub(crate) fn home(global: &Global) -> anyhow::Result<Home> {
@@ -32,23 +37,24 @@ fn home_path(global: &Global) -> Result<PathBuf, Problem> {
 
 /// The bundled plugins, compiled or taken from the cache in the state folder.
 pub(crate) fn host(home: &Home) -> anyhow::Result<Host> {
-    load(home.cache())
+    Ok(plugins::host(home.cache())?)
 }
 
 /// The bundled plugins for commands that only look: nothing but the cache is made, and they work where no state can be kept.
 pub(crate) fn host_to_look_at(global: &Global) -> anyhow::Result<Host> {
     match home_to_read(global).and_then(|home| host(&home)) {
-        Err(_) if global.home.is_none() => load(tempfile::tempdir()?.path().join("cache")),
+        Err(_) if global.home.is_none() => Ok(plugins::host(tempfile::tempdir()?.path().join("cache"))?),
         host => host,
     }
 }
 
-fn load(cache: PathBuf) -> anyhow::Result<Host> {
-    Ok(Host::new(HostOptions { cache, plugins: bundled(), limits: Limits::default() })?)
-}
-
-/// The plugins inside this binary.
-fn bundled() -> Vec<Component> {
-    let component = |(name, bytes): &(&str, &[u8])| Component { name: (*name).to_owned(), bytes: bytes.to_vec() };
-    lifeboat_bundle::COMPONENTS.iter().map(component).collect()
+/// The plugins for a run that goes on; `None` where its bindings cannot be read, which has been shown then.
+pub(crate) fn invoke_of(home: &Home, run: &RunId, loaded: &Loaded) -> anyhow::Result<Option<Arc<dyn Invoke>>> {
+    match resume::bindings(home, run, loaded) {
+        Ok(bindings) => Ok(Some(resume::invoke(&host(home)?, loaded, bindings)?)),
+        Err(wrong) => {
+            print_wrong(&wrong);
+            Ok(None)
+        }
+    }
 }

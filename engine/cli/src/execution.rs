@@ -9,6 +9,7 @@ use lifeboat_core::{
     plan::Plan,
     run::{Awaiting, Run, StepState},
 };
+use lifeboat_present::{dry_run, step::waits_for, words};
 use lifeboat_runtime::{
     Error,
     home::Home,
@@ -20,13 +21,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     commands::run::Shown,
-    copies, document, dry_run,
+    copies,
     exit::Exit,
     output::{WARN, hint, json, note, styled},
     people::{self, Answers, Responder},
     problem::Problem,
-    signals,
-    view::{self, View, failure_text},
+    recorded, signals, table,
+    view::{self, View},
 };
 
 /// A session with everything around it.
@@ -79,11 +80,11 @@ impl Execution {
         let ended = ended?;
         say(&ended);
         say_copies(home, &ended)?;
-        dry_run::lines(&self.plan, &ended.state).into_iter().for_each(note);
+        say_dry_run(&self.plan, &ended.state);
         hint(next(&ended));
         say_flags(&ended);
         if self.shown.json {
-            json(&document::run(&home.load(&ended.run)?, false, ended.at))?;
+            json(&recorded::document(&home.load(&ended.run)?, false, ended.at))?;
         }
         Ok(exit(&ended))
     }
@@ -110,7 +111,7 @@ fn say(ended: &Ended) {
             }
             note(format_args!("{} {} waits for a person", styled(WARN, "waiting"), ended.run));
             for step in ended.state.steps.iter().filter(|step| steps.contains(&step.id)) {
-                let what = document::waits_for(&step.state).unwrap_or_else(|| "an answer".to_owned());
+                let what = waits_for(&step.state).unwrap_or_else(|| "an answer".to_owned());
                 note(format_args!("  {}: {what}", step.id));
             }
         }
@@ -128,6 +129,15 @@ fn say_copies(home: &Home, ended: &Ended) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// What a dry-run found; nothing of a real run.
+fn say_dry_run(plan: &Plan, run: &Run) {
+    let Some(rows) = dry_run::rows(plan, run) else { return };
+    note("dry-run: nothing was changed");
+    let cells = |row: dry_run::DryRunStep<'_>| vec![row.step.to_string(), row.what.to_owned(), row.details];
+    let rows: Vec<_> = rows.into_iter().map(cells).collect();
+    table::lines(&rows).iter().for_each(|line| note(format_args!("  {line}")));
 }
 
 /// What to do next.
@@ -171,7 +181,7 @@ fn flag(step: &StepId, state: &StepState) -> Option<String> {
 fn say_failures(run: &Run) {
     for step in &run.steps {
         if let Some(failure) = step.state.failure() {
-            note(format_args!("  {}: {}", step.id, failure_text(failure)));
+            note(format_args!("  {}: {}", step.id, words::failure(failure)));
             if failure.reason().code == "pg-no-port" {
                 hint("`lifeboat copies` lists the copies that hold the ports, and how to free each");
             }

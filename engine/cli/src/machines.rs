@@ -13,12 +13,13 @@ use lifeboat_core::{
     runbook,
 };
 use lifeboat_host::Host;
+use lifeboat_present::words;
 use lifeboat_runtime::invoke::{Answer, Deadline, Request, Unfenced};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::{exit::Exit, problem::Problem, view::failure_text};
+use crate::{exit::Exit, problem::Problem};
 
 /// A machine that does not answer is given up after so long.
 const ANSWER_WITHIN: SignedDuration = SignedDuration::from_secs(60);
@@ -62,7 +63,7 @@ pub(crate) async fn look(host: &Host, bindings: &Bindings, role: &RoleName) -> a
     let answer = host.bind(&plan, alone)?.invoke(request(&plan)?).await;
     let done = match answer {
         Answer::Ran(Ok(done)) => done,
-        Answer::Ran(Err(failure)) => return Err(not_seen(role, &failure_text(&failure))),
+        Answer::Ran(Err(failure)) => return Err(not_seen(role, &words::failure(&failure))),
         Answer::Observed(_) => return Err(not_seen(role, "the plugin answered something else")),
     };
     Ok(Looked { role: role.clone(), system, instances: serde_json::from_value(done.outputs["instances"].clone())? })

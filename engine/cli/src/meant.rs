@@ -2,18 +2,17 @@
 //! about on a terminal: what it stands for changes while one types.
 
 use lifeboat_core::{name::StepId, run::Run};
+use lifeboat_present::{elapsed, step::waits_for, words};
 use lifeboat_runtime::{
     Error,
     home::{Home, Loaded, Meant},
 };
 
 use crate::{
-    document, elapsed,
     exit::Exit,
     output::{STRONG, note, styled},
     people::{can_be_asked, confirmed},
     problem::Problem,
-    view::failure_text,
 };
 
 /// The run that is meant.
@@ -72,9 +71,9 @@ pub(crate) fn about<'a>(loaded: &Loaded, steps: impl IntoIterator<Item = &'a Ste
 /// What a step asks, or how it stands.
 fn standing(run: &Run, step: &StepId) -> Option<String> {
     let step = run.find(step)?;
-    let failed = || step.state.failure().map(|failure| format!("failed: {}", failure_text(failure)));
+    let failed = || step.state.failure().map(|failure| format!("failed: {}", words::failure(failure)));
     Some(
-        document::waits_for(&step.state)
+        waits_for(&step.state)
             .map(|what| format!("waits for {what}"))
             .or_else(failed)
             .unwrap_or_else(|| step.state.word().replace('_', " ")),

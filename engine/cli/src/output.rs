@@ -9,6 +9,7 @@ use std::{
 
 use anstyle::{AnsiColor, Style};
 use lifeboat_core::text::steers;
+use lifeboat_present::{Part, Text, Tone};
 use serde::Serialize;
 
 use crate::{exit::Exit, wrap};
@@ -29,6 +30,26 @@ pub(crate) const QUIET: Style = Style::new().dimmed();
 /// `text` in that style.
 pub(crate) fn styled(style: Style, text: impl Display) -> String {
     format!("{style}{text}{style:#}")
+}
+
+/// How something looks that is meant so.
+pub(crate) fn style(tone: Tone) -> Style {
+    match tone {
+        Tone::Good => GOOD,
+        Tone::Bad => BAD,
+        Tone::Warn => WARN,
+        Tone::Plain => QUIET,
+    }
+}
+
+/// A text in the styles of its parts.
+pub(crate) fn painted(text: &Text) -> String {
+    let part = |part: &Part| match part {
+        Part::Words(words) => words.clone(),
+        Part::Name(name) => styled(STRONG, name),
+        Part::Toned(tone, words) => styled(style(*tone), words),
+    };
+    text.parts().iter().map(part).collect()
 }
 
 /// A text whose further lines cannot be taken for lines of ours: they stand below its first one.
@@ -117,6 +138,12 @@ mod tests {
         assert_eq!(shown("a\u{202e}b\rc\u{200b}\td\n"), "a\u{fffd}b\u{fffd}c\u{fffd}\td\n");
         assert_eq!(shown(styled(BAD, "red")), styled(BAD, "red"));
         assert_eq!(hanging("it failed\n03:00:00 all is well"), "it failed\n    03:00:00 all is well");
+    }
+
+    #[test]
+    fn a_text_looks_as_its_parts_are_meant() {
+        let text = Text::name("DR-003") + "  " + Text::toned(Tone::Bad, "missed") + ", once";
+        assert_eq!(painted(&text), format!("{}  {}, once", styled(STRONG, "DR-003"), styled(BAD, "missed")));
     }
 
     #[test]

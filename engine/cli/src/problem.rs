@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use lifeboat_launch::SourceError;
+
 use crate::{
     exit::Exit,
     output::{BAD, hint, note, styled},
@@ -55,10 +57,29 @@ impl Problem {
     }
 }
 
+impl From<SourceError> for Problem {
+    fn from(error: SourceError) -> Self {
+        let problem = match error.code() {
+            Some(code) => Self::coded(code, error.to_string()),
+            None => Self::new(Exit::File, error.to_string()),
+        };
+        problem.hint(match error {
+            SourceError::Unreadable { .. } => "is the path right?",
+            SourceError::VariantMissing => "say `--variant planned` or `--variant disaster`",
+            SourceError::NoVariants => "leave `--variant` out",
+            SourceError::DrillStep { .. } => "rehearse it with `lifeboat drill`",
+        })
+    }
+}
+
 impl From<anyhow::Error> for Problem {
     fn from(error: anyhow::Error) -> Self {
         let error = match error.downcast::<Self>() {
             Ok(problem) => return problem,
+            Err(error) => error,
+        };
+        let error = match error.downcast::<SourceError>() {
+            Ok(error) => return error.into(),
             Err(error) => error,
         };
         let code = error

@@ -9,6 +9,10 @@ use lifeboat_core::{
     operator::{Command, Refusal, Request},
     run::{Phase, Run, StepRun},
 };
+use lifeboat_present::{
+    step::{is_active, waits_for},
+    words,
+};
 use lifeboat_runtime::{
     home::{Home, Loaded, Meant},
     journal::Recorded,
@@ -20,15 +24,14 @@ use serde_json::{Value, json};
 use crate::{
     arguments::Global,
     commands::run::Shown,
-    copies, document, engine,
+    copies, engine,
     execution::Execution,
     exit::Exit,
     meant,
     output::{WARN, hint, json as print_json, note, styled},
     people::Answers,
     problem::Problem,
-    resuming,
-    view::{self, outcome_text},
+    view,
 };
 
 /// Of a run that is told something as a whole so many steps that are under way are shown.
@@ -119,7 +122,7 @@ impl Case {
             | Command::Decide { step, .. } => vec![step],
             Command::Retry { steps, .. } => steps.iter().collect(),
             Command::Pause { .. } | Command::Unpause { .. } | Command::Onset { .. } | Command::Abort { .. } => {
-                let under_way = self.loaded.run.steps.iter().filter(|step| view::is_active(&step.state));
+                let under_way = self.loaded.run.steps.iter().filter(|step| is_active(&step.state));
                 under_way.map(|step| &step.id).take(UNDER_WAY_MAX).collect()
             }
         }
@@ -139,7 +142,7 @@ impl Case {
         }
         match (after.map(|after| &after.phase), self.home.holder(run)?) {
             (Some(Phase::Finished { outcome, .. }), _) => {
-                note(format_args!("{run} is over: it {}", outcome_text(*outcome)))
+                note(format_args!("{run} is over: it {}", words::outcome(*outcome)))
             }
             (Some(_), _) => hint(format_args!("no engine works on it; `lifeboat resume {run}` goes on")),
             (None, Some(holder)) => hint(format_args!("{holder} goes on with it")),
@@ -175,7 +178,7 @@ impl Case {
     /// What the steps had asked that something was recorded about, for programs.
     fn asked(&self, records: &[Recorded]) -> BTreeMap<String, String> {
         let steps = records.iter().filter_map(|record| record.event.step());
-        let asked = |step: &StepId| Some((step.to_string(), document::waits_for(&self.loaded.run.find(step)?.state)?));
+        let asked = |step: &StepId| Some((step.to_string(), waits_for(&self.loaded.run.find(step)?.state)?));
         steps.filter_map(asked).collect()
     }
 
@@ -183,7 +186,7 @@ impl Case {
     async fn reopen(self, request: Request) -> anyhow::Result<Exit> {
         let home = Home::open(self.home.path())?;
         let shown = Shown { onset: None, json: self.json };
-        let Some(invoke) = resuming::invoke(&home, &self.run, &self.loaded)? else { return Ok(Exit::File) };
+        let Some(invoke) = engine::invoke_of(&home, &self.run, &self.loaded)? else { return Ok(Exit::File) };
         let of = (self.run.clone(), self.loaded.roles());
         let execution = Execution::open(self.loaded.plan, of, shown, Answers::default(), invoke);
         let ended = session::reopen(&home, &self.run, request, execution.surroundings()).await;

@@ -13,22 +13,20 @@ use std::{
 };
 
 use lifeboat_core::{
-    bindings,
     diagnostic::SourceFile,
     event::{Mode, Person},
     failure::{Failure, Reason},
     input::{Done, Purpose},
     name::RunId,
-    runbook::compile,
 };
-use lifeboat_host::{Component, Host, HostOptions, Limits};
+use lifeboat_launch::{Bound, Order, Ready, Runbook, plugins, source};
 use lifeboat_runtime::{
     home::Home,
     invoke::{Answer, Invoke, Pending, Request},
     lock::RunLock,
     people::Nobody,
     report::Silent,
-    session::{self, NewRun, Surroundings},
+    session::{self, Surroundings},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -127,29 +125,13 @@ impl Stand {
 
     async fn run(&self, who: Person) {
         let home = Home::open(self.path("home")).unwrap();
-        let component = |(name, bytes): &(&str, &[u8])| Component { name: (*name).to_owned(), bytes: bytes.to_vec() };
-        let plugins = lifeboat_bundle::COMPONENTS.iter().map(component).collect();
-        let host = Host::new(HostOptions { cache: home.cache(), plugins, limits: Limits::default() }).unwrap();
+        let host = plugins::host(home.cache()).unwrap();
         let file = |name: &str, text: &str| SourceFile { name: name.to_owned(), text: text.to_owned() };
-        let compiled = compile(&file("runbook.yaml", RUNBOOK), &host.catalogue());
-        let plan = compiled.plan.unwrap_or_else(|| panic!("{:#?}", compiled.diagnostics));
-        let parsed = bindings::parse(&file("bindings.yaml", &self.bindings()));
-        let bound = parsed.bindings.unwrap_or_else(|| panic!("{:#?}", parsed.diagnostics));
-        let new = NewRun {
-            run: RunId::new(RUN).unwrap(),
-            runbook_path: None,
-            runbook_source: RUNBOOK.as_bytes().to_vec(),
-            called_sources: Vec::new(),
-            bindings_source: self.bindings().into_bytes(),
-            inputs: json!({}),
-            targets: bound.facts(),
-            leases: bindings::leases(&plan, &bound),
-            mode: Mode::Real,
-            who,
-            people: BTreeMap::new(),
-            onset: None,
-            plan,
-        };
+        let runbook = Runbook::of(source::check_runbook(file("runbook.yaml", RUNBOOK), &host.catalogue())).unwrap();
+        let bound = Bound::of(source::check_bindings(file("bindings.yaml", &self.bindings()))).unwrap();
+        let ready = Ready::new(runbook, bound, &BTreeMap::new()).unwrap();
+        let run = RunId::new(RUN).unwrap();
+        let new = ready.into_run(Order { run, mode: Mode::Real, who, onset: None });
         let surroundings = Surroundings {
             invoke: Arc::new(Restores),
             people: Arc::new(Nobody),

@@ -7,25 +7,22 @@ use std::{
 };
 
 use jiff::Timestamp;
-use lifeboat_bundle::COMPONENTS;
 use lifeboat_core::{
-    bindings::{self, Bindings},
-    diagnostic::{Diagnostic, Severity, SourceFile},
+    bindings::Bindings,
+    diagnostic::SourceFile,
     event::{Mode, Outcome, Person},
-    inputs,
     name::RunId,
     plan::{self, Plan},
     run::Run,
-    runbook::{self, Compiled},
 };
-use lifeboat_host::{Component, Host, HostOptions, Limits};
+use lifeboat_host::Host;
+use lifeboat_launch::{self as launch, Bound, Ready, Runbook, Sources, Wrong, plugins, source};
 use lifeboat_runtime::{
-    files::Disk,
     home::Home,
     invoke::Invoke,
     journal::Recorded,
     report::{Report, Reporter},
-    session::{self, Ended, NewRun, Surroundings},
+    session::{self, Ended, Surroundings},
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -39,8 +36,7 @@ pub(super) struct Engine {
     pub(super) host: Host,
     pub(super) plan: Plan,
     pub(super) run: RunId,
-    runbook: SourceFile,
-    called: Vec<SourceFile>,
+    sources: Sources,
 }
 
 /// What the engine did.
@@ -57,14 +53,13 @@ impl Engine {
     /// Loads the plugins and compiles the runbook; the run's folder is there afterwards.
     pub(super) fn prepare(request: &DrillRequest, variant: &Variant) -> Result<Self, DrillError> {
         let home = Home::open(&variant.home)?;
-        let host = load(variant.cache.clone())?;
-        let mut compiled = runbook::compile_with(&request.runbook, &host.catalogue(), &Disk);
-        let plan = compiled.plan.take().ok_or_else(|| refused(&request.runbook, compiled.clone()))?;
+        let host = plugins::host(variant.cache.clone())?;
+        let checked = source::check_runbook(request.runbook.clone(), &host.catalogue());
+        let Runbook { plan, sources } = Runbook::of(checked).map_err(wrong)?;
         // A drill is a disaster.
         let plan = if plan.has_variants() { plan.of_variant(plan::Variant::Disaster) } else { plan };
-        let called = compiled.called.into_iter().map(|called| called.file).collect();
         let run = home.new_run_id(&plan, Timestamp::now())?;
-        Ok(Self { home, host, plan, run, runbook: request.runbook.clone(), called })
+        Ok(Self { home, host, plan, run, sources })
     }
 
     /// The folder of the run, where everything of the drill lies.
@@ -74,37 +69,21 @@ impl Engine {
 
     /// Reads the bindings that the testbed gives.
     pub(super) fn bindings(&self, text: &str) -> Result<Bindings, DrillError> {
+        Ok(self.bound(text)?.bindings)
+    }
+
+    fn bound(&self, text: &str) -> Result<Bound, DrillError> {
         let file = SourceFile { name: "bindings.yaml".to_owned(), text: text.to_owned() };
-        let parsed = bindings::parse(&file);
-        let found = parsed.bindings.ok_or_else(|| wrong(&file, parsed.diagnostics))?;
-        let problems: Vec<Diagnostic> = bindings::check(&self.plan, &found);
-        if problems.iter().any(|problem| problem.severity == Severity::Error) {
-            return Err(wrong(&file, problems));
-        }
-        Ok(found)
+        Bound::of(source::check_bindings(file).against(&self.plan)).map_err(wrong)
     }
 
     /// Runs the plan to its end, or until `stop` fires or `at_most` is over.
     pub(super) async fn execute(&self, order: Order<'_>) -> Result<Executed, DrillError> {
-        let resolved =
-            inputs::resolve(&self.plan, &order.inputs).map_err(|diagnostics| wrong(&self.runbook, diagnostics))?;
-        let bindings = self.bindings(order.bindings)?;
-        let new = NewRun {
-            run: self.run.clone(),
-            runbook_path: None,
-            runbook_source: self.runbook.text.clone().into_bytes(),
-            called_sources: self.called.clone(),
-            bindings_source: order.bindings.as_bytes().to_vec(),
-            inputs: resolved,
-            targets: bindings.facts(),
-            leases: bindings::leases(&self.plan, &bindings),
-            mode: Mode::Real,
-            who: Person::Policy { name: order.policy.name.clone() },
-            people: bindings.people.clone(),
-            onset: None,
-            plan: self.plan.clone(),
-        };
-        let invoke = self.host.bind(&self.plan, bindings)?;
+        let runbook = Runbook { plan: self.plan.clone(), sources: self.sources.clone() };
+        let ready = Ready::new(runbook, self.bound(order.bindings)?, &order.inputs).map_err(wrong)?;
+        let invoke = ready.invoke(&self.host)?;
+        let who = Person::Policy { name: order.policy.name.clone() };
+        let new = ready.into_run(launch::Order { run: self.run.clone(), mode: Mode::Real, who, onset: None });
         let invoke: Arc<dyn Invoke> = match order.sabotage {
             Sabotage::None => invoke,
             sabotage => Arc::new(Saboteur::new(invoke, sabotage, self.host.catalogue(), order.facts)),
@@ -158,24 +137,8 @@ pub(super) struct Order<'a> {
     pub(super) at_most: Duration,
 }
 
-fn load(cache: PathBuf) -> Result<Host, DrillError> {
-    let component = |(name, bytes): &(&str, &[u8])| Component { name: (*name).to_owned(), bytes: bytes.to_vec() };
-    let plugins = COMPONENTS.iter().map(component).collect();
-    Ok(Host::new(HostOptions { cache, plugins, limits: Limits::default() })?)
-}
-
-/// What is wrong with the runbook, or with one that it calls.
-fn refused(file: &SourceFile, compiled: Compiled) -> DrillError {
-    let own = (file.clone(), compiled.diagnostics);
-    let called = compiled.called.into_iter().map(|called| (called.file, called.diagnostics));
-    let is_wrong = |found: &[Diagnostic]| found.iter().any(|finding| finding.severity == Severity::Error);
-    let first = std::iter::once(own.clone()).chain(called).find(|(_, found)| is_wrong(found));
-    let (file, diagnostics) = first.unwrap_or(own);
+fn wrong(Wrong { file, diagnostics }: Wrong) -> DrillError {
     DrillError::Diagnostics { file, diagnostics }
-}
-
-fn wrong(file: &SourceFile, diagnostics: Vec<Diagnostic>) -> DrillError {
-    DrillError::Diagnostics { file: file.clone(), diagnostics }
 }
 
 /// Hands the engine's reports to the drill's observer, which lives on the drill's side, and keeps the events with the state

@@ -8,14 +8,15 @@ use lifeboat_core::{
     diagnostic::{Diagnostic, Severity},
     runbook::Called,
 };
+use lifeboat_launch::source::{self, Checked, Content, Kind};
 use serde::Serialize;
 
 use crate::{
     arguments::Global,
     engine,
     exit::Exit,
+    findings::print,
     output::{BAD, GOOD, WARN, data, json, note, styled},
-    source::{self, Checked, Content, Kind},
 };
 
 /// Check runbooks and bindings files
@@ -79,11 +80,8 @@ fn check_all(arguments: &Arguments, global: &Global) -> anyhow::Result<Vec<Check
     if let Some(path) = &arguments.bindings {
         let mut given = source::bindings(path)?;
         if let Content::Bindings(bindings) = &given.content {
-            let found = files.iter().filter_map(|file| match &file.content {
-                Content::Plan(plan) => Some(bindings::check(plan, bindings)),
-                Content::Bindings(_) | Content::Nothing => None,
-            });
-            for diagnostic in found.flatten() {
+            let plans = files.iter().filter_map(Checked::plan);
+            for diagnostic in plans.flat_map(|plan| bindings::check(plan, bindings)) {
                 if !given.diagnostics.contains(&diagnostic) {
                     given.diagnostics.push(diagnostic);
                 }
@@ -101,13 +99,13 @@ fn list_called(files: &mut Vec<Checked>) {
         let path = std::path::Path::new(&file.name);
         if !files.iter().any(|known| std::path::Path::new(&known.file.name) == path) {
             let (kind, content, called) = (Kind::Runbook, Content::Nothing, Vec::new());
-            files.push(Checked { file, kind, diagnostics, called, content });
+            files.push(Checked { path: None, file, kind, diagnostics, called, content });
         }
     }
 }
 
 fn print_for_people(files: &[Checked], totals: Totals, wrong: bool) {
-    files.iter().for_each(Checked::print);
+    files.iter().for_each(print);
     let checked = format!("{} checked", plural(files.len(), "file"));
     let (errors, warnings) = (plural(totals.errors, "error"), plural(totals.warnings, "warning"));
     if wrong {

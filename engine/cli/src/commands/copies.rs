@@ -7,13 +7,13 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
-use lifeboat_core::{
-    diagnostic::{self, SourceFile},
-    event::Mode,
-    inputs,
-    plan::Plan,
-    runbook,
+use lifeboat_core::{action::Catalogue, diagnostic::SourceFile, event::Mode};
+use lifeboat_launch::{
+    Order, Ready, Runbook,
+    removal::{self, OF_RUN, OF_STEP},
+    source,
 };
+use lifeboat_present::elapsed;
 use lifeboat_runtime::{
     Error,
     home::Home,
@@ -29,10 +29,11 @@ use self::{
 use crate::{
     arguments::Global,
     commands::run::Shown,
-    copies::{self, Copy, Held, OF_RUN, OF_STEP, Owner, REMOVAL},
-    elapsed, engine,
+    copies::{self, Copy, Held, Owner},
+    engine,
     execution::Execution,
     exit::Exit,
+    findings::print_wrong,
     machines::Looked,
     output::{BAD, GOOD, QUIET, WARN, hint, json as print_json, note, styled},
     people::{Answers, can_be_asked, confirmed, current_user},
@@ -191,31 +192,19 @@ async fn remove(order: Remove, global: &Global) -> anyhow::Result<Exit> {
         return Err(not_over(&held).into());
     }
     let host = engine::host(&Home::open(home.path())?)?;
-    let plan = plan(&held, &host.catalogue())?;
-    let bound = bound(&home, copy, order.bindings.as_ref(), &plan)?;
+    let runbook = runbook(&held, &host.catalogue())?;
+    let bound = bound(&home, copy, order.bindings.as_ref(), &runbook.plan)?;
     confirm(&held, order.yes)?;
-    let invoke = host.bind(&plan, bound.bindings.clone())?;
-    let invoke = copies::on_behalf(invoke, &copy.run, &copy.step);
     let given = BTreeMap::from([(OF_RUN, copy.run.to_string()), (OF_STEP, copy.step.to_string())]);
     let given = given.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    let inputs =
-        inputs::resolve(&plan, &given).map_err(|_| anyhow::anyhow!("a removal takes these inputs: {given:?}"))?;
-    let new = NewRun {
-        run: home.new_run_id(&plan, Timestamp::now())?,
-        runbook_path: None,
-        runbook_source: runbook_text(&held).into_bytes(),
-        called_sources: Vec::new(),
-        bindings_source: bound.source,
-        inputs,
-        targets: bound.bindings.facts(),
-        // It touches nothing but the folder of the copy, and the copy belongs to a run that is over.
-        leases: Vec::new(),
-        mode: Mode::Real,
-        who: current_user(),
-        people: BTreeMap::new(),
-        onset: None,
-        plan: plan.clone(),
-    };
+    let ready =
+        Ready::new(runbook, bound, &given).map_err(|_| anyhow::anyhow!("a removal takes these inputs: {given:?}"))?;
+    let invoke = removal::on_behalf(ready.invoke(&host)?, &copy.run, &copy.step);
+    let plan = ready.plan.clone();
+    let run = home.new_run_id(&plan, Timestamp::now())?;
+    let new = ready.into_run(Order { run, mode: Mode::Real, who: current_user(), onset: None });
+    // It touches nothing but the folder of the copy, and the copy belongs to a run that is over.
+    let new = NewRun { leases: Vec::new(), ..new };
     let shown = Shown { onset: None, json: order.json };
     let execution = Execution::open(plan, (new.run.clone(), BTreeMap::new()), shown, Answers::default(), invoke);
     let ended = session::start(&home, new, execution.surroundings()).await;
@@ -284,19 +273,19 @@ fn runbook_text(held: &Held) -> String {
     let copy = &held.copy;
     let (machine, name, files) = (&copy.machine, copy.name(), copy.only_files || held.by == Owner::Over);
     format!(
-        "lifeboat: 1\nid: {REMOVAL}\nname: Remove the copy {name}\n\
+        "lifeboat: 1\nid: {}\nname: Remove the copy {name}\n\
          inputs: {{ {OF_RUN}: {{ type: string }}, {OF_STEP}: {{ type: string }} }}\n\
          targets: {{ {machine}: {{ kind: machine, access: destroy }} }}\n\
          steps:\n  - id: remove\n    uses: pg/destroy-instance\n    with: {{ machine: {machine}, files: {files} }}\n    timeout: 10m\n    \
-         retry: {{ attempts: 3, backoff: 5s, on: [transient] }}\n"
+         retry: {{ attempts: 3, backoff: 5s, on: [transient] }}\n",
+        removal::RUNBOOK
     )
 }
 
-fn plan(held: &Held, catalogue: &lifeboat_core::action::Catalogue) -> anyhow::Result<Plan> {
+fn runbook(held: &Held, catalogue: &Catalogue) -> anyhow::Result<Runbook> {
     let file = SourceFile { name: "the removal of a copy".to_owned(), text: runbook_text(held) };
-    let compiled = runbook::compile(&file, catalogue);
-    compiled.plan.ok_or_else(|| {
-        note(diagnostic::render(&file, &compiled.diagnostics, true));
+    Runbook::of(source::check_runbook(file, catalogue)).map_err(|wrong| {
+        print_wrong(&wrong);
         anyhow::anyhow!("no plan removes a copy on `{}`", held.copy.machine)
     })
 }

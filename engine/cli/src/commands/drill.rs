@@ -5,6 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use lifeboat_core::{diagnostic, name::RunId, run::Run};
+use lifeboat_present::drill::{Proof, lines, proof};
 use lifeboat_runtime::report::Report;
 use lifeboat_simulator::{
     drill::{self, DrillError, DrillObserver, DrillRequest},
@@ -14,10 +15,9 @@ use lifeboat_simulator::{
 
 use crate::{
     arguments::Global,
-    commands::drill_summary,
     engine,
     exit::Exit,
-    output::{HINT, data, hint, json, note, styled},
+    output::{HINT, data, hint, json, note, painted, styled},
     signals,
     view::{self, View},
 };
@@ -117,14 +117,23 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
     if arguments.json {
         json(&report)?;
     } else {
-        drill_summary::lines(&report).into_iter().for_each(data);
+        lines(&report).iter().map(painted).for_each(data);
         if arguments.keep {
             data(format_args!("  systems   left standing; {} binds them", run.join("bindings.yaml").display()));
         }
         data(format_args!("  report    {}", folder.join("report.html").display()));
         hint(format_args!("`lifeboat report {name}` tells what the engine did"));
     }
-    Ok(drill_summary::exit(&report))
+    Ok(exit(proof(&report)))
+}
+
+/// What the report means for the shell.
+fn exit(proof: Proof) -> Exit {
+    match proof {
+        Proof::Passed => Exit::Done,
+        Proof::Failed => Exit::Failed,
+        Proof::None => Exit::Inconclusive,
+    }
 }
 
 /// One drill, watched.

@@ -4,17 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
 use jiff::Timestamp;
+use lifeboat_launch::removal;
+use lifeboat_present::{
+    drill::verdict,
+    elapsed,
+    history::{self, Bounds, Holding, Record},
+};
 use lifeboat_runtime::home::Home;
 use lifeboat_simulator::drill::DrillRequest;
 use serde_json::json;
 
 use crate::{
     arguments::Global,
-    commands::drill_summary::verdict,
-    copies, elapsed, engine,
+    engine,
     exit::Exit,
-    history::{self, Bounds, Holding, Record},
-    output::{BAD, WARN, hint, json as print_json, styled},
+    output::{BAD, WARN, hint, json as print_json, painted, styled},
     problem::Problem,
     table,
 };
@@ -65,7 +69,7 @@ pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<
 fn runs(home: &Home) -> anyhow::Result<BTreeMap<String, usize>> {
     let mut runs = BTreeMap::new();
     for listed in home.runs()?.into_iter().filter(|listed| !listed.is_drill) {
-        let id = listed.runbook.map(|runbook| runbook.id).filter(|id| id != copies::REMOVAL);
+        let id = listed.runbook.map(|runbook| runbook.id).filter(|id| id != removal::RUNBOOK);
         id.into_iter().for_each(|id| *runs.entry(id).or_default() += 1);
     }
     Ok(runs)
@@ -80,7 +84,7 @@ fn summary(records: &[Record], now: Timestamp) -> Vec<Vec<String>> {
         vec![
             record.drill.clone(),
             last.map_or_else(|| "never".to_owned(), |last| elapsed::date_and_time(last.at)),
-            last.map(|last| verdict(&last.verdict)).unwrap_or_default(),
+            last.map(|last| painted(&verdict(&last.verdict))).unwrap_or_default(),
             record.held.to_string(),
             record.met.to_string(),
             seconds,
@@ -111,7 +115,7 @@ fn each(holdings: &[&Holding]) -> Vec<Vec<String>> {
         vec![
             elapsed::date_and_time(holding.at),
             holding.run.clone(),
-            verdict(&holding.verdict),
+            painted(&verdict(&holding.verdict)),
             length(holding.rto_s),
             length(holding.rpo_s),
             holding.lost.map_or_else(|| "unmeasured".to_owned(), |lost| lost.to_string()),

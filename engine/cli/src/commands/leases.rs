@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 use lifeboat_core::event::Person;
+use lifeboat_present::elapsed;
 use lifeboat_runtime::{
     Error,
     home::Home,
@@ -10,7 +11,7 @@ use lifeboat_runtime::{
 
 use crate::{
     arguments::Global,
-    elapsed, engine,
+    engine,
     exit::Exit,
     meant,
     output::{BAD, GOOD, QUIET, WARN, hint, json as print_json, note, styled},

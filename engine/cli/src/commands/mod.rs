@@ -7,7 +7,6 @@ pub(crate) mod completions;
 pub(crate) mod confine;
 pub(crate) mod copies;
 pub(crate) mod drill;
-pub(crate) mod drill_summary;
 pub(crate) mod explain;
 pub(crate) mod history;
 pub(crate) mod leases;

@@ -3,21 +3,16 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use lifeboat_core::{
-    action::Effect,
-    bindings::{self, Bindings},
-    graph,
-    name::RoleName,
-    plan::{Invocation, Plan, Step, StepKind},
-};
-use serde::Serialize;
+use lifeboat_core::{graph, plan::Plan};
+use lifeboat_launch::source::{self, Content};
+use lifeboat_present::plan::{Touch, document, touches};
 
 use crate::{
-    arguments::Global,
+    arguments::{Global, VariantArgument},
     engine,
     exit::Exit,
+    findings,
     output::{STRONG, data, data_as_is, json, styled},
-    source::{self, Content, VariantArgument},
     table,
 };
 
@@ -56,47 +51,25 @@ enum Format {
     Json,
 }
 
-/// What one step would do with one system.
-#[derive(Debug, Serialize)]
-struct Touch<'a> {
-    step: &'a str,
-    action: String,
-    role: &'a RoleName,
-    effect: Effect,
-    system: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Document<'a> {
-    format: &'static str,
-    digest: String,
-    plan: &'a Plan,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    touches: Option<Vec<Touch<'a>>>,
-}
-
 pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<Exit> {
     let catalogue = engine::host_to_look_at(global)?.catalogue();
     let mut runbook = source::runbook(&arguments.file, &catalogue)?;
     if let Some(variant) = arguments.variant {
-        runbook = runbook.of_variant(Some(variant))?;
+        runbook = runbook.of_variant(Some(variant.into()))?;
     }
-    runbook.print();
+    findings::print(&runbook);
     let bindings = arguments.bindings.as_deref().map(source::bindings).transpose()?;
     let Some(plan) = runbook.plan() else { return Ok(Exit::File) };
-    let bound = match bindings {
+    let bound = match bindings.map(|bindings| bindings.against(plan)) {
         None => None,
-        Some(mut file) => {
-            if let Content::Bindings(bindings) = &file.content {
-                file.diagnostics.extend(bindings::check(&plan, bindings));
-            }
-            file.print();
-            let Content::Bindings(bindings) = file.content else { return Ok(Exit::File) };
+        Some(checked) => {
+            findings::print(&checked);
+            let Content::Bindings(bindings) = checked.content else { return Ok(Exit::File) };
             Some(*bindings)
         }
     };
-    let touches = bound.as_ref().map(|bindings| touches(&plan, bindings));
-    print(if arguments.json { Format::Json } else { arguments.format }, &plan, touches)?;
+    let touches = bound.as_ref().map(|bindings| touches(plan, bindings));
+    print(if arguments.json { Format::Json } else { arguments.format }, plan, touches)?;
     Ok(Exit::Done)
 }
 
@@ -108,7 +81,7 @@ fn print(format: Format, plan: &Plan, touches: Option<Vec<Touch<'_>>>) -> anyhow
         }
         Format::Dot => data_as_is(graph::dot(plan)),
         Format::Mermaid => data_as_is(graph::mermaid(plan)),
-        Format::Json => json(&Document { format: "lifeboat.plan/1", digest: plan.digest(), plan, touches })?,
+        Format::Json => json(&document(plan, touches))?,
     }
     Ok(())
 }
@@ -128,30 +101,4 @@ fn print_touches(touches: &[Touch<'_>]) {
     let rows: Vec<_> = std::iter::once(heading).chain(rows).collect();
     data(format_args!("\n{}", styled(STRONG, "What it would touch")));
     table::show(&rows);
-}
-
-fn touches<'a>(plan: &'a Plan, bindings: &Bindings) -> Vec<Touch<'a>> {
-    let of_step = |step: &'a Step| {
-        invocations(step).flat_map(move |invocation| {
-            invocation.grants.iter().map(move |(role, effect)| (step, invocation, role, *effect))
-        })
-    };
-    let touch = |(step, invocation, role, effect): (&'a Step, &'a Invocation, &'a RoleName, Effect)| Touch {
-        step: step.id.as_str(),
-        action: invocation.action.to_string(),
-        role,
-        effect,
-        system: bindings.targets.get(role).map(|binding| binding.system.location()),
-    };
-    plan.steps.iter().flat_map(of_step).map(touch).collect()
-}
-
-/// Everything that a step may call: itself, its verification, its undo.
-fn invocations(step: &Step) -> impl Iterator<Item = &Invocation> {
-    let own = match &step.kind {
-        StepKind::Uses(invocation) => Some(invocation),
-        StepKind::Manual { verify, .. } => verify.as_ref(),
-        StepKind::Approve { .. } | StepKind::Drill { .. } => None,
-    };
-    own.into_iter().chain(&step.undo)
 }

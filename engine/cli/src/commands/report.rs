@@ -5,16 +5,16 @@ use std::{fs, path::Path};
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use lifeboat_core::name::RunId;
+use lifeboat_present::drill;
 use lifeboat_runtime::home::Home;
 
 use crate::{
     arguments::Global,
-    commands::drill_summary,
-    document, engine,
+    engine,
     exit::Exit,
-    output::{data, data_as_is, json},
+    output::{data, data_as_is, json, painted},
     problem::Problem,
-    view,
+    recorded, view,
 };
 
 /// Tell again what a run or a drill did
@@ -73,7 +73,7 @@ fn print_text(home: &Home, run: &RunId) -> anyhow::Result<()> {
     if let Some(report) = drill_report(&home.run_folder(run))? {
         let report: serde_json::Value = serde_json::from_str(&report)?;
         data("");
-        drill_summary::lines(&report).into_iter().for_each(data);
+        drill::lines(&report).iter().map(painted).for_each(data);
     }
     Ok(())
 }
@@ -83,7 +83,7 @@ fn print_json(home: &Home, run: &RunId) -> anyhow::Result<()> {
         Some(report) => data_as_is(format_args!("{}\n", report.trim_end())),
         None => {
             let loaded = home.load(run)?;
-            json(&document::run(&loaded, home.holder(run)?.is_some(), Timestamp::now()))?;
+            json(&recorded::document(&loaded, home.holder(run)?.is_some(), Timestamp::now()))?;
         }
     }
     Ok(())

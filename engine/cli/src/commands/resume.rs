@@ -2,6 +2,7 @@
 
 use clap::Args;
 use lifeboat_core::{operator::Command, run::Phase};
+use lifeboat_present::words;
 use lifeboat_runtime::{home::ChangedFile, session};
 
 use crate::{
@@ -14,8 +15,7 @@ use crate::{
     output::{WARN, note, styled},
     people::Answers,
     problem::Problem,
-    resuming, telling,
-    view::outcome_text,
+    telling,
 };
 
 /// Go on with a run after a crash, a stop, a pause or a question
@@ -37,7 +37,7 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
     let run = meant.run.clone();
     let loaded = home.load(&run)?;
     if let Phase::Finished { outcome, .. } = loaded.run.phase {
-        note(format_args!("{run} is over: it {}", outcome_text(outcome)));
+        note(format_args!("{run} is over: it {}", words::outcome(outcome)));
         return Ok(execution::exit_of(outcome, &loaded.run));
     }
     execution::check_answers(&arguments.answers, &loaded.plan)?;
@@ -69,7 +69,7 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
         let of = telling::Of { run: run.to_string(), json: arguments.shown.json };
         return telling::Case::open(&of, global)?.tell(Command::Unpause { reason: None }).await;
     }
-    let Some(invoke) = resuming::invoke(&home, &run, &loaded)? else { return Ok(Exit::File) };
+    let Some(invoke) = engine::invoke_of(&home, &run, &loaded)? else { return Ok(Exit::File) };
     let of = (run.clone(), loaded.roles());
     let execution = Execution::open(loaded.plan, of, arguments.shown, arguments.answers, invoke);
     let ended = session::resume(&home, &run, execution.surroundings()).await;

@@ -4,26 +4,19 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::Args;
 use jiff::Timestamp;
-use lifeboat_core::{
-    action::Catalogue,
-    bindings::{self, Bindings},
-    diagnostic::{self, Severity, SourceFile},
-    event::Mode,
-    inputs,
-    plan::Plan,
-};
-use lifeboat_runtime::session::{self, NewRun};
-use serde_json::Value;
+use lifeboat_core::{action::Catalogue, diagnostic, event::Mode};
+use lifeboat_launch::{Order, Prepared, Ready, source};
+use lifeboat_runtime::session;
 
 use crate::{
-    arguments::{Global, named_value},
+    arguments::{Global, VariantArgument, named_value},
     engine,
     execution::{self, Execution},
     exit::Exit,
+    findings::print,
     output::note,
     people::{Answers, current_user},
     problem::Problem,
-    source::{self, Checked, Content, VariantArgument},
     stepwise,
 };
 
@@ -70,16 +63,6 @@ pub(crate) struct Shown {
     pub(crate) json: bool,
 }
 
-/// Everything that was checked before anything is started.
-struct Ready {
-    plan: Plan,
-    bindings: Bindings,
-    inputs: Value,
-    runbook_source: Vec<u8>,
-    called_sources: Vec<SourceFile>,
-    bindings_source: Vec<u8>,
-}
-
 pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Result<Exit> {
     check_onset(arguments.shown.onset, Timestamp::now())?;
     let home = engine::home(global)?;
@@ -89,24 +72,16 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
         Err(exit) => return Ok(exit),
     };
     let plan = if arguments.step { stepwise::asking_before_each_step(ready.plan) } else { ready.plan };
-    execution::check_answers(&arguments.answers, &plan)?;
-    let invoke = host.bind(&plan, ready.bindings.clone())?;
-    let now = Timestamp::now();
-    let new = NewRun {
-        run: home.new_run_id(&plan, now)?,
-        runbook_path: std::path::absolute(&arguments.file).ok(),
-        runbook_source: ready.runbook_source,
-        called_sources: ready.called_sources,
-        bindings_source: ready.bindings_source,
-        inputs: ready.inputs,
-        targets: ready.bindings.facts(),
-        leases: bindings::leases(&plan, &ready.bindings),
+    let ready = Ready { plan, ..ready };
+    execution::check_answers(&arguments.answers, &ready.plan)?;
+    let invoke = ready.invoke(&host)?;
+    let plan = ready.plan.clone();
+    let new = ready.into_run(Order {
+        run: home.new_run_id(&plan, Timestamp::now())?,
         mode: if arguments.dry_run { Mode::DryRun } else { Mode::Real },
         who: current_user(),
-        people: ready.bindings.people.clone(),
         onset: arguments.shown.onset,
-        plan: plan.clone(),
-    };
+    });
     let of = (new.run.clone(), new.people.clone());
     let execution = Execution::open(plan, of, arguments.shown.clone(), arguments.answers, invoke);
     let ended = session::start(&home, new, execution.surroundings()).await;
@@ -125,43 +100,28 @@ fn check_onset(onset: Option<Timestamp>, now: Timestamp) -> Result<(), Problem> 
 
 /// Checks both files and the inputs, and shows everything that is wrong at once.
 fn prepare(arguments: &Arguments, catalogue: &Catalogue) -> Result<Result<Ready, Exit>, Problem> {
-    let runbook = source::runbook(&arguments.file, catalogue)?.of_variant(arguments.variant)?;
-    if let Content::Plan(plan) = &runbook.content {
+    let runbook = source::runbook(&arguments.file, catalogue)?.of_variant(arguments.variant.map(Into::into))?;
+    if let Some(plan) = runbook.plan() {
         source::executable(plan)?;
     }
-    let mut bound = source::bindings(&arguments.bindings)?;
-    if let (Content::Plan(plan), Content::Bindings(bindings)) = (&runbook.content, &bound.content) {
-        bound.diagnostics.extend(bindings::check(plan, bindings));
+    let bindings = source::bindings(&arguments.bindings)?;
+    let prepared = Prepared::new(runbook, bindings, &given_inputs(arguments)?);
+    print(&prepared.runbook);
+    print(&prepared.bindings);
+    if let Some(Err(found)) = &prepared.inputs {
+        note(diagnostic::render(&prepared.runbook.file, found, true));
+        return Ok(Err(if prepared.is_wrong() { Exit::File } else { Exit::Usage }));
     }
-    let inputs = given_inputs(arguments, &runbook)?;
-    runbook.print();
-    bound.print();
-    let wrong = runbook.count(Severity::Error) + bound.count(Severity::Error) > 0;
-    let inputs = match inputs {
-        Some(Err(shown)) => {
-            note(shown);
-            return Ok(Err(if wrong { Exit::File } else { Exit::Usage }));
-        }
-        Some(Ok(inputs)) if !wrong => inputs,
-        _ => return Ok(Err(Exit::File)),
-    };
-    let bindings_source = bound.file.text.into_bytes();
-    let Content::Bindings(bindings) = bound.content else { return Ok(Err(Exit::File)) };
-    let runbook_source = runbook.file.text.clone().into_bytes();
-    let called_sources = runbook.called.iter().map(|called| called.file.clone()).collect();
-    let Some(plan) = runbook.plan() else { return Ok(Err(Exit::File)) };
-    Ok(Ok(Ready { plan, bindings: *bindings, inputs, runbook_source, called_sources, bindings_source }))
+    Ok(prepared.ready().map_err(|_shown| Exit::File))
 }
 
-/// The inputs, or what is wrong with them as text; `None` where the runbook does not say what they are.
-fn given_inputs(arguments: &Arguments, runbook: &Checked) -> Result<Option<Result<Value, String>>, Problem> {
-    let mut texts = BTreeMap::new();
+/// The inputs as they were written.
+fn given_inputs(arguments: &Arguments) -> Result<BTreeMap<String, String>, Problem> {
+    let mut given = BTreeMap::new();
     for (name, value) in &arguments.inputs {
-        if texts.insert(name.clone(), value.clone()).is_some() {
+        if given.insert(name.clone(), value.clone()).is_some() {
             return Err(Problem::usage(format!("the input `{name}` is given twice")));
         }
     }
-    let Content::Plan(plan) = &runbook.content else { return Ok(None) };
-    let resolved = inputs::resolve(plan, &texts);
-    Ok(Some(resolved.map_err(|found| diagnostic::render(&runbook.file, &found, true))))
+    Ok(given)
 }

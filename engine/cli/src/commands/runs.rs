@@ -3,18 +3,16 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use lifeboat_core::event::Outcome;
+use lifeboat_present::{drill::verdict, elapsed, words};
 use lifeboat_runtime::home::{Home, Listed, Standing};
 use serde_json::{Value, json};
 
 use crate::{
     arguments::Global,
-    commands::drill_summary::verdict,
-    elapsed, engine,
+    engine,
     exit::Exit,
-    output::{BAD, GOOD, WARN, hint, json as print_json, styled},
+    output::{BAD, GOOD, WARN, hint, json as print_json, painted, style, styled},
     table,
-    view::outcome_text,
 };
 
 /// List every run on this machine, the newest first
@@ -59,7 +57,7 @@ fn row(listed: &Listed, verdicts: &BTreeMap<String, String>) -> Vec<String> {
         _ if listed.is_drill => "drill",
         _ => "run",
     };
-    let verdict = verdicts.get(listed.run.as_str()).map(|word| format!("; drill {}", verdict(word)));
+    let verdict = verdicts.get(listed.run.as_str()).map(|word| format!("; drill {}", painted(&verdict(word))));
     let state = format!("{}{}", standing(listed), verdict.unwrap_or_default());
     vec![listed.run.to_string(), runbook, kind.to_owned(), started, took, state]
 }
@@ -72,11 +70,7 @@ fn standing(listed: &Listed) -> String {
         Standing::Paused(pause) => styled(WARN, format_args!("paused by {}{engine}", pause.who)),
         Standing::Resumable => styled(BAD, "no engine works on it; can be resumed"),
         Standing::Fenced(loss) => styled(BAD, format_args!("cannot go on: `{}` was taken over", loss.resource)),
-        Standing::Finished(Outcome::Succeeded) => styled(GOOD, outcome_text(Outcome::Succeeded)),
-        Standing::Finished(outcome @ (Outcome::SucceededWithExceptions | Outcome::DryRun)) => {
-            styled(WARN, outcome_text(*outcome))
-        }
-        Standing::Finished(outcome) => styled(BAD, outcome_text(*outcome)),
+        Standing::Finished(outcome) => styled(style(words::outcome_tone(*outcome)), words::outcome(*outcome)),
         Standing::Damaged(code) => styled(BAD, format_args!("damaged [{code}]")),
     }
 }

@@ -17,6 +17,7 @@ use lifeboat_core::{
     plan::{Plan, Variant},
 };
 use lifeboat_host::Limits;
+use lifeboat_launch::source::{self, Checked, Content};
 use lifeboat_simulator::virtual_world::{
     Case, Counterexample, Coverage, Selection, Settings, Stored, Subject, explore, flaws, journals, play, replay,
     stored,
@@ -26,14 +27,7 @@ use super::{
     test_junit,
     test_report::{self, Tested},
 };
-use crate::{
-    arguments::Global,
-    engine,
-    exit::Exit,
-    output::note,
-    problem::Problem,
-    source::{self, Checked, Content},
-};
+use crate::{arguments::Global, engine, exit::Exit, findings::print, output::note, problem::Problem};
 
 /// Play a runbook thousands of times in memory, and tell what breaks as a story
 #[derive(Debug, Args)]
@@ -87,7 +81,7 @@ pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<
     let case = arguments.case.as_deref().map(str::parse::<Case>).transpose().map_err(Problem::usage)?;
     let catalogue = engine::host_to_look_at(global)?.catalogue();
     let bound = arguments.bindings.as_deref().map(source::bindings).transpose()?;
-    bound.iter().for_each(Checked::print);
+    bound.iter().for_each(print);
     let (mut tested, mut wrong) = (Vec::new(), false);
     for path in &arguments.files {
         let subjects = subjects(path, &catalogue, bound.as_ref())?;
@@ -126,10 +120,10 @@ fn selection(words: &[String]) -> Result<Selection, Problem> {
 /// The runbook in the virtual world, each variant of it; none where it or the bindings have errors, which are shown.
 fn subjects(path: &Path, catalogue: &Catalogue, bound: Option<&Checked>) -> Result<Vec<Subject>, Problem> {
     let runbook = source::runbook(path, catalogue)?;
-    runbook.print();
+    print(&runbook);
     let wall = SignedDuration::try_from(Limits::default().wall).unwrap_or(SignedDuration::MAX);
     let Some(plan) = runbook.plan() else { return Ok(Vec::new()) };
-    source::executable(&plan)?;
+    source::executable(plan)?;
     let plans = if plan.has_variants() {
         Variant::ALL.map(|variant| plan.clone().of_variant(variant)).to_vec()
     } else {
@@ -137,7 +131,7 @@ fn subjects(path: &Path, catalogue: &Catalogue, bound: Option<&Checked>) -> Resu
     };
     let subjects = plans.into_iter().map(|plan| Subject::new(plan, wall));
     let Some(bound) = bound else { return Ok(subjects.collect()) };
-    Ok(fitting(bound, &plan)
+    Ok(fitting(bound, plan)
         .map(|bindings| subjects.map(|subject| subject.bound(bindings)).collect())
         .unwrap_or_default())
 }

@@ -3,11 +3,11 @@
 use std::{path::PathBuf, time::Duration};
 
 use jiff::SignedDuration;
+use lifeboat_present::elapsed;
 use lifeboat_simulator::virtual_world::{Case, Counterexample, Coverage, Flaw, StepCoverage, Story};
 use serde::Serialize;
 
 use crate::{
-    elapsed,
     output::{BAD, GOOD, QUIET, STRONG, WARN, data, hint, json, styled},
     table,
 };

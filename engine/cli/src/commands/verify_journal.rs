@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use clap::Args;
+use lifeboat_present::elapsed;
 use lifeboat_runtime::journal::{Summary, verify};
 
 use crate::{
     arguments::Global,
-    elapsed, engine,
+    engine,
     exit::Exit,
     output::{GOOD, data, hint, json as print_json, styled},
 };

@@ -8,17 +8,20 @@ use lifeboat_core::{
     operator::Refusal,
     run::{Run, StepRun},
 };
+use lifeboat_present::{
+    elapsed,
+    narration::{asks, narrate},
+    progress,
+    step::is_active,
+};
 use lifeboat_runtime::{
     invoke::{Level, Note, StepNote},
     journal::Recorded,
     report::{Report, Reporter},
 };
 
-use super::{View, is_active, is_question, narration};
-use crate::{
-    elapsed,
-    output::{BAD, QUIET, STRONG, hanging, note, styled},
-};
+use super::View;
+use crate::output::{BAD, QUIET, STRONG, hanging, note, styled};
 
 /// A step shows its progress when it has taken this long, and then at most once in this time.
 const PROGRESS_EVERY: SignedDuration = SignedDuration::from_secs(5);
@@ -59,7 +62,7 @@ impl Lines {
 impl Reporter for Lines {
     fn report(&self, report: &Report, run: &Run) {
         match report {
-            Report::Recorded(recorded) if self.prompts && is_question(&recorded.event) => {}
+            Report::Recorded(recorded) if self.prompts && asks(&recorded.event) => {}
             Report::Recorded(recorded) => note(event(recorded, run)),
             Report::Refused(refusal) => self.say(&refused(refusal)),
             Report::Note(said) => {
@@ -87,7 +90,7 @@ pub(super) fn refused(refusal: &Refusal) -> String {
 
 /// An event as a line.
 pub(super) fn event(recorded: &Recorded, run: &Run) -> String {
-    let line = narration::narrate(recorded, run);
+    let line = narrate(&recorded.event, recorded.at, run);
     stamped(recorded.at, line.step.as_ref(), &line.text)
 }
 
@@ -103,23 +106,12 @@ fn stamped(at: Timestamp, step: Option<&StepId>, text: &str) -> String {
 /// What a plugin said, as a line; nothing for what only its author wants to know.
 pub(super) fn note_text(said: &StepNote) -> Option<String> {
     match &said.note {
-        Note::Progress { done, total, unit, message } => Some(progress_text(*done, *total, unit, message)),
+        Note::Progress { done, total, unit, message } => Some(progress::text(*done, *total, unit, message)),
         Note::Log { level: Level::Debug, .. } => None,
         Note::Log { message, fields, .. } => {
             let fields: String = fields.iter().map(|(name, value)| format!(" {name}={value}")).collect();
             Some(format!("{message}{fields}"))
         }
-    }
-}
-
-/// `copying 1200/5000 rows (24 %)`.
-fn progress_text(done: u64, total: Option<u64>, unit: &str, message: &str) -> String {
-    match total.filter(|total| *total > 0) {
-        Some(total) => {
-            let percent = u128::from(done) * 100 / u128::from(total);
-            format!("{message} {done}/{total} {unit} ({percent} %)")
-        }
-        None => format!("{message} {done} {unit}"),
     }
 }
 
@@ -131,13 +123,6 @@ mod tests {
     };
 
     use super::*;
-
-    #[test]
-    fn progress_says_how_much_of_how_much() {
-        assert_eq!(progress_text(1_200, Some(5_000), "rows", "copying"), "copying 1200/5000 rows (24 %)");
-        assert_eq!(progress_text(7, None, "segments", "reading"), "reading 7 segments");
-        assert_eq!(progress_text(u64::MAX, Some(u64::MAX), "bytes", "x"), format!("x {0}/{0} bytes (100 %)", u64::MAX));
-    }
 
     fn second(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()

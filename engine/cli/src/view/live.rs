@@ -18,18 +18,22 @@ use lifeboat_core::{
     run::{Budget, Run, StepRun},
     text::one_line,
 };
+use lifeboat_present::{
+    Tone, budget,
+    narration::{Line, asks, narrate},
+    step::is_active,
+};
 use lifeboat_runtime::{
     invoke::{Note, StepNote},
     report::{Report, Reporter},
 };
 
 use super::{
-    View, budget_text, is_active, is_question,
+    View,
     lines::{note_text, refused},
-    narration::{self, Line, Tone},
 };
 use crate::{
-    output::{BAD, GOOD, QUIET, STRONG, WARN, hanging, styled},
+    output::{QUIET, STRONG, hanging, painted, style, styled},
     wrap,
 };
 
@@ -144,14 +148,8 @@ impl Live {
 
 /// A line that stays: symbol, step, text.
 fn lasting(line: &Line, width: usize) -> String {
-    let (style, symbol) = match line.tone {
-        Tone::Good => (GOOD, "✔"),
-        Tone::Bad => (BAD, "✘"),
-        Tone::Warn => (WARN, "!"),
-        Tone::Plain => (QUIET, "·"),
-    };
     let step = line.step.as_ref().map(|step| format!("{:width$} ", step.as_str())).unwrap_or_default();
-    format!("{} {}{}", styled(style, symbol), styled(STRONG, step), hanging(&line.text))
+    format!("{} {}{}", styled(style(line.tone), line.tone.symbol()), styled(STRONG, step), hanging(&line.text))
 }
 
 impl Reporter for Live {
@@ -161,10 +159,10 @@ impl Reporter for Live {
             *state.width.get_or_insert_with(|| run.steps.iter().map(|step| step.id.as_str().len()).max().unwrap_or(0));
         match report {
             Report::Recorded(recorded) => {
-                let line = narration::narrate(recorded, run);
+                let line = narrate(&recorded.event, recorded.at, run);
                 // What only moves on is shown by the moving line; everything else stays.
                 let lasts = line.tone != Tone::Plain || line.step.is_none();
-                if lasts && !(self.prompts && is_question(&recorded.event)) {
+                if lasts && !(self.prompts && asks(&recorded.event)) {
                     self.print(state, lasting(&line, width));
                 }
                 if let Event::RunFinished { .. } = recorded.event {
@@ -229,7 +227,7 @@ fn step_style() -> ProgressStyle {
 
 fn header_style(budget: Option<Budget>) -> ProgressStyle {
     let left = move |_: &ProgressState, text: &mut dyn fmt::Write| {
-        let left = budget.map(|budget| budget_text(&budget, Timestamp::now())).unwrap_or_default();
+        let left = budget.map(|budget| painted(&budget::text(&budget, Timestamp::now()))).unwrap_or_default();
         // Writing into the line's buffer does not fail; were it to, the line would be shorter.
         let _ = text.write_str(&left);
     };

@@ -1,25 +1,17 @@
 //! What people see while a run goes on: a live view on a terminal, plain lines elsewhere. Both only read the stream.
 
-mod budget;
 mod lines;
 mod live;
-mod narration;
 
 use std::sync::Arc;
 
-use lifeboat_core::{
-    event::Event,
-    plan::Objectives,
-    run::{Run, StepState},
-};
+use lifeboat_core::{plan::Objectives, run::Run};
 use lifeboat_runtime::{journal::Recorded, report::Reporter};
 
-pub(crate) use budget::budget_text;
 use lines::Lines;
 use live::Live;
 
 use crate::wrap;
-pub(crate) use narration::{failure_text, outcome_text, people, skipped_text};
 
 /// A reader of the stream that can also stand aside while a person is asked.
 pub(crate) trait View: Reporter {
@@ -76,16 +68,6 @@ impl Facts {
 /// An event as a line, with its time.
 pub(crate) fn tell(recorded: &Recorded, run: &Run) -> String {
     lines::event(recorded, run)
-}
-
-/// Whether something is done for a step at this moment, or is waited for.
-pub(crate) fn is_active(state: &StepState) -> bool {
-    !state.is_over() && !matches!(state, StepState::Waiting)
-}
-
-/// Whether a person is asked here.
-fn is_question(event: &Event) -> bool {
-    matches!(event, Event::ApprovalRequested { .. } | Event::HandsRequested { .. } | Event::OperatorAsked { .. })
 }
 
 #[cfg(test)]

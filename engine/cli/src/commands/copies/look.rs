@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use lifeboat_core::{bindings::Bindings, name::RoleName};
+use lifeboat_launch::source::{self, Content};
 use lifeboat_runtime::home::Home;
 
 use super::Arguments;
@@ -11,9 +12,9 @@ use crate::{
     copies::{Copy, Held},
     engine,
     exit::Exit,
+    findings::print,
     machines::{self, Instance, Looked},
     problem::Problem,
-    source,
 };
 
 /// Looks at the machines, where that is wanted.
@@ -51,9 +52,9 @@ pub(super) async fn look(
 
 fn read(path: &Path) -> anyhow::Result<Bindings> {
     let checked = source::bindings(path)?;
-    checked.print();
+    print(&checked);
     match checked.content {
-        source::Content::Bindings(bindings) => Ok(*bindings),
+        Content::Bindings(bindings) => Ok(*bindings),
         _ => Err(Problem::new(Exit::File, "the bindings are wrong: see above").into()),
     }
 }

@@ -2,51 +2,45 @@
 
 use jiff::Timestamp;
 use lifeboat_core::{
-    event::{Event, KnownBy, Mode, OperatorAnswer, Outcome, Person, RunStarted, SkipReason},
-    failure::{Failure, FailureKind},
+    event::{Event, KnownBy, Mode, OperatorAnswer, RunStarted},
+    failure::Failure,
     name::StepId,
     run::Run,
     text,
 };
-use lifeboat_runtime::journal::Recorded;
 
-use crate::{dry_run, elapsed};
+use crate::{
+    Tone, dry_run, elapsed,
+    words::{self, people, person},
+};
 
 /// Of a line: the journal has the whole.
 const TEXT_BYTES_MAX: usize = 1 << 16;
 
-/// How a line is meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tone {
-    /// Something worked.
-    Good,
-    /// Something is lost.
-    Bad,
-    /// Somebody should look.
-    Warn,
-    /// It goes on.
-    Plain,
-}
-
 /// A line about one event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Line {
+pub struct Line {
     /// The step it is about.
-    pub(crate) step: Option<StepId>,
+    pub step: Option<StepId>,
     /// How it is meant.
-    pub(crate) tone: Tone,
+    pub tone: Tone,
     /// The line, without the step's name.
-    pub(crate) text: String,
+    pub text: String,
 }
 
-/// The line for an event, given the state after it.
-pub(crate) fn narrate(recorded: &Recorded, run: &Run) -> Line {
-    let (tone, text) = step_line(&recorded.event, recorded.at, run)
-        .or_else(|| people_line(&recorded.event))
-        .or_else(|| undo_line(&recorded.event))
-        .unwrap_or_else(|| run_line(&recorded.event, recorded.at, run));
+/// The line for an event, given when it was recorded and the state after it.
+pub fn narrate(event: &Event, at: Timestamp, run: &Run) -> Line {
+    let (tone, text) = step_line(event, at, run)
+        .or_else(|| people_line(event))
+        .or_else(|| undo_line(event))
+        .unwrap_or_else(|| run_line(event, at, run));
     // An engine before this one may have journalled what a plugin said as it was.
-    Line { step: recorded.event.step().cloned(), tone, text: text::plain(&text, TEXT_BYTES_MAX) }
+    Line { step: event.step().cloned(), tone, text: text::plain(&text, TEXT_BYTES_MAX) }
+}
+
+/// Whether a person is asked here.
+pub fn asks(event: &Event) -> bool {
+    matches!(event, Event::ApprovalRequested { .. } | Event::HandsRequested { .. } | Event::OperatorAsked { .. })
 }
 
 fn step_line(event: &Event, at: Timestamp, run: &Run) -> Option<(Tone, String)> {
@@ -70,14 +64,14 @@ fn step_line(event: &Event, at: Timestamp, run: &Run) -> Option<(Tone, String)> 
             (tone, format!("{verb}{took}{how}{summary}"))
         }
         Event::AttemptFailed { attempt, failure, .. } => {
-            (Tone::Warn, format!("attempt {attempt} failed: {}", failure_text(failure)))
+            (Tone::Warn, format!("attempt {attempt} failed: {}", words::failure(failure)))
         }
         Event::RetryScheduled { until, .. } => {
             (Tone::Plain, format!("next attempt at {} UTC", elapsed::time_of_day(*until)))
         }
         Event::StepFailed { step, failure } if was_told(run, step, failure) => (Tone::Bad, "failed".to_owned()),
-        Event::StepFailed { failure, .. } => (Tone::Bad, format!("failed: {}", failure_text(failure))),
-        Event::StepSkipped { reason, .. } => (Tone::Warn, skipped_text(reason)),
+        Event::StepFailed { failure, .. } => (Tone::Bad, format!("failed: {}", words::failure(failure))),
+        Event::StepSkipped { reason, .. } => (Tone::Warn, words::skipped(reason)),
         Event::AttemptInterrupted { attempt, .. } => {
             (Tone::Warn, format!("attempt {attempt} was interrupted; how far it came is not known"))
         }
@@ -132,7 +126,9 @@ fn undo_line(event: &Event) -> Option<(Tone, String)> {
         Event::UndoStarted { attempt: 1, .. } => (Tone::Plain, "is being taken back".to_owned()),
         Event::UndoStarted { attempt, .. } => (Tone::Plain, format!("is being taken back, attempt {attempt}")),
         Event::StepUndone { .. } => (Tone::Good, "taken back".to_owned()),
-        Event::UndoFailed { failure, .. } => (Tone::Bad, format!("could not be taken back: {}", failure_text(failure))),
+        Event::UndoFailed { failure, .. } => {
+            (Tone::Bad, format!("could not be taken back: {}", words::failure(failure)))
+        }
         _ => return None,
     })
 }
@@ -159,13 +155,13 @@ fn run_line(event: &Event, at: Timestamp, run: &Run) -> (Tone, String) {
             (Tone::Warn, text)
         }
         Event::HandlersBegan { ending } => {
-            (outcome_tone(*ending), format!("the recovery {}; its handlers begin", outcome_text(*ending)))
+            (words::outcome_tone(*ending), format!("the recovery {}; its handlers begin", words::outcome(*ending)))
         }
         Event::UndoBegan => (Tone::Warn, "what was done is now taken back, last first".to_owned()),
         Event::RunFinished { outcome } => {
             let took = run.started.as_ref().map(|(start, _)| format!(" after {}", elapsed::between(*start, at)));
             let name = run.started.as_ref().map(|(_, facts)| format!("{} ", facts.run)).unwrap_or_default();
-            (outcome_tone(*outcome), format!("{name}{}{}", outcome_text(*outcome), took.unwrap_or_default()))
+            (words::outcome_tone(*outcome), format!("{name}{}{}", words::outcome(*outcome), took.unwrap_or_default()))
         }
         other => (Tone::Plain, format!("{other:?}")),
     }
@@ -201,88 +197,16 @@ fn counted(number: usize, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
-/// A failure for people: its message, its kind where that says something, its code.
-pub(crate) fn failure_text(failure: &Failure) -> String {
-    let reason = failure.reason();
-    let kind = match failure.kind() {
-        FailureKind::InvalidInput => "invalid input, ",
-        FailureKind::Denied => "refused, ",
-        FailureKind::Transient => "transient, ",
-        FailureKind::Permanent => "",
-        FailureKind::Interrupted => "interrupted, ",
-    };
-    format!("{} [{kind}{}]", reason.message, reason.code)
-}
-
-/// Why a step was left out, in words.
-pub(crate) fn skipped_text(reason: &SkipReason) -> String {
-    match reason {
-        SkipReason::WhenFalse => "skipped: its `when` is false".to_owned(),
-        SkipReason::NotAsked => "left out: nothing to ask, its `when` is false".to_owned(),
-        SkipReason::NeedNotMet { step } => format!("skipped: it needs `{step}`, which was not done"),
-        SkipReason::ByOperator { who, reason } => format!("skipped by {}: {reason}", person(who)),
-        SkipReason::NothingFailed => "left out: nothing failed".to_owned(),
-        SkipReason::DoneBefore => "left out: it was done, or may have been, when the run ended before".to_owned(),
-        SkipReason::WouldRun { parameters } => {
-            format!("would change something here, in a real run:{}", dry_run::values(parameters))
-        }
-        SkipReason::WouldAsk { message } => format!("would ask, in a real run: {message}"),
-        SkipReason::NotKnown { unknown, .. } => {
-            format!("cannot be tried: {} would come of a real run", unknown.join(", "))
-        }
-        SkipReason::FailedBehind { step, failure } => {
-            format!("failed, perhaps because `{step}` was left out: {}", failure_text(failure))
-        }
-    }
-}
-
-/// How a run ended, in words.
-pub(crate) fn outcome_text(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Succeeded => "succeeded",
-        Outcome::SucceededWithExceptions => "succeeded with exceptions",
-        Outcome::Failed => "failed",
-        Outcome::RolledBack => "failed; everything was taken back",
-        Outcome::Aborted => "ended early",
-        Outcome::DryRun => "dry-run ended without a change",
-    }
-}
-
-fn outcome_tone(outcome: Outcome) -> Tone {
-    match outcome {
-        Outcome::Succeeded => Tone::Good,
-        Outcome::SucceededWithExceptions | Outcome::DryRun => Tone::Warn,
-        Outcome::Failed | Outcome::RolledBack | Outcome::Aborted => Tone::Bad,
-    }
-}
-
-fn person(who: &Person) -> String {
-    match who {
-        Person::User { name } => name.clone(),
-        Person::Policy { name } => format!("the policy `{name}`"),
-        Person::Engine => "the engine".to_owned(),
-    }
-}
-
-/// The people who may answer.
-pub(crate) fn people(by: &[String]) -> String {
-    if by.is_empty() { "anyone".to_owned() } else { by.join(" or ") }
-}
-
 #[cfg(test)]
 mod tests {
     use insta::assert_snapshot;
-    use lifeboat_core::failure::Reason;
     use serde_json::{Value, json};
 
     use super::*;
 
     fn line(event: Value) -> String {
-        let mut record = json!({"seq": 1, "at": "2026-11-21T12:03:04Z", "previous": "sha256:0"});
-        let fields = event.as_object().unwrap().clone();
-        record.as_object_mut().unwrap().extend(fields);
-        let recorded: Recorded = serde_json::from_value(record).unwrap();
-        let line = narrate(&recorded, &Run::default());
+        let event: Event = serde_json::from_value(event).unwrap();
+        let line = narrate(&event, "2026-11-21T12:03:04Z".parse().unwrap(), &Run::default());
         format!("{:?} {}: {}", line.tone, line.step.map_or("-".to_owned(), |step| step.to_string()), line.text)
     }
 
@@ -345,11 +269,5 @@ mod tests {
         ]
         .map(line);
         assert_snapshot!(lines.join("\n"));
-    }
-
-    #[test]
-    fn a_refusal_says_that_it_is_one() {
-        let failure = Failure::Denied(Reason::new("host-refused-effect", "not granted"));
-        assert_eq!(failure_text(&failure), "not granted [refused, host-refused-effect]");
     }
 }

@@ -1,21 +1,23 @@
-//! The JSON about a run that `run`, `resume` and `status` print, and the words that go with it.
+//! A run as a document: the JSON that `run`, `resume`, `status` and `report` print.
 
 use jiff::{SignedDuration, Timestamp};
 use lifeboat_core::{
-    event::{Mode, Outcome, Person, SkipReason},
+    event::{Event, Mode, Outcome, Person, SkipReason},
     failure::Failure,
     name::{RunId, StepId},
-    plan::{RunbookRef, Variant},
-    run::{Awaiting, Pause, Phase, Run, Since, StepRun, StepState},
+    plan::{Plan, RunbookRef, Variant},
+    run::{Pause, Phase, Run, Since, StepRun, StepState},
 };
-use lifeboat_runtime::home::Loaded;
 use serde::Serialize;
 
-use crate::deeds::{Deed, deeds};
+use crate::{
+    deeds::{Deed, deeds},
+    step::{is_cut_off, waits_for},
+};
 
 /// A run as other programs read it.
 #[derive(Debug, Serialize)]
-pub(crate) struct RunDocument<'a> {
+pub struct RunDocument<'a> {
     format: &'static str,
     run: &'a RunId,
     runbook: &'a RunbookRef,
@@ -50,7 +52,7 @@ pub(crate) struct RunDocument<'a> {
 /// How a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum RunState {
+pub enum RunState {
     /// It is over.
     Finished,
     /// Somebody must answer.
@@ -102,9 +104,15 @@ struct StepDocument<'a> {
     waits_for: Option<String>,
 }
 
-/// The document; `None` for a run without events. `live` says whether an engine works on it.
-pub(crate) fn run(loaded: &Loaded, live: bool, now: Timestamp) -> Option<RunDocument<'_>> {
-    let Loaded { plan, run, events, .. } = loaded;
+/// The document; `None` for a run without events. `events` are those of its journal with when they were recorded, and `live` says
+/// whether an engine works on it.
+pub fn document<'a>(
+    plan: &'a Plan,
+    run: &'a Run,
+    events: impl IntoIterator<Item = (Timestamp, &'a Event)>,
+    live: bool,
+    now: Timestamp,
+) -> Option<RunDocument<'a>> {
     let (started, facts) = run.started.as_ref()?;
     let (ended, outcome) = match run.phase {
         Phase::Finished { at, outcome } => (Some(at), Some(outcome)),
@@ -145,7 +153,7 @@ fn paused(pause: &Pause) -> PauseDocument<'_> {
 }
 
 /// How the run stands as a whole.
-pub(crate) fn state(run: &Run) -> RunState {
+pub fn state(run: &Run) -> RunState {
     if matches!(run.phase, Phase::Finished { .. }) {
         RunState::Finished
     } else if run.steps.iter().any(|step| matches!(step.state, StepState::Awaiting(_))) {
@@ -153,15 +161,6 @@ pub(crate) fn state(run: &Run) -> RunState {
     } else {
         RunState::Unfinished
     }
-}
-
-/// Whether something was being done for the step when the engine ended, where none works on the run.
-pub(crate) fn is_cut_off(state: &StepState, live: bool) -> bool {
-    let at_work = matches!(
-        state,
-        StepState::Running(_) | StepState::Observing(_) | StepState::Verifying { .. } | StepState::Undoing { .. }
-    );
-    at_work && !live
 }
 
 fn step(step: &StepRun, live: bool) -> StepDocument<'_> {
@@ -182,22 +181,4 @@ fn step(step: &StepRun, live: bool) -> StepDocument<'_> {
         },
         waits_for: waits_for(&step.state),
     }
-}
-
-/// What a person must do for a step, in a sentence.
-pub(crate) fn waits_for(state: &StepState) -> Option<String> {
-    let StepState::Awaiting(awaiting) = state else { return None };
-    Some(match awaiting {
-        Awaiting::Approval { by, message, approved_by, expires, .. } => {
-            let second = approved_by.as_ref().map(|first| format!(", besides {first}")).unwrap_or_default();
-            let until = expires.map(|expires| format!(" (until {expires:.0})")).unwrap_or_default();
-            format!("approval by {}{second}{until}: {message}", crate::view::people(by))
-        }
-        Awaiting::Hands { instruction, evidence } if evidence.is_empty() => format!("work by hand: {instruction}"),
-        Awaiting::Hands { instruction, evidence } => {
-            let evidence: Vec<&str> = evidence.keys().map(String::as_str).collect();
-            format!("work by hand: {instruction} (hand in {})", evidence.join(", "))
-        }
-        Awaiting::Decision { reason, .. } => format!("a decision: {}", reason.message),
-    })
 }

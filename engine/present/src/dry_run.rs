@@ -2,28 +2,35 @@
 
 use lifeboat_core::{
     event::{Mode, SkipReason},
+    name::StepId,
     plan::{Plan, Step, StepKind},
     run::{Run, StepRun, StepState},
 };
 use serde_json::Value;
 
-use crate::{table, view::failure_text};
+use crate::words;
 
 /// Longer values are cut: the journal has them whole.
 const VALUE_CHARS_MAX: usize = 60;
 
-/// What is said at the end of a dry-run; nothing after a real one.
-pub(crate) fn lines(plan: &Plan, run: &Run) -> Vec<String> {
-    if !run.started.as_ref().is_some_and(|(_, facts)| facts.mode == Mode::DryRun) {
-        return Vec::new();
-    }
-    let mut lines = vec!["dry-run: nothing was changed".to_owned()];
-    let rows: Vec<Vec<String>> = plan.steps.iter().zip(&run.steps).map(|(planned, step)| row(planned, step)).collect();
-    lines.extend(table::lines(&rows).into_iter().map(|line| format!("  {line}")));
-    lines
+/// What a dry-run found of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DryRunStep<'a> {
+    /// The step.
+    pub step: &'a StepId,
+    /// `tried`, `would run`, `would ask`, …
+    pub what: &'static str,
+    /// What it said, or what it would do and with what.
+    pub details: String,
 }
 
-fn row(planned: &Step, step: &StepRun) -> Vec<String> {
+/// What a dry-run found of each step; `None` of a real run.
+pub fn rows<'a>(plan: &Plan, run: &'a Run) -> Option<Vec<DryRunStep<'a>>> {
+    let is_dry = run.started.as_ref().is_some_and(|(_, facts)| facts.mode == Mode::DryRun);
+    is_dry.then(|| plan.steps.iter().zip(&run.steps).map(|(planned, step)| row(planned, step)).collect())
+}
+
+fn row<'a>(planned: &Step, step: &'a StepRun) -> DryRunStep<'a> {
     let (what, details) = match &step.state {
         StepState::Succeeded { summary, .. } => ("tried", summary.clone()),
         StepState::Skipped { reason: SkipReason::WouldRun { parameters } } => {
@@ -43,12 +50,12 @@ fn row(planned: &Step, step: &StepRun) -> Vec<String> {
         StepState::Skipped { reason: SkipReason::DoneBefore } => ("left out", "it was done before".to_owned()),
         StepState::Skipped { reason: SkipReason::NeedNotMet { step } } => ("skipped", format!("`{step}` was not done")),
         StepState::Skipped { reason: SkipReason::FailedBehind { step, failure } } => {
-            ("unclear", format!("{}; `{step}`, which was left out, may be why", failure_text(failure)))
+            ("unclear", format!("{}; `{step}`, which was left out, may be why", words::failure(failure)))
         }
-        StepState::Failed { failure } => ("failed", failure_text(failure)),
+        StepState::Failed { failure } => ("failed", words::failure(failure)),
         _ => ("not tried", format!("{}{}", work(planned), reach(planned))),
     };
-    vec![step.id.to_string(), what.to_owned(), details]
+    DryRunStep { step: &step.id, what, details }
 }
 
 /// What the step does, in a word.
@@ -69,7 +76,7 @@ fn reach(step: &Step) -> String {
 }
 
 /// The parameters as a line: ` table=public.orders since=…`.
-pub(crate) fn values(parameters: &Value) -> String {
+pub fn values(parameters: &Value) -> String {
     let value = |value: &Value| match value {
         Value::String(text) => cut(text),
         other => cut(&other.to_string()),

@@ -5,12 +5,11 @@ use lifeboat_core::{
     event::{Event, OperatorAnswer, Person, SkipReason},
     name::StepId,
 };
-use lifeboat_runtime::journal::Recorded;
 use serde::Serialize;
 
 /// What somebody did.
 #[derive(Debug, Serialize)]
-pub(crate) struct Deed<'a> {
+pub struct Deed<'a> {
     at: Timestamp,
     who: &'a Person,
     did: &'static str,
@@ -20,18 +19,17 @@ pub(crate) struct Deed<'a> {
     why: Option<&'a str>,
 }
 
-/// Everything that people did, in order.
-pub(crate) fn deeds(records: &[Recorded]) -> Vec<Deed<'_>> {
-    records.iter().filter_map(deed).collect()
+/// Everything that people did, in order, given the events with when they were recorded.
+pub fn deeds<'a>(events: impl IntoIterator<Item = (Timestamp, &'a Event)>) -> Vec<Deed<'a>> {
+    events.into_iter().filter_map(|(at, event)| deed(at, event)).collect()
 }
 
-fn deed(record: &Recorded) -> Option<Deed<'_>> {
-    let event = &record.event;
+fn deed(at: Timestamp, event: &Event) -> Option<Deed<'_>> {
     let steps = match event {
         Event::StepsReopened { steps, .. } => steps.iter().collect(),
         _ => event.step().into_iter().collect(),
     };
-    Some(Deed { at: record.at, who: event.who()?, did: did(event)?, steps, why: why(event) })
+    Some(Deed { at, who: event.who()?, did: did(event)?, steps, why: why(event) })
 }
 
 fn did(event: &Event) -> Option<&'static str> {

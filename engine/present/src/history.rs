@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// A recovery that was not rehearsed for longer is overdue.
-pub(crate) const DUE_EVERY: SignedDuration = SignedDuration::from_hours(90 * 24);
+pub const DUE_EVERY: SignedDuration = SignedDuration::from_hours(90 * 24);
 /// So many measured holdings before the last one show what is usual.
 const USUAL_MIN: usize = 3;
 /// Slower than usual by more than this is a regression.
@@ -17,59 +17,70 @@ const TREND_OVER: usize = 5;
 
 /// One holding of a drill.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Holding {
-    pub(crate) at: Timestamp,
-    pub(crate) drill: String,
-    pub(crate) run: String,
-    pub(crate) verdict: String,
+pub struct Holding {
+    /// When it was over.
+    pub at: Timestamp,
+    /// The drill's name.
+    pub drill: String,
+    /// The run of the engine; its folder has the report.
+    pub run: String,
+    /// `met`, `missed` or `unmeasured`.
+    pub verdict: String,
+    /// `process` or `container`; empty in lines of earlier versions.
     #[serde(default)]
-    pub(crate) backend: String,
+    pub backend: String,
+    /// Recovery time in seconds; `None` where it was not measured.
     #[serde(default)]
-    pub(crate) rto_s: Option<Bounds>,
+    pub rto_s: Option<Bounds>,
+    /// Recovery point in seconds; `None` where it was not measured.
     #[serde(default)]
-    pub(crate) rpo_s: Option<Bounds>,
+    pub rpo_s: Option<Bounds>,
+    /// Acknowledged writes that are missing; `None` where nobody could look.
     #[serde(default)]
-    pub(crate) lost: Option<u64>,
+    pub lost: Option<u64>,
 }
 
 /// A measured length in seconds; without an upper bound it only is known to be longer than the lower one.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Bounds {
-    pub(crate) low: f64,
-    pub(crate) high: Option<f64>,
+pub struct Bounds {
+    /// At least.
+    pub low: f64,
+    /// At most.
+    pub high: Option<f64>,
 }
 
 /// What the holdings of one drill say together.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Record {
-    pub(crate) drill: String,
+pub struct Record {
+    /// The drill's name, or the runbook's that has no drill.
+    pub drill: String,
     /// How often it was held.
-    pub(crate) held: usize,
+    pub held: usize,
     /// How often its objectives were met.
-    pub(crate) met: usize,
+    pub met: usize,
     /// When it was held last, and how that went; `None` where it never was.
-    pub(crate) last: Option<Holding>,
+    pub last: Option<Holding>,
     /// Seconds; of every holding that measured one.
-    pub(crate) rto_median_s: Option<f64>,
+    pub rto_median_s: Option<f64>,
     /// How the median of the last holdings differs from that of as many before them, in percent; negative is faster.
-    pub(crate) rto_trend_percent: Option<f64>,
+    pub rto_trend_percent: Option<f64>,
     /// Its recovery was never rehearsed, or not for 90 days.
-    pub(crate) overdue: bool,
+    pub overdue: bool,
     /// What was good before and is not any more, in words.
-    pub(crate) regressions: Vec<String>,
+    pub regressions: Vec<String>,
     /// How often its runbook was executed in earnest.
-    pub(crate) runs: usize,
+    pub runs: usize,
 }
 
 /// The holdings, in order of time. What is no line of a drill is left out.
-pub(crate) fn holdings(lines: Vec<Value>) -> Vec<Holding> {
+pub fn holdings(lines: Vec<Value>) -> Vec<Holding> {
     let mut holdings: Vec<Holding> = lines.into_iter().filter_map(|line| serde_json::from_value(line).ok()).collect();
     holdings.sort_by_key(|holding| holding.at);
     holdings
 }
 
 /// A record of each drill that was held, or could have been: those of `known`, and the runbooks of `runs`, by name.
-pub(crate) fn records(
+pub fn records(
     holdings: &[Holding],
     known: &BTreeSet<String>,
     runs: &BTreeMap<String, usize>,

@@ -3,25 +3,32 @@
 use jiff::SignedDuration;
 use serde_json::Value;
 
-use crate::{
-    elapsed,
-    exit::Exit,
-    output::{BAD, GOOD, STRONG, WARN, styled},
-};
+use crate::{Text, Tone, elapsed};
 
-/// What the report means for the shell. Only `met`, with every control red, is a pass.
-pub(crate) fn exit(report: &Value) -> Exit {
+/// What a drill proves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// The objectives were met, and the drill would have seen a failure.
+    Passed,
+    /// An objective was missed, or the drill does not see failures.
+    Failed,
+    /// Nothing: it could not measure what it should.
+    None,
+}
+
+/// What the report proves. Only `met`, with every control red, is a pass.
+pub fn proof(report: &Value) -> Proof {
     let green_control = list(report, "/controls").iter().any(|control| control["turned_red"] != Value::Bool(true))
         || report.pointer("/control_run/passed").is_some_and(|passed| *passed != Value::Bool(true));
     match text(report, "/verdict") {
-        "met" if !green_control => Exit::Done,
-        "met" | "missed" | "failed" => Exit::Failed,
-        _ => Exit::Inconclusive,
+        "met" if !green_control => Proof::Passed,
+        "met" | "missed" | "failed" => Proof::Failed,
+        _ => Proof::None,
     }
 }
 
 /// The lines of the summary.
-pub(crate) fn lines(report: &Value) -> Vec<String> {
+pub fn lines(report: &Value) -> Vec<Text> {
     let mut lines = vec![head(report)];
     lines.push(rto(report));
     lines.push(rpo(report));
@@ -30,7 +37,8 @@ pub(crate) fn lines(report: &Value) -> Vec<String> {
         Some(Value::Null) => format!("{name} unmeasured"),
         _ => format!("{} {name}", number(report, &format!("/writes/{name}"))),
     };
-    lines.push(format!("  writes    {}", ["acknowledged", "lost", "unknown", "unexpected"].map(count).join(", ")));
+    let writes = ["acknowledged", "lost", "unknown", "unexpected"].map(count).join(", ");
+    lines.push(format!("  writes    {writes}").into());
     lines.extend(checks(report));
     lines.extend(controls(report));
     lines.extend(control_run(report));
@@ -40,143 +48,148 @@ pub(crate) fn lines(report: &Value) -> Vec<String> {
     lines
 }
 
-fn head(report: &Value) -> String {
+fn head(report: &Value) -> Text {
     let systems: Vec<String> = list(report, "/testbed/systems")
         .iter()
         .filter(|system| system["kind"] == "postgres")
         .map(|system| text(system, "/version").to_owned())
         .collect();
-    let name = styled(STRONG, text(report, "/drill"));
     let backend = text(report, "/testbed/backend");
     let seed = number(report, "/seed");
-    format!("{name}  {}  (testbed {backend}: {}; seed {seed})", verdict(text(report, "/verdict")), systems.join(", "))
+    Text::name(text(report, "/drill"))
+        + "  "
+        + verdict(text(report, "/verdict"))
+        + format!("  (testbed {backend}: {}; seed {seed})", systems.join(", "))
 }
 
-fn rto(report: &Value) -> String {
+fn rto(report: &Value) -> Text {
     let measured = interval(report.pointer("/rto/service_s"));
     let procedure = interval(report.pointer("/rto/procedure_s"));
     let decision = interval(report.pointer("/rto/decision_s"));
     let objective = objective(report, "/rto/objective_s");
-    let verdict = proven(report, "/rto/verdict");
-    format!("  RTO       {measured}  of {objective}  {verdict}  (procedure {procedure}, decision {decision})")
+    Text::from(format!("  RTO       {measured}  of {objective}  "))
+        + proven(report, "/rto/verdict")
+        + format!("  (procedure {procedure}, decision {decision})")
 }
 
-fn rpo(report: &Value) -> String {
+fn rpo(report: &Value) -> Text {
     let measured = interval(report.pointer("/rpo/actual_s"));
     let objective = objective(report, "/rpo/objective_s");
-    let verdict = proven(report, "/rpo/verdict");
     let pre_fault = interval(report.pointer("/rpo/pre_fault_s"));
     let collateral = interval(report.pointer("/rpo/collateral_s"));
     let residual = match report.pointer("/rpo/residual_damage") {
         Some(Value::Null) => "unmeasured".to_owned(),
         _ => number(report, "/rpo/residual_damage"),
     };
-    format!(
-        "  RPO       {measured}  of {objective}  {verdict}  (pre-fault {pre_fault}, collateral {collateral}, residual \
-         damage {residual})"
-    )
+    Text::from(format!("  RPO       {measured}  of {objective}  "))
+        + proven(report, "/rpo/verdict")
+        + format!("  (pre-fault {pre_fault}, collateral {collateral}, residual damage {residual})")
 }
 
 /// What was missing where an objective could not be held against anything.
-fn missing(report: &Value) -> Vec<String> {
+fn missing(report: &Value) -> Vec<Text> {
     let line = |name: &str| {
         let missing = report.pointer(&format!("/{name}/missing"))?.as_str()?;
-        Some(format!("  missing   {}: {missing}", name.to_uppercase()))
+        Some(format!("  missing   {}: {missing}", name.to_uppercase()).into())
     };
     ["rto", "rpo"].into_iter().filter_map(line).collect()
 }
 
 /// How busy the machine was, where that can have thinned the evidence.
-fn host(report: &Value) -> Option<String> {
+fn host(report: &Value) -> Option<Text> {
     let host = report.pointer("/environment/host").filter(|host| host["before"]["too_busy"] == Value::Bool(true))?;
     let load = |place: &str| {
         host.pointer(place).and_then(Value::as_f64).map_or_else(|| "?".to_owned(), |load| format!("{load:.1}"))
     };
-    Some(format!(
-        "  machine   {}: load {} on {} processors before, {} at the fault, {} at the end",
-        styled(WARN, "too busy for the probes"),
+    let loads = format!(
+        ": load {} on {} processors before, {} at the fault, {} at the end",
         load("/before/load/load_1m"),
         number(report, "/environment/processors"),
         load("/at_fault/load_1m"),
         load("/at_end/load_1m")
-    ))
+    );
+    Some(Text::from("  machine   ") + Text::toned(Tone::Warn, "too busy for the probes") + loads)
 }
 
 /// How many checks passed, and each that did not.
-fn checks(report: &Value) -> Vec<String> {
+fn checks(report: &Value) -> Vec<Text> {
     let checks = list(report, "/checks");
     let failed: Vec<&Value> = checks.iter().filter(|check| check["passed"] != Value::Bool(true)).collect();
-    let style = if failed.is_empty() { GOOD } else { BAD };
-    let passed = styled(style, format_args!("{} of {} passed", checks.len() - failed.len(), checks.len()));
-    let mark =
-        |check: &Value| if check["measured"] == Value::Bool(false) { styled(WARN, "?") } else { styled(BAD, "✘") };
-    let detail = |check: &&Value| format!("    {} {}: {}", mark(check), text(check, "/name"), text(check, "/detail"));
-    std::iter::once(format!("  checks    {passed}")).chain(failed.iter().map(detail)).collect()
+    let tone = if failed.is_empty() { Tone::Good } else { Tone::Bad };
+    let passed = format!("{} of {} passed", checks.len() - failed.len(), checks.len());
+    let mark = |check: &Value| {
+        let (tone, mark) = if check["measured"] == Value::Bool(false) { (Tone::Warn, "?") } else { (Tone::Bad, "✘") };
+        Text::toned(tone, mark)
+    };
+    let detail = |check: &&Value| {
+        Text::from("    ") + mark(check) + format!(" {}: {}", text(check, "/name"), text(check, "/detail"))
+    };
+    let head = Text::from("  checks    ") + Text::toned(tone, passed);
+    std::iter::once(head).chain(failed.iter().map(detail)).collect()
 }
 
 /// Each negative control, and whether the drill saw it.
-fn controls(report: &Value) -> Vec<String> {
+fn controls(report: &Value) -> Vec<Text> {
     let line = |control: &Value| {
-        let name = text(control, "/name");
-        if control["turned_red"] == Value::Bool(true) {
-            format!("  control   {name} {} by {}", styled(GOOD, "turned red"), text(control, "/by"))
+        let (seen, more) = if control["turned_red"] == Value::Bool(true) {
+            (Text::toned(Tone::Good, "turned red"), format!(" by {}", text(control, "/by")))
         } else if control["measured"] == Value::Bool(false) {
-            format!("  control   {name} {}: {}", styled(WARN, "shows nothing"), text(control, "/detail"))
+            (Text::toned(Tone::Warn, "shows nothing"), format!(": {}", text(control, "/detail")))
         } else {
-            format!("  control   {name} {}: the drill cannot see this failure", styled(BAD, "stayed green"))
-        }
+            (Text::toned(Tone::Bad, "stayed green"), ": the drill cannot see this failure".to_owned())
+        };
+        Text::from(format!("  control   {} ", text(control, "/name"))) + seen + more
     };
     list(report, "/controls").iter().map(line).collect()
 }
 
 /// The run without a fault, where it was made.
-fn control_run(report: &Value) -> Option<String> {
+fn control_run(report: &Value) -> Option<Text> {
     let run = report.get("control_run").filter(|run| !run.is_null())?;
-    let (style, word) = if run["passed"] == Value::Bool(true) { (GOOD, "passed") } else { (BAD, "failed") };
+    let (tone, word) = if run["passed"] == Value::Bool(true) { (Tone::Good, "passed") } else { (Tone::Bad, "failed") };
     let (rto, rpo) = (interval(run.get("rto_s")), interval(run.get("rpo_s")));
-    Some(format!("  no fault  {}: RTO {rto}, RPO {rpo}", styled(style, word)))
+    Some(Text::from("  no fault  ") + Text::toned(tone, word) + format!(": RTO {rto}, RPO {rpo}"))
 }
 
 /// What the drill shortened, beside what production would have.
-fn scaled(report: &Value) -> Vec<String> {
+fn scaled(report: &Value) -> Vec<Text> {
     let line = |scaled: &Value| {
         let (name, drill) = (text(scaled, "/name"), text(scaled, "/drill"));
-        format!(
-            "  scaled    {name} {drill} instead of {}: {}",
-            text(scaled, "/production"),
-            text(scaled, "/worst_case")
-        )
+        let (production, worst_case) = (text(scaled, "/production"), text(scaled, "/worst_case"));
+        format!("  scaled    {name} {drill} instead of {production}: {worst_case}").into()
     };
     list(report, "/scaled").iter().map(line).collect()
 }
 
 /// Every run, where there were several.
-fn samples(report: &Value) -> Vec<String> {
+fn samples(report: &Value) -> Vec<Text> {
     let samples = list(report, "/samples");
     let line = |sample: &Value| {
         let (rto, rpo) = (interval(sample.get("rto_s")), interval(sample.get("rpo_s")));
-        format!("  sample    {} {}: RTO {rto}, RPO {rpo}", text(sample, "/run"), verdict(text(sample, "/verdict")))
+        Text::from(format!("  sample    {} ", text(sample, "/run")))
+            + verdict(text(sample, "/verdict"))
+            + format!(": RTO {rto}, RPO {rpo}")
     };
     if samples.len() > 1 { samples.iter().map(line).collect() } else { Vec::new() }
 }
 
 /// The verdict over one objective. A number of an unmeasured drill may lie within it; that is no pass, and must not look like
 /// one.
-fn proven(report: &Value, pointer: &str) -> String {
+fn proven(report: &Value, pointer: &str) -> Text {
     match (text(report, pointer), text(report, "/verdict")) {
-        ("met", "unmeasured") => styled(WARN, "within it, but not proven"),
+        ("met", "unmeasured") => Text::toned(Tone::Warn, "within it, but not proven"),
         (word, _) => verdict(word),
     }
 }
 
-/// The word for a verdict, coloured by how bad it is.
-pub(crate) fn verdict(word: &str) -> String {
-    let style = match word {
-        "met" => GOOD,
-        "missed" | "failed" => BAD,
-        _ => WARN,
+/// The word for a verdict; its tone says how bad it is.
+pub fn verdict(word: &str) -> Text {
+    let tone = match word {
+        "met" => Tone::Good,
+        "missed" | "failed" => Tone::Bad,
+        _ => Tone::Warn,
     };
-    styled(style, word)
+    Text::toned(tone, word)
 }
 
 /// `11.9s – 12.1s`; what was not measured says so.
@@ -236,31 +249,33 @@ mod tests {
         })
     }
 
+    fn told(report: &Value) -> String {
+        lines(report).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    }
+
     #[test]
     fn the_summary_says_what_was_measured() {
-        let lines: Vec<String> =
-            lines(&report()).iter().map(|line| anstream::adapter::strip_str(line).to_string()).collect();
-        insta::assert_snapshot!(lines.join("\n"));
+        insta::assert_snapshot!(told(&report()));
     }
 
     #[test]
     fn only_a_whole_pass_is_a_pass() {
-        let check = |change: &[(&str, Value)], expected: Exit| {
+        let check = |change: &[(&str, Value)], expected: Proof| {
             let mut report = report();
             report["controls"] = json!([]);
             for (name, value) in change {
                 report[*name] = value.clone();
             }
-            assert_eq!(exit(&report), expected, "{change:?}");
+            assert_eq!(proof(&report), expected, "{change:?}");
         };
-        check(&[], Exit::Done);
-        check(&[("verdict", json!("missed"))], Exit::Failed);
-        check(&[("verdict", json!("unmeasured"))], Exit::Inconclusive);
-        check(&[("verdict", Value::Null)], Exit::Inconclusive);
-        check(&[("controls", json!([{"name": "a", "turned_red": true}]))], Exit::Done);
-        check(&[("controls", json!([{"name": "a", "turned_red": false}]))], Exit::Failed);
-        check(&[("control_run", json!({"passed": true}))], Exit::Done);
-        check(&[("control_run", json!({"passed": false}))], Exit::Failed);
+        check(&[], Proof::Passed);
+        check(&[("verdict", json!("missed"))], Proof::Failed);
+        check(&[("verdict", json!("unmeasured"))], Proof::None);
+        check(&[("verdict", Value::Null)], Proof::None);
+        check(&[("controls", json!([{"name": "a", "turned_red": true}]))], Proof::Passed);
+        check(&[("controls", json!([{"name": "a", "turned_red": false}]))], Proof::Failed);
+        check(&[("control_run", json!({"passed": true}))], Proof::Passed);
+        check(&[("control_run", json!({"passed": false}))], Proof::Failed);
     }
 
     #[test]
@@ -269,9 +284,7 @@ mod tests {
         report["verdict"] = json!("unmeasured");
         report["writes"]["lost"] = Value::Null;
         report["rpo"]["residual_damage"] = Value::Null;
-        let lines = lines(&report);
-        let lines: Vec<String> = lines.iter().map(|line| anstream::adapter::strip_str(line).to_string()).collect();
-        let text = lines.join("\n");
+        let text = told(&report);
         assert_eq!(text.matches("within it, but not proven").count(), 2, "{text}");
         assert!(text.contains("5213 acknowledged, lost unmeasured, 2 unknown"), "{text}");
         assert!(text.contains("residual damage unmeasured"), "{text}");
@@ -285,11 +298,7 @@ mod tests {
             json!([{"name": "no-op-restore", "turned_red": false, "measured": false, "detail": "never reached"}]);
         report["environment"] = json!({"processors": 2, "host": {
             "before": {"too_busy": true, "load": {"load_1m": 9.31}}, "at_fault": {"load_1m": 10.0}, "at_end": {"load_1m": null}}});
-        let text = lines(&report)
-            .iter()
-            .map(|line| anstream::adapter::strip_str(line).to_string())
-            .collect::<Vec<_>>()
-            .join("\n");
+        let text = told(&report);
         assert!(
             text.contains("  missing   RTO: too few probes: 24 of `content of sampled rows`, and 25 are needed"),
             "{text}"

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
 /// `340ms`, `3.2s`, `4m 05s`, `1h 02m`, `3d 04h`; negative lengths carry a minus.
-pub(crate) fn text(length: SignedDuration) -> String {
+pub fn text(length: SignedDuration) -> String {
     if length.is_negative() {
         return format!("-{}", text(length.abs()));
     }
@@ -18,22 +18,22 @@ pub(crate) fn text(length: SignedDuration) -> String {
 }
 
 /// A length given in seconds.
-pub(crate) fn seconds(length: f64) -> String {
+pub fn seconds(length: f64) -> String {
     SignedDuration::try_from_secs_f64(length).map_or_else(|_| format!("{length} s"), text)
 }
 
 /// From `start` to `end`.
-pub(crate) fn between(start: Timestamp, end: Timestamp) -> String {
+pub fn between(start: Timestamp, end: Timestamp) -> String {
     text(end.duration_since(start))
 }
 
 /// The time of day in UTC, as the journal has it: `12:03:04`.
-pub(crate) fn time_of_day(at: Timestamp) -> String {
+pub fn time_of_day(at: Timestamp) -> String {
     at.to_zoned(TimeZone::UTC).strftime("%H:%M:%S").to_string()
 }
 
 /// Date and time of day in UTC: `2026-11-21 12:03:04`.
-pub(crate) fn date_and_time(at: Timestamp) -> String {
+pub fn date_and_time(at: Timestamp) -> String {
     at.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 

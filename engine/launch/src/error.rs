@@ -1,0 +1,70 @@
+//! Why files do not become a run.
+
+use std::io;
+
+use lifeboat_core::{
+    diagnostic::{Diagnostic, Severity, SourceFile},
+    name::StepId,
+};
+
+use crate::source::Checked;
+
+/// A file that cannot be read, or a runbook that cannot be executed as it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The file cannot be read.
+    #[error("cannot read `{name}`: {source}")]
+    Unreadable {
+        /// Its path.
+        name: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The runbook has variants, and none was chosen.
+    #[error("the runbook has steps for a planned switch and others for a disaster")]
+    VariantMissing,
+    /// A variant was chosen, and the runbook has none.
+    #[error("the runbook has no variants: all its steps are always done")]
+    NoVariants,
+    /// A step can be shown and not executed.
+    #[error("the step `{step}` is a drill, which this version does not execute")]
+    DrillStep {
+        /// The first such step.
+        step: StepId,
+    },
+}
+
+impl SourceError {
+    /// A stable code, where it has a page in `docs/errors`.
+    pub fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::Unreadable { .. } => None,
+            Self::VariantMissing | Self::NoVariants => Some("run-variant"),
+            Self::DrillStep { .. } => Some("run-drill-step"),
+        }
+    }
+}
+
+/// A file with errors, and everything that was found in it.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{} has {} problems; the first: {}", file.name, diagnostics.len(), diagnostics.first().map_or("", |first| &first.message))]
+pub struct Wrong {
+    /// The file.
+    pub file: SourceFile,
+    /// What was found, in the order of the file.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Wrong {
+    /// The first file with errors, of a file and those that it calls.
+    pub(crate) fn of(checked: &Checked) -> Self {
+        let first = checked.found().find(|(_, found)| has_errors(found));
+        let (file, found) = first.unwrap_or((&checked.file, &checked.diagnostics));
+        Self { file: file.clone(), diagnostics: found.to_vec() }
+    }
+}
+
+/// Whether one of the findings is an error.
+pub(crate) fn has_errors(found: &[Diagnostic]) -> bool {
+    found.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+}

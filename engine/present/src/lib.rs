@@ -1,0 +1,22 @@
+//! What a run, a plan and a drill look like: documents for programs, texts for people. The binary, a server, a scheduler and an
+//! exporter of metrics show the same, because all of them ask here.
+//!
+//! Everything is a pure function of what `lifeboat-core` knows, of the events of a journal, and of the time that the caller gives.
+//! Nothing here reads a file or a clock, prints, or knows a terminal: how a [`Tone`] looks is the business of whoever shows it.
+
+pub mod budget;
+pub mod deeds;
+pub mod drill;
+pub mod dry_run;
+pub mod elapsed;
+pub mod history;
+pub mod narration;
+pub mod plan;
+pub mod progress;
+pub mod run;
+pub mod status;
+pub mod step;
+mod text;
+pub mod words;
+
+pub use text::{Part, Text, Tone};

@@ -30,13 +30,18 @@ use lifeboat_runtime::{
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{error::DrillError, observer::DrillObserver, policy::DrillPolicy, request::DrillRequest, variant::Variant};
-use crate::controls::{Facts, Sabotage, Saboteur};
+use super::{
+    error::DrillError, observer::DrillObserver, policy::DrillPolicy, request::DrillRequest, spec::RecoverSpec,
+    variant::Variant,
+};
+use crate::controls::{Control, Known, Saboteur};
 
 /// The engine, ready to run one plan.
 pub(super) struct Engine {
     pub(super) home: Home,
-    pub(super) host: Host,
+    pub(super) host: Arc<Host>,
+    /// What the drill says of this recovery.
+    pub(super) recover: RecoverSpec,
     pub(super) plan: Plan,
     pub(super) run: RunId,
     runbook: SourceFile,
@@ -54,17 +59,28 @@ pub(super) struct Executed {
 }
 
 impl Engine {
-    /// Loads the plugins and compiles the runbook; the run's folder is there afterwards.
-    pub(super) fn prepare(request: &DrillRequest, variant: &Variant) -> Result<Self, DrillError> {
+    /// Loads the plugins and compiles the runbook of each recovery; the folders of the runs are there afterwards.
+    pub(super) fn prepare_all(request: &DrillRequest, variant: &Variant) -> Result<Vec<Self>, DrillError> {
+        let host = Arc::new(load(variant.cache.clone())?);
+        let prepare = |recover: &RecoverSpec| Self::prepare(request, variant, Arc::clone(&host), recover);
+        request.spec.recoveries().map(prepare).collect()
+    }
+
+    fn prepare(
+        request: &DrillRequest,
+        variant: &Variant,
+        host: Arc<Host>,
+        recover: &RecoverSpec,
+    ) -> Result<Self, DrillError> {
         let home = Home::open(&variant.home)?;
-        let host = load(variant.cache.clone())?;
-        let mut compiled = runbook::compile_with(&request.runbook, &host.catalogue(), &Disk);
-        let plan = compiled.plan.take().ok_or_else(|| refused(&request.runbook, compiled.clone()))?;
+        let runbook = request.runbook(recover);
+        let mut compiled = runbook::compile_with(&runbook, &host.catalogue(), &Disk);
+        let plan = compiled.plan.take().ok_or_else(|| refused(&runbook, compiled.clone()))?;
         // A drill is a disaster.
         let plan = if plan.has_variants() { plan.of_variant(plan::Variant::Disaster) } else { plan };
         let called = compiled.called.into_iter().map(|called| called.file).collect();
         let run = home.new_run_id(&plan, Timestamp::now())?;
-        Ok(Self { home, host, plan, run, runbook: request.runbook.clone(), called })
+        Ok(Self { home, host, recover: recover.clone(), plan, run, runbook, called })
     }
 
     /// The folder of the run, where everything of the drill lies.
@@ -106,8 +122,8 @@ impl Engine {
         };
         let invoke = self.host.bind(&self.plan, bindings)?;
         let invoke: Arc<dyn Invoke> = match order.sabotage {
-            Sabotage::None => invoke,
-            sabotage => Arc::new(Saboteur::new(invoke, sabotage, self.host.catalogue(), order.facts)),
+            None => invoke,
+            Some(control) => Arc::new(Saboteur::new(invoke, control, self.host.catalogue(), order.known)),
         };
         let (sender, mut reports) = mpsc::unbounded_channel();
         let relay = Arc::new(Relay { sender, seen: Mutex::default() });
@@ -151,8 +167,8 @@ pub(super) struct Order<'a> {
     pub(super) inputs: std::collections::BTreeMap<String, String>,
     pub(super) bindings: &'a str,
     pub(super) policy: DrillPolicy,
-    pub(super) sabotage: Sabotage,
-    pub(super) facts: Arc<OnceLock<Facts>>,
+    pub(super) sabotage: Option<Control>,
+    pub(super) known: Arc<OnceLock<Known>>,
     pub(super) observer: &'a dyn DrillObserver,
     pub(super) stop: CancellationToken,
     pub(super) at_most: Duration,

@@ -10,6 +10,7 @@ pub mod measurement;
 pub mod probes;
 pub mod proxy;
 pub mod report;
+pub mod store;
 pub mod testbed;
 pub mod virtual_world;
 pub mod workload;

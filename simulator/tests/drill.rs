@@ -11,12 +11,13 @@ use std::{error::Error, time::Duration};
 use lifeboat_core::run::Run;
 use lifeboat_runtime::report::Report;
 use lifeboat_simulator::{
-    controls::Sabotage,
-    drill::{self, DrillObserver, DrillRequest, DrillSpec},
+    controls::{Breakage, Control, LeftOut},
+    drill::{self, DrillObserver, DrillRequest, DrillSpec, Moment, Phase},
+    ledger::Name,
     measurement::Verdict,
     report::{CheckKind, DrillReport, schema},
     testbed::{Backend, available},
-    workload::{Habits, Size},
+    workload::shop::{Habits, Size},
 };
 
 type Tested = Result<(), Box<dyn Error>>;
@@ -25,8 +26,8 @@ type Tested = Result<(), Box<dyn Error>>;
 struct Printer;
 
 impl DrillObserver for Printer {
-    fn phase(&self, phase: &str) {
-        println!("{phase}");
+    fn phase(&self, holding: &str, phase: &Phase) {
+        println!("{holding} {phase}");
     }
 
     fn engine(&self, report: &Report, _run: &Run) {
@@ -39,12 +40,32 @@ impl DrillObserver for Printer {
 }
 
 /// A drill on few rows; `None` where this machine has no PostgreSQL, which is said loudly.
-async fn hold(sabotage: Sabotage) -> Result<Option<DrillReport>, Box<dyn Error>> {
+async fn hold(sabotage: Option<Control>) -> Result<Option<DrillReport>, Box<dyn Error>> {
     hold_with(sabotage, |_| {}).await
 }
 
+/// A control of the drill that ships.
+fn shipped(name: &str) -> Result<Control, Box<dyn Error>> {
+    let request = DrillRequest::new("dr-003", "nowhere")?;
+    let found = request.spec.controls.into_iter().find(|control| control.name == name);
+    found.ok_or_else(|| format!("the drill has no control {name}").into())
+}
+
+fn control(name: &str, step: Option<&str>, breakage: Breakage) -> Control {
+    let red_by = "residual-damage".to_owned();
+    Control { name: name.to_owned(), step: step.map(str::to_owned), breakage, red_by }
+}
+
+fn recovery_at_most(spec: &mut DrillSpec, length: Duration) {
+    for moment in &mut spec.timeline {
+        if let Moment::Recover(recover) = moment {
+            recover.at_most = length;
+        }
+    }
+}
+
 async fn hold_with(
-    sabotage: Sabotage,
+    sabotage: Option<Control>,
     change: impl FnOnce(&mut DrillSpec),
 ) -> Result<Option<DrillReport>, Box<dyn Error>> {
     if let Err(unavailable) = available(Backend::Process) {
@@ -54,15 +75,18 @@ async fn hold_with(
     let home = tempfile::tempdir()?;
     let mut request = DrillRequest::new("dr-003", home.path())?;
     request.size = Some(Size { customers: 4000, orders: 6000, order_items: 9000, damaged_customers: 1200 });
-    request.spec.windows.before_fault = Duration::from_secs(3);
+    if let Some(Moment::Steady(length)) = request.spec.timeline.first_mut() {
+        *length = Duration::from_secs(3);
+    }
     request.spec.windows.stable = Duration::from_secs(2);
+    let name = sabotage.as_ref().map_or_else(|| "none".to_owned(), |control| control.name.clone());
     request.sabotage = sabotage;
     change(&mut request.spec);
     let report = drill::run(request, &Printer).await?;
     let folder = home.path().join("runs").join(&report.run);
     if let Ok(kept) = std::env::var("LIFEBOAT_KEEP_REPORTS") {
         for file in ["report.json", "report.html"] {
-            std::fs::copy(folder.join(file), std::path::Path::new(&kept).join(format!("{}-{file}", sabotage.name())))?;
+            std::fs::copy(folder.join(file), std::path::Path::new(&kept).join(format!("{name}-{file}")))?;
         }
     }
     let document: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.join("report.json"))?)?;
@@ -79,7 +103,7 @@ fn failed(report: &DrillReport) -> Vec<&str> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_runbook_puts_everything_back() -> Tested {
-    let Some(report) = hold(Sabotage::None).await? else { return Ok(()) };
+    let Some(report) = hold(None).await? else { return Ok(()) };
     assert_eq!(failed(&report), Vec::<&str>::new(), "{:#?}", report.checks);
     assert_eq!(report.verdict, Verdict::Met, "{report:#?}");
     let writes = &report.writes;
@@ -94,7 +118,7 @@ async fn the_runbook_puts_everything_back() -> Tested {
 #[tokio::test(flavor = "multi_thread")]
 async fn where_nothing_is_left_over_no_copy_stays() -> Tested {
     let quiet = |spec: &mut DrillSpec| spec.workload.habits = Habits::default();
-    let Some(report) = hold_with(Sabotage::None, quiet).await? else { return Ok(()) };
+    let Some(report) = hold_with(None, quiet).await? else { return Ok(()) };
     assert_eq!(failed(&report), Vec::<&str>::new(), "{:#?}", report.checks);
     assert_eq!((report.verdict, report.outcome.as_str()), (Verdict::Met, "succeeded"), "{report:#?}");
     let copy = report.checks.iter().find(|check| check.name == "copy-removed").expect("is checked");
@@ -104,7 +128,7 @@ async fn where_nothing_is_left_over_no_copy_stays() -> Tested {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_made_again_that_are_overwritten_turn_the_drill_red() -> Tested {
-    let Some(report) = hold(Sabotage::OverwrittenKeys).await? else { return Ok(()) };
+    let Some(report) = hold(Some(shipped("overwritten-keys")?)).await? else { return Ok(()) };
     assert_eq!(report.verdict, Verdict::Missed);
     assert_eq!(report.rpo.residual_damage, Some(10), "{:?}", report.rpo);
     assert!(failed(&report).contains(&"newer-rows-stay"), "{:#?}", report.checks);
@@ -113,7 +137,9 @@ async fn rows_made_again_that_are_overwritten_turn_the_drill_red() -> Tested {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_merge_that_skips_rows_turns_the_drill_red() -> Tested {
-    let Some(report) = hold(Sabotage::SkippedRows).await? else { return Ok(()) };
+    let left = LeftOut { collection: Name::fixed("order_items"), each: 1000 };
+    let skipped = control("skipped-rows", Some("merge"), Breakage::LeavesOut(left));
+    let Some(report) = hold(Some(skipped)).await? else { return Ok(()) };
     assert_eq!(report.verdict, Verdict::Missed);
     assert!(report.rpo.residual_damage.is_some_and(|rows| rows > 0), "{:?}", report.rpo);
     assert!(failed(&report).contains(&"rows-equal-ledger"));
@@ -122,7 +148,8 @@ async fn a_merge_that_skips_rows_turns_the_drill_red() -> Tested {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ledger_that_loses_an_acknowledgement_turns_the_drill_red() -> Tested {
-    let Some(report) = hold(Sabotage::LostAcknowledgement).await? else { return Ok(()) };
+    let lost = control("lost-acknowledgement", None, Breakage::LosesAcknowledgement(100));
+    let Some(report) = hold(Some(lost)).await? else { return Ok(()) };
     assert_ne!(report.verdict, Verdict::Met);
     let evidence = report.checks.iter().filter(|check| check.kind == CheckKind::Evidence && !check.passed);
     assert_eq!(evidence.map(|check| check.name.as_str()).collect::<Vec<_>>(), ["ledger-complete"]);
@@ -133,9 +160,9 @@ async fn a_ledger_that_loses_an_acknowledgement_turns_the_drill_red() -> Tested 
 async fn a_disaster_that_nobody_notices_is_a_miss_and_no_recovery_time() -> Tested {
     let unwatched = |spec: &mut DrillSpec| {
         spec.probes.detect_after = 1000;
-        spec.windows.recovery_at_most = Duration::from_secs(2);
+        recovery_at_most(spec, Duration::from_secs(2));
     };
-    let Some(report) = hold_with(Sabotage::None, unwatched).await? else { return Ok(()) };
+    let Some(report) = hold_with(None, unwatched).await? else { return Ok(()) };
     assert_eq!((report.verdict, report.outcome.as_str()), (Verdict::Missed, "not_started"));
     assert!(report.rpo.residual_damage.is_some_and(|rows| rows >= 1200), "{:?}", report.rpo);
     // An outage without an end was seen for some seconds, and the objective is an hour: the rows that are gone make the miss.
@@ -155,9 +182,9 @@ async fn a_disaster_that_nobody_notices_is_a_miss_and_no_recovery_time() -> Test
 async fn a_fault_that_no_probe_sees_measures_no_recovery_time() -> Tested {
     let blind = |spec: &mut DrillSpec| {
         spec.probes.sampled_customers = 0;
-        spec.windows.recovery_at_most = Duration::from_secs(2);
+        recovery_at_most(spec, Duration::from_secs(2));
     };
-    let Some(report) = hold_with(Sabotage::None, blind).await? else { return Ok(()) };
+    let Some(report) = hold_with(None, blind).await? else { return Ok(()) };
     assert_eq!((report.rto.service_s, report.rto.verdict), (None, Verdict::Unmeasured));
     assert!(failed(&report).contains(&"fault-was-seen"));
     assert_eq!(report.verdict, Verdict::Missed, "the rows are gone, which the full read has seen");

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     diagnostic::{Diagnostic, Findings, SourceFile, codes},
     grammar::check,
-    yaml::{self, Node},
+    yaml::{self, Node, Yaml},
 };
 
 pub use crate::grammar::{Field, Object, Shape, optional, required};
@@ -27,7 +27,8 @@ impl<'a> Document<'a> {
         Self { findings, root }
     }
 
-    /// The value under these keys, each below the one before; none where it is missing or does not fit the type.
+    /// The value under these keys, each below the one before (in a list, its place from 0); none where it is missing or does not fit
+    /// the type.
     pub fn get<T: DeserializeOwned>(&self, path: &[&str]) -> Option<T> {
         serde_json::from_value(self.node(path)?.to_json()).ok()
     }
@@ -57,6 +58,9 @@ impl<'a> Document<'a> {
     }
 
     fn node(&self, path: &[&str]) -> Option<&Node> {
-        path.iter().try_fold(self.root.as_ref()?, |node, key| node.get(key))
+        path.iter().try_fold(self.root.as_ref()?, |node, key| match &node.value {
+            Yaml::List(items) => items.get(key.parse::<usize>().ok()?),
+            _ => node.get(key),
+        })
     }
 }

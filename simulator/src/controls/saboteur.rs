@@ -1,6 +1,7 @@
 //! Stands between the engine and the plugins and breaks one thing.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -14,60 +15,77 @@ use lifeboat_core::{
 };
 use lifeboat_runtime::invoke::{Answer, Invoke, Pending, Request};
 use serde_json::{Map, Value, json};
-use tokio_postgres::Config;
 
-use super::Sabotage;
-use crate::workload::connect;
+use super::{Breakage, Control};
+use crate::{
+    ledger::{Change, Key, Operation},
+    store::{Answer as Written, Endpoint},
+    workload::Planned,
+};
+
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 /// What the saboteur needs to know of the disaster.
 #[derive(Debug, Clone)]
-pub struct Facts {
-    /// A moment after the damage.
-    pub after_damage: Timestamp,
-    /// Rows of `order_items` that the sabotaged merge leaves out.
-    pub skipped_items: Vec<i64>,
-    /// How it reaches the primary.
-    pub observer: Config,
+pub struct Known {
+    /// The facts of the fault, by name.
+    pub facts: BTreeMap<String, Value>,
+    /// The records that it removed, in order.
+    pub removed: Vec<Key>,
+    /// How it reaches the store.
+    pub observer: Arc<dyn Endpoint>,
 }
 
-/// An [`Invoke`] that passes every call on, but for the one that it breaks.
+/// An [`Invoke`] that passes every call on, but for those of the step that it breaks.
 pub struct Saboteur {
     inner: Arc<dyn Invoke>,
-    sabotage: Sabotage,
+    control: Control,
     catalogue: Catalogue,
-    facts: Arc<OnceLock<Facts>>,
+    known: Arc<OnceLock<Known>>,
 }
 
 impl Saboteur {
-    /// Breaks what `sabotage` says; `facts` must be set before the engine starts.
-    pub fn new(inner: Arc<dyn Invoke>, sabotage: Sabotage, catalogue: Catalogue, facts: Arc<OnceLock<Facts>>) -> Self {
-        Self { inner, sabotage, catalogue, facts }
+    /// Breaks what the control says; `known` must be set before the engine starts.
+    pub fn new(inner: Arc<dyn Invoke>, control: Control, catalogue: Catalogue, known: Arc<OnceLock<Known>>) -> Self {
+        Self { inner, control, catalogue, known }
     }
 }
 
 impl Invoke for Saboteur {
     fn invoke(&self, mut request: Request) -> Pending<Answer> {
-        let action = request.call.action.to_string();
-        let runs = request.call.purpose == Purpose::Run;
-        match (self.sabotage, action.as_str(), self.facts.get()) {
-            (Sabotage::WrongTargetTime, "pg/restore", Some(facts)) if runs => {
-                request.call.parameters["target"] = json!({ "time": facts.after_damage });
-                self.inner.invoke(request)
-            }
-            (Sabotage::NoOpRestore, "pg/merge-missing", _) if runs => {
+        let is_meant = self.control.step.as_deref() == Some(request.call.step.as_str());
+        let known = self.known.get().filter(|_| is_meant && request.call.purpose == Purpose::Run);
+        match (&self.control.breakage, known) {
+            (Breakage::Does(_), Some(_)) => {
                 let outputs = self.catalogue.get(&request.call.action).map(claims).unwrap_or_default();
                 let done = Done { outputs, summary: "did nothing and says that all is well".to_owned() };
                 Box::pin(std::future::ready(Answer::Ran(Ok(done))))
             }
-            (Sabotage::OverwrittenKeys, "pg/settle-conflicts", _) if runs => {
-                request.call.parameters["decision"] = json!("take");
+            (Breakage::With(parameters), Some(known)) => {
+                for (name, value) in parameters {
+                    request.call.parameters[name] = filled(value, &known.facts);
+                }
                 self.inner.invoke(request)
             }
-            (Sabotage::SkippedRows, "pg/merge-missing", Some(facts)) if runs => {
-                Box::pin(skip(self.inner.invoke(request), facts.clone()))
+            (Breakage::LeavesOut(left), Some(known)) => {
+                let of_it = known.removed.iter().filter(|key| key.collection == left.collection).cloned();
+                let keys = of_it.step_by(left.each.max(1)).collect();
+                Box::pin(leave_out(self.inner.invoke(request), keys, Arc::clone(&known.observer)))
             }
             _ => self.inner.invoke(request),
         }
+    }
+}
+
+/// The value with each `{ fact: NAME }` in it replaced by what is known under that name.
+fn filled(value: &Value, facts: &BTreeMap<String, Value>) -> Value {
+    match value {
+        Value::Object(fields) => match fields.get("fact").and_then(Value::as_str).filter(|_| fields.len() == 1) {
+            Some(fact) => facts.get(fact).cloned().unwrap_or_default(),
+            None => fields.iter().map(|(name, value)| (name.clone(), filled(value, facts))).collect(),
+        },
+        Value::Array(items) => items.iter().map(|item| filled(item, facts)).collect(),
+        other => other.clone(),
     }
 }
 
@@ -94,21 +112,46 @@ fn empty(ty: &Type) -> Value {
     }
 }
 
-/// Takes some of the merged rows away again before the step is known to have ended: as if the merge had left them out.
-async fn skip(merging: Pending<Answer>, facts: Facts) -> Answer {
-    let answer = merging.await;
+/// Takes some of the records away again before the step is known to have ended: as if it had left them out.
+async fn leave_out(running: Pending<Answer>, keys: Vec<Key>, observer: Arc<dyn Endpoint>) -> Answer {
+    let answer = running.await;
     if !matches!(answer, Answer::Ran(Ok(_))) {
         return answer;
     }
-    match take_away(&facts).await {
+    match take_away(&keys, observer.as_ref()).await {
         Ok(()) => answer,
         Err(problem) => Answer::Ran(Err(Failure::Permanent(Reason::new("drill-sabotage", problem)))),
     }
 }
 
-async fn take_away(facts: &Facts) -> Result<(), String> {
-    let client = connect(&facts.observer, Duration::from_secs(5)).await.map_err(|error| error.to_string())?;
-    let sql = "DELETE FROM public.order_items WHERE id = ANY($1)";
-    let taken = client.execute(sql, &[&facts.skipped_items]).await.map_err(|error| error.to_string())?;
-    if taken == 0 { Err("the sabotage found no row to leave out".to_owned()) } else { Ok(()) }
+async fn take_away(keys: &[Key], observer: &dyn Endpoint) -> Result<(), String> {
+    let mut client = observer.connect(CONNECT_WITHIN).await.map_err(|error| error.to_string())?;
+    let mut taken = 0;
+    for key in keys {
+        match client.write(&deleted(key), 0).await {
+            Written::Done(_) => taken += 1,
+            Written::Refused(_) => {}
+            Written::Unknown(problem) => return Err(problem),
+        }
+    }
+    if taken == 0 { Err("the sabotage found no record to leave out".to_owned()) } else { Ok(()) }
+}
+
+fn deleted(key: &Key) -> Planned {
+    let Key { collection, id } = key.clone();
+    let changes = vec![Change { collection: collection.clone(), id: Some(id.clone()), after: None }];
+    Planned { operation: Operation::Delete, collection, id: Some(id), parent: None, changes }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_are_filled_in_wherever_they_stand() {
+        let facts = BTreeMap::from([("after_damage".to_owned(), json!("2026-11-30T12:00:00Z"))]);
+        let value = json!({ "target": { "time": { "fact": "after_damage" } }, "list": [{ "fact": "nobody" }, 3] });
+        let expected = json!({ "target": { "time": "2026-11-30T12:00:00Z" }, "list": [null, 3] });
+        assert_eq!(filled(&value, &facts), expected);
+    }
 }

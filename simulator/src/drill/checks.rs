@@ -5,159 +5,193 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use super::{evidence::Evidence, recovery_checks::recovery_checks, spec::DrillSpec, steady, variant::Variant};
+use super::{
+    episode::Episode,
+    evidence::Evidence,
+    recovery_checks::RECOVERY,
+    spec::{DrillSpec, RecoverSpec},
+    steady,
+    variant::Variant,
+};
 use crate::{
-    ledger::{Operation, Table, WriteOutcome},
+    ledger::{Name, Operation, WriteOutcome},
     measurement::{Losses, ProbeKind},
     report::{Check, CheckKind},
+    workload::shop::Collection,
 };
 
 /// Everything that checks look at.
 pub(super) struct Looked<'a> {
     pub(super) evidence: &'a Evidence,
-    /// `None` where the tables could not be read.
+    /// `None` where the records could not be read.
     pub(super) losses: Option<&'a Losses>,
     pub(super) spec: &'a DrillSpec,
     pub(super) variant: &'a Variant,
-    /// The steps that tell people something.
+    /// For the checks of the whole drill the first one.
+    pub(super) episode: &'a Episode,
+    pub(super) recover: &'a RecoverSpec,
+    /// The steps of the runbook that tell people something.
     pub(super) telling: &'a [String],
 }
 
-/// All checks of a holding.
+/// A line of a table of checks.
+pub(super) struct Rule {
+    pub(super) name: &'static str,
+    pub(super) kind: CheckKind,
+    /// Whether there is anything to look at.
+    pub(super) applies: fn(&Looked<'_>) -> bool,
+    pub(super) look: fn(&Looked<'_>) -> Seen,
+}
+
+/// What a check saw, in words.
+pub(super) enum Seen {
+    Holds(String),
+    Fails(String),
+    /// Nothing is known: it neither holds nor fails.
+    Unknown(String),
+}
+
+/// Whether it holds, and what was seen.
+pub(super) fn seen(holds: bool, detail: impl Into<String>) -> Seen {
+    if holds { Seen::Holds(detail.into()) } else { Seen::Fails(detail.into()) }
+}
+
+pub(super) fn always(_: &Looked<'_>) -> bool {
+    true
+}
+
+pub(super) fn with_fault(looked: &Looked<'_>) -> bool {
+    looked.variant.fault
+}
+
+const fn evidence(name: &'static str, look: fn(&Looked<'_>) -> Seen) -> Rule {
+    Rule { name, kind: CheckKind::Evidence, applies: always, look }
+}
+
+const fn result(name: &'static str, look: fn(&Looked<'_>) -> Seen) -> Rule {
+    Rule { name, kind: CheckKind::Result, applies: always, look }
+}
+
+/// Those that every drill has, whatever strikes.
+static UNDISTURBED: [Rule; 6] = [
+    evidence("enough-writes-before-fault", enough_writes),
+    evidence("every-kind-of-write-before-fault", all_kinds_of_writes),
+    evidence("healthy-before-fault", healthy_before),
+    evidence("ledger-complete", ledger_complete),
+    result("rows-equal-ledger", rows_equal_ledger),
+    result("endpoints-agree", endpoints_agree),
+];
+
+/// All checks of an episode; for the first one also those of the whole drill.
 pub(super) fn checks(looked: &Looked<'_>) -> Vec<Check> {
-    let mut found = vec![
-        enough_writes(looked),
-        all_kinds_of_writes(looked),
-        healthy_before(looked),
-        ledger_complete(looked),
-        rows_equal_ledger(looked),
-        endpoints_agree(looked),
-    ];
-    if looked.variant.fault {
-        found.extend(recovery_checks(looked));
-    }
-    if looked.evidence.out_of_time() {
-        found.iter_mut().for_each(|check| leave_open(check, looked.spec));
-    }
-    found
+    let rules = UNDISTURBED.iter().chain(&RECOVERY).filter(|rule| (rule.applies)(looked));
+    rules.map(|rule| rule.check(looked)).collect()
 }
 
-/// The drill has ended the recovery itself: what is not right yet might have become so.
-fn leave_open(check: &mut Check, spec: &DrillSpec) {
-    if check.kind == CheckKind::Result && !check.passed {
-        let at_most = spec.windows.recovery_at_most;
-        check.measured = false;
-        check.detail = format!(
-            "not measured: the drill gives a recovery {at_most:?} and ended this one then; until then, {}",
-            check.detail
-        );
+impl Rule {
+    fn check(&self, looked: &Looked<'_>) -> Check {
+        let (passed, mut measured, mut detail) = match (self.look)(looked) {
+            Seen::Holds(detail) => (true, true, detail),
+            Seen::Fails(detail) => (false, true, detail),
+            Seen::Unknown(why) => (false, false, format!("not measured: {why}")),
+        };
+        // The drill has ended the recovery itself: what is not right yet might have become so.
+        if looked.episode.out_of_time() && self.kind == CheckKind::Result && !passed {
+            let at_most = looked.recover.at_most;
+            measured = false;
+            detail = format!(
+                "not measured: the drill gives a recovery {at_most:?} and ended this one then; until then, {detail}"
+            );
+        }
+        Check { name: self.name.to_owned(), kind: self.kind, passed, measured, detail }
     }
 }
 
-fn check(name: &str, kind: CheckKind, passed: bool, detail: impl Into<String>) -> Check {
-    Check { name: name.to_owned(), kind, passed, measured: true, detail: detail.into() }
-}
-
-/// Without it the drill proves nothing.
-pub(super) fn evidence(name: &str, passed: bool, detail: impl Into<String>) -> Check {
-    check(name, CheckKind::Evidence, passed, detail)
-}
-
-/// It says that the recovery is right.
-pub(super) fn result(name: &str, passed: bool, detail: impl Into<String>) -> Check {
-    check(name, CheckKind::Result, passed, detail)
-}
-
-/// A result of which nothing is known: it neither held nor failed.
-pub(super) fn unmeasured(name: &str, why: &str) -> Check {
-    Check { measured: false, ..result(name, false, format!("not measured: {why}")) }
-}
-
-fn enough_writes(looked: &Looked<'_>) -> Check {
-    let Evidence { steady_from, steady_until, .. } = *looked.evidence;
+fn enough_writes(looked: &Looked<'_>) -> Seen {
+    let Episode { steady_from, steady_until, .. } = *looked.episode;
     let acknowledged = looked.evidence.acknowledged_between(steady_from, steady_until);
     let workload = &looked.spec.workload;
     let missing = steady::writes_missing(acknowledged, steady_from, steady_until, workload);
     let detail = steady::writes_seen(acknowledged, steady_from, steady_until, workload);
-    evidence("enough-writes-before-fault", missing.is_none(), detail)
+    seen(missing.is_none(), detail)
 }
 
-fn all_kinds_of_writes(looked: &Looked<'_>) -> Check {
-    let before = looked.evidence.history.acknowledged().filter(|(at, _)| *at <= looked.evidence.steady_until);
-    let kinds = before.filter_map(|(_, write)| Some((write.operation as u8, write.rows.first()?.table)));
-    let kinds: BTreeSet<(u8, Table)> = kinds.collect();
-    let wanted = Table::ALL.into_iter().flat_map(|table| {
-        let delete = (table != Table::Customers).then_some(Operation::Delete);
-        [Some(Operation::Insert), Some(Operation::Update), delete].into_iter().flatten().map(move |kind| (kind, table))
+fn all_kinds_of_writes(looked: &Looked<'_>) -> Seen {
+    let before = looked.evidence.history.acknowledged().filter(|(at, _)| *at <= looked.episode.steady_until);
+    let kinds = before.filter_map(|(_, write)| Some((write.operation as u8, &write.changes.first()?.collection)));
+    let kinds: BTreeSet<(u8, &Name)> = kinds.collect();
+    let wanted = Collection::ALL.into_iter().flat_map(|collection| {
+        let delete = (collection != Collection::Customers).then_some(Operation::Delete);
+        let kinds = [Some(Operation::Insert), Some(Operation::Update), delete].into_iter().flatten();
+        kinds.map(move |kind| (kind, collection.name()))
     });
-    let missing = wanted.filter(|(kind, table)| !kinds.contains(&(*kind as u8, *table)));
-    let missing: Vec<String> = missing.map(|(kind, table)| format!("{kind:?} of {}", table.name())).collect();
+    let missing = wanted.filter(|(kind, collection)| !kinds.contains(&(*kind as u8, collection)));
+    let missing: Vec<String> = missing.map(|(kind, collection)| format!("{kind:?} of {collection}")).collect();
     let detail = if missing.is_empty() {
         "inserts, updates and deletes over all tables".to_owned()
     } else {
         format!("none: {}", missing.join(", "))
     };
-    evidence("every-kind-of-write-before-fault", missing.is_empty(), detail)
+    seen(missing.is_empty(), detail)
 }
 
 /// What every kind of probe saw before the fault. One that answered after it had begun belongs to the outage.
-fn healthy_before(looked: &Looked<'_>) -> Check {
-    let Evidence { steady_from, steady_until, ref probes, .. } = *looked.evidence;
+fn healthy_before(looked: &Looked<'_>) -> Seen {
+    let probes = &looked.evidence.probes;
+    let Episode { steady_from, steady_until, .. } = *looked.episode;
     let missing = steady::probes_missing(probes, steady_from, steady_until, &looked.spec.probes);
-    let passed = missing.is_none();
+    let holds = missing.is_none();
     let within = || probes.iter().filter(|probe| probe.ended >= steady_from && probe.ended < steady_until).count();
     let detail = missing.unwrap_or_else(|| format!("{} probes of {} kinds, all good", within(), ProbeKind::ALL.len()));
-    evidence("healthy-before-fault", passed, detail)
+    seen(holds, detail)
 }
 
 /// Each write has an answer, and the ledger holds as many acknowledgements as the writers handed in.
-fn ledger_complete(looked: &Looked<'_>) -> Check {
+fn ledger_complete(looked: &Looked<'_>) -> Seen {
     let pending = looked.evidence.pending();
     let written = looked.evidence.history.count(WriteOutcome::Ok) as u64;
     // The marker was written before the writers began, and habits are nobody's of them.
-    let writers = looked.evidence.writers.acknowledged + 1 + looked.evidence.gone_on.writes();
+    let writers = looked.evidence.writers.acknowledged + 1 + looked.evidence.by_habit();
     let handed_in = looked.evidence.handed_in;
     let passed = pending == 0 && written == handed_in && writers == handed_in;
     let detail = format!(
         "{written} acknowledgements on disk, {handed_in} handed in, {writers} seen by the writers; {pending} writes without an answer"
     );
-    evidence("ledger-complete", passed, detail)
+    seen(passed, detail)
 }
 
-fn rows_equal_ledger(looked: &Looked<'_>) -> Check {
-    const NAME: &str = "rows-equal-ledger";
+fn rows_equal_ledger(looked: &Looked<'_>) -> Seen {
     let (state, losses) = match (&looked.evidence.state, looked.losses) {
         (Ok(state), Some(losses)) => (state, losses),
-        (Err(why), _) => return unmeasured(NAME, why),
-        (Ok(_), None) => return unmeasured(NAME, "the rows were not compared"),
+        (Err(why), _) => return Seen::Unknown(why.clone()),
+        (Ok(_), None) => return Seen::Unknown("the rows were not compared".to_owned()),
     };
-    let some: Vec<String> = losses.wrong_rows.iter().take(3).map(ToString::to_string).collect();
+    let some: Vec<String> = losses.wrong.iter().take(3).map(ToString::to_string).collect();
     let strange: Vec<String> =
         losses.unexpected.iter().take(3).map(|row| format!("{} {:?}", row.key, row.kind)).collect();
     let named = |count: usize, what: &str, some: &[String]| match count {
         0 => format!("none {what}"),
         _ => format!("{count} {what} ({})", some.join(", ")),
     };
-    let passed = losses.wrong_rows.is_empty() && losses.unexpected.is_empty();
+    let passed = losses.wrong.is_empty() && losses.unexpected.is_empty();
     let detail = if passed {
         format!("{} rows, each as the ledger says", state.len())
     } else {
-        let wrong = named(losses.wrong_rows.len(), "differ", &some);
+        let wrong = named(losses.wrong.len(), "differ", &some);
         format!("of {} rows {wrong}, {}", state.len(), named(losses.unexpected.len(), "unexpected", &strange))
     };
-    result(NAME, passed, detail)
+    seen(passed, detail)
 }
 
-fn endpoints_agree(looked: &Looked<'_>) -> Check {
-    const NAME: &str = "endpoints-agree";
+fn endpoints_agree(looked: &Looked<'_>) -> Seen {
     let (state, direct) = match (&looked.evidence.state, &looked.evidence.direct) {
         (Ok(state), Ok(direct)) => (state, direct),
-        (Err(why), _) => return unmeasured(NAME, &format!("on the application's path: {why}")),
-        (_, Err(why)) => return unmeasured(NAME, &format!("directly: {why}")),
+        (Err(why), _) => return Seen::Unknown(format!("on the application's path: {why}")),
+        (_, Err(why)) => return Seen::Unknown(format!("directly: {why}")),
     };
     let differing = direct.iter().filter(|(key, row)| state.get(key) != Some(row)).count()
         + state.keys().filter(|key| !direct.contains_key(key)).count();
     let detail =
         format!("{} rows on the application's path, {} directly, {differing} differ", state.len(), direct.len());
-    result(NAME, differing == 0 && !state.is_empty(), detail)
+    seen(differing == 0 && !state.is_empty(), detail)
 }

@@ -1,39 +1,53 @@
 //! What the negative controls and the run without a fault came to.
 
 use crate::{
-    controls::Sabotage,
+    controls::Control,
     measurement::{Interval, Verdict},
-    report::{Control, ControlRun, DrillReport},
+    report::{self as document, CheckKind, ControlRun, DrillReport},
 };
 
-/// A control is red by the check that should see it: both breakages leave damage behind. A control that fails for another
-/// reason, such as a server that did not start before the broken step had passed, has shown nothing.
-pub(super) fn control(sabotage: Sabotage, held: &DrillReport) -> Control {
-    let residual = held.rpo.residual_damage;
-    let struck =
-        sabotage.breaks().is_some_and(|id| held.steps.iter().any(|step| step.id == id && step.state == "succeeded"));
-    let turned_red = struck && residual.is_some_and(|rows| rows > 0) && held.verdict == Verdict::Missed;
+/// A control is red by the check that should see it. One that fails for another reason, such as a server that did not start before
+/// the broken step had passed, has shown nothing.
+pub(super) fn control(control: &Control, held: &DrillReport) -> document::Control {
+    let step = control.step.as_deref();
+    let struck = step.is_some_and(|id| held.steps.iter().any(|step| step.id == id && step.state == "succeeded"));
+    let seen = seen(&control.red_by, held);
+    let turned_red = struck && seen == Some(true) && held.verdict == Verdict::Missed;
     let failed: Vec<&str> = held.checks.iter().filter(|check| !check.passed).map(|check| check.name.as_str()).collect();
-    Control {
-        name: sabotage.name().to_owned(),
+    document::Control {
+        name: control.name.clone(),
         turned_red,
-        measured: struck && residual.is_some() && held.outcome != "stopped",
-        by: turned_red.then(|| "residual_damage".to_owned()),
+        measured: struck && seen.is_some() && held.outcome != "stopped",
+        by: turned_red.then(|| control.red_by.clone()),
         detail: format!(
             "{}verdict {}, {} of {} damaged rows not back; checks that did not hold: {}",
             if struck { "" } else { "the breakage was never reached; " },
             held.verdict,
-            residual.map_or_else(|| "unknown how many".to_owned(), |rows| rows.to_string()),
+            held.rpo.residual_damage.map_or_else(|| "unknown how many".to_owned(), |rows| rows.to_string()),
             held.writes.damaged_rows,
             if failed.is_empty() { "none".to_owned() } else { failed.join(", ") }
         ),
     }
 }
 
+/// Whether what must turn red has: `None` where nobody could look.
+fn seen(red_by: &str, held: &DrillReport) -> Option<bool> {
+    let missed = |verdict: Verdict| (verdict != Verdict::Unmeasured).then_some(verdict == Verdict::Missed);
+    match red_by {
+        "residual-damage" => held.rpo.residual_damage.map(|left| left > 0),
+        "rto" => missed(held.rto.verdict),
+        "rpo" => missed(held.rpo.verdict),
+        name => {
+            let check = held.checks.iter().find(|check| check.name == name && check.kind == CheckKind::Result)?;
+            check.measured.then_some(!check.passed)
+        }
+    }
+}
+
 /// What the controls and the run without a fault say of the drill: a breakage that it looked at and did not see, or a loss where
 /// nothing was broken, is proof against it. One that was never reached, and a busy machine's failed probe, prove nothing.
-pub(super) fn proves(controls: &[Control], quiet: &DrillReport) -> Verdict {
-    let control = |control: &Control| match (control.turned_red, control.measured) {
+pub(super) fn proves(controls: &[document::Control], quiet: &DrillReport) -> Verdict {
+    let control = |control: &document::Control| match (control.turned_red, control.measured) {
         (true, _) => Verdict::Met,
         (false, true) => Verdict::Missed,
         (false, false) => Verdict::Unmeasured,
@@ -70,14 +84,21 @@ pub(super) fn control_run(held: &DrillReport) -> ControlRun {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{StepReport, fixture};
+    use crate::{
+        drill::DrillRequest,
+        report::{StepReport, fixture},
+    };
+
+    fn controls() -> Vec<Control> {
+        DrillRequest::new("dr-003", "nowhere").unwrap().spec.controls
+    }
 
     /// The broken step has passed, damage is left, and the drill is red by it.
-    fn red(sabotage: Sabotage) -> DrillReport {
+    fn red(control: &Control) -> DrillReport {
         let mut held = fixture();
         held.verdict = Verdict::Missed;
         held.rpo.residual_damage = Some(12);
-        let id = sabotage.breaks().unwrap().to_owned();
+        let id = control.step.clone().unwrap();
         let step = StepReport { id, state: "succeeded".to_owned(), ..held.steps[0].clone() };
         held.steps = vec![step];
         held
@@ -93,13 +114,15 @@ mod tests {
             ("nobody could look for damage", |held| held.rpo.residual_damage = None),
             ("the broken step was never reached", |held| held.steps[0].state = "failed".to_owned()),
         ];
-        for sabotage in Sabotage::CONTROLS {
-            let seen = control(sabotage, &red(sabotage));
-            assert!(seen.turned_red && seen.by.as_deref() == Some("residual_damage"), "{seen:?}");
+        let controls = controls();
+        assert_eq!(controls.len(), 3);
+        for breakage in &controls {
+            let seen = control(breakage, &red(breakage));
+            assert!(seen.turned_red && seen.by.as_deref() == Some("residual-damage"), "{seen:?}");
             for (story, doctor) in table {
-                let mut held = red(sabotage);
+                let mut held = red(breakage);
                 doctor(&mut held);
-                let seen = control(sabotage, &held);
+                let seen = control(breakage, &held);
                 assert!(!seen.turned_red && seen.by.is_none(), "{story}: {seen:?}");
             }
         }
@@ -115,9 +138,10 @@ mod tests {
             held
         };
         let with = |doctor: fn(&mut DrillReport)| {
-            let mut held = red(Sabotage::NoOpRestore);
+            let no_op = controls().remove(1);
+            let mut held = red(&no_op);
             doctor(&mut held);
-            proves(&[control(Sabotage::NoOpRestore, &held)], &quiet())
+            proves(&[control(&no_op, &held)], &quiet())
         };
         assert_eq!(with(|_| {}), Verdict::Met);
         assert_eq!(with(|held| held.verdict = Verdict::Met), Verdict::Missed);
@@ -134,6 +158,26 @@ mod tests {
         assert_eq!(without_fault(|held| held.verdict = Verdict::Unmeasured), Verdict::Unmeasured);
         assert_eq!(without_fault(|held| held.verdict = Verdict::Missed), Verdict::Missed);
         assert_eq!(without_fault(|held| held.writes.lost = Some(1)), Verdict::Missed);
+    }
+
+    #[test]
+    fn a_control_is_seen_by_what_it_names_alone() {
+        let mut held = fixture();
+        held.rto.verdict = Verdict::Missed;
+        held.rpo.verdict = Verdict::Met;
+        held.rpo.residual_damage = None;
+        held.checks[0].kind = CheckKind::Result;
+        held.checks[0].passed = false;
+        let name = held.checks[0].name.clone();
+        assert_eq!(seen("rto", &held), Some(true));
+        assert_eq!(seen("rpo", &held), Some(false));
+        assert_eq!(seen("residual-damage", &held), None);
+        assert_eq!(seen(&name, &held), Some(true));
+        assert_eq!(seen("no-such-check", &held), None);
+        held.checks[0].kind = CheckKind::Evidence;
+        assert_eq!(seen(&name, &held), None, "evidence that is missing shows nothing");
+        held.rto.verdict = Verdict::Unmeasured;
+        assert_eq!(seen("rto", &held), None);
     }
 
     #[test]

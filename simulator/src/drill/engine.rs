@@ -27,13 +27,18 @@ use lifeboat_runtime::{
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{error::DrillError, observer::DrillObserver, policy::DrillPolicy, request::DrillRequest, variant::Variant};
-use crate::controls::{Facts, Sabotage, Saboteur};
+use super::{
+    error::DrillError, observer::DrillObserver, policy::DrillPolicy, request::DrillRequest, spec::RecoverSpec,
+    variant::Variant,
+};
+use crate::controls::{Control, Known, Saboteur};
 
 /// The engine, ready to run one plan.
 pub(super) struct Engine {
     pub(super) home: Home,
-    pub(super) host: Host,
+    pub(super) host: Arc<Host>,
+    /// What the drill says of this recovery.
+    pub(super) recover: RecoverSpec,
     pub(super) plan: Plan,
     pub(super) run: RunId,
     sources: Sources,
@@ -50,16 +55,26 @@ pub(super) struct Executed {
 }
 
 impl Engine {
-    /// Loads the plugins and compiles the runbook; the run's folder is there afterwards.
-    pub(super) fn prepare(request: &DrillRequest, variant: &Variant) -> Result<Self, DrillError> {
+    /// Loads the plugins and compiles the runbook of each recovery; the folders of the runs are there afterwards.
+    pub(super) fn prepare_all(request: &DrillRequest, variant: &Variant) -> Result<Vec<Self>, DrillError> {
+        let host = Arc::new(plugins::host(variant.cache.clone())?);
+        let prepare = |recover: &RecoverSpec| Self::prepare(request, variant, Arc::clone(&host), recover);
+        request.spec.recoveries().map(prepare).collect()
+    }
+
+    fn prepare(
+        request: &DrillRequest,
+        variant: &Variant,
+        host: Arc<Host>,
+        recover: &RecoverSpec,
+    ) -> Result<Self, DrillError> {
         let home = Home::open(&variant.home)?;
-        let host = plugins::host(variant.cache.clone())?;
-        let checked = source::check_runbook(request.runbook.clone(), &host.catalogue());
+        let checked = source::check_runbook(request.runbook(recover), &host.catalogue());
         let Runbook { plan, sources } = Runbook::of(checked).map_err(wrong)?;
         // A drill is a disaster.
         let plan = if plan.has_variants() { plan.of_variant(plan::Variant::Disaster) } else { plan };
         let run = home.new_run_id(&plan, Timestamp::now())?;
-        Ok(Self { home, host, plan, run, sources })
+        Ok(Self { home, host, recover: recover.clone(), plan, run, sources })
     }
 
     /// The folder of the run, where everything of the drill lies.
@@ -85,8 +100,8 @@ impl Engine {
         let who = Person::Policy { name: order.policy.name.clone() };
         let new = ready.into_run(launch::Order { run: self.run.clone(), mode: Mode::Real, who, onset: None });
         let invoke: Arc<dyn Invoke> = match order.sabotage {
-            Sabotage::None => invoke,
-            sabotage => Arc::new(Saboteur::new(invoke, sabotage, self.host.catalogue(), order.facts)),
+            None => invoke,
+            Some(control) => Arc::new(Saboteur::new(invoke, control, self.host.catalogue(), order.known)),
         };
         let (sender, mut reports) = mpsc::unbounded_channel();
         let relay = Arc::new(Relay { sender, seen: Mutex::default() });
@@ -130,8 +145,8 @@ pub(super) struct Order<'a> {
     pub(super) inputs: std::collections::BTreeMap<String, String>,
     pub(super) bindings: &'a str,
     pub(super) policy: DrillPolicy,
-    pub(super) sabotage: Sabotage,
-    pub(super) facts: Arc<OnceLock<Facts>>,
+    pub(super) sabotage: Option<Control>,
+    pub(super) known: Arc<OnceLock<Known>>,
     pub(super) observer: &'a dyn DrillObserver,
     pub(super) stop: CancellationToken,
     pub(super) at_most: Duration,

@@ -4,7 +4,12 @@ use std::path::PathBuf;
 
 use lifeboat_core::diagnostic::{Diagnostic, SourceFile};
 
-use crate::{ledger::LedgerError, testbed::TestbedError, workload::WorkloadError};
+use crate::{
+    ledger::LedgerError,
+    store::{ConnectError, StoreError},
+    testbed::TestbedError,
+    workload::WorkloadError,
+};
 
 /// A drill that could not be held.
 #[derive(Debug, thiserror::Error)]
@@ -44,17 +49,17 @@ pub enum DrillError {
     /// The engine could not begin or go on.
     #[error(transparent)]
     Engine(#[from] lifeboat_runtime::error::Error),
-    /// The application could not be set up, or the tables not be read.
+    /// The application could not be set up, or the records not be read.
     #[error("{what} failed: {source}")]
     Database {
         /// What was tried.
         what: &'static str,
         /// Why it failed.
-        source: tokio_postgres::Error,
+        source: StoreError,
     },
     /// The application's path could not be reached.
     #[error("the application cannot connect: {0}")]
-    Connect(#[from] crate::workload::ConnectError),
+    Connect(#[from] ConnectError),
     /// The writers could not go on.
     #[error(transparent)]
     Workload(#[from] WorkloadError),
@@ -93,8 +98,8 @@ impl DrillError {
         move |source| Self::File { path, what, source }
     }
 
-    /// An error of the database while trying that.
-    pub(crate) fn database(what: &'static str) -> impl FnOnce(tokio_postgres::Error) -> Self {
-        move |source| Self::Database { what, source }
+    /// An error of the store while trying that.
+    pub(crate) fn database<E: Into<StoreError>>(what: &'static str) -> impl FnOnce(E) -> Self {
+        move |source| Self::Database { what, source: source.into() }
     }
 }

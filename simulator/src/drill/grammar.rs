@@ -1,6 +1,8 @@
 //! The keys of a drill file.
 
-use lifeboat_core::document::{Object, Shape, required};
+use lifeboat_core::document::{Object, Shape, optional, required};
+
+use crate::fault;
 
 const ROWS: Shape = Shape::Int(1, 100_000_000);
 
@@ -11,17 +13,59 @@ pub(super) static DRILL: Object = Object {
     fields: &[
         required("lifeboat", "Version of the language: 1.", Shape::Version),
         required("drill", "Its name in reports.", Shape::Text),
-        required("runbook", "The runbook, relative to the drill file.", Shape::Text),
-        required("scenario", "Which disaster is replayed.", Shape::Word(&["accidental-deletion"])),
         required("size", "How much is loaded.", Shape::Object(&SIZE)),
         required("control_size", "How much is loaded for the controls.", Shape::Object(&SIZE)),
         required("workload", "The application's writers.", Shape::Object(&WORKLOAD)),
         required("probes", "What watches the application.", Shape::Object(&PROBES)),
-        required("windows", "How long the phases take.", Shape::Object(&WINDOWS)),
+        required("windows", "How long a service must be well.", Shape::Object(&WINDOWS)),
         required("archive", "The WAL archive.", Shape::Object(&ARCHIVE)),
         required("approvals", "Who answers the runbook's questions.", Shape::Object(&APPROVALS)),
-        required("inputs", "The runbook's inputs.", Shape::Names(&Shape::Object(&FACT))),
+        required("timeline", "What happens, one thing after the other.", Shape::List(&Shape::Object(&MOMENT))),
+        optional("controls", "Known breakages that must turn the drill red.", Shape::List(&Shape::Object(&CONTROL))),
+    ],
+};
+
+static MOMENT: Object = Object {
+    what: "an entry of the timeline",
+    one_of: &["steady", "fault", "recover", "heal"],
+    fields: &[
+        optional("steady", "Writers and probes run undisturbed for so long.", Shape::Duration),
+        optional("fault", "A disaster strikes.", Shape::ByKind(&fault::PARAMETERS)),
+        optional("recover", "A runbook is executed.", Shape::Object(&RECOVER)),
+        optional("heal", "The disaster of that kind ends, as far as it can end by itself.", Shape::Name),
+    ],
+};
+
+static RECOVER: Object = Object {
+    what: "a recovery",
+    one_of: &[],
+    fields: &[
+        required("runbook", "The runbook, relative to the drill file.", Shape::Text),
         required("restored_by", "The step whose success means that the data is back.", Shape::Name),
+        optional("inputs", "The runbook's inputs.", Shape::Names(&Shape::Object(&FACT))),
+        required("at_most", "The engine is stopped after so long.", Shape::Duration),
+    ],
+};
+
+static CONTROL: Object = Object {
+    what: "a control",
+    one_of: &["does", "with", "leaves_out"],
+    fields: &[
+        required("name", "Its name in the report.", Shape::Name),
+        required("step", "The step that it breaks, and that says that it succeeded all the same.", Shape::Name),
+        optional("does", "What the step does instead: nothing.", Shape::Word(&["nothing"])),
+        optional("with", "Parameters that the step gets instead of its own.", Shape::Names(&Shape::Any)),
+        optional("leaves_out", "What the step leaves out.", Shape::Object(&LEFT_OUT)),
+        required("red_by", "The check that must turn red, or `rto`, `rpo`, `residual-damage`.", Shape::Name),
+    ],
+};
+
+static LEFT_OUT: Object = Object {
+    what: "the block `leaves_out`",
+    one_of: &[],
+    fields: &[
+        required("collection", "Of these damaged records.", Shape::Name),
+        required("each", "One of so many.", Shape::Int(1, 1_000_000)),
     ],
 };
 
@@ -74,10 +118,8 @@ static WINDOWS: Object = Object {
     what: "the block `windows`",
     one_of: &[],
     fields: &[
-        required("before_fault", "Writers and probes run so long before the disaster.", Shape::Duration),
         required("stable", "A window this long without a failed probe counts as stable.", Shape::Duration),
         required("stable_in_production", "What it would be in production.", Shape::Duration),
-        required("recovery_at_most", "The engine is stopped after so long.", Shape::Duration),
     ],
 };
 
@@ -100,8 +142,5 @@ static APPROVALS: Object = Object {
     ],
 };
 
-static FACT: Object = Object {
-    what: "an input",
-    one_of: &[],
-    fields: &[required("fact", "What a responder would know.", Shape::Word(&["damaged_table", "last_good_probe"]))],
-};
+static FACT: Object =
+    Object { what: "an input", one_of: &[], fields: &[required("fact", "What a responder would know.", Shape::Name)] };

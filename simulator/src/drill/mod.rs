@@ -3,26 +3,34 @@
 mod checks;
 mod control;
 mod engine;
+mod episode;
 mod error;
 mod evidence;
 mod grammar;
 mod observer;
+mod phase;
 mod policy;
 mod recovery_checks;
 mod report;
 mod request;
 mod run;
 mod series;
+mod settling;
 mod spec;
 mod stage;
 mod steady;
 mod steps;
+mod timeline;
 mod variant;
+mod walk;
 
 pub use error::DrillError;
 pub use observer::{DrillObserver, Unwatched};
+pub use phase::Phase;
 pub use policy::DrillPolicy;
 pub use request::DrillRequest;
 pub use run::run;
 pub use series::save_series;
-pub use spec::{Approvals, Archive, DrillSpec, Fact, FactInput, ProbeSpec, Scenario, Windows, WorkloadSpec};
+pub use spec::{
+    Approvals, Archive, DrillSpec, FactInput, FaultSpec, Moment, ProbeSpec, RecoverSpec, Windows, WorkloadSpec,
+};

@@ -7,51 +7,54 @@ use lifeboat_core::{
 };
 use serde_json::Value;
 
-use super::checks::{Looked, evidence, result, unmeasured};
+use super::checks::{Looked, Rule, Seen, seen, with_fault};
 use crate::{
-    ledger::{RowKey, Table},
+    fault::Struck,
+    ledger::Key,
     measurement::ProbeKind,
-    report::Check,
+    report::CheckKind,
     testbed::{Signature, WorkEntry},
-    workload::GoneOn,
+    workload::shop::{Collection, GoneOn},
 };
 
-/// All of them.
-pub(super) fn recovery_checks(looked: &Looked<'_>) -> [Check; 11] {
-    [
-        target_empty_before(looked),
-        marker_is_younger(looked),
-        fault_took_rows(looked),
-        application_went_on(looked),
-        fault_was_seen(looked),
-        writers_ran(looked),
-        marker_survives(looked),
-        newer_rows_stay(looked),
-        runbook_succeeded(looked),
-        copy_removed(looked),
-        people_told(looked),
-    ]
+const fn evidence(name: &'static str, look: fn(&Looked<'_>) -> Seen) -> Rule {
+    Rule { name, kind: CheckKind::Evidence, applies: with_fault, look }
 }
 
-fn target_empty_before(looked: &Looked<'_>) -> Check {
+const fn result(name: &'static str, look: fn(&Looked<'_>) -> Seen) -> Rule {
+    Rule { name, kind: CheckKind::Result, applies: with_fault, look }
+}
+
+/// Those of a drill in which something strikes.
+pub(super) static RECOVERY: [Rule; 11] = [
+    evidence("restore-target-empty-before", target_empty_before),
+    evidence("marker-after-base-backup", marker_is_younger),
+    evidence("fault-took-rows", fault_took_rows),
+    evidence("application-went-on", application_went_on),
+    evidence("fault-was-seen", fault_was_seen),
+    evidence("writers-ran-during-merge", writers_ran),
+    result("marker-survives", marker_survives),
+    result("newer-rows-stay", newer_rows_stay),
+    result("runbook-succeeded", runbook_succeeded),
+    result("copy-removed", copy_removed),
+    result("people-told", people_told),
+];
+
+fn target_empty_before(looked: &Looked<'_>) -> Seen {
     let before = names(&looked.evidence.work_before);
     let detail =
         if before.is_empty() { "nothing lies in the work folder".to_owned() } else { format!("there was {before}") };
-    evidence("restore-target-empty-before", before.is_empty(), detail)
+    seen(before.is_empty(), detail)
 }
 
 fn names<'a>(entries: impl IntoIterator<Item = &'a WorkEntry>) -> String {
     entries.into_iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-fn marker(looked: &Looked<'_>) -> RowKey {
-    RowKey { table: Table::Orders, id: looked.evidence.marker }
-}
-
-fn marker_is_younger(looked: &Looked<'_>) -> Check {
-    let key = marker(looked);
+fn marker_is_younger(looked: &Looked<'_>) -> Seen {
+    let key = &looked.evidence.marker;
     let mut writes = looked.evidence.history.acknowledged();
-    let written = writes.find(|(_, write)| write.rows.first().and_then(|row| row.key()) == Some(key));
+    let written = writes.find(|(_, write)| write.changes.first().and_then(|change| change.key()).as_ref() == Some(key));
     let ended = looked.evidence.backup_ended;
     let label = &looked.evidence.backup.label;
     let (passed, detail) = match written {
@@ -65,37 +68,33 @@ fn marker_is_younger(looked: &Looked<'_>) -> Check {
             (false, format!("{key} was sent at {sent}, when the base backup {label} had not ended yet (at {ended})"))
         }
     };
-    evidence("marker-after-base-backup", passed, detail)
+    seen(passed, detail)
 }
 
-fn fault_took_rows(looked: &Looked<'_>) -> Check {
-    let Some(deletion) = &looked.evidence.deletion else {
-        return evidence("fault-took-rows", false, "there was no fault");
-    };
-    let parents = deletion.removed.get(&Table::Customers).copied().unwrap_or(0);
-    let passed = parents == looked.variant.size.damaged_customers
-        && Table::ALL.iter().all(|table| deletion.removed.get(table).is_some_and(|rows| *rows > 0));
-    let by_table: Vec<String> =
-        deletion.removed.iter().map(|(table, rows)| format!("{rows} {}", table.name())).collect();
-    evidence("fault-took-rows", passed, format!("transaction {} removed {}", deletion.xid, by_table.join(", ")))
+fn fault_took_rows(looked: &Looked<'_>) -> Seen {
+    let struck = &looked.episode.struck;
+    let stories = struck.iter().map(|struck| struck.story.clone());
+    let short = struck.iter().flat_map(|struck| &struck.bite).filter(|bite| !bite.holds());
+    let said: Vec<String> = stories.chain(short.map(|bite| format!("{bite}, which is not what was meant"))).collect();
+    let detail = if said.is_empty() { "there was no fault".to_owned() } else { said.join("; ") };
+    seen(!struck.is_empty() && struck.iter().all(Struck::has_bitten), detail)
 }
 
 /// The application made deleted keys again, and removed what deleted rows belonged to, before anybody recovered anything.
-fn application_went_on(looked: &Looked<'_>) -> Check {
-    const NAME: &str = "application-went-on";
-    let Some(deletion) = &looked.evidence.deletion else { return evidence(NAME, false, "there was no fault") };
-    let GoneOn { made_again, closed } = &looked.evidence.gone_on;
+fn application_went_on(looked: &Looked<'_>) -> Seen {
+    let removed = |key: &Key| looked.episode.struck.iter().any(|struck| struck.removed.contains_key(key));
+    let GoneOn { made_again, closed } = &looked.episode.gone_on;
     let wanted = looked.spec.workload.habits;
-    let is_deleted = |id: i64| deletion.rows.contains_key(&RowKey { table: Table::Customers, id });
-    let made_again = made_again.iter().filter(|(id, _)| is_deleted(*id)).count();
+    let is_removed = |id: i64| removed(&Collection::Customers.key(id));
+    let made_again = made_again.iter().filter(|(id, _)| is_removed(*id)).count();
     // An account was closed by somebody who stayed, and whose items the deletion had taken.
-    let emptied = deletion.rows.iter().filter(|(key, row)| {
-        let order = RowKey { table: Table::Orders, id: row.state.parent };
-        key.table == Table::OrderItems && !deletion.rows.contains_key(&order)
+    let emptied = looked.episode.struck.iter().flat_map(|struck| &struck.removed).filter(|(key, record)| {
+        let order = record.state.parent.clone().map(|id| Key { collection: Collection::Orders.name(), id });
+        key.collection == Collection::OrderItems.name() && order.is_some_and(|order| !removed(&order))
     });
     let emptied = emptied.count();
-    let closed = closed.iter().filter(|id| !is_deleted(**id)).count();
-    let passed = i64::try_from(made_again) == Ok(wanted.made_again)
+    let closed = closed.iter().filter(|id| !is_removed(**id)).count();
+    let holds = i64::try_from(made_again) == Ok(wanted.made_again)
         && i64::try_from(closed) == Ok(wanted.accounts_closed)
         && (closed == 0 || emptied >= closed);
     let detail = format!(
@@ -103,55 +102,53 @@ fn application_went_on(looked: &Looked<'_>) -> Check {
          {emptied} items",
         wanted.made_again, wanted.accounts_closed
     );
-    evidence(NAME, passed, detail)
+    seen(holds, detail)
 }
 
-fn fault_was_seen(looked: &Looked<'_>) -> Check {
-    let began = looked.evidence.fault();
-    let seen =
+fn fault_was_seen(looked: &Looked<'_>) -> Seen {
+    let began = looked.episode.fault();
+    let failed =
         looked.evidence.probes.iter().find(|probe| {
             !probe.ok && probe.kind == ProbeKind::Content && began.is_some_and(|began| probe.ended >= began)
         });
-    let detail = seen.map(|probe| probe.detail.as_deref().unwrap_or("a content probe failed"));
-    evidence("fault-was-seen", seen.is_some(), detail.unwrap_or("no content probe failed"))
+    let detail = failed.map(|probe| probe.detail.as_deref().unwrap_or("a content probe failed"));
+    seen(failed.is_some(), detail.unwrap_or("no content probe failed"))
 }
 
 /// The recovery ran beside the application: writes were acknowledged while the rows were being put back.
-fn writers_ran(looked: &Looked<'_>) -> Check {
-    let step = &looked.spec.restored_by;
-    let (from, until) = (looked.evidence.step_started(step), looked.evidence.step_succeeded(step));
+fn writers_ran(looked: &Looked<'_>) -> Seen {
+    let (step, clock) = (&looked.recover.restored_by, &looked.evidence.clock);
+    let (from, until) = (looked.episode.step_started(clock, step), looked.episode.step_succeeded(clock, step));
     let Some((from, until)) = from.zip(until) else {
-        return evidence("writers-ran-during-merge", false, format!("step {step} did not succeed"));
+        return seen(false, format!("step {step} did not succeed"));
     };
     let acknowledged = looked.evidence.acknowledged_between(from, until);
     let detail = format!("{acknowledged} writes acknowledged in the {:.2} s of step {step}", until.seconds_since(from));
-    evidence("writers-ran-during-merge", acknowledged > 0, detail)
+    seen(acknowledged > 0, detail)
 }
 
-fn marker_survives(looked: &Looked<'_>) -> Check {
-    const NAME: &str = "marker-survives";
-    let key = marker(looked);
+fn marker_survives(looked: &Looked<'_>) -> Seen {
+    let key = &looked.evidence.marker;
     let (state, losses) = match (&looked.evidence.state, looked.losses) {
         (Ok(state), Some(losses)) => (state, losses),
-        (Err(why), _) => return unmeasured(NAME, why),
-        (Ok(_), None) => return unmeasured(NAME, "the rows were not compared"),
+        (Err(why), _) => return Seen::Unknown(why.clone()),
+        (Ok(_), None) => return Seen::Unknown("the rows were not compared".to_owned()),
     };
-    let passed = state.get(&key).is_some_and(|row| row.intact) && !losses.wrong_rows.contains(&key);
+    let passed = state.get(key).is_some_and(|row| row.intact) && !losses.wrong.contains(key);
     let detail = if passed { "it is there with its content" } else { "it is missing or wrong" };
-    result(NAME, passed, detail)
+    seen(passed, detail)
 }
 
 /// What the application made again under a deleted key is newer than anything in the copy, and what it removed itself stays away.
-fn newer_rows_stay(looked: &Looked<'_>) -> Check {
-    const NAME: &str = "newer-rows-stay";
+fn newer_rows_stay(looked: &Looked<'_>) -> Seen {
     let state = match &looked.evidence.state {
         Ok(state) => state,
-        Err(why) => return unmeasured(NAME, why),
+        Err(why) => return Seen::Unknown(why.clone()),
     };
-    let GoneOn { made_again, closed } = &looked.evidence.gone_on;
-    let customer = |id: i64| RowKey { table: Table::Customers, id };
+    let GoneOn { made_again, closed } = &looked.episode.gone_on;
+    let customer = |id: i64| Collection::Customers.key(id);
     let stays = |(id, write): &(i64, u64)| {
-        state.get(&customer(*id)).is_some_and(|row| row.intact && (row.write, row.state.parent) == (*write, 0))
+        state.get(&customer(*id)).is_some_and(|row| row.intact && row.write == *write && row.state.parent.is_none())
     };
     let overwritten = made_again.iter().filter(|again| !stays(again)).count();
     let raised = closed.iter().filter(|id| state.contains_key(&customer(**id))).count();
@@ -160,35 +157,34 @@ fn newer_rows_stay(looked: &Looked<'_>) -> Check {
         made_again.len(),
         closed.len()
     );
-    result(NAME, overwritten + raised == 0, detail)
+    seen(overwritten + raised == 0, detail)
 }
 
 /// Where the application has made keys again or removed parents, rows are left over, and a run that calls that a plain success
 /// has not looked.
-fn runbook_succeeded(looked: &Looked<'_>) -> Check {
-    let outcome = looked.evidence.outcome();
-    let expected = if looked.evidence.gone_on.writes() == 0 { "succeeded" } else { "succeeded_with_exceptions" };
-    let why = looked.evidence.engine_error().or_else(|| looked.evidence.step_failure());
+fn runbook_succeeded(looked: &Looked<'_>) -> Seen {
+    let outcome = looked.episode.outcome();
+    let expected = if looked.episode.gone_on.writes() == 0 { "succeeded" } else { "succeeded_with_exceptions" };
+    let why = looked.episode.engine_error().or_else(|| looked.episode.step_failure());
     let detail = match why {
         Some(why) => format!("the run ended {outcome}: {why}"),
         None if outcome == expected => format!("the run ended {outcome}"),
         None => format!("the run ended {outcome}, and should have ended {expected}"),
     };
-    result("runbook-succeeded", outcome == expected, detail)
+    seen(outcome == expected, detail)
 }
 
 /// Nothing may be left in the work folder but the run's own records: plain files that a step names in its outputs, such as the
 /// list of the rows that were put back, or that name the run, such as the note of what the merge did. A folder is never one of
 /// these: that is a copy, or what is left of one. A copy stays where the run says that rows are in it which are nowhere else, and
 /// then it must be there.
-fn copy_removed(looked: &Looked<'_>) -> Check {
-    const NAME: &str = "copy-removed";
+fn copy_removed(looked: &Looked<'_>) -> Seen {
     let after = match &looked.evidence.work_after {
         Ok(after) => after,
-        Err(why) => return unmeasured(NAME, why),
+        Err(why) => return Seen::Unknown(why.clone()),
     };
     let records = records(looked);
-    let kept_copy = looked.evidence.kept_copy();
+    let kept_copy = looked.episode.kept_copy();
     let is_kept = |entry: &&WorkEntry| kept_copy.as_ref().is_some_and(|kept| !entry.is_file && entry.name == kept.name);
     let is_record = |entry: &&WorkEntry| entry.is_file && (entry.names_run || records.contains(&entry.name));
     let (copies, others): (Vec<&WorkEntry>, Vec<&WorkEntry>) = after.iter().partition(is_kept);
@@ -209,12 +205,12 @@ fn copy_removed(looked: &Looked<'_>) -> Check {
         (true, None, true, false) => format!("no copy is left; the run keeps its records {}", records()),
         (true, None, true, true) => "nothing is left in the work folder".to_owned(),
     };
-    result(NAME, passed, detail)
+    seen(passed, detail)
 }
 
 /// The names of files that steps name with their whole path in their outputs.
 fn records(looked: &Looked<'_>) -> Vec<String> {
-    let steps = looked.evidence.run().map(|run| run.steps.as_slice()).unwrap_or_default();
+    let steps = looked.episode.run().map(|run| run.steps.as_slice()).unwrap_or_default();
     let outputs = steps.iter().filter_map(|step| match &step.state {
         StepState::Succeeded { outputs, .. } => outputs.as_object(),
         _ => None,
@@ -224,7 +220,7 @@ fn records(looked: &Looked<'_>) -> Vec<String> {
 }
 
 /// Each step that tells people must have reached them, whatever the run made of it: such a step may fail and the run go on.
-fn people_told(looked: &Looked<'_>) -> Check {
+fn people_told(looked: &Looked<'_>) -> Seen {
     let sent = &looked.evidence.notifications;
     let is_valid = |id: &str| {
         let ends = format!("/{id}");
@@ -241,7 +237,7 @@ fn people_told(looked: &Looked<'_>) -> Check {
     if doubtful > 0 {
         detail.push_str(&format!("; {doubtful} without one"));
     }
-    result("people-told", silent.is_empty() && doubtful == 0 && !told.is_empty(), detail)
+    seen(silent.is_empty() && doubtful == 0 && !told.is_empty(), detail)
 }
 
 /// The steps of a plan that had something to tell people: those for a failure only where there was one.

@@ -10,15 +10,18 @@ use lifeboat_core::{
 use super::{
     checks::{Looked, checks},
     engine::Engine,
+    episode::Episode,
     evidence::Evidence,
     recovery_checks::telling,
     request::DrillRequest,
+    spec::RecoverSpec,
     steps::steps,
     variant::Variant,
 };
 use crate::{
     clock::At,
-    ledger::WriteOutcome,
+    fault::Struck,
+    ledger::{Key, WriteOutcome},
     measurement::{
         self, Damage, Instants, Losses, Outage, ProbeKind, Rpo, Rto, UnexpectedKind, Verdict, losses, outage, rpo, rto,
     },
@@ -29,20 +32,34 @@ use crate::{
 };
 
 /// Measures one holding.
-pub(super) fn assemble(request: &DrillRequest, variant: &Variant, engine: &Engine, evidence: &Evidence) -> DrillReport {
+pub(super) fn assemble(
+    request: &DrillRequest,
+    variant: &Variant,
+    engines: &[Engine],
+    evidence: &Evidence,
+) -> DrillReport {
+    let (engine, episode) = (&engines[0], &evidence.episodes[0]);
     let objectives = &engine.plan.objectives;
     let losses = evidence.state.as_ref().ok().map(|state| losses(&evidence.history, state));
-    let instants = instants(request, evidence);
-    let damage = evidence.deletion.as_ref().map(|deletion| Damage { began: deletion.began, rows: deletion.keys() });
-    let outage = outage(&evidence.watched(), &evidence.rule, evidence.fault());
+    let instants = instants(&engine.recover, evidence, episode);
+    let damage = damage(episode);
+    let outage = outage(&episode.watched(&evidence.probes), &evidence.rule, episode.fault());
     let rto = rto(&outage, &instants, objectives.rto, objectives.clock);
     let mut rpo = rpo(&evidence.history, losses.as_ref(), damage.as_ref(), instants.restored, objectives.rpo);
-    if evidence.out_of_time() && rpo.verdict == Verdict::Missed {
+    if episode.out_of_time() && rpo.verdict == Verdict::Missed {
         (rpo.verdict, rpo.missing) =
             (Verdict::Unmeasured, Some("the drill ended the recovery before it was over".to_owned()));
     }
-    let telling = telling(&engine.plan, evidence.run().and_then(Run::outcome));
-    let looked = Looked { evidence, losses: losses.as_ref(), spec: &request.spec, variant, telling: &telling };
+    let telling = telling(&engine.plan, episode.run().and_then(Run::outcome));
+    let looked = Looked {
+        evidence,
+        losses: losses.as_ref(),
+        spec: &request.spec,
+        variant,
+        episode,
+        recover: &engine.recover,
+        telling: &telling,
+    };
     let checks = checks(&looked);
     let verdict = verdict(&rto, &rpo, &checks);
     let run = engine.run.to_string();
@@ -55,20 +72,20 @@ pub(super) fn assemble(request: &DrillRequest, variant: &Variant, engine: &Engin
         seed: request.seed,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         testbed: TestbedReport { backend: request.backend, systems: evidence.systems.clone() },
-        outcome: evidence.outcome().to_owned(),
+        outcome: episode.outcome().to_owned(),
         instants: wall_instants(evidence, &instants, &outage, &rpo),
         samples: vec![Sample { run, verdict, rto_s: rto.service, rpo_s: rpo.actual }],
-        writes: writes(evidence, losses.as_ref(), &rpo),
-        lost_writes: losses.as_ref().map(|losses| lost_writes(evidence, losses)).unwrap_or_default(),
+        writes: writes(evidence, episode, losses.as_ref(), &rpo),
+        lost_writes: losses.as_ref().map(|losses| lost_writes(evidence, damage.as_ref(), losses)).unwrap_or_default(),
         rto: rto_report(rto, objectives),
         rpo: rpo_report(rpo, objectives),
         checks,
         controls: Vec::new(),
         control_run: None,
-        steps: steps(&engine.plan, evidence.run(), &request.spec.restored_by),
+        steps: steps(&engine.plan, episode.run(), &engine.recover.restored_by),
         scaled: scaled(request),
         approvals: format!("the policy `{}` ({})", request.spec.approvals.policy, request.spec.approvals.comment),
-        environment: environment(engine, evidence),
+        environment: environment(engine, evidence, episode),
         probes: probes(evidence, request),
         probe_log: evidence.probes.clone(),
         clock_start: Some(evidence.wall(At(0))),
@@ -86,18 +103,24 @@ pub(super) fn verdict(rto: &Rto, rpo: &Rpo, checks: &[Check]) -> Verdict {
     checks.iter().map(of).fold(rto.verdict.and(rpo.verdict), Verdict::and)
 }
 
-fn instants(request: &DrillRequest, evidence: &Evidence) -> Instants {
-    let restored = evidence.step_succeeded(&request.spec.restored_by);
-    let detect = evidence.detection.map(|detection| detection.at);
+/// What the faults of an episode did, as one.
+fn damage(episode: &Episode) -> Option<Damage> {
+    let began = episode.fault()?;
+    Some(Damage { began, records: episode.struck.iter().flat_map(Struck::damage).collect() })
+}
+
+fn instants(recover: &RecoverSpec, evidence: &Evidence, episode: &Episode) -> Instants {
+    let restored = episode.step_succeeded(&evidence.clock, &recover.restored_by);
+    let detect = episode.detection.map(|detection| detection.at);
     Instants {
         detect,
         // The drill declares at once: how long people take to decide is not what it measures.
         declare: detect,
-        start: evidence.started(),
+        start: episode.started(&evidence.clock),
         restored,
         first: restored.and_then(|restored| first_service(evidence, restored)),
-        redundant: evidence.redundant,
-        damage: evidence.deletion.as_ref().map(|deletion| deletion.began),
+        redundant: episode.redundant,
+        damage: episode.fault(),
     }
 }
 
@@ -161,16 +184,16 @@ fn rpo_report(rpo: Rpo, objectives: &Objectives) -> RpoReport {
     }
 }
 
-fn writes(evidence: &Evidence, losses: Option<&Losses>, rpo: &Rpo) -> WritesReport {
+fn writes(evidence: &Evidence, episode: &Episode, losses: Option<&Losses>, rpo: &Rpo) -> WritesReport {
     let history = &evidence.history;
     let mut acknowledged: Vec<At> = history.acknowledged().map(|(at, _)| at).collect();
     acknowledged.sort();
     let pauses = acknowledged.windows(2).map(|pair| pair[1].seconds_since(pair[0]));
-    let steady = evidence.steady_until.seconds_since(evidence.steady_from).max(0.001);
-    let before = evidence.acknowledged_between(evidence.steady_from, evidence.steady_until);
+    let steady = episode.steady_until.seconds_since(episode.steady_from).max(0.001);
+    let before = evidence.acknowledged_between(episode.steady_from, episode.steady_until);
     WritesReport {
-        loaded_rows: history.baseline.rows.len(),
-        damaged_rows: evidence.deletion.as_ref().map_or(0, crate::fault::Deletion::total),
+        loaded_rows: history.baseline.records.len(),
+        damaged_rows: episode.struck.iter().map(|struck| struck.removed.len()).sum(),
         acknowledged: acknowledged.len(),
         failed: history.count(WriteOutcome::Failed),
         lost: losses.map(|losses| losses.lost.len()),
@@ -191,13 +214,14 @@ fn raised_from_the_dead(losses: &Losses) -> usize {
     losses.unexpected.iter().filter(|row| row.kind == UnexpectedKind::RaisedFromTheDead).count()
 }
 
-fn lost_writes(evidence: &Evidence, losses: &Losses) -> Vec<LostWrite> {
-    let began = evidence.deletion.as_ref().map(|deletion| deletion.began);
-    let rows = evidence.deletion.as_ref().map(crate::fault::Deletion::keys).unwrap_or_default();
+fn lost_writes(evidence: &Evidence, damage: Option<&Damage>, losses: &Losses) -> Vec<LostWrite> {
+    let began = damage.map(|damage| damage.began);
+    let is_damaged = |key: &Key| damage.is_some_and(|damage| damage.records.contains(key));
     let describe = |index: &usize| {
         let write = &evidence.history.writes[*index];
-        let keys: Vec<String> = write.rows.iter().filter_map(|row| row.key()).map(|key| key.to_string()).collect();
-        let damaged = write.rows.iter().filter_map(|row| row.key()).any(|key| rows.contains(&key));
+        let keys: Vec<String> =
+            write.changes.iter().filter_map(|change| change.key()).map(|key| key.to_string()).collect();
+        let damaged = write.changes.iter().filter_map(|change| change.key()).any(|key| is_damaged(&key));
         let why = match (damaged, began.zip(write.ended).map(|(began, ended)| ended < began)) {
             (true, _) => "its row was removed by the fault and is not back",
             (false, Some(true)) => "acknowledged before the fault, and taken with it or by the recovery",
@@ -235,7 +259,7 @@ fn scaled(request: &DrillRequest) -> Vec<Scaled> {
     ]
 }
 
-fn environment(engine: &Engine, evidence: &Evidence) -> Environment {
+fn environment(engine: &Engine, evidence: &Evidence, episode: &Episode) -> Environment {
     let plugins = engine.host.plugins();
     Environment {
         platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
@@ -243,7 +267,7 @@ fn environment(engine: &Engine, evidence: &Evidence) -> Environment {
         bindings_digest: evidence.bindings_digest.clone(),
         host: Some(HostReport {
             before: evidence.ready,
-            at_fault: evidence.load_at_fault,
+            at_fault: episode.load_at_fault,
             at_end: evidence.load_at_end,
         }),
         plugins: plugins.into_iter().map(|plugin| PluginReport { name: plugin.name, digest: plugin.digest }).collect(),

@@ -1,28 +1,44 @@
 //! What a caller asks for.
 
-use std::{fs, path::Path, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use lifeboat_core::diagnostic::SourceFile;
 use tokio_util::sync::CancellationToken;
 
-use super::{error::DrillError, spec::DrillSpec};
-use crate::{controls::Sabotage, testbed::Backend, workload::Size};
+use super::{
+    error::DrillError,
+    spec::{DrillSpec, RecoverSpec},
+};
+use crate::{controls::Control, testbed::Backend, workload::shop::Size};
 
-/// The drills in this binary: name, drill file, name and text of the runbook.
-const BUILT_IN: [(&str, &str, &str, &str); 1] = [(
-    "dr-003",
-    include_str!("../../../workflows/drills/dr-003.yaml"),
-    "dr-003-accidental-deletion.yaml",
-    include_str!("../../../workflows/dr-003-accidental-deletion.yaml"),
-)];
+/// A drill in this binary.
+struct BuiltIn {
+    name: &'static str,
+    drill: &'static str,
+    /// The runbooks that it names: how it names them, and their texts.
+    runbooks: &'static [(&'static str, &'static str)],
+}
+
+const BUILT_IN: [BuiltIn; 1] = [BuiltIn {
+    name: "dr-003",
+    drill: include_str!("../../../workflows/drills/dr-003.yaml"),
+    runbooks: &[(
+        "../dr-003-accidental-deletion.yaml",
+        include_str!("../../../workflows/dr-003-accidental-deletion.yaml"),
+    )],
+}];
 
 /// A drill to be held.
 #[derive(Debug, Clone)]
 pub struct DrillRequest {
     /// What to do.
     pub spec: DrillSpec,
-    /// The runbook that the engine executes.
-    pub runbook: SourceFile,
+    /// The runbooks that the engine executes, by how the drill file names them.
+    pub runbooks: BTreeMap<String, SourceFile>,
     /// Processes or containers.
     pub backend: Backend,
     /// PostgreSQL's major version; none: the newest that there is.
@@ -38,7 +54,7 @@ pub struct DrillRequest {
     /// Another size than the drill file's.
     pub size: Option<Size>,
     /// A known breakage, for tests: the drill must turn red.
-    pub sabotage: Sabotage,
+    pub sabotage: Option<Control>,
     /// Fires when the drill should end early (Ctrl-C): it tears down and returns [`DrillError::Stopped`].
     pub stop: CancellationToken,
 }
@@ -46,17 +62,13 @@ pub struct DrillRequest {
 impl DrillRequest {
     /// The drill of that name in this binary, or in that file, with everything else at its default.
     pub fn new(drill: &str, home: impl Into<PathBuf>) -> Result<Self, DrillError> {
-        let (spec, runbook) = match BUILT_IN.iter().find(|(name, ..)| name.eq_ignore_ascii_case(drill)) {
-            Some((name, spec, runbook_name, runbook)) => {
-                let runbook = SourceFile { name: (*runbook_name).to_owned(), text: (*runbook).to_owned() };
-                let file = SourceFile { name: (*name).to_owned(), text: (*spec).to_owned() };
-                (DrillSpec::parse(&file)?, runbook)
-            }
+        let (spec, runbooks) = match BUILT_IN.iter().find(|known| known.name.eq_ignore_ascii_case(drill)) {
+            Some(known) => known.read()?,
             None => from_file(drill)?,
         };
         Ok(Self {
             spec,
-            runbook,
+            runbooks,
             backend: Backend::Process,
             postgres_major: None,
             seed: 7,
@@ -64,26 +76,51 @@ impl DrillRequest {
             home: home.into(),
             controls: false,
             size: None,
-            sabotage: Sabotage::None,
+            sabotage: None,
             stop: CancellationToken::new(),
         })
     }
 
+    /// The runbook of a recovery; an empty one where the caller took it away.
+    pub(super) fn runbook(&self, recover: &RecoverSpec) -> SourceFile {
+        let empty = || SourceFile { name: recover.runbook.clone(), text: String::new() };
+        self.runbooks.get(&recover.runbook).cloned().unwrap_or_else(empty)
+    }
+
     /// The names of the drills in this binary.
     pub fn built_in() -> impl Iterator<Item = &'static str> {
-        BUILT_IN.iter().map(|(name, ..)| *name)
+        BUILT_IN.iter().map(|known| known.name)
     }
 }
 
-fn from_file(drill: &str) -> Result<(DrillSpec, SourceFile), DrillError> {
+type Read = (DrillSpec, BTreeMap<String, SourceFile>);
+
+impl BuiltIn {
+    fn read(&self) -> Result<Read, DrillError> {
+        let file = |name: &str, text: &str| SourceFile { name: name.to_owned(), text: text.to_owned() };
+        let spec = DrillSpec::parse(&file(self.name, self.drill))?;
+        let named = |(path, text): &(&str, &str)| {
+            let name = Path::new(path).file_name().map_or_else(|| (*path).into(), |name| name.to_string_lossy());
+            ((*path).to_owned(), file(&name, text))
+        };
+        Ok((spec, self.runbooks.iter().map(named).collect()))
+    }
+}
+
+fn from_file(drill: &str) -> Result<Read, DrillError> {
     let path = Path::new(drill);
     if !path.exists() {
         let known = DrillRequest::built_in().collect::<Vec<_>>().join(", ");
         return Err(DrillError::UnknownDrill { name: drill.to_owned(), known });
     }
     let spec = DrillSpec::parse(&read(path)?)?;
-    let runbook = path.parent().unwrap_or(Path::new("")).join(&spec.runbook);
-    Ok((spec, read(&runbook)?))
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let runbooks = spec.recoveries().map(|recover| {
+        let runbook = read(&folder.join(&recover.runbook))?;
+        Ok((recover.runbook.clone(), runbook))
+    });
+    let runbooks = runbooks.collect::<Result<_, DrillError>>()?;
+    Ok((spec, runbooks))
 }
 
 fn read(path: &Path) -> Result<SourceFile, DrillError> {

@@ -1,7 +1,6 @@
 //! Holds a drill: systems up, disaster, recovery, measurement, systems down, whatever happens between.
 
 use std::{
-    any::Any,
     fs,
     panic::AssertUnwindSafe,
     path::{Path, PathBuf},
@@ -19,14 +18,16 @@ use super::{
     error::DrillError,
     evidence::Evidence,
     observer::DrillObserver,
+    phase::Phase,
     report::assemble,
     request::DrillRequest,
     series::save,
     stage::Stage,
     variant::Variant,
+    walk::panic_text,
 };
 use crate::{
-    controls::Sabotage,
+    controls::Control,
     host::Readiness,
     report::{self, DrillReport},
     testbed::{Testbed, TestbedOptions},
@@ -42,9 +43,9 @@ const HEARD_WITHIN: Duration = Duration::from_millis(200);
 pub async fn run(request: DrillRequest, observer: &dyn DrillObserver) -> Result<DrillReport, DrillError> {
     let home = Home::open(&request.home)?;
     let variant = Variant {
-        name: "",
+        name: String::new(),
         fault: true,
-        sabotage: request.sabotage,
+        sabotage: request.sabotage.clone(),
         size: request.size.unwrap_or(request.spec.size),
         home: request.home.clone(),
         cache: home.cache(),
@@ -64,26 +65,19 @@ async fn hold(
     variant: &Variant,
     observer: &dyn DrillObserver,
 ) -> Result<(DrillReport, PathBuf), DrillError> {
-    let phase = |text: &str| match variant.name {
-        "" => observer.phase(text),
-        name => observer.phase(&format!("{name}: {text}")),
-    };
+    let phase = |phase: Phase| observer.phase(&variant.name, &phase);
     let interval = request.spec.probes.interval;
     let ready = Readiness::measure(interval).await;
-    phase(&ready.line(interval));
-    phase("compiling the runbook");
-    let engine = Engine::prepare(request, variant)?;
-    let folder = engine.folder();
-    phase(&format!("building the systems ({})", request.backend.as_str()));
-    let evidence = match held(request, variant, &engine, ready, observer, &phase).await {
-        Ok(evidence) => evidence,
-        Err(error) => {
-            forget_empty_run(&folder);
-            return Err(error);
-        }
-    };
-    phase("measuring");
-    let report = assemble(request, variant, &engine, &evidence);
+    phase(Phase::Machine { readiness: ready.line(interval) });
+    phase(Phase::Compiling);
+    let engines = Engine::prepare_all(request, variant)?;
+    let folder = engines.first().map(Engine::folder).unwrap_or_default();
+    phase(Phase::Building { backend: request.backend });
+    let held = held(request, variant, &engines, ready, observer, &phase).await;
+    engines.iter().map(Engine::folder).filter(|run| *run != folder || held.is_err()).for_each(forget_empty_run);
+    let evidence = held?;
+    phase(Phase::Measuring);
+    let report = assemble(request, variant, &engines, &evidence);
     save(&folder, &report)?;
     Ok((report, folder))
 }
@@ -92,10 +86,10 @@ async fn hold(
 async fn held(
     request: &DrillRequest,
     variant: &Variant,
-    engine: &Engine,
+    engines: &[Engine],
     ready: Readiness,
     observer: &dyn DrillObserver,
-    phase: &(dyn Fn(&str) + Sync),
+    phase: &(dyn Fn(Phase) + Sync),
 ) -> Result<Evidence, DrillError> {
     let seconds = u32::try_from(request.spec.archive.interval.as_secs()).unwrap_or(u32::MAX).max(1);
     let options = TestbedOptions {
@@ -112,14 +106,13 @@ async fn held(
         Err(_) if is_stopped(request).await => return Err(DrillError::Stopped),
         Err(error) => return Err(error.into()),
     };
-    let stage = Stage { request, variant, engine, testbed: &testbed, observer, phase, ready };
+    let stage = Stage { request, variant, engines, testbed: &testbed, observer, phase, ready };
     let played = AssertUnwindSafe(stage.play()).catch_unwind().await;
     let played = played.unwrap_or_else(|panic| Err(DrillError::Panicked(panic_text(&*panic))));
     if request.keep {
-        let folder = testbed.folder().display();
-        phase(&format!("leaving the systems standing in {folder}; `lifeboat drill --remove {folder}` removes them"));
+        phase(Phase::Leaving { folder: testbed.folder().to_owned() });
     } else {
-        phase("tearing the systems down");
+        phase(Phase::TearingDown);
     }
     let cleared = testbed.stop().await;
     // Whoever stops a drill, even now, wants no verdict; that something is left behind he must know all the same.
@@ -138,13 +131,8 @@ async fn is_stopped(request: &DrillRequest) -> bool {
     timeout(HEARD_WITHIN, request.stop.cancelled()).await.is_ok()
 }
 
-fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without a message".to_owned())
-}
-
 /// A run that the engine never began leaves no folder behind that looks like one.
-fn forget_empty_run(folder: &Path) {
+fn forget_empty_run(folder: PathBuf) {
     if !folder.join("journal.jsonl").exists() {
         // Nothing depends on it: the error that ended the drill is what the caller must see.
         let _ = fs::remove_dir_all(folder);
@@ -159,19 +147,19 @@ async fn hold_controls(
     report: &mut DrillReport,
     observer: &dyn DrillObserver,
 ) -> Result<(), DrillError> {
-    let variant = |name: &'static str, fault: bool, sabotage: Sabotage| Variant {
-        name,
+    let variant = |name: &str, fault: bool, sabotage: Option<&Control>| Variant {
+        name: name.to_owned(),
         fault,
-        sabotage,
+        sabotage: sabotage.cloned(),
         size: request.spec.control_size,
         home: folder.join("controls").join(name),
         cache: main.cache.clone(),
     };
-    for sabotage in Sabotage::CONTROLS {
-        let (held, _) = hold(request, &variant(sabotage.name(), true, sabotage), observer).await?;
+    for sabotage in &request.spec.controls {
+        let (held, _) = hold(request, &variant(&sabotage.name, true, Some(sabotage)), observer).await?;
         report.controls.push(control(sabotage, &held));
     }
-    let (quiet, _) = hold(request, &variant("control-run", false, Sabotage::None), observer).await?;
+    let (quiet, _) = hold(request, &variant("control-run", false, None), observer).await?;
     report.control_run = Some(control_run(&quiet));
     report.verdict = report.verdict.and(proves(&report.controls, &quiet));
     Ok(())

@@ -5,9 +5,14 @@ use std::{collections::BTreeMap, time::Duration};
 use jiff::SignedDuration;
 use lifeboat_core::{diagnostic::SourceFile, document::Document};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
-use super::{error::DrillError, grammar::DRILL, policy::DrillPolicy};
-use crate::workload::{Habits, Size};
+use super::{error::DrillError, grammar::DRILL, policy::DrillPolicy, timeline};
+use crate::{
+    controls::Control,
+    fault::{self, Fault},
+    workload::shop::{Habits, Size},
+};
 
 /// A drill as its author wrote it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -17,10 +22,6 @@ pub struct DrillSpec {
     pub lifeboat: u32,
     /// Its name in reports.
     pub drill: String,
-    /// The runbook, relative to the drill file.
-    pub runbook: String,
-    /// Which disaster.
-    pub scenario: Scenario,
     /// How much is loaded.
     pub size: Size,
     /// How much for the controls.
@@ -29,24 +30,64 @@ pub struct DrillSpec {
     pub workload: WorkloadSpec,
     /// The probes.
     pub probes: ProbeSpec,
-    /// How long the phases take.
+    /// How long a service must be well.
     pub windows: Windows,
     /// The WAL archive.
     pub archive: Archive,
     /// Who answers the runbook's questions.
     pub approvals: Approvals,
-    /// The runbook's inputs.
-    pub inputs: BTreeMap<String, FactInput>,
-    /// The step whose success means that the data is back.
-    pub restored_by: String,
+    /// What happens, one thing after the other.
+    pub timeline: Vec<Moment>,
+    /// Known breakages that must turn the drill red.
+    #[serde(default)]
+    pub controls: Vec<Control>,
 }
 
-/// The disasters that can be replayed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Scenario {
-    /// One transaction deletes a range of customers, with all that belongs to them.
-    AccidentalDeletion,
+/// What happens next.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Moment {
+    /// Writers and probes run undisturbed for so long.
+    Steady(#[serde(deserialize_with = "duration")] Duration),
+    /// A disaster.
+    Fault(FaultSpec),
+    /// A runbook is executed: an episode of the report.
+    Recover(RecoverSpec),
+    /// The disaster of that kind ends, as far as it can end by itself.
+    Heal(String),
+}
+
+/// A disaster: its kind, and the parameters that the kind has.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(transparent)]
+pub struct FaultSpec(Value);
+
+impl FaultSpec {
+    /// Its kind.
+    pub fn kind(&self) -> &str {
+        self.0["kind"].as_str().unwrap_or_default()
+    }
+
+    /// The disaster itself; `None` for a kind that no table knows, which the grammar refuses.
+    pub fn fault(&self) -> Option<Box<dyn Fault>> {
+        fault::kind(self.kind()).map(|kind| (kind.make)(&self.0))
+    }
+}
+
+/// A recovery.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecoverSpec {
+    /// The runbook, relative to the drill file.
+    pub runbook: String,
+    /// The step whose success means that the data is back.
+    pub restored_by: String,
+    /// The runbook's inputs, each filled with something that a responder would know.
+    #[serde(default)]
+    pub inputs: BTreeMap<String, FactInput>,
+    /// The engine is stopped after so long.
+    #[serde(deserialize_with = "duration")]
+    pub at_most: Duration,
 }
 
 /// The application's writers.
@@ -77,22 +118,16 @@ pub struct ProbeSpec {
     pub detect_after: usize,
 }
 
-/// How long the phases take.
+/// How long a service must be well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Windows {
-    /// Writers and probes run so long before the fault.
-    #[serde(deserialize_with = "duration")]
-    pub before_fault: Duration,
     /// A window this long without a failed probe counts as stable.
     #[serde(deserialize_with = "duration")]
     pub stable: Duration,
     /// What it would be in production.
     #[serde(deserialize_with = "duration")]
     pub stable_in_production: Duration,
-    /// The engine is stopped after so long.
-    #[serde(deserialize_with = "duration")]
-    pub recovery_at_most: Duration,
 }
 
 /// The WAL archive.
@@ -127,21 +162,11 @@ impl Approvals {
 }
 
 /// An input that is filled with something a responder would know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FactInput {
-    /// What.
-    pub fact: Fact,
-}
-
-/// What a responder would know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Fact {
-    /// The table in which rows are missing, with its schema.
-    DamagedTable,
-    /// When the probe that failed was last seen good.
-    LastGoodProbe,
+    /// The name of a fact: one that a disaster before the recovery tells, or one of monitoring.
+    pub fact: String,
 }
 
 /// `8s`, `100ms`, `10m`: as in runbooks.
@@ -161,7 +186,21 @@ impl DrillSpec {
         sizes_fit(&mut document);
         habits_fit(&mut document);
         stability_fits(&mut document);
+        timeline::fits(&mut document);
         document.finish().map_err(|diagnostics| DrillError::Diagnostics { file: file.clone(), diagnostics })
+    }
+
+    /// The recoveries, in order.
+    pub fn recoveries(&self) -> impl Iterator<Item = &RecoverSpec> {
+        self.timeline.iter().filter_map(|moment| match moment {
+            Moment::Recover(recover) => Some(recover),
+            Moment::Steady(_) | Moment::Fault(_) | Moment::Heal(_) => None,
+        })
+    }
+
+    /// How long the drill lets a recovery take, in the longest case.
+    pub fn recovery_at_most(&self) -> Duration {
+        self.recoveries().map(|recover| recover.at_most).max().unwrap_or_default()
     }
 }
 
@@ -262,16 +301,47 @@ mod tests {
     }
 
     #[test]
+    fn a_timeline_must_make_sense_in_its_order() {
+        let changed = |changes: &[(&str, &str)]| {
+            let mut text = SHIPPED.to_owned();
+            for (from, to) in changes {
+                assert!(text.contains(from), "{from}");
+                text = text.replacen(from, to, 1);
+            }
+            match parse(text) {
+                Err(DrillError::Diagnostics { file, diagnostics }) => render(&file, &diagnostics, false),
+                other => panic!("{other:?}"),
+            }
+        };
+        let fault = "  - fault: { kind: accidental-deletion }\n";
+        insta::assert_snapshot!(
+            [
+                changed(&[("fact: last_good_probe", "fact: the_culprit"), ("fact: after_damage", "fact: nobody")]),
+                changed(&[(fault, "")]),
+                changed(&[
+                    ("  - steady: 8s\n", ""),
+                    (fault, "  - fault: { kind: accidental-deletion }\n  - heal: region-loss\n")
+                ]),
+                changed(&[
+                    ("does: nothing", "does: nothing, with: {}"),
+                    ("step: settle, with: { decision: take }", "step: settle")
+                ]),
+            ]
+            .join("\n")
+        );
+    }
+
+    #[test]
     fn all_mistakes_are_told_at_once_with_their_places() {
         let mut text = SHIPPED.to_owned();
         for (from, to) in [
             ("lifeboat: 1\n", "lifeboat: 2\n"),
-            ("scenario: accidental-deletion", "scenario: accidental-deletoin"),
+            ("kind: accidental-deletion", "kind: accidental-deletoin"),
             ("orders: 60000", "orders: 600"),
             ("damaged_customers: 2400", "damaged_customers: 50000"),
             ("writers: 4", "writers: 0"),
             ("detect_after: 3", "detekt_after: 3"),
-            ("before_fault: 8s", "before_fault: eight"),
+            ("steady: 8s", "steady: eight"),
             ("stable: 5s", "stable: 300ms"),
             ("  policy: drill-approves\n", ""),
             ("fact: last_good_probe", "fact: the_culprit"),

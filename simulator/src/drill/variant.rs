@@ -2,17 +2,17 @@
 
 use std::path::PathBuf;
 
-use crate::{controls::Sabotage, workload::Size};
+use crate::{controls::Control, workload::shop::Size};
 
 /// A holding.
 #[derive(Debug, Clone)]
 pub(super) struct Variant {
     /// For the phases that an observer sees; empty for the drill itself.
-    pub(super) name: &'static str,
+    pub(super) name: String,
     /// Whether the disaster happens.
     pub(super) fault: bool,
     /// A known breakage.
-    pub(super) sabotage: Sabotage,
+    pub(super) sabotage: Option<Control>,
     /// How much is loaded.
     pub(super) size: Size,
     /// The engine's state folder of this holding.

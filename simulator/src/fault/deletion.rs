@@ -1,83 +1,99 @@
-//! DR-003: one transaction deletes a range of customers, and their orders and items go with them by cascade; customers whom they
-//! had referred lose their referrer. The items of some orders that stay go too.
+//! One transaction deletes a range of customers, and their orders and items go with them by cascade; customers whom they had
+//! referred lose their referrer. The items of some orders that stay go too.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{collections::BTreeMap, time::Duration};
 
+use async_trait::async_trait;
+use lifeboat_core::document::Object;
+use serde_json::json;
 use tokio_postgres::{Client, Error};
 
-use super::read_back::read_table;
+use super::fault::{Bite, Fault, FaultKind, Scene, Struck, Wanted};
 use crate::{
-    clock::{At, Clock},
-    ledger::{RowKey, Table},
+    drill::DrillError,
     measurement::FinalState,
+    store::postgres::{connect, read_where, table},
+    workload::shop::{Collection, Size, orders_of},
 };
 
-/// What the deletion did.
-#[derive(Debug, Clone)]
-pub struct Deletion {
-    /// `T_c`: when the `DELETE` was sent.
-    pub began: At,
-    /// When its commit was acknowledged.
-    pub committed: At,
-    /// Its transaction id.
-    pub xid: i64,
-    /// Rows it removed by table, cascades included, as the server counted them.
-    pub removed: BTreeMap<Table, i64>,
-    /// The rows that it was about to remove, with their content, read in the same transaction just before.
-    pub rows: FinalState,
-    /// Likewise the rows that stay and lose a reference.
-    pub changed: FinalState,
-}
+const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+const DAMAGED_TABLE: &str = "damaged_table";
+const AFTER_DAMAGE: &str = "after_damage";
 
-/// What the transaction deletes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mistake {
-    /// The customers from the first to the last.
-    pub customers: (i64, i64),
-    /// Orders of other customers that lose their items.
-    pub emptied_orders: Vec<i64>,
-}
+pub(super) const KIND: FaultKind = FaultKind {
+    name: "accidental-deletion",
+    parameters: &Object { what: "the fault `accidental-deletion`", one_of: &[], fields: &[] },
+    told: &[DAMAGED_TABLE],
+    known: &[AFTER_DAMAGE],
+    make: |_| Box::new(AccidentalDeletion),
+};
 
-impl Deletion {
-    /// The keys of the rows that it removed or changed.
-    pub fn keys(&self) -> BTreeSet<RowKey> {
-        self.rows.keys().chain(self.changed.keys()).copied().collect()
-    }
+/// As an application's mistaken clean-up would.
+#[derive(Debug)]
+struct AccidentalDeletion;
 
-    /// Rows it removed in all.
-    pub fn total(&self) -> i64 {
-        self.removed.values().sum()
+#[async_trait]
+impl Fault for AccidentalDeletion {
+    async fn strike(&self, scene: &Scene<'_>) -> Result<Struck, DrillError> {
+        let (first, last) = scene.size.damaged();
+        (scene.say)(format!("deleting customers {first} to {last} in one transaction"));
+        let closed = scene.habits.accounts_closed(scene.size);
+        let emptied = orders_of(scene.size, &closed);
+        let mut client = connect(&scene.testbed.application(), CONNECT_WITHIN).await?;
+        delete(&mut client, scene, &emptied).await.map_err(DrillError::database("the mistaken deletion"))
     }
 }
 
-/// Deletes in one transaction, as an application's mistaken clean-up would.
-pub async fn delete_customers(client: &mut Client, mistake: &Mistake, clock: &Clock) -> Result<Deletion, Error> {
+/// Deletes the customers, and the items of these orders of others.
+async fn delete(client: &mut Client, scene: &Scene<'_>, emptied: &[i64]) -> Result<Struck, Error> {
     let transaction = client.transaction().await?;
-    let mut rows = FinalState::new();
-    let (first, last) = mistake.customers;
+    let (first, last) = scene.size.damaged();
     let range = format!("BETWEEN {first} AND {last}");
     let orders = format!("IN (SELECT id FROM orders WHERE customer_id {range})");
-    let emptied: Vec<String> = mistake.emptied_orders.iter().map(ToString::to_string).collect();
+    let emptied: Vec<String> = emptied.iter().map(ToString::to_string).collect();
     let emptied = format!("ANY ('{{{}}}'::int8[])", emptied.join(","));
-    for (table, condition) in [
-        (Table::Customers, format!("id {range}")),
-        (Table::Orders, format!("customer_id {range}")),
-        (Table::OrderItems, format!("order_id {orders} OR order_id = {emptied}")),
+    // What it is about to remove, with its content, read in the same transaction.
+    let mut removed = FinalState::new();
+    for (collection, condition) in [
+        (Collection::Customers, format!("id {range}")),
+        (Collection::Orders, format!("customer_id {range}")),
+        (Collection::OrderItems, format!("order_id {orders} OR order_id = {emptied}")),
     ] {
-        rows.extend(read_table(transaction.client(), table, &condition).await?);
+        removed.extend(read_where(transaction.client(), collection, &condition).await?);
     }
     let unreferenced = format!("id NOT {range} AND referrer_id {range}");
-    let changed = read_table(transaction.client(), Table::Customers, &unreferenced).await?;
-    let began = clock.now();
+    let changed = read_where(transaction.client(), Collection::Customers, &unreferenced).await?;
+    let began = scene.clock.now();
     transaction.execute(&format!("DELETE FROM order_items WHERE order_id = {emptied}"), &[]).await?;
     transaction.execute("DELETE FROM customers WHERE id BETWEEN $1 AND $2", &[&first, &last]).await?;
-    let xid = transaction.query_one("SELECT pg_current_xact_id()::text::bigint", &[]).await?.get(0);
-    let mut removed = BTreeMap::new();
-    for table in Table::ALL {
+    let xid: i64 = transaction.query_one("SELECT pg_current_xact_id()::text::bigint", &[]).await?.get(0);
+    let mut bite = Vec::new();
+    for collection in Collection::ALL {
         const COUNT: &str = "SELECT n_tup_del FROM pg_stat_xact_user_tables WHERE relid = $1::text::regclass";
-        let count: i64 = transaction.query_one(COUNT, &[&table.name()]).await?.get(0);
-        removed.insert(table, count);
+        let count: i64 = transaction.query_one(COUNT, &[&table(collection)]).await?.get(0);
+        bite.push(taken(collection, count, scene.size));
     }
     transaction.commit().await?;
-    Ok(Deletion { began, committed: clock.now(), xid, removed, rows, changed })
+    let ended = scene.clock.now();
+    let removed_words: Vec<String> = bite.iter().map(|bite| format!("{} {}", bite.count, bite.what)).collect();
+    Ok(Struck {
+        began,
+        ended,
+        story: format!("transaction {xid} removed {}", removed_words.join(", ")),
+        told: BTreeMap::from([(DAMAGED_TABLE, format!("public.{}", table(Collection::Customers)))]),
+        known: BTreeMap::from([(AFTER_DAMAGE, json!(scene.clock.wall(ended)))]),
+        removed,
+        changed,
+        bite,
+    })
+}
+
+/// Rows that the server counted: of the customers as many as were meant, and by cascade of everything else.
+fn taken(collection: Collection, count: i64, size: &Size) -> Bite {
+    let unsigned = |number: i64| u64::try_from(number).unwrap_or_default();
+    let wanted = match collection {
+        Collection::Customers => Wanted::Exactly(unsigned(size.damaged_customers)),
+        Collection::Orders | Collection::OrderItems => Wanted::Some,
+    };
+    Bite { what: table(collection).to_owned(), count: unsigned(count), wanted }
 }

@@ -1,7 +1,30 @@
-//! Disasters. Each knows exactly what it did; that is for the measurement alone and never reaches the engine.
+//! Disasters: a file each, and a line in this table.
 
 mod deletion;
-mod read_back;
+#[expect(clippy::module_inception, reason = "the trait is what the module is about")]
+mod fault;
 
-pub use deletion::{Deletion, Mistake, delete_customers};
-pub use read_back::read_back;
+use lifeboat_core::document::Object;
+
+pub use fault::{Bite, Fault, FaultKind, Scene, Struck, Wanted};
+
+/// Every kind.
+pub const FAULTS: [FaultKind; 1] = [deletion::KIND];
+
+/// The parameters by kind, as the grammar wants them.
+pub(crate) static PARAMETERS: [(&str, &Object); FAULTS.len()] = parameters();
+
+const fn parameters() -> [(&'static str, &'static Object); FAULTS.len()] {
+    let mut parameters = [(FAULTS[0].name, FAULTS[0].parameters); FAULTS.len()];
+    let mut place = 1;
+    while place < FAULTS.len() {
+        parameters[place] = (FAULTS[place].name, FAULTS[place].parameters);
+        place += 1;
+    }
+    parameters
+}
+
+/// The kind of that name.
+pub fn kind(name: &str) -> Option<FaultKind> {
+    FAULTS.into_iter().find(|kind| kind.name == name)
+}

@@ -2,16 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use super::record::{Entry, EntryKind, Operation, RowChange, RowKey, WriteId};
+use super::record::{Change, Entry, EntryKind, Id, Key, Operation, State, WriteId};
 use crate::clock::At;
 
-/// The initial load: acknowledged as one, each row at version 1 and write 0.
+/// The initial load: acknowledged as one, each record at version 1 and write 0.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Baseline {
     /// When the load was acknowledged.
     pub acknowledged: At,
-    /// Every row with its parent's key (0 where the row has no parent).
-    pub rows: BTreeMap<RowKey, i64>,
+    /// Every record with what it belongs to.
+    pub records: BTreeMap<Key, Option<Id>>,
+}
+
+impl Baseline {
+    /// What a loaded record is.
+    pub fn state(parent: Option<Id>) -> State {
+        State { version: 1, parent }
+    }
 }
 
 /// What became of a write.
@@ -44,8 +51,8 @@ pub struct Write {
     pub outcome: WriteOutcome,
     /// What kind of write.
     pub operation: Operation,
-    /// What it does, row by row; keys filled in where the server told them.
-    pub rows: Vec<RowChange>,
+    /// What it does, record by record; keys filled in where the store told them.
+    pub changes: Vec<Change>,
 }
 
 /// Everything the application wrote, in the order in which it was invoked.
@@ -64,7 +71,7 @@ impl History {
         let mut place: BTreeMap<WriteId, usize> = BTreeMap::new();
         for Entry { write, at, kind, .. } in entries {
             match kind {
-                EntryKind::Invoked { writer, scheduled, operation, rows } => {
+                EntryKind::Invoked { writer, scheduled, operation, changes } => {
                     place.insert(write, writes.len());
                     writes.push(Write {
                         id: write,
@@ -74,7 +81,7 @@ impl History {
                         ended: None,
                         outcome: WriteOutcome::Pending,
                         operation,
-                        rows,
+                        changes,
                     });
                 }
                 answer => {
@@ -107,8 +114,8 @@ impl Write {
         self.ended = Some(at);
         self.outcome = match kind {
             EntryKind::Ok { id } => {
-                for row in self.rows.iter_mut().filter(|row| row.id.is_none()) {
-                    row.id = *id;
+                for change in self.changes.iter_mut().filter(|change| change.id.is_none()) {
+                    change.id.clone_from(id);
                 }
                 WriteOutcome::Ok
             }

@@ -1,89 +1,113 @@
 //! What one line of `ledger.jsonl` says.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::At;
 
-/// The unique id of a write, counted from 1; 0 stands for the initial load. Each row carries the id of its last write.
+/// The unique id of a write, counted from 1; 0 stands for the initial load. Each record carries the id of its last write.
 pub type WriteId = u64;
 
-/// The application's tables, parents first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Table {
-    /// May have a customer as parent: the one who referred them.
-    Customers,
-    /// Belong to a customer.
-    Orders,
-    /// Belong to an order.
-    OrderItems,
-}
+/// The name of a collection of records: a table, a bucket, whatever the store calls it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Name(Cow<'static, str>);
 
-impl Table {
-    /// Every table, parents first.
-    pub const ALL: [Self; 3] = [Self::Customers, Self::Orders, Self::OrderItems];
-
-    /// Its name in the database.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Customers => "customers",
-            Self::Orders => "orders",
-            Self::OrderItems => "order_items",
-        }
+impl Name {
+    /// A name that is known to the program.
+    pub const fn fixed(name: &'static str) -> Self {
+        Self(Cow::Borrowed(name))
     }
 
-    /// The column that names the parent row. That of a customer may be NULL, for which 0 stands here.
-    pub fn parent_column(self) -> &'static str {
-        match self {
-            Self::Customers => "referrer_id",
-            Self::Orders => "customer_id",
-            Self::OrderItems => "order_id",
-        }
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
-/// A row, wherever it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct RowKey {
-    /// Its table.
-    pub table: Table,
-    /// Its primary key.
-    pub id: i64,
-}
-
-impl fmt::Display for RowKey {
+impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.table.name(), self.id)
+        f.write_str(&self.0)
     }
 }
 
-/// What a row is after a write. The other columns follow from the write's id, so they need not be written down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RowState {
-    /// Counted from 1, one more with each write to the row.
-    pub version: i64,
-    /// Primary key of the parent row; 0 where the row has none.
-    pub parent: i64,
+/// What tells a record from the others of its collection. Stores differ in what they take for that.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Id {
+    /// A number.
+    Number(i64),
+    /// A text.
+    Text(String),
 }
 
-/// What a write does to one row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RowChange {
-    /// The table.
-    pub table: Table,
-    /// The key; the server gives it to an inserted row, so it is not known before the acknowledgement.
-    pub id: Option<i64>,
-    /// The row afterwards; `None`: it is deleted, itself or by cascade.
-    pub after: Option<RowState>,
+impl Id {
+    /// The number, where it is one.
+    pub fn number(&self) -> Option<i64> {
+        match self {
+            Self::Number(number) => Some(*number),
+            Self::Text(_) => None,
+        }
+    }
 }
 
-impl RowChange {
-    /// The row, where its key is known.
-    pub fn key(&self) -> Option<RowKey> {
-        self.id.map(|id| RowKey { table: self.table, id })
+impl From<i64> for Id {
+    fn from(number: i64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+/// A record, wherever it is: a row, an item, an object, a secret.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Key {
+    /// Its collection.
+    pub collection: Name,
+    /// Itself.
+    pub id: Id,
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.collection, self.id)
+    }
+}
+
+/// What a record is after a write: compared, never interpreted. Its content follows from the write's id, so it need not be
+/// written down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// Counted from 1, one more with each write to the record.
+    pub version: u64,
+    /// The record that it belongs to, where there is one.
+    pub parent: Option<Id>,
+}
+
+/// What a write does to one record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The collection.
+    pub collection: Name,
+    /// Which record; `None` where the store makes the key of a new one, so that it is not known before the acknowledgement.
+    pub id: Option<Id>,
+    /// The record afterwards; `None`: it is deleted, itself or with what it belonged to.
+    pub after: Option<State>,
+}
+
+impl Change {
+    /// The record, where its key is known.
+    pub fn key(&self) -> Option<Key> {
+        Some(Key { collection: self.collection.clone(), id: self.id.clone()? })
     }
 }
 
@@ -91,11 +115,11 @@ impl RowChange {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Operation {
-    /// A new row.
+    /// A new record.
     Insert,
-    /// A new version of a row.
+    /// A new version of a record.
     Update,
-    /// A row goes, with its children.
+    /// A record goes, with those that belong to it.
     Delete,
 }
 
@@ -125,15 +149,15 @@ pub enum EntryKind {
         scheduled: At,
         /// What kind of write.
         operation: Operation,
-        /// What it does, row by row.
-        rows: Vec<RowChange>,
+        /// What it does, record by record.
+        changes: Vec<Change>,
     },
-    /// The server acknowledged it.
+    /// The store acknowledged it.
     Ok {
-        /// The key that the server gave to the inserted row.
-        id: Option<i64>,
+        /// The key that the store made for the new record.
+        id: Option<Id>,
     },
-    /// The server refused it, or it found no row: it has no effect.
+    /// The store refused it, or it found no record: it has no effect.
     Failed {
         /// Why.
         reason: String,

@@ -7,13 +7,10 @@ use std::{
 
 use super::{
     file::{Appender, LedgerError},
-    record::{Entry, EntryKind, Operation, RowChange, WriteId},
+    record::{Change, Entry, EntryKind, Id, Key, Operation, WriteId},
     watch::{Expectation, Watch},
 };
-use crate::{
-    clock::{At, Clock},
-    ledger::RowKey,
-};
+use crate::clock::{At, Clock};
 
 /// The live ledger of a drill, shared by all writers.
 #[derive(Debug)]
@@ -38,7 +35,7 @@ struct Inner {
 pub struct Invocation {
     /// The write's id.
     pub id: WriteId,
-    rows: Vec<RowChange>,
+    changes: Vec<Change>,
 }
 
 impl Ledger {
@@ -59,34 +56,34 @@ impl Ledger {
         &self.path
     }
 
-    /// Enters a write that is about to be sent. `rows` gets the write's id, because the rows carry it.
+    /// Enters a write that is about to be sent. The answer has the write's id, which the records will carry.
     pub fn invoke(
         &self,
         writer: u32,
         scheduled: At,
         operation: Operation,
-        rows: Vec<RowChange>,
+        changes: Vec<Change>,
     ) -> Result<Invocation, LedgerError> {
         let mut inner = self.inner();
         inner.last_write += 1;
         let id = inner.last_write;
-        for (key, change) in rows.iter().filter_map(|row| Some((row.key()?, row))) {
-            inner.watch.invoked(key, id, change.after);
+        for (key, change) in changes.iter().filter_map(|change| Some((change.key()?, change))) {
+            inner.watch.invoked(&key, id, change.after.clone());
         }
-        let kind = EntryKind::Invoked { writer, scheduled, operation, rows: rows.clone() };
+        let kind = EntryKind::Invoked { writer, scheduled, operation, changes: changes.clone() };
         inner.file.append(&self.entry(id, kind))?;
-        Ok(Invocation { id, rows })
+        Ok(Invocation { id, changes })
     }
 
-    /// Enters the server's acknowledgement, with the key that it gave to an inserted row.
-    pub fn ok(&self, invocation: Invocation, id: Option<i64>) -> Result<(), LedgerError> {
+    /// Enters the store's acknowledgement, with the key that it made for a new record.
+    pub fn ok(&self, invocation: Invocation, id: Option<Id>) -> Result<(), LedgerError> {
         let mut inner = self.inner();
         inner.acknowledged += 1;
         if inner.drop_acknowledgement != Some(inner.acknowledged) {
             inner.file.append(&self.entry(invocation.id, EntryKind::Ok { id }))?;
         }
-        for key in invocation.rows.iter().filter_map(RowChange::key) {
-            inner.watch.acknowledged(key, invocation.id);
+        for key in invocation.changes.iter().filter_map(Change::key) {
+            inner.watch.acknowledged(&key, invocation.id);
         }
         Ok(())
     }
@@ -95,8 +92,8 @@ impl Ledger {
     pub fn failed(&self, invocation: Invocation, reason: String) -> Result<(), LedgerError> {
         let mut inner = self.inner();
         inner.file.append(&self.entry(invocation.id, EntryKind::Failed { reason }))?;
-        for key in invocation.rows.iter().filter_map(RowChange::key) {
-            inner.watch.failed(key, invocation.id);
+        for key in invocation.changes.iter().filter_map(Change::key) {
+            inner.watch.failed(&key, invocation.id);
         }
         Ok(())
     }
@@ -111,16 +108,15 @@ impl Ledger {
         self.inner().acknowledged
     }
 
-    /// The watched rows with their last acknowledged states.
-    pub fn settled(&self) -> Vec<(RowKey, Expectation)> {
-        let inner = self.inner();
-        inner.watch.keys().filter_map(|key| Some((key, inner.watch.settled(key)?))).collect()
+    /// The watched records with their last acknowledged states.
+    pub fn settled(&self) -> Vec<(Key, Expectation)> {
+        self.inner().watch.settled()
     }
 
-    /// For each of these rows, every state that was possible since the one given.
-    pub fn possible_since(&self, rows: &[(RowKey, Expectation)]) -> Vec<Vec<Expectation>> {
+    /// For each of these records, every state that was possible since the one given.
+    pub fn possible_since(&self, records: &[(Key, Expectation)]) -> Vec<Vec<Expectation>> {
         let inner = self.inner();
-        rows.iter().map(|(key, settled)| inner.watch.possible_since(*key, *settled).to_vec()).collect()
+        records.iter().map(|(key, settled)| inner.watch.possible_since(key, settled).to_vec()).collect()
     }
 
     fn entry(&self, write: WriteId, kind: EntryKind) -> Entry {

@@ -1,23 +1,23 @@
-//! What the ledger allows one row to be, and which of its writes the row shows.
+//! What the ledger allows one record to be, and which of its writes the record shows.
 //!
-//! Writes to one row never overlap: each row has one writer, which waits for each answer, and which leaves a row alone
-//! after an answer that never came. So the writes of a row form a chain, and the final row says how far along it is.
+//! Writes to one record never overlap: each has one writer, which waits for each answer, and which leaves a record alone
+//! after an answer that never came. So the writes of a record form a chain, and the final record says how far along it is.
 
-use super::loss::FinalRow;
-use crate::ledger::{RowState, WriteId, WriteOutcome};
+use super::loss::FinalRecord;
+use crate::ledger::{State, WriteId, WriteOutcome};
 
-/// A write to the row. `write` is the place in `History::writes`; `None` stands for the load.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// A write to the record. `write` is the place in `History::writes`; `None` stands for the load.
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Link {
     pub(super) write: Option<usize>,
     pub(super) id: WriteId,
     pub(super) acknowledged: bool,
-    pub(super) after: Option<RowState>,
+    pub(super) after: Option<State>,
 }
 
 impl Link {
     /// A link for a write that may have had an effect; `None` for one that had none.
-    pub(super) fn of(index: usize, id: WriteId, outcome: WriteOutcome, after: Option<RowState>) -> Option<Self> {
+    pub(super) fn of(index: usize, id: WriteId, outcome: WriteOutcome, after: Option<State>) -> Option<Self> {
         match outcome {
             WriteOutcome::Failed => None,
             WriteOutcome::Ok => Some(Self { write: Some(index), id, acknowledged: true, after }),
@@ -28,14 +28,16 @@ impl Link {
     }
 }
 
-/// How far along its chain the row is: so many links are shown or were overwritten by later ones; the rest is not there.
-/// `None`: the row is nothing that the ledger knows.
-pub(super) fn shown(links: &[Link], row: Option<&FinalRow>) -> Option<usize> {
-    let shows = |count: usize| match (count.checked_sub(1).map(|last| links[last]), row) {
+/// How far along its chain the record is: so many links are shown or were overwritten by later ones; the rest is not there.
+/// `None`: the record is nothing that the ledger knows.
+pub(super) fn shown(links: &[Link], record: Option<&FinalRecord>) -> Option<usize> {
+    let shows = |count: usize| match (count.checked_sub(1).map(|last| &links[last]), record) {
         (None, None) => true,
         (None, Some(_)) => false,
         (Some(link), None) => link.after.is_none(),
-        (Some(link), Some(row)) => row.intact && row.write == link.id && link.after == Some(row.state),
+        (Some(link), Some(record)) => {
+            record.intact && record.write == link.id && link.after.as_ref() == Some(&record.state)
+        }
     };
     (0..=links.len()).rev().find(|count| shows(*count))
 }
@@ -45,7 +47,7 @@ pub(super) fn is_deleted(links: &[Link]) -> bool {
     links.last().is_some_and(|link| link.acknowledged && link.after.is_none())
 }
 
-/// Whether the row should be there by everything that was acknowledged.
+/// Whether the record should be there by everything that was acknowledged.
 pub(super) fn must_exist(links: &[Link]) -> bool {
     let settled = links.iter().rposition(|link| link.acknowledged);
     settled.is_some_and(|last| links[last..].iter().all(|link| link.after.is_some()))

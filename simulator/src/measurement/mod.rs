@@ -17,7 +17,7 @@ mod rto;
 mod tests;
 
 pub use interval::{Interval, Verdict, judge};
-pub use loss::{FinalRow, FinalState, Losses, Unexpected, UnexpectedKind, losses};
+pub use loss::{FinalRecord, FinalState, Losses, Unexpected, UnexpectedKind, losses};
 pub use missing::Missing;
 pub use outage::{Bracket, Outage, Stability, StabilityRule, outage};
 pub use probe::{Probe, ProbeKind};

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     clock::At,
-    ledger::{History, RowKey, WriteOutcome},
+    ledger::{History, Key, WriteOutcome},
 };
 
 /// What the injector knows of the damage. Used for the measurement only; the engine never sees it.
@@ -18,8 +18,8 @@ use crate::{
 pub struct Damage {
     /// `T_c`: when the first damaging operation was sent.
     pub began: At,
-    /// The rows that it took.
-    pub rows: BTreeSet<RowKey>,
+    /// The records that it took.
+    pub records: BTreeSet<Key>,
 }
 
 /// What was measured of the RPO. `None`: it could not be measured.
@@ -33,7 +33,7 @@ pub struct Rpo {
     pub pre_fault: Option<Interval>,
     /// The part that was acknowledged after `T_c`: `t_freeze − min(ack)`.
     pub collateral: Option<Interval>,
-    /// Damaged rows that are still not right. `None` where there was no damage to look for, or nobody could look.
+    /// Damaged records that are still not right. `None` where there was no damage to look for, or nobody could look.
     pub residual_damage: Option<usize>,
     /// Shortest loss that the workload could have shown, in seconds: the longest pause between two acknowledgements before
     /// the damage (before `t_freeze`, where there was none).
@@ -76,7 +76,7 @@ pub fn rpo(
         };
     };
     let lost = lost_spans(history, losses);
-    let residual_damage = damage.map(|damage| damage.rows.intersection(&losses.wrong_rows).count());
+    let residual_damage = damage.map(|damage| damage.records.intersection(&losses.wrong).count());
     let span = |until: At, part: &[Span]| Some(interval(until, part, &unknown_spans(history, losses), resolution?));
     let (pre, post) = split(&lost, damage);
     let actual = freeze.and_then(|freeze| span(freeze, &lost));

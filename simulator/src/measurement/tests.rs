@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use super::{Damage, FinalState, Interval, UnexpectedKind, Verdict, losses, rpo};
 use crate::{
     clock::At,
-    ledger::{Baseline, History, WriteOutcome},
+    ledger::{Baseline, History, Id, Key, WriteOutcome},
 };
 
 fn hour() -> Option<SignedDuration> {
@@ -42,7 +42,7 @@ proptest! {
         let lost = lost_ids(&case);
         for id in case.taken.difference(&lost) {
             let write = case.history.writes.iter().find(|write| write.id == *id).expect("taken from the history");
-            let invisible = write.rows.iter().all(|row| case.gone.contains(&row.key().expect("acknowledged")));
+            let invisible = write.changes.iter().all(|change| case.gone.contains(&change.key().expect("acknowledged")));
             prop_assert!(invisible, "write {id} was taken and its row should be there");
         }
     }
@@ -71,7 +71,7 @@ proptest! {
     #[test]
     fn the_parts_make_the_whole(case in cases(true), began in 0_i64..20_000_000) {
         let found = losses(&case.history, &case.state);
-        let damage = Damage { began: At(began), rows: case.gone.clone() };
+        let damage = Damage { began: At(began), records: case.gone.clone() };
         let whole = rpo(&case.history, Some(&found), Some(&damage), None, hour());
         if let (Some(actual), Some(pre), Some(post)) = (whole.actual, whole.pre_fault, whole.collateral) {
             prop_assert_eq!(pre.low > 0.0 || post.low > 0.0 || found.lost.is_empty() && found.lost_loaded.is_empty() || actual.low == 0.0, true);
@@ -85,7 +85,7 @@ proptest! {
         prop_assume!(!dead.is_empty());
         let (key, row) = *pick.get(&dead);
         let mut state = case.state.clone();
-        state.insert(*key, *row);
+        state.insert(key.clone(), row.clone());
         let found = losses(&case.history, &state);
         prop_assert!(found.unexpected.iter().any(|row| row.key == *key && row.kind == UnexpectedKind::RaisedFromTheDead));
     }
@@ -96,7 +96,8 @@ proptest! {
         prop_assume!(!rows.is_empty());
         let (key, row) = *pick.get(&rows);
         let mut state = case.state.clone();
-        state.insert(crate::ledger::RowKey { id: key.id + 1_000_000, ..*key }, super::FinalRow { write: 999_999, ..*row });
+        let id = Id::Text(format!("not {}", key.id));
+        state.insert(Key { id, ..key.clone() }, super::FinalRecord { write: 999_999, ..row.clone() });
         let found = losses(&case.history, &state);
         prop_assert!(found.unexpected.iter().any(|row| row.kind == UnexpectedKind::NeverWritten));
     }
@@ -113,7 +114,7 @@ fn without_writes_there_is_no_rpo() {
 #[test]
 fn rows_that_nobody_could_read_leave_the_loss_unmeasured() {
     let case = model::fixed();
-    let damage = Damage { began: At(5_000_000), rows: BTreeSet::new() };
+    let damage = Damage { began: At(5_000_000), records: BTreeSet::new() };
     let measured = rpo(&case.history, None, Some(&damage), None, hour());
     assert_eq!((measured.actual, measured.pre_fault, measured.collateral), (None, None, None));
     assert_eq!((measured.residual_damage, measured.after_first_hole), (None, None));
@@ -146,15 +147,15 @@ fn a_loss_that_is_only_possible_is_no_miss() {
     let second = Some(SignedDuration::from_secs(1));
     let of = |case: &Case| rpo(&case.history, Some(&losses(&case.history, &case.state)), None, None, second);
     let write = case.history.writes.iter_mut().find(|write| write.outcome == WriteOutcome::Ok).expect("one");
-    let key = write.rows[0].key().expect("acknowledged");
+    let key = write.changes[0].key().expect("acknowledged");
     case.state.remove(&key);
     let lost = of(&case);
     assert!(lost.actual.is_some_and(|actual| actual.low > 1.0), "{lost:?}");
     assert_eq!((lost.verdict, lost.missing), (Verdict::Missed, None));
-    for write in case.history.writes.iter_mut().filter(|write| write.rows[0].key() == Some(key)) {
+    for write in case.history.writes.iter_mut().filter(|write| write.changes[0].key().as_ref() == Some(&key)) {
         write.outcome = WriteOutcome::Unknown;
     }
-    case.history.baseline.rows.remove(&key);
+    case.history.baseline.records.remove(&key);
     let possible = of(&case);
     assert!(
         possible.actual.is_some_and(|actual| actual.low == 0.0 && actual.high.is_some_and(|high| high > 1.0)),
@@ -168,9 +169,9 @@ fn a_loss_that_is_only_possible_is_no_miss() {
 fn damage_that_is_still_there_is_a_miss_whatever_the_rpo() {
     let case = model::fixed();
     let mut state = case.state.clone();
-    let key = *case.history.baseline.rows.keys().next().expect("loaded rows");
+    let key = case.history.baseline.records.keys().next().expect("loaded records").clone();
     state.remove(&key);
-    let damage = Damage { began: At(5_000_000), rows: BTreeSet::from([key]) };
+    let damage = Damage { began: At(5_000_000), records: BTreeSet::from([key]) };
     let measured = rpo(&case.history, Some(&losses(&case.history, &state)), Some(&damage), None, hour());
     assert_eq!((measured.residual_damage, measured.verdict), (Some(1), Verdict::Missed));
     assert_eq!(measured.actual.expect("measured").low, measured.freeze.expect("writes").seconds_since(At(0)));

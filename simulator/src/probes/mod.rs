@@ -1,10 +1,8 @@
-//! Probes on the application's path: every 100 ms, read and write, pooled and fresh, and the content of sampled rows.
+//! Probes on the application's path: every 100 ms, read and write, pooled and fresh, and the content of sampled records.
 
 mod content;
 mod log;
 mod prober;
-mod sample;
 
 pub use log::{Detection, ProbeLog, is_down};
 pub use prober::{ProbePlan, Probers};
-pub use sample::sample;

@@ -6,7 +6,6 @@ use tokio::{
     task::JoinSet,
     time::{sleep_until, timeout},
 };
-use tokio_postgres::{Client, Config};
 use tokio_util::sync::CancellationToken;
 
 use super::{content, log::ProbeLog};
@@ -14,14 +13,14 @@ use crate::{
     clock::{At, Clock},
     ledger::Ledger,
     measurement::{Probe, ProbeKind},
-    workload::connect,
+    store::{Client, Endpoint},
 };
 
 /// How the probes are made.
 #[derive(Debug, Clone)]
 pub struct ProbePlan {
     /// The application's path.
-    pub application: Config,
+    pub application: Arc<dyn Endpoint>,
     /// From one probe of a kind to the next.
     pub interval: Duration,
     /// A probe without an answer after so long has failed.
@@ -67,7 +66,7 @@ struct Prober {
     ledger: Arc<Ledger>,
     log: Arc<ProbeLog>,
     clock: Clock,
-    client: Option<Client>,
+    client: Option<Box<dyn Client>>,
 }
 
 impl Prober {
@@ -101,19 +100,22 @@ impl Prober {
     }
 
     async fn ask(&mut self) -> Result<(), String> {
-        if self.client.as_ref().is_none_or(Client::is_closed) {
-            let connected = connect(&self.plan.application, self.plan.answer_within).await;
+        if self.client.as_ref().is_none_or(|client| client.is_closed()) {
+            let connected = self.plan.application.connect(self.plan.answer_within).await;
             self.client = Some(connected.map_err(|error| format!("no connection: {error}"))?);
         }
-        let Some(client) = &self.client else { return Err("no connection".to_owned()) };
-        match self.kind {
-            ProbeKind::PooledRead | ProbeKind::FreshRead => read(client).await,
-            ProbeKind::PooledWrite | ProbeKind::FreshWrite => write(client, self.kind, self.clock.now()).await,
-            ProbeKind::Content => match content::check(client, &self.ledger).await {
-                Ok(None) => Ok(()),
-                Ok(Some(wrong)) => Err(wrong),
-                Err(error) => Err(error.to_string()),
-            },
+        let Some(client) = &mut self.client else { return Err("no connection".to_owned()) };
+        let answered = match self.kind {
+            ProbeKind::PooledRead | ProbeKind::FreshRead => client.glance().await.map(|()| None),
+            ProbeKind::PooledWrite | ProbeKind::FreshWrite => {
+                client.beat(self.kind.title(), self.clock.now()).await.map(|()| None)
+            }
+            ProbeKind::Content => content::check(client.as_mut(), &self.ledger).await,
+        };
+        match answered {
+            Ok(None) => Ok(()),
+            Ok(Some(wrong)) => Err(wrong),
+            Err(error) => Err(error.to_string()),
         }
     }
 }
@@ -125,17 +127,6 @@ fn in_time(answer: Result<(), String>, took_s: f64, within: Duration) -> Result<
         return Err(format!("answered after {took_s:.2} s, later than {within:?}"));
     }
     answer
-}
-
-async fn read(client: &Client) -> Result<(), String> {
-    let row = client.query_opt("SELECT id FROM customers ORDER BY id LIMIT 1", &[]).await;
-    row.map_err(|error| error.to_string())?.map(|_| ()).ok_or_else(|| "the table is empty".to_owned())
-}
-
-async fn write(client: &Client, kind: ProbeKind, at: At) -> Result<(), String> {
-    const BEAT: &str = "INSERT INTO heartbeats VALUES ($1, $2) ON CONFLICT (lane) DO UPDATE SET beat = excluded.beat";
-    let written = client.execute(BEAT, &[&kind.title(), &at.0]).await.map_err(|error| error.to_string())?;
-    if written == 1 { Ok(()) } else { Err(format!("{written} rows were written")) }
 }
 
 #[cfg(test)]

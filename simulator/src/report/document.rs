@@ -165,7 +165,7 @@ pub struct WritesReport {
     /// Rows loaded before the drill.
     pub loaded_rows: usize,
     /// Rows that the fault removed.
-    pub damaged_rows: i64,
+    pub damaged_rows: usize,
     /// Acknowledged.
     pub acknowledged: usize,
     /// Refused, or found no row: without effect.

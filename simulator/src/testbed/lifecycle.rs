@@ -32,15 +32,17 @@ pub struct WorkEntry {
     pub name: String,
     /// Whether it is a plain file, which no copy is.
     pub is_file: bool,
-    /// Whether it is a small plain file that names the run.
+    /// Whether it is a small plain file that names one of the runs.
     pub names_run: bool,
 }
 
-/// Prints the kind and the name of each entry, and `names` with the name of each small file in which the run is named.
+/// Prints the kind and the name of each entry, and `names` with the name of each small file in which one of the runs is named.
 const LIST_WORK: &str = r#"
 cd "$0" || exit 1
 find . -mindepth 1 -maxdepth 1 -printf '%y %f\n' || exit 1
-find . -mindepth 1 -maxdepth 1 -type f -size -4096k -exec grep -lF -e "$1" {} + | sed 's,^\./,names ,'
+for run in "$@"; do
+    find . -mindepth 1 -maxdepth 1 -type f -size -4096k -exec grep -lF -e "$run" {} + | sed 's,^\./,names ,'
+done
 exit 0
 "#;
 
@@ -179,10 +181,11 @@ impl Testbed {
     ///
     /// # Errors
     /// Where it cannot be read.
-    pub async fn work_entries(&self, run: &str) -> Result<Vec<WorkEntry>, TestbedError> {
+    pub async fn work_entries(&self, runs: &[&str]) -> Result<Vec<WorkEntry>, TestbedError> {
         let folder = self.systems.primary.inside.folder("work");
         let place = &self.systems.backups.place;
-        let listed = place.run("sh", Call::new(&["-c", LIST_WORK, &folder, run])).await?;
+        let arguments = [&["-c", LIST_WORK, folder.as_str()], runs].concat();
+        let listed = place.run("sh", Call::new(&arguments)).await?;
         let lines = |kind: fn(&str) -> bool| {
             listed.lines().filter_map(|line| line.split_once(' ')).filter(move |(letter, _)| kind(letter))
         };

@@ -1,17 +1,8 @@
-//! The application: three related tables, their initial content, and writers that follow a fixed schedule.
+//! The application: a model of what it keeps, and writers that follow a fixed schedule, whatever the store does.
 
-mod connection;
-mod content;
-mod habits;
-mod load;
-mod partition;
-mod schema;
-mod writer;
+mod driver;
+mod planned;
+pub mod shop;
 
-pub use connection::{ConnectError, connect};
-pub use content::{Origin, columns, origin};
-pub use habits::{GoneOn, Habits, go_on, orders_of};
-pub use load::{Size, baseline, load, parent_of_item, parent_of_order, referrer};
-pub use partition::{Partition, Planned};
-pub use schema::SCHEMA;
-pub use writer::{Workload, WorkloadError, WorkloadPlan, WriterReport, write_marker};
+pub use driver::{Schedule, Workload, WorkloadError, WriterReport, write_once};
+pub use planned::{Generator, Planned};

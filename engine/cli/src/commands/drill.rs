@@ -8,7 +8,7 @@ use lifeboat_core::{diagnostic, name::RunId, run::Run};
 use lifeboat_present::drill::{Proof, lines, proof};
 use lifeboat_runtime::report::Report;
 use lifeboat_simulator::{
-    drill::{self, DrillError, DrillObserver, DrillRequest},
+    drill::{self, DrillError, DrillObserver, DrillRequest, Phase},
     report::{self, DrillReport},
     testbed::{self, Backend},
 };
@@ -77,8 +77,9 @@ struct Observer {
 }
 
 impl DrillObserver for Observer {
-    fn phase(&self, phase: &str) {
-        self.view.say(&format!("{} {phase}", styled(HINT, "drill")));
+    fn phase(&self, holding: &str, phase: &Phase) {
+        let holding = if holding.is_empty() { String::new() } else { format!("{holding}: ") };
+        self.view.say(&format!("{} {holding}{phase}", styled(HINT, "drill")));
     }
 
     fn engine(&self, report: &Report, run: &Run) {

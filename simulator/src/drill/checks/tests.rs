@@ -21,16 +21,15 @@ use serde_json::json;
 use super::*;
 use crate::{
     clock::{At, Clock},
-    controls::Sabotage,
     drill::{DrillRequest, engine::Executed, report::verdict},
-    fault::Deletion,
+    fault::{Bite, Struck, Wanted},
     host::{Load, Readiness},
-    ledger::{Baseline, History, RowChange, RowKey, RowState, Write},
+    ledger::{Baseline, Change, History, Id, Key, Write},
     measurement::{
-        FinalRow, FinalState, Interval, Probe, Rpo, Rto, StabilityRule, Unexpected, UnexpectedKind, Verdict,
+        FinalRecord, FinalState, Interval, Probe, Rpo, Rto, StabilityRule, Unexpected, UnexpectedKind, Verdict,
     },
     testbed::{BackupInfo, Notification, Signature, WorkEntry},
-    workload::{GoneOn, WriterReport},
+    workload::{WriterReport, shop::GoneOn},
 };
 
 mod parts;
@@ -55,9 +54,9 @@ impl Case {
     fn good() -> Self {
         let request = DrillRequest::new("dr-003", "nowhere").unwrap();
         let variant = Variant {
-            name: "",
+            name: String::new(),
             fault: true,
-            sabotage: Sabotage::None,
+            sabotage: None,
             size: request.spec.size,
             home: PathBuf::new(),
             cache: PathBuf::new(),
@@ -69,11 +68,20 @@ impl Case {
 
     fn checks(&self) -> Vec<Check> {
         let Self { evidence, losses, spec, variant, telling } = self;
-        checks(&Looked { evidence, losses: losses.as_ref(), spec, variant, telling })
+        let (episode, recover) = (&evidence.episodes[0], spec.recoveries().next().unwrap());
+        checks(&Looked { evidence, losses: losses.as_ref(), spec, variant, episode, recover, telling })
+    }
+
+    fn episode(&mut self) -> &mut Episode {
+        &mut self.evidence.episodes[0]
+    }
+
+    fn struck(&mut self) -> &mut Struck {
+        &mut self.episode().struck[0]
     }
 
     fn step(&mut self, id: &str) -> &mut StepRun {
-        let run = &mut self.evidence.executed.as_mut().unwrap().state;
+        let run = &mut self.episode().executed.as_mut().unwrap().state;
         run.steps.iter_mut().find(|step| step.id.as_str() == id).unwrap()
     }
 }
@@ -129,13 +137,13 @@ const DOCTORED: &[(&str, Doctor, &str, Verdict)] = &[
     ),
     (
         "no write deletes an item",
-        |case| forget(case, Operation::Delete, Table::OrderItems),
+        |case| forget(case, Operation::Delete, Collection::OrderItems),
         "every-kind-of-write-before-fault",
         Verdict::Unmeasured,
     ),
     (
         "no write changes a customer",
-        |case| forget(case, Operation::Update, Table::Customers),
+        |case| forget(case, Operation::Update, Collection::Customers),
         "every-kind-of-write-before-fault",
         Verdict::Unmeasured,
     ),
@@ -190,13 +198,23 @@ const DOCTORED: &[(&str, Doctor, &str, Verdict)] = &[
     ),
     (
         "the marker is not in the ledger",
-        |case| case.evidence.marker = 5,
+        |case| case.evidence.marker = order(5),
         "marker-after-base-backup",
         Verdict::Unmeasured,
     ),
-    ("nothing was deleted", |case| case.evidence.deletion = None, "fault-took-rows", Verdict::Unmeasured),
-    ("too few rows were deleted", |case| *removed(case, Table::Customers) -= 1, "fault-took-rows", Verdict::Unmeasured),
-    ("nothing went by cascade", |case| *removed(case, Table::OrderItems) = 0, "fault-took-rows", Verdict::Unmeasured),
+    ("nothing was deleted", |case| case.episode().struck.clear(), "fault-took-rows", Verdict::Unmeasured),
+    (
+        "too few rows were deleted",
+        |case| *removed(case, Collection::Customers) -= 1,
+        "fault-took-rows",
+        Verdict::Unmeasured,
+    ),
+    (
+        "nothing went by cascade",
+        |case| *removed(case, Collection::OrderItems) = 0,
+        "fault-took-rows",
+        Verdict::Unmeasured,
+    ),
     (
         "no content probe saw it",
         |case| case.evidence.probes.iter_mut().for_each(|probe| probe.ok = true),
@@ -212,7 +230,7 @@ const DOCTORED: &[(&str, Doctor, &str, Verdict)] = &[
     ),
     (
         "the merge never succeeded",
-        |case| drop(case.evidence.executed.as_mut().unwrap().events.pop()),
+        |case| drop(case.episode().executed.as_mut().unwrap().events.pop()),
         "writers-ran-during-merge",
         Verdict::Unmeasured,
     ),
@@ -239,7 +257,7 @@ const DOCTORED: &[(&str, Doctor, &str, Verdict)] = &[
         Verdict::Missed,
     ),
     ("the run failed", |case| fail(case, "merge-failed"), "runbook-succeeded", Verdict::Missed),
-    ("the engine never ran", |case| case.evidence.executed = None, "runbook-succeeded", Verdict::Missed),
+    ("the engine never ran", |case| case.episode().executed = None, "runbook-succeeded", Verdict::Missed),
     (
         "rows are left over and the run calls that a plain success",
         |case| finish(case, Outcome::Succeeded),
@@ -248,20 +266,20 @@ const DOCTORED: &[(&str, Doctor, &str, Verdict)] = &[
     ),
     (
         "fewer customers were made again",
-        |case| case.evidence.gone_on.made_again.truncate(9),
+        |case| case.episode().gone_on.made_again.truncate(9),
         "application-went-on",
         Verdict::Unmeasured,
     ),
     (
         "customers were made again who were never deleted",
-        |case| case.evidence.gone_on.made_again[0].0 = 7,
+        |case| case.episode().gone_on.made_again[0].0 = 7,
         "application-went-on",
         Verdict::Unmeasured,
     ),
-    ("no account was closed", |case| case.evidence.gone_on.closed.clear(), "application-went-on", Verdict::Unmeasured),
+    ("no account was closed", |case| case.episode().gone_on.closed.clear(), "application-went-on", Verdict::Unmeasured),
     (
         "the closed accounts had lost nothing",
-        |case| case.evidence.deletion.as_mut().unwrap().rows.retain(|key, _| key.table == Table::Customers),
+        |case| case.struck().removed.retain(|key, _| key.collection == Collection::Customers.name()),
         "application-went-on",
         Verdict::Unmeasured,
     ),
@@ -373,7 +391,7 @@ fn what_the_drill_cut_short_is_unmeasured() {
     wrong(&mut case, order(5));
     work(&mut case).push(folder("lb-00aa11bb22"));
     assert_eq!(overall(&case.checks()), Verdict::Missed);
-    let executed = case.evidence.executed.as_mut().unwrap();
+    let executed = case.episode().executed.as_mut().unwrap();
     executed.ended.as_mut().unwrap().how = How::Stopped;
     executed.out_of_time = true;
     let checks = case.checks();
@@ -386,8 +404,11 @@ fn what_the_drill_cut_short_is_unmeasured() {
     assert!(open.iter().all(|check| !check.passed && check.detail.contains("gives a recovery 600s")), "{open:?}");
 }
 
-fn forget(case: &mut Case, operation: Operation, table: Table) {
-    case.evidence.history.writes.retain(|write| (write.operation, write.rows[0].table) != (operation, table));
+fn forget(case: &mut Case, operation: Operation, collection: Collection) {
+    case.evidence
+        .history
+        .writes
+        .retain(|write| (write.operation, &write.changes[0].collection) != (operation, &collection.name()));
 }
 
 fn thin_out(case: &mut Case, kind: ProbeKind) {
@@ -402,8 +423,9 @@ fn unanswered(write: &mut Write) {
     (write.outcome, write.ended) = (WriteOutcome::Pending, None);
 }
 
-fn removed(case: &mut Case, table: Table) -> &mut i64 {
-    case.evidence.deletion.as_mut().unwrap().removed.get_mut(&table).unwrap()
+fn removed(case: &mut Case, collection: Collection) -> &mut u64 {
+    let mut bites = case.struck().bite.iter_mut();
+    &mut bites.find(|bite| bite.what == collection.as_str()).unwrap().count
 }
 
 /// Of the content probes only that one fails.
@@ -416,7 +438,7 @@ fn state(case: &mut Case) -> &mut FinalState {
     case.evidence.state.as_mut().unwrap()
 }
 
-fn forget_row(case: &mut Case, key: RowKey) {
+fn forget_row(case: &mut Case, key: Key) {
     state(case).remove(&key);
 }
 
@@ -424,11 +446,11 @@ fn work(case: &mut Case) -> &mut Vec<WorkEntry> {
     case.evidence.work_after.as_mut().unwrap()
 }
 
-fn wrong(case: &mut Case, key: RowKey) {
-    case.losses.as_mut().unwrap().wrong_rows.insert(key);
+fn wrong(case: &mut Case, key: Key) {
+    case.losses.as_mut().unwrap().wrong.insert(key);
 }
 
-fn unexpected(case: &mut Case, key: RowKey) {
+fn unexpected(case: &mut Case, key: Key) {
     case.losses.as_mut().unwrap().unexpected.push(Unexpected { key, kind: UnexpectedKind::NeverWritten });
 }
 
@@ -439,6 +461,6 @@ fn fail(case: &mut Case, code: &str) {
 }
 
 fn finish(case: &mut Case, outcome: Outcome) {
-    let executed = case.evidence.executed.as_mut().unwrap();
+    let executed = case.episode().executed.as_mut().unwrap();
     executed.ended.as_mut().unwrap().how = How::Finished(outcome);
 }

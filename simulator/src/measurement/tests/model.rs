@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use crate::{
     clock::At,
-    ledger::{Baseline, History, Operation, RowChange, RowKey, RowState, Table, Write, WriteId, WriteOutcome},
-    measurement::{FinalRow, FinalState, Probe, ProbeKind},
+    ledger::{Baseline, Change, History, Id, Key, Name, Operation, State, Write, WriteId, WriteOutcome},
+    measurement::{FinalRecord, FinalState, Probe, ProbeKind},
 };
 
 /// A made-up drill.
@@ -20,9 +20,9 @@ pub(super) struct Case {
     /// Acknowledged writes whose effect was truly taken.
     pub(super) taken: BTreeSet<WriteId>,
     /// Rows that the acknowledged writes leave deleted, or that do not exist at the end.
-    pub(super) gone: BTreeSet<RowKey>,
+    pub(super) gone: BTreeSet<Key>,
     /// Rows that the application deleted, as they were before.
-    pub(super) deleted: BTreeMap<RowKey, FinalRow>,
+    pub(super) deleted: BTreeMap<Key, FinalRecord>,
     /// When each write that took effect did so.
     pub(super) commits: HashMap<WriteId, At>,
 }
@@ -75,7 +75,7 @@ pub(super) fn fixed() -> Case {
 }
 
 struct Row {
-    version: i64,
+    version: u64,
     alive: bool,
     free: At,
     tainted: bool,
@@ -83,34 +83,34 @@ struct Row {
 
 struct World {
     now: At,
-    rows: BTreeMap<RowKey, Row>,
+    rows: BTreeMap<Key, Row>,
     next_id: i64,
     history: History,
     /// What the database did, in order of commit.
-    log: Vec<(At, WriteId, RowKey, Option<RowState>)>,
+    log: Vec<(At, WriteId, Key, Option<State>)>,
 }
 
-fn key(id: i64) -> RowKey {
-    RowKey { table: Table::Customers, id }
+fn key(id: i64) -> Key {
+    Key { collection: Name::fixed("records"), id: Id::Number(id) }
 }
 
 impl World {
     fn new() -> Self {
         let rows = (1..=10).map(|id| (key(id), Row { version: 1, alive: true, free: At(0), tainted: false })).collect();
-        let baseline = Baseline { acknowledged: At(0), rows: (1..=10).map(|id| (key(id), 0)).collect() };
-        let log = (1..=10).map(|id| (At(0), 0, key(id), Some(RowState { version: 1, parent: 0 }))).collect();
+        let baseline = Baseline { acknowledged: At(0), records: (1..=10).map(|id| (key(id), None)).collect() };
+        let log = (1..=10).map(|id| (At(0), 0, key(id), Some(State { version: 1, parent: None }))).collect();
         Self { now: At(1), rows, next_id: 11, history: History { baseline, writes: Vec::new() }, log }
     }
 
     fn step(&mut self, draw: Draw) {
         self.now.0 += draw.gap;
-        let usable: Vec<RowKey> =
-            self.rows.iter().filter(|(_, row)| row.alive && !row.tainted).map(|(key, _)| *key).collect();
+        let usable: Vec<Key> =
+            self.rows.iter().filter(|(_, row)| row.alive && !row.tainted).map(|(key, _)| key.clone()).collect();
         let insert = draw.kind < 3 || usable.is_empty();
-        let target = if insert { key(self.next_id) } else { usable[draw.pick as usize % usable.len()] };
+        let target = if insert { key(self.next_id) } else { usable[draw.pick as usize % usable.len()].clone() };
         let version = self.rows.get(&target).map_or(1, |row| row.version + 1);
         let delete = !insert && draw.kind > 7;
-        let after = (!delete).then_some(RowState { version, parent: 0 });
+        let after = (!delete).then_some(State { version, parent: None });
         let invoked = self.rows.get(&target).map_or(self.now, |row| row.free.max(self.now));
         let commit = At(invoked.0 + draw.before_commit);
         let ended = At(commit.0 + draw.after_commit + 1);
@@ -126,9 +126,9 @@ impl World {
             self.next_id += 1;
         }
         if effect {
-            self.log.push((commit, id, target, after));
+            self.log.push((commit, id, target.clone(), after.clone()));
         }
-        self.remember(target, version, after.is_some(), ended, outcome, effect);
+        self.remember(target.clone(), version, after.is_some(), ended, outcome, effect);
         let known = (!insert || outcome == WriteOutcome::Ok).then_some(target.id);
         let operation = if insert {
             Operation::Insert
@@ -137,12 +137,21 @@ impl World {
         } else {
             Operation::Update
         };
-        let rows = vec![RowChange { table: target.table, id: known, after }];
+        let changes = vec![Change { collection: target.collection, id: known, after }];
         let ended = (outcome != WriteOutcome::Pending).then_some(ended);
-        self.history.writes.push(Write { id, writer: 0, scheduled: invoked, invoked, ended, outcome, operation, rows });
+        self.history.writes.push(Write {
+            id,
+            writer: 0,
+            scheduled: invoked,
+            invoked,
+            ended,
+            outcome,
+            operation,
+            changes,
+        });
     }
 
-    fn remember(&mut self, target: RowKey, version: i64, alive: bool, free: At, outcome: WriteOutcome, effect: bool) {
+    fn remember(&mut self, target: Key, version: u64, alive: bool, free: At, outcome: WriteOutcome, effect: bool) {
         let row = self.rows.entry(target).or_insert(Row { version: 0, alive: false, free, tainted: false });
         row.free = free;
         row.tainted |= matches!(outcome, WriteOutcome::Unknown | WriteOutcome::Pending);
@@ -157,24 +166,27 @@ impl World {
         let mut deleted = BTreeMap::new();
         for (_, write, key, after) in self.log.iter().filter(|(at, ..)| rewind.is_none_or(|cut| *at <= cut)) {
             match after {
-                Some(after) => drop(state.insert(*key, FinalRow { write: *write, state: *after, intact: true })),
-                None => drop(state.remove(key).map(|row| deleted.insert(*key, row))),
+                Some(after) => {
+                    let record = FinalRecord { write: *write, state: after.clone(), intact: true };
+                    state.insert(key.clone(), record);
+                }
+                None => drop(state.remove(key).map(|row| deleted.insert(key.clone(), row))),
             }
         }
-        let removed: BTreeSet<RowKey> = remove
+        let removed: BTreeSet<Key> = remove
             .iter()
             .filter(|_| !state.is_empty())
-            .map(|pick| *pick.get(&state.keys().copied().collect::<Vec<_>>()))
+            .map(|pick| pick.get(&state.keys().cloned().collect::<Vec<_>>()).clone())
             .collect();
         state.retain(|key, _| !removed.contains(key));
         let by_id: HashMap<WriteId, At> = self.log.iter().map(|(at, id, ..)| (*id, *at)).collect();
         let taken = |write: &&Write| {
             rewind.is_some_and(|cut| by_id.get(&write.id).is_some_and(|at| *at > cut))
-                || write.rows.iter().filter_map(RowChange::key).any(|key| removed.contains(&key))
+                || write.changes.iter().filter_map(Change::key).any(|key| removed.contains(&key))
         };
         let acknowledged = self.history.writes.iter().filter(|write| write.outcome == WriteOutcome::Ok);
         let taken = acknowledged.filter(taken).map(|write| write.id).collect();
-        let gone = self.rows.iter().filter(|(_, row)| !row.alive || row.tainted).map(|(key, _)| *key);
+        let gone = self.rows.iter().filter(|(_, row)| !row.alive || row.tainted).map(|(key, _)| key.clone());
         let gone = gone.filter(|key| !state.contains_key(key)).collect();
         deleted.retain(|key, _| self.rows.get(key).is_some_and(|row| !row.alive && !row.tainted));
         Case { history: self.history, state, taken, gone, deleted, commits: by_id }

@@ -2,12 +2,12 @@
 
 use super::*;
 
-pub(super) fn order(id: i64) -> RowKey {
-    RowKey { table: Table::Orders, id }
+pub(super) fn order(id: i64) -> Key {
+    Collection::Orders.key(id)
 }
 
-pub(super) fn customer(id: i64) -> RowKey {
-    RowKey { table: Table::Customers, id }
+pub(super) fn customer(id: i64) -> Key {
+    Collection::Customers.key(id)
 }
 
 /// Ten customers who were deleted and made again, and five who stayed, lost an item each, and closed their accounts.
@@ -20,13 +20,13 @@ pub(super) fn gone_on() -> GoneOn {
 
 /// What the deletion took, as far as the checks look at it.
 fn deleted_rows() -> FinalState {
-    let rows = gone_on().made_again.into_iter().map(|(id, _)| (customer(id), loaded(0)));
-    let item = |id: i64| (RowKey { table: Table::OrderItems, id }, loaded(id));
+    let rows = gone_on().made_again.into_iter().map(|(id, _)| (customer(id), loaded(None)));
+    let item = |id: i64| (Collection::OrderItems.key(id), loaded(Some(id)));
     rows.chain((1..=5).map(item)).collect()
 }
 
-fn loaded(parent: i64) -> FinalRow {
-    FinalRow { write: 0, state: RowState { version: 1, parent }, intact: true }
+fn loaded(parent: Option<i64>) -> FinalRecord {
+    FinalRecord { write: 0, state: Baseline::state(parent.map(Id::Number)), intact: true }
 }
 
 pub(super) fn evidence_of(damaged_customers: i64) -> Evidence {
@@ -36,49 +36,59 @@ pub(super) fn evidence_of(damaged_customers: i64) -> Evidence {
     let again = gone_on()
         .made_again
         .into_iter()
-        .map(|(id, write)| (customer(id), FinalRow { write, state: RowState { version: 1, parent: 0 }, intact: true }));
+        .map(|(id, write)| (customer(id), FinalRecord { write, state: Baseline::state(None), intact: true }));
     let state: FinalState = again.chain([(order(MARKER), final_row(1))]).collect();
-    let removed = Table::ALL.map(|table| (table, 5));
-    let removed = removed.into_iter().chain([(Table::Customers, damaged_customers)]).collect::<BTreeMap<_, _>>();
     Evidence {
         clock,
         history: History { baseline: Baseline::default(), writes },
         state: Ok(state.clone()),
         direct: Ok(state),
         probes: probes(),
-        watched_until: None,
         rule: StabilityRule { window: jiff::SignedDuration::from_secs(2), probes_at_least: 2 },
-        steady_from: At(0),
-        steady_until: FAULT,
-        deletion: Some(Deletion {
-            began: FAULT,
-            committed: FAULT,
-            xid: 742,
-            removed,
-            rows: deleted_rows(),
-            changed: FinalState::new(),
-        }),
-        gone_on: gone_on(),
-        detection: None,
+        episodes: vec![episode(&clock, damaged_customers)],
         writers: WriterReport { acknowledged: acknowledged - 1 - gone_on().writes(), worst_delay: 0 },
         handed_in: acknowledged,
         backup: backup(),
         backup_ended: At(-1_000),
-        marker: MARKER,
+        marker: order(MARKER),
         work_before: Vec::new(),
         work_after: Ok(vec![
             file(SET_FILE),
             folder(COPY),
             WorkEntry { names_run: true, ..file("merge-653a080757.json") },
         ]),
-        executed: Some(executed(&clock)),
-        redundant: None,
         systems: Vec::new(),
         notifications: vec![notification("announce"), notification("report")],
         bindings_digest: String::new(),
         ready: ready(),
-        load_at_fault: Load::default(),
         load_at_end: Load::default(),
+    }
+}
+
+fn episode(clock: &Clock, damaged_customers: i64) -> Episode {
+    let bite =
+        |collection: Collection, count: u64, wanted| Bite { what: collection.as_str().to_owned(), count, wanted };
+    let damaged = u64::try_from(damaged_customers).unwrap();
+    Episode {
+        steady_from: At(0),
+        steady_until: FAULT,
+        struck: vec![Struck {
+            began: FAULT,
+            ended: FAULT,
+            removed: deleted_rows(),
+            changed: FinalState::new(),
+            bite: vec![
+                bite(Collection::Customers, damaged, Wanted::Exactly(damaged)),
+                bite(Collection::Orders, 5, Wanted::Some),
+                bite(Collection::OrderItems, 5, Wanted::Some),
+            ],
+            story: "transaction 742 removed rows".to_owned(),
+            told: BTreeMap::new(),
+            known: BTreeMap::new(),
+        }],
+        gone_on: gone_on(),
+        executed: Some(executed(clock)),
+        ..Episode::default()
     }
 }
 
@@ -93,29 +103,29 @@ pub(super) fn ready() -> Readiness {
     }
 }
 
-pub(super) fn final_row(write: u64) -> FinalRow {
-    FinalRow { write, state: RowState { version: 1, parent: 1 }, intact: true }
+pub(super) fn final_row(write: u64) -> FinalRecord {
+    FinalRecord { write, state: Baseline::state(Some(Id::Number(1))), intact: true }
 }
 
 /// The marker first, then every kind of write until the fault, and one more during the merge.
 pub(super) fn writes() -> Vec<Write> {
     let kinds = [
-        (Operation::Insert, Table::Orders),
-        (Operation::Insert, Table::Customers),
-        (Operation::Update, Table::Customers),
-        (Operation::Update, Table::Orders),
-        (Operation::Delete, Table::Orders),
-        (Operation::Insert, Table::OrderItems),
-        (Operation::Update, Table::OrderItems),
-        (Operation::Delete, Table::OrderItems),
+        (Operation::Insert, Collection::Orders),
+        (Operation::Insert, Collection::Customers),
+        (Operation::Update, Collection::Customers),
+        (Operation::Update, Collection::Orders),
+        (Operation::Delete, Collection::Orders),
+        (Operation::Insert, Collection::OrderItems),
+        (Operation::Update, Collection::OrderItems),
+        (Operation::Delete, Collection::OrderItems),
     ];
-    let write = |(number, (operation, table)): (i64, (Operation, Table)), at: i64| {
+    let write = |(number, (operation, collection)): (i64, (Operation, Collection)), at: i64| {
         let id = if number == 0 { MARKER } else { 1000 + number };
-        let after = (operation != Operation::Delete).then_some(RowState { version: 1, parent: 1 });
-        let rows = vec![RowChange { table, id: Some(id), after }];
+        let after = (operation != Operation::Delete).then(|| Baseline::state(Some(Id::Number(1))));
+        let changes = vec![Change { collection: collection.name(), id: Some(Id::Number(id)), after }];
         let (invoked, ended) = (At(at), Some(At(at + 1)));
         let outcome = WriteOutcome::Ok;
-        Write { id: number as u64 + 1, writer: 0, scheduled: invoked, invoked, ended, outcome, operation, rows }
+        Write { id: number as u64 + 1, writer: 0, scheduled: invoked, invoked, ended, outcome, operation, changes }
     };
     let before = (0..120).zip(kinds.into_iter().cycle()).map(|(number, kind)| write((number, kind), 8_000 * number));
     before.chain([write((120, kinds[0]), 2_500_000)]).collect()

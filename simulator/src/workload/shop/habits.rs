@@ -1,19 +1,20 @@
-//! What an application that does not know of the damage does to it before anybody recovers: it makes rows again under keys that
-//! were deleted, and removes rows on which deleted ones depended, because somebody meant it.
+//! What an application that does not know of the damage does to it before anybody recovers: it makes records again under
+//! keys that were deleted, and removes records on which deleted ones depended, because somebody meant it.
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use tokio_postgres::Client;
 
 use super::{
-    load::{Size, parent_of_item, parent_of_order, referrer},
-    partition::Planned,
-    writer::{Connection, write_once},
+    collection::Collection,
+    partition::planned,
+    size::{Size, parent_of_item, parent_of_order, referrer},
 };
 use crate::{
     clock::Clock,
-    ledger::{Ledger, LedgerError, Operation, RowChange, RowState, Table},
+    ledger::{Ledger, LedgerError, Operation},
+    store::Client,
+    workload::{driver::write_once, planned::Planned},
 };
 
 /// The ledger's number of whoever has these habits; the writers count from 0.
@@ -39,6 +40,12 @@ pub struct GoneOn {
 }
 
 impl GoneOn {
+    /// Takes in what was done later.
+    pub fn extend(&mut self, later: Self) {
+        self.made_again.extend(later.made_again);
+        self.closed.extend(later.closed);
+    }
+
     /// How many writes that were.
     pub fn writes(&self) -> u64 {
         (self.made_again.len() + self.closed.len()) as u64
@@ -55,19 +62,20 @@ impl Habits {
 
     /// Customers before the deleted ones who have an order with an item, and whom no customer names as referrer.
     pub fn accounts_closed(&self, size: &Size) -> Vec<i64> {
-        let referrers: BTreeSet<i64> = (1..=size.customers).map(|id| referrer(size, id)).collect();
+        let referrers: BTreeSet<i64> = (1..=size.customers).filter_map(|id| referrer(size, id)).collect();
         let (first, _) = size.damaged();
         let usable = |id: &i64| !referrers.contains(id) && *id <= size.orders && *id <= size.order_items;
         let wanted = usize::try_from(self.accounts_closed).unwrap_or_default();
         (1..first).rev().filter(usable).take(wanted).collect()
     }
 
-    /// The customers whom no writer may touch. Those who stay and lose their referrer are among them: of a row that the deletion and
+    /// The customers whom no writer may touch. Those who stay and lose their referrer are among them: of a record that the deletion and
     /// then a writer has changed, nobody can say by itself whether it is as it should be, and the drill could end in two ways.
     pub(super) fn reserved(&self, size: &Size) -> BTreeSet<i64> {
         let (first, last) = size.damaged();
         let is_damaged = |id: i64| (first..=last).contains(&id);
-        let unreferenced = (1..=size.customers).filter(|id| !is_damaged(*id) && is_damaged(referrer(size, *id)));
+        let unreferenced =
+            (1..=size.customers).filter(|id| !is_damaged(*id) && referrer(size, *id).is_some_and(is_damaged));
         self.made_again(size).into_iter().chain(self.accounts_closed(size)).chain(unreferenced).collect()
     }
 }
@@ -77,47 +85,44 @@ pub fn orders_of(size: &Size, customers: &[i64]) -> Vec<i64> {
     (1..=size.orders).filter(|order| customers.contains(&parent_of_order(size, *order))).collect()
 }
 
-/// Does what the habits say, write by write, through the ledger. A write that the server refuses, or never answers, is not part
+/// Does what the habits say, write by write, through the ledger. A write that the store refuses, or never answers, is not part
 /// of the answer.
 ///
 /// # Errors
 /// Where the ledger cannot be written.
 pub async fn go_on(
-    client: Client,
+    client: &mut dyn Client,
     habits: &Habits,
     size: &Size,
     ledger: &Ledger,
     clock: &Clock,
 ) -> Result<GoneOn, LedgerError> {
-    let mut connection = Connection::new(client);
     let mut gone_on = GoneOn::default();
     for customer in habits.made_again(size) {
-        let written = write_once(&mut connection, ledger, clock, WRITER, &made_again(customer)).await?;
-        gone_on.made_again.extend(written.map(|write| (customer, write.id)));
+        let written = write_once(client, ledger, clock, WRITER, &made_again(customer)).await?;
+        gone_on.made_again.extend(written.map(|written| (customer, written.write)));
     }
     for customer in habits.accounts_closed(size) {
-        let written = write_once(&mut connection, ledger, clock, WRITER, &closed(size, customer)).await?;
+        let written = write_once(client, ledger, clock, WRITER, &closed(size, customer)).await?;
         gone_on.closed.extend(written.map(|_| customer));
     }
     Ok(gone_on)
 }
 
 fn made_again(customer: i64) -> Planned {
-    let after = Some(RowState { version: 1, parent: 0 });
-    let rows = vec![RowChange { table: Table::Customers, id: Some(customer), after }];
-    Planned { operation: Operation::Insert, table: Table::Customers, id: Some(customer), parent: 0, rows }
+    let changes = vec![Collection::Customers.becomes(Some(customer), 1, None)];
+    planned(Operation::Insert, Collection::Customers, Some(customer), None, changes)
 }
 
 /// With the orders and the items that were loaded for them: no writer has made others.
 fn closed(size: &Size, customer: i64) -> Planned {
-    let gone = |table: Table, id: i64| RowChange { table, id: Some(id), after: None };
     let orders = orders_of(size, &[customer]);
     let items = (1..=size.order_items).filter(|item| orders.contains(&parent_of_item(size, *item)));
-    let items = items.map(|item| gone(Table::OrderItems, item)).collect::<Vec<_>>();
-    let mut rows = vec![gone(Table::Customers, customer)];
-    rows.extend(orders.into_iter().map(|order| gone(Table::Orders, order)));
-    rows.extend(items);
-    Planned { operation: Operation::Delete, table: Table::Customers, id: Some(customer), parent: 0, rows }
+    let items: Vec<_> = items.map(|item| Collection::OrderItems.gone(item)).collect();
+    let mut changes = vec![Collection::Customers.gone(customer)];
+    changes.extend(orders.into_iter().map(|order| Collection::Orders.gone(order)));
+    changes.extend(items);
+    planned(Operation::Delete, Collection::Customers, Some(customer), None, changes)
 }
 
 #[cfg(test)]
@@ -136,17 +141,19 @@ mod tests {
         let closed = habits.accounts_closed(&SIZE);
         assert_eq!(closed.iter().collect::<BTreeSet<_>>().len(), 5);
         assert!(closed.iter().all(|id| *id < first), "{closed:?}");
-        assert!((1..=SIZE.customers).all(|id| !closed.contains(&referrer(&SIZE, id))));
+        assert!((1..=SIZE.customers).filter_map(|id| referrer(&SIZE, id)).all(|referrer| !closed.contains(&referrer)));
     }
 
     #[test]
     fn whoever_closes_an_account_takes_all_that_was_loaded_for_it() {
-        let rows = closed(&SIZE, 7).rows;
-        let keys: Vec<(Table, i64)> = rows.iter().filter_map(|row| Some((row.table, row.id?))).collect();
-        let of = |table: Table| keys.iter().filter(|key| key.0 == table).map(|key| key.1).collect::<Vec<_>>();
-        assert_eq!(of(Table::Customers), [7]);
-        assert_eq!(of(Table::Orders), [7, 4007]);
-        assert_eq!(of(Table::OrderItems), [7, 4007, 6007]);
-        assert!(rows.iter().all(|row| row.after.is_none()));
+        let changes = closed(&SIZE, 7).changes;
+        let of = |collection: Collection| {
+            let of_it = changes.iter().filter(|change| change.collection == collection.name());
+            of_it.filter_map(|change| change.id.as_ref()?.number()).collect::<Vec<_>>()
+        };
+        assert_eq!(of(Collection::Customers), [7]);
+        assert_eq!(of(Collection::Orders), [7, 4007]);
+        assert_eq!(of(Collection::OrderItems), [7, 4007, 6007]);
+        assert!(changes.iter().all(|change| change.after.is_none()));
     }
 }

@@ -1,49 +1,55 @@
-//! What a row's columns hold: a pure function of the write that put them there, so that every row can be checked against the
-//! ledger without the ledger holding the content.
+//! What a record holds: a pure function of the write that put it there, so that every record can be checked against the ledger
+//! without the ledger holding the content.
 
-use crate::ledger::{Table, WriteId};
+use super::collection::Collection;
+use crate::ledger::{Id, WriteId};
 
-/// Who put a row's columns there.
+/// Who put a record's content there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// The initial load; the row's key.
+    /// The initial load; the record's key.
     Loaded(i64),
     /// A write.
     Written(WriteId),
 }
 
-/// The origin of a row that says it is from that write.
-pub fn origin(write: WriteId, id: i64) -> Origin {
-    if write == 0 { Origin::Loaded(id) } else { Origin::Written(write) }
-}
-
-/// The names of the columns that [`columns`] fills, with their types.
-pub(super) fn names(table: Table) -> [(&'static str, &'static str); 3] {
-    match table {
-        Table::Customers => [("email", "text"), ("full_name", "text"), ("segment", "text")],
-        Table::Orders => [("status", "text"), ("total_cents", "bigint"), ("note", "text")],
-        Table::OrderItems => [("sku", "text"), ("quantity", "integer"), ("price_cents", "bigint")],
+impl Origin {
+    /// The origin of a record that says it is from that write.
+    pub fn of(write: WriteId, id: &Id) -> Self {
+        match id {
+            Id::Number(number) if write == 0 => Self::Loaded(*number),
+            _ => Self::Written(write),
+        }
     }
 }
 
-/// The content of a row in PostgreSQL's text form.
-pub fn columns(table: Table, origin: Origin) -> [String; 3] {
+/// The names of the fields that [`content`] fills.
+pub fn fields(collection: Collection) -> [&'static str; 3] {
+    match collection {
+        Collection::Customers => ["email", "full_name", "segment"],
+        Collection::Orders => ["status", "total_cents", "note"],
+        Collection::OrderItems => ["sku", "quantity", "price_cents"],
+    }
+}
+
+/// The content of a record as text, field by field.
+pub fn content(collection: Collection, origin: Origin) -> [String; 3] {
     let (token, number) = match origin {
         Origin::Loaded(id) => (format!("l{id}"), mix(id.unsigned_abs())),
         Origin::Written(write) => (format!("w{write}"), mix(write ^ 0x5851_f42d_4c95_7f2d)),
     };
     let pick = |words: &[&str], salt: u32| words[(number.rotate_left(salt) % words.len() as u64) as usize].to_owned();
-    match table {
-        Table::Customers => {
+    match collection {
+        Collection::Customers => {
             let name = format!("{} {}", pick(&GIVEN, 7), pick(&FAMILY, 19));
             [format!("{token}@example.com"), name, pick(&["retail", "trade", "public"], 31)]
         }
-        Table::Orders => {
+        Collection::Orders => {
             let status = pick(&["placed", "paid", "shipped", "returned"], 5);
             let note = format!("reference {token}-{:08x}{}", number >> 32, attachment(number));
             [status, (number % 1_000_000).to_string(), note]
         }
-        Table::OrderItems => {
+        Collection::OrderItems => {
             let sku = format!("SKU-{:06}-{token}", number % 1_000_000);
             [sku, (1 + number % 12).to_string(), (100 + (number >> 20) % 90_000).to_string()]
         }

@@ -1,0 +1,115 @@
+//! Where a drill is, for whoever watches it: a terminal, a page, a metric.
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use serde::Serialize;
+
+use crate::testbed::Backend;
+
+/// What the drill does from now on.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "phase", rename_all = "snake_case")]
+pub enum Phase {
+    /// The machine was looked at.
+    Machine {
+        /// What it can do.
+        readiness: String,
+    },
+    /// The runbooks are compiled.
+    Compiling,
+    /// The systems are built.
+    Building {
+        /// Where.
+        backend: Backend,
+    },
+    /// The application's records are loaded.
+    Loading {
+        /// So many.
+        records: i64,
+    },
+    /// A base backup is taken.
+    BackingUp,
+    /// Writers and probes run undisturbed.
+    Steady {
+        /// At least so long.
+        length: Duration,
+    },
+    /// They go on, because they have not been undisturbed or often enough.
+    Unsteady {
+        /// What is missing.
+        missing: Vec<String>,
+    },
+    /// No fault strikes: the drill only watches.
+    Quiet,
+    /// A fault strikes.
+    Striking {
+        /// What it does.
+        doing: String,
+    },
+    /// It has struck, and the application goes on.
+    Struck {
+        /// What it did.
+        story: String,
+    },
+    /// A fault ends, as far as it can end by itself.
+    Healing {
+        /// Its kind.
+        fault: String,
+    },
+    /// Monitoring has not noticed yet.
+    Noticing,
+    /// It never did.
+    Unnoticed {
+        /// Within so long.
+        within: Duration,
+    },
+    /// The engine recovers.
+    Recovering {
+        /// The probe by which it was noticed.
+        probe: &'static str,
+    },
+    /// The recovery has ended, and the service must be well for a while.
+    Settling,
+    /// The writers stop, and every record is read back.
+    Reading,
+    /// The numbers are worked out.
+    Measuring,
+    /// The systems are removed.
+    TearingDown,
+    /// The systems stay, because that was asked for.
+    Leaving {
+        /// Where.
+        folder: PathBuf,
+    },
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Machine { readiness } => f.write_str(readiness),
+            Self::Compiling => f.write_str("compiling the runbooks"),
+            Self::Building { backend } => write!(f, "building the systems ({})", backend.as_str()),
+            Self::Loading { records } => write!(f, "loading {records} rows"),
+            Self::BackingUp => f.write_str("taking a base backup"),
+            Self::Steady { length } => write!(f, "writers and probes run for {length:?}"),
+            Self::Unsteady { missing } => {
+                write!(f, "the drill goes on without a fault, because it is not steady yet: {}", missing.join("; "))
+            }
+            Self::Quiet => f.write_str("no fault: watching"),
+            Self::Striking { doing } => f.write_str(doing),
+            Self::Struck { story } => write!(f, "{story}; the application goes on"),
+            Self::Healing { fault } => write!(f, "ending the fault `{fault}`"),
+            Self::Noticing => f.write_str("waiting for monitoring to notice"),
+            Self::Unnoticed { within } => write!(f, "nobody noticed within {within:?}: there is no recovery"),
+            Self::Recovering { probe } => write!(f, "noticed by the probe `{probe}`; the engine takes over"),
+            Self::Settling => f.write_str("waiting for a stable window"),
+            Self::Reading => f.write_str("stopping the writers and reading every row back"),
+            Self::Measuring => f.write_str("measuring"),
+            Self::TearingDown => f.write_str("tearing the systems down"),
+            Self::Leaving { folder } => {
+                let folder = folder.display();
+                write!(f, "leaving the systems standing in {folder}; `lifeboat drill --remove {folder}` removes them")
+            }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! After a recovery: whether the service stays well, and whether the recovered state is as safe as the one before.
+
+use std::time::{Duration, Instant};
+
+use jiff::SignedDuration;
+use lifeboat_runtime::session::How;
+use tokio::time::{sleep, timeout};
+
+use super::{
+    engine::Executed,
+    stage::{CONNECT_WITHIN, Stage, UnderWay},
+};
+use crate::{
+    clock::At,
+    measurement::{Outage, Probe, Stability, StabilityRule, outage},
+    probes::is_down,
+    store::postgres::connect,
+};
+
+/// The probes are judged so often while a stable window is waited for.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+impl Stage<'_> {
+    pub(super) fn rule(&self) -> StabilityRule {
+        let spec = &self.request.spec;
+        let probes = spec.windows.stable.as_millis() / spec.probes.interval.as_millis().max(1);
+        StabilityRule {
+            window: SignedDuration::try_from(spec.windows.stable).unwrap_or(SignedDuration::MAX),
+            // Half of the schedule: a busy machine may skip slots, and still a relapse cannot hide between so many.
+            probes_at_least: usize::try_from(probes / 2).unwrap_or(usize::MAX).max(2),
+        }
+    }
+
+    /// Waits until the measurement can prove a stable window; the end of the last probe that it needed, or `None` where none came
+    /// about.
+    ///
+    /// A run that did not end well gets the time that a window would need, and no more. After one that did, a service that is
+    /// plainly down gets a few windows; where only probes are missing, the drill waits as long as a recovery may take.
+    pub(super) async fn stability(
+        &self,
+        under_way: &UnderWay,
+        executed: &Executed,
+        fault: At,
+        recovery_at_most: Duration,
+    ) -> Option<At> {
+        let spec = &self.request.spec;
+        let window = spec.windows.stable;
+        let finished = executed.is_success();
+        let patience = if finished { window * 4 + Duration::from_secs(10) } else { window + Duration::from_secs(1) };
+        let at_most = if finished { patience.max(recovery_at_most) } else { patience };
+        let rule = self.rule();
+        let (begun, mut looked) = (Instant::now(), None::<Instant>);
+        let mut proven = None;
+        let settled = |probes: &[Probe]| {
+            if looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY) {
+                return false;
+            }
+            looked = Some(Instant::now());
+            let seen = outage(probes, &rule, Some(fault));
+            let is_stable = matches!(seen, Outage::Seen { stability: Stability { not_after: Some(_), .. }, .. });
+            proven = is_stable.then(|| probes.iter().map(|probe| probe.ended).max()).flatten();
+            is_stable || (begun.elapsed() > patience && is_down(probes, spec.probes.detect_after))
+        };
+        // Whether it came about is read from the probes by the measurement.
+        let _ = timeout(at_most, under_way.log.wait_until(settled)).await;
+        proven
+    }
+
+    /// Waits until the archive holds the WAL of the recovered state. `None`: it does not, or nobody can tell.
+    pub(super) async fn redundancy(&self, under_way: &UnderWay, executed: &Executed) -> Option<At> {
+        if !executed.ended.as_ref().is_ok_and(|ended| matches!(ended.how, How::Finished(_))) {
+            return None;
+        }
+        let client = connect(&self.testbed.observer(), CONNECT_WITHIN).await.ok()?;
+        let row = client.query_one("SELECT pg_walfile_name(pg_current_wal_lsn() - 1)", &[]).await.ok()?;
+        let segment: String = row.get(0);
+        let archived = async {
+            loop {
+                const DONE: &str = "SELECT coalesce(last_archived_wal >= $1, false) FROM pg_stat_archiver";
+                if client.query_one(DONE, &[&segment]).await.ok()?.get(0) {
+                    return Some(under_way.clock.now());
+                }
+                sleep(Duration::from_millis(200)).await;
+            }
+        };
+        let patience = self.request.spec.archive.interval * 2 + Duration::from_secs(5);
+        timeout(patience, archived).await.ok().flatten()
+    }
+}

@@ -1,0 +1,106 @@
+//! What happens in a drill must make sense in its order: a recovery comes after what it recovers from, and knows only what can be
+//! known by then.
+
+use std::collections::BTreeSet;
+
+use lifeboat_core::document::Document;
+use serde_json::Value;
+
+use super::spec::{Moment, RecoverSpec};
+use crate::fault;
+
+/// When the probe that failed was last seen good: of monitoring, which watches every drill.
+pub(super) const LAST_GOOD_PROBE: &str = "last_good_probe";
+
+/// Checks the order of the timeline, the facts that its recoveries ask for, and the controls.
+pub(super) fn fits(document: &mut Document<'_>) {
+    let Some(moments) = document.get::<Vec<Value>>(&["timeline"]) else { return };
+    let moments: Vec<Option<Moment>> = moments.into_iter().map(|moment| serde_json::from_value(moment).ok()).collect();
+    let (mut struck, mut told) = (BTreeSet::new(), BTreeSet::from([LAST_GOOD_PROBE]));
+    let mut known = BTreeSet::new();
+    if moments.is_empty() {
+        document.contradiction(&["timeline"], "nothing happens in this drill", "add what happens");
+    }
+    let mut all_known = true;
+    for (place, moment) in (0..).zip(&moments) {
+        let place: String = u32::to_string(&place);
+        let Some(moment) = moment else {
+            all_known = false;
+            continue;
+        };
+        match moment {
+            Moment::Steady(_) => {}
+            Moment::Fault(spec) => {
+                struck.insert(spec.kind().to_owned());
+                let kind = fault::kind(spec.kind());
+                all_known &= kind.is_some();
+                told.extend(kind.iter().flat_map(|kind| kind.told));
+                known.extend(kind.iter().flat_map(|kind| kind.known));
+            }
+            Moment::Recover(_) if struck.is_empty() && all_known => {
+                let message = "there is no fault before this recovery";
+                document.contradiction(&["timeline", &place, "recover"], message, "recovers from nothing");
+            }
+            // What a fault would tell that is not known itself has been said already.
+            Moment::Recover(_) if !all_known => {}
+            Moment::Recover(recover) => recovery_fits(document, &place, recover, &told),
+            Moment::Heal(kind) if !struck.contains(kind) && all_known => {
+                let message = format!("`{kind}` has not struck by then");
+                document.contradiction(&["timeline", &place, "heal"], message, "heals nothing");
+            }
+            Moment::Heal(_) => {}
+        }
+    }
+    steady_first(document, &moments);
+    if !moments.iter().any(|moment| matches!(moment, None | Some(Moment::Recover(_)))) {
+        document.contradiction(&["timeline"], "nothing is recovered in this drill", "add `recover`");
+    }
+    if all_known {
+        controls_fit(document, &known);
+    }
+}
+
+fn recovery_fits(document: &mut Document<'_>, place: &str, recover: &RecoverSpec, told: &BTreeSet<&str>) {
+    for (name, input) in &recover.inputs {
+        if !told.contains(input.fact.as_str()) {
+            let facts = told.iter().map(|fact| format!("`{fact}`")).collect::<Vec<_>>().join(", ");
+            let message = format!("nobody would know `{}` by then", input.fact);
+            let path = ["timeline", place, "recover", "inputs", name, "fact"];
+            document.contradiction(&path, message, format!("known are {facts}"));
+        }
+    }
+}
+
+/// Without a steady time before the first disaster nothing shows that the service was well.
+fn steady_first(document: &mut Document<'_>, moments: &[Option<Moment>]) {
+    let first = moments.first().and_then(Option::as_ref);
+    if first.is_some_and(|first| !matches!(first, Moment::Steady(_))) {
+        let message = "the timeline must begin with `steady`: a service that was not seen well cannot be seen failing";
+        document.contradiction(&["timeline", "0"], message, "comes too early");
+    }
+}
+
+/// What a control changes may depend on what the faults know.
+fn controls_fit(document: &mut Document<'_>, known: &BTreeSet<&str>) {
+    let controls = document.get::<Vec<Value>>(&["controls"]).unwrap_or_default();
+    for (place, control) in (0..).zip(controls) {
+        let place: String = u32::to_string(&place);
+        let mut facts = BTreeSet::new();
+        collect_facts(&control["with"], &mut facts);
+        for fact in facts.iter().filter(|fact| !known.contains(fact.as_str())) {
+            let message = format!("no fault of this drill knows `{fact}`");
+            document.contradiction(&["controls", &place, "with"], message, "would be empty");
+        }
+    }
+}
+
+fn collect_facts(value: &Value, facts: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => match fields.get("fact").and_then(Value::as_str).filter(|_| fields.len() == 1) {
+            Some(fact) => drop(facts.insert(fact.to_owned())),
+            None => fields.values().for_each(|value| collect_facts(value, facts)),
+        },
+        Value::Array(items) => items.iter().for_each(|item| collect_facts(item, facts)),
+        _ => {}
+    }
+}

@@ -1,0 +1,217 @@
+//! The timeline, walked through: what strikes, and what recovers from it.
+
+use std::{
+    any::Any,
+    collections::BTreeMap,
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use futures::FutureExt;
+use tokio::time::{sleep, timeout};
+
+use super::{
+    engine::{Engine, Executed, Order},
+    episode::Episode,
+    error::DrillError,
+    phase::Phase,
+    spec::{FaultSpec, Moment},
+    stage::{Stage, UnderWay},
+    timeline::LAST_GOOD_PROBE,
+};
+use crate::{
+    controls::Known,
+    fault::{Fault, Scene, Struck},
+    host::Load,
+    ledger::Key,
+    probes::Detection,
+    workload::{
+        WorkloadError,
+        shop::{GoneOn, go_on},
+    },
+};
+
+/// Monitoring that has not noticed a disaster by then never will.
+const NOTICED_WITHIN: Duration = Duration::from_secs(30);
+
+/// The faults that have struck and were not healed, by their kinds.
+type Open = Mutex<Vec<(String, Box<dyn Fault>)>>;
+
+impl Stage<'_> {
+    /// Walks through the timeline, and heals what is still open when it ends, however it ends.
+    pub(super) async fn walk(&self, under_way: &UnderWay) -> Result<Vec<Episode>, DrillError> {
+        let open = Open::default();
+        let walked = AssertUnwindSafe(self.moments(under_way, &open)).catch_unwind().await;
+        let open = open.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut healed = Ok(());
+        for (_, fault) in open.into_iter().rev() {
+            healed = healed.and(fault.heal(&self.scene(under_way, &|_| ())).await);
+        }
+        let episodes = walked.unwrap_or_else(|panic| Err(DrillError::Panicked(panic_text(&*panic))))?;
+        healed?;
+        Ok(episodes)
+    }
+
+    async fn moments(&self, under_way: &UnderWay, open: &Open) -> Result<Vec<Episode>, DrillError> {
+        let (mut episodes, mut episode, mut engines) = (Vec::new(), Episode::default(), self.engines.iter());
+        for moment in &self.request.spec.timeline {
+            match moment {
+                Moment::Steady(length) => {
+                    let steady = async { self.steady(under_way, *length).await };
+                    (episode.steady_from, episode.steady_until) = self.unless_stopped(steady).await?;
+                }
+                Moment::Fault(spec) if self.variant.fault => self.strike(under_way, spec, open, &mut episode).await?,
+                Moment::Fault(_) => {}
+                Moment::Recover(_) => {
+                    let Some(engine) = engines.next() else { break };
+                    let recovered = match self.variant.fault {
+                        true => self.recover(under_way, engine, &mut episode).await?,
+                        false => self.watch(under_way, &mut episode).await?,
+                    };
+                    episodes.push(std::mem::take(&mut episode));
+                    if !recovered {
+                        break;
+                    }
+                }
+                Moment::Heal(kind) => self.heal(under_way, kind, open).await?,
+            }
+        }
+        Ok(episodes)
+    }
+
+    fn scene<'a>(&'a self, under_way: &'a UnderWay, say: &'a (dyn Fn(String) + Sync)) -> Scene<'a> {
+        Scene {
+            testbed: self.testbed,
+            size: &self.variant.size,
+            habits: &self.request.spec.workload.habits,
+            clock: &under_way.clock,
+            say,
+        }
+    }
+
+    async fn strike(
+        &self,
+        under_way: &UnderWay,
+        spec: &FaultSpec,
+        open: &Open,
+        episode: &mut Episode,
+    ) -> Result<(), DrillError> {
+        let Some(fault) = spec.fault() else { return Ok(()) };
+        if episode.struck.is_empty() {
+            episode.load_at_fault = Load::now();
+        }
+        let say = |doing| (self.phase)(Phase::Striking { doing });
+        let scene = self.scene(under_way, &say);
+        let striking = self.unless_stopped(fault.strike(&scene)).await;
+        // One that failed half-way has to be healed too.
+        open.lock().unwrap_or_else(PoisonError::into_inner).push((spec.kind().to_owned(), fault));
+        let struck = striking?;
+        if episode.struck.is_empty() {
+            episode.steady_until = struck.began;
+        }
+        (self.phase)(Phase::Struck { story: struck.story.clone() });
+        if !struck.removed.is_empty() {
+            episode.gone_on.extend(self.unless_stopped(self.go_on(under_way)).await?);
+        }
+        episode.struck.push(struck);
+        Ok(())
+    }
+
+    /// What the application does to the damage, because it does not know of it.
+    async fn go_on(&self, under_way: &UnderWay) -> Result<GoneOn, DrillError> {
+        let mut client = self.client(&self.application()).await?;
+        let habits = &self.request.spec.workload.habits;
+        let going = go_on(client.as_mut(), habits, &self.variant.size, &under_way.ledger, &under_way.clock).await;
+        Ok(going.map_err(WorkloadError::from)?)
+    }
+
+    async fn heal(&self, under_way: &UnderWay, kind: &str, open: &Open) -> Result<(), DrillError> {
+        let (meant, others) = {
+            let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *open).into_iter().partition::<Vec<_>, _>(|(struck, _)| struck == kind)
+        };
+        *open.lock().unwrap_or_else(PoisonError::into_inner) = others;
+        for (_, fault) in meant {
+            (self.phase)(Phase::Healing { fault: kind.to_owned() });
+            self.unless_stopped(fault.heal(&self.scene(under_way, &|_| ()))).await?;
+        }
+        Ok(())
+    }
+
+    /// Without a fault, the same time of quiet.
+    async fn watch(&self, under_way: &UnderWay, episode: &mut Episode) -> Result<bool, DrillError> {
+        (self.phase)(Phase::Quiet);
+        let watching = async { Ok(sleep(self.request.spec.windows.stable).await) };
+        self.unless_stopped(watching).await?;
+        episode.watched_until = Some(under_way.clock.now());
+        Ok(true)
+    }
+
+    /// Detection, recovery and what follows it. False: nobody noticed, so that there was no recovery.
+    async fn recover(&self, under_way: &UnderWay, engine: &Engine, episode: &mut Episode) -> Result<bool, DrillError> {
+        let began = episode.fault().unwrap_or_else(|| under_way.clock.now());
+        (self.phase)(Phase::Noticing);
+        let noticing = under_way.log.detect(began, self.request.spec.probes.detect_after);
+        // Whoever notices when the recovery should be over has not noticed.
+        let within = NOTICED_WITHIN.min(engine.recover.at_most);
+        let noticing = async { Ok(timeout(within, noticing).await.ok()) };
+        let Some(detection) = self.unless_stopped(noticing).await? else {
+            (self.phase)(Phase::Unnoticed { within });
+            return Ok(false);
+        };
+        episode.detection = Some(detection);
+        (self.phase)(Phase::Recovering { probe: detection.kind.title() });
+        let executed = self.execute(under_way, engine, &episode.struck, detection).await?;
+        (self.phase)(Phase::Settling);
+        let redundancy = self.redundancy(under_way, &executed);
+        let stability = self.stability(under_way, &executed, began, engine.recover.at_most);
+        let settling = async { Ok(tokio::join!(redundancy, stability)) };
+        (episode.redundant, episode.watched_until) = self.unless_stopped(settling).await?;
+        episode.executed = Some(executed);
+        Ok(true)
+    }
+
+    async fn execute(
+        &self,
+        under_way: &UnderWay,
+        engine: &Engine,
+        struck: &[Struck],
+        detection: Detection,
+    ) -> Result<Executed, DrillError> {
+        let told = |fact: &str| match fact {
+            LAST_GOOD_PROBE => Some(under_way.clock.wall(detection.last_good).to_string()),
+            fact => struck.iter().rev().find_map(|struck| struck.told.get(fact).cloned()),
+        };
+        let inputs = engine.recover.inputs.iter();
+        let inputs: BTreeMap<String, String> =
+            inputs.map(|(name, input)| (name.clone(), told(&input.fact).unwrap_or_default())).collect();
+        let order = Order {
+            inputs,
+            bindings: &self.testbed.bindings(),
+            policy: self.request.spec.approvals.rule(),
+            sabotage: self.variant.sabotage.clone(),
+            known: self.known(struck),
+            observer: self.observer,
+            stop: self.request.stop.clone(),
+            at_most: engine.recover.at_most,
+        };
+        let executed = engine.execute(order).await?;
+        // The same token has stopped the engine, which has ended its calls by now.
+        if self.request.stop.is_cancelled() { Err(DrillError::Stopped) } else { Ok(executed) }
+    }
+
+    /// What the saboteur may know. Set for it alone: neither the engine nor a plugin can see it.
+    fn known(&self, struck: &[Struck]) -> Arc<OnceLock<Known>> {
+        let mut removed: Vec<Key> = struck.iter().flat_map(|struck| struck.removed.keys()).cloned().collect();
+        removed.sort_unstable();
+        let facts = struck.iter().flat_map(|struck| &struck.known);
+        let facts = facts.map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        Arc::new(OnceLock::from(Known { facts, removed, observer: self.observer() }))
+    }
+}
+
+pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without a message".to_owned())
+}

@@ -11,7 +11,6 @@ pub mod probes;
 pub mod proxy;
 pub mod report;
 pub mod testbed;
-pub mod virtual_world;
 pub mod workload;
 
 pub use drill::DrillError;

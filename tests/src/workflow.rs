@@ -10,7 +10,7 @@ use std::{
 use jiff::SignedDuration;
 use lifeboat_core::{action::Catalogue, diagnostic::SourceFile, runbook::compile};
 use lifeboat_host::{Component, Host, HostOptions, Limits};
-use lifeboat_simulator::virtual_world::{Selection, Settings, Subject};
+use lifeboat_virtual::{Selection, Settings, Subject};
 
 use crate::repository;
 

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use jiff::SignedDuration;
-use lifeboat_simulator::virtual_world::{Case, Counterexample, Coverage, Flaw, StepCoverage, Story};
+use lifeboat_virtual::{Case, Counterexample, Coverage, Flaw, StepCoverage, Story};
 use serde::Serialize;
 
 use crate::{

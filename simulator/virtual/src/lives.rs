@@ -195,7 +195,7 @@ fn message(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 /// The result of a future that never waits: everything in the virtual world is there at once.
-fn at_once<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn at_once<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => result,
         Poll::Pending => panic!("the driver waits for something outside of the virtual world"),

@@ -23,7 +23,7 @@ use super::{
     chronicle::{Chronicle, Told},
     disk::{Disk, Trouble},
     faults::AppendFault,
-    lives::LifeEnd,
+    lives::{LifeEnd, at_once},
     operators::{Intent, Operators},
     people::{Asked, Asking, Stray},
     queue::Queue,
@@ -178,7 +178,7 @@ impl<'a> VirtualWorld<'a> {
     /// Somebody writes into the journal while no engine works on the run; returns how that ended, where it was cut off.
     pub(super) fn write_unattended(&mut self, events: &[Event]) -> Option<LifeEnd> {
         // The world remembers how it was cut off.
-        let _ = self.append(self.now, events);
+        let _ = at_once(self.append(self.now, events));
         self.leave_operator_without_answer();
         self.ended.take()
     }
@@ -379,7 +379,7 @@ impl World for VirtualWorld<'_> {
         self.reconcile_questions(questions);
     }
 
-    fn append(&mut self, at: Timestamp, events: &[Event]) -> Result<Vec<Recorded>, Error> {
+    async fn append(&mut self, at: Timestamp, events: &[Event]) -> Result<Vec<Recorded>, Error> {
         if self.ended.is_some() {
             return Err(self.gone("the engine is dead"));
         }

@@ -2,7 +2,7 @@
 //! that also runs it in earnest; and what must always hold is held against what really happened.
 //!
 //! The engine's part is the shipped one: `drive`, `fold`, `interrupted`, the journal. The world around it is a queue ordered by
-//! time, a seed, a disk in memory, virtual plugins that answer in the declared types, and people who look before they answer.
+//! time, a seed, a store in memory, virtual plugins that answer in the declared types, and people who look before they answer.
 //! Nothing here reads a clock or the disk; a case gives the same journal, byte for byte, on every machine.
 
 mod behaviour;
@@ -20,10 +20,12 @@ pub mod invariants;
 mod judge;
 pub mod lints;
 mod lives;
+mod memory;
 mod mix;
 mod operators;
 mod people;
 mod queue;
+mod shelf;
 mod shrink;
 mod stored;
 mod story;
@@ -39,6 +41,7 @@ pub use explore::{Counterexample, Explored, Flaw, Settings, explore, flaws, jour
 pub use faults::{AppendFault, CallFault, Planned, QuestionFault, Selection, names};
 pub use judge::judge;
 pub use lives::{LifeEnd, Played, play};
+pub use memory::{MemoryDesk, MemoryLeases, MemoryLog, MemoryStore};
 pub use stored::{Stored, StoredError, stored};
 pub use story::Story;
 pub use subject::Subject;

@@ -17,7 +17,7 @@ use lifeboat_core::{
 use lifeboat_runtime::{
     Error,
     driver::{drive, fold, opening},
-    journal::{Journal, Recorded, read},
+    journal::Recorded,
     request::Unattended,
     session::How,
 };
@@ -26,8 +26,7 @@ use super::{
     behaviour::start,
     case::Case,
     chronicle::{Chronicle, Told},
-    disk::Disk,
-    subject::{Subject, person, run_id},
+    subject::{Subject, person},
     truth::Truth,
     world::{Away, VirtualWorld},
 };
@@ -157,17 +156,8 @@ fn next_life(
 
 /// The run as it lies on the disk: what `lifeboat run` finds with nothing there, and every other command with a journal.
 fn open(subject: &Subject, world: &mut VirtualWorld<'_>) -> Result<Run, String> {
-    let bytes = world.journal().medium().bytes();
-    let contents = read(bytes).map_err(|damage| damage.to_string())?;
-    if contents.records.is_empty() {
-        world.open(Journal::begin(Disk::default(), &run_id()), Vec::new());
-        return Ok(Run::new(&subject.plan));
-    }
-    let run = fold(&subject.plan, &contents.records).map_err(|damage| damage.to_string())?;
-    let disk = Disk::holding(bytes.to_vec());
-    let journal = Journal::go_on(disk, contents.end, contents.torn_bytes).map_err(|error| error.to_string())?;
-    world.open(journal, contents.records);
-    Ok(run)
+    let records = world.own().map_err(|damage| damage.to_string())?;
+    fold(&subject.plan, records).map_err(|damage| damage.to_string())
 }
 
 /// One life of the engine.

@@ -11,7 +11,7 @@ use lifeboat_core::{
 use lifeboat_runtime::{
     Error,
     driver::{Next, World, fold},
-    journal::{Journal, Recorded, read},
+    journal::{Damage, Journal, Recorded},
     report::Report,
     shown,
 };
@@ -27,7 +27,8 @@ use super::{
     operators::{Intent, Operators},
     people::{Asked, Asking, Stray},
     queue::Queue,
-    subject::{Subject, person},
+    shelf::{Owner, Refused, Shelf},
+    subject::{Subject, person, run_id},
     truth::{Answered, HandWork, Truth},
 };
 
@@ -93,7 +94,9 @@ pub(super) struct VirtualWorld<'a> {
     pub(super) operators: Operators,
     /// Since when the run is paused.
     pub(super) held: Option<Timestamp>,
-    journal: Journal<Disk>,
+    shelf: Shelf,
+    /// By which number the engine owns the run.
+    owner: Option<Owner>,
     pub(super) records: Vec<Recorded>,
     wake_at: Option<Timestamp>,
     appends: u32,
@@ -123,7 +126,8 @@ impl<'a> VirtualWorld<'a> {
             away,
             operators: Operators::default(),
             held: None,
-            journal: Journal::begin(Disk::default(), &super::subject::run_id()),
+            shelf: Shelf::new(run_id()),
+            owner: None,
             records: Vec::new(),
             wake_at: None,
             appends: 0,
@@ -161,7 +165,7 @@ impl<'a> VirtualWorld<'a> {
     /// A process begins after a while in which none ran: its clock knows the clock on the wall and the end of the journal.
     pub(super) fn look_at_the_clock_after(&mut self, wait: SignedDuration) {
         self.set_wall(wait);
-        let earliest = self.journal.end().at;
+        let earliest = self.journal().end().at;
         self.now = earliest.map_or(self.wall, |earliest| shown(earliest, SignedDuration::ZERO, self.wall));
     }
 
@@ -170,9 +174,11 @@ impl<'a> VirtualWorld<'a> {
         self.wall = self.wall.checked_add(by).unwrap_or(Timestamp::MAX);
     }
 
-    /// Somebody opens the journal that lies on the disk.
-    pub(super) fn open(&mut self, journal: Journal<Disk>, records: Vec<Recorded>) {
-        (self.journal, self.records) = (journal, records);
+    /// Somebody becomes the owner of the run, and reads the journal that lies on the disk.
+    pub(super) fn own(&mut self) -> Result<&[Recorded], Damage> {
+        let (owner, contents) = self.shelf.own()?;
+        (self.owner, self.records) = (Some(owner), contents.records);
+        Ok(&self.records)
     }
 
     /// Somebody writes into the journal while no engine works on the run; returns how that ended, where it was cut off.
@@ -200,7 +206,7 @@ impl<'a> VirtualWorld<'a> {
 
     /// Everything that is on disk.
     pub(super) fn journal(&self) -> &Journal<Disk> {
-        &self.journal
+        self.shelf.journal()
     }
 
     /// What stands in the journal, as the engine was told.
@@ -269,8 +275,8 @@ impl<'a> VirtualWorld<'a> {
                 self.die(LifeEnd::Died);
                 return Some(self.gone("the engine died"));
             }
-            AppendFault::CrashDuring => self.journal.medium().trouble_next(Trouble::Torn(chance.below(1_000))),
-            AppendFault::DiskFull => self.journal.medium().trouble_next(Trouble::Full(chance.below(1_000))),
+            AppendFault::CrashDuring => self.journal().medium().trouble_next(Trouble::Torn(chance.below(1_000))),
+            AppendFault::DiskFull => self.journal().medium().trouble_next(Trouble::Full(chance.below(1_000))),
             AppendFault::CrashAfter => {}
             AppendFault::Stop => self.told_to_stop = true,
             AppendFault::SecondEngine => self.second_engine(),
@@ -295,9 +301,27 @@ impl<'a> VirtualWorld<'a> {
         None
     }
 
+    /// Appends to the journal on the disk, where this engine still owns the run.
+    fn write(&mut self, at: Timestamp, events: &[Event]) -> Result<Vec<Recorded>, Error> {
+        let appended = self.owner.map_or(Err(Refused::NotOwner), |owner| self.shelf.append(owner, at, events));
+        appended.map_err(|refused| match refused {
+            Refused::NotOwner => {
+                self.die(LifeEnd::Died);
+                Error::OwnerLost { run: run_id(), owner: None }
+            }
+            Refused::Disk(source) => {
+                let full = source.kind() == std::io::ErrorKind::StorageFull;
+                self.die(if full { LifeEnd::DiskFull } else { LifeEnd::Died });
+                Error::Disk { path: "journal.jsonl".into(), source }
+            }
+        })
+    }
+
     /// A second engine reads what lies on disk, and then is refused, because this one holds the lock of the run.
     fn second_engine(&mut self) {
-        let found = read(self.journal.medium().bytes())
+        let found = self
+            .shelf
+            .contents()
             .and_then(|contents| fold(&self.subject.plan, &contents.records).map(|_| contents.records.len()));
         match found {
             Ok(records) if records == self.records.len() => {}
@@ -390,16 +414,10 @@ impl World for VirtualWorld<'_> {
                 return Err(error);
             }
         }
-        let records = match self.journal.append(at, events) {
-            Ok(records) => records,
-            Err(source) => {
-                let full = source.kind() == std::io::ErrorKind::StorageFull;
-                self.die(if full { LifeEnd::DiskFull } else { LifeEnd::Died });
-                return Err(Error::Disk { path: "journal.jsonl".into(), source });
-            }
-        };
-        let end = self.journal.end();
-        self.truth.durable.push((end.seq, end.hash.clone()));
+        let records = self.write(at, events)?;
+        let end = self.journal().end();
+        let durable = (end.seq, end.hash.clone());
+        self.truth.durable.push(durable);
         self.answer_operator(Answered::Recorded);
         for event in events {
             if let Event::ResolvedByHand { step, .. } = event {

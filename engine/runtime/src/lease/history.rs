@@ -24,6 +24,13 @@ pub struct Record {
     pub(super) what: What,
 }
 
+impl Record {
+    /// Of which resource the lease is.
+    pub fn resource(&self) -> &str {
+        &self.resource
+    }
+}
+
 /// What happened to a lease.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

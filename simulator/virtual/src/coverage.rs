@@ -9,6 +9,7 @@ use lifeboat_core::{
     name::StepId,
     plan::{Plan, Step, StepKind},
 };
+use lifeboat_runtime::journal::Recorded;
 use serde::Serialize;
 
 use super::lives::{LifeEnd, Played};
@@ -36,6 +37,8 @@ pub struct StepCoverage {
     pub timed_out: Option<u64>,
     /// The engine ended while it was under way.
     pub crashed: Option<u64>,
+    /// Another engine owned the run while it was under way.
+    pub taken_over: Option<u64>,
     /// Nobody knew how far an attempt had come.
     pub interrupted: Option<u64>,
     /// Its condition was false.
@@ -45,7 +48,8 @@ pub struct StepCoverage {
 }
 
 /// The paths, in the order of the columns.
-const PATHS: [&str; 7] = ["succeeded", "failed", "timed out", "crashed", "interrupted", "skipped by `when`", "undone"];
+const PATHS: [&str; 8] =
+    ["succeeded", "failed", "timed out", "crashed", "taken over", "interrupted", "skipped by `when`", "undone"];
 
 impl StepCoverage {
     fn of(plan: &Plan, step: &Step) -> Self {
@@ -60,6 +64,7 @@ impl StepCoverage {
             // The host ends a call whose step has no time-out; a question without one stands as long as it takes.
             timed_out: may(action || expires || step.timeout.is_some()),
             crashed: may(action || asks),
+            taken_over: may(action || asks),
             interrupted: may(action),
             skipped: may(step.when.is_some() || is_called_under_a_condition(plan, step)),
             undone: may(step.undo.is_some()),
@@ -67,9 +72,17 @@ impl StepCoverage {
     }
 
     /// Every path with its name, in the order of the columns.
-    pub fn paths(&self) -> [(&'static str, Option<u64>); 7] {
-        let counts =
-            [self.succeeded, self.failed, self.timed_out, self.crashed, self.interrupted, self.skipped, self.undone];
+    pub fn paths(&self) -> [(&'static str, Option<u64>); 8] {
+        let counts = [
+            self.succeeded,
+            self.failed,
+            self.timed_out,
+            self.crashed,
+            self.taken_over,
+            self.interrupted,
+            self.skipped,
+            self.undone,
+        ];
         std::array::from_fn(|place| (PATHS[place], counts[place]))
     }
 
@@ -115,6 +128,7 @@ impl Coverage {
             count(&mut step.failed, seen.failed);
             count(&mut step.timed_out, seen.timed_out);
             count(&mut step.crashed, seen.crashed);
+            count(&mut step.taken_over, seen.taken_over);
             count(&mut step.interrupted, seen.interrupted);
             count(&mut step.skipped, seen.skipped);
             count(&mut step.undone, seen.undone);
@@ -129,6 +143,7 @@ impl Coverage {
             add(&mut step.failed, other.failed);
             add(&mut step.timed_out, other.timed_out);
             add(&mut step.crashed, other.crashed);
+            add(&mut step.taken_over, other.taken_over);
             add(&mut step.interrupted, other.interrupted);
             add(&mut step.skipped, other.skipped);
             add(&mut step.undone, other.undone);
@@ -148,6 +163,7 @@ struct Seen<'a> {
     failed: bool,
     timed_out: bool,
     crashed: bool,
+    taken_over: bool,
     interrupted: bool,
     skipped: bool,
     undone: bool,
@@ -183,10 +199,38 @@ impl<'a> Seen<'a> {
 
     /// A call or a question that stood when an engine ended was met by the crash.
     fn look_at_lives(&mut self, step: &StepId, played: &Played) {
-        let cut_off = |life: usize| matches!(played.lives.get(life), Some(LifeEnd::Died | LifeEnd::DiskFull));
+        let cut_off = |life: usize| {
+            matches!(played.lives.get(life), Some(LifeEnd::Died | LifeEnd::DiskFull | LifeEnd::Unwritten))
+        };
         let called = played.truth.calls.iter().filter(|call| is_of(step, &call.step));
         let mut attempts = called.filter(|call| matches!(call.purpose, Purpose::Run | Purpose::Verify));
         self.crashed |= attempts.any(|call| call.outlived && cut_off(call.life));
         self.crashed |= played.truth.questions_cut_off.iter().any(|(asked, life)| is_of(step, asked) && cut_off(*life));
+        self.taken_over = disowned(played).any(|left| is_under_way(step, &played.records[..left]));
     }
+}
+
+/// How many records there were each time that another engine owned the run.
+fn disowned(played: &Played) -> impl Iterator<Item = usize> + '_ {
+    let lives = played.lives.iter().zip(&played.truth.left).filter(|(end, _)| **end == LifeEnd::Disowned);
+    lives.map(|(_, left)| usize::try_from(*left).unwrap_or(usize::MAX).min(played.records.len()))
+}
+
+/// Whether a step is under way from that event on: an attempt or a question of it stands.
+pub(super) fn is_under_way_with(event: &Event) -> bool {
+    matches!(event, Event::StepStarted { .. } | Event::ApprovalRequested { .. } | Event::HandsRequested { .. })
+}
+
+/// Whether an attempt or a question of the step, or of an item of its list, stands at the end of these records.
+fn is_under_way(step: &StepId, records: &[Recorded]) -> bool {
+    let mut under_way = BTreeSet::new();
+    let own = records.iter().map(|record| &record.event).filter_map(|event| Some((event.step()?, event)));
+    for (id, event) in own.filter(|(id, _)| is_of(step, id)) {
+        if is_under_way_with(event) {
+            under_way.insert(id)
+        } else {
+            under_way.remove(id)
+        };
+    }
+    !under_way.is_empty()
 }

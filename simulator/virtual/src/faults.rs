@@ -119,10 +119,18 @@ faults! {
         CrashAfter = "crash-after",
         /// The disk is full.
         DiskFull = "disk-full",
+        /// The store is slow: seconds or minutes go by before the decision is durable.
+        AppendSlow = "append-slow",
+        /// The store takes nothing of it.
+        AppendRefused = "append-refused",
+        /// The store takes it, and its answer is lost.
+        AppendUnanswered = "append-unanswered",
         /// The engine is told to stop.
         Stop = "stop",
         /// Somebody starts a second engine on the same run.
         SecondEngine = "second-engine",
+        /// The engine was cut off from the store for so long that another one owns the run by now, and goes on with it.
+        SecondOwner = "second-owner",
         /// The wall clock jumps forward by hours.
         ClockForward = "clock-forward",
         /// The wall clock is set back.
@@ -156,8 +164,8 @@ impl CallFault {
 impl AppendFault {
     /// Whether it is the engine that is cut off or disturbed, and nothing that the runbook has to cope with.
     pub fn is_of_the_engine(self) -> bool {
-        // Whoever sets the clock forward makes every call in flight run out of time.
-        !matches!(self, Self::Abort | Self::ClockForward) && !self.is_of_an_operator()
+        // Whoever sets the clock forward makes every call in flight run out of time, and so does a slow store.
+        !matches!(self, Self::Abort | Self::ClockForward | Self::AppendSlow) && !self.is_of_an_operator()
     }
 
     /// Whether it is somebody who tells the run something. Where the run is over before the decision at which they would, they tell

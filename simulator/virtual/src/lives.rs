@@ -44,6 +44,10 @@ pub enum LifeEnd {
     Died,
     /// The disk was full.
     DiskFull,
+    /// The store did not say that a decision is durable.
+    Unwritten,
+    /// Another engine owned the run.
+    Disowned,
     /// It would have gone on for ever.
     Hung(String),
     /// It found a defect in itself.

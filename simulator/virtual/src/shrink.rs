@@ -70,7 +70,12 @@ fn simpler(fault: &Planned) -> Vec<Planned> {
         }
         Planned::Append { fault, nth } => {
             let kinds = match fault {
-                AppendFault::CrashDuring | AppendFault::DiskFull | AppendFault::Stop => {
+                AppendFault::CrashDuring
+                | AppendFault::DiskFull
+                | AppendFault::AppendRefused
+                | AppendFault::AppendUnanswered
+                | AppendFault::SecondOwner
+                | AppendFault::Stop => {
                     vec![AppendFault::CrashAfter, *fault]
                 }
                 _ => vec![*fault],

@@ -85,8 +85,10 @@ struct Teller {
     flying: Vec<(StepId, Purpose)>,
     /// Steps that are being taken back.
     undoing: Vec<StepId>,
-    /// What was written when the engine died.
+    /// What happened to what was being written when the engine ended.
     died: Option<AppendFault>,
+    /// The engine that ended last had lost the run to another one.
+    disowned: bool,
 }
 
 impl Teller {
@@ -107,8 +109,10 @@ impl Teller {
             Told::EngineBegan => {
                 self.lives += 1;
                 self.flying.clear();
-                if self.lives > 1 {
-                    self.say("The engine was started again.");
+                match (self.lives, std::mem::take(&mut self.disowned)) {
+                    (1, _) => {}
+                    (_, false) => self.say("The engine was started again."),
+                    (_, true) => self.say("That other engine went on with the run."),
                 }
             }
             Told::EngineEnded(end) => self.ended(end),
@@ -139,6 +143,7 @@ impl Teller {
     fn ended(&mut self, end: &LifeEnd) {
         let flying = std::mem::take(&mut self.flying);
         let died = self.died.take();
+        self.disowned = *end == LifeEnd::Disowned;
         let text = match end {
             LifeEnd::Finished(outcome) => format!("The run ended: {}.", outcome_words(*outcome)),
             LifeEnd::Waiting(steps) => format!("Nobody was there to answer; the run waits at {}.", list(steps)),
@@ -156,6 +161,16 @@ impl Teller {
                 }
             },
             LifeEnd::DiskFull => "The disk was full, and the engine stopped.".to_owned(),
+            LifeEnd::Unwritten => match died {
+                Some(AppendFault::AppendUnanswered) => {
+                    "The engine never heard that this was written down, and stopped.".to_owned()
+                }
+                _ => "The store took nothing, and the engine stopped before it could write down what came of that."
+                    .to_owned(),
+            },
+            LifeEnd::Disowned => {
+                "Another engine owned the run by then: this one could write nothing down, and stopped.".to_owned()
+            }
             LifeEnd::Hung(why) => format!("There it hangs: {why}."),
             LifeEnd::Defect(what) => format!("There the engine finds a defect in itself: {what}."),
             LifeEnd::Damaged(why) => format!("There its journal cannot be used: {why}."),
@@ -188,8 +203,13 @@ impl Teller {
 
     fn append_fault(&mut self, fault: AppendFault) {
         match fault {
-            AppendFault::CrashBefore | AppendFault::CrashDuring | AppendFault::CrashAfter => self.died = Some(fault),
-            AppendFault::DiskFull => {}
+            AppendFault::CrashBefore
+            | AppendFault::CrashDuring
+            | AppendFault::CrashAfter
+            | AppendFault::AppendRefused
+            | AppendFault::AppendUnanswered => self.died = Some(fault),
+            AppendFault::DiskFull | AppendFault::SecondOwner => {}
+            AppendFault::AppendSlow => self.say("The store took its time to write down what follows."),
             AppendFault::Stop => self.say("The engine was told to stop."),
             AppendFault::SecondEngine => self.say("Somebody started a second engine on the run; it was refused."),
             AppendFault::ClockForward => self.say("The clock on the wall jumped forward by hours."),

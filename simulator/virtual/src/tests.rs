@@ -44,7 +44,7 @@ fn lists_called_runbooks_variants_and_handlers_are_tested_like_all_else() {
         let untested: Vec<String> = untested.iter().map(|(step, path)| format!("{step} {path}")).collect();
         // Its list is always empty: nothing is ever called for it, and it fails only where somebody left out what the list is of.
         let never: Vec<&String> = untested.iter().filter(|path| *path != "spare failed").collect();
-        assert_eq!(never, ["spare timed out", "spare crashed", "spare interrupted"], "{variant:?}");
+        assert_eq!(never, ["spare timed out", "spare crashed", "spare taken over", "spare interrupted"], "{variant:?}");
     }
 }
 
@@ -232,6 +232,37 @@ fn what_is_refused_leaves_the_journal_as_it_was() {
     assert_eq!(answers, [Answered::Refused; 4]);
 }
 
+#[test]
+fn an_engine_ends_with_what_its_store_does_not_confirm_and_the_next_one_finds_what_is_true() {
+    let subject = subject(EVERYTHING);
+    let calm = play(&subject, &Case::calm(7)).truth.durable;
+    let records = |decisions: usize| decisions.checked_sub(1).map_or(0, |last| calm[last].0);
+    for (fault, end, is_written) in [
+        ("append-refused", LifeEnd::Unwritten, false),
+        ("append-unanswered", LifeEnd::Unwritten, true),
+        ("second-owner", LifeEnd::Disowned, false),
+    ] {
+        for decision in 1..=calm.len() {
+            let case: Case = format!("7 {fault}@{decision}").parse().unwrap();
+            let (played, broken) = judge(&subject, &case);
+            assert_eq!((broken.as_slice(), &played.lives[0]), (&[][..], &end), "{case}");
+            let written = if is_written { decision } else { decision - 1 };
+            assert_eq!(played.truth.left[0], records(written), "{case}");
+            let last = played.lives.last().unwrap();
+            assert!(matches!(last, LifeEnd::Finished(_)), "{case}: {last:?}");
+        }
+    }
+}
+
+#[test]
+fn time_goes_by_while_a_slow_store_writes() {
+    let subject = subject(EVERYTHING);
+    let records = |text: &str| play(&subject, &text.parse::<Case>().unwrap()).records;
+    let (calm, slow) = (records("7"), records("7 append-slow@1"));
+    let first = calm.iter().zip(&slow).position(|(calm, slow)| calm.at < slow.at).unwrap();
+    assert!(first > 0, "what was decided before is as old as it was");
+}
+
 /// An undo that cannot be repeated: cut off, nobody knows how far it came.
 const UNDO_ONCE: &str = r#"
 lifeboat: 1
@@ -306,6 +337,7 @@ fn every_fault_reads_as_a_sentence() {
         "13 transient@look#1 operator-retries@2 permanent@last#1 operator-undoes@9",
         "14 crash-asked@agree#1 person-refuses@by_hand#1",
         "15 person-answers@5",
+        "16 append-slow@3 append-refused@5 append-unanswered@8 second-owner@11",
     ]
     .iter()
     .map(told)

@@ -97,6 +97,8 @@ pub(super) struct VirtualWorld<'a> {
     shelf: Shelf,
     /// By which number the engine owns the run.
     owner: Option<Owner>,
+    /// The number of an engine that lost the run, and does not know that it should leave it alone.
+    lost: Option<Owner>,
     pub(super) records: Vec<Recorded>,
     wake_at: Option<Timestamp>,
     appends: u32,
@@ -128,6 +130,7 @@ impl<'a> VirtualWorld<'a> {
             held: None,
             shelf: Shelf::new(run_id()),
             owner: None,
+            lost: None,
             records: Vec::new(),
             wake_at: None,
             appends: 0,
@@ -143,6 +146,8 @@ impl<'a> VirtualWorld<'a> {
     pub(super) fn begin_life(&mut self, life: usize) {
         if life > 0 {
             let seconds = match self.away {
+                // Another engine is there already.
+                _ if self.lost.is_some() => 0,
                 Away::AWhile => Chance::of(self.case.seed, "away", "", life as u64).below(7_200),
                 Away::NoTime => 0,
             };
@@ -277,7 +282,16 @@ impl<'a> VirtualWorld<'a> {
             }
             AppendFault::CrashDuring => self.journal().medium().trouble_next(Trouble::Torn(chance.below(1_000))),
             AppendFault::DiskFull => self.journal().medium().trouble_next(Trouble::Full(chance.below(1_000))),
-            AppendFault::CrashAfter => {}
+            AppendFault::CrashAfter | AppendFault::AppendUnanswered => {}
+            AppendFault::AppendSlow => {
+                let seconds = i64::try_from(1 + chance.below(300)).unwrap_or(1);
+                self.reach(self.later(SignedDuration::from_secs(seconds)));
+            }
+            AppendFault::AppendRefused => {
+                self.die(LifeEnd::Unwritten);
+                return Some(self.gone("the store cannot be reached"));
+            }
+            AppendFault::SecondOwner => self.shelf.lapse(),
             AppendFault::Stop => self.told_to_stop = true,
             AppendFault::SecondEngine => self.second_engine(),
             AppendFault::ClockForward => {
@@ -306,7 +320,8 @@ impl<'a> VirtualWorld<'a> {
         let appended = self.owner.map_or(Err(Refused::NotOwner), |owner| self.shelf.append(owner, at, events));
         appended.map_err(|refused| match refused {
             Refused::NotOwner => {
-                self.die(LifeEnd::Died);
+                self.die(LifeEnd::Disowned);
+                self.lost = self.owner;
                 Error::OwnerLost { run: run_id(), owner: None }
             }
             Refused::Disk(source) => {
@@ -315,6 +330,14 @@ impl<'a> VirtualWorld<'a> {
                 Error::Disk { path: "journal.jsonl".into(), source }
             }
         })
+    }
+
+    /// An engine that lost the run tries to write once more, now that another one has.
+    fn write_for_the_lost(&mut self, at: Timestamp, events: &[Event]) {
+        let Some(lost) = self.lost.take() else { return };
+        if !matches!(self.shelf.append(lost, at, events), Err(Refused::NotOwner)) {
+            self.die(LifeEnd::Damaged("an engine that had lost the run wrote into it".to_owned()));
+        }
     }
 
     /// A second engine reads what lies on disk, and then is refused, because this one holds the lock of the run.
@@ -415,10 +438,8 @@ impl World for VirtualWorld<'_> {
             }
         }
         let records = self.write(at, events)?;
-        let end = self.journal().end();
-        let durable = (end.seq, end.hash.clone());
-        self.truth.durable.push(durable);
-        self.answer_operator(Answered::Recorded);
+        self.write_for_the_lost(at, events);
+        // What lies on the disk is true, whether the engine hears of it or not.
         for event in events {
             if let Event::ResolvedByHand { step, .. } = event {
                 let effect = self.truth.tick();
@@ -426,6 +447,14 @@ impl World for VirtualWorld<'_> {
             }
             self.chronicle.tell(at, || Told::Recorded(Box::new(event.clone())));
         }
+        if faults.contains(&AppendFault::AppendUnanswered) {
+            self.die(LifeEnd::Unwritten);
+            return Err(self.gone("the answer of the store was lost"));
+        }
+        let end = self.journal().end();
+        let durable = (end.seq, end.hash.clone());
+        self.truth.durable.push(durable);
+        self.answer_operator(Answered::Recorded);
         if faults.contains(&AppendFault::CrashAfter) {
             self.die(LifeEnd::Died);
         }

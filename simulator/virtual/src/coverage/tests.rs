@@ -40,3 +40,11 @@ fn only_what_was_in_flight_is_met_by_a_crash() {
 fn an_approval_that_expires_ran_out_of_time() {
     assert_eq!(paths(TWO_PEOPLE, "3 person-unanswered@agree#1", "agree"), ["timed out"]);
 }
+
+#[test]
+fn only_what_is_under_way_is_taken_over_with_the_run() {
+    let lost = "1 second-owner@2";
+    assert!(paths(EVERYTHING, lost, "look").contains(&"taken over"));
+    assert!(!paths(EVERYTHING, lost, "write").contains(&"taken over"));
+    assert!(!paths(EVERYTHING, "1 crash-before@2", "look").contains(&"taken over"));
+}

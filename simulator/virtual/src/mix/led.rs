@@ -13,6 +13,7 @@ use super::{
     singles::{Singles, in_turn},
 };
 use crate::{
+    coverage::is_under_way_with,
     faults::{AppendFault, CallFault, Planned, QuestionFault},
     subject::planned,
 };
@@ -73,6 +74,28 @@ impl Singles<'_> {
         let mut singles = self.calls(&scene, |_, step| handles(step));
         singles.extend(self.observations(&scene, handles));
         singles.extend(self.undecided(&scene, std::slice::from_ref(&lost), handles));
+        singles.extend(self.taken_over(std::slice::from_ref(&lost), handles));
+        singles
+    }
+
+    /// Another engine owns the run by the time that something is to be written while the step is under way.
+    pub(super) fn taken_over(&self, lead: &[Planned], wanted: impl Fn(&StepId) -> bool) -> Vec<Single> {
+        if !self.faults.have(&[AppendFault::SecondOwner]) {
+            return Vec::new();
+        }
+        let single = |id: StepId| {
+            self.samples.following(1, lead, |played| {
+                let nth = decision(played, 1, |event| event.step() == Some(&id) && is_under_way_with(event))? + 1;
+                Some(vec![Planned::Append { fault: AppendFault::SecondOwner, nth }])
+            })
+        };
+        let mut singles: Vec<Single> = Vec::new();
+        for single in self.plan.steps.iter().flat_map(done).filter(|id| wanted(id)).flat_map(single) {
+            // Steps that begin in one decision are met by the same one.
+            if !singles.contains(&single) {
+                singles.push(single);
+            }
+        }
         singles
     }
 

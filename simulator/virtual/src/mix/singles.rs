@@ -3,7 +3,7 @@
 use lifeboat_core::{
     input::Purpose,
     name::StepId,
-    plan::{Plan, Step, StepKind},
+    plan::{Plan, Section, Step, StepKind},
 };
 
 use super::{
@@ -29,6 +29,7 @@ pub(super) fn singles(plan: &Plan, samples: &Samples<'_>, faults: &Faults) -> Ve
         singles.handlers(),
         singles.undecided(&singles.calm, &[], |_| true),
         singles.deaths_in_a_pause(),
+        singles.taken_over(&[], |id| planned(plan, id).is_some_and(|step| step.section != Section::OnFailure)),
         singles.appends(),
     ];
     in_turn(groups)

@@ -12,7 +12,6 @@ pub mod proxy;
 pub mod report;
 pub mod store;
 pub mod testbed;
-pub mod virtual_world;
 pub mod workload;
 
 pub use drill::DrillError;

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use lifeboat_core::name::RunId;
 use lifeboat_runtime::journal::{Journal, read};
-use lifeboat_simulator::virtual_world::{Subject, explore, journals};
 use lifeboat_tests::workflow::{settings, shipped, subject, workflows};
+use lifeboat_virtual::{Subject, explore, journals};
 use serde_json::{Value, json};
 
 const REPETITIONS: usize = 5;

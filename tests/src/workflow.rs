@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 use lifeboat_core::{action::Catalogue, diagnostic::SourceFile, runbook::compile};
 use lifeboat_host::Limits;
 use lifeboat_launch::plugins;
-use lifeboat_simulator::virtual_world::{Selection, Settings, Subject};
+use lifeboat_virtual::{Selection, Settings, Subject};
 
 use crate::repository;
 

@@ -1,12 +1,12 @@
 //! The rules of `docs/architecture.md` that a machine can hold: which crate may know which.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
 
-use cargo_metadata::{DependencyKind, MetadataCommand, Package};
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 use lifeboat_core::types::TargetKind;
 use lifeboat_tests::stand::files_below;
 
@@ -19,6 +19,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("lifeboat-bundle", &[]),
     ("lifeboat-launch", &["lifeboat-core", "lifeboat-runtime", "lifeboat-host", "lifeboat-bundle"]),
     ("lifeboat-simulator", &["lifeboat-core", "lifeboat-runtime", "lifeboat-host", "lifeboat-launch"]),
+    ("lifeboat-virtual", &["lifeboat-core", "lifeboat-runtime"]),
     (
         "lifeboat",
         &[
@@ -28,6 +29,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "lifeboat-host",
             "lifeboat-launch",
             "lifeboat-simulator",
+            "lifeboat-virtual",
         ],
     ),
     ("lifeboat-plugin", &[]),
@@ -36,9 +38,19 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("plugin-hostile", &["lifeboat-plugin"]),
     (
         "lifeboat-tests",
-        &["lifeboat-core", "lifeboat-runtime", "lifeboat-host", "lifeboat-launch", "lifeboat-simulator"],
+        &[
+            "lifeboat-core",
+            "lifeboat-runtime",
+            "lifeboat-host",
+            "lifeboat-launch",
+            "lifeboat-simulator",
+            "lifeboat-virtual",
+        ],
     ),
 ];
+
+/// Libraries that the virtual world reaches over no path: `lifeboat test` needs no server, no container and no plugin.
+const HEAVY: [&str; 7] = ["tokio-postgres", "hyper", "reqwest", "axum", "testcontainers", "bollard", "wasmtime"];
 
 /// Libraries that only one crate may know, because it is what that crate is for.
 const CONFINED: &[(&str, &[&str])] = &[
@@ -99,6 +111,42 @@ fn each_heavy_library_has_one_home() {
         }
     }
     assert!(wrong.is_empty(), "libraries outside of their home: {wrong:?}");
+}
+
+/// Every package with all that it is built with on this machine.
+fn resolved() -> Metadata {
+    let options = ["--locked", "--filter-platform", "host-tuple"].map(str::to_owned);
+    MetadataCommand::new()
+        .current_dir(lifeboat_tests::repository())
+        .other_options(options)
+        .exec()
+        .expect("cargo metadata runs")
+}
+
+/// The names of all packages that are built for that one, over any number of edges; what only tests need is left out.
+fn built_for(metadata: &Metadata, name: &str) -> BTreeSet<String> {
+    let nodes = &metadata.resolve.as_ref().expect("the dependencies are resolved").nodes;
+    let package = metadata.packages.iter().find(|package| package.name.as_str() == name).expect("a package");
+    let (mut waiting, mut reached) = (vec![&package.id], BTreeSet::new());
+    while let Some(id) = waiting.pop() {
+        if reached.insert(id) {
+            let node = nodes.iter().find(|node| node.id == *id).expect("a resolved package");
+            let is_built = |kind: &cargo_metadata::DepKindInfo| kind.kind != DependencyKind::Development;
+            waiting.extend(node.deps.iter().filter(|dep| dep.dep_kinds.iter().any(is_built)).map(|dep| &dep.pkg));
+        }
+    }
+    reached.into_iter().map(|id| metadata[id].name.to_string()).collect()
+}
+
+#[test]
+fn the_virtual_world_stays_light() {
+    let metadata = resolved();
+    let heavy = |name: &str| -> Vec<&str> {
+        let built = built_for(&metadata, name);
+        HEAVY.into_iter().filter(|library| built.contains(*library)).collect()
+    };
+    assert_eq!(heavy("lifeboat-virtual"), [""; 0], "`lifeboat test` needs none of these");
+    assert_eq!(heavy("lifeboat-simulator"), HEAVY, "a name that nothing is built with any more forbids nothing");
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! The shipped runbooks in the virtual world: they hold, and they show each deliberate mistake of the engine.
 
 use lifeboat_core::mutant::{Mutant, activate};
-use lifeboat_simulator::virtual_world::explore;
 use lifeboat_tests::workflow::{settings, shipped, workflows};
+use lifeboat_virtual::explore;
 
 #[test]
 fn every_shipped_runbook_holds_has_no_flaw_and_is_tested_on_every_path() {

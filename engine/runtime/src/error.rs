@@ -75,6 +75,14 @@ pub enum Error {
         /// By whom.
         holder: Box<Holder>,
     },
+    /// Another engine has become the owner of the run.
+    #[error("this engine does not own the run `{run}` any more{}; nothing more of it is recorded", by(owner.as_deref()))]
+    OwnerLost {
+        /// Which run.
+        run: RunId,
+        /// Who owns it now, where that is known.
+        owner: Option<Box<Holder>>,
+    },
     /// Another run is writing to the target.
     #[error("`{resource}` is being used by the run `{run}`, {holder}", run = holder.run)]
     LeaseHeld {
@@ -135,6 +143,7 @@ impl Error {
             Self::NeverStarted { .. } => "run-never-started",
             Self::Exists { .. } => "run-exists",
             Self::Locked { .. } => "run-locked",
+            Self::OwnerLost { .. } => "run-owner-lost",
             Self::LeaseHeld { .. } | Self::TargetHeld(_) => "run-lease-held",
             Self::LeaseUnfinished { .. } => "run-lease-unfinished",
             Self::LeaseElsewhere { .. } => "run-lease-elsewhere",
@@ -153,6 +162,10 @@ impl Error {
         let path = path.into();
         move |source| Self::Unreadable { path, source }
     }
+}
+
+fn by(owner: Option<&Holder>) -> String {
+    owner.map_or_else(String::new, |owner| format!(": it is being worked on by {owner}"))
 }
 
 fn list(runs: &[RunId]) -> String {

@@ -45,9 +45,9 @@ impl Holder {
         }
     }
 
-    /// The same, for others than those of its own state folder.
-    pub fn of_home(self, home: &Path) -> Self {
-        Self { home: Some(home.display().to_string()), ..self }
+    /// The same, for others than those of its own store, which has that name.
+    pub fn of_home(self, home: String) -> Self {
+        Self { home: Some(home), ..self }
     }
 
     /// What its process does at this moment, where that can be seen from here.

@@ -58,7 +58,8 @@ pub struct Request {
 /// Whether a run still has its targets. The host asks before each change that it makes for a call, because the run may have
 /// lost them while the call was under way; what only reads is not asked for.
 pub trait Fence: Send + Sync {
-    /// Refuses with `run-lease-lost`. Blocks for some microseconds: it looks at the disk.
+    /// Refuses with `run-lease-lost`. Blocks for some microseconds at most: it looks at the disk, or only at the clock, as the store has
+    /// it.
     fn check(&self) -> Result<(), Reason>;
 }
 

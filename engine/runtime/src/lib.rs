@@ -1,7 +1,7 @@
 //! The shell around the pure core: the driver loop, the journal on disk, timers, leases, and resuming.
 //!
 //! `session` is what a program calls. It takes the run's lock and the leases of its targets, opens the journal, and lets the
-//! `driver` loop run in the real `world`. Plugins are behind `invoke`, people behind `people`, readers behind `report`.
+//! `driver` loop run in the real `world`. Runs are kept in a `store`, whose form on disk is `home`. Plugins are behind `invoke`, people behind `people`, readers behind `report`.
 
 mod control;
 pub mod driver;
@@ -18,6 +18,7 @@ pub mod people;
 pub mod report;
 pub mod request;
 pub mod session;
+pub mod store;
 mod world;
 
 pub use error::Error;

@@ -15,7 +15,7 @@ use crate::{
 /// The right of this process to work on a run, until it is dropped or the process ends.
 #[derive(Debug)]
 pub struct RunLock {
-    _file: HeldFile,
+    file: HeldFile,
 }
 
 impl RunLock {
@@ -25,13 +25,18 @@ impl RunLock {
         match holder::try_hold(&path).map_err(Error::disk(&path))? {
             Attempt::Taken(mut file) => {
                 file.sign(&Holder::this_process(run)).map_err(Error::disk(&path))?;
-                Ok(Self { _file: file })
+                Ok(Self { file })
             }
             Attempt::Busy(holder) => {
                 let holder = Box::new(holder.unwrap_or_else(|| unsigned(run)));
                 Err(Error::Locked { run: run.clone(), holder })
             }
         }
+    }
+
+    /// Whether it is still the lock of the run in that folder. One whose file was removed, or put back from a copy, keeps nobody out.
+    pub(crate) fn is_held(&self, folder: &Path) -> io::Result<bool> {
+        self.file.is_at(&folder.join("lock"))
     }
 
     /// Who works on the run in that folder at this moment, if anyone does.
@@ -118,7 +123,7 @@ mod tests {
     #[test]
     fn a_folder_has_one_holder_and_keeps_nothing_of_it() {
         let folder = tempfile::tempdir().unwrap();
-        let me = |run: &str| Holder::this_process(&RunId::new(run).unwrap()).of_home(Path::new("/var/lib/lifeboat"));
+        let me = |run: &str| Holder::this_process(&RunId::new(run).unwrap()).of_home("/var/lib/lifeboat".to_owned());
         let FolderTaken::Held(first) = FolderLock::take(folder.path(), &me("dr-003-a")).unwrap() else {
             panic!("nobody has it")
         };

@@ -15,12 +15,11 @@ use lifeboat_core::{
 
 use crate::{
     Error,
-    control::{self, Sent},
     holder::{Doing, Holder},
-    home::{Home, Loaded},
+    home::Loaded,
     identity,
-    journal::{Journal, Recorded},
-    lock::RunLock,
+    journal::Recorded,
+    store::{Log, Owned, Sent, Store},
     world::Clock,
 };
 
@@ -45,26 +44,26 @@ pub enum Told {
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Tells a run something, live or not. Who does it is the person behind this process.
-pub async fn tell(home: &Home, run: &RunId, command: Command) -> Result<Told, Error> {
-    tell_within(PATIENCE, home, run, command).await
+pub async fn tell<S: Store>(store: &S, run: &RunId, command: Command) -> Result<Told, Error> {
+    tell_within(PATIENCE, store, run, command).await
 }
 
 /// As [`tell`], with another time for a live engine to answer. What it has not done by then it does not do at all.
-pub async fn tell_within(patience: Duration, home: &Home, run: &RunId, command: Command) -> Result<Told, Error> {
-    let folder = home.run_folder(run);
-    if !folder.exists() {
-        return Err(Error::Unknown { name: run.to_string() });
-    }
+pub async fn tell_within<S: Store>(
+    patience: Duration,
+    store: &S,
+    run: &RunId,
+    command: Command,
+) -> Result<Told, Error> {
     for attempt in 1.. {
-        let sent = control::send(&folder, run, &command, patience).await;
-        match sent.map_err(Error::unreadable(&folder))? {
+        match store.tell(run, &command, patience).await? {
             Sent::Answered(Ok(records)) => return Ok(Told::Live(records)),
             Sent::Answered(Err(refusal)) => return Ok(Told::Refused(refusal)),
-            Sent::Silent => return Ok(Told::Refused(silent(RunLock::holder(&folder, run)?.as_ref(), patience))),
+            Sent::Silent(owner) => return Ok(Told::Refused(silent(owner.as_ref(), patience))),
             Sent::Nobody => {}
         }
-        match RunLock::take(&folder, run) {
-            Ok(_lock) => return record(home, run, command),
+        match store.own(run).await {
+            Ok((loaded, owned)) => return record(loaded, owned, command).await,
             Err(Error::Locked { .. }) if attempt < TRIES => tokio::time::sleep(BETWEEN_TRIES).await,
             Err(error) => return Err(error),
         }
@@ -89,9 +88,9 @@ fn silent(holder: Option<&Holder>, patience: Duration) -> Refusal {
     Refusal::new("run-control", message)
 }
 
-/// Records it in the journal of a run that nobody works on; the caller holds its lock.
-fn record(home: &Home, run: &RunId, command: Command) -> Result<Told, Error> {
-    let Loaded { plan, run: mut state, end, torn_bytes, .. } = home.load(run)?;
+/// Records it in the journal of a run that nobody works on, and that this process owns for that.
+async fn record<S: Store>(loaded: Loaded, mut owned: Owned<S>, command: Command) -> Result<Told, Error> {
+    let Loaded { plan, run: mut state, end, .. } = loaded;
     let who = identity::this_person();
     let people = state.started.as_ref().map(|(_, facts)| facts.people.clone()).unwrap_or_default();
     let request = Request { groups: identity::groups(&people, &who), who, command };
@@ -101,9 +100,7 @@ fn record(home: &Home, run: &RunId, command: Command) -> Result<Told, Error> {
         Unattended::Reopens(request) => return Ok(Told::Reopens(request)),
         Unattended::Records(events) => events,
     };
-    let folder = home.folder(run);
-    let journal = Journal::go_on(folder.open_journal()?, end, torn_bytes);
-    let records = journal.and_then(|mut journal| journal.append(at, &events)).map_err(Error::disk(folder.journal()))?;
+    let records = owned.log.append(at, &events).await?;
     for record in &records {
         if let Err(illegal) = state.apply(record.at, &record.event) {
             panic!("the decision holds {record:?}, which is illegal: {illegal}");

@@ -1,6 +1,6 @@
 //! Starting and resuming a run: what the command line and the simulator call.
 
-use std::{collections::BTreeMap, fs, fs::File, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use jiff::Timestamp;
 use lifeboat_core::{
@@ -20,14 +20,12 @@ use crate::{
     Error,
     driver::{self, World},
     holder::Holder,
-    home::{Home, Leases, RunFolder},
     identity,
     invoke::Invoke,
-    journal::{self, Journal},
-    lease::Held,
-    lock::RunLock,
+    journal,
     people::People,
     report::{Report, Reporter},
+    store::{Leases, Log, Owned, Store, Taken},
     world::{Materials, RealWorld},
 };
 
@@ -100,27 +98,17 @@ pub enum How {
 }
 
 /// Starts a run and drives it until it is over, waits, or is stopped. Where this is refused before the first event (by a
-/// lease, or a full disk), the run's folder is removed again: nothing has happened.
-pub async fn start(home: &Home, new: NewRun, surroundings: Surroundings) -> Result<Ended, Error> {
-    let folder = home.folder(&new.run);
-    fs::create_dir_all(folder.path()).map_err(Error::disk(folder.path()))?;
-    let lock = RunLock::take(folder.path(), &new.run)?;
-    if folder.journal().exists() {
-        return Err(Error::Exists { run: new.run });
-    }
-    let (journal, leases) = match prepare(home, &folder, &new) {
-        Ok(prepared) => prepared,
-        Err(error) => {
-            // The refusal is what the user must see; a folder that stays behind holds no journal and no run.
-            folder.discard();
-            return Err(error);
+/// lease, or a full disk), the run is removed again: nothing has happened.
+pub async fn start<S: Store>(store: &S, new: NewRun, surroundings: Surroundings) -> Result<Ended, Error> {
+    let mut owned = store.create(&new).await?;
+    let taken = match take(store, &new.run, &mut owned.leases, &surroundings).await {
+        Ok(taken) => taken,
+        Err(refused) => {
+            owned.leases.release().await;
+            owned.log.discard().await;
+            return Err(refused);
         }
     };
-    if let Err(held) = hold(home, &new.run, new.mode, &new.leases, &surroundings).await {
-        leases.release();
-        folder.discard();
-        return Err(held);
-    }
     let plan = new.plan;
     let opening = Input::Start(Box::new(RunStarted {
         run: new.run.clone(),
@@ -135,30 +123,33 @@ pub async fn start(home: &Home, new: NewRun, surroundings: Surroundings) -> Resu
         people: new.people.clone(),
         onset: new.onset,
     }));
-    let journal = Journal::begin(journal, &new.run);
-    let state = Run::new(&plan);
-    let leases = Arc::new(leases);
-    let session = Session { run: new.run, mode: new.mode, plan, folder, _lock: lock, leases, people: new.people };
-    session.drive(journal, state, vec![opening], surroundings).await
+    let (run, last) = (Run::new(&plan), None);
+    let session = Session { logs: store.logs(&new.run), run: new.run, mode: new.mode, plan, last, people: new.people };
+    session.drive(owned, taken, (run, vec![opening]), surroundings).await
 }
 
 /// Goes on with a run after a crash, a stop, a pause, or where somebody can be asked now. A run that is over stays as it is.
-pub async fn resume(home: &Home, run: &RunId, surroundings: Surroundings) -> Result<Ended, Error> {
-    go_on(home, run, None, surroundings).await
+pub async fn resume<S: Store>(store: &S, run: &RunId, surroundings: Surroundings) -> Result<Ended, Error> {
+    go_on(store, run, None, surroundings).await
 }
 
 /// As [`resume`], of a run that is over and that somebody reopens with what they want.
-pub async fn reopen(home: &Home, run: &RunId, request: Request, surroundings: Surroundings) -> Result<Ended, Error> {
-    go_on(home, run, Some(request), surroundings).await
+pub async fn reopen<S: Store>(
+    store: &S,
+    run: &RunId,
+    request: Request,
+    surroundings: Surroundings,
+) -> Result<Ended, Error> {
+    go_on(store, run, Some(request), surroundings).await
 }
 
-async fn go_on(home: &Home, run: &RunId, request: Option<Request>, surroundings: Surroundings) -> Result<Ended, Error> {
-    let folder = home.folder(run);
-    if !folder.path().exists() {
-        return Err(Error::Unknown { name: run.to_string() });
-    }
-    let lock = RunLock::take(folder.path(), run)?;
-    let loaded = home.load(run)?;
+async fn go_on<S: Store>(
+    store: &S,
+    run: &RunId,
+    request: Option<Request>,
+    surroundings: Surroundings,
+) -> Result<Ended, Error> {
+    let (loaded, mut owned) = store.own(run).await?;
     let at = loaded.end.at.unwrap_or_else(Timestamp::now);
     if let (Phase::Finished { outcome, .. }, None) = (&loaded.run.phase, &request) {
         return Ok(Ended { run: run.clone(), how: How::Finished(*outcome), state: loaded.run, at });
@@ -167,82 +158,72 @@ async fn go_on(home: &Home, run: &RunId, request: Option<Request>, surroundings:
         Some((_, started)) => (started.mode, started.people.clone()),
         None => (Mode::DryRun, BTreeMap::new()),
     };
-    let resources = home.leases_of(run)?.resources;
-    let leases = home.lease(&resources, run)?;
-    let journal =
-        Journal::go_on(folder.open_journal()?, loaded.end, loaded.torn_bytes).map_err(Error::disk(folder.journal()))?;
-    hold(home, run, mode, &resources, &surroundings).await?;
+    let taken = take(store, run, &mut owned.leases, &surroundings).await?;
     let opening = driver::opening(&loaded.run, request, identity::this_person);
-    let leases = Arc::new(leases);
-    let session = Session { run: run.clone(), mode, plan: loaded.plan, folder, _lock: lock, leases, people };
-    session.drive(journal, loaded.run, opening, surroundings).await
+    let (plan, last) = (loaded.plan, loaded.end.at);
+    let session = Session { logs: store.logs(run), run: run.clone(), mode, plan, last, people };
+    session.drive(owned, taken, (loaded.run, opening), surroundings).await
 }
 
-/// Takes the targets themselves, so that engines with other state folders are kept away too. A dry-run writes to no target, and a run
-/// that needs no lease here needs none there.
-async fn hold(
-    home: &Home,
+/// Takes the leases, and then the targets themselves, so that engines with other stores are kept away too. A run that needs no lease
+/// here (a dry-run writes to no target) needs none there.
+async fn take<S: Store>(
+    store: &S,
     run: &RunId,
-    mode: Mode,
-    resources: &[String],
+    leases: &mut S::Leases,
     surroundings: &Surroundings,
-) -> Result<(), Error> {
-    if mode == Mode::DryRun || resources.is_empty() {
-        return Ok(());
+) -> Result<Taken, Error> {
+    let taken = leases.take().await?;
+    if taken.resources.is_empty() {
+        return Ok(taken);
     }
-    let holder = Holder::this_process(run).of_home(home.path());
+    let holder = Holder::this_process(run).of_home(store.name());
     let told = surroundings.invoke.hold(holder).await.map_err(|reason| Error::TargetHeld(reason.message))?;
     for Reason { code, message } in told {
         surroundings.reporter.report(&Report::Refused(Refusal::new(&code, message)), &Run::default());
     }
-    Ok(())
+    Ok(taken)
 }
 
-/// Takes the leases and writes what must stand on disk before the first event. A dry-run writes to no target.
-fn prepare(home: &Home, folder: &RunFolder, new: &NewRun) -> Result<(File, Held), Error> {
-    let resources = if new.mode == Mode::Real { new.leases.clone() } else { Vec::new() };
-    let leases = home.lease(&resources, &new.run)?;
-    folder.prepare(new, &Leases { resources })?;
-    folder.keep_called(&new.called_sources)?;
-    Ok((folder.create_journal()?, leases))
-}
-
-/// A run with everything that this process holds for it.
+/// A run on which this process works.
 struct Session {
     run: RunId,
     mode: Mode,
     plan: Plan,
-    folder: RunFolder,
-    _lock: RunLock,
-    leases: Arc<Held>,
+    logs: PathBuf,
+    /// When the last event was.
+    last: Option<Timestamp>,
     people: BTreeMap<String, Vec<String>>,
 }
 
 impl Session {
-    async fn drive(
+    async fn drive<S: Store>(
         self,
-        journal: Journal<File>,
-        run: Run,
-        opening: Vec<Input>,
+        owned: Owned<S>,
+        taken: Taken,
+        (run, opening): (Run, Vec<Input>),
         surroundings: Surroundings,
     ) -> Result<Ended, Error> {
+        let Owned { log, mut leases, desk } = owned;
         let materials = Materials {
             run: self.run.clone(),
             mode: self.mode,
-            fence: self.leases.clone(),
-            journal,
-            journal_path: self.folder.journal(),
-            logs: self.folder.logs(),
+            taken,
+            log,
+            desk,
+            last: self.last,
+            logs: self.logs,
             people: self.people,
         };
         let invoke = surroundings.invoke.clone();
-        let mut world = RealWorld::new(materials, surroundings);
+        let mut world = RealWorld::<S>::new(materials, surroundings).await;
         let driven = driver::drive(&self.plan, run, opening, &mut world).await;
         world.wind_down(driven.as_ref().map_or(&Run::default(), |(run, _)| run)).await;
         invoke.let_go().await;
         let (state, how) = driven?;
         if let How::Finished(_) = how {
-            self.leases.release();
+            // The run is still owned here: nobody else finds it over before its leases are free.
+            leases.release().await;
         }
         Ok(Ended { run: self.run, how, state, at: world.now() })
     }

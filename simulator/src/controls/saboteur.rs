@@ -53,7 +53,9 @@ impl Saboteur {
 
 impl Invoke for Saboteur {
     fn invoke(&self, mut request: Request) -> Pending<Answer> {
-        let is_meant = self.control.step.as_deref() == Some(request.call.step.as_str());
+        // What is done for each item of a list is a step of its own: `settle[0]`.
+        let (step, _item) = request.call.step.as_str().split_once('[').unwrap_or((request.call.step.as_str(), ""));
+        let is_meant = self.control.step.as_deref() == Some(step);
         let known = self.known.get().filter(|_| is_meant && request.call.purpose == Purpose::Run);
         match (&self.control.breakage, known) {
             (Breakage::Does(_), Some(_)) => {

@@ -18,7 +18,7 @@ use lifeboat_core::{
 };
 use lifeboat_host::Limits;
 use lifeboat_launch::source::{self, Checked, Content};
-use lifeboat_simulator::virtual_world::{
+use lifeboat_virtual::{
     Case, Counterexample, Coverage, Selection, Settings, Stored, Subject, explore, flaws, journals, play, replay,
     stored,
 };
@@ -112,7 +112,7 @@ fn selection(words: &[String]) -> Result<Selection, Problem> {
         return Ok(Selection::all());
     }
     Selection::of(words.iter().map(String::as_str)).map_err(|problem| {
-        let names = lifeboat_simulator::virtual_world::names();
+        let names = lifeboat_virtual::names();
         Problem::usage(problem).hint(format!("the faults are {}", names.join(", ")))
     })
 }

@@ -3,10 +3,8 @@
 //! Each lint is a test case that always has the same name, so that its history can be followed. What it found fails it where that is
 //! asked; otherwise it is the output of a test that passed, which JUnit has no better word for.
 
-use lifeboat_simulator::{
-    report::escape,
-    virtual_world::{Flaw, invariants, lints},
-};
+use lifeboat_simulator::report::escape;
+use lifeboat_virtual::{Flaw, invariants, lints};
 
 use super::test_report::Tested;
 use crate::output::data;

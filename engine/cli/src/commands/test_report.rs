@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use jiff::SignedDuration;
 use lifeboat_present::elapsed;
-use lifeboat_simulator::virtual_world::{Case, Counterexample, Coverage, Flaw, StepCoverage, Story};
+use lifeboat_virtual::{Case, Counterexample, Coverage, Flaw, StepCoverage, Story};
 use serde::Serialize;
 
 use crate::{
@@ -98,7 +98,8 @@ fn print_story(tested: &Tested, head: &str, code: &str, case: &Case, story: &Sto
 
 fn print_coverage(coverage: &Coverage) {
     let heading =
-        ["STEP", "SUCCEEDED", "FAILED", "TIMED OUT", "CRASHED", "INTERRUPTED", "SKIPPED", "UNDONE"].map(str::to_owned);
+        ["STEP", "SUCCEEDED", "FAILED", "TIMED OUT", "CRASHED", "TAKEN OVER", "INTERRUPTED", "SKIPPED", "UNDONE"]
+            .map(str::to_owned);
     let mut rows = vec![heading.to_vec()];
     rows.extend(coverage.steps.iter().map(row));
     table::show(&rows);

@@ -13,16 +13,17 @@ use super::{
     protocol::{Answer, Call, Reply, VERSION},
     socket,
 };
+use crate::holder::Holder;
 
 /// What came of asking.
 #[derive(Debug)]
-pub(crate) enum Sent {
+pub enum Sent {
     /// The engine answered.
     Answered(Answer),
     /// No engine listens.
     Nobody,
-    /// An engine has the socket and does not answer. What was asked for has expired.
-    Silent,
+    /// An engine owns the run and does not answer; which one, where that is known. What was asked for has expired.
+    Silent(Option<Holder>),
 }
 
 /// An engine that takes a request in the last moment has so long to write it down and to answer.
@@ -33,7 +34,7 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(1);
 pub(crate) async fn send(folder: &Path, run: &RunId, command: &Command, patience: Duration) -> io::Result<Sent> {
     let expires = Timestamp::now().checked_add(patience).unwrap_or(Timestamp::MAX);
     let asked = ask(folder, run, command, expires);
-    tokio::time::timeout(patience + ANSWERED_WITHIN, asked).await.unwrap_or(Ok(Sent::Silent))
+    tokio::time::timeout(patience + ANSWERED_WITHIN, asked).await.unwrap_or(Ok(Sent::Silent(None)))
 }
 
 async fn ask(folder: &Path, run: &RunId, command: &Command, expires: Timestamp) -> io::Result<Sent> {

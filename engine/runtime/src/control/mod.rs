@@ -1,4 +1,4 @@
-//! How a live run is reached from another terminal: a socket in its folder, and one line of JSON each way.
+//! How a live run of a state folder is reached from another terminal: a socket in its folder, and one line of JSON each way.
 //!
 //! Who connects is what the operating system says of the process at the other end. Whether they may connect is what the
 //! permissions of the folder and of the socket say. An answer goes back when what it says is on disk.
@@ -8,6 +8,8 @@ mod protocol;
 mod server;
 mod socket;
 
-pub(crate) use client::{Sent, send};
-pub(crate) use protocol::Answer;
-pub(crate) use server::{Arrived, Control, ending};
+pub use client::Sent;
+pub(crate) use client::send;
+pub use protocol::Answer;
+pub use server::{Arrived, Asked};
+pub(crate) use server::{Control, Served, ending};

@@ -45,7 +45,7 @@ pub(super) struct Reply {
 }
 
 /// What became of a request.
-pub(crate) type Answer = Result<Vec<Recorded>, Refusal>;
+pub type Answer = Result<Vec<Recorded>, Refusal>;
 
 impl Reply {
     pub(super) fn new(answer: Answer) -> Self {

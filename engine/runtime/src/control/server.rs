@@ -29,14 +29,42 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 /// A request, and where its answer goes.
 #[derive(Debug)]
-pub(crate) struct Arrived {
+pub struct Arrived {
     pub(crate) request: Request,
     pub(crate) answer: oneshot::Sender<Answer>,
     /// When it is not to be done any more.
     pub(crate) expires: Option<Timestamp>,
 }
 
+/// Whoever waits for what becomes of a request.
+#[derive(Debug)]
+pub struct Asked(oneshot::Receiver<Answer>);
+
+impl Asked {
+    /// What became of it; a refusal where the owner ended before it took the request.
+    pub async fn answered(self) -> Answer {
+        self.0.await.unwrap_or_else(|_| Err(ending()))
+    }
+}
+
 impl Arrived {
+    /// A request, which is not to be done any more when it expires, or when nobody waits for it.
+    pub fn new(request: Request, expires: Option<Timestamp>) -> (Self, Asked) {
+        let (answer, asked) = oneshot::channel();
+        (Self { request, answer, expires }, Asked(asked))
+    }
+
+    /// What is wanted, and by whom.
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// Says what became of it.
+    pub fn answer(self, answer: Answer) {
+        // Who went away can look at the journal.
+        let _ = self.answer.send(answer);
+    }
+
     /// The request, where somebody still waits for what becomes of it.
     pub(crate) fn wanted(self, now: Timestamp) -> Option<(Request, oneshot::Sender<Answer>)> {
         let expired = self.expires.is_some_and(|expires| expires <= now);
@@ -161,10 +189,10 @@ impl Desk {
         });
         let unknown = |_| Refusal::new("run-control", "the engine cannot find out who you are");
         let (who, groups) = lookup.await.map_err(unknown)?;
-        let (answer, answered) = oneshot::channel();
         let request = Request { who, groups, command: call.command };
-        (self.deliver)(Arrived { request, answer, expires: call.expires });
-        answered.await.unwrap_or_else(|_| Err(ending()))
+        let (arrived, asked) = Arrived::new(request, call.expires);
+        (self.deliver)(arrived);
+        asked.answered().await
     }
 }
 

@@ -30,7 +30,7 @@ pub async fn drive<W: World>(
 ) -> Result<(Run, How), Error> {
     for input in opening {
         let at = world.now();
-        take(plan, &mut run, at, &input, world)?;
+        take(plan, &mut run, at, &input, world).await?;
     }
     loop {
         if let Phase::Finished { outcome, .. } = run.phase {
@@ -40,7 +40,7 @@ pub async fn drive<W: World>(
         let now = world.now();
         world.reconcile(due(plan, &run, now));
         match world.next().await {
-            Next::Input(at, input) => take(plan, &mut run, at, &input, world)?,
+            Next::Input(at, input) => take(plan, &mut run, at, &input, world).await?,
             Next::Note(note) => world.report(Report::Note(note), &run),
             Next::Stopped => return Ok((run, How::Stopped)),
             Next::Quiet => {
@@ -53,9 +53,9 @@ pub async fn drive<W: World>(
     }
 }
 
-/// The decision is applied before it is written, so that an illegal event never reaches the disk. Where writing fails the state
-/// that is ahead of the journal is dropped with the error.
-fn take<W: World>(plan: &Plan, run: &mut Run, at: Timestamp, input: &Input, world: &mut W) -> Result<(), Error> {
+/// The decision is applied before it is written, so that an illegal event never reaches the disk. Until it is durable nothing sees the
+/// state that is ahead of the journal; where writing fails it is dropped with the error.
+async fn take<W: World>(plan: &Plan, run: &mut Run, at: Timestamp, input: &Input, world: &mut W) -> Result<(), Error> {
     if let Some(request) = decide::request(input)
         && let Err(refusal) = operator::judge(plan, run, &request, at)
     {
@@ -69,7 +69,7 @@ fn take<W: World>(plan: &Plan, run: &mut Run, at: Timestamp, input: &Input, worl
     if mutant::is_active(Mutant::EffectBeforeEvent) {
         world.reconcile(due(plan, run, at));
     }
-    for record in world.append(at, &events)? {
+    for record in world.append(at, &events).await? {
         world.report(Report::Recorded(record), run);
     }
     Ok(())

@@ -20,7 +20,7 @@ impl Home {
     /// See [`lease::take_over`]; `run-lease-free` too where no lease is meant by the name.
     pub fn take_over(&self, name: &str, claim: &Claim) -> Result<Vec<Loss>, Error> {
         let leases = self.meant(name)?;
-        leases.iter().try_for_each(|lease| lease::refuse(&lease.resource, &lease.state, claim))?;
+        leases.iter().try_for_each(|lease| lease.state.refuse(&lease.resource, claim))?;
         let folder = self.leases_folder();
         leases.iter().map(|lease| lease::take_over(&folder, &lease.resource, claim, |run| self.fate(run))).collect()
     }

@@ -10,7 +10,7 @@ use lifeboat_core::{
     event::Outcome,
     name::RunId,
     plan::RunbookRef,
-    run::{Pause, Phase, StepState},
+    run::{Pause, Phase, Run, StepState},
 };
 
 use super::{Home, Loaded};
@@ -54,7 +54,40 @@ pub enum Standing {
     Damaged(&'static str),
 }
 
+impl Standing {
+    fn of(run: &Run, is_live: bool, lost: Option<Loss>) -> Self {
+        if let Phase::Finished { outcome, .. } = run.phase {
+            return Self::Finished(outcome);
+        }
+        if let Some(loss) = lost.filter(|_| !is_live) {
+            return Self::Fenced(Box::new(loss));
+        }
+        if let Some(pause) = &run.pause {
+            return Self::Paused(Box::new(pause.clone()));
+        }
+        let awaits = run.steps.iter().any(|step| matches!(step.state, StepState::Awaiting(_)));
+        match (awaits, is_live) {
+            (true, _) => Self::Waiting,
+            (false, true) => Self::Live,
+            (false, false) => Self::Resumable,
+        }
+    }
+}
+
 impl Listed {
+    /// A run that was loaded, the engine that works on it, and the lease that was taken over from it.
+    pub fn of(run: &RunId, loaded: &Loaded, engine: Option<Holder>, lost: Option<Loss>) -> Self {
+        Self {
+            run: run.clone(),
+            runbook: Some(loaded.plan.runbook.clone()),
+            started: loaded.run.started.as_ref().map(|(at, _)| *at),
+            changed: loaded.end.at,
+            is_drill: loaded.is_drill(),
+            standing: Standing::of(&loaded.run, engine.is_some(), lost),
+            engine,
+        }
+    }
+
     /// Whether somebody may still have to do something about it: it is not over, whether an engine works on it or not.
     pub fn is_open(&self) -> bool {
         !matches!(self.standing, Standing::Finished(_) | Standing::Damaged(_) | Standing::Fenced(_))
@@ -66,7 +99,7 @@ impl Home {
     pub fn runs(&self) -> Result<Vec<Listed>, Error> {
         let mut runs = Vec::new();
         for name in self.run_names()? {
-            match self.load(&name).and_then(|loaded| self.list(&name, &loaded)) {
+            match self.load(&name).and_then(|loaded| self.listed(&name, &loaded)) {
                 Ok(listed) => runs.push(listed),
                 Err(Error::NeverStarted { .. } | Error::Unknown { .. }) => {}
                 Err(error) => runs.push(self.damaged(name, &error)),
@@ -76,17 +109,10 @@ impl Home {
         Ok(runs)
     }
 
-    fn list(&self, run: &RunId, loaded: &Loaded) -> Result<Listed, Error> {
+    fn listed(&self, run: &RunId, loaded: &Loaded) -> Result<Listed, Error> {
         let engine = if loaded.run.outcome().is_some() { None } else { self.holder(run)? };
-        Ok(Listed {
-            run: run.clone(),
-            runbook: Some(loaded.plan.runbook.clone()),
-            started: loaded.run.started.as_ref().map(|(at, _)| *at),
-            changed: loaded.end.at,
-            standing: self.standing(run, loaded, engine.is_some())?,
-            is_drill: loaded.is_drill(),
-            engine,
-        })
+        let lost = if engine.is_none() && loaded.run.outcome().is_none() { self.lost_lease(run)? } else { None };
+        Ok(Listed::of(run, loaded, engine, lost))
     }
 
     fn damaged(&self, run: RunId, error: &Error) -> Listed {
@@ -126,23 +152,5 @@ impl Home {
         }
         names.sort();
         Ok(names)
-    }
-
-    fn standing(&self, run: &RunId, loaded: &Loaded, is_live: bool) -> Result<Standing, Error> {
-        if let Phase::Finished { outcome, .. } = loaded.run.phase {
-            return Ok(Standing::Finished(outcome));
-        }
-        if !is_live && let Some(loss) = self.lost_lease(run)? {
-            return Ok(Standing::Fenced(Box::new(loss)));
-        }
-        if let Some(pause) = &loaded.run.pause {
-            return Ok(Standing::Paused(Box::new(pause.clone())));
-        }
-        let awaits = loaded.run.steps.iter().any(|step| matches!(step.state, StepState::Awaiting(_)));
-        Ok(match (awaits, is_live) {
-            (true, _) => Standing::Waiting,
-            (false, true) => Standing::Live,
-            (false, false) => Standing::Resumable,
-        })
     }
 }

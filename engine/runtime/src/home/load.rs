@@ -9,7 +9,7 @@ use lifeboat_core::{
     run::Run,
 };
 
-use super::{ChangedFile, Home, Leases, RunFolder};
+use super::{ChangedFile, Home, Resources, RunFolder};
 use crate::{
     Error, driver,
     journal::{self, Contents, Damage, End, Problem, Recorded},
@@ -71,7 +71,7 @@ impl Home {
     }
 
     /// The resources of a run, as it took them when it started.
-    pub(crate) fn leases_of(&self, run: &RunId) -> Result<Leases, Error> {
+    pub(crate) fn leases_of(&self, run: &RunId) -> Result<Resources, Error> {
         let path = self.folder(run).leases();
         let text = read(&path)?;
         serde_json::from_slice(&text).map_err(|error| Error::unreadable(path)(error.into()))

@@ -7,10 +7,12 @@ mod list;
 mod load;
 mod run_folder;
 mod run_name;
+mod store;
 
 pub use find::Meant;
 pub use folder::Home;
 pub use list::{Listed, Standing};
 pub use load::Loaded;
 pub use run_folder::ChangedFile;
-pub(crate) use run_folder::{Leases, RunFolder, sync_folder};
+pub(crate) use run_folder::{Resources, RunFolder, sync_folder};
+pub use store::{FolderDesk, FolderLeases, FolderLog};

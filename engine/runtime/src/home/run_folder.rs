@@ -19,7 +19,7 @@ pub(crate) struct RunFolder {
 
 /// `leases.json`: what the run must hold whenever it goes on.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Leases {
+pub(crate) struct Resources {
     pub(crate) resources: Vec<String>,
 }
 
@@ -84,7 +84,7 @@ impl RunFolder {
     }
 
     /// Writes everything that a resumed run needs, durably: the first event must find it there.
-    pub(crate) fn prepare(&self, new: &NewRun, leases: &Leases) -> Result<(), Error> {
+    pub(crate) fn prepare(&self, new: &NewRun, leases: &Resources) -> Result<(), Error> {
         self.write(&self.runbook(), &new.runbook_source)?;
         self.write(&self.bindings(), &new.bindings_source)?;
         self.write(&self.leases(), &json(&self.leases(), leases)?)?;

@@ -4,7 +4,7 @@ use std::{fs::File, io, os::unix::fs::FileExt, path::Path};
 
 use lifeboat_core::failure::Reason;
 
-use super::{Lease, history, take_over};
+use super::{Lease, history};
 use crate::invoke::Fence;
 
 /// The leases of a session. One lost lease ends the writes of the whole run: it no longer knows what its targets look like.
@@ -37,7 +37,7 @@ impl Lease {
             Ok(false) => refused(self.why_lost()),
             Err(error) => refused(format!(
                 "nothing shows that `{}` still belongs to this run: cannot read `{}`: {error}",
-                self.resource,
+                self.record.resource,
                 self.path.display()
             )),
         }
@@ -45,12 +45,12 @@ impl Lease {
 
     fn why_lost(&self) -> String {
         let records = history::read(&self.path).unwrap_or_default();
-        take_over::loss(&records, &self.run).map_or_else(
+        records.loss(&self.run).map_or_else(
             || {
                 let newest = records.last().map_or_else(|| "none".to_owned(), |last| last.token.to_string());
                 format!(
                     "`{}` belongs to another holder: this one has the fencing token {}, the newest is {newest}",
-                    self.resource, self.token
+                    self.record.resource, self.record.token
                 )
             },
             |loss| loss.to_string(),

@@ -14,14 +14,21 @@ use sha2::{Digest, Sha256};
 use super::{TakeOver, Token};
 use crate::{holder::Holder, home::sync_folder};
 
-/// A line of the file.
+/// Something that happened to a lease: a line of the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Record {
+pub struct Record {
     pub(super) token: Token,
     pub(super) at: Timestamp,
     /// The target; the file's name only resembles it.
     pub(super) resource: String,
     pub(super) what: What,
+}
+
+impl Record {
+    /// Of which resource the lease is.
+    pub fn resource(&self) -> &str {
+        &self.resource
+    }
 }
 
 /// What happened to a lease.
@@ -36,9 +43,9 @@ pub(super) enum What {
     TakenOver(TakeOver),
 }
 
-/// What the file says.
+/// Everything that happened to a lease, as it was written down.
 #[derive(Debug, Default)]
-pub(super) struct Records {
+pub struct Records {
     pub(super) all: Vec<Record>,
     /// Lines behind the last readable record: each may have been meant to carry a token of its own.
     unreadable: u64,
@@ -59,6 +66,11 @@ impl Records {
             }
         }
         records
+    }
+
+    /// One more, which is kept by now.
+    pub fn push(&mut self, record: Record) {
+        self.all.push(record);
     }
 
     pub(super) fn last(&self) -> Option<&Record> {

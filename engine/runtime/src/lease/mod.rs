@@ -8,22 +8,25 @@
 mod fence;
 mod history;
 mod loss;
+mod rules;
 mod take_over;
+mod term;
 
 use std::{
     fmt,
     path::{Path, PathBuf},
 };
 
-use history::{History, Record, What};
-use jiff::Timestamp;
+use history::History;
+pub use history::{Record, Records};
 use lifeboat_core::name::RunId;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use fence::Held;
 pub use loss::{Loss, TakeOver};
 pub use take_over::{Claim, LeaseState, ListedLease};
-pub(crate) use take_over::{lost, present, refuse, take_over};
+pub(crate) use take_over::{lost, present, take_over};
+pub use term::{Moment, Term, TermFence};
 
 use crate::{Error, holder::Holder};
 
@@ -40,7 +43,7 @@ impl fmt::Display for Token {
 
 /// What has become of a run that is named in a lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub enum Fate {
     /// An engine works on it.
     Live(Holder),
     /// It is not over, and what it left half done is known only to it.
@@ -53,15 +56,13 @@ pub(crate) enum Fate {
 #[derive(Debug)]
 pub(crate) struct Lease {
     path: PathBuf,
-    resource: String,
-    token: Token,
     run: RunId,
+    record: Record,
     written: history::Written,
 }
 
 impl Lease {
-    /// Takes the lease of a resource for a run. `fate` says what has become of another run that had it last. Refuses with
-    /// `run-lease-held`, `run-lease-unfinished`, or `run-lease-lost` where it was taken over from this very run.
+    /// Takes the lease of a resource for a run; see [`Records::taking`].
     pub(crate) fn take(
         folder: &Path,
         resource: &str,
@@ -70,34 +71,17 @@ impl Lease {
     ) -> Result<Self, Error> {
         let path = history::path(folder, resource);
         let mut history = History::open(&path).map_err(Error::disk(&path))?;
-        if let Some(loss) = take_over::loss(&history.records, run) {
-            return Err(Error::LeaseLost(Box::new(loss)));
-        }
-        if let Some(Record { what: What::Taken(last), .. }) = history.records.last()
-            && last.run != *run
-        {
-            let resource = resource.to_owned();
-            match fate(&last.run) {
-                Fate::Live(holder) => return Err(Error::LeaseHeld { resource, holder: Box::new(holder) }),
-                Fate::Unfinished => return Err(Error::LeaseUnfinished { resource, holder: Box::new(last.clone()) }),
-                Fate::Over => {}
-            }
-        }
-        let token = history.records.next_token();
-        let what = What::Taken(Holder::this_process(run));
-        let record = Record { token, at: Timestamp::now(), resource: resource.to_owned(), what };
+        let record = history.records.taking(resource, run, fate)?;
         let written = history.append(&record).map_err(Error::disk(&path))?;
-        Ok(Self { path, resource: resource.to_owned(), token, run: run.clone(), written })
+        Ok(Self { path, run: run.clone(), record, written })
     }
 
     /// Gives the target free for every run: this one is over. What was taken over meanwhile is left alone.
     pub(crate) fn release(&self) {
         let release = || {
             let mut history = History::open(&self.path)?;
-            let ours = history.records.last().is_some_and(|last| last.token == self.token);
-            if ours {
-                let (token, resource) = (self.token, self.resource.clone());
-                history.append(&Record { token, at: Timestamp::now(), resource, what: What::Released })?;
+            if let Some(record) = history.records.releasing(&self.record) {
+                history.append(&record)?;
             }
             std::io::Result::Ok(())
         };
@@ -160,8 +144,8 @@ mod tests {
         for turn in 0..6 {
             let name = format!("dr-003-{}", turn % 3);
             let lease = Lease::take(folder.path(), RESOURCE, &run(&name), |_| Fate::Over).unwrap();
-            assert!(lease.token > last, "{} after {last}", lease.token);
-            last = lease.token;
+            assert!(lease.record.token > last, "{} after {last}", lease.record.token);
+            last = lease.record.token;
             if turn % 2 == 0 {
                 lease.release();
             }

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::{
     Fate, Token,
-    history::{self, History, Record, Records, What},
-    loss::{Loss, TakeOver},
+    history::{self, History},
+    loss::Loss,
 };
 use crate::{Error, holder::Holder};
 
@@ -52,16 +52,6 @@ pub enum LeaseState {
 }
 
 impl LeaseState {
-    /// The holder that the history names, and what has become of it.
-    fn of(last: &Holder, fate: Fate) -> Self {
-        match fate {
-            Fate::Over => Self::Free,
-            Fate::Live(holder) => Self::Live(holder),
-            Fate::Unfinished if last.is_here() => Self::Unfinished(last.clone()),
-            Fate::Unfinished => Self::Elsewhere(last.clone()),
-        }
-    }
-
     /// Who has it.
     pub fn holder(&self) -> Option<&Holder> {
         match self {
@@ -71,9 +61,7 @@ impl LeaseState {
     }
 }
 
-/// Takes the lease of a resource from the run that has it. From then on whatever still works for that run can change nothing.
-/// Refuses with `run-lease-held` while its engine lives, with `run-lease-elsewhere` where that cannot be seen and nobody
-/// vouches for it, and with `run-lease-free` where no run has it.
+/// Takes the lease of a resource from the run that has it; see [`history::Records::taking_over`].
 pub(crate) fn take_over(
     folder: &Path,
     resource: &str,
@@ -81,52 +69,13 @@ pub(crate) fn take_over(
     fate: impl FnOnce(&RunId) -> Fate,
 ) -> Result<Loss, Error> {
     let path = history::path(folder, resource);
-    let free = || Error::LeaseFree { name: resource.to_owned() };
     if !path.exists() {
-        return Err(free());
+        return Err(Error::LeaseFree { name: resource.to_owned() });
     }
     let mut history = History::open(&path).map_err(Error::disk(&path))?;
-    let Some(Record { what: What::Taken(last), .. }) = history.records.last() else { return Err(free()) };
-    let from = last.clone();
-    let state = LeaseState::of(&from, fate(&from.run));
-    refuse(resource, &state, claim)?;
-    let me = Holder::this_process(&from.run);
-    let holder_declared_dead = !matches!(state, LeaseState::Unfinished(_));
-    let (user, reason) = (claim.user.clone(), claim.reason.clone());
-    let take_over = TakeOver { from, user, host: me.host, reason, holder_declared_dead };
-    let (token, at) = (history.records.next_token(), me.since);
-    let what = What::TakenOver(take_over.clone());
-    history.append(&Record { token, at, resource: resource.to_owned(), what }).map_err(Error::disk(&path))?;
-    Ok(Loss { resource: resource.to_owned(), at, take_over })
-}
-
-/// Whether nothing speaks against taking it over.
-pub(crate) fn refuse(resource: &str, state: &LeaseState, claim: &Claim) -> Result<(), Error> {
-    let resource = resource.to_owned();
-    match state {
-        LeaseState::Free => Err(Error::LeaseFree { name: resource }),
-        LeaseState::Unfinished(_) => Ok(()),
-        LeaseState::Live(holder) if holder.is_here() => {
-            Err(Error::LeaseHeld { resource, holder: Box::new(holder.clone()) })
-        }
-        LeaseState::Live(_) | LeaseState::Elsewhere(_) if claim.holder_is_dead => Ok(()),
-        LeaseState::Live(holder) | LeaseState::Elsewhere(holder) => {
-            Err(Error::LeaseElsewhere { resource, holder: Box::new(holder.clone()) })
-        }
-    }
-}
-
-/// That the lease was taken over from the run; such a run never gets it again.
-pub(super) fn loss(records: &Records, run: &RunId) -> Option<Loss> {
-    losses(records).rfind(|loss| loss.take_over.from.run == *run)
-}
-
-/// Every take-over, the oldest first.
-fn losses(records: &Records) -> impl DoubleEndedIterator<Item = Loss> + '_ {
-    records.all.iter().filter_map(|Record { at, resource, what, .. }| match what {
-        What::TakenOver(take_over) => Some(Loss { resource: resource.clone(), at: *at, take_over: take_over.clone() }),
-        What::Taken(_) | What::Released => None,
-    })
+    let (record, loss) = history.records.taking_over(resource, claim, fate)?;
+    history.append(&record).map_err(Error::disk(&path))?;
+    Ok(loss)
 }
 
 /// The first of the resources that the run has lost.
@@ -134,7 +83,7 @@ pub(crate) fn lost(folder: &Path, resources: &[String], run: &RunId) -> Result<O
     for resource in resources {
         let path = history::path(folder, resource);
         let records = history::read(&path).map_err(Error::unreadable(&path))?;
-        if let Some(loss) = loss(&records, run) {
+        if let Some(loss) = records.loss(run) {
             return Ok(Some(loss));
         }
     }
@@ -152,13 +101,7 @@ pub(crate) fn present(folder: &Path, fate: impl Fn(&RunId) -> Fate) -> Result<Ve
     for entry in entries {
         let path = entry.map_err(Error::unreadable(folder))?.path();
         let records = history::read(&path).map_err(Error::unreadable(&path))?;
-        let Some(last) = records.last() else { continue };
-        let state = match &last.what {
-            What::Taken(holder) => LeaseState::of(holder, fate(&holder.run)),
-            What::Released | What::TakenOver(_) => LeaseState::Free,
-        };
-        let (resource, token) = (last.resource.clone(), last.token);
-        leases.push(ListedLease { resource, token, state, taken_over: losses(&records).collect() });
+        leases.extend(records.listed(&fate));
     }
     leases.sort_by(|a, b| a.resource.cmp(&b.resource));
     Ok(leases)

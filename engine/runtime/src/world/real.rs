@@ -1,11 +1,6 @@
 //! The real world.
 
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use jiff::Timestamp;
 use lifeboat_core::{
@@ -17,7 +12,7 @@ use lifeboat_core::{
     run::Run,
 };
 use tokio::sync::{
-    mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    mpsc::{UnboundedReceiver, unbounded_channel},
     oneshot,
 };
 
@@ -30,22 +25,21 @@ use super::{
     questions::{Questions, Wanted},
 };
 use crate::{
-    Error,
-    control::{self, Control},
+    Error, control,
     driver::{Next, World},
     identity,
-    invoke::{Fence, Level, Note, StepNote},
-    journal::{Journal, Recorded},
+    invoke::{Level, Note, StepNote},
+    journal::Recorded,
     report::Report,
     session::Surroundings,
+    store::{Desk, Log, Store, Taken},
 };
 
 /// The world of one session with a run.
-pub(crate) struct RealWorld {
+pub(crate) struct RealWorld<S: Store> {
     surroundings: Surroundings,
     clock: Clock,
-    journal: Journal<File>,
-    journal_path: PathBuf,
+    log: S::Log,
     logs: Logs,
     calls: Calls,
     questions: Questions,
@@ -57,8 +51,9 @@ pub(crate) struct RealWorld {
     stopping: Stopping,
     /// The people of each role.
     people: BTreeMap<String, Vec<String>>,
-    /// The socket, where the run can be reached from other terminals.
-    control: Option<Control>,
+    desk: S::Desk,
+    /// Whether others can reach the run there.
+    reachable: bool,
     /// Who waits at another terminal for what becomes of the input that the driver has.
     waits: Option<oneshot::Sender<control::Answer>>,
     /// The run is paused.
@@ -77,37 +72,44 @@ enum Stopping {
 }
 
 /// What a world is made of.
-pub(crate) struct Materials {
+pub(crate) struct Materials<S: Store> {
     pub(crate) run: RunId,
     pub(crate) mode: Mode,
-    pub(crate) fence: Arc<dyn Fence>,
-    pub(crate) journal: Journal<File>,
-    pub(crate) journal_path: PathBuf,
+    pub(crate) taken: Taken,
+    pub(crate) log: S::Log,
+    pub(crate) desk: S::Desk,
+    /// When the last event was.
+    pub(crate) last: Option<Timestamp>,
     pub(crate) logs: PathBuf,
     pub(crate) people: BTreeMap<String, Vec<String>>,
 }
 
-impl RealWorld {
-    pub(crate) fn new(materials: Materials, surroundings: Surroundings) -> Self {
-        let Materials { run, mode, fence, journal, journal_path, logs, people } = materials;
+impl<S: Store> RealWorld<S> {
+    pub(crate) async fn new(materials: Materials<S>, surroundings: Surroundings) -> Self {
+        let Materials { run, mode, taken, log, mut desk, last, logs, people } = materials;
         let (sender, arrivals) = unbounded_channel();
         let (note_sender, notes) = notes();
-        let folder = journal_path.parent().unwrap_or(Path::new("."));
-        let control = open(folder, &run, &people, &sender);
-        if let Err(refusal) = &control {
-            surroundings.reporter.report(&Report::Refused(refusal.clone()), &Run::default());
+        let requests = sender.clone();
+        let deliver = move |arrived| drop(requests.send(Arrival::Request(arrived)));
+        let opened = desk.open(people.clone(), Box::new(deliver)).await;
+        let reachable = opened.is_ok();
+        // The run goes on all the same.
+        if let Err(error) = opened {
+            let message = format!("nobody can reach this engine from another terminal: {error}");
+            let refusal = Refusal::new("run-control", message);
+            surroundings.reporter.report(&Report::Refused(refusal), &Run::default());
         }
         Self {
             people,
-            control: control.ok(),
+            desk,
+            reachable,
             waits: None,
             held: false,
-            clock: Clock::not_before(journal.end().at),
-            calls: Calls::new(surroundings.invoke.clone(), run, mode, fence, sender.clone(), note_sender),
+            clock: Clock::not_before(last),
+            calls: Calls::new(surroundings.invoke.clone(), run, mode, taken.fence, sender.clone(), note_sender),
             questions: Questions::new(surroundings.people.clone(), sender),
             surroundings,
-            journal,
-            journal_path,
+            log,
             logs: Logs::new(logs),
             wake_at: None,
             expires_at: None,
@@ -119,7 +121,8 @@ impl RealWorld {
 
     /// Drops what is in flight, waits until it has ended, and shows what the plugins said last.
     pub(crate) async fn wind_down(&mut self, run: &Run) {
-        let served = self.control.take().map(Control::close);
+        self.desk.close();
+        self.reachable = false;
         self.questions.reconcile(BTreeMap::new(), self.clock.now());
         self.calls.wind_down().await;
         while let Some(note) = self.notes.ready() {
@@ -133,9 +136,7 @@ impl RealWorld {
                 let _ = arrived.answer.send(Err(control::ending()));
             }
         }
-        if let Some(served) = served {
-            served.answered().await;
-        }
+        self.desk.answered().await;
     }
 
     fn receive(&mut self, arrival: Arrival) -> Option<Input> {
@@ -191,7 +192,7 @@ impl RealWorld {
     }
 
     fn is_quiet(&self) -> bool {
-        let reachable = self.held && self.control.is_some();
+        let reachable = self.held && self.reachable;
         !reachable && self.wake_at.is_none() && self.calls.is_empty() && self.questions.is_hopeless()
     }
 
@@ -208,7 +209,7 @@ impl RealWorld {
     }
 }
 
-impl World for RealWorld {
+impl<S: Store> World for RealWorld<S> {
     fn now(&mut self) -> Timestamp {
         self.clock.now()
     }
@@ -271,9 +272,8 @@ impl World for RealWorld {
         self.questions.reconcile(questions, self.clock.now());
     }
 
-    /// Blocks the thread: until the events are on disk there is nothing else that the driver may do.
-    fn append(&mut self, at: Timestamp, events: &[Event]) -> Result<Vec<Recorded>, Error> {
-        let records = self.journal.append(at, events).map_err(Error::disk(&self.journal_path))?;
+    async fn append(&mut self, at: Timestamp, events: &[Event]) -> Result<Vec<Recorded>, Error> {
+        let records = self.log.append(at, events).await?;
         if let Some(waits) = self.waits.take() {
             // Who went away can look at the journal.
             let _ = waits.send(Ok(records.clone()));
@@ -297,21 +297,6 @@ impl World for RealWorld {
         }
         self.surroundings.reporter.report(&report, run);
     }
-}
-
-/// Where nobody can be let in the run goes on all the same.
-fn open(
-    folder: &Path,
-    run: &RunId,
-    people: &BTreeMap<String, Vec<String>>,
-    arrivals: &UnboundedSender<Arrival>,
-) -> Result<Control, Refusal> {
-    let arrivals = arrivals.clone();
-    let deliver = move |arrived| drop(arrivals.send(Arrival::Request(arrived)));
-    Control::open(folder, run.clone(), people.clone(), deliver).map_err(|error| {
-        let message = format!("nobody can reach this engine from another terminal: {error}");
-        Refusal::new("run-control", message)
-    })
 }
 
 async fn timer(clock: &mut Clock, alarm: Option<(Timestamp, Input)>) -> Input {

@@ -14,5 +14,6 @@ mod plans;
 #[expect(dead_code, reason = "the test with processes uses more of it")]
 mod scripted;
 mod session;
+mod store;
 mod tamper;
 mod virtual_world;

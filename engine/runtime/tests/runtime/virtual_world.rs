@@ -285,7 +285,7 @@ impl World for VirtualWorld {
         }
     }
 
-    fn append(&mut self, at: Timestamp, events: &[Event]) -> Result<Vec<Recorded>, Error> {
+    async fn append(&mut self, at: Timestamp, events: &[Event]) -> Result<Vec<Recorded>, Error> {
         self.decisions += 1;
         let before = self.journal.medium().len();
         let records = self.journal.append(at, events).unwrap();

@@ -23,11 +23,11 @@ use wasmtime::{Store, Trap};
 use crate::{
     answer,
     call::{CallContext, CallState, CutOff, NewCall},
+    capability::Sessions,
     component::{Loaded, MemoryRefused, Stopped},
     grants::Grants,
     limits::Limits,
     secret::Secrets,
-    targets::Targets,
     wit::{self, lifeboat::plugin::types},
 };
 
@@ -37,7 +37,7 @@ const CAUSE_BYTES_MAX: usize = 1024;
 /// How long taking the targets may take before the run begins.
 const HOLD_MAX: Duration = Duration::from_secs(30);
 
-/// Plugins, a plan and the real systems behind its roles.
+/// Plugins, a plan and the real systems behind its roles, with what the capabilities keep for it.
 #[derive(Clone)]
 pub(crate) struct Bound {
     plugins: Arc<BTreeMap<String, Loaded>>,
@@ -46,7 +46,7 @@ pub(crate) struct Bound {
     plan: Arc<Plan>,
     bindings: Arc<Bindings>,
     secrets: Arc<Secrets>,
-    targets: Arc<Targets>,
+    sessions: Arc<Sessions>,
 }
 
 impl Bound {
@@ -57,7 +57,7 @@ impl Bound {
         plan: Arc<Plan>,
         bindings: Arc<Bindings>,
     ) -> Self {
-        Self { plugins, permits, limits, plan, bindings, secrets: Arc::default(), targets: Arc::default() }
+        Self { plugins, permits, limits, plan, bindings, secrets: Arc::default(), sessions: Arc::default() }
     }
 
     async fn answer(self, request: Request) -> Answer {
@@ -83,7 +83,7 @@ impl Bound {
             cancel: request.cancel.clone(),
             notes: request.notes.clone(),
             fence: request.fence.clone(),
-            targets: self.targets.clone(),
+            sessions: self.sessions.clone(),
         };
         CallContext::new(call, &self.limits)
     }
@@ -99,7 +99,7 @@ impl Bound {
             cancel: CancellationToken::new(),
             notes: Arc::new(|_| {}),
             fence: Arc::new(Unfenced),
-            targets: self.targets.clone(),
+            sessions: self.sessions.clone(),
         }
     }
 
@@ -115,7 +115,7 @@ impl Bound {
             reply = work => reply,
             () = context.overdue() => Err(stopped(context.cut_off().unwrap_or(CutOff::Deadline), context)),
         };
-        context.fetched.let_go().await;
+        context.own.let_go().await;
         drop(permit);
         fenced(reply, context)
     }
@@ -130,15 +130,15 @@ impl Invoke for Bound {
         let bound = self.clone();
         Box::pin(async move {
             let context = CallContext::new(bound.holding(&holder), &Limits { wall: HOLD_MAX, ..bound.limits });
-            let held = bound.targets.hold(&context, &bindings::changed(&bound.plan), &holder).await;
+            let held = bound.sessions.hold(&context, &bindings::changed(&bound.plan), &holder).await;
             let clean = |reason| bound.secrets.scrub_reason(reason);
             held.map(|told| told.into_iter().map(clean).collect()).map_err(clean)
         })
     }
 
     fn let_go(&self) -> Pending<()> {
-        let targets = self.targets.clone();
-        Box::pin(async move { targets.let_go().await })
+        let sessions = self.sessions.clone();
+        Box::pin(async move { sessions.let_go().await })
     }
 }
 

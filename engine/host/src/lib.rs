@@ -17,7 +17,6 @@ mod host;
 mod invoke;
 mod limits;
 mod secret;
-mod targets;
 mod wit;
 
 pub use error::HostError;

@@ -84,7 +84,7 @@ pub(super) async fn role(context: &CallContext, role: &str) -> Result<Connection
     connection.command(context, AtStake::Nothing, UNLIMITED).await?;
     identify(context, &connection, server, role).await?;
     if !read_only(effect) {
-        context.targets.on_server(context, role).await?;
+        context.sessions.postgres.on_server(context, role).await?;
     }
     Ok(connection)
 }

@@ -195,7 +195,7 @@ impl Connection {
         let stake = if read_only(self.effect) { AtStake::Nothing } else { AtStake::Change };
         if stake == AtStake::Change {
             let held = match context.has_leases() {
-                Ok(()) => context.targets.on_server(context, &self.role).await,
+                Ok(()) => context.sessions.postgres.on_server(context, &self.role).await,
                 Err(lost) => Err(denied(context.refuse(lost))),
             };
             if let Err(lost) = held {
@@ -250,7 +250,7 @@ impl Connection {
 
     /// To be called before something is changed; what the statement has at stake.
     pub(super) async fn changing(&self, context: &CallContext) -> Result<AtStake, Error> {
-        context.targets.on_server(context, &self.role).await?;
+        context.sessions.postgres.on_server(context, &self.role).await?;
         context.change().map_err(denied)?;
         Ok(self.at_stake())
     }

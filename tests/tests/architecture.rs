@@ -31,6 +31,8 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("serde-saphyr", &["lifeboat-core"]),
     ("clap", &["lifeboat"]),
     ("indicatif", &["lifeboat"]),
+    ("tracing", &["lifeboat-runtime", "lifeboat-host"]),
+    ("tracing-subscriber", &["lifeboat"]),
 ];
 
 fn packages() -> BTreeMap<String, Package> {

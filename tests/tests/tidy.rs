@@ -99,7 +99,8 @@ fn a_path_is_looked_for_at_its_beginning() {
 /// Texts that look like one of our codes: a known prefix, then lowercase words. What stands between two strings is looked at too:
 /// which quote opens one is not always easy to tell (`'"'`), and nothing there looks like a code.
 fn codes(text: &str) -> Vec<String> {
-    const PREFIXES: [&str; 13] = [
+    const PREFIXES: [&str; 14] = [
+        "log-",
         "operator-",
         "pg-",
         "copy-",

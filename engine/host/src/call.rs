@@ -14,6 +14,7 @@ use lifeboat_core::{bindings::Bindings, failure::Reason};
 use lifeboat_runtime::invoke::{Deadline, Fence, Note};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 use wasmtime::{ResourceLimiter, component::ResourceTable};
 
 use crate::{
@@ -204,9 +205,13 @@ impl CallContext {
     /// Serves a function of a capability. Its error goes to the guest without secrets.
     pub(crate) async fn serve<T, E: Outward>(
         &self,
+        function: &'static str,
         work: impl Future<Output = Result<T, E>>,
     ) -> wasmtime::Result<Result<T, E>> {
-        Ok(work.await.map_err(|error| error.scrubbed(&self.secrets)))
+        let answer = work.instrument(tracing::trace_span!("capability", function)).await;
+        Ok(answer.map_err(|error| error.scrubbed(&self.secrets)).inspect_err(|error| {
+            tracing::debug!(function, code = error.code(), "refused or failed");
+        }))
     }
 
     /// Sends a note on, without secrets.

@@ -63,6 +63,7 @@ pub(crate) async fn load(
     let digest = format!("sha256:{}", hex(&Sha256::digest(bytes)));
     let mut loaded = Loaded { name: name.to_owned(), digest, imports, actions: Vec::new(), pre, limits };
     loaded.actions = describe(&loaded, context).await?;
+    tracing::debug!(plugin = name, digest = loaded.digest, actions = loaded.actions.len(), "loaded");
     Ok(loaded)
 }
 

@@ -18,6 +18,7 @@ use lifeboat_runtime::{
 };
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 use wasmtime::{Store, Trap};
 
 use crate::{
@@ -63,7 +64,9 @@ impl Bound {
     async fn answer(self, request: Request) -> Answer {
         let observing = request.call.purpose == Purpose::Observe;
         let context = Arc::new(self.context(&request));
-        match self.call(&request, &context).await {
+        let span =
+            tracing::debug_span!("call", plugin = request.call.action.plugin(), dry_run = request.mode == Mode::DryRun);
+        match self.call(&request, &context).instrument(span).await {
             Ok(Reply::Ran(done)) => Answer::Ran(Ok(done)),
             Ok(Reply::Observed(seen)) => Answer::Observed(Ok(seen)),
             Err(failure) => {
@@ -110,6 +113,7 @@ impl Bound {
         let plugin = self.plugins.get(name.plugin()).ok_or_else(unknown)?;
         let action = plugin.actions.iter().find(|action| action.name == *name).ok_or_else(unknown)?;
         let permit = context.bounded(self.permits.acquire()).await.map_err(|cut| Failure::Transient(cut.reason()))?;
+        tracing::trace!("a slot is free");
         let work = attempt(plugin, request, context, &action.outputs);
         let reply = tokio::select! {
             reply = work => reply,
@@ -117,6 +121,7 @@ impl Bound {
         };
         context.own.let_go().await;
         drop(permit);
+        tracing::debug!(changed = context.has_changed(), uncertain = context.is_uncertain(), "the instance is gone");
         fenced(reply, context)
     }
 }

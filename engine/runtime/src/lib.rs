@@ -18,6 +18,7 @@ pub mod people;
 pub mod report;
 pub mod request;
 pub mod session;
+mod variant;
 mod world;
 
 pub use error::Error;

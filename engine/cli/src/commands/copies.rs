@@ -217,7 +217,7 @@ async fn remove(order: Remove, global: &Global) -> anyhow::Result<Exit> {
         plan: plan.clone(),
     };
     let shown = Shown { onset: None, json: order.json };
-    let execution = Execution::open(plan, (new.run.clone(), BTreeMap::new()), shown, Answers::default(), invoke);
+    let execution = Execution::open(&home, plan, (new.run.clone(), BTreeMap::new()), shown, Answers::default(), invoke);
     let ended = session::start(&home, new, execution.surroundings()).await;
     execution.close(&home, ended)
 }

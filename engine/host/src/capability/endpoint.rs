@@ -50,11 +50,11 @@ impl lifetimes::Session for Session {}
 
 impl wit::Host for CallState {
     async fn current(&mut self, role: String) -> wasmtime::Result<Result<String, Error>> {
-        self.context.serve(current(&self.context, &role)).await
+        self.context.serve("endpoint.current", current(&self.context, &role)).await
     }
 
     async fn switch(&mut self, role: String, address: String) -> wasmtime::Result<Result<(), Error>> {
-        self.context.serve(switch(&self.context, &role, address)).await
+        self.context.serve("endpoint.switch", switch(&self.context, &role, address)).await
     }
 }
 
@@ -65,6 +65,11 @@ impl Outward for Error {
             Self::Connection(reason) => Self::Connection(reason.scrubbed(secrets)),
             Self::Invalid(reason) => Self::Invalid(reason.scrubbed(secrets)),
         }
+    }
+
+    fn code(&self) -> &str {
+        let (Self::Denied(reason) | Self::Connection(reason) | Self::Invalid(reason)) = self;
+        reason.code()
     }
 }
 

@@ -46,7 +46,7 @@ impl wit::Host for CallState {
                 Channel::Slack => Format::Slack,
             })
         };
-        self.context.serve(format).await
+        self.context.serve("http.channel", format).await
     }
 
     async fn post(&mut self, role: String, id: String, body: String) -> wasmtime::Result<Result<Response, Error>> {
@@ -54,7 +54,7 @@ impl wit::Host for CallState {
             let response = post(&self.context, &role, &id, body).await?;
             Ok(Response { body: self.context.secrets.scrub(response.body), ..response })
         };
-        self.context.serve(posted).await
+        self.context.serve("http.post", posted).await
     }
 }
 
@@ -65,6 +65,11 @@ impl Outward for Error {
             Self::Connection(reason) => Self::Connection(reason.scrubbed(secrets)),
             Self::Invalid(reason) => Self::Invalid(reason.scrubbed(secrets)),
         }
+    }
+
+    fn code(&self) -> &str {
+        let (Self::Denied(reason) | Self::Connection(reason) | Self::Invalid(reason)) = self;
+        reason.code()
     }
 }
 

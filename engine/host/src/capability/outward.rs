@@ -6,10 +6,16 @@ use crate::{secret::Secrets, wit::lifeboat::plugin::types::Reason};
 pub(crate) trait Outward {
     /// The same without secrets.
     fn scrubbed(self, secrets: &Secrets) -> Self;
+    /// What it is, without the words that are made of what it is about.
+    fn code(&self) -> &str;
 }
 
 impl Outward for Reason {
     fn scrubbed(self, secrets: &Secrets) -> Self {
         Self { code: self.code, message: secrets.scrub(self.message) }
+    }
+
+    fn code(&self) -> &str {
+        &self.code
     }
 }

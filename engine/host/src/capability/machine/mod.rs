@@ -88,22 +88,39 @@ impl Outward for Error {
             Self::TimedOut(text) => Self::TimedOut(secrets.scrub(text)),
         }
     }
+
+    fn code(&self) -> &str {
+        match self {
+            Self::Denied(reason) | Self::Unreachable(reason) | Self::Failed(reason) => reason.code(),
+            Self::NotFound(_) => "machine-not-found",
+            Self::NoSpace(_) => "machine-no-space",
+            Self::TimedOut(_) => "machine-timed-out",
+        }
+    }
 }
 
 impl wit::Host for CallState {
     async fn folder(&mut self, machine: String, name: String) -> wasmtime::Result<Result<String, Error>> {
         self.context
-            .serve(async { Place::of(&self.context, &machine, Effect::Read).and_then(|place| place.folder(&name)) })
+            .serve("machine.folder", async {
+                Place::of(&self.context, &machine, Effect::Read).and_then(|place| place.folder(&name))
+            })
             .await
     }
 
     async fn ports(&mut self, machine: String) -> wasmtime::Result<Result<Vec<u16>, Error>> {
-        self.context.serve(async { Place::of(&self.context, &machine, Effect::Read).map(|place| place.ports()) }).await
+        self.context
+            .serve("machine.ports", async {
+                Place::of(&self.context, &machine, Effect::Read).map(|place| place.ports())
+            })
+            .await
     }
 
     async fn listen_address(&mut self, machine: String) -> wasmtime::Result<Result<String, Error>> {
         self.context
-            .serve(async { Place::of(&self.context, &machine, Effect::Read).map(|place| place.listen_address()) })
+            .serve("machine.listen-address", async {
+                Place::of(&self.context, &machine, Effect::Read).map(|place| place.listen_address())
+            })
             .await
     }
 
@@ -114,7 +131,7 @@ impl wit::Host for CallState {
         arguments: Vec<String>,
         stdin: Option<String>,
     ) -> wasmtime::Result<Result<Output, Error>> {
-        self.context.serve(process::run(&self.context, &machine, &program, &arguments, stdin)).await
+        self.context.serve("machine.run", process::run(&self.context, &machine, &program, &arguments, stdin)).await
     }
 
     async fn spawn(
@@ -131,7 +148,7 @@ impl wit::Host for CallState {
             }
             process::spawn(&self.context, &machine, &program, &arguments, &keep).await
         };
-        match self.context.serve(spawned).await? {
+        match self.context.serve("machine.spawn", spawned).await? {
             Ok(process) => {
                 self.context.own.machine.processes.fetch_add(1, Ordering::Relaxed);
                 Ok(Ok(self.table.push(process)?))
@@ -141,7 +158,7 @@ impl wit::Host for CallState {
     }
 
     async fn read_file(&mut self, machine: String, path: String) -> wasmtime::Result<Result<Vec<u8>, Error>> {
-        self.context.serve(files::read(&self.context, &machine, &path)).await
+        self.context.serve("machine.read-file", files::read(&self.context, &machine, &path)).await
     }
 
     async fn read_parts(
@@ -152,7 +169,9 @@ impl wit::Host for CallState {
         offset: u64,
         length: u32,
     ) -> wasmtime::Result<Result<Vec<Vec<u8>>, Error>> {
-        self.context.serve(parts::read(&self.context, &machine, &folder, &names, (offset, length))).await
+        self.context
+            .serve("machine.read-parts", parts::read(&self.context, &machine, &folder, &names, (offset, length)))
+            .await
     }
 
     async fn write_file(
@@ -161,7 +180,7 @@ impl wit::Host for CallState {
         path: String,
         content: Vec<u8>,
     ) -> wasmtime::Result<Result<(), Error>> {
-        self.context.serve(files::write(&self.context, &machine, &path, content)).await
+        self.context.serve("machine.write-file", files::write(&self.context, &machine, &path, content)).await
     }
 
     async fn create_file(
@@ -170,23 +189,23 @@ impl wit::Host for CallState {
         path: String,
         content: Vec<u8>,
     ) -> wasmtime::Result<Result<(), Error>> {
-        self.context.serve(files::create(&self.context, &machine, &path, content)).await
+        self.context.serve("machine.create-file", files::create(&self.context, &machine, &path, content)).await
     }
 
     async fn list_folder(&mut self, machine: String, path: String) -> wasmtime::Result<Result<Vec<Entry>, Error>> {
-        self.context.serve(files::list(&self.context, &machine, &path)).await
+        self.context.serve("machine.list-folder", files::list(&self.context, &machine, &path)).await
     }
 
     async fn create_folder(&mut self, machine: String, path: String) -> wasmtime::Result<Result<(), Error>> {
-        self.context.serve(files::create_folder(&self.context, &machine, &path)).await
+        self.context.serve("machine.create-folder", files::create_folder(&self.context, &machine, &path)).await
     }
 
     async fn remove(&mut self, machine: String, path: String) -> wasmtime::Result<Result<(), Error>> {
-        self.context.serve(files::remove(&self.context, &machine, &path)).await
+        self.context.serve("machine.remove", files::remove(&self.context, &machine, &path)).await
     }
 
     async fn survey(&mut self, machine: String, path: String) -> wasmtime::Result<Result<Tree, Error>> {
-        self.context.serve(files::survey(&self.context, &machine, &path)).await
+        self.context.serve("machine.survey", files::survey(&self.context, &machine, &path)).await
     }
 
     async fn clear(
@@ -195,7 +214,7 @@ impl wit::Host for CallState {
         path: String,
         names: Vec<String>,
     ) -> wasmtime::Result<Result<(), Error>> {
-        self.context.serve(files::clear(&self.context, &machine, &path, &names)).await
+        self.context.serve("machine.clear", files::clear(&self.context, &machine, &path, &names)).await
     }
 
     async fn find_wall(
@@ -204,7 +223,7 @@ impl wit::Host for CallState {
         server: Server,
         wanted: Option<String>,
     ) -> wasmtime::Result<Result<Wall, Error>> {
-        self.context.serve(trial::wall(&self.context, &machine, &server, wanted.as_deref())).await
+        self.context.serve("machine.find-wall", trial::wall(&self.context, &machine, &server, wanted.as_deref())).await
     }
 
     async fn start_server(
@@ -213,23 +232,23 @@ impl wit::Host for CallState {
         server: Server,
         wall: String,
     ) -> wasmtime::Result<Result<(), Error>> {
-        self.context.serve(server::start(&self.context, &machine, &server, &wall)).await
+        self.context.serve("machine.start-server", server::start(&self.context, &machine, &server, &wall)).await
     }
 
     async fn server_runs(&mut self, machine: String, data: String) -> wasmtime::Result<Result<bool, Error>> {
-        self.context.serve(server::runs(&self.context, &machine, &data)).await
+        self.context.serve("machine.server-runs", server::runs(&self.context, &machine, &data)).await
     }
 
     async fn stop_server(&mut self, machine: String, data: String) -> wasmtime::Result<Result<(), Error>> {
-        self.context.serve(server::stop(&self.context, &machine, &data)).await
+        self.context.serve("machine.stop-server", server::stop(&self.context, &machine, &data)).await
     }
 
     async fn port_is_free(&mut self, machine: String, port: u16) -> wasmtime::Result<Result<bool, Error>> {
-        self.context.serve(server::port_is_free(&self.context, &machine, port)).await
+        self.context.serve("machine.port-is-free", server::port_is_free(&self.context, &machine, port)).await
     }
 
     async fn is_fetched(&mut self, machine: String, folder: String) -> wasmtime::Result<Result<bool, Error>> {
-        self.context.serve(async { fetch::is_fetched(&self.context, &machine, &folder) }).await
+        self.context.serve("machine.is-fetched", async { fetch::is_fetched(&self.context, &machine, &folder) }).await
     }
 
     async fn fetch(
@@ -239,15 +258,15 @@ impl wit::Host for CallState {
         names: Vec<String>,
         into: Option<String>,
     ) -> wasmtime::Result<Result<Fetched, Error>> {
-        self.context.serve(fetch::fetch(&self.context, &machine, &folder, &names, into)).await
+        self.context.serve("machine.fetch", fetch::fetch(&self.context, &machine, &folder, &names, into)).await
     }
 
     async fn discard(&mut self, machine: String, names: Vec<String>) -> wasmtime::Result<Result<(), Error>> {
-        self.context.serve(fetch::discard(&self.context, &machine, &names)).await
+        self.context.serve("machine.discard", fetch::discard(&self.context, &machine, &names)).await
     }
 
     async fn free_space(&mut self, machine: String, path: String) -> wasmtime::Result<Result<u64, Error>> {
-        self.context.serve(files::free_space(&self.context, &machine, &path)).await
+        self.context.serve("machine.free-space", files::free_space(&self.context, &machine, &path)).await
     }
 }
 
@@ -258,12 +277,14 @@ impl wit::HostProcess for CallState {
         max: u32,
     ) -> wasmtime::Result<Result<Vec<String>, Error>> {
         let context = self.context.clone();
-        self.context.serve(self.table.get_mut(&process)?.read_lines(&context, max as usize)).await
+        self.context
+            .serve("machine.process.read-lines", self.table.get_mut(&process)?.read_lines(&context, max as usize))
+            .await
     }
 
     async fn wait(&mut self, process: Resource<Process>) -> wasmtime::Result<Result<Output, Error>> {
         let context = self.context.clone();
-        self.context.serve(self.table.get_mut(&process)?.wait(&context)).await
+        self.context.serve("machine.process.wait", self.table.get_mut(&process)?.wait(&context)).await
     }
 
     async fn drop(&mut self, process: Resource<Process>) -> wasmtime::Result<()> {

@@ -9,6 +9,7 @@ mod identifier;
 mod lease;
 mod lexer;
 mod session;
+mod spans;
 mod value;
 
 #[cfg(test)]
@@ -72,11 +73,18 @@ impl Outward for Error {
             }),
         }
     }
+
+    fn code(&self) -> &str {
+        match self {
+            Self::Denied(reason) | Self::Connection(reason) | Self::Invalid(reason) => reason.code(),
+            Self::Sql(error) => &error.state,
+        }
+    }
 }
 
 impl wit::Host for CallState {
     async fn open(&mut self, role: String) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
-        match self.context.serve(connect::role(&self.context, &role)).await? {
+        match self.context.serve("postgres.open", connect::role(&self.context, &role)).await? {
             Ok(connection) => self.keep(connection),
             Err(error) => Ok(Err(error)),
         }
@@ -89,7 +97,13 @@ impl wit::Host for CallState {
         login_as: String,
         socket: Option<String>,
     ) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
-        match self.context.serve(connect::instance(&self.context, &machine, port, &login_as, socket.as_deref())).await?
+        match self
+            .context
+            .serve(
+                "postgres.open-instance",
+                connect::instance(&self.context, &machine, port, &login_as, socket.as_deref()),
+            )
+            .await?
         {
             Ok(connection) => self.keep(connection),
             Err(error) => Ok(Err(error)),
@@ -105,7 +119,9 @@ impl wit::Host for CallState {
         columns: Vec<String>,
     ) -> wasmtime::Result<Result<u64, Error>> {
         let (source, destination) = (self.table.get(&source)?, self.table.get(&destination)?);
-        self.context.serve(copy::between(&self.context, source, &query, destination, &table, &columns)).await
+        self.context
+            .serve("postgres.copy-between", copy::between(&self.context, source, &query, destination, &table, &columns))
+            .await
     }
 }
 
@@ -116,7 +132,9 @@ impl wit::HostConnection for CallState {
         sql: String,
         parameters: Vec<wit::Value>,
     ) -> wasmtime::Result<Result<wit::Rows, Error>> {
-        self.context.serve(self.table.get(&connection)?.query(&self.context, &sql, &parameters)).await
+        self.context
+            .serve("postgres.connection.query", self.table.get(&connection)?.query(&self.context, &sql, &parameters))
+            .await
     }
 
     async fn execute(
@@ -125,7 +143,12 @@ impl wit::HostConnection for CallState {
         sql: String,
         parameters: Vec<wit::Value>,
     ) -> wasmtime::Result<Result<u64, Error>> {
-        self.context.serve(self.table.get(&connection)?.execute(&self.context, &sql, &parameters)).await
+        self.context
+            .serve(
+                "postgres.connection.execute",
+                self.table.get(&connection)?.execute(&self.context, &sql, &parameters),
+            )
+            .await
     }
 
     async fn begin(
@@ -133,15 +156,17 @@ impl wit::HostConnection for CallState {
         connection: Resource<Connection>,
         isolation: wit::Isolation,
     ) -> wasmtime::Result<Result<(), Error>> {
-        self.context.serve(self.table.get(&connection)?.begin(&self.context, isolation)).await
+        self.context
+            .serve("postgres.connection.begin", self.table.get(&connection)?.begin(&self.context, isolation))
+            .await
     }
 
     async fn commit(&mut self, connection: Resource<Connection>) -> wasmtime::Result<Result<(), Error>> {
-        self.context.serve(self.table.get(&connection)?.commit(&self.context)).await
+        self.context.serve("postgres.connection.commit", self.table.get(&connection)?.commit(&self.context)).await
     }
 
     async fn rollback(&mut self, connection: Resource<Connection>) -> wasmtime::Result<Result<(), Error>> {
-        self.context.serve(self.table.get(&connection)?.rollback(&self.context)).await
+        self.context.serve("postgres.connection.rollback", self.table.get(&connection)?.rollback(&self.context)).await
     }
 
     async fn beside(
@@ -149,7 +174,14 @@ impl wit::HostConnection for CallState {
         connection: Resource<Connection>,
         database: String,
     ) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
-        match self.context.serve(connect::beside(&self.context, self.table.get(&connection)?, &database)).await? {
+        match self
+            .context
+            .serve(
+                "postgres.connection.beside",
+                connect::beside(&self.context, self.table.get(&connection)?, &database),
+            )
+            .await?
+        {
             Ok(connection) => self.keep(connection),
             Err(error) => Ok(Err(error)),
         }

@@ -64,6 +64,8 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("anstyle", &["lifeboat"]),
     ("clap", &["lifeboat"]),
     ("indicatif", &["lifeboat"]),
+    ("tracing", &["lifeboat-runtime", "lifeboat-host"]),
+    ("tracing-subscriber", &["lifeboat"]),
 ];
 
 fn packages() -> BTreeMap<String, Package> {

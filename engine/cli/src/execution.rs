@@ -23,6 +23,7 @@ use crate::{
     commands::run::Shown,
     copies,
     exit::Exit,
+    logging,
     output::{WARN, hint, json, note, styled},
     people::{self, Answers, Responder},
     problem::Problem,
@@ -51,6 +52,7 @@ pub(crate) fn check_answers(answers: &Answers, plan: &Plan) -> Result<(), Proble
 impl Execution {
     /// Opens the view and listens for signals. `of` is the run, and the people of each role in it.
     pub(crate) fn open(
+        home: &Home,
         plan: Plan,
         of: (RunId, BTreeMap<String, Vec<String>>),
         shown: Shown,
@@ -59,6 +61,10 @@ impl Execution {
     ) -> Self {
         let prompts = people::can_be_asked() && answers.are_none();
         let view = view::open(Some(plan.objectives.clone()), prompts);
+        if view.moves() {
+            logging::hold_back();
+            logging::into_file(home.engine_log(&of.0));
+        }
         let stop = signals::stop(view.clone());
         let people = Arc::new(Responder::new(answers, of, view.clone(), stop.clone()));
         Self { plan, shown, view, people, invoke, stop }
@@ -77,6 +83,7 @@ impl Execution {
     /// Leaves the terminal in order and says how the session ended.
     pub(crate) fn close(self, home: &Home, ended: Result<Ended, Error>) -> anyhow::Result<Exit> {
         self.view.close();
+        logging::to_standard_error();
         let ended = ended?;
         say(&ended);
         say_copies(home, &ended)?;

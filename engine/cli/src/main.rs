@@ -8,6 +8,7 @@ mod engine;
 mod execution;
 mod exit;
 mod findings;
+mod logging;
 mod machines;
 mod meant;
 mod output;
@@ -50,6 +51,10 @@ fn obey() -> Exit {
         // Before there is any other thread: what it gives up, it gives up for this one.
         return commands::confine::execute(arguments);
     }
+    if let Err(problem) = begin_to_log(&line.command) {
+        problem.print();
+        return problem.exit;
+    }
     if let Ok(program) = std::env::current_exe() {
         lifeboat_host::confine::set_launcher(program);
     }
@@ -61,6 +66,14 @@ fn obey() -> Exit {
         problem.print();
         problem.exit
     })
+}
+
+/// What is printed from inside the binary has nothing to log: the page about a wrong filter can be read in spite of it.
+fn begin_to_log(command: &Command) -> Result<(), Problem> {
+    match command {
+        Command::Explain(_) | Command::Schema(_) | Command::Completions(_) => Ok(()),
+        _ => logging::install(),
+    }
 }
 
 /// Shows a panic; what it means is said once.

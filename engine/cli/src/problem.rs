@@ -124,7 +124,8 @@ impl std::error::Error for Problem {}
 fn exit_of(code: &str) -> Exit {
     const REFUSED: [&str; 7] =
         ["copy-in-use", "operator-", "run-locked", "run-lease-", "host-refused-", "host-identity-", "pg-not-ours"];
-    const USAGE: [&str; 8] = [
+    const USAGE: [&str; 9] = [
+        "log-filter",
         "copy-unknown",
         "run-unknown",
         "run-ambiguous",
@@ -169,6 +170,7 @@ mod tests {
         check("drill-runbook", Exit::File);
         check("drill-stopped", Exit::Inconclusive);
         check("drill-unknown", Exit::Usage);
+        check("log-filter", Exit::Usage);
         check("run-variant", Exit::Usage);
         check("operator-role", Exit::Refused);
         check("operator-no-reason", Exit::Usage);

@@ -188,7 +188,7 @@ impl Case {
         let shown = Shown { onset: None, json: self.json };
         let Some(invoke) = engine::invoke_of(&home, &self.run, &self.loaded)? else { return Ok(Exit::File) };
         let of = (self.run.clone(), self.loaded.roles());
-        let execution = Execution::open(self.loaded.plan, of, shown, Answers::default(), invoke);
+        let execution = Execution::open(&home, self.loaded.plan, of, shown, Answers::default(), invoke);
         let ended = session::reopen(&home, &self.run, request, execution.surroundings()).await;
         execution.close(&home, ended)
     }

@@ -1,10 +1,9 @@
 //! The state of one call: what it may do, when it must end, and what is known of how far it came.
 
 use std::{
-    collections::BTreeSet,
     future::Future,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -15,14 +14,14 @@ use lifeboat_core::{bindings::Bindings, failure::Reason};
 use lifeboat_runtime::invoke::{Deadline, Fence, Note};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 use wasmtime::{ResourceLimiter, component::ResourceTable};
 
 use crate::{
-    capability::{machine::Folders, runtime::Throttle},
+    capability::{Outward, OwnStates, Sessions},
     grants::Grants,
     limits::Limits,
     secret::Secrets,
-    targets::Targets,
 };
 
 /// Everything that a capability may know of the call it serves.
@@ -46,15 +45,13 @@ pub(crate) struct CallContext {
     /// Where notes go.
     pub(crate) notes: Arc<dyn Fn(Note) + Send + Sync>,
     fence: Arc<dyn Fence>,
-    /// What the engine holds on the targets themselves.
-    pub(crate) targets: Arc<Targets>,
+    /// What capabilities keep for all calls.
+    pub(crate) sessions: Arc<Sessions>,
+    /// What they keep for this one.
+    pub(crate) own: OwnStates,
     refused: OnceLock<Reason>,
     changing: AtomicBool,
     uncertain: AtomicBool,
-    /// Where files lie that the call has had fetched.
-    pub(crate) fetched: Folders,
-    /// Machines that have proved to be the ones meant.
-    proved: Mutex<BTreeSet<String>>,
 }
 
 /// Why a wait ended early.
@@ -86,7 +83,7 @@ pub(crate) struct NewCall {
     pub(crate) cancel: CancellationToken,
     pub(crate) notes: Arc<dyn Fn(Note) + Send + Sync>,
     pub(crate) fence: Arc<dyn Fence>,
-    pub(crate) targets: Arc<Targets>,
+    pub(crate) sessions: Arc<Sessions>,
 }
 
 impl CallContext {
@@ -104,12 +101,11 @@ impl CallContext {
             grace: limits.grace,
             notes: call.notes,
             fence: call.fence,
-            targets: call.targets,
+            sessions: call.sessions,
+            own: OwnStates::default(),
             refused: OnceLock::new(),
             changing: AtomicBool::new(false),
             uncertain: AtomicBool::new(false),
-            fetched: Folders::default(),
-            proved: Mutex::default(),
         }
     }
 
@@ -206,14 +202,16 @@ impl CallContext {
         self.ends().map_or(self.wall, |end| end.saturating_duration_since(Instant::now()))
     }
 
-    /// Whether the machine has proved in this call to be the one meant.
-    pub(crate) fn proved(&self, role: &str) -> bool {
-        self.proved.lock().unwrap_or_else(PoisonError::into_inner).contains(role)
-    }
-
-    /// Remembers that it has.
-    pub(crate) fn note_proved(&self, role: &str) {
-        self.proved.lock().unwrap_or_else(PoisonError::into_inner).insert(role.to_owned());
+    /// Serves a function of a capability. Its error goes to the guest without secrets.
+    pub(crate) async fn serve<T, E: Outward>(
+        &self,
+        function: &'static str,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> wasmtime::Result<Result<T, E>> {
+        let answer = work.instrument(tracing::trace_span!("capability", function)).await;
+        Ok(answer.map_err(|error| error.scrubbed(&self.secrets)).inspect_err(|error| {
+            tracing::debug!(function, code = error.code(), "refused or failed");
+        }))
     }
 
     /// Sends a note on, without secrets.
@@ -231,34 +229,21 @@ impl CallContext {
     }
 }
 
-/// What a store holds: the call, the guest's handles, and its limits.
+/// What a store holds: the call, the guest's handles, and its limits. It knows no capability: what one keeps for a call is in the
+/// context ([`CallContext::own`]), which outlives the store.
 pub(crate) struct CallState {
     pub(crate) context: Arc<CallContext>,
     pub(crate) table: ResourceTable,
-    pub(crate) throttle: Throttle,
     limits: Limits,
     /// A growth beyond the limit was refused; the trap that follows is explained by it.
     pub(crate) memory_refused: bool,
-    /// Connections that the guest holds.
-    pub(crate) connections: usize,
-    /// Programs that the guest holds.
-    pub(crate) processes: usize,
     /// When the guest that should have ended is stopped.
     pub(crate) stop_at: Option<Instant>,
 }
 
 impl CallState {
     pub(crate) fn new(context: Arc<CallContext>, limits: Limits) -> Self {
-        Self {
-            context,
-            table: ResourceTable::new(),
-            throttle: Throttle::default(),
-            limits,
-            memory_refused: false,
-            connections: 0,
-            processes: 0,
-            stop_at: None,
-        }
+        Self { context, table: ResourceTable::new(), limits, memory_refused: false, stop_at: None }
     }
 }
 

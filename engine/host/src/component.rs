@@ -12,10 +12,11 @@ use wasmtime::{
 use crate::{
     cache::{Cache, hex},
     call::{CallContext, CallState, CutOff},
+    capability::CAPABILITIES,
     description,
     error::HostError,
     limits::Limits,
-    wit::{Plugin, PluginPre},
+    wit::{Plugin, PluginPre, lifeboat::plugin::types},
 };
 
 /// A plugin that is ready to be called.
@@ -38,7 +39,8 @@ pub(crate) struct Stopped(pub(crate) CutOff);
 /// Links every capability; a component takes from the linker what it imports.
 pub(crate) fn linker(engine: &Engine) -> Result<Linker<CallState>, HostError> {
     let mut linker = Linker::new(engine);
-    Plugin::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)
+    types::add_to_linker::<CallState, HasSelf<CallState>>(&mut linker, |state| state)
+        .and_then(|()| CAPABILITIES.iter().try_for_each(|capability| (capability.link)(&mut linker)))
         .map_err(|error| HostError::Engine(format!("{error:#}")))?;
     Ok(linker)
 }
@@ -61,14 +63,19 @@ pub(crate) async fn load(
     let digest = format!("sha256:{}", hex(&Sha256::digest(bytes)));
     let mut loaded = Loaded { name: name.to_owned(), digest, imports, actions: Vec::new(), pre, limits };
     loaded.actions = describe(&loaded, context).await?;
+    tracing::debug!(plugin = name, digest = loaded.digest, actions = loaded.actions.len(), "loaded");
     Ok(loaded)
 }
+
+/// What every plugin imports besides its capabilities; it holds types only.
+const TYPES: &str = "lifeboat:plugin/types@0.1.0";
 
 /// The names of all imports, or the first that is no capability.
 fn imports(name: &str, component: &Component, linker: &Linker<CallState>) -> Result<Vec<String>, HostError> {
     let engine = linker.engine();
     let names: Vec<String> = component.component_type().imports(engine).map(|(import, _)| import.to_owned()).collect();
-    match names.iter().find(|import| !CAPABILITIES.contains(&import.as_str())) {
+    let known = |import: &str| import == TYPES || CAPABILITIES.iter().any(|capability| capability.import == import);
+    match names.iter().find(|import| !known(import)) {
         None => Ok(names),
         Some(unknown) => Err(HostError::ImportUnknown { plugin: name.to_owned(), import: unknown.clone() }),
     }
@@ -76,16 +83,6 @@ fn imports(name: &str, component: &Component, linker: &Linker<CallState>) -> Res
 
 /// Of what is wrong with a description, which is in the plugin's own words.
 const PROBLEM_BYTES_MAX: usize = 1024;
-
-/// What may be imported. `plugin/types` holds types only.
-const CAPABILITIES: &[&str] = &[
-    "lifeboat:plugin/types@0.1.0",
-    "lifeboat:runtime/runtime@0.1.0",
-    "lifeboat:postgres/postgres@0.1.0",
-    "lifeboat:machine/machine@0.1.0",
-    "lifeboat:http/http@0.1.0",
-    "lifeboat:endpoint/endpoint@0.1.0",
-];
 
 async fn describe(loaded: &Loaded, context: Arc<CallContext>) -> Result<Vec<Action>, HostError> {
     let wrong = |problem: String| {

@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     call::{CallContext, NewCall},
+    capability::Sessions,
     grants::Grants,
     limits::Limits,
     secret::Secrets,
@@ -99,14 +100,14 @@ pub(crate) struct Fixture {
     pub(crate) deadline: Option<Timestamp>,
     pub(crate) cancel: CancellationToken,
     pub(crate) fence: Arc<Breakable>,
-    pub(crate) targets: Arc<crate::targets::Targets>,
+    pub(crate) sessions: Arc<Sessions>,
 }
 
 impl Fixture {
     pub(crate) fn new(bindings: Bindings) -> Self {
         let cancel = CancellationToken::new();
-        let (fence, targets) = Default::default();
-        Self { bindings, access: Effect::Destroy, mode: Mode::Real, deadline: None, cancel, fence, targets }
+        let (fence, sessions) = Default::default();
+        Self { bindings, access: Effect::Destroy, mode: Mode::Real, deadline: None, cancel, fence, sessions }
     }
 
     /// A context whose call has these grants.
@@ -129,7 +130,7 @@ impl Fixture {
             cancel: self.cancel.clone(),
             notes: Arc::new(move |note| sink.lock().unwrap().push(note)),
             fence: self.fence.clone(),
-            targets: self.targets.clone(),
+            sessions: self.sessions.clone(),
         };
         let limits = Limits { wall: Duration::from_secs(60), ..Limits::default() };
         (CallContext::new(new, &limits), notes)

@@ -163,7 +163,7 @@ fn describing(limits: &Limits) -> Arc<CallContext> {
         cancel: CancellationToken::new(),
         notes: Arc::new(|_| {}),
         fence: Arc::new(Unfenced),
-        targets: Arc::default(),
+        sessions: Arc::default(),
     };
     Arc::new(CallContext::new(call, &Limits { wall: DESCRIBE_MAX, ..*limits }))
 }

@@ -18,16 +18,17 @@ use lifeboat_runtime::{
 };
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 use wasmtime::{Store, Trap};
 
 use crate::{
     answer,
     call::{CallContext, CallState, CutOff, NewCall},
+    capability::Sessions,
     component::{Loaded, MemoryRefused, Stopped},
     grants::Grants,
     limits::Limits,
     secret::Secrets,
-    targets::Targets,
     wit::{self, lifeboat::plugin::types},
 };
 
@@ -37,7 +38,7 @@ const CAUSE_BYTES_MAX: usize = 1024;
 /// How long taking the targets may take before the run begins.
 const HOLD_MAX: Duration = Duration::from_secs(30);
 
-/// Plugins, a plan and the real systems behind its roles.
+/// Plugins, a plan and the real systems behind its roles, with what the capabilities keep for it.
 #[derive(Clone)]
 pub(crate) struct Bound {
     plugins: Arc<BTreeMap<String, Loaded>>,
@@ -46,7 +47,7 @@ pub(crate) struct Bound {
     plan: Arc<Plan>,
     bindings: Arc<Bindings>,
     secrets: Arc<Secrets>,
-    targets: Arc<Targets>,
+    sessions: Arc<Sessions>,
 }
 
 impl Bound {
@@ -57,13 +58,15 @@ impl Bound {
         plan: Arc<Plan>,
         bindings: Arc<Bindings>,
     ) -> Self {
-        Self { plugins, permits, limits, plan, bindings, secrets: Arc::default(), targets: Arc::default() }
+        Self { plugins, permits, limits, plan, bindings, secrets: Arc::default(), sessions: Arc::default() }
     }
 
     async fn answer(self, request: Request) -> Answer {
         let observing = request.call.purpose == Purpose::Observe;
         let context = Arc::new(self.context(&request));
-        match self.call(&request, &context).await {
+        let span =
+            tracing::debug_span!("call", plugin = request.call.action.plugin(), dry_run = request.mode == Mode::DryRun);
+        match self.call(&request, &context).instrument(span).await {
             Ok(Reply::Ran(done)) => Answer::Ran(Ok(done)),
             Ok(Reply::Observed(seen)) => Answer::Observed(Ok(seen)),
             Err(failure) => {
@@ -83,7 +86,7 @@ impl Bound {
             cancel: request.cancel.clone(),
             notes: request.notes.clone(),
             fence: request.fence.clone(),
-            targets: self.targets.clone(),
+            sessions: self.sessions.clone(),
         };
         CallContext::new(call, &self.limits)
     }
@@ -99,7 +102,7 @@ impl Bound {
             cancel: CancellationToken::new(),
             notes: Arc::new(|_| {}),
             fence: Arc::new(Unfenced),
-            targets: self.targets.clone(),
+            sessions: self.sessions.clone(),
         }
     }
 
@@ -110,13 +113,15 @@ impl Bound {
         let plugin = self.plugins.get(name.plugin()).ok_or_else(unknown)?;
         let action = plugin.actions.iter().find(|action| action.name == *name).ok_or_else(unknown)?;
         let permit = context.bounded(self.permits.acquire()).await.map_err(|cut| Failure::Transient(cut.reason()))?;
+        tracing::trace!("a slot is free");
         let work = attempt(plugin, request, context, &action.outputs);
         let reply = tokio::select! {
             reply = work => reply,
             () = context.overdue() => Err(stopped(context.cut_off().unwrap_or(CutOff::Deadline), context)),
         };
-        context.fetched.let_go().await;
+        context.own.let_go().await;
         drop(permit);
+        tracing::debug!(changed = context.has_changed(), uncertain = context.is_uncertain(), "the instance is gone");
         fenced(reply, context)
     }
 }
@@ -130,15 +135,15 @@ impl Invoke for Bound {
         let bound = self.clone();
         Box::pin(async move {
             let context = CallContext::new(bound.holding(&holder), &Limits { wall: HOLD_MAX, ..bound.limits });
-            let held = bound.targets.hold(&context, &bindings::changed(&bound.plan), &holder).await;
+            let held = bound.sessions.hold(&context, &bindings::changed(&bound.plan), &holder).await;
             let clean = |reason| bound.secrets.scrub_reason(reason);
             held.map(|told| told.into_iter().map(clean).collect()).map_err(clean)
         })
     }
 
     fn let_go(&self) -> Pending<()> {
-        let targets = self.targets.clone();
-        Box::pin(async move { targets.let_go().await })
+        let sessions = self.sessions.clone();
+        Box::pin(async move { sessions.let_go().await })
     }
 }
 

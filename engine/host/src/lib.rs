@@ -16,7 +16,6 @@ mod host;
 mod invoke;
 mod limits;
 mod secret;
-mod targets;
 mod wasm;
 mod wit;
 

@@ -19,6 +19,7 @@ pub mod report;
 pub mod request;
 pub mod session;
 pub mod store;
+mod variant;
 mod world;
 
 pub use error::Error;

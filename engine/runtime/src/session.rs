@@ -15,6 +15,7 @@ use lifeboat_core::{
 };
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::{
     Error,
@@ -26,6 +27,7 @@ use crate::{
     people::People,
     report::{Report, Reporter},
     store::{Leases, Log, Owned, Store, Taken},
+    variant,
     world::{Materials, RealWorld},
 };
 
@@ -178,6 +180,7 @@ async fn take<S: Store>(
         return Ok(taken);
     }
     let holder = Holder::this_process(run).of_home(store.name());
+    tracing::debug!(%run, leases = taken.resources.len(), "the leases are taken, now the targets themselves");
     let told = surroundings.invoke.hold(holder).await.map_err(|reason| Error::TargetHeld(reason.message))?;
     for Reason { code, message } in told {
         surroundings.reporter.report(&Report::Refused(Refusal::new(&code, message)), &Run::default());
@@ -216,9 +219,16 @@ impl Session {
             people: self.people,
         };
         let invoke = surroundings.invoke.clone();
+        let span = tracing::info_span!("run", run = %self.run, mode = ?self.mode);
         let mut world = RealWorld::<S>::new(materials, surroundings).await;
-        let driven = driver::drive(&self.plan, run, opening, &mut world).await;
-        world.wind_down(driven.as_ref().map_or(&Run::default(), |(run, _)| run)).await;
+        let driven = driver::drive(&self.plan, run, opening, &mut world).instrument(span.clone()).await;
+        let nothing = Run::default();
+        let left = driven.as_ref().map_or(&nothing, |(run, _)| run);
+        world.wind_down(left).instrument(span.clone()).await;
+        match &driven {
+            Ok((_, how)) => tracing::info!(parent: &span, how = variant::name(how), "the session is over"),
+            Err(error) => tracing::error!(parent: &span, code = error.code(), "the session cannot go on"),
+        }
         invoke.let_go().await;
         let (state, how) = driven?;
         if let How::Finished(_) = how {

@@ -43,8 +43,9 @@ pub(crate) fn sleep_for_ever(caps: &impl Runtime) -> Result<Outcome, Failure> {
 
 pub(crate) fn flood_log(caps: &impl Runtime) -> Result<Outcome, Failure> {
     let line = "x".repeat(10_000);
+    let fields = [("line".to_owned(), line.clone())];
     for number in 0..LINES {
-        caps.log(Level::Error, &line, &[("line", &line)]);
+        caps.log(Level::Error, &line, &fields);
         caps.progress(number.into(), Some(LINES.into()), "lines", &line);
     }
     Outcome::new(json!({}), "flooded the log")

@@ -18,11 +18,6 @@ pub mod guest;
 
 pub use action::{Action, Effect, Field};
 pub use call::{Call, Observation, Outcome};
-pub use capability::{endpoint, http, machine, postgres, runtime};
-pub use endpoint::Endpoint;
+pub use capability::*;
 pub use failure::{Failure, Reason};
-pub use http::Http;
-pub use machine::{Machine, Process};
 pub use plugin::Plugin;
-pub use postgres::{Connection, Postgres};
-pub use runtime::Runtime;

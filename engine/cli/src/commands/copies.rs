@@ -206,7 +206,7 @@ async fn remove(order: Remove, global: &Global) -> anyhow::Result<Exit> {
     // It touches nothing but the folder of the copy, and the copy belongs to a run that is over.
     let new = NewRun { leases: Vec::new(), ..new };
     let shown = Shown { onset: None, json: order.json };
-    let execution = Execution::open(plan, (new.run.clone(), BTreeMap::new()), shown, Answers::default(), invoke);
+    let execution = Execution::open(&home, plan, (new.run.clone(), BTreeMap::new()), shown, Answers::default(), invoke);
     let ended = session::start(&home, new, execution.surroundings()).await;
     execution.close(&home, ended)
 }

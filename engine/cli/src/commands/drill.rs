@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use lifeboat_core::{diagnostic, name::RunId, run::Run};
 use lifeboat_present::drill::{Proof, lines, proof};
-use lifeboat_runtime::report::Report;
+use lifeboat_runtime::{home::Home, report::Report};
 use lifeboat_simulator::{
     drill::{self, DrillError, DrillObserver, DrillRequest, Phase},
     report::{self, DrillReport},
@@ -17,6 +17,7 @@ use crate::{
     arguments::Global,
     engine,
     exit::Exit,
+    logging,
     output::{HINT, data, hint, json, note, painted, styled},
     signals,
     view::{self, View},
@@ -74,6 +75,7 @@ impl From<Testbed> for Backend {
 /// Shows the drill's phases and the engine's events in one view.
 struct Observer {
     view: Arc<dyn View>,
+    home: Home,
 }
 
 impl DrillObserver for Observer {
@@ -83,6 +85,9 @@ impl DrillObserver for Observer {
     }
 
     fn engine(&self, report: &Report, run: &Run) {
+        if let Some((_, facts)) = &run.started {
+            logging::into_file(self.home.engine_log(&facts.run));
+        }
         self.view.report(report, run);
     }
 }
@@ -104,7 +109,7 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
     for number in 1..=arguments.runs {
         // The controls prove the drill, not the recovery: once is enough.
         request.controls = arguments.controls && number == arguments.runs;
-        reports.push(hold(request.clone(), &view).await?);
+        reports.push(hold(request.clone(), &view, &home).await?);
     }
     let last = reports.last().map(|report| report.run.clone()).unwrap_or_default();
     let report = report::merged(reports).context("no drill was held")?;
@@ -138,9 +143,13 @@ fn exit(proof: Proof) -> Exit {
 }
 
 /// One drill, watched.
-async fn hold(request: DrillRequest, view: &Arc<dyn View>) -> anyhow::Result<DrillReport> {
-    let held = drill::run(request, &Observer { view: view.clone() }).await;
+async fn hold(request: DrillRequest, view: &Arc<dyn View>, home: &Home) -> anyhow::Result<DrillReport> {
+    if view.moves() {
+        logging::hold_back();
+    }
+    let held = drill::run(request, &Observer { view: view.clone(), home: home.clone() }).await;
     view.close();
+    logging::to_standard_error();
     Ok(held.map_err(shown)?)
 }
 

@@ -71,7 +71,7 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
     }
     let Some(invoke) = engine::invoke_of(&home, &run, &loaded)? else { return Ok(Exit::File) };
     let of = (run.clone(), loaded.roles());
-    let execution = Execution::open(loaded.plan, of, arguments.shown, arguments.answers, invoke);
+    let execution = Execution::open(&home, loaded.plan, of, arguments.shown, arguments.answers, invoke);
     let ended = session::resume(&home, &run, execution.surroundings()).await;
     execution.close(&home, ended)
 }

@@ -83,7 +83,7 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
         onset: arguments.shown.onset,
     });
     let of = (new.run.clone(), new.people.clone());
-    let execution = Execution::open(plan, of, arguments.shown.clone(), arguments.answers, invoke);
+    let execution = Execution::open(&home, plan, of, arguments.shown.clone(), arguments.answers, invoke);
     let ended = session::start(&home, new, execution.surroundings()).await;
     execution.close(&home, ended)
 }

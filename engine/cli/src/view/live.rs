@@ -182,6 +182,10 @@ impl Reporter for Live {
 }
 
 impl View for Live {
+    fn moves(&self) -> bool {
+        true
+    }
+
     fn stand_aside(&self) {
         let mut state = self.state();
         state.held_back.get_or_insert_default();

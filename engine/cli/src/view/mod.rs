@@ -21,6 +21,10 @@ pub(crate) trait View: Reporter {
     fn go_on(&self) {}
     /// The terminal has just echoed `^C` behind what moves, and so has moved it.
     fn after_echo(&self) {}
+    /// Whether it changes lines that stand on the terminal already: then nothing else may write there.
+    fn moves(&self) -> bool {
+        false
+    }
     /// A line that belongs to no step.
     fn say(&self, text: &str);
     /// Leaves the terminal as it should be found.

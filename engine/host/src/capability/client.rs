@@ -3,7 +3,7 @@
 use std::{sync::OnceLock, time::Duration};
 
 use lifeboat_core::failure::Reason;
-use reqwest::{Client, Response, Url, redirect::Policy};
+use reqwest::{Response, Url, redirect::Policy};
 
 use super::tls;
 
@@ -11,22 +11,26 @@ const CONNECT_MAX: Duration = Duration::from_secs(10);
 const ANSWER_MAX: Duration = Duration::from_secs(30);
 const USER_AGENT: &str = concat!("lifeboat/", env!("CARGO_PKG_VERSION"));
 
-/// The client of this process.
-pub(super) fn get() -> Result<&'static Client, Reason> {
-    static CLIENT: OnceLock<Result<Client, String>> = OnceLock::new();
-    let client = CLIENT.get_or_init(|| {
-        tls::install_provider();
-        Client::builder()
-            .user_agent(USER_AGENT)
-            .redirect(Policy::none())
-            .connect_timeout(CONNECT_MAX)
-            .timeout(ANSWER_MAX)
-            // A kept connection belongs to the runtime that made it; messages are too rare to gain from one.
-            .pool_max_idle_per_host(0)
-            .build()
-            .map_err(|error| error.to_string())
-    });
-    client.as_ref().map_err(|error| Reason::new("http-client", format!("the HTTP client cannot start: {error}")))
+/// The client of a session, made when it is first needed.
+#[derive(Default)]
+pub(super) struct Client(OnceLock<Result<reqwest::Client, String>>);
+
+impl Client {
+    pub(super) fn get(&self) -> Result<&reqwest::Client, Reason> {
+        let client = self.0.get_or_init(|| {
+            tls::install_provider();
+            reqwest::Client::builder()
+                .user_agent(USER_AGENT)
+                .redirect(Policy::none())
+                .connect_timeout(CONNECT_MAX)
+                .timeout(ANSWER_MAX)
+                // Messages are too rare to gain from a kept connection.
+                .pool_max_idle_per_host(0)
+                .build()
+                .map_err(|error| error.to_string())
+        });
+        client.as_ref().map_err(|error| Reason::new("http-client", format!("the HTTP client cannot start: {error}")))
+    }
 }
 
 /// The address, where it may be used: HTTPS, or HTTP to this machine, or HTTP that the operator wrote in the open.

@@ -16,11 +16,14 @@ use tokio::{
 };
 
 use super::{
-    client,
+    Outward,
+    client::{self, Client},
     group::{self, Group},
+    lifetimes,
 };
 use crate::{
     call::{CallContext, CallState},
+    secret::Secrets,
     wit::lifeboat::endpoint::endpoint::{self as wit, Error},
 };
 
@@ -34,29 +37,39 @@ struct Direction {
     address: String,
 }
 
+/// What the capability keeps for all calls of a run.
+#[derive(Default)]
+pub(crate) struct Session {
+    client: Client,
+}
+
+/// It keeps nothing for a call.
+pub(crate) type Own = ();
+
+impl lifetimes::Session for Session {}
+
 impl wit::Host for CallState {
     async fn current(&mut self, role: String) -> wasmtime::Result<Result<String, Error>> {
-        let address = current(&self.context, &role).await;
-        Ok(self.endpoint_outward(address))
+        self.context.serve("endpoint.current", current(&self.context, &role)).await
     }
 
     async fn switch(&mut self, role: String, address: String) -> wasmtime::Result<Result<(), Error>> {
-        let switched = switch(&self.context, &role, address).await;
-        Ok(self.endpoint_outward(switched))
+        self.context.serve("endpoint.switch", switch(&self.context, &role, address)).await
     }
 }
 
-impl CallState {
-    fn endpoint_outward<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
-        let scrub = |reason: wit::Reason| wit::Reason {
-            code: reason.code,
-            message: self.context.secrets.scrub(reason.message),
-        };
-        result.map_err(|error| match error {
-            Error::Denied(reason) => Error::Denied(scrub(reason)),
-            Error::Connection(reason) => Error::Connection(scrub(reason)),
-            Error::Invalid(reason) => Error::Invalid(scrub(reason)),
-        })
+impl Outward for Error {
+    fn scrubbed(self, secrets: &Secrets) -> Self {
+        match self {
+            Self::Denied(reason) => Self::Denied(reason.scrubbed(secrets)),
+            Self::Connection(reason) => Self::Connection(reason.scrubbed(secrets)),
+            Self::Invalid(reason) => Self::Invalid(reason.scrubbed(secrets)),
+        }
+    }
+
+    fn code(&self) -> &str {
+        let (Self::Denied(reason) | Self::Connection(reason) | Self::Invalid(reason)) = self;
+        reason.code()
     }
 }
 
@@ -126,7 +139,8 @@ async fn request(
 ) -> Result<String, Error> {
     let refused = |reason: Reason| Error::Invalid(reason.into());
     let url = client::url(url, true).map_err(refused)?;
-    let mut request = client::get().map_err(refused)?.request(method, url);
+    let client = context.sessions.endpoint.client.get().map_err(refused)?;
+    let mut request = client.request(method, url);
     if let Some(body) = body {
         request = request.json(&body);
     }

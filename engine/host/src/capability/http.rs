@@ -12,36 +12,64 @@ use reqwest::header::CONTENT_TYPE;
 use secrecy::ExposeSecret;
 use sha2::Sha256;
 
-use super::client;
+use super::{
+    Outward,
+    client::{self, Client},
+    lifetimes,
+};
 use crate::{
     cache::hex,
     call::{CallContext, CallState},
+    secret::Secrets,
     wit::lifeboat::http::http::{self as wit, Error, Format, Response},
 };
 
 const REQUEST_BYTES_MAX: usize = 1 << 20;
 const RESPONSE_BYTES_MAX: usize = 64 << 10;
 
+/// What the capability keeps for all calls of a run.
+#[derive(Default)]
+pub(crate) struct Session {
+    client: Client,
+}
+
+/// It keeps nothing for a call.
+pub(crate) type Own = ();
+
+impl lifetimes::Session for Session {}
+
 impl wit::Host for CallState {
     async fn channel(&mut self, role: String) -> wasmtime::Result<Result<Format, Error>> {
-        let format = channel(&self.context, &role, Effect::Read).map(|channel| match channel.channel {
-            Channel::Webhook => Format::Webhook,
-            Channel::Slack => Format::Slack,
-        });
-        Ok(format)
+        let format = async {
+            channel(&self.context, &role, Effect::Read).map(|channel| match channel.channel {
+                Channel::Webhook => Format::Webhook,
+                Channel::Slack => Format::Slack,
+            })
+        };
+        self.context.serve("http.channel", format).await
     }
 
     async fn post(&mut self, role: String, id: String, body: String) -> wasmtime::Result<Result<Response, Error>> {
-        let secrets = &self.context.secrets;
-        let scrub = |reason: wit::Reason| wit::Reason { code: reason.code, message: secrets.scrub(reason.message) };
-        let answer = post(&self.context, &role, &id, body).await;
-        Ok(answer.map(|response| Response { body: secrets.scrub(response.body), ..response }).map_err(|error| {
-            match error {
-                Error::Denied(reason) => Error::Denied(scrub(reason)),
-                Error::Connection(reason) => Error::Connection(scrub(reason)),
-                Error::Invalid(reason) => Error::Invalid(scrub(reason)),
-            }
-        }))
+        let posted = async {
+            let response = post(&self.context, &role, &id, body).await?;
+            Ok(Response { body: self.context.secrets.scrub(response.body), ..response })
+        };
+        self.context.serve("http.post", posted).await
+    }
+}
+
+impl Outward for Error {
+    fn scrubbed(self, secrets: &Secrets) -> Self {
+        match self {
+            Self::Denied(reason) => Self::Denied(reason.scrubbed(secrets)),
+            Self::Connection(reason) => Self::Connection(reason.scrubbed(secrets)),
+            Self::Invalid(reason) => Self::Invalid(reason.scrubbed(secrets)),
+        }
+    }
+
+    fn code(&self) -> &str {
+        let (Self::Denied(reason) | Self::Connection(reason) | Self::Invalid(reason)) = self;
+        reason.code()
     }
 }
 
@@ -73,7 +101,8 @@ async fn post(context: &CallContext, role: &str, id: &str, body: String) -> Resu
             context.secrets.resolve(reference).and_then(|secret| client::url(secret.expose_secret(), false))
         }
     };
-    let mut request = client::get().map_err(refused)?.post(url.map_err(refused)?);
+    let client = context.sessions.http.client.get().map_err(refused)?;
+    let mut request = client.post(url.map_err(refused)?);
     request = request.header(CONTENT_TYPE, "application/json");
     if channel.channel == Channel::Webhook {
         let timestamp = Timestamp::now().as_second();

@@ -1,13 +1,17 @@
 //! The `runtime` capability: log, progress, time, waiting, cancellation. What a guest says is kept within bounds, so that a
 //! chatty plugin floods neither the log nor the terminal.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use lifeboat_core::text;
 use lifeboat_runtime::invoke::{Level, Note};
 use tokio::time::Instant;
 
+use super::lifetimes;
 use crate::{call::CallState, wit::lifeboat::runtime::runtime as wit};
 
 /// At most 20 progress notes a second are kept.
@@ -17,14 +21,34 @@ const LOG_LINES_MAX: u32 = 10_000;
 const TEXT_BYTES_MAX: usize = 4096;
 const FIELDS_MAX: usize = 32;
 
+/// The capability keeps nothing for a run.
+pub(crate) type Session = ();
+
+/// What the capability keeps for a call.
+#[derive(Default)]
+pub(crate) struct Own(Mutex<Throttle>);
+
+impl lifetimes::Own for Own {}
+
+impl Own {
+    fn throttle(&self) -> MutexGuard<'_, Throttle> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// What a call has said so far.
 #[derive(Default)]
-pub(crate) struct Throttle {
+struct Throttle {
     progress: Option<Instant>,
     lines: u32,
 }
 
 impl Throttle {
+    fn one_more(&mut self) -> u32 {
+        self.lines = self.lines.saturating_add(1);
+        self.lines
+    }
+
     fn admits_progress(&mut self, now: Instant, last: bool) -> bool {
         let due = self.progress.is_none_or(|before| now.duration_since(before) >= PROGRESS_INTERVAL);
         if due || last {
@@ -40,8 +64,8 @@ fn short(text: &str) -> String {
 
 impl wit::Host for CallState {
     async fn log(&mut self, level: wit::Level, message: String, fields: Vec<(String, String)>) -> wasmtime::Result<()> {
-        self.throttle.lines = self.throttle.lines.saturating_add(1);
-        let note = match self.throttle.lines {
+        let lines = self.context.own.runtime.throttle().one_more();
+        let note = match lines {
             lines if lines <= LOG_LINES_MAX => Note::Log {
                 level: match level {
                     wit::Level::Debug => Level::Debug,
@@ -64,7 +88,7 @@ impl wit::Host for CallState {
     }
 
     async fn progress(&mut self, done: u64, total: Option<u64>, unit: String, message: String) -> wasmtime::Result<()> {
-        if self.throttle.admits_progress(Instant::now(), total == Some(done)) {
+        if self.context.own.runtime.throttle().admits_progress(Instant::now(), total == Some(done)) {
             self.context.note(Note::Progress { done, total, unit: short(&unit), message: short(&message) });
         }
         Ok(())

@@ -14,7 +14,7 @@ use lifeboat_core::{
 };
 
 use super::{Next, World};
-use crate::{Error, report::Report, session::How};
+use crate::{Error, report::Report, session::How, variant};
 
 /// Drives a run from its present state until it is over, waits for people who cannot be asked, or is stopped. `opening` are
 /// the inputs that come before anything in the world: the start, or what a crash interrupted.
@@ -70,6 +70,8 @@ async fn take<W: World>(plan: &Plan, run: &mut Run, at: Timestamp, input: &Input
         world.reconcile(due(plan, run, at));
     }
     for record in world.append(at, &events).await? {
+        let step = record.event.step().map(tracing::field::display);
+        tracing::debug!(seq = record.seq, event = variant::name(&record.event), step, "recorded");
         world.report(Report::Recorded(record), run);
     }
     Ok(())

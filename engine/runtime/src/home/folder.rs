@@ -55,6 +55,11 @@ impl Home {
         self.folder(run).journal()
     }
 
+    /// Where an engine that works on a run logs for those who debug, where its terminal shows something else.
+    pub fn engine_log(&self, run: &RunId) -> PathBuf {
+        self.folder(run).engine_log()
+    }
+
     /// Who works on a run at this moment, if anyone does.
     pub fn holder(&self, run: &RunId) -> Result<Option<Holder>, Error> {
         RunLock::holder(&self.run_folder(run), run)

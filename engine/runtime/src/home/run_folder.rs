@@ -83,6 +83,11 @@ impl RunFolder {
         self.path.join("logs")
     }
 
+    /// What the engine logs for those who debug, where its terminal shows something else.
+    pub(crate) fn engine_log(&self) -> PathBuf {
+        self.logs().join("engine.log")
+    }
+
     /// Writes everything that a resumed run needs, durably: the first event must find it there.
     pub(crate) fn prepare(&self, new: &NewRun, leases: &Resources) -> Result<(), Error> {
         self.write(&self.runbook(), &new.runbook_source)?;
@@ -125,6 +130,7 @@ impl RunFolder {
             self.origin(),
             self.bindings(),
             self.leases(),
+            self.engine_log(),
             self.path.join("lock"),
         ] {
             let _ = fs::remove_file(file);

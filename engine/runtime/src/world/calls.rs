@@ -16,12 +16,16 @@ use lifeboat_core::{
 };
 use tokio::sync::{mpsc::UnboundedSender, watch};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span};
 
 use super::{
     inbox::{Arrival, CallKey, Ticket, lost},
     notes::NoteSender,
 };
-use crate::invoke::{Answer, Deadline, Fence, Invoke, Request};
+use crate::{
+    invoke::{Answer, Deadline, Fence, Invoke, Request},
+    variant,
+};
 
 /// How long a cancelled call may take to end by itself before it is dropped.
 const GRACE: Duration = Duration::from_secs(5);
@@ -155,6 +159,7 @@ impl Calls {
         self.leaving.retain(|earlier| !earlier.over.is_cancelled());
         let in_the_way = |earlier: &&Leaving| earlier.step == key.step || !earlier.targets.is_disjoint(&targets);
         let earlier = self.leaving.iter().filter(in_the_way).map(|earlier| earlier.over.clone()).collect();
+        let span = span(&call);
         let flight = Flight { ticket: self.next_ticket, cancel, over, deadline: sender, targets };
         let request = Request {
             notes: self.notes.of_step(&key.step),
@@ -169,13 +174,32 @@ impl Calls {
         let over = flight.over.clone();
         self.flying.insert(key.clone(), flight);
         let (invoke, arrivals) = (Arc::clone(&self.invoke), self.arrivals.clone());
-        tokio::spawn(async move {
+        let work = async move {
             let _over = over.drop_guard();
             if let Some(answer) = call_to_its_end(invoke, request, earlier).await {
+                log(&answer);
                 // A session that is over takes no answers; the next one finds the call interrupted.
                 let _ = arrivals.send(Arrival::Answer { key, ticket, answer });
             }
-        });
+        };
+        tokio::spawn(work.instrument(span));
+    }
+}
+
+/// What operators debug with: the attempt within its step. Parameters can hold secrets and are left out.
+fn span(call: &Call) -> Span {
+    let step = tracing::debug_span!("step", step = %call.step);
+    let Call { attempt, purpose, action, .. } = call;
+    tracing::debug_span!(parent: &step, "attempt", attempt, purpose = variant::name(purpose), %action)
+}
+
+/// How a call ended, without what it brought back.
+fn log(answer: &Answer) {
+    match answer {
+        Answer::Ran(Ok(_)) | Answer::Observed(Ok(_)) => tracing::debug!("answered"),
+        Answer::Ran(Err(failure)) | Answer::Observed(Err(failure)) => {
+            tracing::debug!(failure = ?failure.kind(), code = failure.reason().code, "failed");
+        }
     }
 }
 

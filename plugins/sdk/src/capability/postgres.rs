@@ -1,51 +1,76 @@
 //! PostgreSQL servers by role, and rows with typed access.
 
+pub(crate) mod fake;
+
+use super::declare::{capability, handle};
 pub use crate::bindings::lifeboat::postgres::postgres::{Column, Error, Isolation, Rows, SqlError, Value};
 use crate::failure::{Failure, Reason};
 
-/// Opens connections. The host holds addresses and credentials.
-pub trait Postgres {
-    /// An open connection; it is closed when dropped, and an open transaction is rolled back.
-    type Connection: Connection;
-
-    /// The server that plays a role.
-    fn open(&self, role: &str) -> Result<Self::Connection, Error>;
-    /// A server that was started on a port of a machine, with the user, password and database of the role `login_as`; by its
-    /// socket, where the folder of that is given.
-    fn open_instance(
-        &self,
-        machine: &str,
-        port: u16,
-        login_as: &str,
-        socket: Option<&str>,
-    ) -> Result<Self::Connection, Error>;
-    /// Streams the rows of `query` into `table (columns)`; returns how many.
-    fn copy_between(
-        &self,
-        source: &Self::Connection,
-        query: &str,
-        destination: &Self::Connection,
-        table: &str,
-        columns: &[String],
-    ) -> Result<u64, Error>;
+capability! {
+    /// Opens connections. The host holds addresses and credentials.
+    postgres: trait Postgres<
+        /// An open connection; it is closed when dropped, and an open transaction is rolled back.
+        Connection
+    > {
+        /// The server that plays a role.
+        fn open(&self, role: &str) -> Result<Self::Connection, Error>;
+        /// A server that was started on a port of a machine, with the user, password and database of the role `login_as`; by its
+        /// socket, where the folder of that is given.
+        fn open_instance(
+            &self,
+            machine: &str,
+            port: u16,
+            login_as: &str,
+            socket: Option<&str>,
+        ) -> Result<Self::Connection, Error>;
+        /// Streams the rows of `query` into `table (columns)`; returns how many.
+        fn copy_between(
+            &self,
+            source: &Self::Connection,
+            query: &str,
+            destination: &Self::Connection,
+            table: &str,
+            columns: &[String],
+        ) -> Result<u64, Error>;
+    }
 }
 
-/// A connection to a server.
-pub trait Connection {
-    /// One statement that returns rows. Parameters are `$1`…; a text fits a parameter of any type.
-    fn query(&self, sql: &str, parameters: &[Value]) -> Result<Rows, Error>;
-    /// One statement; how many rows it touched.
-    fn execute(&self, sql: &str, parameters: &[Value]) -> Result<u64, Error>;
-    /// Opens a transaction.
-    fn begin(&self, isolation: Isolation) -> Result<(), Error>;
-    /// Ends it and keeps its work. A lost connection here means that nobody knows whether it was kept.
-    fn commit(&self) -> Result<(), Error>;
-    /// Ends it and drops its work.
-    fn rollback(&self) -> Result<(), Error>;
-    /// A connection like this one to another database of the same copy; refused for a server that plays a role.
-    fn beside(&self, database: &str) -> Result<Self, Error>
-    where
-        Self: Sized;
+handle! {
+    /// A connection to a server.
+    postgres: trait Connection {
+        /// One statement that returns rows. Parameters are `$1`…; a text fits a parameter of any type.
+        fn query(&self, sql: &str, parameters: &[Value]) -> Result<Rows, Error>;
+        /// One statement; how many rows it touched.
+        fn execute(&self, sql: &str, parameters: &[Value]) -> Result<u64, Error>;
+        /// Opens a transaction.
+        fn begin(&self, isolation: Isolation) -> Result<(), Error>;
+        /// Ends it and keeps its work. A lost connection here means that nobody knows whether it was kept.
+        fn commit(&self) -> Result<(), Error>;
+        /// Ends it and drops its work.
+        fn rollback(&self) -> Result<(), Error>;
+        /// A connection like this one to another database of the same copy; refused for a server that plays a role.
+        fn beside(&self, database: &str) -> Result<Self, Error>;
+    }
+}
+
+// The code of a statement that PostgreSQL refused.
+const SQL_CODE: &str = "pg-sql";
+// The code of a login that PostgreSQL refused: SQLSTATE class 28.
+const LOGIN_CODE: &str = "pg-login";
+
+impl From<Error> for Failure {
+    /// A lost connection is transient here. Only the plugin knows whether a COMMIT was in flight: then it says
+    /// [`Failure::Interrupted`] itself.
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Denied(reason) => Self::Denied(reason),
+            Error::Connection(reason) => Self::Transient(reason),
+            Error::Sql(error) if error.is_transient() => Self::transient(SQL_CODE, error.describe()),
+            Error::Sql(error) if error.state.starts_with("28") => Self::permanent(LOGIN_CODE, error.describe()),
+            Error::Sql(error) => Self::permanent(SQL_CODE, error.describe()),
+            Error::Invalid(reason) => Self::Permanent(reason),
+        }
+    }
 }
 
 impl SqlError {

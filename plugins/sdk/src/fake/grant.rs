@@ -21,7 +21,7 @@ impl Grant {
     }
 
     /// The refusal of the host, where `needed` is above what is allowed.
-    pub(super) fn check(&self, needed: Effect, what: &str) -> Result<(), Reason> {
+    pub(crate) fn check(&self, needed: Effect, what: &str) -> Result<(), Reason> {
         if needed <= self.0.get() {
             return Ok(());
         }

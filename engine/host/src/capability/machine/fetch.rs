@@ -95,7 +95,7 @@ exec rm -f -- "$@""#;
 
 /// The folders of a call, one a machine.
 #[derive(Default)]
-pub(crate) struct Folders(Mutex<BTreeMap<String, Held>>);
+pub(super) struct Folders(Mutex<BTreeMap<String, Held>>);
 
 /// A folder, held by a program.
 struct Held {
@@ -106,7 +106,7 @@ struct Held {
 
 impl Folders {
     /// Removes them, as far as they can be removed now; the programs that hold them go on where it takes longer.
-    pub(crate) async fn let_go(&self) {
+    pub(super) async fn let_go(&self) {
         let mut held = std::mem::take(&mut *self.0.lock().await);
         for folder in held.values_mut() {
             drop(folder.lifeline.take());
@@ -185,8 +185,8 @@ pub(super) async fn fetch(
         return Err(failed("machine-file", format!("`{name}` is not the name of a file of an archive")));
     }
     let (path, kept) = match into {
-        Some(path) => (path, context.fetched.path(machine).await),
-        None => (context.fetched.on(context, &place).await?, None),
+        Some(path) => (path, context.own.machine.fetched.path(machine).await),
+        None => (context.own.machine.fetched.on(context, &place).await?, None),
     };
     let allowed = place.allowed(&path, effect)?;
     let pairs = names.iter().flat_map(|name| [name.clone(), filled_in(command, name)]);
@@ -203,7 +203,7 @@ pub(super) async fn discard(context: &CallContext, machine: &str, names: &[Strin
     if let Some(name) = names.iter().find(|name| !parts::is_name(name)) {
         return Err(failed("machine-file", format!("`{name}` is not the name of a file")));
     }
-    let path = context.fetched.on(context, &place).await?;
+    let path = context.own.machine.fetched.on(context, &place).await?;
     let allowed = place.allowed(&path, Effect::Read)?;
     let more = More { words: names, ..More::default() };
     files::scripted(context, &place, &allowed, &[RESOLVE, DISCARD], Effect::Read, more).await.map(drop)

@@ -3,6 +3,7 @@
 
 use lifeboat_core::action::Effect;
 use tokio::io::AsyncReadExt;
+use tracing::Instrument;
 
 use super::{
     cut, denied, failed,
@@ -275,6 +276,7 @@ async fn run_script(
     let mut words =
         ["sh", "-c", &parts.concat(), "sh", &allowed.root, &allowed.path, &length].map(str::to_owned).to_vec();
     words.extend_from_slice(given);
+    let span = tracing::trace_span!("program", machine = place.role, program = "sh");
     let (mut running, mut stdout) = running::start(context, place, &words, input)?;
     let work = async {
         let printed = async {
@@ -286,7 +288,7 @@ async fn run_script(
         let (stdout, exit) = tokio::join!(printed, running.exit());
         exit.map(|exit| Printed { stdout, exit })
     };
-    match context.bounded(work).await {
+    match context.bounded(work.instrument(span)).await {
         Ok(printed) => printed,
         Err(why) => {
             running.end().await;

@@ -21,7 +21,7 @@ pub(super) async fn prove(context: &CallContext, place: &Place<'_>, needed: Effe
     let Some(expected) = &place.machine.identity else {
         return missing(&format!("{source} gives no `identity` for it"));
     };
-    if context.proved(role) {
+    if context.own.machine.has_proved(role) {
         return Ok(());
     }
     // An identity that is given must be found before anything is changed: the wrong machine is the one without the file.
@@ -37,7 +37,7 @@ pub(super) async fn prove(context: &CallContext, place: &Place<'_>, needed: Effe
     let path = format!("{}/{FILE}", work.path.trim_end_matches('/'));
     match files::read_in(context, place, &path).await {
         Ok(content) if String::from_utf8_lossy(&content).trim() == expected.trim() => {
-            context.note_proved(role);
+            context.own.machine.note_proved(role);
             Ok(())
         }
         Ok(_) => Err(denied(

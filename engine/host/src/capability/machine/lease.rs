@@ -53,7 +53,7 @@ cat >/dev/null
 rm -f -- "$path""#;
 
 /// What came of trying to hold a folder.
-pub(crate) enum Taken {
+pub(super) enum Taken {
     /// It is ours for as long as this is kept.
     Held(Box<WorkLease>),
     /// Somebody else has it, who may not have signed it.
@@ -65,7 +65,7 @@ pub(crate) enum Taken {
 }
 
 /// A program that holds the folder. It ends when this is dropped.
-pub(crate) struct WorkLease {
+pub(super) struct WorkLease {
     program: Group,
     _alive: ChildStdin,
     _answers: BufReader<ChildStdout>,
@@ -73,13 +73,13 @@ pub(crate) struct WorkLease {
 
 impl WorkLease {
     /// Whether the program, or the connection to it, is gone, and the lock with it.
-    pub(crate) fn is_lost(&mut self) -> bool {
+    pub(super) fn is_lost(&mut self) -> bool {
         self.program.has_ended()
     }
 }
 
 /// Tries to hold the folder.
-pub(crate) async fn take(
+pub(super) async fn take(
     context: &CallContext,
     role: &str,
     machine: &Machine,

@@ -9,13 +9,14 @@ mod fetch;
 mod files;
 mod folder;
 mod identity;
-pub(crate) mod lease;
+mod lease;
 mod lines;
 mod parts;
 mod place;
 mod process;
 mod running;
 mod server;
+mod session;
 mod start;
 mod stranger;
 mod trial;
@@ -27,14 +28,18 @@ mod tests;
 #[expect(unreachable_pub, reason = "the generated bindings re-export it from public modules of a private one")]
 pub use process::Process;
 
-pub(crate) use fetch::Folders;
+pub(crate) use session::{Own, Session};
+
+use std::sync::atomic::Ordering;
 
 use lifeboat_core::{action::Effect, bindings::Via, failure::Reason};
 use place::Place;
 use wasmtime::component::Resource;
 
+use super::Outward;
 use crate::{
     call::{CallContext, CallState, CutOff},
+    secret::Secrets,
     wit::lifeboat::machine::machine::{self as wit, Entry, Error, Fetched, Output, Server, Tree, Wall},
 };
 
@@ -72,36 +77,51 @@ fn cut(context: &CallContext, cut: CutOff, effect: Effect, what: &str) -> Error 
     Error::TimedOut(format!("{what}: {}", cut.reason().message))
 }
 
-impl CallState {
-    /// Errors as the guest may see them: without secrets.
-    fn machine_outward<T>(&self, result: Result<T, Error>) -> wasmtime::Result<Result<T, Error>> {
-        let scrub = |text: String| self.context.secrets.scrub(text);
-        let clean = |reason: wit::Reason| wit::Reason { code: reason.code, message: scrub(reason.message) };
-        Ok(result.map_err(|error| match error {
-            Error::Denied(reason) => Error::Denied(clean(reason)),
-            Error::Unreachable(reason) => Error::Unreachable(clean(reason)),
-            Error::Failed(reason) => Error::Failed(clean(reason)),
-            Error::NotFound(text) => Error::NotFound(scrub(text)),
-            Error::NoSpace(text) => Error::NoSpace(scrub(text)),
-            Error::TimedOut(text) => Error::TimedOut(scrub(text)),
-        }))
+impl Outward for Error {
+    fn scrubbed(self, secrets: &Secrets) -> Self {
+        match self {
+            Self::Denied(reason) => Self::Denied(reason.scrubbed(secrets)),
+            Self::Unreachable(reason) => Self::Unreachable(reason.scrubbed(secrets)),
+            Self::Failed(reason) => Self::Failed(reason.scrubbed(secrets)),
+            Self::NotFound(text) => Self::NotFound(secrets.scrub(text)),
+            Self::NoSpace(text) => Self::NoSpace(secrets.scrub(text)),
+            Self::TimedOut(text) => Self::TimedOut(secrets.scrub(text)),
+        }
+    }
+
+    fn code(&self) -> &str {
+        match self {
+            Self::Denied(reason) | Self::Unreachable(reason) | Self::Failed(reason) => reason.code(),
+            Self::NotFound(_) => "machine-not-found",
+            Self::NoSpace(_) => "machine-no-space",
+            Self::TimedOut(_) => "machine-timed-out",
+        }
     }
 }
 
 impl wit::Host for CallState {
     async fn folder(&mut self, machine: String, name: String) -> wasmtime::Result<Result<String, Error>> {
-        let found = Place::of(&self.context, &machine, Effect::Read).and_then(|place| place.folder(&name));
-        self.machine_outward(found)
+        self.context
+            .serve("machine.folder", async {
+                Place::of(&self.context, &machine, Effect::Read).and_then(|place| place.folder(&name))
+            })
+            .await
     }
 
     async fn ports(&mut self, machine: String) -> wasmtime::Result<Result<Vec<u16>, Error>> {
-        let found = Place::of(&self.context, &machine, Effect::Read).map(|place| place.ports());
-        self.machine_outward(found)
+        self.context
+            .serve("machine.ports", async {
+                Place::of(&self.context, &machine, Effect::Read).map(|place| place.ports())
+            })
+            .await
     }
 
     async fn listen_address(&mut self, machine: String) -> wasmtime::Result<Result<String, Error>> {
-        let address = Place::of(&self.context, &machine, Effect::Read).map(|place| place.listen_address());
-        self.machine_outward(address)
+        self.context
+            .serve("machine.listen-address", async {
+                Place::of(&self.context, &machine, Effect::Read).map(|place| place.listen_address())
+            })
+            .await
     }
 
     async fn run(
@@ -111,8 +131,7 @@ impl wit::Host for CallState {
         arguments: Vec<String>,
         stdin: Option<String>,
     ) -> wasmtime::Result<Result<Output, Error>> {
-        let output = process::run(&self.context, &machine, &program, &arguments, stdin).await;
-        self.machine_outward(output)
+        self.context.serve("machine.run", process::run(&self.context, &machine, &program, &arguments, stdin)).await
     }
 
     async fn spawn(
@@ -122,22 +141,24 @@ impl wit::Host for CallState {
         arguments: Vec<String>,
         keep: Vec<Vec<String>>,
     ) -> wasmtime::Result<Result<Resource<Process>, Error>> {
-        if self.processes >= PROCESSES_MAX {
-            let message = format!("a call may have {PROCESSES_MAX} programs running at a time");
-            return Ok(Err(failed("machine-processes", message)));
-        }
-        match process::spawn(&self.context, &machine, &program, &arguments, &keep).await {
+        let spawned = async {
+            if self.context.own.machine.processes.load(Ordering::Relaxed) >= PROCESSES_MAX {
+                let message = format!("a call may have {PROCESSES_MAX} programs running at a time");
+                return Err(failed("machine-processes", message));
+            }
+            process::spawn(&self.context, &machine, &program, &arguments, &keep).await
+        };
+        match self.context.serve("machine.spawn", spawned).await? {
             Ok(process) => {
-                self.processes += 1;
+                self.context.own.machine.processes.fetch_add(1, Ordering::Relaxed);
                 Ok(Ok(self.table.push(process)?))
             }
-            Err(error) => self.machine_outward(Err(error)),
+            Err(error) => Ok(Err(error)),
         }
     }
 
     async fn read_file(&mut self, machine: String, path: String) -> wasmtime::Result<Result<Vec<u8>, Error>> {
-        let content = files::read(&self.context, &machine, &path).await;
-        self.machine_outward(content)
+        self.context.serve("machine.read-file", files::read(&self.context, &machine, &path)).await
     }
 
     async fn read_parts(
@@ -148,8 +169,9 @@ impl wit::Host for CallState {
         offset: u64,
         length: u32,
     ) -> wasmtime::Result<Result<Vec<Vec<u8>>, Error>> {
-        let parts = parts::read(&self.context, &machine, &folder, &names, (offset, length)).await;
-        self.machine_outward(parts)
+        self.context
+            .serve("machine.read-parts", parts::read(&self.context, &machine, &folder, &names, (offset, length)))
+            .await
     }
 
     async fn write_file(
@@ -158,8 +180,7 @@ impl wit::Host for CallState {
         path: String,
         content: Vec<u8>,
     ) -> wasmtime::Result<Result<(), Error>> {
-        let written = files::write(&self.context, &machine, &path, content).await;
-        self.machine_outward(written)
+        self.context.serve("machine.write-file", files::write(&self.context, &machine, &path, content)).await
     }
 
     async fn create_file(
@@ -168,28 +189,23 @@ impl wit::Host for CallState {
         path: String,
         content: Vec<u8>,
     ) -> wasmtime::Result<Result<(), Error>> {
-        let created = files::create(&self.context, &machine, &path, content).await;
-        self.machine_outward(created)
+        self.context.serve("machine.create-file", files::create(&self.context, &machine, &path, content)).await
     }
 
     async fn list_folder(&mut self, machine: String, path: String) -> wasmtime::Result<Result<Vec<Entry>, Error>> {
-        let entries = files::list(&self.context, &machine, &path).await;
-        self.machine_outward(entries)
+        self.context.serve("machine.list-folder", files::list(&self.context, &machine, &path)).await
     }
 
     async fn create_folder(&mut self, machine: String, path: String) -> wasmtime::Result<Result<(), Error>> {
-        let created = files::create_folder(&self.context, &machine, &path).await;
-        self.machine_outward(created)
+        self.context.serve("machine.create-folder", files::create_folder(&self.context, &machine, &path)).await
     }
 
     async fn remove(&mut self, machine: String, path: String) -> wasmtime::Result<Result<(), Error>> {
-        let removed = files::remove(&self.context, &machine, &path).await;
-        self.machine_outward(removed)
+        self.context.serve("machine.remove", files::remove(&self.context, &machine, &path)).await
     }
 
     async fn survey(&mut self, machine: String, path: String) -> wasmtime::Result<Result<Tree, Error>> {
-        let tree = files::survey(&self.context, &machine, &path).await;
-        self.machine_outward(tree)
+        self.context.serve("machine.survey", files::survey(&self.context, &machine, &path)).await
     }
 
     async fn clear(
@@ -198,8 +214,7 @@ impl wit::Host for CallState {
         path: String,
         names: Vec<String>,
     ) -> wasmtime::Result<Result<(), Error>> {
-        let cleared = files::clear(&self.context, &machine, &path, &names).await;
-        self.machine_outward(cleared)
+        self.context.serve("machine.clear", files::clear(&self.context, &machine, &path, &names)).await
     }
 
     async fn find_wall(
@@ -208,8 +223,7 @@ impl wit::Host for CallState {
         server: Server,
         wanted: Option<String>,
     ) -> wasmtime::Result<Result<Wall, Error>> {
-        let wall = trial::wall(&self.context, &machine, &server, wanted.as_deref()).await;
-        self.machine_outward(wall)
+        self.context.serve("machine.find-wall", trial::wall(&self.context, &machine, &server, wanted.as_deref())).await
     }
 
     async fn start_server(
@@ -218,28 +232,23 @@ impl wit::Host for CallState {
         server: Server,
         wall: String,
     ) -> wasmtime::Result<Result<(), Error>> {
-        let started = server::start(&self.context, &machine, &server, &wall).await;
-        self.machine_outward(started)
+        self.context.serve("machine.start-server", server::start(&self.context, &machine, &server, &wall)).await
     }
 
     async fn server_runs(&mut self, machine: String, data: String) -> wasmtime::Result<Result<bool, Error>> {
-        let runs = server::runs(&self.context, &machine, &data).await;
-        self.machine_outward(runs)
+        self.context.serve("machine.server-runs", server::runs(&self.context, &machine, &data)).await
     }
 
     async fn stop_server(&mut self, machine: String, data: String) -> wasmtime::Result<Result<(), Error>> {
-        let stopped = server::stop(&self.context, &machine, &data).await;
-        self.machine_outward(stopped)
+        self.context.serve("machine.stop-server", server::stop(&self.context, &machine, &data)).await
     }
 
     async fn port_is_free(&mut self, machine: String, port: u16) -> wasmtime::Result<Result<bool, Error>> {
-        let free = server::port_is_free(&self.context, &machine, port).await;
-        self.machine_outward(free)
+        self.context.serve("machine.port-is-free", server::port_is_free(&self.context, &machine, port)).await
     }
 
     async fn is_fetched(&mut self, machine: String, folder: String) -> wasmtime::Result<Result<bool, Error>> {
-        let fetched = fetch::is_fetched(&self.context, &machine, &folder);
-        self.machine_outward(fetched)
+        self.context.serve("machine.is-fetched", async { fetch::is_fetched(&self.context, &machine, &folder) }).await
     }
 
     async fn fetch(
@@ -249,18 +258,15 @@ impl wit::Host for CallState {
         names: Vec<String>,
         into: Option<String>,
     ) -> wasmtime::Result<Result<Fetched, Error>> {
-        let fetched = fetch::fetch(&self.context, &machine, &folder, &names, into).await;
-        self.machine_outward(fetched)
+        self.context.serve("machine.fetch", fetch::fetch(&self.context, &machine, &folder, &names, into)).await
     }
 
     async fn discard(&mut self, machine: String, names: Vec<String>) -> wasmtime::Result<Result<(), Error>> {
-        let discarded = fetch::discard(&self.context, &machine, &names).await;
-        self.machine_outward(discarded)
+        self.context.serve("machine.discard", fetch::discard(&self.context, &machine, &names)).await
     }
 
     async fn free_space(&mut self, machine: String, path: String) -> wasmtime::Result<Result<u64, Error>> {
-        let free = files::free_space(&self.context, &machine, &path).await;
-        self.machine_outward(free)
+        self.context.serve("machine.free-space", files::free_space(&self.context, &machine, &path)).await
     }
 }
 
@@ -271,19 +277,19 @@ impl wit::HostProcess for CallState {
         max: u32,
     ) -> wasmtime::Result<Result<Vec<String>, Error>> {
         let context = self.context.clone();
-        let lines = self.table.get_mut(&process)?.read_lines(&context, max as usize).await;
-        self.machine_outward(lines)
+        self.context
+            .serve("machine.process.read-lines", self.table.get_mut(&process)?.read_lines(&context, max as usize))
+            .await
     }
 
     async fn wait(&mut self, process: Resource<Process>) -> wasmtime::Result<Result<Output, Error>> {
         let context = self.context.clone();
-        let output = self.table.get_mut(&process)?.wait(&context).await;
-        self.machine_outward(output)
+        self.context.serve("machine.process.wait", self.table.get_mut(&process)?.wait(&context)).await
     }
 
     async fn drop(&mut self, process: Resource<Process>) -> wasmtime::Result<()> {
-        self.processes = self.processes.saturating_sub(1);
         self.table.delete(process)?;
+        self.context.own.machine.processes.fetch_sub(1, Ordering::Relaxed);
         Ok(())
     }
 }

@@ -54,7 +54,7 @@ impl<'a> Place<'a> {
         let place = Self::of(context, role, needed)?;
         identity::prove(context, &place, needed).await?;
         if needed > Effect::Read {
-            context.targets.on_machine(context, role).await?;
+            context.sessions.machine.on_machine(context, role).await?;
             context.change().map_err(|reason| Error::Denied(reason.into()))?;
         }
         Ok(place)

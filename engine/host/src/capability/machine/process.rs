@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use lifeboat_core::action::Effect;
+use tracing::{Instrument, Span};
 
 use super::{
     cut, failed,
@@ -26,6 +27,13 @@ pub struct Process {
     over: bool,
     effect: Effect,
     name: String,
+    /// Open as long as the guest holds the program.
+    _span: Span,
+}
+
+/// What operators debug with. Arguments can hold secrets and are left out.
+fn span(machine: &str, program: &str) -> Span {
+    tracing::debug_span!("program", machine, program)
 }
 
 /// The words of the command, where the binding allows program and arguments.
@@ -59,7 +67,7 @@ pub(super) async fn run(
             stderr: exit.stderr,
         })
     };
-    match context.bounded(work).await {
+    match context.bounded(work.instrument(span(machine, program))).await {
         Ok(output) => output,
         Err(why) => {
             running.end().await;
@@ -79,7 +87,15 @@ pub(super) async fn spawn(
     let (place, words, effect) = prepare(context, machine, program, arguments).await?;
     let (running, stdout) = running::start(context, &place, &words, None)?;
     let lines = lines::stream(stdout, lines::Keep::new(keep));
-    Ok(Process { running, lines, ready: VecDeque::new(), over: false, effect, name: program.to_owned() })
+    Ok(Process {
+        running,
+        lines,
+        ready: VecDeque::new(),
+        over: false,
+        effect,
+        name: program.to_owned(),
+        _span: span(machine, program),
+    })
 }
 
 impl Process {

@@ -102,6 +102,7 @@ impl Running {
             Some(reading) => reading.await.unwrap_or_default(),
             None => Vec::new(),
         };
+        tracing::trace!(exit = code(status), "the program has ended");
         let exit = Exit { code: code(status), stderr: String::from_utf8_lossy(&stderr).into_owned() };
         self.judged(exit)
     }

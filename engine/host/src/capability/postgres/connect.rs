@@ -15,6 +15,7 @@ use rustls::{
 use secrecy::ExposeSecret;
 use tokio_postgres::{Config, NoTls, config::SslMode, error::SqlState};
 use tokio_postgres_rustls::MakeRustlsConnect;
+use tracing::Instrument;
 
 use super::{
     connection::{AtStake, Connection, Encryption},
@@ -84,7 +85,7 @@ pub(super) async fn role(context: &CallContext, role: &str) -> Result<Connection
     connection.command(context, AtStake::Nothing, UNLIMITED).await?;
     identify(context, &connection, server, role).await?;
     if !read_only(effect) {
-        context.targets.on_server(context, role).await?;
+        context.sessions.postgres.on_server(context, role).await?;
     }
     Ok(connection)
 }
@@ -257,7 +258,7 @@ pub(super) async fn open(
             }
         }
     };
-    match context.bounded(connecting).await {
+    match context.bounded(connecting.instrument(tracing::debug_span!("connect", role))).await {
         Ok(Ok((client, link))) => Ok(Connection::new(client, link, encryption, effect, role)),
         Ok(Err(error)) => Err(super::connection::failed(&error, role)),
         Err(cut) => Err(Error::Connection(cut.reason().into())),

@@ -16,9 +16,10 @@ use lifeboat_core::{action::Effect, failure::Reason};
 use tokio::task::JoinHandle;
 use tokio_postgres::{CancelToken, Client, Config, NoTls, error::SqlState};
 use tokio_postgres_rustls::MakeRustlsConnect;
+use tracing::Instrument;
 
 use super::{
-    denied, guard, invalid, read_only,
+    denied, guard, invalid, read_only, spans,
     value::{self, Parameter, Raw},
 };
 use crate::{
@@ -160,7 +161,7 @@ impl Connection {
             let parameters = parameters.iter().map(Parameter);
             self.client.execute_raw(&statement, parameters).await.map_err(|error| failed(&error, &self.role))
         };
-        self.guarded(context, stake, touched).await
+        self.guarded(context, stake, touched.instrument(spans::statement(&self.role, sql))).await
     }
 
     pub(super) async fn begin(&self, context: &CallContext, isolation: Isolation) -> Result<(), Error> {
@@ -195,7 +196,7 @@ impl Connection {
         let stake = if read_only(self.effect) { AtStake::Nothing } else { AtStake::Change };
         if stake == AtStake::Change {
             let held = match context.has_leases() {
-                Ok(()) => context.targets.on_server(context, &self.role).await,
+                Ok(()) => context.sessions.postgres.on_server(context, &self.role).await,
                 Err(lost) => Err(denied(context.refuse(lost))),
             };
             if let Err(lost) = held {
@@ -228,7 +229,7 @@ impl Connection {
     /// Runs a statement of the host's own.
     pub(super) async fn command(&self, context: &CallContext, stake: AtStake, sql: &str) -> Result<(), Error> {
         let work = async { self.client.batch_execute(sql).await.map_err(|error| failed(&error, &self.role)) };
-        self.guarded(context, stake, work).await
+        self.guarded(context, stake, work.instrument(spans::statement(&self.role, sql))).await
     }
 
     /// Runs work in a read-only transaction: the open one, or one of its own.
@@ -250,7 +251,7 @@ impl Connection {
 
     /// To be called before something is changed; what the statement has at stake.
     pub(super) async fn changing(&self, context: &CallContext) -> Result<AtStake, Error> {
-        context.targets.on_server(context, &self.role).await?;
+        context.sessions.postgres.on_server(context, &self.role).await?;
         context.change().map_err(denied)?;
         Ok(self.at_stake())
     }
@@ -282,6 +283,10 @@ impl Connection {
     }
 
     async fn rows(&self, sql: &str, parameters: &[Value]) -> Result<Rows, Error> {
+        self.fetched(sql, parameters).instrument(spans::statement(&self.role, sql)).await
+    }
+
+    async fn fetched(&self, sql: &str, parameters: &[Value]) -> Result<Rows, Error> {
         let broken = |error: tokio_postgres::Error| failed(&error, &self.role);
         let statement = self.client.prepare(sql).await.map_err(broken)?;
         fits(statement.params().len(), parameters)?;

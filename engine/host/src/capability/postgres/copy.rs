@@ -7,6 +7,7 @@ use futures::{SinkExt, TryStreamExt};
 use lifeboat_core::action::Effect;
 use lifeboat_runtime::invoke::Note;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::{
     connection::{AtStake, Connection, failed},
@@ -40,7 +41,9 @@ pub(super) async fn between(
     let into = format!("COPY {into} FROM STDIN (FORMAT binary)");
 
     let stake = destination.changing(context).await?;
-    let copying = destination.guarded(context, stake, stream(context, source, &out, destination, &into));
+    let span = tracing::debug_span!("copy", from = source.role(), to = destination.role());
+    let copying = stream(context, source, &out, destination, &into).instrument(span);
+    let copying = destination.guarded(context, stake, copying);
     if read_only(source.effect()) {
         source.reading(context, copying).await
     } else {

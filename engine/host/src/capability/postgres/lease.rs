@@ -28,7 +28,7 @@ const ROUNDS: u32 = 3;
 const PREFIX: &str = "lifeboat lease ";
 
 /// What came of trying to take the lease of a server.
-pub(crate) enum Taken {
+pub(super) enum Taken {
     /// It is held as long as this is kept.
     Held(Box<ServerLease>),
     /// Somebody else has it: who, for people.
@@ -38,25 +38,25 @@ pub(crate) enum Taken {
 }
 
 /// The lease of a server.
-pub(crate) struct ServerLease {
+pub(super) struct ServerLease {
     connection: Connection,
 }
 
 impl ServerLease {
     /// Whether the connection that holds it is gone, and it with the connection.
-    pub(crate) fn is_lost(&self) -> bool {
+    pub(super) fn is_lost(&self) -> bool {
         self.connection.client().is_closed()
     }
 }
 
 /// The name under which a run holds leases: `lifeboat lease RUN PID@HOST`, as long as servers keep it.
-pub(crate) fn sign(holder: &lifeboat_runtime::holder::Holder) -> String {
+pub(super) fn sign(holder: &lifeboat_runtime::holder::Holder) -> String {
     let name = format!("{PREFIX}{} {}@{}", holder.run, holder.pid, holder.host);
     name.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).take(NAME_BYTES_MAX).collect()
 }
 
 /// Takes the lease of the server, where nobody else has it.
-pub(crate) async fn take(context: &CallContext, role: &str, server: &Postgres, sign: &str) -> Result<Taken, Error> {
+pub(super) async fn take(context: &CallContext, role: &str, server: &Postgres, sign: &str) -> Result<Taken, Error> {
     let connection = open(context, role, server, sign).await?;
     let pooled = async {
         prepare(context, &connection).await?;
@@ -166,7 +166,7 @@ async fn bounded<T>(context: &CallContext, work: impl Future<Output = Result<T, 
 }
 
 /// The reason of an error, for whoever starts the run.
-pub(crate) fn reason(error: Error) -> Reason {
+pub(super) fn reason(error: Error) -> Reason {
     match error {
         Error::Denied(reason) | Error::Connection(reason) | Error::Invalid(reason) => {
             Reason::new(reason.code, reason.message)

@@ -6,8 +6,10 @@ mod connection;
 mod copy;
 mod guard;
 mod identifier;
-pub(crate) mod lease;
+mod lease;
 mod lexer;
+mod session;
+mod spans;
 mod value;
 
 #[cfg(test)]
@@ -18,22 +20,22 @@ mod tests;
 #[expect(unreachable_pub, reason = "the generated bindings re-export it from public modules of a private one")]
 pub use connection::Connection;
 
+pub(crate) use session::{Own, Session};
+
+use std::sync::atomic::Ordering;
+
 use lifeboat_core::{action::Effect, failure::Reason};
 use wasmtime::component::Resource;
 
+use super::Outward;
 use crate::{
     call::CallState,
+    secret::Secrets,
     wit::lifeboat::postgres::postgres::{self as wit, Error},
 };
 
 /// Connections that one call may hold at a time.
 const CONNECTIONS_MAX: usize = 32;
-
-impl From<Reason> for crate::wit::lifeboat::plugin::types::Reason {
-    fn from(reason: Reason) -> Self {
-        Self { code: reason.code, message: reason.message }
-    }
-}
 
 fn invalid(code: &str, message: impl Into<String>) -> Error {
     Error::Invalid(Reason::new(code, message).into())
@@ -45,41 +47,46 @@ fn denied(reason: Reason) -> Error {
 
 impl CallState {
     fn keep(&mut self, connection: Connection) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
-        if self.connections >= CONNECTIONS_MAX {
+        let held = &self.context.own.postgres.connections;
+        if held.load(Ordering::Relaxed) >= CONNECTIONS_MAX {
             return Ok(Err(invalid(
                 "pg-connections",
                 format!("a call may hold {CONNECTIONS_MAX} connections at a time"),
             )));
         }
-        self.connections += 1;
+        held.fetch_add(1, Ordering::Relaxed);
         Ok(Ok(self.table.push(connection)?))
     }
+}
 
-    /// Errors as the guest may see them: without secrets.
-    fn outward<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
-        result.map_err(|error| match error {
-            Error::Denied(reason) => Error::Denied(self.clean(reason)),
-            Error::Connection(reason) => Error::Connection(self.clean(reason)),
-            Error::Invalid(reason) => Error::Invalid(self.clean(reason)),
-            Error::Sql(error) => Error::Sql(wit::SqlError {
+impl Outward for Error {
+    fn scrubbed(self, secrets: &Secrets) -> Self {
+        match self {
+            Self::Denied(reason) => Self::Denied(reason.scrubbed(secrets)),
+            Self::Connection(reason) => Self::Connection(reason.scrubbed(secrets)),
+            Self::Invalid(reason) => Self::Invalid(reason.scrubbed(secrets)),
+            Self::Sql(error) => Self::Sql(wit::SqlError {
                 state: error.state,
-                message: self.context.secrets.scrub(error.message),
-                detail: error.detail.map(|text| self.context.secrets.scrub(text)),
-                hint: error.hint.map(|text| self.context.secrets.scrub(text)),
+                message: secrets.scrub(error.message),
+                detail: error.detail.map(|text| secrets.scrub(text)),
+                hint: error.hint.map(|text| secrets.scrub(text)),
             }),
-        })
+        }
     }
 
-    fn clean(&self, reason: wit::Reason) -> wit::Reason {
-        wit::Reason { code: reason.code, message: self.context.secrets.scrub(reason.message) }
+    fn code(&self) -> &str {
+        match self {
+            Self::Denied(reason) | Self::Connection(reason) | Self::Invalid(reason) => reason.code(),
+            Self::Sql(error) => &error.state,
+        }
     }
 }
 
 impl wit::Host for CallState {
     async fn open(&mut self, role: String) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
-        match connect::role(&self.context, &role).await {
+        match self.context.serve("postgres.open", connect::role(&self.context, &role)).await? {
             Ok(connection) => self.keep(connection),
-            Err(error) => Ok(self.outward(Err(error))),
+            Err(error) => Ok(Err(error)),
         }
     }
 
@@ -90,9 +97,16 @@ impl wit::Host for CallState {
         login_as: String,
         socket: Option<String>,
     ) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
-        match connect::instance(&self.context, &machine, port, &login_as, socket.as_deref()).await {
+        match self
+            .context
+            .serve(
+                "postgres.open-instance",
+                connect::instance(&self.context, &machine, port, &login_as, socket.as_deref()),
+            )
+            .await?
+        {
             Ok(connection) => self.keep(connection),
-            Err(error) => Ok(self.outward(Err(error))),
+            Err(error) => Ok(Err(error)),
         }
     }
 
@@ -105,8 +119,9 @@ impl wit::Host for CallState {
         columns: Vec<String>,
     ) -> wasmtime::Result<Result<u64, Error>> {
         let (source, destination) = (self.table.get(&source)?, self.table.get(&destination)?);
-        let copied = copy::between(&self.context, source, &query, destination, &table, &columns).await;
-        Ok(self.outward(copied))
+        self.context
+            .serve("postgres.copy-between", copy::between(&self.context, source, &query, destination, &table, &columns))
+            .await
     }
 }
 
@@ -117,8 +132,9 @@ impl wit::HostConnection for CallState {
         sql: String,
         parameters: Vec<wit::Value>,
     ) -> wasmtime::Result<Result<wit::Rows, Error>> {
-        let rows = self.table.get(&connection)?.query(&self.context, &sql, &parameters).await;
-        Ok(self.outward(rows))
+        self.context
+            .serve("postgres.connection.query", self.table.get(&connection)?.query(&self.context, &sql, &parameters))
+            .await
     }
 
     async fn execute(
@@ -127,8 +143,12 @@ impl wit::HostConnection for CallState {
         sql: String,
         parameters: Vec<wit::Value>,
     ) -> wasmtime::Result<Result<u64, Error>> {
-        let touched = self.table.get(&connection)?.execute(&self.context, &sql, &parameters).await;
-        Ok(self.outward(touched))
+        self.context
+            .serve(
+                "postgres.connection.execute",
+                self.table.get(&connection)?.execute(&self.context, &sql, &parameters),
+            )
+            .await
     }
 
     async fn begin(
@@ -136,18 +156,17 @@ impl wit::HostConnection for CallState {
         connection: Resource<Connection>,
         isolation: wit::Isolation,
     ) -> wasmtime::Result<Result<(), Error>> {
-        let begun = self.table.get(&connection)?.begin(&self.context, isolation).await;
-        Ok(self.outward(begun))
+        self.context
+            .serve("postgres.connection.begin", self.table.get(&connection)?.begin(&self.context, isolation))
+            .await
     }
 
     async fn commit(&mut self, connection: Resource<Connection>) -> wasmtime::Result<Result<(), Error>> {
-        let committed = self.table.get(&connection)?.commit(&self.context).await;
-        Ok(self.outward(committed))
+        self.context.serve("postgres.connection.commit", self.table.get(&connection)?.commit(&self.context)).await
     }
 
     async fn rollback(&mut self, connection: Resource<Connection>) -> wasmtime::Result<Result<(), Error>> {
-        let rolled_back = self.table.get(&connection)?.rollback(&self.context).await;
-        Ok(self.outward(rolled_back))
+        self.context.serve("postgres.connection.rollback", self.table.get(&connection)?.rollback(&self.context)).await
     }
 
     async fn beside(
@@ -155,15 +174,22 @@ impl wit::HostConnection for CallState {
         connection: Resource<Connection>,
         database: String,
     ) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
-        match connect::beside(&self.context, self.table.get(&connection)?, &database).await {
+        match self
+            .context
+            .serve(
+                "postgres.connection.beside",
+                connect::beside(&self.context, self.table.get(&connection)?, &database),
+            )
+            .await?
+        {
             Ok(connection) => self.keep(connection),
-            Err(error) => Ok(self.outward(Err(error))),
+            Err(error) => Ok(Err(error)),
         }
     }
 
     async fn drop(&mut self, connection: Resource<Connection>) -> wasmtime::Result<()> {
-        self.connections = self.connections.saturating_sub(1);
         self.table.delete(connection)?;
+        self.context.own.postgres.connections.fetch_sub(1, Ordering::Relaxed);
         Ok(())
     }
 }

@@ -86,7 +86,7 @@ impl Engine {
 
     async fn hold(&self) -> Result<(), String> {
         let changed = [role("db")].into();
-        let held = self.fixture.targets.hold(&self.context(), &changed, &self.holder).await;
+        let held = self.fixture.sessions.hold(&self.context(), &changed, &self.holder).await;
         held.map(|told| assert_eq!(told, [])).map_err(|reason| format!("{}: {}", reason.code, reason.message))
     }
 }
@@ -123,7 +123,7 @@ async fn engines_of_two_state_folders_do_not_change_one_server(server: &Server) 
     refused(db.execute(&context, "CREATE TEMP TABLE lost ()", &[]).await, "run-lease-lost");
     assert_eq!(context.refused().map(|reason| reason.code.as_str()), Some("run-lease-lost"));
     refused(connect::role(&first.context(), "db").await, "run-lease-lost");
-    second.fixture.targets.let_go().await;
+    second.fixture.sessions.let_go().await;
 }
 
 async fn values_go_both_ways(server: &Server) {

@@ -11,7 +11,7 @@ use super::Fetching;
 use crate::server::Capabilities;
 
 impl<C: Capabilities> Runtime for Fetching<'_, C> {
-    fn log(&self, level: Level, message: &str, fields: &[(&str, &str)]) {
+    fn log(&self, level: Level, message: &str, fields: &[(String, String)]) {
         self.inner.log(level, message, fields);
     }
 

@@ -46,7 +46,7 @@ async fn a_packed_file_is_read_and_what_was_fetched_goes_with_the_call() {
     fetch::discard(&context, "here", &words(&["0A"])).await.unwrap();
     refused(fetch::fetch(&context, "here", "archive", &words(&["0A"]), None).await, "machine-fetch");
     assert_eq!(kept(&here), 1);
-    context.fetched.let_go().await;
+    context.own.let_go().await;
     assert_eq!(kept(&here), 0);
 }
 
@@ -60,7 +60,7 @@ async fn a_folder_of_the_copy_takes_what_the_call_has_already() {
     files::create_folder(&context, "here", &here.path("work/wal")).await.unwrap();
     let into = Some(here.path("work/wal"));
     fetch::fetch(&context, "here", "archive", &words(&["0A"]), into).await.unwrap();
-    context.fetched.let_go().await;
+    context.own.let_go().await;
     assert_eq!(fs::read_to_string(here.path("work/wal/0A")).unwrap(), "plain");
     let into = Some(here.path("archive"));
     refused(fetch::fetch(&context, "here", "archive", &words(&["0A"]), into).await, "machine-path");
@@ -77,9 +77,9 @@ async fn a_command_that_does_not_do_its_work_is_told() {
         fs::write(here.path("archive/0A.gz"), &fs::read(here.path("archive/0A.gz")).unwrap()[..12]).unwrap();
         let context = here.context(Effect::Read);
         let error = fetch::fetch(&context, "here", "archive", &words(&["0A"]), None).await.unwrap_err();
-        let left: Vec<_> = fs::read_dir(context.fetched.path("here").await.unwrap()).unwrap().collect();
+        let left: Vec<_> = fs::read_dir(context.own.machine.fetched.path("here").await.unwrap()).unwrap().collect();
         assert!(left.is_empty(), "{command}: {left:?}");
-        context.fetched.let_go().await;
+        context.own.let_go().await;
         match error {
             Error::Failed(reason) => format!("{}: {}", reason.code, reason.message),
             Error::NoSpace(what) => format!("no space: {what}"),
@@ -108,7 +108,7 @@ async fn a_command_that_hangs_ends_with_the_call() {
     here.fixture.deadline = Some(Timestamp::now() + SignedDuration::from_secs(1));
     let context = here.context(Effect::Read);
     refused(fetch::fetch(&context, "here", "archive", &words(&["0A"]), None).await, "timed-out");
-    context.fetched.let_go().await;
+    context.own.let_go().await;
     assert_eq!(kept(&here), 0);
 }
 

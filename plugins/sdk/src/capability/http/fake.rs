@@ -5,14 +5,8 @@ use std::{
     collections::{BTreeMap, VecDeque},
 };
 
-use super::grant::Grant;
-use crate::{
-    Effect, Reason,
-    capability::{
-        self,
-        http::{Error, Format, Response},
-    },
-};
+use super::{Error, Format, Response};
+use crate::{Effect, Reason, fake::Grant};
 
 /// Channels by role.
 #[derive(Default)]
@@ -56,7 +50,7 @@ impl Http {
     }
 }
 
-impl capability::http::Http for Http {
+impl super::Http for Http {
     fn channel(&self, role: &str) -> Result<Format, Error> {
         let channels = self.channels.borrow();
         channels.get(role).copied().ok_or_else(|| {

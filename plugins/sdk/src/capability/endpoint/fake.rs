@@ -2,11 +2,8 @@
 
 use std::{cell::RefCell, collections::BTreeMap};
 
-use super::grant::Grant;
-use crate::{
-    Effect, Reason,
-    capability::{self, endpoint::Error},
-};
+use super::Error;
+use crate::{Effect, Reason, fake::Grant};
 
 /// Addresses by role.
 #[derive(Default)]
@@ -27,7 +24,7 @@ impl Endpoint {
     }
 }
 
-impl capability::endpoint::Endpoint for Endpoint {
+impl super::Endpoint for Endpoint {
     fn current(&self, role: &str) -> Result<String, Error> {
         let addresses = self.addresses.borrow();
         addresses.get(role).cloned().ok_or_else(|| {

@@ -5,10 +5,8 @@ use std::{
     collections::BTreeMap,
 };
 
-use crate::{
-    Reason,
-    capability::machine::{Entry, EntryKind, Error},
-};
+use super::{Entry, EntryKind, Error};
+use crate::Reason;
 
 /// Files and folders by absolute path. Programs of the fake machine get it to work on.
 #[derive(Debug)]

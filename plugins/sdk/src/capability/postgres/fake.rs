@@ -6,15 +6,11 @@ use std::{
     rc::Rc,
 };
 
-use super::{Values, grant::Grant};
-use crate::{
-    Effect, Reason,
-    capability::{
-        self,
-        postgres::{Column, Error, Isolation, Rows, Value},
-    },
-};
+use super::{Column, Error, Isolation, Rows, Value};
+use crate::{Effect, Reason, fake::Grant};
 
+/// Keeps the signature of [`rows`] readable.
+type Values = Vec<Value>;
 type Script = Rc<dyn Fn(&Statement) -> Result<Answer, Error>>;
 
 /// A statement that reached a server.
@@ -42,6 +38,14 @@ pub enum Answer {
 pub fn rows(columns: &[&str], values: Vec<Values>) -> Answer {
     let columns = columns.iter().map(|name| Column { name: (*name).to_owned(), type_: "text".to_owned() }).collect();
     Answer::Rows(Rows { columns, rows: values })
+}
+
+/// A row's values, from anything that a value can be made of: `values![1_i64, "a", None::<i64>]`.
+#[macro_export]
+macro_rules! values {
+    ($($value:expr),* $(,)?) => {
+        Vec::<$crate::postgres::Value>::from([$($crate::postgres::Value::from($value)),*])
+    };
 }
 
 /// Every server that a test uses.
@@ -87,7 +91,7 @@ impl Postgres {
     }
 }
 
-impl capability::postgres::Postgres for Postgres {
+impl super::Postgres for Postgres {
     type Connection = Connection;
 
     fn open(&self, role: &str) -> Result<Connection, Error> {
@@ -162,7 +166,7 @@ impl Connection {
     }
 }
 
-impl capability::postgres::Connection for Connection {
+impl super::Connection for Connection {
     fn query(&self, sql: &str, parameters: &[Value]) -> Result<Rows, Error> {
         if !reads(sql) {
             self.changes(sql)?;

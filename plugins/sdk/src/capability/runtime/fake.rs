@@ -2,7 +2,8 @@
 
 use std::cell::{Cell, RefCell};
 
-use crate::capability::{self, runtime::Level};
+use super::Level;
+use crate::fake::Grant;
 
 /// The call's surroundings.
 #[derive(Debug)]
@@ -10,6 +11,7 @@ pub struct Runtime {
     now_ms: Cell<u64>,
     ends_ms: Cell<Option<u64>>,
     lines: RefCell<Vec<Line>>,
+    grant: Grant,
 }
 
 /// A line of the log.
@@ -26,7 +28,12 @@ pub struct Line {
 impl Default for Runtime {
     /// The clock shows 2026-11-21T03:00:00Z.
     fn default() -> Self {
-        Self { now_ms: Cell::new(1_795_230_000_000), ends_ms: Cell::new(None), lines: RefCell::default() }
+        Self {
+            now_ms: Cell::new(1_795_230_000_000),
+            ends_ms: Cell::new(None),
+            lines: RefCell::default(),
+            grant: Grant::default(),
+        }
     }
 }
 
@@ -40,12 +47,16 @@ impl Runtime {
     pub fn lines(&self) -> Vec<Line> {
         self.lines.borrow().clone()
     }
+
+    /// What the plugin may do here; everything is a read, so nothing is refused.
+    pub fn grant(&self) -> &Grant {
+        &self.grant
+    }
 }
 
-impl capability::runtime::Runtime for Runtime {
-    fn log(&self, level: Level, message: &str, fields: &[(&str, &str)]) {
-        let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        self.lines.borrow_mut().push(Line { level, message: message.to_owned(), fields });
+impl super::Runtime for Runtime {
+    fn log(&self, level: Level, message: &str, fields: &[(String, String)]) {
+        self.lines.borrow_mut().push(Line { level, message: message.to_owned(), fields: fields.to_vec() });
     }
 
     fn progress(&self, _done: u64, _total: Option<u64>, _unit: &str, _message: &str) {}

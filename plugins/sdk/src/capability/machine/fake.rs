@@ -6,14 +6,9 @@ use std::{
     rc::Rc,
 };
 
-use super::{files::Files, grant::Grant};
-use crate::{
-    Effect, Reason,
-    capability::{
-        self,
-        machine::{Entry, Error, Fetched, Link, Output, Server, Tree, Wall},
-    },
-};
+pub use super::files::Files;
+use super::{Entry, Error, Fetched, Link, Output, Server, Tree, Wall};
+use crate::{Effect, Reason, fake::Grant};
 
 type Startup = Rc<dyn Fn(&Files, &Server) -> bool>;
 type Fetch = Rc<dyn Fn(&Files, &str) -> Result<Vec<u8>, String>>;
@@ -159,7 +154,7 @@ fn is_below(path: &str, folder: &str) -> bool {
     path == folder || path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
 
-impl capability::machine::Machine for Machine {
+impl super::Machine for Machine {
     type Process = Process;
 
     fn folder(&self, _machine: &str, name: &str) -> Result<String, Error> {
@@ -362,7 +357,7 @@ pub struct Process {
     output: Output,
 }
 
-impl capability::machine::Process for Process {
+impl super::Process for Process {
     fn read_lines(&self, max: u32) -> Result<Vec<String>, Error> {
         let mut lines = self.lines.borrow_mut();
         let count = lines.len().min(max as usize);

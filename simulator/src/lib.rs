@@ -7,6 +7,7 @@ pub mod fault;
 pub mod host;
 pub mod ledger;
 pub mod measurement;
+pub mod model;
 pub mod probes;
 pub mod proxy;
 pub mod report;

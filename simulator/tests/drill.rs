@@ -15,9 +15,10 @@ use lifeboat_simulator::{
     drill::{self, DrillObserver, DrillRequest, DrillSpec, Moment, Phase},
     ledger::Name,
     measurement::Verdict,
+    model::Size,
     report::{CheckKind, DrillReport, schema},
     testbed::{Backend, available},
-    workload::shop::{Habits, Size},
+    workload::shop::Habits,
 };
 
 type Tested = Result<(), Box<dyn Error>>;

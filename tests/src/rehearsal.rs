@@ -56,7 +56,7 @@ impl Rehearsal {
                 "customers: 4000, orders: 6000, order_items: 9000",
             ),
             ("damaged_customers: 12000", "damaged_customers: 1200"),
-            ("before_fault: 8s", "before_fault: 3s"),
+            ("steady: 8s", "steady: 3s"),
             ("stable: 5s", "stable: 2s"),
         ] {
             ensure!(text.contains(from), "the shipped drill has no `{from}`");

@@ -185,7 +185,7 @@ fn no_file_goes_over_the_kinds_of_target_but_their_table() {
         let listed = names.iter().filter(|names| names.iter().any(|name| code.contains(name))).count();
         let most = if file.starts_with(repository.join("engine/core")) { 0 } else { 2 };
         if !file.starts_with(&home) && (matched > most || listed == names.len()) {
-            wrong.push(file.strip_prefix(&repository).unwrap_or(&file).display().to_string());
+            wrong.push(file.strip_prefix(repository).unwrap_or(&file).display().to_string());
         }
     }
     assert!(wrong.is_empty(), "what is done for each kind stands in {}, not in {wrong:?}", home.display());

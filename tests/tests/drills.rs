@@ -66,7 +66,7 @@ fn controls_turn_red_and_the_run_without_a_fault_measures_nothing() -> Result<()
     let names: Vec<_> = controls.iter().filter_map(|control| control["name"].as_str()).collect();
     ensure!(names == ["wrong-target-time", "no-op-restore", "overwritten-keys"], "{names:?}");
     for control in controls {
-        ensure!(control["turned_red"] == true && control["by"] == "residual_damage", "{control:#}");
+        ensure!(control["turned_red"] == true && control["by"] == "residual-damage", "{control:#}");
     }
     let undisturbed = &report["control_run"];
     ensure!(undisturbed["passed"] == true, "{undisturbed:#}");
@@ -193,9 +193,9 @@ fn without_root() -> Result<()> {
     fs::copy(repository().join("workflows/dr-003-accidental-deletion.yaml"), &runbook)?;
     let small = rehearsal.home.path().join("small.yaml");
     let text = fs::read_to_string(&small)?;
-    let text = text.lines().map(|line| match line.starts_with("runbook:") {
-        true => format!("runbook: {}\n", runbook.display()),
-        false => format!("{line}\n"),
+    let text = text.lines().map(|line| match line.split_once("runbook:") {
+        Some((indent, _)) => format!("{indent}runbook: {}\n", runbook.display()),
+        None => format!("{line}\n"),
     });
     fs::write(&small, text.collect::<String>())?;
     for folder in [&rehearsal.home, &rehearsal.temporary] {

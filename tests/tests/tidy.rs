@@ -52,13 +52,15 @@ fn lints_are_expected_with_a_reason_and_never_allowed() {
 #[test]
 fn files_become_a_run_in_one_place() {
     // What only that place writes, and where it comes from. Written in pieces so that this file does not find itself.
-    let marks = [
-        (concat!("HostOptions", " {"), "engine/host/"),
-        (concat!("bindings::", "leases("), "engine/core/"),
-        (concat!("runbook_", "source:"), "engine/runtime/"),
+    let marks: [(&str, &[&str]); 3] = [
+        (concat!("HostOptions", " {"), &["engine/host/"]),
+        (concat!("bindings::", "leases("), &["engine/core/"]),
+        // A store keeps what a run was made from.
+        (concat!("runbook_", "source:"), &["engine/runtime/", "simulator/virtual/src/memory.rs"]),
     ];
-    for (mark, origin) in marks {
-        let holding = tracked(".rs").into_iter().filter(|file| !file.starts_with(origin) && read(file).contains(mark));
+    for (mark, origins) in marks {
+        let is_origin = |file: &PathBuf| origins.iter().any(|origin| file.starts_with(origin));
+        let holding = tracked(".rs").into_iter().filter(|file| !is_origin(file) && read(file).contains(mark));
         let places: BTreeSet<_> = holding.filter_map(|file| file.parent().map(PathBuf::from)).collect();
         assert_eq!(places, BTreeSet::from([PathBuf::from("engine/launch/src")]), "`{mark}` is written once");
     }

@@ -54,6 +54,7 @@ fn check_reports_everything_at_once() {
     check("check_wrong", &lifeboat(&["check", &fixture("wrong.yaml"), &fixture("good.yaml")]));
     check("check_wrong_json", &lifeboat(&["check", "--json", &fixture("wrong.yaml")]));
     check("check_wrong_github", &lifeboat(&["check", "--format", "github", &fixture("wrong.yaml")]));
+    check("check_wrong_drill", &lifeboat(&["check", &fixture("wrong-drill.yaml")]));
     check("check_missing_file", &lifeboat(&["check", "no-such-file.yaml"]));
 }
 
@@ -393,7 +394,7 @@ fn plugins_say_what_they_do_and_may_reach() {
 
 #[test]
 fn schemas_are_json() {
-    for of in ["runbook", "bindings"] {
+    for of in ["runbook", "bindings", "drill"] {
         let shown = Screen::new().stdout(&["schema", of]);
         let schema: serde_json::Value = serde_json::from_str(&shown).unwrap();
         assert!(schema.get("$schema").is_some(), "{of}");

@@ -4,11 +4,16 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     diagnostic::{Diagnostic, Findings, SourceFile, codes},
-    grammar::check,
+    grammar::{self, check},
     yaml::{self, Node, Yaml},
 };
 
 pub use crate::grammar::{Field, Object, Shape, optional, required};
+
+/// The JSON schema of such a file.
+pub fn schema(grammar: &'static Object, id: &str, title: &str) -> serde_json::Value {
+    grammar::schema(grammar, id, title)
+}
 
 /// A file that was read and held against its grammar.
 pub struct Document<'a> {

@@ -38,6 +38,8 @@ pub enum Kind {
     Runbook,
     /// Systems.
     Bindings,
+    /// A rehearsal. What is wrong with one is known to whoever holds it.
+    Drill,
 }
 
 /// What a file means.
@@ -104,6 +106,14 @@ pub fn check(path: &Path, catalogue: &Catalogue) -> Result<Checked, SourceError>
     with_file(path, None, |file, kind| match kind {
         Kind::Runbook => check_runbook(file, catalogue),
         Kind::Bindings => check_bindings(file),
+        Kind::Drill => Checked {
+            path: None,
+            file,
+            kind: Kind::Drill,
+            diagnostics: Vec::new(),
+            called: Vec::new(),
+            content: Content::Nothing,
+        },
     })
 }
 
@@ -160,11 +170,14 @@ pub fn check_bindings(file: SourceFile) -> Checked {
     Checked { path: None, file, kind: Kind::Bindings, diagnostics, called, content }
 }
 
-/// Bindings have targets and nothing that a runbook must have.
+/// Bindings have targets and nothing that a runbook must have; a drill has a timeline.
 fn kind_of(text: &str) -> Kind {
     let has = |key: &str| {
         text.lines().any(|line| line.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with(':')))
     };
+    if has("drill") || has("timeline") {
+        return Kind::Drill;
+    }
     if has("targets") && !["id", "name", "steps"].into_iter().any(has) { Kind::Bindings } else { Kind::Runbook }
 }
 

@@ -240,7 +240,7 @@ mod tests {
             "writes": {"acknowledged": 5213, "lost": 0, "unknown": 2, "unexpected": 0},
             "checks": [{"name": "rows-equal-ledger", "passed": true, "detail": "all"},
                        {"name": "fault-bit", "passed": false, "detail": "no probe failed"}],
-            "controls": [{"name": "wrong-target-time", "turned_red": true, "by": "residual_damage"},
+            "controls": [{"name": "wrong-target-time", "turned_red": true, "by": "residual-damage"},
                          {"name": "no-op-restore", "turned_red": false}],
             "control_run": {"passed": true, "verdict": "met", "rto_s": {"low": 0, "high": 0}, "rpo_s": {"low": 0, "high": 0}},
             "scaled": [{"name": "archive_timeout", "drill": "5s", "production": "5m", "worst_case": "RPO up to 5m"}],

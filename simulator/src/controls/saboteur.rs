@@ -18,9 +18,8 @@ use serde_json::{Map, Value, json};
 
 use super::{Breakage, Control};
 use crate::{
-    ledger::{Change, Key, Operation},
+    ledger::{Change, Key, Operation, Planned},
     store::{Answer as Written, Endpoint},
-    workload::Planned,
 };
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);

@@ -8,16 +8,16 @@ use std::collections::BTreeSet;
 use super::{
     episode::Episode,
     evidence::Evidence,
+    holding::Holding,
     recovery_checks::RECOVERY,
     spec::{DrillSpec, RecoverSpec},
     steady,
-    variant::Variant,
 };
 use crate::{
     ledger::{Name, Operation, WriteOutcome},
     measurement::{Losses, ProbeKind},
+    model::Collection,
     report::{Check, CheckKind},
-    workload::shop::Collection,
 };
 
 /// Everything that checks look at.
@@ -26,7 +26,7 @@ pub(super) struct Looked<'a> {
     /// `None` where the records could not be read.
     pub(super) losses: Option<&'a Losses>,
     pub(super) spec: &'a DrillSpec,
-    pub(super) variant: &'a Variant,
+    pub(super) holding: &'a Holding,
     /// For the checks of the whole drill the first one.
     pub(super) episode: &'a Episode,
     pub(super) recover: &'a RecoverSpec,
@@ -61,7 +61,7 @@ pub(super) fn always(_: &Looked<'_>) -> bool {
 }
 
 pub(super) fn with_fault(looked: &Looked<'_>) -> bool {
-    looked.variant.fault
+    looked.holding.fault
 }
 
 const fn evidence(name: &'static str, look: fn(&Looked<'_>) -> Seen) -> Rule {
@@ -81,6 +81,12 @@ static UNDISTURBED: [Rule; 6] = [
     result("rows-equal-ledger", rows_equal_ledger),
     result("endpoints-agree", endpoints_agree),
 ];
+
+/// The names of the checks that can say that a recovery is wrong.
+pub(super) fn results() -> impl Iterator<Item = &'static str> {
+    let rules = UNDISTURBED.iter().chain(&RECOVERY);
+    rules.filter(|rule| rule.kind == CheckKind::Result).map(|rule| rule.name)
+}
 
 /// All checks of an episode; for the first one also those of the whole drill.
 pub(super) fn checks(looked: &Looked<'_>) -> Vec<Check> {

@@ -8,13 +8,13 @@ use crate::{
 
 /// A control is red by the check that should see it. One that fails for another reason, such as a server that did not start before
 /// the broken step had passed, has shown nothing.
-pub(super) fn control(control: &Control, held: &DrillReport) -> document::Control {
+pub(super) fn control(control: &Control, held: &DrillReport) -> document::ControlReport {
     let step = control.step.as_deref();
     let struck = step.is_some_and(|id| held.steps.iter().any(|step| step.id == id && step.state == "succeeded"));
     let seen = seen(&control.red_by, held);
     let turned_red = struck && seen == Some(true) && held.verdict == Verdict::Missed;
     let failed: Vec<&str> = held.checks.iter().filter(|check| !check.passed).map(|check| check.name.as_str()).collect();
-    document::Control {
+    document::ControlReport {
         name: control.name.clone(),
         turned_red,
         measured: struck && seen.is_some() && held.outcome != "stopped",
@@ -29,6 +29,9 @@ pub(super) fn control(control: &Control, held: &DrillReport) -> document::Contro
         ),
     }
 }
+
+/// What a control can be red by that is no check.
+pub(super) const MEASURES: [&str; 3] = ["residual-damage", "rto", "rpo"];
 
 /// Whether what must turn red has: `None` where nobody could look.
 fn seen(red_by: &str, held: &DrillReport) -> Option<bool> {
@@ -46,8 +49,8 @@ fn seen(red_by: &str, held: &DrillReport) -> Option<bool> {
 
 /// What the controls and the run without a fault say of the drill: a breakage that it looked at and did not see, or a loss where
 /// nothing was broken, is proof against it. One that was never reached, and a busy machine's failed probe, prove nothing.
-pub(super) fn proves(controls: &[document::Control], quiet: &DrillReport) -> Verdict {
-    let control = |control: &document::Control| match (control.turned_red, control.measured) {
+pub(super) fn proves(controls: &[document::ControlReport], quiet: &DrillReport) -> Verdict {
+    let control = |control: &document::ControlReport| match (control.turned_red, control.measured) {
         (true, _) => Verdict::Met,
         (false, true) => Verdict::Missed,
         (false, false) => Verdict::Unmeasured,

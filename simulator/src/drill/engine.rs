@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use lifeboat_core::{
     bindings::Bindings,
     diagnostic::SourceFile,
-    event::{Mode, Outcome, Person},
+    event::{Mode, Person},
     name::RunId,
     plan::{self, Plan},
     run::Run,
@@ -28,8 +28,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    error::DrillError, observer::DrillObserver, policy::DrillPolicy, request::DrillRequest, spec::RecoverSpec,
-    variant::Variant,
+    error::DrillError, executed::Executed, holding::Holding, observer::DrillObserver, policy::DrillPolicy,
+    request::DrillRequest, runbooks::problems, spec::RecoverSpec,
 };
 use crate::controls::{Control, Known, Saboteur};
 
@@ -44,31 +44,26 @@ pub(super) struct Engine {
     sources: Sources,
 }
 
-/// What the engine did.
-pub(super) struct Executed {
-    pub(super) ended: Result<Ended, lifeboat_runtime::error::Error>,
-    pub(super) events: Vec<Recorded>,
-    /// The run as the last event left it.
-    pub(super) state: Run,
-    /// The drill ended the run, because its time was over.
-    pub(super) out_of_time: bool,
-}
-
 impl Engine {
     /// Loads the plugins and compiles the runbook of each recovery; the folders of the runs are there afterwards.
-    pub(super) fn prepare_all(request: &DrillRequest, variant: &Variant) -> Result<Vec<Self>, DrillError> {
-        let host = Arc::new(plugins::host(variant.cache.clone())?);
-        let prepare = |recover: &RecoverSpec| Self::prepare(request, variant, Arc::clone(&host), recover);
-        request.spec.recoveries().map(prepare).collect()
+    pub(super) fn prepare_all(request: &DrillRequest, holding: &Holding) -> Result<Vec<Self>, DrillError> {
+        let host = Arc::new(plugins::host(holding.cache.clone())?);
+        let prepare = |recover: &RecoverSpec| Self::prepare(request, holding, Arc::clone(&host), recover);
+        let engines: Vec<Self> = request.spec.recoveries().map(prepare).collect::<Result<_, _>>()?;
+        let plans = engines.iter().map(|engine| (engine.recover.runbook.clone(), engine.plan.clone())).collect();
+        match problems(&request.file, &plans) {
+            found if found.is_empty() => Ok(engines),
+            diagnostics => Err(DrillError::Diagnostics { file: request.file.clone(), diagnostics }),
+        }
     }
 
     fn prepare(
         request: &DrillRequest,
-        variant: &Variant,
+        holding: &Holding,
         host: Arc<Host>,
         recover: &RecoverSpec,
     ) -> Result<Self, DrillError> {
-        let home = Home::open(&variant.home)?;
+        let home = Home::open(&holding.home)?;
         let checked = source::check_runbook(request.runbook(recover), &host.catalogue());
         let Runbook { plan, sources } = Runbook::of(checked).map_err(wrong)?;
         // A drill is a disaster.
@@ -129,14 +124,6 @@ impl Engine {
         // A run that came to its end all the same was not cut short.
         let out_of_time = out_of_time && !matches!(&ended, Ok(Ended { how: session::How::Finished(_), .. }));
         Ok(Executed { ended, events, state, out_of_time })
-    }
-}
-
-impl Executed {
-    /// Whether the run came to a good end, all of it or all but what it names.
-    pub(super) fn is_success(&self) -> bool {
-        const GOOD: [Outcome; 2] = [Outcome::Succeeded, Outcome::SucceededWithExceptions];
-        self.ended.as_ref().is_ok_and(|ended| matches!(ended.how, session::How::Finished(how) if GOOD.contains(&how)))
     }
 }
 

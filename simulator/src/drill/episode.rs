@@ -9,7 +9,7 @@ use lifeboat_core::{
 use lifeboat_runtime::session::How;
 use serde_json::Value;
 
-use super::engine::Executed;
+use super::executed::Executed;
 use crate::{
     clock::{At, Clock},
     fault::Struck,

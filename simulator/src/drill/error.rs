@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use lifeboat_core::diagnostic::{Diagnostic, SourceFile};
 
 use crate::{
+    fault::FaultError,
     ledger::LedgerError,
     store::{ConnectError, StoreError},
     testbed::TestbedError,
@@ -60,6 +61,9 @@ pub enum DrillError {
     /// The application's path could not be reached.
     #[error("the application cannot connect: {0}")]
     Connect(#[from] ConnectError),
+    /// A disaster could not be made.
+    #[error(transparent)]
+    Fault(#[from] FaultError),
     /// The writers could not go on.
     #[error(transparent)]
     Workload(#[from] WorkloadError),
@@ -84,7 +88,7 @@ impl DrillError {
             Self::Testbed(error) => error.code(),
             Self::Host(error) => error.code(),
             Self::Engine(error) => error.code(),
-            Self::Database { .. } | Self::Connect(_) => "drill-database",
+            Self::Database { .. } | Self::Connect(_) | Self::Fault(_) => "drill-database",
             Self::Workload(_) => "drill-workload",
             Self::Ledger(_) => "drill-ledger",
             Self::Stopped => "drill-stopped",

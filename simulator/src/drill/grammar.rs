@@ -1,10 +1,16 @@
 //! The keys of a drill file.
 
-use lifeboat_core::document::{Object, Shape, optional, required};
+use lifeboat_core::document::{self, Object, Shape, optional, required};
+use serde_json::Value;
 
 use crate::fault;
 
 const ROWS: Shape = Shape::Int(1, 100_000_000);
+
+/// The JSON schema of a drill file, for editors.
+pub fn schema() -> Value {
+    document::schema(&DRILL, "urn:lifeboat:schema:drill:1", "Lifeboat drill")
+}
 
 /// The whole file.
 pub(super) static DRILL: Object = Object {

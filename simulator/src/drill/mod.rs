@@ -6,7 +6,9 @@ mod engine;
 mod episode;
 mod error;
 mod evidence;
+mod executed;
 mod grammar;
+mod holding;
 mod observer;
 mod phase;
 mod policy;
@@ -14,6 +16,7 @@ mod recovery_checks;
 mod report;
 mod request;
 mod run;
+mod runbooks;
 mod series;
 mod settling;
 mod spec;
@@ -21,15 +24,16 @@ mod stage;
 mod steady;
 mod steps;
 mod timeline;
-mod variant;
 mod walk;
 
 pub use error::DrillError;
+pub use grammar::schema;
 pub use observer::{DrillObserver, Unwatched};
 pub use phase::Phase;
 pub use policy::DrillPolicy;
 pub use request::DrillRequest;
 pub use run::run;
+pub use runbooks::check;
 pub use series::save_series;
 pub use spec::{
     Approvals, Archive, DrillSpec, FactInput, FaultSpec, Moment, ProbeSpec, RecoverSpec, Windows, WorkloadSpec,

@@ -12,9 +12,10 @@ use crate::{
     fault::Struck,
     ledger::Key,
     measurement::ProbeKind,
+    model::Collection,
     report::CheckKind,
     testbed::{Signature, WorkEntry},
-    workload::shop::{Collection, GoneOn},
+    workload::shop::GoneOn,
 };
 
 const fn evidence(name: &'static str, look: fn(&Looked<'_>) -> Seen) -> Rule {

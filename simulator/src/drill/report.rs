@@ -12,11 +12,11 @@ use super::{
     engine::Engine,
     episode::Episode,
     evidence::Evidence,
+    holding::Holding,
     recovery_checks::telling,
     request::DrillRequest,
     spec::RecoverSpec,
     steps::steps,
-    variant::Variant,
 };
 use crate::{
     clock::At,
@@ -34,7 +34,7 @@ use crate::{
 /// Measures one holding.
 pub(super) fn assemble(
     request: &DrillRequest,
-    variant: &Variant,
+    holding: &Holding,
     engines: &[Engine],
     evidence: &Evidence,
 ) -> DrillReport {
@@ -55,7 +55,7 @@ pub(super) fn assemble(
         evidence,
         losses: losses.as_ref(),
         spec: &request.spec,
-        variant,
+        holding,
         episode,
         recover: &engine.recover,
         telling: &telling,

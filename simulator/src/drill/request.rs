@@ -13,7 +13,7 @@ use super::{
     error::DrillError,
     spec::{DrillSpec, RecoverSpec},
 };
-use crate::{controls::Control, testbed::Backend, workload::shop::Size};
+use crate::{controls::Control, model::Size, testbed::Backend};
 
 /// A drill in this binary.
 struct BuiltIn {
@@ -37,6 +37,8 @@ const BUILT_IN: [BuiltIn; 1] = [BuiltIn {
 pub struct DrillRequest {
     /// What to do.
     pub spec: DrillSpec,
+    /// The drill file, for the places in it.
+    pub file: SourceFile,
     /// The runbooks that the engine executes, by how the drill file names them.
     pub runbooks: BTreeMap<String, SourceFile>,
     /// Processes or containers.
@@ -62,12 +64,13 @@ pub struct DrillRequest {
 impl DrillRequest {
     /// The drill of that name in this binary, or in that file, with everything else at its default.
     pub fn new(drill: &str, home: impl Into<PathBuf>) -> Result<Self, DrillError> {
-        let (spec, runbooks) = match BUILT_IN.iter().find(|known| known.name.eq_ignore_ascii_case(drill)) {
+        let (file, spec, runbooks) = match BUILT_IN.iter().find(|known| known.name.eq_ignore_ascii_case(drill)) {
             Some(known) => known.read()?,
             None => from_file(drill)?,
         };
         Ok(Self {
             spec,
+            file,
             runbooks,
             backend: Backend::Process,
             postgres_major: None,
@@ -93,17 +96,18 @@ impl DrillRequest {
     }
 }
 
-type Read = (DrillSpec, BTreeMap<String, SourceFile>);
+type Read = (SourceFile, DrillSpec, BTreeMap<String, SourceFile>);
 
 impl BuiltIn {
     fn read(&self) -> Result<Read, DrillError> {
         let file = |name: &str, text: &str| SourceFile { name: name.to_owned(), text: text.to_owned() };
-        let spec = DrillSpec::parse(&file(self.name, self.drill))?;
+        let drill = file(self.name, self.drill);
+        let spec = DrillSpec::parse(&drill)?;
         let named = |(path, text): &(&str, &str)| {
             let name = Path::new(path).file_name().map_or_else(|| (*path).into(), |name| name.to_string_lossy());
             ((*path).to_owned(), file(&name, text))
         };
-        Ok((spec, self.runbooks.iter().map(named).collect()))
+        Ok((drill, spec, self.runbooks.iter().map(named).collect()))
     }
 }
 
@@ -113,17 +117,18 @@ fn from_file(drill: &str) -> Result<Read, DrillError> {
         let known = DrillRequest::built_in().collect::<Vec<_>>().join(", ");
         return Err(DrillError::UnknownDrill { name: drill.to_owned(), known });
     }
-    let spec = DrillSpec::parse(&read(path)?)?;
+    let file = read(path)?;
+    let spec = DrillSpec::parse(&file)?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let runbooks = spec.recoveries().map(|recover| {
         let runbook = read(&folder.join(&recover.runbook))?;
         Ok((recover.runbook.clone(), runbook))
     });
     let runbooks = runbooks.collect::<Result<_, DrillError>>()?;
-    Ok((spec, runbooks))
+    Ok((file, spec, runbooks))
 }
 
-fn read(path: &Path) -> Result<SourceFile, DrillError> {
+pub(super) fn read(path: &Path) -> Result<SourceFile, DrillError> {
     let bytes = fs::read(path).map_err(DrillError::file(path, "read"))?;
     let name = path.display().to_string();
     SourceFile::from_bytes(name.clone(), &bytes).map_err(|diagnostic| {

@@ -17,13 +17,13 @@ use super::{
     engine::Engine,
     error::DrillError,
     evidence::Evidence,
+    holding::Holding,
     observer::DrillObserver,
     phase::Phase,
     report::assemble,
     request::DrillRequest,
     series::save,
     stage::Stage,
-    variant::Variant,
     walk::panic_text,
 };
 use crate::{
@@ -42,7 +42,7 @@ const HEARD_WITHIN: Duration = Duration::from_millis(200);
 /// Where the drill could not be held. A recovery that failed or was too slow is a report.
 pub async fn run(request: DrillRequest, observer: &dyn DrillObserver) -> Result<DrillReport, DrillError> {
     let home = Home::open(&request.home)?;
-    let variant = Variant {
+    let holding = Holding {
         name: String::new(),
         fault: true,
         sabotage: request.sabotage.clone(),
@@ -50,9 +50,9 @@ pub async fn run(request: DrillRequest, observer: &dyn DrillObserver) -> Result<
         home: request.home.clone(),
         cache: home.cache(),
     };
-    let (mut report, folder) = hold(&request, &variant, observer).await?;
+    let (mut report, folder) = hold(&request, &holding, observer).await?;
     if request.controls {
-        hold_controls(&request, &variant, &folder, &mut report, observer).await?;
+        hold_controls(&request, &holding, &folder, &mut report, observer).await?;
     }
     save(&folder, &report)?;
     home.add_to_history(&report::history_line(&report, Timestamp::now()))?;
@@ -62,22 +62,22 @@ pub async fn run(request: DrillRequest, observer: &dyn DrillObserver) -> Result<
 /// One holding: its report, and the run's folder.
 async fn hold(
     request: &DrillRequest,
-    variant: &Variant,
+    holding: &Holding,
     observer: &dyn DrillObserver,
 ) -> Result<(DrillReport, PathBuf), DrillError> {
-    let phase = |phase: Phase| observer.phase(&variant.name, &phase);
+    let phase = |phase: Phase| observer.phase(&holding.name, &phase);
     let interval = request.spec.probes.interval;
     let ready = Readiness::measure(interval).await;
     phase(Phase::Machine { readiness: ready.line(interval) });
     phase(Phase::Compiling);
-    let engines = Engine::prepare_all(request, variant)?;
+    let engines = Engine::prepare_all(request, holding)?;
     let folder = engines.first().map(Engine::folder).unwrap_or_default();
     phase(Phase::Building { backend: request.backend });
-    let held = held(request, variant, &engines, ready, observer, &phase).await;
+    let held = held(request, holding, &engines, ready, observer, &phase).await;
     engines.iter().map(Engine::folder).filter(|run| *run != folder || held.is_err()).for_each(forget_empty_run);
     let evidence = held?;
     phase(Phase::Measuring);
-    let report = assemble(request, variant, &engines, &evidence);
+    let report = assemble(request, holding, &engines, &evidence);
     save(&folder, &report)?;
     Ok((report, folder))
 }
@@ -85,7 +85,7 @@ async fn hold(
 /// Systems up, the drill itself, systems down; the drill's own error comes before one of taking the systems down.
 async fn held(
     request: &DrillRequest,
-    variant: &Variant,
+    holding: &Holding,
     engines: &[Engine],
     ready: Readiness,
     observer: &dyn DrillObserver,
@@ -106,7 +106,7 @@ async fn held(
         Err(_) if is_stopped(request).await => return Err(DrillError::Stopped),
         Err(error) => return Err(error.into()),
     };
-    let stage = Stage { request, variant, engines, testbed: &testbed, observer, phase, ready };
+    let stage = Stage { request, holding, engines, testbed: &testbed, observer, phase, ready };
     let played = AssertUnwindSafe(stage.play()).catch_unwind().await;
     let played = played.unwrap_or_else(|panic| Err(DrillError::Panicked(panic_text(&*panic))));
     if request.keep {
@@ -142,12 +142,12 @@ fn forget_empty_run(folder: PathBuf) {
 /// Each control is a holding of its own on fewer rows; its files lie below the drill's own.
 async fn hold_controls(
     request: &DrillRequest,
-    main: &Variant,
+    main: &Holding,
     folder: &Path,
     report: &mut DrillReport,
     observer: &dyn DrillObserver,
 ) -> Result<(), DrillError> {
-    let variant = |name: &str, fault: bool, sabotage: Option<&Control>| Variant {
+    let holding = |name: &str, fault: bool, sabotage: Option<&Control>| Holding {
         name: name.to_owned(),
         fault,
         sabotage: sabotage.cloned(),
@@ -156,10 +156,10 @@ async fn hold_controls(
         cache: main.cache.clone(),
     };
     for sabotage in &request.spec.controls {
-        let (held, _) = hold(request, &variant(&sabotage.name, true, Some(sabotage)), observer).await?;
+        let (held, _) = hold(request, &holding(&sabotage.name, true, Some(sabotage)), observer).await?;
         report.controls.push(control(sabotage, &held));
     }
-    let (quiet, _) = hold(request, &variant("control-run", false, None), observer).await?;
+    let (quiet, _) = hold(request, &holding("control-run", false, None), observer).await?;
     report.control_run = Some(control_run(&quiet));
     report.verdict = report.verdict.and(proves(&report.controls, &quiet));
     Ok(())

@@ -7,7 +7,7 @@ use lifeboat_runtime::session::How;
 use tokio::time::{sleep, timeout};
 
 use super::{
-    engine::Executed,
+    executed::Executed,
     stage::{CONNECT_WITHIN, Stage, UnderWay},
 };
 use crate::{

@@ -11,7 +11,8 @@ use super::{error::DrillError, grammar::DRILL, policy::DrillPolicy, timeline};
 use crate::{
     controls::Control,
     fault::{self, Fault},
-    workload::shop::{Habits, Size},
+    model::Size,
+    workload::shop::Habits,
 };
 
 /// A drill as its author wrote it.
@@ -182,12 +183,18 @@ impl DrillSpec {
     /// # Errors
     /// [`DrillError::Diagnostics`] with each problem and its place.
     pub fn parse(file: &SourceFile) -> Result<Self, DrillError> {
+        let document = Self::document(file);
+        document.finish().map_err(|diagnostics| DrillError::Diagnostics { file: file.clone(), diagnostics })
+    }
+
+    /// The file with everything that is wrong with it by itself.
+    pub(super) fn document(file: &SourceFile) -> Document<'_> {
         let mut document = Document::read(file, &DRILL);
         sizes_fit(&mut document);
         habits_fit(&mut document);
         stability_fits(&mut document);
         timeline::fits(&mut document);
-        document.finish().map_err(|diagnostics| DrillError::Diagnostics { file: file.clone(), diagnostics })
+        document
     }
 
     /// The recoveries, in order.

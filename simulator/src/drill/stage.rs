@@ -9,11 +9,11 @@ use super::{
     engine::Engine,
     error::DrillError,
     evidence::{Evidence, Reading},
+    holding::Holding,
     observer::DrillObserver,
     phase::Phase,
     request::DrillRequest,
     steady,
-    variant::Variant,
 };
 use crate::{
     clock::{At, Clock},
@@ -21,12 +21,13 @@ use crate::{
     host::{Load, Readiness},
     ledger::{self, Baseline, History, Key, Ledger, Watch},
     measurement::FinalState,
+    model::{baseline, sample},
     probes::{ProbeLog, ProbePlan, Probers},
     store::{Client, Endpoint, postgres::PostgresEndpoint},
     testbed::{BackupInfo, Testbed, WorkEntry},
     workload::{
         Generator, Schedule, Workload, WriterReport,
-        shop::{Partition, baseline, sample, write_marker},
+        shop::{Partition, write_marker},
     },
 };
 
@@ -40,7 +41,7 @@ const PROBES: &str = "probes.jsonl";
 /// Everything a holding works with.
 pub(super) struct Stage<'a> {
     pub(super) request: &'a DrillRequest,
-    pub(super) variant: &'a Variant,
+    pub(super) holding: &'a Holding,
     /// One a recovery of the timeline; at least one.
     pub(super) engines: &'a [Engine],
     pub(super) testbed: &'a Testbed,
@@ -135,16 +136,16 @@ impl Stage<'_> {
 
     async fn prepare(&self) -> Result<Prepared, DrillError> {
         let clock = Clock::start();
-        (self.phase)(Phase::Loading { records: self.variant.size.rows() });
+        (self.phase)(Phase::Loading { records: self.holding.size.rows() });
         let mut application = self.client(&self.application()).await?;
-        application.load(&self.variant.size).await.map_err(DrillError::database("loading the tables"))?;
-        let baseline = Baseline { acknowledged: clock.now(), ..baseline(&self.variant.size) };
+        application.load(&self.holding.size).await.map_err(DrillError::database("loading the tables"))?;
+        let baseline = Baseline { acknowledged: clock.now(), ..baseline(&self.holding.size) };
         application.settle().await.map_err(DrillError::database("loading the tables"))?;
         (self.phase)(Phase::BackingUp);
         let backup = self.testbed.base_backup("drill").await?;
         let backup_ended = clock.now();
         let ledger = self.ledger(clock)?;
-        let damaged = self.variant.size.damaged().0;
+        let damaged = self.holding.size.damaged().0;
         let marker = write_marker(application.as_mut(), &ledger, &clock, damaged).await?;
         let work = self.testbed.work_entries(&self.runs()).await?;
         Ok(Prepared { clock, baseline, backup, backup_ended, ledger, marker, work })
@@ -174,9 +175,9 @@ impl Stage<'_> {
     }
 
     fn ledger(&self, clock: Clock) -> Result<Arc<Ledger>, DrillError> {
-        let rows = sample(&self.variant.size, self.request.spec.probes.sampled_customers, self.request.seed);
+        let rows = sample(&self.holding.size, self.request.spec.probes.sampled_customers, self.request.seed);
         let ledger = Ledger::create(&self.folder("ledger.jsonl"), clock, Watch::new(rows))?;
-        if let Some(Control { breakage: Breakage::LosesAcknowledgement(nth), .. }) = &self.variant.sabotage {
+        if let Some(Control { breakage: Breakage::LosesAcknowledgement(nth), .. }) = &self.holding.sabotage {
             ledger.sabotage_acknowledgement(*nth);
         }
         Ok(Arc::new(ledger))
@@ -185,7 +186,7 @@ impl Stage<'_> {
     fn set_off(&self, clock: Clock, ledger: &Arc<Ledger>) -> Result<UnderWay, DrillError> {
         let spec = &self.request.spec;
         let application = self.application();
-        let (workload, size) = (&spec.workload, &self.variant.size);
+        let (workload, size) = (&spec.workload, &self.holding.size);
         let generator = |number| -> Box<dyn Generator> {
             Box::new(Partition::new(size, &workload.habits, number, workload.writers, self.request.seed))
         };

@@ -55,9 +55,7 @@ pub(super) fn fits(document: &mut Document<'_>) {
     if !moments.iter().any(|moment| matches!(moment, None | Some(Moment::Recover(_)))) {
         document.contradiction(&["timeline"], "nothing is recovered in this drill", "add `recover`");
     }
-    if all_known {
-        controls_fit(document, &known);
-    }
+    controls_fit(document, all_known.then_some(&known));
 }
 
 fn recovery_fits(document: &mut Document<'_>, place: &str, recover: &RecoverSpec, told: &BTreeSet<&str>) {
@@ -80,14 +78,14 @@ fn steady_first(document: &mut Document<'_>, moments: &[Option<Moment>]) {
     }
 }
 
-/// What a control changes may depend on what the faults know.
-fn controls_fit(document: &mut Document<'_>, known: &BTreeSet<&str>) {
+/// What a control changes may depend on what the faults know, where these are known themselves.
+fn controls_fit(document: &mut Document<'_>, known: Option<&BTreeSet<&str>>) {
     let controls = document.get::<Vec<Value>>(&["controls"]).unwrap_or_default();
     for (place, control) in (0..).zip(controls) {
         let place: String = u32::to_string(&place);
         let mut facts = BTreeSet::new();
         collect_facts(&control["with"], &mut facts);
-        for fact in facts.iter().filter(|fact| !known.contains(fact.as_str())) {
+        for fact in facts.iter().filter(|fact| known.is_some_and(|known| !known.contains(fact.as_str()))) {
             let message = format!("no fault of this drill knows `{fact}`");
             document.contradiction(&["controls", &place, "with"], message, "would be empty");
         }

@@ -12,9 +12,10 @@ use futures::FutureExt;
 use tokio::time::{sleep, timeout};
 
 use super::{
-    engine::{Engine, Executed, Order},
+    engine::{Engine, Order},
     episode::Episode,
     error::DrillError,
+    executed::Executed,
     phase::Phase,
     spec::{FaultSpec, Moment},
     stage::{Stage, UnderWay},
@@ -61,11 +62,11 @@ impl Stage<'_> {
                     let steady = async { self.steady(under_way, *length).await };
                     (episode.steady_from, episode.steady_until) = self.unless_stopped(steady).await?;
                 }
-                Moment::Fault(spec) if self.variant.fault => self.strike(under_way, spec, open, &mut episode).await?,
+                Moment::Fault(spec) if self.holding.fault => self.strike(under_way, spec, open, &mut episode).await?,
                 Moment::Fault(_) => {}
                 Moment::Recover(_) => {
                     let Some(engine) = engines.next() else { break };
-                    let recovered = match self.variant.fault {
+                    let recovered = match self.holding.fault {
                         true => self.recover(under_way, engine, &mut episode).await?,
                         false => self.watch(under_way, &mut episode).await?,
                     };
@@ -83,7 +84,7 @@ impl Stage<'_> {
     fn scene<'a>(&'a self, under_way: &'a UnderWay, say: &'a (dyn Fn(String) + Sync)) -> Scene<'a> {
         Scene {
             testbed: self.testbed,
-            size: &self.variant.size,
+            size: &self.holding.size,
             habits: &self.request.spec.workload.habits,
             clock: &under_way.clock,
             say,
@@ -103,7 +104,7 @@ impl Stage<'_> {
         }
         let say = |doing| (self.phase)(Phase::Striking { doing });
         let scene = self.scene(under_way, &say);
-        let striking = self.unless_stopped(fault.strike(&scene)).await;
+        let striking = self.unless_stopped(async { Ok(fault.strike(&scene).await?) }).await;
         // One that failed half-way has to be healed too.
         open.lock().unwrap_or_else(PoisonError::into_inner).push((spec.kind().to_owned(), fault));
         let struck = striking?;
@@ -122,7 +123,7 @@ impl Stage<'_> {
     async fn go_on(&self, under_way: &UnderWay) -> Result<GoneOn, DrillError> {
         let mut client = self.client(&self.application()).await?;
         let habits = &self.request.spec.workload.habits;
-        let going = go_on(client.as_mut(), habits, &self.variant.size, &under_way.ledger, &under_way.clock).await;
+        let going = go_on(client.as_mut(), habits, &self.holding.size, &under_way.ledger, &under_way.clock).await;
         Ok(going.map_err(WorkloadError::from)?)
     }
 
@@ -134,7 +135,7 @@ impl Stage<'_> {
         *open.lock().unwrap_or_else(PoisonError::into_inner) = others;
         for (_, fault) in meant {
             (self.phase)(Phase::Healing { fault: kind.to_owned() });
-            self.unless_stopped(fault.heal(&self.scene(under_way, &|_| ()))).await?;
+            self.unless_stopped(async { Ok(fault.heal(&self.scene(under_way, &|_| ())).await?) }).await?;
         }
         Ok(())
     }
@@ -142,7 +143,10 @@ impl Stage<'_> {
     /// Without a fault, the same time of quiet.
     async fn watch(&self, under_way: &UnderWay, episode: &mut Episode) -> Result<bool, DrillError> {
         (self.phase)(Phase::Quiet);
-        let watching = async { Ok(sleep(self.request.spec.windows.stable).await) };
+        let watching = async {
+            sleep(self.request.spec.windows.stable).await;
+            Ok(())
+        };
         self.unless_stopped(watching).await?;
         episode.watched_until = Some(under_way.clock.now());
         Ok(true)
@@ -190,7 +194,7 @@ impl Stage<'_> {
             inputs,
             bindings: &self.testbed.bindings(),
             policy: self.request.spec.approvals.rule(),
-            sabotage: self.variant.sabotage.clone(),
+            sabotage: self.holding.sabotage.clone(),
             known: self.known(struck),
             observer: self.observer,
             stop: self.request.stop.clone(),

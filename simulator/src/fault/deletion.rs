@@ -8,12 +8,15 @@ use lifeboat_core::document::Object;
 use serde_json::json;
 use tokio_postgres::{Client, Error};
 
-use super::fault::{Bite, Fault, FaultKind, Scene, Struck, Wanted};
+use super::{
+    error::FaultError,
+    fault::{Bite, Fault, FaultKind, Scene, Struck, Wanted},
+};
 use crate::{
-    drill::DrillError,
     measurement::FinalState,
+    model::{Collection, Size},
     store::postgres::{connect, read_where, table},
-    workload::shop::{Collection, Size, orders_of},
+    workload::shop::orders_of,
 };
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
@@ -34,13 +37,13 @@ struct AccidentalDeletion;
 
 #[async_trait]
 impl Fault for AccidentalDeletion {
-    async fn strike(&self, scene: &Scene<'_>) -> Result<Struck, DrillError> {
+    async fn strike(&self, scene: &Scene<'_>) -> Result<Struck, FaultError> {
         let (first, last) = scene.size.damaged();
         (scene.say)(format!("deleting customers {first} to {last} in one transaction"));
         let closed = scene.habits.accounts_closed(scene.size);
         let emptied = orders_of(scene.size, &closed);
         let mut client = connect(&scene.testbed.application(), CONNECT_WITHIN).await?;
-        delete(&mut client, scene, &emptied).await.map_err(DrillError::database("the mistaken deletion"))
+        delete(&mut client, scene, &emptied).await.map_err(FaultError::doing("the mistaken deletion"))
     }
 }
 

@@ -9,13 +9,14 @@ use async_trait::async_trait;
 use lifeboat_core::document::Object;
 use serde_json::Value;
 
+use super::error::FaultError;
 use crate::{
     clock::{At, Clock},
-    drill::DrillError,
     ledger::Key,
     measurement::FinalState,
+    model::Size,
     testbed::Testbed,
-    workload::shop::{Habits, Size},
+    workload::shop::Habits,
 };
 
 /// A disaster. It knows exactly what it did; that is for the measurement alone and never reaches the engine.
@@ -25,14 +26,14 @@ pub trait Fault: Debug + Send + Sync {
     ///
     /// # Errors
     /// Where it could not: then there was no disaster, and there is no drill.
-    async fn strike(&self, scene: &Scene<'_>) -> Result<Struck, DrillError>;
+    async fn strike(&self, scene: &Scene<'_>) -> Result<Struck, FaultError>;
 
     /// Ends what can end by itself, such as a cut network. It is called at the latest when the drill ends, also after an error. What
     /// a recovery has to undo is not its business.
     ///
     /// # Errors
     /// Where it could not.
-    async fn heal(&self, _scene: &Scene<'_>) -> Result<(), DrillError> {
+    async fn heal(&self, _scene: &Scene<'_>) -> Result<(), FaultError> {
         Ok(())
     }
 }

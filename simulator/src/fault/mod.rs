@@ -1,11 +1,13 @@
 //! Disasters: a file each, and a line in this table.
 
 mod deletion;
+mod error;
 #[expect(clippy::module_inception, reason = "the trait is what the module is about")]
 mod fault;
 
 use lifeboat_core::document::Object;
 
+pub use error::FaultError;
 pub use fault::{Bite, Fault, FaultKind, Scene, Struck, Wanted};
 
 /// Every kind.

@@ -3,12 +3,14 @@
 
 mod file;
 mod history;
+mod planned;
 mod record;
 mod recorder;
 mod watch;
 
 pub use file::{LedgerError, read};
 pub use history::{Baseline, History, Write, WriteOutcome};
+pub use planned::Planned;
 pub use record::{Change, Entry, EntryKind, Id, Key, Name, Operation, State, WriteId};
 pub use recorder::{Invocation, Ledger};
 pub use watch::{Expectation, Watch};

@@ -44,7 +44,7 @@ pub struct DrillReport {
     /// What must hold for the numbers to mean anything, and for the recovery to be right.
     pub checks: Vec<Check>,
     /// Known breakages that must turn the drill red.
-    pub controls: Vec<Control>,
+    pub controls: Vec<ControlReport>,
     /// The run without a fault; `null` where it was not made.
     pub control_run: Option<ControlRun>,
     /// The runbook's steps.
@@ -228,7 +228,7 @@ fn yes() -> bool {
 
 /// A negative control and what came of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Control {
+pub struct ControlReport {
     /// Its name.
     pub name: String,
     /// Whether the check that should see it turned the drill red.

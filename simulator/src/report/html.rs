@@ -263,12 +263,12 @@ fn controls(html: &mut String, report: &DrillReport) {
         section(html, "Controls", "<p class=\"dim\">Not run. <code>lifeboat drill --controls</code> runs them.</p>");
         return;
     }
-    let by = |control: &super::Control| match (&control.by, control.measured) {
+    let by = |control: &super::ControlReport| match (&control.by, control.measured) {
         (Some(by), _) => escape(by),
         (None, true) => "nothing: the drill stayed green".to_owned(),
         (None, false) => "nothing could be seen".to_owned(),
     };
-    let seen = |control: &super::Control| match (control.turned_red, control.measured) {
+    let seen = |control: &super::ControlReport| match (control.turned_red, control.measured) {
         (false, false) => in_class(Verdict::Unmeasured, NOT_MEASURED),
         (turned_red, _) => mark(turned_red),
     };

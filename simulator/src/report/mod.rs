@@ -11,7 +11,7 @@ mod tests;
 mod time_line;
 
 pub use document::{
-    Check, CheckKind, Control, ControlRun, DrillReport, Environment, FORMAT, HostReport, Instants, LostWrite,
+    Check, CheckKind, ControlReport, ControlRun, DrillReport, Environment, FORMAT, HostReport, Instants, LostWrite,
     PluginReport, ProbeSummary, RpoReport, RtoReport, RunbookReport, Sample, Scaled, StepReport, TestbedReport,
     WritesReport,
 };

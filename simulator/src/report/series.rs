@@ -35,7 +35,7 @@ mod tests {
     use super::*;
     use crate::{
         measurement::Interval,
-        report::{Control, Sample, fixture},
+        report::{ControlReport, Sample, fixture},
     };
 
     fn report(run: &str, verdict: Verdict, rto: Interval) -> DrillReport {
@@ -71,8 +71,13 @@ mod tests {
 
     #[test]
     fn controls_are_kept_whichever_run_is_the_worst() {
-        let control =
-            Control { name: "no-op-restore".into(), turned_red: true, measured: true, by: None, detail: "seen".into() };
+        let control = ControlReport {
+            name: "no-op-restore".into(),
+            turned_red: true,
+            measured: true,
+            by: None,
+            detail: "seen".into(),
+        };
         let mut last = report("b", Verdict::Met, Interval::between(1.0, 2.0));
         last.controls = vec![control.clone()];
         let merged = merged(vec![report("a", Verdict::Missed, Interval::between(1.0, 2.0)), last]).unwrap();

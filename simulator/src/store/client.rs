@@ -6,9 +6,9 @@ use async_trait::async_trait;
 
 use crate::{
     clock::At,
-    ledger::{Id, Key, WriteId},
+    ledger::{Id, Key, Planned, WriteId},
     measurement::FinalState,
-    workload::{Planned, shop::Size},
+    model::Size,
 };
 
 /// A path to a store, with a login: the application's, or the observer's beside everything that a fault can reach.

@@ -8,10 +8,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::planned::{Generator, Planned};
+use super::generator::Generator;
 use crate::{
     clock::{At, Clock},
-    ledger::{Id, Invocation, Ledger, LedgerError, WriteId},
+    ledger::{Id, Invocation, Ledger, LedgerError, Planned, WriteId},
     store::{Answer, Client, Endpoint},
 };
 

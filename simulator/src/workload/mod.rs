@@ -1,8 +1,8 @@
-//! The application: a model of what it keeps, and writers that follow a fixed schedule, whatever the store does.
+//! The application at work: writers that follow a fixed schedule, whatever the store does.
 
 mod driver;
-mod planned;
+mod generator;
 pub mod shop;
 
 pub use driver::{Schedule, Workload, WorkloadError, WriterReport, write_once};
-pub use planned::{Generator, Planned};
+pub use generator::Generator;

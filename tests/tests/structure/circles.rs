@@ -26,14 +26,25 @@ const KNOWN: &[(&[&str], &str)] = &[
     ),
     (&["never_succeeds", "unreachable"], "one lint is silent where the other one speaks"),
     // Words that name each other.
-    (&["bindings", "grammar"], "the grammar checks a reference to a secret as the bindings mean it"),
-    (&["event", "expression", "plan"], "the plan holds expressions, which read what events say of the plan's steps"),
     (
-        &["control", "driver", "error", "home", "journal", "lease", "lock", "report", "session", "world"],
-        "the one error of the crate names what each of its parts found; a session has the run's folder, whose loader folds it",
+        &["bindings", "event", "expression", "grammar", "plan", "types"],
+        "the plan holds expressions, which read what events say of its steps; the kinds of target, which the bindings have, are types \
+         of the language, and the grammar checks references as the bindings mean them",
     ),
     (
-        &["call", "capability", "targets", "wit"],
+        &["grammar", "kind"],
+        "the grammar of the bindings has a block for each kind of target, which is made of its pieces",
+    ),
+    (&["fact", "table"], "a row of the table of kinds has facts, and a fact is of a row"),
+    (&["dry_run", "words"], "a dry-run tells of failures in the words for all, and these of what it would have done"),
+    (&["error", "source"], "what is wrong with a source is an error, which shows the source"),
+    (
+        &["control", "driver", "error", "home", "journal", "lease", "lock", "report", "session", "store", "world"],
+        "the one error of the crate names what each of its parts found; a session has the run's folder, whose loader folds it",
+    ),
+    (&["capability", "fake"], "the table of capabilities has the fake of each, which are tested by the table"),
+    (
+        &["call", "capability", "wit"],
         "a call holds what its capabilities keep, and each of them asks the call whether it may",
     ),
     (
@@ -46,6 +57,7 @@ const KNOWN: &[(&[&str], &str)] = &[
             "commands",
             "engine",
             "execution",
+            "logging",
             "machines",
             "meant",
             "people",
@@ -56,7 +68,10 @@ const KNOWN: &[(&[&str], &str)] = &[
         ],
         "the commands are arguments, and what is common to them reads arguments and explains problems",
     ),
-    (&["dry_run", "view"], "a dry-run prints lines as a run does, and values as itself"),
+    (
+        &["spec", "timeline"],
+        "the timeline is a part of the drill file, and the order in it is checked as the file is read",
+    ),
     (&["checks", "recovery_checks"], "one table of checks in two files"),
     (&["chain", "loss"], "losses are rows at the end of chains of writes"),
     (&["binaries", "docker", "error", "options", "place"], "what a testbed is asked for says why it cannot be had"),
@@ -64,7 +79,6 @@ const KNOWN: &[(&[&str], &str)] = &[
         &["calls", "chronicle", "lives", "operators", "people", "world"],
         "the virtual world: everything that happens in it happens to all of it",
     ),
-    (&["habits", "partition", "writer"], "a writer has habits, and they say what it plans in its partition"),
 ];
 
 /// Modules directly inside of one that know each other in a circle.

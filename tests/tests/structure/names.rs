@@ -13,14 +13,11 @@ use super::{
 
 /// Public types that share a name: the family (the folder in which its crates lie), the names, and why.
 const SAME_TYPES: &[(&str, &[&str], &str)] = &[
-    (
-        "plugins",
-        &["Connection", "Endpoint", "Http", "Machine", "Postgres", "Process", "Runtime"],
-        "the fake of a capability is named as the trait that it fakes",
-    ),
+    ("engine", &["Answer"], "of a plugin's call; and of an engine to whoever asks over its socket"),
     ("engine", &["Effect"], "how far an action goes with a target; and what should be in flight, which `due` computes"),
     ("engine", &["Field"], "of an action's parameters; and of the grammar of the files"),
     ("engine", &["Next"], "what a step does next; and what happens to the driver next"),
+    ("engine", &["Record"], "of a drill in the history; and of a lease in its file"),
     ("engine", &["Request"], "what an operator asks of a run; and what a run asks of a plugin"),
     ("simulator", &["Instants"], "of a measurement; and as its report prints them"),
     ("simulator", &["Planned"], "a fault of the virtual world; and a write of the workload"),
@@ -30,6 +27,7 @@ const SAME_TYPES: &[(&str, &[&str], &str)] = &[
 /// File names that more than two files have, each with the one idea that it stands for.
 const SAME_FILES: &[(&str, &str)] = &[
     ("check", "checks what its folder reads, or is the action of that name"),
+    ("client", "who asks a server, or a store"),
     ("connection", "one connection of its folder's kind"),
     ("content", "the content of rows or tables, by which they are compared"),
     ("control", "control runs, or commands to a running thing"),
@@ -37,20 +35,28 @@ const SAME_FILES: &[(&str, &str)] = &[
     ("endpoint", "the capability"),
     ("error", "the error type of its folder"),
     ("evidence", "what proves a claim"),
+    ("fake", "the fake of the folder's capability"),
     ("files", "the capability, or files that are named in one"),
     ("grammar", "the grammar of the folder's files"),
     ("history", "what was, in order"),
     ("http", "the capability"),
+    ("leases", "the leases of runs"),
     ("machine", "the capability, or the kind of target"),
     ("people", "who takes part"),
+    ("plan", "a plan, or how one is shown"),
     ("postgres", "the capability, or the kind of target"),
     ("report", "what is reported of a drill or a run"),
+    ("run", "a run, or how one is held or shown"),
     ("runtime", "the capability"),
     ("schema", "the JSON schema, or the tables of the workload"),
     ("server", "one server of its folder's kind"),
+    ("session", "what lasts as long as a connection or a run"),
     ("source", "where something is read from"),
     ("standby", "the kind of target"),
+    ("table", "a table, of values or on a terminal"),
+    ("text", "text for people"),
     ("webhook", "messages by HTTP"),
+    ("words", "the words for what its folder has"),
     ("world", "what is outside of a run: the real one, and those that are played"),
 ];
 

@@ -9,6 +9,7 @@ use lifeboat_core::{
     runbook::Called,
 };
 use lifeboat_launch::source::{self, Checked, Content, Kind};
+use lifeboat_simulator::drill;
 use serde::Serialize;
 
 use crate::{
@@ -19,12 +20,12 @@ use crate::{
     output::{BAD, GOOD, WARN, data, json, note, styled},
 };
 
-/// Check runbooks and bindings files
+/// Check runbooks, bindings and drill files
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  lifeboat check workflows/*.yaml\n  \
     lifeboat check --strict --bindings production.yaml workflows/dr-003-accidental-deletion.yaml")]
 pub(crate) struct Arguments {
-    /// Runbooks and bindings files, told apart by their content
+    /// Runbooks, bindings and drill files, told apart by their content
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Also check that these bindings fill every role of each runbook
@@ -76,6 +77,9 @@ fn check_all(arguments: &Arguments, global: &Global) -> anyhow::Result<Vec<Check
     let catalogue = engine::host_to_look_at(global)?.catalogue();
     let mut files: Vec<Checked> =
         arguments.files.iter().map(|path| source::check(path, &catalogue)).collect::<Result<_, _>>()?;
+    for file in files.iter_mut().filter(|file| file.kind == Kind::Drill) {
+        file.diagnostics = drill::check(&file.file, &catalogue);
+    }
     list_called(&mut files);
     if let Some(path) = &arguments.bindings {
         let mut given = source::bindings(path)?;

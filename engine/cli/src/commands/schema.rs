@@ -2,10 +2,11 @@
 
 use clap::{Args, ValueEnum};
 use lifeboat_core::schema;
+use lifeboat_simulator::drill;
 
 use crate::{exit::Exit, output::json};
 
-/// Print the JSON schema of runbooks or bindings, for editors
+/// Print the JSON schema of runbooks, bindings or drills, for editors
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  lifeboat schema > runbook.schema.json")]
 pub(crate) struct Arguments {
@@ -21,12 +22,15 @@ enum Of {
     Runbook,
     /// A bindings file
     Bindings,
+    /// A drill file
+    Drill,
 }
 
 pub(crate) fn execute(arguments: &Arguments) -> anyhow::Result<Exit> {
     json(&match arguments.of {
         Of::Runbook => schema::runbook(),
         Of::Bindings => schema::bindings(),
+        Of::Drill => drill::schema(),
     })?;
     Ok(Exit::Done)
 }

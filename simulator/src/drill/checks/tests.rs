@@ -21,7 +21,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     clock::{At, Clock},
-    drill::{DrillRequest, engine::Executed, report::verdict},
+    drill::{DrillRequest, executed::Executed, report::verdict},
     fault::{Bite, Struck, Wanted},
     host::{Load, Readiness},
     ledger::{Baseline, Change, History, Id, Key, Write},
@@ -46,14 +46,14 @@ struct Case {
     evidence: Evidence,
     losses: Option<Losses>,
     spec: DrillSpec,
-    variant: Variant,
+    holding: Holding,
     telling: Vec<String>,
 }
 
 impl Case {
     fn good() -> Self {
         let request = DrillRequest::new("dr-003", "nowhere").unwrap();
-        let variant = Variant {
+        let holding = Holding {
             name: String::new(),
             fault: true,
             sabotage: None,
@@ -61,15 +61,15 @@ impl Case {
             home: PathBuf::new(),
             cache: PathBuf::new(),
         };
-        let evidence = evidence_of(variant.size.damaged_customers);
+        let evidence = evidence_of(holding.size.damaged_customers);
         let telling = vec!["announce".to_owned(), "report".to_owned()];
-        Self { evidence, losses: Some(Losses::default()), spec: request.spec, variant, telling }
+        Self { evidence, losses: Some(Losses::default()), spec: request.spec, holding, telling }
     }
 
     fn checks(&self) -> Vec<Check> {
-        let Self { evidence, losses, spec, variant, telling } = self;
+        let Self { evidence, losses, spec, holding, telling } = self;
         let (episode, recover) = (&evidence.episodes[0], spec.recoveries().next().unwrap());
-        checks(&Looked { evidence, losses: losses.as_ref(), spec, variant, episode, recover, telling })
+        checks(&Looked { evidence, losses: losses.as_ref(), spec, holding, episode, recover, telling })
     }
 
     fn episode(&mut self) -> &mut Episode {

@@ -12,13 +12,10 @@ use super::{
 };
 use crate::{
     clock::At,
-    ledger::{Id, Key, Operation, WriteId},
+    ledger::{Id, Key, Operation, Planned, WriteId},
     measurement::FinalState,
+    model::{Collection, Origin, Size, content, fields},
     store::{Answer, Client, ConnectError, Endpoint, StoreError},
-    workload::{
-        Planned,
-        shop::{Collection, Origin, Size, content, fields},
-    },
 };
 
 const NO_ROW: &str = "there is no such row";

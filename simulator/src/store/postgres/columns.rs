@@ -1,6 +1,6 @@
 //! Which columns hold what of a record.
 
-use crate::workload::shop::Collection;
+use crate::model::Collection;
 
 /// The table of a collection, without its schema.
 pub fn table(collection: Collection) -> &'static str {

@@ -9,7 +9,7 @@ use super::{
     columns::{parent, table},
     schema::SCHEMA,
 };
-use crate::workload::shop::{Collection, Origin, Size, content, fields};
+use crate::model::{Collection, Origin, Size, content, fields};
 
 /// Makes the tables and loads them in one transaction.
 pub(super) async fn load(client: &mut Client, size: &Size) -> Result<(), Error> {

@@ -7,7 +7,7 @@ use super::columns::{parent, table};
 use crate::{
     ledger::{Id, Key, State},
     measurement::{FinalRecord, FinalState},
-    workload::shop::{Collection, Origin, content, fields},
+    model::{Collection, Origin, content, fields},
 };
 
 /// Every row of every table, in one snapshot.

@@ -5,16 +5,13 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    collection::Collection,
-    partition::planned,
-    size::{Size, parent_of_item, parent_of_order, referrer},
-};
+use super::writes::planned;
 use crate::{
     clock::Clock,
-    ledger::{Ledger, LedgerError, Operation},
+    ledger::{Ledger, LedgerError, Operation, Planned},
+    model::{Collection, Size, parent_of_item, parent_of_order, referrer},
     store::Client,
-    workload::{driver::write_once, planned::Planned},
+    workload::driver::write_once,
 };
 
 /// The ledger's number of whoever has these habits; the writers count from 0.

@@ -1,9 +1,10 @@
 //! A record that is younger than the base backup: only what was archived since can bring it back.
 
-use super::{collection::Collection, partition::inserted};
+use super::writes::inserted;
 use crate::{
     clock::Clock,
     ledger::{Key, Ledger},
+    model::Collection,
     store::Client,
     workload::driver::{WorkloadError, write_once},
 };

@@ -6,10 +6,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
-use super::{collection::Collection, habits::Habits, size::Size};
+use super::{
+    habits::Habits,
+    writes::{inserted, planned},
+};
 use crate::{
-    ledger::{Change, Id, Operation},
-    workload::planned::{Generator, Planned},
+    ledger::{Id, Operation, Planned},
+    model::{Collection, Size},
+    workload::generator::Generator,
 };
 
 /// A record of the shop.
@@ -173,20 +177,4 @@ impl Generator for Partition {
         };
         self.uncertain.extend(root);
     }
-}
-
-/// A new record, whose key the store makes.
-pub(super) fn inserted(collection: Collection, parent: Option<i64>) -> Planned {
-    planned(Operation::Insert, collection, None, parent, vec![collection.becomes(None, 1, parent)])
-}
-
-pub(super) fn planned(
-    operation: Operation,
-    collection: Collection,
-    id: Option<i64>,
-    parent: Option<i64>,
-    changes: Vec<Change>,
-) -> Planned {
-    let (id, parent) = (id.map(Id::Number), parent.map(Id::Number));
-    Planned { operation, collection: collection.name(), id, parent, changes }
 }

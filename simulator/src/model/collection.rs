@@ -42,12 +42,12 @@ impl Collection {
     }
 
     /// That a record is gone.
-    pub(super) fn gone(self, id: i64) -> Change {
+    pub fn gone(self, id: i64) -> Change {
         Change { collection: self.name(), id: Some(Id::Number(id)), after: None }
     }
 
     /// That a record is like this now; `id`: `None` where the store makes its key.
-    pub(super) fn becomes(self, id: Option<i64>, version: u64, parent: Option<i64>) -> Change {
+    pub fn becomes(self, id: Option<i64>, version: u64, parent: Option<i64>) -> Change {
         let after = Some(State { version, parent: parent.map(Id::Number) });
         Change { collection: self.name(), id: id.map(Id::Number), after }
     }

@@ -64,17 +64,17 @@ impl Size {
 
 /// Who referred a loaded customer; for the most nobody did. The prime scatters the referrers over all customers, so that
 /// some of those who stay were referred by some who are deleted.
-pub(super) fn referrer(size: &Size, customer: i64) -> Option<i64> {
+pub(crate) fn referrer(size: &Size, customer: i64) -> Option<i64> {
     (customer % REFERRED_EACH == 0).then(|| customer.wrapping_mul(7919).rem_euclid(size.customers) + 1)
 }
 
 /// The customer of a loaded order.
-pub(super) fn parent_of_order(size: &Size, order: i64) -> i64 {
+pub(crate) fn parent_of_order(size: &Size, order: i64) -> i64 {
     (order - 1) % size.customers + 1
 }
 
 /// The order of a loaded item.
-pub(super) fn parent_of_item(size: &Size, item: i64) -> i64 {
+pub(crate) fn parent_of_item(size: &Size, item: i64) -> i64 {
     (item - 1) % size.orders + 1
 }
 

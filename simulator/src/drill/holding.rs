@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use crate::{controls::Control, workload::shop::Size};
+use crate::{controls::Control, model::Size};
 
 /// A holding.
 #[derive(Debug, Clone)]
-pub(super) struct Variant {
+pub(super) struct Holding {
     /// For the phases that an observer sees; empty for the drill itself.
     pub(super) name: String,
     /// Whether the disaster happens.

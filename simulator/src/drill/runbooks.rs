@@ -1,0 +1,120 @@
+//! A drill held against the runbooks that it names: what it says of their steps and inputs must be so.
+
+use std::{collections::BTreeMap, path::Path};
+
+use lifeboat_core::{
+    action::Catalogue,
+    diagnostic::{Diagnostic, SourceFile},
+    document::Document,
+    plan::Plan,
+};
+use lifeboat_launch::source;
+
+use super::{
+    checks::results,
+    control::MEASURES,
+    request::read,
+    spec::{DrillSpec, Moment, RecoverSpec},
+};
+use crate::controls::Control;
+
+/// The plans of runbooks, by how a drill file names them.
+pub(super) type Plans = BTreeMap<String, Plan>;
+
+/// Everything that is wrong with a drill file, and with what it says of its runbooks, which lie beside it. What is wrong within
+/// a runbook is not told here.
+pub fn check(file: &SourceFile, catalogue: &Catalogue) -> Vec<Diagnostic> {
+    let mut document = DrillSpec::document(file);
+    let folder = Path::new(&file.name).parent().unwrap_or(Path::new(""));
+    let mut plans = Plans::new();
+    for (place, recover) in recoveries(&document) {
+        match read(&folder.join(&recover.runbook)) {
+            Ok(runbook) => {
+                let plan = source::check_runbook(runbook, catalogue).plan().cloned();
+                plans.extend(plan.map(|plan| (recover.runbook, plan)));
+            }
+            Err(error) => {
+                let path = ["timeline", &place, "recover", "runbook"];
+                document.contradiction(&path, error.to_string(), "cannot be read");
+            }
+        }
+    }
+    runbooks_fit(&mut document, &plans);
+    document.finish::<DrillSpec>().err().unwrap_or_default()
+}
+
+/// What is wrong with what a drill file says of these runbooks.
+pub(super) fn problems(file: &SourceFile, plans: &Plans) -> Vec<Diagnostic> {
+    let mut document = DrillSpec::document(file);
+    runbooks_fit(&mut document, plans);
+    document.finish::<DrillSpec>().err().unwrap_or_default()
+}
+
+/// The recoveries of a file, as far as it can be read, with their places in the timeline.
+fn recoveries(document: &Document<'_>) -> Vec<(String, RecoverSpec)> {
+    let moments = document.get::<Vec<serde_json::Value>>(&["timeline"]).unwrap_or_default();
+    let recovery = |(place, moment): (usize, serde_json::Value)| match serde_json::from_value(moment) {
+        Ok(Moment::Recover(recover)) => Some((place.to_string(), recover)),
+        _ => None,
+    };
+    moments.into_iter().enumerate().filter_map(recovery).collect()
+}
+
+/// A control can only be seen by what can turn a drill red.
+fn controls_can_be_seen(document: &mut Document<'_>) {
+    let controls = document.get::<Vec<serde_json::Value>>(&["controls"]).unwrap_or_default();
+    for (place, control) in controls.iter().enumerate() {
+        let Some(red_by) = control["red_by"].as_str() else { continue };
+        let reds: Vec<&str> = MEASURES.into_iter().chain(results()).collect();
+        if !reds.contains(&red_by) {
+            let message = format!("nothing called `{red_by}` can turn a drill red");
+            let path = ["controls", &place.to_string(), "red_by"];
+            document.contradiction(&path, message, format!("one of {}", reds.join(", ")));
+        }
+    }
+}
+
+fn runbooks_fit(document: &mut Document<'_>, plans: &Plans) {
+    controls_can_be_seen(document);
+    let recoveries = recoveries(document);
+    for (place, recover) in &recoveries {
+        if let Some(plan) = plans.get(&recover.runbook) {
+            recovery_fits(document, place, recover, plan);
+        }
+    }
+    if recoveries.iter().any(|(_, recover)| !plans.contains_key(&recover.runbook)) {
+        return;
+    }
+    let controls = document.get::<Vec<serde_json::Value>>(&["controls"]).unwrap_or_default();
+    for (place, control) in controls.into_iter().enumerate() {
+        let Ok(Control { step: Some(step), .. }) = serde_json::from_value(control) else { continue };
+        if !plans.values().any(|plan| has_step(plan, &step)) {
+            let path = ["controls", &place.to_string(), "step"];
+            document.contradiction(&path, format!("no runbook of this drill has a step `{step}`"), "breaks nothing");
+        }
+    }
+}
+
+fn recovery_fits(document: &mut Document<'_>, place: &str, recover: &RecoverSpec, plan: &Plan) {
+    let (id, step) = (&plan.runbook.id, &recover.restored_by);
+    if !has_step(plan, step) {
+        let path = ["timeline", place, "recover", "restored_by"];
+        document.contradiction(&path, format!("{id} has no step `{step}`"), "never succeeds");
+    }
+    for name in recover.inputs.keys().filter(|name| !plan.inputs.contains_key(*name)) {
+        let path = ["timeline", place, "recover", "inputs", name];
+        document.contradiction(&path, format!("{id} has no input `{name}`"), "not asked for");
+    }
+    let needed = plan.inputs.iter().filter(|(_, declared)| declared.default.is_none());
+    let missing: Vec<String> =
+        needed.filter(|(name, _)| !recover.inputs.contains_key(*name)).map(|(name, _)| format!("`{name}`")).collect();
+    if !missing.is_empty() {
+        let path = ["timeline", place, "recover"];
+        let message = format!("{id} needs the inputs {}", missing.join(", "));
+        document.contradiction(&path, message, "cannot start");
+    }
+}
+
+fn has_step(plan: &Plan, name: &str) -> bool {
+    plan.steps.iter().any(|step| step.id.as_str() == name)
+}

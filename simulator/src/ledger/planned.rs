@@ -1,0 +1,18 @@
+//! A write that is decided and not sent yet.
+
+use super::record::{Change, Id, Name, Operation};
+
+/// A write.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Planned {
+    /// What kind.
+    pub operation: Operation,
+    /// The collection of the record that it names.
+    pub collection: Name,
+    /// That record; `None` where the store makes the key.
+    pub id: Option<Id>,
+    /// What the record belongs to.
+    pub parent: Option<Id>,
+    /// What it does, record by record.
+    pub changes: Vec<Change>,
+}

@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::{task::spawn_blocking, time::sleep_until};
 
@@ -22,7 +23,7 @@ const SPIN: Duration = Duration::from_millis(100);
 const SHARE_AT_LEAST: f64 = 0.5;
 
 /// The load at one moment.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Load {
     /// Load average over one minute.
     pub load_1m: Option<f64>,
@@ -33,7 +34,7 @@ pub struct Load {
 }
 
 /// What the machine can do for a drill, measured for a moment.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Readiness {
     /// Processors that this process may use.
     pub processors: usize,

@@ -3,14 +3,17 @@
 use std::fmt;
 
 use jiff::SignedDuration;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A duration in seconds that lies between two bounds. `high: None`: it has no upper bound (the recovery never ended).
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Interval {
     /// It is not less than this.
+    #[schemars(range(min = 0))]
     pub low: f64,
     /// It is not more than this.
+    #[schemars(range(min = 0))]
     pub high: Option<f64>,
 }
 
@@ -55,7 +58,7 @@ impl fmt::Display for Interval {
 }
 
 /// What an objective came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// The upper bound lies within the objective.

@@ -1,6 +1,7 @@
 //! `report.json`. Fields are added, never renamed; the schema is held by a test.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -13,9 +14,10 @@ use crate::{
 pub const FORMAT: &str = "lifeboat.report/1";
 
 /// A drill's report.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DrillReport {
-    /// Always [`FORMAT`].
+    /// The version of the document.
+    #[schemars(extend("const" = FORMAT))]
     pub format: String,
     /// Which drill.
     pub drill: String,
@@ -70,16 +72,17 @@ pub struct DrillReport {
 }
 
 /// Which runbook.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunbookReport {
     /// `DR-003`.
     pub id: String,
     /// `sha256:…` of the file.
+    #[schemars(regex(pattern = "^sha256:[0-9a-f]{64}$"))]
     pub digest: String,
 }
 
 /// What it was measured on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TestbedReport {
     /// Processes or containers.
     pub backend: Backend,
@@ -88,7 +91,7 @@ pub struct TestbedReport {
 }
 
 /// The instants of the definitions.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Instants {
     /// End of the last good probe before the first failed one.
     pub t_onset: Option<Timestamp>,
@@ -114,7 +117,7 @@ pub struct Instants {
 }
 
 /// Recovery time. Durations are `null` where they were not measured, and have a `null` upper bound where they never ended.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RtoReport {
     /// The objective in seconds.
     pub objective_s: Option<f64>,
@@ -138,7 +141,7 @@ pub struct RtoReport {
 }
 
 /// Recovery point.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RpoReport {
     /// The objective in seconds.
     pub objective_s: Option<f64>,
@@ -160,7 +163,7 @@ pub struct RpoReport {
 }
 
 /// What became of the application's writes.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WritesReport {
     /// Rows loaded before the drill.
     pub loaded_rows: usize,
@@ -195,7 +198,7 @@ pub struct WritesReport {
 }
 
 /// What a check is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckKind {
     /// Without it the drill proves nothing: a failure makes it unmeasured.
@@ -205,7 +208,7 @@ pub enum CheckKind {
 }
 
 /// One check.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Check {
     /// Its name.
     pub name: String,
@@ -227,7 +230,7 @@ fn yes() -> bool {
 }
 
 /// A negative control and what came of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ControlReport {
     /// Its name.
     pub name: String,
@@ -243,7 +246,7 @@ pub struct ControlReport {
 }
 
 /// The run without a fault: it must measure 0 and 0 by the same code.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ControlRun {
     /// Whether nothing was lost and no outage was seen.
     pub passed: bool,
@@ -260,7 +263,7 @@ pub struct ControlRun {
 }
 
 /// A step of the runbook.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StepReport {
     /// Its name.
     pub id: String,
@@ -281,7 +284,7 @@ pub struct StepReport {
 }
 
 /// The numbers of one run of the drill.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Sample {
     /// The run.
     pub run: String,
@@ -294,7 +297,7 @@ pub struct Sample {
 }
 
 /// A parameter that the drill shortens.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Scaled {
     /// Which.
     pub name: String,
@@ -307,7 +310,7 @@ pub struct Scaled {
 }
 
 /// Where the drill ran.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Environment {
     /// Operating system and architecture.
     pub platform: String,
@@ -323,7 +326,7 @@ pub struct Environment {
 }
 
 /// How busy the machine was on which the drill was held.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HostReport {
     /// What it could do before the drill.
     pub before: Readiness,
@@ -334,7 +337,7 @@ pub struct HostReport {
 }
 
 /// A plugin.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PluginReport {
     /// Its name.
     pub name: String,
@@ -343,7 +346,7 @@ pub struct PluginReport {
 }
 
 /// What one kind of probe saw.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ProbeSummary {
     /// Which kind.
     pub kind: String,
@@ -362,7 +365,7 @@ pub struct ProbeSummary {
 }
 
 /// An acknowledged write that is missing.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LostWrite {
     /// Its id.
     pub write: u64,

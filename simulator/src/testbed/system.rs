@@ -1,9 +1,10 @@
 //! What a drill's numbers were measured on.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How true a number is to the real system.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Fidelity {
     /// The real server did it.
@@ -15,7 +16,7 @@ pub enum Fidelity {
 }
 
 /// One system of a testbed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SystemInfo {
     /// The role it plays in the bindings.
     pub role: String,

@@ -1,6 +1,10 @@
 //! Rules about the source itself: sizes, pages for codes, nothing of one machine.
 
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use lifeboat_tests::{
     repository,
@@ -63,6 +67,40 @@ fn files_become_a_run_in_one_place() {
         let holding = tracked(".rs").into_iter().filter(|file| !is_origin(file) && read(file).contains(mark));
         let places: BTreeSet<_> = holding.filter_map(|file| file.parent().map(PathBuf::from)).collect();
         assert_eq!(places, BTreeSet::from([PathBuf::from("engine/launch/src")]), "`{mark}` is written once");
+    }
+}
+
+/// What a drill measures are records, wherever they are kept: a store that is added changes nothing here.
+#[test]
+fn what_is_measured_knows_no_store() {
+    let rooms = ["clock.rs", "ledger/", "measurement/", "model/", "probes/", "workload/"]
+        .map(|room| format!("simulator/src/{room}"));
+    let store = concat!("post", "gres");
+    let is_inside = |file: &PathBuf| rooms.iter().any(|room| file.starts_with(room.trim_end_matches('/')));
+    let found: Vec<_> =
+        tracked(".rs").into_iter().filter(|file| is_inside(file) && read(file).contains(store)).collect();
+    assert!(found.is_empty(), "a store is known in `simulator/src/store` and where one is chosen: {found:#?}");
+}
+
+/// A disaster on systems that exist costs its file and a line of the table beside it; the drill and the runbook are data.
+#[test]
+fn a_fault_is_a_file_and_a_line_of_a_table() {
+    let home = "simulator/src/fault";
+    let table = read(Path::new(home).join("mod.rs").as_path());
+    let parts = ["mod.rs", "fault.rs", "error.rs"].map(|part| Path::new(home).join(part));
+    let sources = tracked(".rs");
+    let faults: Vec<_> = sources.iter().filter(|file| file.starts_with(home) && !parts.contains(file)).collect();
+    assert!(!faults.is_empty(), "there are faults");
+    for fault in faults {
+        let (text, module) = (read(fault), fault.file_stem().unwrap_or_default().to_string_lossy());
+        let name = text.split("    name: ").nth(1).and_then(|rest| rest.split(',').next()).expect("a fault has a name");
+        assert!(table.contains(&format!("{module}::KIND")), "{} is in no table", fault.display());
+        let knows = |file: &&PathBuf| file.starts_with("simulator/src") && *file != fault;
+        let code = |file: &PathBuf| read(file).split("#[cfg(test)]").next().unwrap_or_default().to_owned();
+        let others: Vec<_> = sources.iter().filter(knows).filter(|file| code(file).contains(name)).collect();
+        assert!(others.is_empty(), "{name} is known in {others:?} too");
+        let drills = read(Path::new("docs/drills.md"));
+        assert!(drills.contains(name.trim_matches('"')), "docs/drills.md does not say what {name} does");
     }
 }
 

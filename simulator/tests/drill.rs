@@ -109,9 +109,13 @@ async fn the_runbook_puts_everything_back() -> Tested {
     assert_eq!(report.verdict, Verdict::Met, "{report:#?}");
     let writes = &report.writes;
     assert_eq!((writes.lost, writes.lost_loaded_rows, writes.unexpected), (Some(0), Some(0), Some(0)));
-    assert_eq!(report.rpo.residual_damage, Some(0));
-    assert!(report.rto.service_s.is_some_and(|service| service.low > 0.0), "the outage was seen: {:?}", report.rto);
-    assert!(report.steps.iter().any(|step| step.on_critical_path));
+    assert_eq!(report.residual_damage(), Some(0));
+    assert!(
+        report.episodes[0].rto.service_s.is_some_and(|service| service.low > 0.0),
+        "the outage was seen: {:?}",
+        report.episodes[0].rto
+    );
+    assert!(report.steps().any(|step| step.on_critical_path));
     Ok(())
 }
 
@@ -121,7 +125,7 @@ async fn where_nothing_is_left_over_no_copy_stays() -> Tested {
     let quiet = |spec: &mut DrillSpec| spec.workload.habits = Habits::default();
     let Some(report) = hold_with(None, quiet).await? else { return Ok(()) };
     assert_eq!(failed(&report), Vec::<&str>::new(), "{:#?}", report.checks);
-    assert_eq!((report.verdict, report.outcome.as_str()), (Verdict::Met, "succeeded"), "{report:#?}");
+    assert_eq!((report.verdict, report.episodes[0].outcome.as_str()), (Verdict::Met, "succeeded"), "{report:#?}");
     let copy = report.checks.iter().find(|check| check.name == "copy-removed").expect("is checked");
     assert_eq!(copy.detail, "nothing is left in the work folder");
     Ok(())
@@ -131,7 +135,7 @@ async fn where_nothing_is_left_over_no_copy_stays() -> Tested {
 async fn rows_made_again_that_are_overwritten_turn_the_drill_red() -> Tested {
     let Some(report) = hold(Some(shipped("overwritten-keys")?)).await? else { return Ok(()) };
     assert_eq!(report.verdict, Verdict::Missed);
-    assert_eq!(report.rpo.residual_damage, Some(10), "{:?}", report.rpo);
+    assert_eq!(report.residual_damage(), Some(10), "{:?}", report.episodes[0].rpo);
     assert!(failed(&report).contains(&"newer-rows-stay"), "{:#?}", report.checks);
     Ok(())
 }
@@ -142,7 +146,7 @@ async fn a_merge_that_skips_rows_turns_the_drill_red() -> Tested {
     let skipped = control("skipped-rows", Some("merge"), Breakage::LeavesOut(left));
     let Some(report) = hold(Some(skipped)).await? else { return Ok(()) };
     assert_eq!(report.verdict, Verdict::Missed);
-    assert!(report.rpo.residual_damage.is_some_and(|rows| rows > 0), "{:?}", report.rpo);
+    assert!(report.residual_damage().is_some_and(|rows| rows > 0), "{:?}", report.episodes[0].rpo);
     assert!(failed(&report).contains(&"rows-equal-ledger"));
     Ok(())
 }
@@ -164,16 +168,16 @@ async fn a_disaster_that_nobody_notices_is_a_miss_and_no_recovery_time() -> Test
         recovery_at_most(spec, Duration::from_secs(2));
     };
     let Some(report) = hold_with(None, unwatched).await? else { return Ok(()) };
-    assert_eq!((report.verdict, report.outcome.as_str()), (Verdict::Missed, "not_started"));
-    assert!(report.rpo.residual_damage.is_some_and(|rows| rows >= 1200), "{:?}", report.rpo);
+    assert_eq!((report.verdict, report.episodes[0].outcome.as_str()), (Verdict::Missed, "not_started"));
+    assert!(report.residual_damage().is_some_and(|rows| rows >= 1200), "{:?}", report.episodes[0].rpo);
     // An outage without an end was seen for some seconds, and the objective is an hour: the rows that are gone make the miss.
     assert!(
-        report.rto.service_s.is_some_and(|service| service.low > 0.0 && service.high.is_none()),
+        report.episodes[0].rto.service_s.is_some_and(|service| service.low > 0.0 && service.high.is_none()),
         "{:?}",
-        report.rto
+        report.episodes[0].rto
     );
-    assert_eq!(report.rto.verdict, Verdict::Unmeasured, "{:?}", report.rto);
-    assert!(report.rto.missing.is_some(), "{:?}", report.rto);
+    assert_eq!(report.episodes[0].rto.verdict, Verdict::Unmeasured, "{:?}", report.episodes[0].rto);
+    assert!(report.episodes[0].rto.missing.is_some(), "{:?}", report.episodes[0].rto);
     assert!(failed(&report).contains(&"runbook-succeeded"));
     Ok(())
 }
@@ -186,7 +190,7 @@ async fn a_fault_that_no_probe_sees_measures_no_recovery_time() -> Tested {
         recovery_at_most(spec, Duration::from_secs(2));
     };
     let Some(report) = hold_with(None, blind).await? else { return Ok(()) };
-    assert_eq!((report.rto.service_s, report.rto.verdict), (None, Verdict::Unmeasured));
+    assert_eq!((report.episodes[0].rto.service_s, report.episodes[0].rto.verdict), (None, Verdict::Unmeasured));
     assert!(failed(&report).contains(&"fault-was-seen"));
     assert_eq!(report.verdict, Verdict::Missed, "the rows are gone, which the full read has seen");
     Ok(())

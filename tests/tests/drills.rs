@@ -30,14 +30,18 @@ fn drill(arguments: &[&str]) -> Result<Value> {
 /// What the default drill promises.
 fn check_met(report: &Value) -> Result<()> {
     let writes = &report["writes"];
-    ensure!(report["format"] == "lifeboat.report/1" && report["verdict"] == "met", "{report:#}");
+    ensure!(report["format"] == "lifeboat.report/2" && report["verdict"] == "met", "{report:#}");
     ensure!(writes["loaded_rows"].as_u64() >= Some(200_000), "too few rows: {writes}");
     ensure!(writes["damaged_rows"].as_u64() >= Some(10_000), "too little damage: {writes}");
     for nothing in ["lost", "lost_loaded_rows", "unexpected", "raised_from_the_dead"] {
         ensure!(writes[nothing] == 0, "{nothing}: {writes}");
     }
-    ensure!(report["rpo"]["residual_damage"] == 0, "{}", report["rpo"]);
-    ensure!(report["rto"]["service_s"]["high"].as_f64() > Some(0.0), "an outage took no time: {}", report["rto"]);
+    ensure!(report["episodes"][0]["rpo"]["residual_damage"] == 0, "{}", report["episodes"][0]["rpo"]);
+    ensure!(
+        report["episodes"][0]["rto"]["service_s"]["high"].as_f64() > Some(0.0),
+        "an outage took no time: {}",
+        report["episodes"][0]["rto"]
+    );
     let checks = report["checks"].as_array().context("checks")?;
     ensure!(!checks.is_empty() && checks.iter().all(|check| check["passed"] == true), "{checks:#?}");
     Ok(())
@@ -98,7 +102,7 @@ fn a_server_that_stays_dead_is_a_report() -> Result<()> {
     ensure!(ended.status.code() == Some(1), "{}:\n{}", ended.status, ended.said);
     let report: Value = serde_json::from_str(&ended.out).with_context(|| ended.said.clone())?;
     ensure!(report["verdict"] == "missed", "{report:#}");
-    let (rto, rpo) = (&report["rto"], &report["rpo"]);
+    let (rto, rpo) = (&report["episodes"][0]["rto"], &report["episodes"][0]["rpo"]);
     // Seconds without an end are no proof that an hour is over; that the recovery failed is what misses.
     ensure!(rto["verdict"] == "unmeasured" && rto["service_s"]["high"].is_null(), "an outage without an end: {rto}");
     ensure!(rto["missing"].is_string(), "what was missing is said: {rto}");

@@ -30,9 +30,16 @@ pub fn proof(report: &Value) -> Proof {
 /// The lines of the summary.
 pub fn lines(report: &Value) -> Vec<Text> {
     let mut lines = vec![head(report)];
-    lines.push(rto(report));
-    lines.push(rpo(report));
-    lines.extend(missing(report));
+    let episodes = episodes(report);
+    for episode in &episodes {
+        if episodes.len() > 1 {
+            let (runbook, outcome) = (text(episode, "/runbook/id"), text(episode, "/outcome"));
+            lines.push(format!("  recovery  {runbook}: {outcome}").into());
+        }
+        lines.push(rto(episode, report));
+        lines.push(rpo(episode, report));
+        lines.extend(missing(episode));
+    }
     let count = |name: &str| match report.pointer(&format!("/writes/{name}")) {
         Some(Value::Null) => format!("{name} unmeasured"),
         _ => format!("{} {name}", number(report, &format!("/writes/{name}"))),
@@ -46,6 +53,14 @@ pub fn lines(report: &Value) -> Vec<Text> {
     lines.extend(host(report));
     lines.extend(samples(report));
     lines
+}
+
+/// The recoveries; a report of the first version is one itself.
+fn episodes(report: &Value) -> Vec<&Value> {
+    match report.get("episodes").and_then(Value::as_array) {
+        Some(episodes) => episodes.iter().collect(),
+        None => vec![report],
+    }
 }
 
 fn head(report: &Value) -> Text {
@@ -62,34 +77,34 @@ fn head(report: &Value) -> Text {
         + format!("  (testbed {backend}: {}; seed {seed})", systems.join(", "))
 }
 
-fn rto(report: &Value) -> Text {
-    let measured = interval(report.pointer("/rto/service_s"));
-    let procedure = interval(report.pointer("/rto/procedure_s"));
-    let decision = interval(report.pointer("/rto/decision_s"));
-    let objective = objective(report, "/rto/objective_s");
+fn rto(episode: &Value, report: &Value) -> Text {
+    let measured = interval(episode.pointer("/rto/service_s"));
+    let procedure = interval(episode.pointer("/rto/procedure_s"));
+    let decision = interval(episode.pointer("/rto/decision_s"));
+    let objective = objective(episode, "/rto/objective_s");
     Text::from(format!("  RTO       {measured}  of {objective}  "))
-        + proven(report, "/rto/verdict")
+        + proven(report, episode, "/rto/verdict")
         + format!("  (procedure {procedure}, decision {decision})")
 }
 
-fn rpo(report: &Value) -> Text {
-    let measured = interval(report.pointer("/rpo/actual_s"));
-    let objective = objective(report, "/rpo/objective_s");
-    let pre_fault = interval(report.pointer("/rpo/pre_fault_s"));
-    let collateral = interval(report.pointer("/rpo/collateral_s"));
-    let residual = match report.pointer("/rpo/residual_damage") {
+fn rpo(episode: &Value, report: &Value) -> Text {
+    let measured = interval(episode.pointer("/rpo/actual_s"));
+    let objective = objective(episode, "/rpo/objective_s");
+    let pre_fault = interval(episode.pointer("/rpo/pre_fault_s"));
+    let collateral = interval(episode.pointer("/rpo/collateral_s"));
+    let residual = match episode.pointer("/rpo/residual_damage") {
         Some(Value::Null) => "unmeasured".to_owned(),
-        _ => number(report, "/rpo/residual_damage"),
+        _ => number(episode, "/rpo/residual_damage"),
     };
     Text::from(format!("  RPO       {measured}  of {objective}  "))
-        + proven(report, "/rpo/verdict")
+        + proven(report, episode, "/rpo/verdict")
         + format!("  (pre-fault {pre_fault}, collateral {collateral}, residual damage {residual})")
 }
 
 /// What was missing where an objective could not be held against anything.
-fn missing(report: &Value) -> Vec<Text> {
+fn missing(episode: &Value) -> Vec<Text> {
     let line = |name: &str| {
-        let missing = report.pointer(&format!("/{name}/missing"))?.as_str()?;
+        let missing = episode.pointer(&format!("/{name}/missing"))?.as_str()?;
         Some(format!("  missing   {}: {missing}", name.to_uppercase()).into())
     };
     ["rto", "rpo"].into_iter().filter_map(line).collect()
@@ -175,8 +190,8 @@ fn samples(report: &Value) -> Vec<Text> {
 
 /// The verdict over one objective. A number of an unmeasured drill may lie within it; that is no pass, and must not look like
 /// one.
-fn proven(report: &Value, pointer: &str) -> Text {
-    match (text(report, pointer), text(report, "/verdict")) {
+fn proven(report: &Value, episode: &Value, pointer: &str) -> Text {
+    match (text(episode, pointer), text(report, "/verdict")) {
         ("met", "unmeasured") => Text::toned(Tone::Warn, "within it, but not proven"),
         (word, _) => verdict(word),
     }
@@ -229,14 +244,15 @@ mod tests {
 
     fn report() -> Value {
         json!({
-            "format": "lifeboat.report/1", "drill": "DR-003", "verdict": "met", "seed": 7,
+            "format": "lifeboat.report/2", "drill": "DR-003", "verdict": "met", "seed": 7,
             "testbed": {"backend": "process", "systems": [
                 {"role": "primary", "kind": "postgres", "version": "PostgreSQL 15.14", "fidelity": "real"},
                 {"role": "recovery", "kind": "machine", "version": "Debian", "fidelity": "real"}]},
+            "episodes": [{
             "rto": {"objective_s": 3600, "clock": "onset", "service_s": {"low": 11.9, "high": 12.1},
                     "procedure_s": {"low": 8.0, "high": 8.0}, "decision_s": {"low": 3.9, "high": 4.0}, "verdict": "met"},
             "rpo": {"objective_s": 300, "actual_s": {"low": 0, "high": 0.1}, "pre_fault_s": {"low": 0, "high": 0},
-                    "collateral_s": {"low": 0, "high": 0}, "residual_damage": 0, "verdict": "met"},
+                    "collateral_s": {"low": 0, "high": 0}, "residual_damage": 0, "verdict": "met"}}],
             "writes": {"acknowledged": 5213, "lost": 0, "unknown": 2, "unexpected": 0},
             "checks": [{"name": "rows-equal-ledger", "passed": true, "detail": "all"},
                        {"name": "fault-bit", "passed": false, "detail": "no probe failed"}],
@@ -256,6 +272,24 @@ mod tests {
     #[test]
     fn the_summary_says_what_was_measured() {
         insta::assert_snapshot!(told(&report()));
+    }
+
+    #[test]
+    fn several_recoveries_are_told_one_after_the_other_and_an_old_report_as_before() {
+        let told = |report: &Value| lines(report).iter().map(ToString::to_string).collect::<Vec<_>>();
+        let (one, mut old, mut two) = (report(), report(), report());
+        let episode = old.as_object_mut().unwrap().remove("episodes").unwrap()[0].clone();
+        for name in ["rto", "rpo"] {
+            old[name] = episode[name].clone();
+        }
+        assert_eq!(told(&old), told(&one));
+        let mut back = episode.clone();
+        back["runbook"] = json!({ "id": "DR-002-BACK" });
+        back["outcome"] = json!("failed");
+        two["episodes"].as_array_mut().unwrap().push(back);
+        let lines = told(&two);
+        assert_eq!(lines.iter().filter(|line| line.starts_with("  RTO")).count(), 2, "{lines:#?}");
+        assert!(lines.contains(&"  recovery  DR-002-BACK: failed".to_owned()), "{lines:#?}");
     }
 
     #[test]
@@ -283,7 +317,7 @@ mod tests {
         let mut report = report();
         report["verdict"] = json!("unmeasured");
         report["writes"]["lost"] = Value::Null;
-        report["rpo"]["residual_damage"] = Value::Null;
+        report["episodes"][0]["rpo"]["residual_damage"] = Value::Null;
         let text = told(&report);
         assert_eq!(text.matches("within it, but not proven").count(), 2, "{text}");
         assert!(text.contains("5213 acknowledged, lost unmeasured, 2 unknown"), "{text}");
@@ -293,7 +327,8 @@ mod tests {
     #[test]
     fn what_was_missing_is_told_with_the_load_of_the_machine() {
         let mut report = report();
-        report["rto"]["missing"] = json!("too few probes: 24 of `content of sampled rows`, and 25 are needed");
+        report["episodes"][0]["rto"]["missing"] =
+            json!("too few probes: 24 of `content of sampled rows`, and 25 are needed");
         report["controls"] =
             json!([{"name": "no-op-restore", "turned_red": false, "measured": false, "detail": "never reached"}]);
         report["environment"] = json!({"processors": 2, "host": {

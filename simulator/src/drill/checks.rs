@@ -27,8 +27,11 @@ pub(super) struct Looked<'a> {
     pub(super) losses: Option<&'a Losses>,
     pub(super) spec: &'a DrillSpec,
     pub(super) holding: &'a Holding,
-    /// For the checks of the whole drill the first one.
+    /// Counted from 1. The checks of the whole drill are asked with the first one.
+    pub(super) number: usize,
     pub(super) episode: &'a Episode,
+    /// The engine's run in it.
+    pub(super) run: &'a str,
     pub(super) recover: &'a RecoverSpec,
     /// The steps of the runbook that tell people something.
     pub(super) telling: &'a [String],
@@ -38,9 +41,19 @@ pub(super) struct Looked<'a> {
 pub(super) struct Rule {
     pub(super) name: &'static str,
     pub(super) kind: CheckKind,
+    pub(super) scope: Scope,
     /// Whether there is anything to look at.
     pub(super) applies: fn(&Looked<'_>) -> bool,
     pub(super) look: fn(&Looked<'_>) -> Seen,
+}
+
+/// Of what a check is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// The whole drill.
+    Drill,
+    /// Each recovery, with what struck before it.
+    Episode,
 }
 
 /// What a check saw, in words.
@@ -65,11 +78,11 @@ pub(super) fn with_fault(looked: &Looked<'_>) -> bool {
 }
 
 const fn evidence(name: &'static str, look: fn(&Looked<'_>) -> Seen) -> Rule {
-    Rule { name, kind: CheckKind::Evidence, applies: always, look }
+    Rule { name, kind: CheckKind::Evidence, scope: Scope::Drill, applies: always, look }
 }
 
 const fn result(name: &'static str, look: fn(&Looked<'_>) -> Seen) -> Rule {
-    Rule { name, kind: CheckKind::Result, applies: always, look }
+    Rule { name, kind: CheckKind::Result, scope: Scope::Drill, applies: always, look }
 }
 
 /// Those that every drill has, whatever strikes.
@@ -90,7 +103,8 @@ pub(super) fn results() -> impl Iterator<Item = &'static str> {
 
 /// All checks of an episode; for the first one also those of the whole drill.
 pub(super) fn checks(looked: &Looked<'_>) -> Vec<Check> {
-    let rules = UNDISTURBED.iter().chain(&RECOVERY).filter(|rule| (rule.applies)(looked));
+    let is_asked = |rule: &&Rule| rule.scope == Scope::Episode || looked.number == 1;
+    let rules = UNDISTURBED.iter().chain(&RECOVERY).filter(is_asked).filter(|rule| (rule.applies)(looked));
     rules.map(|rule| rule.check(looked)).collect()
 }
 
@@ -101,15 +115,21 @@ impl Rule {
             Seen::Fails(detail) => (false, true, detail),
             Seen::Unknown(why) => (false, false, format!("not measured: {why}")),
         };
+        let mut episodes = looked.evidence.episodes.iter();
+        let cut_short = match self.scope {
+            Scope::Drill => episodes.any(Episode::out_of_time),
+            Scope::Episode => looked.episode.out_of_time(),
+        };
         // The drill has ended the recovery itself: what is not right yet might have become so.
-        if looked.episode.out_of_time() && self.kind == CheckKind::Result && !passed {
+        if cut_short && self.kind == CheckKind::Result && !passed {
             let at_most = looked.recover.at_most;
             measured = false;
             detail = format!(
                 "not measured: the drill gives a recovery {at_most:?} and ended this one then; until then, {detail}"
             );
         }
-        Check { name: self.name.to_owned(), kind: self.kind, passed, measured, detail }
+        let episode = (self.scope == Scope::Episode).then_some(looked.number);
+        Check { name: self.name.to_owned(), episode, kind: self.kind, passed, measured, detail }
     }
 }
 

@@ -3,27 +3,27 @@
 use crate::{
     controls::Control,
     measurement::{Interval, Verdict},
-    report::{self as document, CheckKind, ControlRun, DrillReport},
+    report::{self as document, Check, CheckKind, ControlRun, DrillReport, EpisodeReport},
 };
 
 /// A control is red by the check that should see it. One that fails for another reason, such as a server that did not start before
 /// the broken step had passed, has shown nothing.
 pub(super) fn control(control: &Control, held: &DrillReport) -> document::ControlReport {
     let step = control.step.as_deref();
-    let struck = step.is_some_and(|id| held.steps.iter().any(|step| step.id == id && step.state == "succeeded"));
+    let struck = step.is_some_and(|id| held.steps().any(|step| step.id == id && step.state == "succeeded"));
     let seen = seen(&control.red_by, held);
     let turned_red = struck && seen == Some(true) && held.verdict == Verdict::Missed;
     let failed: Vec<&str> = held.checks.iter().filter(|check| !check.passed).map(|check| check.name.as_str()).collect();
     document::ControlReport {
         name: control.name.clone(),
         turned_red,
-        measured: struck && seen.is_some() && held.outcome != "stopped",
+        measured: struck && seen.is_some() && held.episodes.iter().all(|episode| episode.outcome != "stopped"),
         by: turned_red.then(|| control.red_by.clone()),
         detail: format!(
             "{}verdict {}, {} of {} damaged rows not back; checks that did not hold: {}",
             if struck { "" } else { "the breakage was never reached; " },
             held.verdict,
-            held.rpo.residual_damage.map_or_else(|| "unknown how many".to_owned(), |rows| rows.to_string()),
+            held.residual_damage().map_or_else(|| "unknown how many".to_owned(), |rows| rows.to_string()),
             held.writes.damaged_rows,
             if failed.is_empty() { "none".to_owned() } else { failed.join(", ") }
         ),
@@ -35,14 +35,21 @@ pub(super) const MEASURES: [&str; 3] = ["residual-damage", "rto", "rpo"];
 
 /// Whether what must turn red has: `None` where nobody could look.
 fn seen(red_by: &str, held: &DrillReport) -> Option<bool> {
-    let missed = |verdict: Verdict| (verdict != Verdict::Unmeasured).then_some(verdict == Verdict::Missed);
+    // One that was missed shows it, whatever is unknown of the others.
+    let missed = |of: fn(&EpisodeReport) -> Verdict| {
+        let verdicts: Vec<Verdict> = held.episodes.iter().map(of).collect();
+        let is_missed = verdicts.contains(&Verdict::Missed);
+        (is_missed || !verdicts.contains(&Verdict::Unmeasured)).then_some(is_missed)
+    };
     match red_by {
-        "residual-damage" => held.rpo.residual_damage.map(|left| left > 0),
-        "rto" => missed(held.rto.verdict),
-        "rpo" => missed(held.rpo.verdict),
+        "residual-damage" => held.residual_damage().map(|left| left > 0),
+        "rto" => missed(|episode| episode.rto.verdict),
+        "rpo" => missed(|episode| episode.rpo.verdict),
         name => {
-            let check = held.checks.iter().find(|check| check.name == name && check.kind == CheckKind::Result)?;
-            check.measured.then_some(!check.passed)
+            let is_meant = |check: &&Check| check.name == name && check.kind == CheckKind::Result;
+            let checks: Vec<&Check> = held.checks.iter().filter(is_meant).collect();
+            let failed = checks.iter().any(|check| check.measured && !check.passed);
+            (failed || (!checks.is_empty() && checks.iter().all(|check| check.measured))).then_some(failed)
         }
     }
 }
@@ -68,18 +75,21 @@ pub(super) fn proves(controls: &[document::ControlReport], quiet: &DrillReport) 
 pub(super) fn control_run(held: &DrillReport) -> ControlRun {
     let zero = |interval: Option<Interval>| interval.is_some_and(|interval| interval.low == 0.0);
     let lost = held.writes.lost.zip(held.writes.lost_loaded_rows);
-    let nothing = lost == Some((0, 0)) && held.instants.t_onset.is_none();
+    let no_probe_failed = held.episodes.iter().all(|episode| episode.instants.t_onset.is_none());
+    let nothing = lost == Some((0, 0)) && no_probe_failed && !held.episodes.is_empty();
+    let zeros = held.episodes.iter().all(|episode| zero(episode.rto.service_s) && zero(episode.rpo.actual_s));
+    let longest = held.longest();
     ControlRun {
-        passed: zero(held.rto.service_s) && zero(held.rpo.actual_s) && nothing && held.verdict == Verdict::Met,
+        passed: zeros && nothing && held.verdict == Verdict::Met,
         verdict: held.verdict,
-        rto_s: held.rto.service_s,
-        rpo_s: held.rpo.actual_s,
+        rto_s: longest.and_then(|episode| episode.rto.service_s),
+        rpo_s: longest.and_then(|episode| episode.rpo.actual_s),
         acknowledged: held.writes.acknowledged,
         detail: format!(
             "{} writes acknowledged, {}; {}",
             held.writes.acknowledged,
             held.writes.lost.map_or_else(|| "losses unmeasured".to_owned(), |lost| format!("{lost} lost")),
-            if held.instants.t_onset.is_none() { "no probe failed" } else { "a probe failed" }
+            if no_probe_failed { "no probe failed" } else { "a probe failed" }
         ),
     }
 }
@@ -100,10 +110,10 @@ mod tests {
     fn red(control: &Control) -> DrillReport {
         let mut held = fixture();
         held.verdict = Verdict::Missed;
-        held.rpo.residual_damage = Some(12);
+        held.episodes[0].rpo.residual_damage = Some(12);
         let id = control.step.clone().unwrap();
-        let step = StepReport { id, state: "succeeded".to_owned(), ..held.steps[0].clone() };
-        held.steps = vec![step];
+        let step = StepReport { id, state: "succeeded".to_owned(), ..held.episodes[0].steps[0].clone() };
+        held.episodes[0].steps = vec![step];
         held
     }
 
@@ -113,9 +123,9 @@ mod tests {
         let table: [(&str, Doctor); 5] = [
             ("the drill is met all the same", |held| held.verdict = Verdict::Met),
             ("it is unmeasured", |held| held.verdict = Verdict::Unmeasured),
-            ("it is red by something else", |held| held.rpo.residual_damage = Some(0)),
-            ("nobody could look for damage", |held| held.rpo.residual_damage = None),
-            ("the broken step was never reached", |held| held.steps[0].state = "failed".to_owned()),
+            ("it is red by something else", |held| held.episodes[0].rpo.residual_damage = Some(0)),
+            ("nobody could look for damage", |held| held.episodes[0].rpo.residual_damage = None),
+            ("the broken step was never reached", |held| held.episodes[0].steps[0].state = "failed".to_owned()),
         ];
         let controls = controls();
         assert_eq!(controls.len(), 3);
@@ -135,9 +145,9 @@ mod tests {
     fn a_control_that_shows_nothing_leaves_the_drill_unmeasured() {
         let quiet = || {
             let mut held = fixture();
-            held.rto.service_s = Some(Interval::between(0.0, 0.1));
-            held.rpo.actual_s = Some(Interval::between(0.0, 0.1));
-            held.instants.t_onset = None;
+            held.episodes[0].rto.service_s = Some(Interval::between(0.0, 0.1));
+            held.episodes[0].rpo.actual_s = Some(Interval::between(0.0, 0.1));
+            held.episodes[0].instants.t_onset = None;
             held
         };
         let with = |doctor: fn(&mut DrillReport)| {
@@ -148,16 +158,19 @@ mod tests {
         };
         assert_eq!(with(|_| {}), Verdict::Met);
         assert_eq!(with(|held| held.verdict = Verdict::Met), Verdict::Missed);
-        assert_eq!(with(|held| held.rpo.residual_damage = Some(0)), Verdict::Missed);
-        assert_eq!(with(|held| held.rpo.residual_damage = None), Verdict::Unmeasured);
-        assert_eq!(with(|held| held.steps[0].state = "failed".to_owned()), Verdict::Unmeasured);
+        assert_eq!(with(|held| held.episodes[0].rpo.residual_damage = Some(0)), Verdict::Missed);
+        assert_eq!(with(|held| held.episodes[0].rpo.residual_damage = None), Verdict::Unmeasured);
+        assert_eq!(with(|held| held.episodes[0].steps[0].state = "failed".to_owned()), Verdict::Unmeasured);
         let without_fault = |doctor: fn(&mut DrillReport)| {
             let mut held = quiet();
             doctor(&mut held);
             proves(&[], &held)
         };
         assert_eq!(without_fault(|_| {}), Verdict::Met);
-        assert_eq!(without_fault(|held| held.instants.t_onset = held.instants.t_start), Verdict::Unmeasured);
+        assert_eq!(
+            without_fault(|held| held.episodes[0].instants.t_onset = held.episodes[0].instants.t_start),
+            Verdict::Unmeasured
+        );
         assert_eq!(without_fault(|held| held.verdict = Verdict::Unmeasured), Verdict::Unmeasured);
         assert_eq!(without_fault(|held| held.verdict = Verdict::Missed), Verdict::Missed);
         assert_eq!(without_fault(|held| held.writes.lost = Some(1)), Verdict::Missed);
@@ -166,9 +179,9 @@ mod tests {
     #[test]
     fn a_control_is_seen_by_what_it_names_alone() {
         let mut held = fixture();
-        held.rto.verdict = Verdict::Missed;
-        held.rpo.verdict = Verdict::Met;
-        held.rpo.residual_damage = None;
+        held.episodes[0].rto.verdict = Verdict::Missed;
+        held.episodes[0].rpo.verdict = Verdict::Met;
+        held.episodes[0].rpo.residual_damage = None;
         held.checks[0].kind = CheckKind::Result;
         held.checks[0].passed = false;
         let name = held.checks[0].name.clone();
@@ -179,7 +192,7 @@ mod tests {
         assert_eq!(seen("no-such-check", &held), None);
         held.checks[0].kind = CheckKind::Evidence;
         assert_eq!(seen(&name, &held), None, "evidence that is missing shows nothing");
-        held.rto.verdict = Verdict::Unmeasured;
+        held.episodes[0].rto.verdict = Verdict::Unmeasured;
         assert_eq!(seen("rto", &held), None);
     }
 
@@ -187,9 +200,9 @@ mod tests {
     fn a_run_without_a_fault_that_measures_anything_has_failed() {
         let quiet = || {
             let mut held = fixture();
-            held.rto.service_s = Some(Interval::between(0.0, 0.1));
-            held.rpo.actual_s = Some(Interval::between(0.0, 0.1));
-            held.instants.t_onset = None;
+            held.episodes[0].rto.service_s = Some(Interval::between(0.0, 0.1));
+            held.episodes[0].rpo.actual_s = Some(Interval::between(0.0, 0.1));
+            held.episodes[0].instants.t_onset = None;
             held
         };
         assert!(control_run(&quiet()).passed);
@@ -198,10 +211,10 @@ mod tests {
             ("a lost write", |held| held.writes.lost = Some(1)),
             ("a lost row of the load", |held| held.writes.lost_loaded_rows = Some(1)),
             ("losses that nobody counted", |held| held.writes.lost = None),
-            ("an outage", |held| held.instants.t_onset = held.instants.t_start),
-            ("a recovery time", |held| held.rto.service_s = Some(Interval::between(0.2, 0.4))),
-            ("no recovery time at all", |held| held.rto.service_s = None),
-            ("a loss", |held| held.rpo.actual_s = Some(Interval::between(0.2, 0.4))),
+            ("an outage", |held| held.episodes[0].instants.t_onset = held.episodes[0].instants.t_start),
+            ("a recovery time", |held| held.episodes[0].rto.service_s = Some(Interval::between(0.2, 0.4))),
+            ("no recovery time at all", |held| held.episodes[0].rto.service_s = None),
+            ("a loss", |held| held.episodes[0].rpo.actual_s = Some(Interval::between(0.2, 0.4))),
             ("a check that did not hold", |held| held.verdict = Verdict::Unmeasured),
         ];
         for (story, doctor) in table {

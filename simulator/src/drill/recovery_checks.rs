@@ -7,7 +7,10 @@ use lifeboat_core::{
 };
 use serde_json::Value;
 
-use super::checks::{Looked, Rule, Seen, seen, with_fault};
+use super::{
+    checks::{Looked, Rule, Scope, Seen, seen, with_fault},
+    episode::Episode,
+};
 use crate::{
     fault::Struck,
     ledger::Key,
@@ -18,27 +21,27 @@ use crate::{
     workload::shop::GoneOn,
 };
 
-const fn evidence(name: &'static str, look: fn(&Looked<'_>) -> Seen) -> Rule {
-    Rule { name, kind: CheckKind::Evidence, applies: with_fault, look }
+const fn evidence(name: &'static str, scope: Scope, look: fn(&Looked<'_>) -> Seen) -> Rule {
+    Rule { name, kind: CheckKind::Evidence, scope, applies: with_fault, look }
 }
 
-const fn result(name: &'static str, look: fn(&Looked<'_>) -> Seen) -> Rule {
-    Rule { name, kind: CheckKind::Result, applies: with_fault, look }
+const fn result(name: &'static str, scope: Scope, look: fn(&Looked<'_>) -> Seen) -> Rule {
+    Rule { name, kind: CheckKind::Result, scope, applies: with_fault, look }
 }
 
 /// Those of a drill in which something strikes.
 pub(super) static RECOVERY: [Rule; 11] = [
-    evidence("restore-target-empty-before", target_empty_before),
-    evidence("marker-after-base-backup", marker_is_younger),
-    evidence("fault-took-rows", fault_took_rows),
-    evidence("application-went-on", application_went_on),
-    evidence("fault-was-seen", fault_was_seen),
-    evidence("writers-ran-during-merge", writers_ran),
-    result("marker-survives", marker_survives),
-    result("newer-rows-stay", newer_rows_stay),
-    result("runbook-succeeded", runbook_succeeded),
-    result("copy-removed", copy_removed),
-    result("people-told", people_told),
+    evidence("restore-target-empty-before", Scope::Drill, target_empty_before),
+    evidence("marker-after-base-backup", Scope::Drill, marker_is_younger),
+    evidence("fault-took-rows", Scope::Episode, fault_took_rows),
+    evidence("application-went-on", Scope::Episode, application_went_on),
+    evidence("fault-was-seen", Scope::Episode, fault_was_seen),
+    evidence("writers-ran-during-merge", Scope::Episode, writers_ran),
+    result("marker-survives", Scope::Drill, marker_survives),
+    result("newer-rows-stay", Scope::Episode, newer_rows_stay),
+    result("runbook-succeeded", Scope::Episode, runbook_succeeded),
+    result("copy-removed", Scope::Drill, copy_removed),
+    result("people-told", Scope::Episode, people_told),
 ];
 
 fn target_empty_before(looked: &Looked<'_>) -> Seen {
@@ -185,13 +188,14 @@ fn copy_removed(looked: &Looked<'_>) -> Seen {
         Err(why) => return Seen::Unknown(why.clone()),
     };
     let records = records(looked);
-    let kept_copy = looked.episode.kept_copy();
-    let is_kept = |entry: &&WorkEntry| kept_copy.as_ref().is_some_and(|kept| !entry.is_file && entry.name == kept.name);
+    let kept_copies: Vec<_> = looked.evidence.episodes.iter().filter_map(Episode::kept_copy).collect();
+    let is_kept = |entry: &&WorkEntry| !entry.is_file && kept_copies.iter().any(|kept| entry.name == kept.name);
     let is_record = |entry: &&WorkEntry| entry.is_file && (entry.names_run || records.contains(&entry.name));
     let (copies, others): (Vec<&WorkEntry>, Vec<&WorkEntry>) = after.iter().partition(is_kept);
     let (kept, left): (Vec<&WorkEntry>, Vec<&WorkEntry>) = others.into_iter().partition(is_record);
     let records = || names(kept.iter().copied());
-    let missing = kept_copy.as_ref().filter(|_| copies.is_empty());
+    let is_there = |name: &str| copies.iter().any(|copy| copy.name == name);
+    let missing = kept_copies.iter().find(|kept| !is_there(kept.name));
     let passed = left.is_empty() && missing.is_none();
     let detail = match (left.is_empty(), missing, copies.is_empty(), kept.is_empty()) {
         (false, ..) => format!("left: {}", names(left.iter().copied())),
@@ -211,8 +215,8 @@ fn copy_removed(looked: &Looked<'_>) -> Seen {
 
 /// The names of files that steps name with their whole path in their outputs.
 fn records(looked: &Looked<'_>) -> Vec<String> {
-    let steps = looked.episode.run().map(|run| run.steps.as_slice()).unwrap_or_default();
-    let outputs = steps.iter().filter_map(|step| match &step.state {
+    let runs = looked.evidence.episodes.iter().filter_map(Episode::run);
+    let outputs = runs.flat_map(|run| &run.steps).filter_map(|step| match &step.state {
         StepState::Succeeded { outputs, .. } => outputs.as_object(),
         _ => None,
     });
@@ -226,7 +230,8 @@ fn people_told(looked: &Looked<'_>) -> Seen {
     let is_valid = |id: &str| {
         let ends = format!("/{id}");
         sent.iter().any(|sent| {
-            sent.signature == Signature::Valid && sent.id.as_deref().is_some_and(|key| key.ends_with(&ends))
+            let is_meant = |key: &str| key.starts_with(looked.run) && key.ends_with(&ends);
+            sent.signature == Signature::Valid && sent.id.as_deref().is_some_and(is_meant)
         })
     };
     let (told, silent): (Vec<&str>, Vec<&str>) = looked.telling.iter().map(String::as_str).partition(|id| is_valid(id));

@@ -8,26 +8,21 @@ use lifeboat_core::{
 };
 
 use super::{
-    checks::{Looked, checks},
-    engine::Engine,
-    episode::Episode,
-    evidence::Evidence,
-    holding::Holding,
-    recovery_checks::telling,
-    request::DrillRequest,
-    spec::RecoverSpec,
-    steps::steps,
+    checks::Looked, engine::Engine, episode::Episode, evidence::Evidence, holding::Holding, recovery_checks::telling,
+    request::DrillRequest, spec::RecoverSpec, steps::steps,
 };
 use crate::{
     clock::At,
     fault::Struck,
-    ledger::{Key, WriteOutcome},
+    ledger::{History, Key, WriteOutcome},
     measurement::{
-        self, Damage, Instants, Losses, Outage, ProbeKind, Rpo, Rto, UnexpectedKind, Verdict, losses, outage, rpo, rto,
+        self, Damage, Instants, Losses, Outage, Probe, ProbeKind, Rpo, Rto, UnexpectedKind, Verdict, losses, outage,
+        rpo, rto,
     },
     report::{
-        self as document, Check, CheckKind, DrillReport, Environment, HostReport, LostWrite, PluginReport,
-        ProbeSummary, RpoReport, RtoReport, RunbookReport, Sample, Scaled, TestbedReport, WritesReport,
+        self as document, BiteReport, Check, CheckKind, DrillReport, Environment, EpisodeReport, FaultReport,
+        HostReport, LostWrite, PluginReport, ProbeSummary, RpoReport, RtoReport, RunbookReport, Sample, Scaled,
+        TestbedReport, WritesReport,
     },
 };
 
@@ -38,69 +33,145 @@ pub(super) fn assemble(
     engines: &[Engine],
     evidence: &Evidence,
 ) -> DrillReport {
-    let (engine, episode) = (&engines[0], &evidence.episodes[0]);
-    let objectives = &engine.plan.objectives;
     let losses = evidence.state.as_ref().ok().map(|state| losses(&evidence.history, state));
-    let instants = instants(&engine.recover, evidence, episode);
-    let damage = damage(episode);
-    let outage = outage(&episode.watched(&evidence.probes), &evidence.rule, episode.fault());
-    let rto = rto(&outage, &instants, objectives.rto, objectives.clock);
-    let mut rpo = rpo(&evidence.history, losses.as_ref(), damage.as_ref(), instants.restored, objectives.rpo);
-    if episode.out_of_time() && rpo.verdict == Verdict::Missed {
-        (rpo.verdict, rpo.missing) =
-            (Verdict::Unmeasured, Some("the drill ended the recovery before it was over".to_owned()));
+    let measured: Vec<Measured<'_>> = engines
+        .iter()
+        .zip(&evidence.episodes)
+        .scan(None, |before, (engine, episode)| {
+            let measured = measure(engine, episode, evidence, losses.as_ref(), *before);
+            *before = measured.instants.restored.or(*before);
+            Some(measured)
+        })
+        .collect();
+    let mut checks = Vec::new();
+    for (number, Measured { engine, episode, .. }) in (1..).zip(&measured) {
+        let telling = telling(&engine.plan, episode.run().and_then(Run::outcome));
+        checks.extend(super::checks::checks(&Looked {
+            evidence,
+            losses: losses.as_ref(),
+            spec: &request.spec,
+            holding,
+            number,
+            episode,
+            run: engine.run.as_str(),
+            recover: &engine.recover,
+            telling: &telling,
+        }));
     }
-    let telling = telling(&engine.plan, episode.run().and_then(Run::outcome));
-    let looked = Looked {
-        evidence,
-        losses: losses.as_ref(),
-        spec: &request.spec,
-        holding,
-        episode,
-        recover: &engine.recover,
-        telling: &telling,
-    };
-    let checks = checks(&looked);
-    let verdict = verdict(&rto, &rpo, &checks);
-    let run = engine.run.to_string();
-    DrillReport {
+    let verdict = measured.iter().fold(verdict(&checks), |verdict, it| verdict.and(it.rto.verdict).and(it.rpo.verdict));
+    let run = engines.first().map(|engine| engine.run.to_string()).unwrap_or_default();
+    let damage: Vec<Damage> = measured.iter().filter_map(|measured| measured.damage.clone()).collect();
+    let after_first_hole = measured.iter().filter_map(|measured| measured.rpo.after_first_hole).max();
+    let mut report = DrillReport {
         format: document::FORMAT.to_owned(),
         drill: request.spec.drill.clone(),
         verdict,
-        runbook: RunbookReport { id: engine.plan.runbook.id.clone(), digest: engine.plan.runbook.digest.clone() },
         run: run.clone(),
         seed: request.seed,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         testbed: TestbedReport { backend: request.backend, systems: evidence.systems.clone() },
-        outcome: episode.outcome().to_owned(),
-        instants: wall_instants(evidence, &instants, &outage, &rpo),
-        samples: vec![Sample { run, verdict, rto_s: rto.service, rpo_s: rpo.actual }],
-        writes: writes(evidence, episode, losses.as_ref(), &rpo),
-        lost_writes: losses.as_ref().map(|losses| lost_writes(evidence, damage.as_ref(), losses)).unwrap_or_default(),
-        rto: rto_report(rto, objectives),
-        rpo: rpo_report(rpo, objectives),
+        writes: writes(evidence, losses.as_ref(), after_first_hole),
+        lost_writes: losses.as_ref().map(|losses| lost_writes(evidence, &damage, losses)).unwrap_or_default(),
+        episodes: measured.into_iter().map(|measured| measured.report(evidence)).collect(),
         checks,
         controls: Vec::new(),
         control_run: None,
-        steps: steps(&engine.plan, episode.run(), &engine.recover.restored_by),
+        samples: Vec::new(),
         scaled: scaled(request),
         approvals: format!("the policy `{}` ({})", request.spec.approvals.policy, request.spec.approvals.comment),
-        environment: environment(engine, evidence, episode),
+        environment: environment(engines, evidence),
         probes: probes(evidence, request),
         probe_log: evidence.probes.clone(),
         clock_start: Some(evidence.wall(At(0))),
+    };
+    let longest = report.longest().map(|episode| (episode.rto.service_s, episode.rpo.actual_s));
+    let (rto_s, rpo_s) = longest.unwrap_or_default();
+    report.samples = vec![Sample { run, verdict, rto_s, rpo_s }];
+    report
+}
+
+/// An episode with what was measured of it.
+struct Measured<'a> {
+    engine: &'a Engine,
+    episode: &'a Episode,
+    instants: Instants,
+    damage: Option<Damage>,
+    outage: Outage,
+    rto: Rto,
+    rpo: Rpo,
+}
+
+/// Measures one episode. `before`: when the recovered state of the one before took over; a write that was acknowledged by then and is
+/// missing counts for that one.
+fn measure<'a>(
+    engine: &'a Engine,
+    episode: &'a Episode,
+    evidence: &Evidence,
+    losses: Option<&Losses>,
+    before: Option<At>,
+) -> Measured<'a> {
+    let objectives = &engine.plan.objectives;
+    let instants = instants(&engine.recover, evidence, episode);
+    let damage = damage(episode);
+    let probes: Vec<Probe> =
+        episode.watched(&evidence.probes).iter().filter(|probe| later(probe.started, before)).cloned().collect();
+    let outage = outage(&probes, &evidence.rule, episode.fault());
+    let rto = rto(&outage, &instants, objectives.rto, objectives.clock);
+    let own = losses.map(|losses| of_episode(&evidence.history, losses, before));
+    let mut rpo = rpo(&evidence.history, own.as_ref(), damage.as_ref(), instants.restored, objectives.rpo);
+    if episode.out_of_time() && rpo.verdict == Verdict::Missed {
+        (rpo.verdict, rpo.missing) =
+            (Verdict::Unmeasured, Some("the drill ended the recovery before it was over".to_owned()));
+    }
+    Measured { engine, episode, instants, damage, outage, rto, rpo }
+}
+
+fn later(at: At, before: Option<At>) -> bool {
+    before.is_none_or(|before| at > before)
+}
+
+/// The losses without what an earlier recovery answers for.
+fn of_episode(history: &History, losses: &Losses, before: Option<At>) -> Losses {
+    let mut own = losses.clone();
+    if before.is_some() {
+        own.lost.retain(|index| history.writes[*index].ended.is_some_and(|ended| later(ended, before)));
+        own.unknown_missing.retain(|index| later(history.writes[*index].invoked, before));
+        own.lost_loaded.clear();
+    }
+    own
+}
+
+impl Measured<'_> {
+    fn report(self, evidence: &Evidence) -> EpisodeReport {
+        let Self { engine, episode, instants, outage, rto, rpo, .. } = self;
+        let objectives = &engine.plan.objectives;
+        let fault = |struck: &Struck| FaultReport {
+            kind: struck.kind.to_owned(),
+            story: struck.story.clone(),
+            bite: struck.bite.iter().map(|bite| BiteReport { what: bite.what.clone(), count: bite.count }).collect(),
+        };
+        EpisodeReport {
+            runbook: RunbookReport { id: engine.plan.runbook.id.clone(), digest: engine.plan.runbook.digest.clone() },
+            run: engine.run.to_string(),
+            outcome: episode.outcome().to_owned(),
+            faults: episode.struck.iter().map(fault).collect(),
+            instants: wall_instants(evidence, &instants, &outage, &rpo),
+            rto: rto_report(rto, objectives),
+            rpo: rpo_report(rpo, objectives),
+            steps: steps(&engine.plan, episode.run(), &engine.recover.restored_by),
+        }
     }
 }
 
 /// A result that is wrong is a miss; evidence that is missing, and a result that could not be looked at, leave the drill
 /// unmeasured, whatever the numbers say.
-pub(super) fn verdict(rto: &Rto, rpo: &Rpo, checks: &[Check]) -> Verdict {
+pub(super) fn verdict(checks: &[Check]) -> Verdict {
     let of = |check: &Check| match (check.passed, check.kind, check.measured) {
         (true, ..) => Verdict::Met,
         (false, CheckKind::Result, true) => Verdict::Missed,
         (false, ..) => Verdict::Unmeasured,
     };
-    checks.iter().map(of).fold(rto.verdict.and(rpo.verdict), Verdict::and)
+    checks.iter().map(of).fold(Verdict::Met, Verdict::and)
 }
 
 /// What the faults of an episode did, as one.
@@ -184,21 +255,24 @@ fn rpo_report(rpo: Rpo, objectives: &Objectives) -> RpoReport {
     }
 }
 
-fn writes(evidence: &Evidence, episode: &Episode, losses: Option<&Losses>, rpo: &Rpo) -> WritesReport {
+fn writes(evidence: &Evidence, losses: Option<&Losses>, after_first_hole: Option<usize>) -> WritesReport {
     let history = &evidence.history;
     let mut acknowledged: Vec<At> = history.acknowledged().map(|(at, _)| at).collect();
     acknowledged.sort();
     let pauses = acknowledged.windows(2).map(|pair| pair[1].seconds_since(pair[0]));
-    let steady = episode.steady_until.seconds_since(episode.steady_from).max(0.001);
-    let before = evidence.acknowledged_between(episode.steady_from, episode.steady_until);
+    let (from, until) =
+        evidence.episodes.first().map_or((At(0), At(0)), |first| (first.steady_from, first.steady_until));
+    let steady = until.seconds_since(from).max(0.001);
+    let before = evidence.acknowledged_between(from, until);
+    let struck = evidence.episodes.iter().flat_map(|episode| &episode.struck);
     WritesReport {
         loaded_rows: history.baseline.records.len(),
-        damaged_rows: episode.struck.iter().map(|struck| struck.removed.len()).sum(),
+        damaged_rows: struck.map(|struck| struck.removed.len()).sum(),
         acknowledged: acknowledged.len(),
         failed: history.count(WriteOutcome::Failed),
         lost: losses.map(|losses| losses.lost.len()),
         lost_loaded_rows: losses.map(|losses| losses.lost_loaded.len()),
-        after_first_hole: rpo.after_first_hole,
+        after_first_hole,
         unknown: history.count(WriteOutcome::Unknown) + evidence.pending(),
         unknown_found: losses.map(|losses| losses.unknown_found.len()),
         unknown_missing: losses.map(|losses| losses.unknown_missing.len()),
@@ -214,9 +288,9 @@ fn raised_from_the_dead(losses: &Losses) -> usize {
     losses.unexpected.iter().filter(|row| row.kind == UnexpectedKind::RaisedFromTheDead).count()
 }
 
-fn lost_writes(evidence: &Evidence, damage: Option<&Damage>, losses: &Losses) -> Vec<LostWrite> {
-    let began = damage.map(|damage| damage.began);
-    let is_damaged = |key: &Key| damage.is_some_and(|damage| damage.records.contains(key));
+fn lost_writes(evidence: &Evidence, damage: &[Damage], losses: &Losses) -> Vec<LostWrite> {
+    let began = damage.iter().map(|damage| damage.began).min();
+    let is_damaged = |key: &Key| damage.iter().any(|damage| damage.records.contains(key));
     let describe = |index: &usize| {
         let write = &evidence.history.writes[*index];
         let keys: Vec<String> =
@@ -259,17 +333,14 @@ fn scaled(request: &DrillRequest) -> Vec<Scaled> {
     ]
 }
 
-fn environment(engine: &Engine, evidence: &Evidence, episode: &Episode) -> Environment {
-    let plugins = engine.host.plugins();
+fn environment(engines: &[Engine], evidence: &Evidence) -> Environment {
+    let plugins = engines.first().map(|engine| engine.host.plugins()).unwrap_or_default();
+    let load_at_fault = evidence.episodes.first().map(|first| first.load_at_fault).unwrap_or_default();
     Environment {
         platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         processors: thread::available_parallelism().map_or(1, std::num::NonZero::get),
         bindings_digest: evidence.bindings_digest.clone(),
-        host: Some(HostReport {
-            before: evidence.ready,
-            at_fault: episode.load_at_fault,
-            at_end: evidence.load_at_end,
-        }),
+        host: Some(HostReport { before: evidence.ready, at_fault: load_at_fault, at_end: evidence.load_at_end }),
         plugins: plugins.into_iter().map(|plugin| PluginReport { name: plugin.name, digest: plugin.digest }).collect(),
     }
 }
@@ -293,4 +364,42 @@ fn probes(evidence: &Evidence, request: &DrillRequest) -> Vec<ProbeSummary> {
         }
     };
     ProbeKind::ALL.into_iter().map(summary).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        ledger::{Baseline, Operation, Write},
+        model::Collection,
+    };
+
+    /// A lost write counts once: for the first recovery whose state took over after it was acknowledged.
+    #[test]
+    fn a_lost_write_counts_for_one_recovery() {
+        let write = |id: u64, ended: i64| Write {
+            id,
+            writer: 0,
+            scheduled: At(ended - 1),
+            invoked: At(ended - 1),
+            ended: Some(At(ended)),
+            outcome: WriteOutcome::Ok,
+            operation: Operation::Insert,
+            changes: Vec::new(),
+        };
+        let writes = vec![write(1, 1_000_000), write(2, 5_000_000), write(3, 9_000_000)];
+        let history = History { baseline: Baseline::default(), writes };
+        let all = Losses {
+            lost: [0, 1].into(),
+            unknown_missing: [2].into(),
+            lost_loaded: [Collection::Orders.key(7)].into(),
+            ..Losses::default()
+        };
+        assert_eq!(of_episode(&history, &all, None), all);
+        let second = of_episode(&history, &all, Some(At(3_000_000)));
+        assert_eq!(second.lost.iter().copied().collect::<Vec<_>>(), [1]);
+        assert!(second.lost_loaded.is_empty() && second.unknown_missing.contains(&2));
+        let third = of_episode(&history, &all, Some(At(8_999_999)));
+        assert!(third.lost.is_empty() && third.unknown_missing.is_empty(), "{third:?}");
+    }
 }

@@ -80,6 +80,7 @@ async fn delete(client: &mut Client, scene: &Scene<'_>, emptied: &[i64]) -> Resu
     let ended = scene.clock.now();
     let removed_words: Vec<String> = bite.iter().map(|bite| format!("{} {}", bite.count, bite.what)).collect();
     Ok(Struck {
+        kind: KIND.name,
         began,
         ended,
         story: format!("transaction {xid} removed {}", removed_words.join(", ")),

@@ -55,6 +55,8 @@ pub struct Scene<'a> {
 /// What a disaster did.
 #[derive(Debug, Clone)]
 pub struct Struck {
+    /// Its kind.
+    pub kind: &'static str,
     /// `T_c`: when its first damaging operation was sent.
     pub began: At,
     /// When it was known to be done.

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The version of the document.
-pub const FORMAT: &str = "lifeboat.report/1";
+pub const FORMAT: &str = "lifeboat.report/2";
 
 /// A drill's report.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -23,9 +23,7 @@ pub struct DrillReport {
     pub drill: String,
     /// Over everything: objectives, checks and controls.
     pub verdict: Verdict,
-    /// The runbook that was executed.
-    pub runbook: RunbookReport,
-    /// The run of the engine.
+    /// The run of the first recovery, in whose folder everything of the drill lies.
     pub run: String,
     /// Draws the same writes and samples again.
     pub seed: u64,
@@ -33,14 +31,8 @@ pub struct DrillReport {
     pub version: String,
     /// What it was measured on.
     pub testbed: TestbedReport,
-    /// How the run ended; `not_started` where the engine had nothing to do or could not begin.
-    pub outcome: String,
-    /// The instants by their names in the definitions.
-    pub instants: Instants,
-    /// Recovery time.
-    pub rto: RtoReport,
-    /// Recovery point.
-    pub rpo: RpoReport,
+    /// One a recovery, in the order of the timeline; fewer than the drill file has where one was never begun.
+    pub episodes: Vec<EpisodeReport>,
     /// What became of the application's writes.
     pub writes: WritesReport,
     /// What must hold for the numbers to mean anything, and for the recovery to be right.
@@ -49,8 +41,6 @@ pub struct DrillReport {
     pub controls: Vec<ControlReport>,
     /// The run without a fault; `null` where it was not made.
     pub control_run: Option<ControlRun>,
-    /// The runbook's steps.
-    pub steps: Vec<StepReport>,
     /// One entry a run of the drill.
     pub samples: Vec<Sample>,
     /// Parameters that the drill shortens, beside their production values.
@@ -69,6 +59,67 @@ pub struct DrillReport {
     /// The wall time of instant 0 of `probe_log`.
     #[serde(skip)]
     pub clock_start: Option<Timestamp>,
+}
+
+/// What struck since the last recovery, and the recovery from it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct EpisodeReport {
+    /// The runbook that was executed.
+    pub runbook: RunbookReport,
+    /// The run of the engine.
+    pub run: String,
+    /// How the run ended; `not_started` where the engine had nothing to do or could not begin.
+    pub outcome: String,
+    /// What struck, in order.
+    pub faults: Vec<FaultReport>,
+    /// The instants by their names in the definitions.
+    pub instants: Instants,
+    /// Recovery time.
+    pub rto: RtoReport,
+    /// Recovery point.
+    pub rpo: RpoReport,
+    /// The runbook's steps.
+    pub steps: Vec<StepReport>,
+}
+
+/// A disaster, and the proof that it was one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FaultReport {
+    /// Its kind, as the drill file names it.
+    pub kind: String,
+    /// What it did, in words.
+    pub story: String,
+    /// What it took, as the system counted it.
+    pub bite: Vec<BiteReport>,
+}
+
+/// A part of what a disaster took.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BiteReport {
+    /// Of what.
+    pub what: String,
+    /// So many.
+    pub count: u64,
+}
+
+impl DrillReport {
+    /// The episode with the longest recovery, of which one that never ended is the longest.
+    pub fn longest(&self) -> Option<&EpisodeReport> {
+        let length = |episode: &EpisodeReport| {
+            episode.rto.judged_s.or(episode.rto.service_s).map_or(0.0, |it| it.high.unwrap_or(f64::INFINITY))
+        };
+        self.episodes.iter().max_by(|one, other| length(one).total_cmp(&length(other)))
+    }
+
+    /// Damaged records that are still not right, over all episodes; `None` where it was measured for none of them.
+    pub fn residual_damage(&self) -> Option<usize> {
+        self.episodes.iter().filter_map(|episode| episode.rpo.residual_damage).reduce(|one, other| one + other)
+    }
+
+    /// The steps of all runbooks.
+    pub fn steps(&self) -> impl Iterator<Item = &StepReport> {
+        self.episodes.iter().flat_map(|episode| &episode.steps)
+    }
 }
 
 /// Which runbook.
@@ -212,6 +263,9 @@ pub enum CheckKind {
 pub struct Check {
     /// Its name.
     pub name: String,
+    /// Of which episode, counted from 1; `null`: of the whole drill.
+    #[serde(default)]
+    pub episode: Option<usize>,
     /// What it is about.
     pub kind: CheckKind,
     /// Whether it held.
@@ -290,9 +344,9 @@ pub struct Sample {
     pub run: String,
     /// Its verdict.
     pub verdict: Verdict,
-    /// Its RTO.
+    /// Its RTO; of several recoveries the longest.
     pub rto_s: Option<Interval>,
-    /// Its RPO.
+    /// The RPO of the same recovery.
     pub rpo_s: Option<Interval>,
 }
 

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::{
-    CheckKind, DrillReport, HostReport,
+    CheckKind, DrillReport, EpisodeReport, HostReport,
     page::{STYLE, escape, push, table, wide},
     time_line,
 };
@@ -21,7 +21,7 @@ pub fn render(report: &DrillReport) -> String {
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title}</title><style>{STYLE}</style></head><body>"
     );
     head(&mut html, report);
-    objectives(&mut html, report);
+    episodes(&mut html, report);
     samples(&mut html, report);
     section(&mut html, "Time line", &wide(&time_line::draw(report)));
     steps(&mut html, report);
@@ -59,22 +59,25 @@ fn objective(seconds: Option<f64>) -> String {
 }
 
 fn head(html: &mut String, report: &DrillReport) {
-    push(
-        html,
-        format_args!(
-            "<h1>Drill {}</h1><div class=\"dim\">Run {} · runbook {} <code>{}</code></div>",
-            escape(&report.drill),
-            escape(&report.run),
-            escape(&report.runbook.id),
-            escape(&report.runbook.digest)
-        ),
-    );
+    push(html, format_args!("<h1>Drill {}</h1>", escape(&report.drill),));
+    for episode in &report.episodes {
+        push(
+            html,
+            format_args!(
+                "<div class=\"dim\">Run {} · runbook {} <code>{}</code></div>",
+                escape(&episode.run),
+                escape(&episode.runbook.id),
+                escape(&episode.runbook.digest)
+            ),
+        );
+    }
+    let ends: Vec<String> = report.episodes.iter().map(|episode| escape(&episode.outcome)).collect();
     push(
         html,
         format_args!(
             "<div class=\"verdict {0}\"><strong>{0}</strong><div class=\"dim\">Run ended: {1}.</div>{2}</div>",
             report.verdict,
-            escape(&report.outcome),
+            ends.join(", "),
             reasons(report)
         ),
     );
@@ -88,10 +91,9 @@ fn reasons(report: &DrillReport) -> String {
         (Verdict::Unmeasured, None) => Some(format!("{name}: not measured")),
         (Verdict::Unmeasured, Some(missing)) => Some(format!("{name}: not measured: {missing}")),
     };
-    let objectives = [
-        objective("Recovery time", report.rto.verdict, &report.rto.missing),
-        objective("Recovery point", report.rpo.verdict, &report.rpo.missing),
-    ];
+    let objectives = report.episodes.iter().flat_map(|EpisodeReport { rto, rpo, .. }| {
+        [objective("Recovery time", rto.verdict, &rto.missing), objective("Recovery point", rpo.verdict, &rpo.missing)]
+    });
     let checks = report.checks.iter().filter(|check| !check.passed);
     let checks = checks.map(|check| format!("{}: {}", check.name, check.detail));
     let controls = report.controls.iter().filter(|control| !control.turned_red);
@@ -101,7 +103,7 @@ fn reasons(report: &DrillReport) -> String {
     });
     let run =
         report.control_run.iter().filter(|run| !run.passed).map(|run| format!("run without a fault: {}", run.detail));
-    let against: Vec<String> = objectives.into_iter().flatten().chain(checks).chain(controls).chain(run).collect();
+    let against: Vec<String> = objectives.flatten().chain(checks).chain(controls).chain(run).collect();
     if against.is_empty() {
         return "<div class=\"dim\">Both objectives are met and every check held.</div>".to_owned();
     }
@@ -121,8 +123,18 @@ fn samples(html: &mut String, report: &DrillReport) {
     section(html, &title, &table(&["run", "verdict", "RTO", "RPO"], rows));
 }
 
-fn objectives(html: &mut String, report: &DrillReport) {
-    let (rto, rpo) = (&report.rto, &report.rpo);
+/// Each recovery, by its runbook where there are several.
+fn episodes(html: &mut String, report: &DrillReport) {
+    for (number, episode) in (1..).zip(&report.episodes) {
+        if report.episodes.len() > 1 {
+            push(html, format_args!("<h2>Recovery {number}: {}</h2>", escape(&episode.runbook.id)));
+        }
+        objectives(html, report, episode);
+    }
+}
+
+fn objectives(html: &mut String, report: &DrillReport, episode: &EpisodeReport) {
+    let (rto, rpo) = (&episode.rto, &episode.rpo);
     push(
         html,
         format_args!(
@@ -160,7 +172,7 @@ fn objectives(html: &mut String, report: &DrillReport) {
         ("Collateral loss", rpo.collateral_s),
     ];
     let mut rows: Vec<Vec<String>> = rows.map(|(name, value)| vec![escape(name), interval(value)]).into();
-    let residual = match (rpo.residual_damage, report.instants.damage) {
+    let residual = match (rpo.residual_damage, episode.instants.damage) {
         (Some(rows), _) => format!("{rows} rows"),
         (None, Some(_)) => NOT_MEASURED.to_owned(),
         (None, None) => "there was no damage".to_owned(),
@@ -174,7 +186,7 @@ fn objectives(html: &mut String, report: &DrillReport) {
 }
 
 fn steps(html: &mut String, report: &DrillReport) {
-    let rows = report.steps.iter().map(|step| {
+    let rows = report.steps().map(|step| {
         let seconds = step.seconds.map_or_else(String::new, |seconds| format!("{seconds:.2}"));
         let critical = if step.on_critical_path { "yes" } else { "" };
         let summary = step.summary.as_deref().or(step.title.as_deref()).unwrap_or_default();

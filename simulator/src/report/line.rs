@@ -7,18 +7,27 @@ use super::DrillReport;
 
 /// The line for a report.
 pub fn history_line(report: &DrillReport, at: Timestamp) -> Value {
+    let longest = report.longest();
+    let episodes = report.episodes.iter().map(|episode| {
+        json!({
+            "runbook": episode.runbook.id,
+            "runbook_digest": episode.runbook.digest,
+            "rto_s": episode.rto.service_s,
+            "rpo_s": episode.rpo.actual_s,
+        })
+    });
     json!({
         "at": at,
         "drill": report.drill,
         "run": report.run,
         "verdict": report.verdict,
-        "runbook_digest": report.runbook.digest,
         "backend": report.testbed.backend,
         "version": report.version,
         "seed": report.seed,
-        "rto_s": report.rto.service_s,
-        "rpo_s": report.rpo.actual_s,
+        "rto_s": longest.and_then(|episode| episode.rto.service_s),
+        "rpo_s": longest.and_then(|episode| episode.rpo.actual_s),
+        "episodes": episodes.collect::<Vec<_>>(),
         "lost": report.writes.lost,
-        "steps": report.steps.iter().map(|step| json!({ "id": step.id, "seconds": step.seconds })).collect::<Vec<_>>(),
+        "steps": report.steps().map(|step| json!({ "id": step.id, "seconds": step.seconds })).collect::<Vec<_>>(),
     })
 }

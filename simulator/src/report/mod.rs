@@ -11,9 +11,9 @@ mod tests;
 mod time_line;
 
 pub use document::{
-    Check, CheckKind, ControlReport, ControlRun, DrillReport, Environment, FORMAT, HostReport, Instants, LostWrite,
-    PluginReport, ProbeSummary, RpoReport, RtoReport, RunbookReport, Sample, Scaled, StepReport, TestbedReport,
-    WritesReport,
+    BiteReport, Check, CheckKind, ControlReport, ControlRun, DrillReport, Environment, EpisodeReport, FORMAT,
+    FaultReport, HostReport, Instants, LostWrite, PluginReport, ProbeSummary, RpoReport, RtoReport, RunbookReport,
+    Sample, Scaled, StepReport, TestbedReport, WritesReport,
 };
 pub use html::render;
 pub use line::history_line;

@@ -25,8 +25,10 @@ fn worse(a: &DrillReport, b: &DrillReport) -> Ordering {
         Verdict::Unmeasured => 1,
         Verdict::Missed => 2,
     };
-    let longest =
-        |report: &DrillReport| report.rto.judged_s.map_or(0.0, |interval| interval.high.unwrap_or(f64::INFINITY));
+    let longest = |report: &DrillReport| {
+        let judged = report.longest().and_then(|episode| episode.rto.judged_s);
+        judged.map_or(0.0, |interval| interval.high.unwrap_or(f64::INFINITY))
+    };
     rank(a).cmp(&rank(b)).then(longest(a).total_cmp(&longest(b)))
 }
 
@@ -42,7 +44,7 @@ mod tests {
         let mut report = fixture();
         report.run = run.to_owned();
         report.verdict = verdict;
-        report.rto.judged_s = Some(rto);
+        report.episodes[0].rto.judged_s = Some(rto);
         report.samples = vec![Sample { run: run.to_owned(), verdict, rto_s: Some(rto), rpo_s: None }];
         (report.controls, report.control_run) = (Vec::new(), None);
         report

@@ -35,10 +35,10 @@ fn the_schema_takes_a_report_and_refuses_what_is_none() {
     assert!(!problems(&unnamed).is_empty());
     let breakages = [
         ("/verdict", json!("fine")),
-        ("/rto/service_s/low", json!(-1)),
+        ("/episodes/0/rto/service_s/low", json!(-1)),
         ("/writes/lost", json!("none")),
         ("/checks/0/passed", json!("yes")),
-        ("/format", json!("lifeboat.report/2")),
+        ("/format", json!("lifeboat.report/1")),
     ];
     for (place, value) in breakages {
         let mut broken = document.clone();
@@ -75,6 +75,7 @@ fn nothing_on_the_page_of_an_unmeasured_drill_looks_like_a_pass() {
     report.verdict = Verdict::Unmeasured;
     report.checks = vec![Check {
         name: "endpoints-agree".to_owned(),
+        episode: None,
         kind: CheckKind::Result,
         passed: false,
         measured: false,

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    DrillReport,
+    DrillReport, Instants,
     page::{escape, push},
 };
 use crate::measurement::{Probe, ProbeKind};
@@ -36,13 +36,15 @@ pub(super) fn draw(report: &DrillReport) -> String {
     let first = report.probe_log.iter().map(|probe| probe.started.0).min().unwrap_or(0);
     let axis = Axis { from: first as f64 / 1e6, until: last.0 as f64 / 1e6 };
     let seconds = |at: Timestamp| at.duration_since(start).as_secs_f64();
-    let steps: Vec<_> = report.steps.iter().filter(|step| step.started.is_some()).collect();
+    let steps: Vec<_> = report.steps().filter(|step| step.started.is_some()).collect();
     let flags = flags(report, &axis, seconds);
     let levels = flags.iter().map(|flag| flag.level + 1).max().unwrap_or(0);
     let top = 19.0 + LEVEL * levels as f64;
     let height = top + 8.0 + ROW * (ProbeKind::ALL.len() + steps.len()) as f64 + 26.0;
     let mut svg = format!("<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"Time line of the drill\">");
-    outage(&mut svg, report, &axis, (top - 18.0, height - 22.0), seconds);
+    for episode in &report.episodes {
+        outage(&mut svg, &episode.instants, &axis, (top - 18.0, height - 22.0), seconds);
+    }
     flags.iter().for_each(|flag| flag.draw(&mut svg, height - 22.0));
     let mut y = top;
     for kind in ProbeKind::ALL {
@@ -76,14 +78,7 @@ pub(super) fn draw(report: &DrillReport) -> String {
 }
 
 /// The outage as a band.
-fn outage(
-    svg: &mut String,
-    report: &DrillReport,
-    axis: &Axis,
-    between: (f64, f64),
-    seconds: impl Fn(Timestamp) -> f64,
-) {
-    let instants = &report.instants;
+fn outage(svg: &mut String, instants: &Instants, axis: &Axis, between: (f64, f64), seconds: impl Fn(Timestamp) -> f64) {
     let Some(onset) = instants.t_onset else { return };
     let until = instants.t_stable.map_or(axis.until, &seconds);
     let (left, right) = (axis.x(seconds(onset)), axis.x(until));
@@ -130,16 +125,17 @@ impl Flag {
 }
 
 fn flags(report: &DrillReport, axis: &Axis, seconds: impl Fn(Timestamp) -> f64) -> Vec<Flag> {
-    let instants = &report.instants;
-    let named = [
-        ("T_c", instants.damage),
-        ("onset", instants.t_onset),
-        ("detect", instants.t_detect),
-        ("start", instants.t_start),
-        ("restored", instants.t_restored),
-        ("stable", instants.t_stable),
-    ];
-    stagger(named.into_iter().filter_map(|(name, at)| Some((name, axis.x(seconds(at?))))).collect())
+    let named = report.episodes.iter().map(|episode| &episode.instants).flat_map(|instants| {
+        [
+            ("T_c", instants.damage),
+            ("onset", instants.t_onset),
+            ("detect", instants.t_detect),
+            ("start", instants.t_start),
+            ("restored", instants.t_restored),
+            ("stable", instants.t_stable),
+        ]
+    });
+    stagger(named.filter_map(|(name, at)| Some((name, axis.x(seconds(at?))))).collect())
 }
 
 /// Puts each name below those that reach over its own place: then no name covers another, and no line crosses a name.

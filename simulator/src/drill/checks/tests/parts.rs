@@ -73,6 +73,7 @@ fn episode(clock: &Clock, damaged_customers: i64) -> Episode {
         steady_from: At(0),
         steady_until: FAULT,
         struck: vec![Struck {
+            kind: "a-fault",
             began: FAULT,
             ended: FAULT,
             removed: deleted_rows(),

@@ -10,6 +10,7 @@ mod executed;
 mod grammar;
 mod holding;
 mod observer;
+mod open_faults;
 mod phase;
 mod policy;
 mod recovery_checks;

@@ -56,6 +56,11 @@ pub enum Phase {
         /// Its kind.
         fault: String,
     },
+    /// A fault could not be healed at the end of a drill that has failed already.
+    Unhealed {
+        /// Why.
+        why: String,
+    },
     /// Monitoring has not noticed yet.
     Noticing,
     /// It never did.
@@ -99,6 +104,7 @@ impl fmt::Display for Phase {
             Self::Striking { doing } => f.write_str(doing),
             Self::Struck { story } => write!(f, "{story}; the application goes on"),
             Self::Healing { fault } => write!(f, "ending the fault `{fault}`"),
+            Self::Unhealed { why } => write!(f, "a fault could not be ended: {why}"),
             Self::Noticing => f.write_str("waiting for monitoring to notice"),
             Self::Unnoticed { within } => write!(f, "nobody noticed within {within:?}: there is no recovery"),
             Self::Recovering { probe } => write!(f, "noticed by the probe `{probe}`; the engine takes over"),

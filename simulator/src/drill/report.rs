@@ -59,6 +59,9 @@ pub(super) fn assemble(
         }));
     }
     let verdict = measured.iter().fold(verdict(&checks), |verdict, it| verdict.and(it.rto.verdict).and(it.rpo.verdict));
+    // A recovery of the timeline that never came about was not measured.
+    let all_held = !measured.is_empty() && measured.len() == engines.len();
+    let verdict = if all_held { verdict } else { verdict.and(Verdict::Unmeasured) };
     let run = engines.first().map(|engine| engine.run.to_string()).unwrap_or_default();
     let damage: Vec<Damage> = measured.iter().filter_map(|measured| measured.damage.clone()).collect();
     let after_first_hole = measured.iter().filter_map(|measured| measured.rpo.after_first_hole).max();
@@ -171,7 +174,7 @@ pub(super) fn verdict(checks: &[Check]) -> Verdict {
         (false, CheckKind::Result, true) => Verdict::Missed,
         (false, ..) => Verdict::Unmeasured,
     };
-    checks.iter().map(of).fold(Verdict::Met, Verdict::and)
+    checks.iter().map(of).reduce(Verdict::and).unwrap_or(Verdict::Unmeasured)
 }
 
 /// What the faults of an episode did, as one.
@@ -373,6 +376,11 @@ mod tests {
         ledger::{Baseline, Operation, Write},
         model::Collection,
     };
+
+    #[test]
+    fn without_checks_nothing_is_proven() {
+        assert_eq!(verdict(&[]), Verdict::Unmeasured);
+    }
 
     /// A lost write counts once: for the first recovery whose state took over after it was acknowledged.
     #[test]

@@ -4,7 +4,7 @@ use std::{
     any::Any,
     collections::BTreeMap,
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -16,6 +16,7 @@ use super::{
     episode::Episode,
     error::DrillError,
     executed::Executed,
+    open_faults::OpenFaults,
     phase::Phase,
     spec::{FaultSpec, Moment},
     stage::{Stage, UnderWay},
@@ -36,20 +37,21 @@ use crate::{
 /// Monitoring that has not noticed a disaster by then never will.
 const NOTICED_WITHIN: Duration = Duration::from_secs(30);
 
-/// The faults that have struck and were not healed, by their kinds.
-type Open = Mutex<Vec<(String, Box<dyn Fault>)>>;
+/// The faults that may have struck and were not healed.
+type Open = OpenFaults<Arc<dyn Fault>>;
 
 impl Stage<'_> {
     /// Walks through the timeline, and heals what is still open when it ends, however it ends.
     pub(super) async fn walk(&self, under_way: &UnderWay) -> Result<Vec<Episode>, DrillError> {
         let open = Open::default();
         let walked = AssertUnwindSafe(self.moments(under_way, &open)).catch_unwind().await;
-        let open = open.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut healed = Ok(());
-        for (_, fault) in open.into_iter().rev() {
-            healed = healed.and(fault.heal(&self.scene(under_way, &|_| ())).await);
+        let scene = self.scene(under_way, &|_| ());
+        let healed: Result<(), DrillError> = open.heal(None, async |fault| Ok(fault.heal(&scene).await?)).await;
+        let walked = walked.unwrap_or_else(|panic| Err(DrillError::Panicked(panic_text(&*panic))));
+        if let (Err(_), Err(error)) = (&walked, &healed) {
+            (self.phase)(Phase::Unhealed { why: error.to_string() });
         }
-        let episodes = walked.unwrap_or_else(|panic| Err(DrillError::Panicked(panic_text(&*panic))))?;
+        let episodes = walked?;
         healed?;
         Ok(episodes)
     }
@@ -104,10 +106,10 @@ impl Stage<'_> {
         }
         let say = |doing| (self.phase)(Phase::Striking { doing });
         let scene = self.scene(under_way, &say);
-        let striking = self.unless_stopped(async { Ok(fault.strike(&scene).await?) }).await;
-        // One that failed half-way has to be healed too.
-        open.lock().unwrap_or_else(PoisonError::into_inner).push((spec.kind().to_owned(), fault));
-        let struck = striking?;
+        // One that fails half-way, is stopped or panics has to be healed too.
+        let fault: Arc<dyn Fault> = Arc::from(fault);
+        open.begin(spec.kind(), Arc::clone(&fault));
+        let struck = self.unless_stopped(async { Ok(fault.strike(&scene).await?) }).await?;
         if episode.struck.is_empty() {
             episode.steady_until = struck.began;
         }
@@ -128,16 +130,12 @@ impl Stage<'_> {
     }
 
     async fn heal(&self, under_way: &UnderWay, kind: &str, open: &Open) -> Result<(), DrillError> {
-        let (meant, others) = {
-            let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::take(&mut *open).into_iter().partition::<Vec<_>, _>(|(struck, _)| struck == kind)
-        };
-        *open.lock().unwrap_or_else(PoisonError::into_inner) = others;
-        for (_, fault) in meant {
-            (self.phase)(Phase::Healing { fault: kind.to_owned() });
-            self.unless_stopped(async { Ok(fault.heal(&self.scene(under_way, &|_| ())).await?) }).await?;
+        if !self.holding.fault {
+            return Ok(());
         }
-        Ok(())
+        (self.phase)(Phase::Healing { fault: kind.to_owned() });
+        let scene = self.scene(under_way, &|_| ());
+        self.unless_stopped(open.heal(Some(kind), async |fault| Ok(fault.heal(&scene).await?))).await
     }
 
     /// Without a fault, the same time of quiet.

@@ -44,13 +44,12 @@ pub struct Ended {
 impl Rehearsal {
     /// DR-003 as it is shipped, but for a size and windows that let it end within seconds.
     pub fn small() -> Result<Self> {
-        let (temporary, home) = (tempfile::tempdir()?, tempfile::tempdir()?);
-        // PostgreSQL runs as a user of its own where the tests run as root.
-        fs::set_permissions(temporary.path(), fs::Permissions::from_mode(0o755))?;
-        let mut text = fs::read_to_string(repository().join("workflows/drills/dr-003.yaml"))?;
-        let runbook = repository().join("workflows/dr-003-accidental-deletion.yaml");
-        for (from, to) in [
-            ("../dr-003-accidental-deletion.yaml", &*runbook.to_string_lossy()),
+        Self::small_with(&[])
+    }
+
+    /// The same with these changes made first.
+    pub fn small_with(changes: &[(&str, &str)]) -> Result<Self> {
+        let small = [
             (
                 "customers: 40000, orders: 60000, order_items: 110000",
                 "customers: 4000, orders: 6000, order_items: 9000",
@@ -58,11 +57,24 @@ impl Rehearsal {
             ("damaged_customers: 12000", "damaged_customers: 1200"),
             ("steady: 8s", "steady: 3s"),
             ("stable: 5s", "stable: 2s"),
-        ] {
+        ];
+        Self::of("workflows/drills/dr-003.yaml", &[changes, &small].concat())
+    }
+
+    /// A shipped drill with these changes.
+    pub fn of(shipped: &str, changes: &[(&str, &str)]) -> Result<Self> {
+        let (temporary, home) = (tempfile::tempdir()?, tempfile::tempdir()?);
+        // PostgreSQL runs as a user of its own where the tests run as root.
+        fs::set_permissions(temporary.path(), fs::Permissions::from_mode(0o755))?;
+        let mut text = fs::read_to_string(repository().join(shipped))?;
+        for (from, to) in changes {
             ensure!(text.contains(from), "the shipped drill has no `{from}`");
             text = text.replacen(from, to, 1);
         }
-        let file = home.path().join("small.yaml");
+        // The file lies elsewhere than its runbooks.
+        let workflows = repository().join("workflows");
+        let text = text.replace("runbook: ../", &format!("runbook: {}/", workflows.display()));
+        let file = home.path().join("drill.yaml");
         fs::write(&file, text)?;
         Ok(Self { temporary, home, file })
     }

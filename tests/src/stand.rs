@@ -7,11 +7,14 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use lifeboat_simulator::testbed::{Backend, Testbed, TestbedOptions};
+use lifeboat_simulator::testbed::{Backend, OneServer, TestbedOptions};
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
 
 use crate::{lifeboat, repository};
+
+/// A segment of the WAL is archived after so many seconds.
+const ARCHIVED_AFTER_S: u32 = 5;
 
 /// Three tables; the orders and items of a customer go when the customer goes.
 const SCHEMA: &str = "
@@ -31,7 +34,7 @@ const LOAD: &str = "
 /// The servers, the data in them, and a home for the engine.
 pub struct Stand {
     /// The servers.
-    pub testbed: Testbed,
+    pub testbed: OneServer,
     /// The engine's state.
     pub home: TempDir,
     /// The bindings file.
@@ -48,7 +51,7 @@ impl Stand {
 
     /// Servers as they are asked for, with the same in them.
     pub async fn built(options: TestbedOptions, customers: u32) -> Result<Self> {
-        let testbed = Testbed::start(options).await?;
+        let testbed = OneServer::start(ARCHIVED_AFTER_S, options).await?;
         let home = tempfile::tempdir()?;
         let bindings = home.path().join("bindings.yaml");
         fs::write(&bindings, testbed.bindings())?;

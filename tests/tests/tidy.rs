@@ -87,7 +87,7 @@ fn what_is_measured_knows_no_store() {
 fn a_fault_is_a_file_and_a_line_of_a_table() {
     let home = "simulator/src/fault";
     let table = read(Path::new(home).join("mod.rs").as_path());
-    let parts = ["mod.rs", "fault.rs", "error.rs"].map(|part| Path::new(home).join(part));
+    let parts = ["mod.rs", "fault.rs", "error.rs", "way.rs"].map(|part| Path::new(home).join(part));
     let sources = tracked(".rs");
     let faults: Vec<_> = sources.iter().filter(|file| file.starts_with(home) && !parts.contains(file)).collect();
     assert!(!faults.is_empty(), "there are faults");
@@ -102,6 +102,33 @@ fn a_fault_is_a_file_and_a_line_of_a_table() {
         let drills = read(Path::new("docs/drills.md"));
         assert!(drills.contains(name.trim_matches('"')), "docs/drills.md does not say what {name} does");
     }
+}
+
+/// What can stand in a testbed is a file and a line of the table beside it; where it stands is data.
+#[test]
+fn a_system_is_a_file_and_a_line_of_a_table() {
+    let home = "simulator/src/testbed/system";
+    let table = read(Path::new(home).join("mod.rs").as_path());
+    let sources = tracked(".rs");
+    let line = "pub(super) const KIND: SystemKind = ";
+    let systems: Vec<_> =
+        sources.iter().filter(|file| file.starts_with("simulator/src") && read(file).contains(line)).collect();
+    assert!(systems.len() > 4, "there are systems: {systems:?}");
+    for system in systems {
+        let (text, module) = (read(system), system.file_stem().unwrap_or_default().to_string_lossy());
+        let name = text.split("    name: \"").nth(1).and_then(|rest| rest.split('"').next()).expect("it has a name");
+        assert!(
+            system.starts_with(home) && table.contains(&format!("{module}::KIND")),
+            "{} is in no table",
+            system.display()
+        );
+        let drills = read(Path::new("docs/drills.md"));
+        assert!(drills.contains(&format!("kind: {name}")), "docs/drills.md does not say what {name} is");
+    }
+    let wires = |file: &&PathBuf| file.starts_with("simulator/src/drill") && !file.ends_with("tests.rs");
+    let naming: Vec<_> =
+        sources.iter().filter(wires).filter(|file| read(file).contains(concat!("\"post", "gres\""))).collect();
+    assert!(naming.is_empty(), "a drill names no kind of system: {naming:?}");
 }
 
 #[test]
@@ -169,8 +196,9 @@ fn codes(text: &str) -> Vec<String> {
 }
 
 /// Names of crates, of faults of the virtual world and the like that look like codes and are none.
-const NOT_CODES: [&str; 12] = [
+const NOT_CODES: [&str; 13] = [
     "copy-removed",
+    "host-crash",
     "plugin-pg",
     "plugin-notify",
     "plugin-hostile",

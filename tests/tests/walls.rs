@@ -115,7 +115,7 @@ impl Fixture {
         let copy = connect(&self.stand.copy_of(instance)?).await?;
         let port = self.stand.testbed.observer().get_ports()[0];
         let postmaster: i32 = self.postmaster()?;
-        let (marks, sockets) = (self.marks.display(), self.stand.testbed.folder().join("sockets"));
+        let (marks, sockets) = (self.marks.display(), self.stand.testbed.folder().join("primary/sockets"));
         let tries = [
             ("write", format!("touch {marks}/reached")),
             ("read", format!("cat {marks}/secret >/dev/null")),

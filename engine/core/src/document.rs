@@ -15,6 +15,11 @@ pub fn schema(grammar: &'static Object, id: &str, title: &str) -> serde_json::Va
     grammar::schema(grammar, id, title)
 }
 
+/// A file of the language with these values.
+pub fn write(value: &serde_json::Value) -> String {
+    serde_yaml::to_string(value).unwrap_or_else(|error| unreachable!("a JSON value is a YAML value: {error}"))
+}
+
 /// A file that was read and held against its grammar.
 pub struct Document<'a> {
     findings: Findings<'a>,

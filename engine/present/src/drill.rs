@@ -40,6 +40,7 @@ pub fn lines(report: &Value) -> Vec<Text> {
         lines.push(rpo(episode, report));
         lines.extend(missing(episode));
     }
+    lines.extend(lags(report));
     let count = |name: &str| match report.pointer(&format!("/writes/{name}")) {
         Some(Value::Null) => format!("{name} unmeasured"),
         _ => format!("{} {name}", number(report, &format!("/writes/{name}"))),
@@ -75,6 +76,28 @@ fn head(report: &Value) -> Text {
         + "  "
         + verdict(text(report, "/verdict"))
         + format!("  (testbed {backend}: {}; seed {seed})", systems.join(", "))
+}
+
+/// How far standbys were behind, each time that they were watched.
+fn lags(report: &Value) -> Vec<Text> {
+    let line = |lag: &Value| {
+        let faults: Vec<&str> = list(lag, "/faults").iter().filter_map(Value::as_str).collect();
+        let during = if faults.is_empty() { String::new() } else { format!(" during {}", faults.join(", ")) };
+        let (standby, longest) = (text(lag, "/standby"), interval(lag.get("longest_s")));
+        let is_given = |key: &str| lag.pointer(key).is_some_and(Value::is_number);
+        let measured = if is_given("/within_s") {
+            let (took, to) = (interval(lag.get("caught_up_s")), objective(lag, "/at_most_s"));
+            format!("{standby}{during} caught up to {to} in {took}  of {}", objective(lag, "/within_s"))
+        } else {
+            let wanted = [("at least", "/at_least_s"), ("at most", "/at_most_s")];
+            let wanted = wanted.iter().filter(|(_, key)| is_given(key));
+            let wanted: Vec<String> = wanted.map(|(word, key)| format!("{word} {}", objective(lag, key))).collect();
+            format!("{standby}{during} {longest}  of {}", wanted.join(", "))
+        };
+        let missing = lag.get("missing").and_then(Value::as_str).map(|missing| format!(": {missing}"));
+        Text::from(format!("  lag       {measured}  ")) + proven(report, lag, "/verdict") + missing.unwrap_or_default()
+    };
+    list(report, "/lags").iter().map(line).collect()
 }
 
 fn rto(episode: &Value, report: &Value) -> Text {

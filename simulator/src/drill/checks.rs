@@ -11,16 +11,18 @@ use super::{
     holding::Holding,
     recovery_checks::RECOVERY,
     spec::{DrillSpec, RecoverSpec},
+    standby_checks::STANDBYS,
     steady,
 };
 use crate::{
     ledger::{Name, Operation, WriteOutcome},
-    measurement::{Losses, ProbeKind},
+    measurement::{FinalState, Losses, ProbeKind},
     model::Collection,
     report::{Check, CheckKind},
 };
 
 /// Everything that checks look at.
+#[derive(Clone, Copy)]
 pub(super) struct Looked<'a> {
     pub(super) evidence: &'a Evidence,
     /// `None` where the records could not be read.
@@ -32,7 +34,8 @@ pub(super) struct Looked<'a> {
     pub(super) episode: &'a Episode,
     /// The engine's run in it.
     pub(super) run: &'a str,
-    pub(super) recover: &'a RecoverSpec,
+    /// `None` where nothing is recovered.
+    pub(super) recover: Option<&'a RecoverSpec>,
     /// The steps of the runbook that tell people something.
     pub(super) telling: &'a [String],
 }
@@ -73,8 +76,9 @@ pub(super) fn always(_: &Looked<'_>) -> bool {
     true
 }
 
+/// A recovery with something to recover from.
 pub(super) fn with_fault(looked: &Looked<'_>) -> bool {
-    looked.holding.fault
+    looked.holding.fault && looked.recover.is_some()
 }
 
 const fn evidence(name: &'static str, look: fn(&Looked<'_>) -> Seen) -> Rule {
@@ -97,14 +101,15 @@ static UNDISTURBED: [Rule; 6] = [
 
 /// The names of the checks that can say that a recovery is wrong.
 pub(super) fn results() -> impl Iterator<Item = &'static str> {
-    let rules = UNDISTURBED.iter().chain(&RECOVERY);
+    let rules = UNDISTURBED.iter().chain(&RECOVERY).chain(&STANDBYS);
     rules.filter(|rule| rule.kind == CheckKind::Result).map(|rule| rule.name)
 }
 
 /// All checks of an episode; for the first one also those of the whole drill.
 pub(super) fn checks(looked: &Looked<'_>) -> Vec<Check> {
     let is_asked = |rule: &&Rule| rule.scope == Scope::Episode || looked.number == 1;
-    let rules = UNDISTURBED.iter().chain(&RECOVERY).filter(is_asked).filter(|rule| (rule.applies)(looked));
+    let rules =
+        UNDISTURBED.iter().chain(&RECOVERY).chain(&STANDBYS).filter(is_asked).filter(|rule| (rule.applies)(looked));
     rules.map(|rule| rule.check(looked)).collect()
 }
 
@@ -122,7 +127,7 @@ impl Rule {
         };
         // The drill has ended the recovery itself: what is not right yet might have become so.
         if cut_short && self.kind == CheckKind::Result && !passed {
-            let at_most = looked.recover.at_most;
+            let at_most = looked.recover.map(|recover| recover.at_most).unwrap_or_default();
             measured = false;
             detail = format!(
                 "not measured: the drill gives a recovery {at_most:?} and ended this one then; until then, {detail}"
@@ -209,14 +214,19 @@ fn rows_equal_ledger(looked: &Looked<'_>) -> Seen {
     seen(passed, detail)
 }
 
+/// How many records are not the same in both, or only in one.
+pub(super) fn differing(one: &FinalState, other: &FinalState) -> usize {
+    let differ = other.iter().filter(|(key, record)| one.get(key) != Some(record)).count();
+    differ + one.keys().filter(|key| !other.contains_key(key)).count()
+}
+
 fn endpoints_agree(looked: &Looked<'_>) -> Seen {
     let (state, direct) = match (&looked.evidence.state, &looked.evidence.direct) {
         (Ok(state), Ok(direct)) => (state, direct),
         (Err(why), _) => return Seen::Unknown(format!("on the application's path: {why}")),
         (_, Err(why)) => return Seen::Unknown(format!("directly: {why}")),
     };
-    let differing = direct.iter().filter(|(key, row)| state.get(key) != Some(row)).count()
-        + state.keys().filter(|key| !direct.contains_key(key)).count();
+    let differing = differing(state, direct);
     let detail =
         format!("{} rows on the application's path, {} directly, {differing} differ", state.len(), direct.len());
     seen(differing == 0 && !state.is_empty(), detail)

@@ -76,7 +76,8 @@ pub(super) fn control_run(held: &DrillReport) -> ControlRun {
     let zero = |interval: Option<Interval>| interval.is_some_and(|interval| interval.low == 0.0);
     let lost = held.writes.lost.zip(held.writes.lost_loaded_rows);
     let no_probe_failed = held.episodes.iter().all(|episode| episode.instants.t_onset.is_none());
-    let nothing = lost == Some((0, 0)) && no_probe_failed && !held.episodes.is_empty();
+    let is_measured = !(held.episodes.is_empty() && held.lags.is_empty());
+    let nothing = lost == Some((0, 0)) && no_probe_failed && is_measured;
     let zeros = held.episodes.iter().all(|episode| zero(episode.rto.service_s) && zero(episode.rpo.actual_s));
     let longest = held.longest();
     ControlRun {

@@ -28,8 +28,14 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    error::DrillError, executed::Executed, holding::Holding, observer::DrillObserver, policy::DrillPolicy,
-    request::DrillRequest, runbooks::problems, spec::RecoverSpec,
+    error::DrillError,
+    executed::Executed,
+    holding::Holding,
+    observer::DrillObserver,
+    policy::DrillPolicy,
+    request::DrillRequest,
+    runbooks::{Plans, problems},
+    spec::RecoverSpec,
 };
 use crate::controls::{Control, Known, Saboteur};
 
@@ -47,6 +53,12 @@ pub(super) struct Engine {
 impl Engine {
     /// Loads the plugins and compiles the runbook of each recovery; the folders of the runs are there afterwards.
     pub(super) fn prepare_all(request: &DrillRequest, holding: &Holding) -> Result<Vec<Self>, DrillError> {
+        if request.spec.recoveries().next().is_none() {
+            return match problems(&request.file, &Plans::new()) {
+                found if found.is_empty() => Ok(Vec::new()),
+                diagnostics => Err(DrillError::Diagnostics { file: request.file.clone(), diagnostics }),
+            };
+        }
         let host = Arc::new(plugins::host(holding.cache.clone())?);
         let prepare = |recover: &RecoverSpec| Self::prepare(request, holding, Arc::clone(&host), recover);
         let engines: Vec<Self> = request.spec.recoveries().map(prepare).collect::<Result<_, _>>()?;

@@ -61,6 +61,12 @@ pub enum DrillError {
     /// The application's path could not be reached.
     #[error("the application cannot connect: {0}")]
     Connect(#[from] ConnectError),
+    /// What should keep the application's records keeps none.
+    #[error("the system `{name}` keeps no records")]
+    NoStore {
+        /// Its name.
+        name: String,
+    },
     /// A disaster could not be made.
     #[error(transparent)]
     Fault(#[from] FaultError),
@@ -88,6 +94,9 @@ impl DrillError {
             Self::Testbed(error) => error.code(),
             Self::Host(error) => error.code(),
             Self::Engine(error) => error.code(),
+            Self::NoStore { .. } => "drill-testbed-system",
+            Self::Fault(FaultError::Testbed(error)) => error.code(),
+            Self::Fault(FaultError::NoEffect { .. }) => "drill-fault",
             Self::Database { .. } | Self::Connect(_) | Self::Fault(_) => "drill-database",
             Self::Workload(_) => "drill-workload",
             Self::Ledger(_) => "drill-ledger",

@@ -2,18 +2,39 @@
 
 use jiff::Timestamp;
 
-use super::episode::Episode;
+use super::{episode::Episode, spec::LagSpec};
 use crate::{
     clock::{At, Clock},
     host::{Load, Readiness},
     ledger::{History, Key, WriteOutcome},
-    measurement::{FinalState, Probe, StabilityRule},
+    measurement::{FinalState, Probe, Sighting, StabilityRule},
     testbed::{BackupInfo, Notification, SystemInfo, WorkEntry},
     workload::WriterReport,
 };
 
 /// What was read after the disaster, or why it could not be: then it is unmeasured, and never taken for right.
 pub(super) type Reading<T> = Result<T, String>;
+
+/// A while in which a standby was watched.
+#[derive(Debug)]
+pub(super) struct Lagged {
+    pub(super) spec: LagSpec,
+    pub(super) from: At,
+    pub(super) until: At,
+    /// The kinds of fault that had struck and were not healed.
+    pub(super) faults: Vec<String>,
+}
+
+/// What a walk through the timeline brought.
+#[derive(Default)]
+pub(super) struct Walked {
+    /// One a recovery, in order.
+    pub(super) episodes: Vec<Episode>,
+    /// What happened after the last one.
+    pub(super) rest: Episode,
+    /// The times in which standbys were watched.
+    pub(super) lagged: Vec<Lagged>,
+}
 
 /// What was seen.
 pub(super) struct Evidence {
@@ -27,10 +48,19 @@ pub(super) struct Evidence {
     pub(super) rule: StabilityRule,
     /// One a recovery, in order.
     pub(super) episodes: Vec<Episode>,
+    /// What happened after the last recovery; everything, where nothing is recovered.
+    pub(super) rest: Episode,
+    /// The times in which standbys were watched, in order.
+    pub(super) lagged: Vec<Lagged>,
+    /// Every look at a standby.
+    pub(super) sightings: Vec<Sighting>,
+    /// What each standby has in the end.
+    pub(super) replicas: Vec<(String, Reading<FinalState>)>,
     pub(super) writers: WriterReport,
     /// Acknowledgements that were handed to the ledger, the marker's among them.
     pub(super) handed_in: u64,
-    pub(super) backup: BackupInfo,
+    /// One a server that has a machine for its copies.
+    pub(super) backups: Vec<BackupInfo>,
     pub(super) backup_ended: At,
     pub(super) marker: Key,
     /// What lay in the work folder before the fault, and what at the end.
@@ -57,7 +87,17 @@ impl Evidence {
 
     /// Writes that the application made by its habits, beside the writers.
     pub(super) fn by_habit(&self) -> u64 {
-        self.episodes.iter().map(|episode| episode.gone_on.writes()).sum()
+        self.all_episodes().map(|episode| episode.gone_on.writes()).sum()
+    }
+
+    /// The episodes, and what came after them.
+    pub(super) fn all_episodes(&self) -> impl Iterator<Item = &Episode> {
+        self.episodes.iter().chain([&self.rest])
+    }
+
+    /// The first episode, in which the undisturbed time lies.
+    pub(super) fn first(&self) -> &Episode {
+        self.episodes.first().unwrap_or(&self.rest)
     }
 
     /// The wall time of an instant.

@@ -3,7 +3,7 @@
 use lifeboat_core::document::{self, Object, Shape, optional, required};
 use serde_json::Value;
 
-use crate::fault;
+use crate::{fault, testbed};
 
 const ROWS: Shape = Shape::Int(1, 100_000_000);
 
@@ -19,13 +19,17 @@ pub(super) static DRILL: Object = Object {
     fields: &[
         required("lifeboat", "Version of the language: 1.", Shape::Version),
         required("drill", "Its name in reports.", Shape::Text),
+        required("systems", "What stands in the testbed.", Shape::Names(&Shape::ByKind(&testbed::PARAMETERS))),
         required("size", "How much is loaded.", Shape::Object(&SIZE)),
-        required("control_size", "How much is loaded for the controls.", Shape::Object(&SIZE)),
+        optional("control_size", "How much is loaded for the controls; otherwise the same.", Shape::Object(&SIZE)),
         required("workload", "The application's writers.", Shape::Object(&WORKLOAD)),
         required("probes", "What watches the application.", Shape::Object(&PROBES)),
         required("windows", "How long a service must be well.", Shape::Object(&WINDOWS)),
-        required("archive", "The WAL archive.", Shape::Object(&ARCHIVE)),
-        required("approvals", "Who answers the runbook's questions.", Shape::Object(&APPROVALS)),
+        optional(
+            "approvals",
+            "Who answers the runbooks' questions; needed where something is recovered.",
+            Shape::Object(&APPROVALS),
+        ),
         required("timeline", "What happens, one thing after the other.", Shape::List(&Shape::Object(&MOMENT))),
         optional("controls", "Known breakages that must turn the drill red.", Shape::List(&Shape::Object(&CONTROL))),
     ],
@@ -33,12 +37,29 @@ pub(super) static DRILL: Object = Object {
 
 static MOMENT: Object = Object {
     what: "an entry of the timeline",
-    one_of: &["steady", "fault", "recover", "heal"],
+    one_of: &["steady", "fault", "recover", "heal", "lag"],
     fields: &[
         optional("steady", "Writers and probes run undisturbed for so long.", Shape::Duration),
         optional("fault", "A disaster strikes.", Shape::ByKind(&fault::PARAMETERS)),
         optional("recover", "A runbook is executed.", Shape::Object(&RECOVER)),
         optional("heal", "The disaster of that kind ends, as far as it can end by itself.", Shape::Name),
+        optional("lag", "A standby is watched.", Shape::Object(&LAG)),
+    ],
+};
+
+static LAG: Object = Object {
+    what: "the block `lag`",
+    one_of: &["during", "within"],
+    fields: &[
+        required("of", "The standby.", Shape::Name),
+        optional("during", "It is watched for so long.", Shape::Duration),
+        optional(
+            "within",
+            "It is watched until it is at most `at_most` behind, and must be so by then.",
+            Shape::Duration,
+        ),
+        optional("at_most", "It must never be further behind.", Shape::Duration),
+        optional("at_least", "It must be so far behind at some time.", Shape::Duration),
     ],
 };
 
@@ -48,6 +69,7 @@ static RECOVER: Object = Object {
     fields: &[
         required("runbook", "The runbook, relative to the drill file.", Shape::Text),
         required("restored_by", "The step whose success means that the data is back.", Shape::Name),
+        optional("roles", "Roles that systems of other names play.", Shape::Names(&Shape::Name)),
         optional("inputs", "The runbook's inputs.", Shape::Names(&Shape::Object(&FACT))),
         required("at_most", "The engine is stopped after so long.", Shape::Duration),
     ],
@@ -82,7 +104,7 @@ static SIZE: Object = Object {
         required("customers", "Rows of `customers`.", ROWS),
         required("orders", "Rows of `orders`.", ROWS),
         required("order_items", "Rows of `order_items`.", ROWS),
-        required("damaged_customers", "Customers that the disaster takes.", ROWS),
+        optional("damaged_customers", "Customers that the disaster takes, where it takes any.", ROWS),
     ],
 };
 
@@ -90,9 +112,11 @@ static WORKLOAD: Object = Object {
     what: "a workload",
     one_of: &[],
     fields: &[
+        required("store", "The system that keeps its records.", Shape::Name),
+        optional("through", "The switch by which it goes there.", Shape::Name),
         required("writers", "How many writers.", Shape::Int(1, 64)),
         required("writes_per_second", "Writes a second, of all writers together.", Shape::Int(1, 10_000)),
-        required("habits", "What it does after the disaster, not knowing of it.", Shape::Object(&HABITS)),
+        optional("habits", "What it does after the disaster, not knowing of it.", Shape::Object(&HABITS)),
     ],
 };
 
@@ -126,15 +150,6 @@ static WINDOWS: Object = Object {
     fields: &[
         required("stable", "A window this long without a failed probe counts as stable.", Shape::Duration),
         required("stable_in_production", "What it would be in production.", Shape::Duration),
-    ],
-};
-
-static ARCHIVE: Object = Object {
-    what: "the block `archive`",
-    one_of: &[],
-    fields: &[
-        required("interval", "A segment is archived at the latest after so long.", Shape::Duration),
-        required("in_production", "What it would be in production.", Shape::Duration),
     ],
 };
 

@@ -9,6 +9,8 @@ mod evidence;
 mod executed;
 mod grammar;
 mod holding;
+mod lag_report;
+mod lagging;
 mod observer;
 mod open_faults;
 mod phase;
@@ -22,8 +24,10 @@ mod series;
 mod settling;
 mod spec;
 mod stage;
+mod standby_checks;
 mod steady;
 mod steps;
+mod systems;
 mod timeline;
 mod walk;
 
@@ -37,5 +41,5 @@ pub use run::run;
 pub use runbooks::check;
 pub use series::save_series;
 pub use spec::{
-    Approvals, Archive, DrillSpec, FactInput, FaultSpec, Moment, ProbeSpec, RecoverSpec, Windows, WorkloadSpec,
+    Approvals, DrillSpec, FactInput, FaultSpec, LagSpec, Moment, ProbeSpec, RecoverSpec, Windows, WorkloadSpec,
 };

@@ -40,6 +40,11 @@ impl<F: Clone> OpenFaults<F> {
         healed
     }
 
+    /// The kinds of those that are open, the oldest first.
+    pub(super) fn kinds(&self) -> Vec<String> {
+        self.faults().iter().map(|(kind, _)| kind.clone()).collect()
+    }
+
     fn faults(&self) -> MutexGuard<'_, Vec<(String, F)>> {
         // Nothing panics while it is locked.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -65,6 +70,7 @@ mod tests {
         };
         assert_eq!(open.heal(Some("cut"), &heal).await, Err(1));
         assert_eq!(tried.take(), [3, 1], "the youngest first, and each of them");
+        assert_eq!(open.kinds(), ["cut", "slow", "crash"]);
         assert_eq!(open.heal(Some("nothing of it"), &heal).await, Ok(()));
         assert_eq!(open.heal(None, &heal).await, Err(1));
         assert_eq!(tried.take(), [4, 2, 1]);

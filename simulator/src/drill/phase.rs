@@ -39,6 +39,13 @@ pub enum Phase {
         /// What is missing.
         missing: Vec<String>,
     },
+    /// A standby is watched.
+    Lagging {
+        /// Which one.
+        standby: String,
+        /// For so long at the longest.
+        at_most: Duration,
+    },
     /// No fault strikes: the drill only watches.
     Quiet,
     /// A fault strikes.
@@ -99,6 +106,9 @@ impl fmt::Display for Phase {
             Self::Steady { length } => write!(f, "writers and probes run for {length:?}"),
             Self::Unsteady { missing } => {
                 write!(f, "the drill goes on without a fault, because it is not steady yet: {}", missing.join("; "))
+            }
+            Self::Lagging { standby, at_most } => {
+                write!(f, "watching the standby `{standby}`, for at most {at_most:?}")
             }
             Self::Quiet => f.write_str("no fault: watching"),
             Self::Striking { doing } => f.write_str(doing),

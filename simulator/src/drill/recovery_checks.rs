@@ -29,18 +29,40 @@ const fn result(name: &'static str, scope: Scope, look: fn(&Looked<'_>) -> Seen)
     Rule { name, kind: CheckKind::Result, scope, applies: with_fault, look }
 }
 
+/// One that there is only where copies can be restored.
+const fn of_copies(rule: Rule) -> Rule {
+    Rule { applies: with_copies, ..rule }
+}
+
+/// One that there is only where records were damaged, and not what they are kept in.
+const fn of_damage(rule: Rule) -> Rule {
+    Rule { applies: with_damage, ..rule }
+}
+
+fn with_damage(looked: &Looked<'_>) -> bool {
+    with_fault(looked) && (looked.episode.struck.is_empty() || has_damage(looked.episode))
+}
+
+fn has_damage(episode: &Episode) -> bool {
+    episode.struck.iter().any(|struck| !(struck.removed.is_empty() && struck.changed.is_empty()))
+}
+
+fn with_copies(looked: &Looked<'_>) -> bool {
+    with_fault(looked) && !looked.evidence.backups.is_empty()
+}
+
 /// Those of a drill in which something strikes.
 pub(super) static RECOVERY: [Rule; 11] = [
-    evidence("restore-target-empty-before", Scope::Drill, target_empty_before),
-    evidence("marker-after-base-backup", Scope::Drill, marker_is_younger),
+    of_copies(evidence("restore-target-empty-before", Scope::Drill, target_empty_before)),
+    of_copies(evidence("marker-after-base-backup", Scope::Drill, marker_is_younger)),
     evidence("fault-took-rows", Scope::Episode, fault_took_rows),
-    evidence("application-went-on", Scope::Episode, application_went_on),
+    of_damage(evidence("application-went-on", Scope::Episode, application_went_on)),
     evidence("fault-was-seen", Scope::Episode, fault_was_seen),
-    evidence("writers-ran-during-merge", Scope::Episode, writers_ran),
+    of_damage(evidence("writers-ran-during-merge", Scope::Episode, writers_ran)),
     result("marker-survives", Scope::Drill, marker_survives),
-    result("newer-rows-stay", Scope::Episode, newer_rows_stay),
+    of_damage(result("newer-rows-stay", Scope::Episode, newer_rows_stay)),
     result("runbook-succeeded", Scope::Episode, runbook_succeeded),
-    result("copy-removed", Scope::Drill, copy_removed),
+    of_copies(result("copy-removed", Scope::Drill, copy_removed)),
     result("people-told", Scope::Episode, people_told),
 ];
 
@@ -60,7 +82,8 @@ fn marker_is_younger(looked: &Looked<'_>) -> Seen {
     let mut writes = looked.evidence.history.acknowledged();
     let written = writes.find(|(_, write)| write.changes.first().and_then(|change| change.key()).as_ref() == Some(key));
     let ended = looked.evidence.backup_ended;
-    let label = &looked.evidence.backup.label;
+    let labels: Vec<&str> = looked.evidence.backups.iter().map(|backup| backup.label.as_str()).collect();
+    let label = labels.join(", ");
     let (passed, detail) = match written {
         None => (false, format!("the ledger has no acknowledged write of {key}")),
         Some((_, write)) if write.invoked > ended => (
@@ -111,17 +134,18 @@ fn application_went_on(looked: &Looked<'_>) -> Seen {
 
 fn fault_was_seen(looked: &Looked<'_>) -> Seen {
     let began = looked.episode.fault();
-    let failed =
-        looked.evidence.probes.iter().find(|probe| {
-            !probe.ok && probe.kind == ProbeKind::Content && began.is_some_and(|began| probe.ended >= began)
-        });
+    let failed = looked.evidence.probes.iter().find(|probe| {
+        let is_meant = !has_damage(looked.episode) || probe.kind == ProbeKind::Content;
+        !probe.ok && is_meant && began.is_some_and(|began| probe.ended >= began)
+    });
     let detail = failed.map(|probe| probe.detail.as_deref().unwrap_or("a content probe failed"));
     seen(failed.is_some(), detail.unwrap_or("no content probe failed"))
 }
 
 /// The recovery ran beside the application: writes were acknowledged while the rows were being put back.
 fn writers_ran(looked: &Looked<'_>) -> Seen {
-    let (step, clock) = (&looked.recover.restored_by, &looked.evidence.clock);
+    let Some(recover) = looked.recover else { return seen(false, "nothing is recovered") };
+    let (step, clock) = (&recover.restored_by, &looked.evidence.clock);
     let (from, until) = (looked.episode.step_started(clock, step), looked.episode.step_succeeded(clock, step));
     let Some((from, until)) = from.zip(until) else {
         return seen(false, format!("step {step} did not succeed"));

@@ -3,13 +3,22 @@
 use std::{collections::HashMap, thread};
 
 use lifeboat_core::{
+    name::RunId,
     plan::{Clock as ObjectiveClock, Objectives},
     run::Run,
 };
 
 use super::{
-    checks::Looked, engine::Engine, episode::Episode, evidence::Evidence, holding::Holding, recovery_checks::telling,
-    request::DrillRequest, spec::RecoverSpec, steps::steps,
+    checks::Looked,
+    engine::Engine,
+    episode::Episode,
+    evidence::Evidence,
+    holding::Holding,
+    lag_report::lag_reports,
+    recovery_checks::telling,
+    request::DrillRequest,
+    spec::{Moment, RecoverSpec},
+    steps::steps,
 };
 use crate::{
     clock::At,
@@ -30,6 +39,7 @@ use crate::{
 pub(super) fn assemble(
     request: &DrillRequest,
     holding: &Holding,
+    run: &RunId,
     engines: &[Engine],
     evidence: &Evidence,
 ) -> DrillReport {
@@ -43,26 +53,16 @@ pub(super) fn assemble(
             Some(measured)
         })
         .collect();
-    let mut checks = Vec::new();
-    for (number, Measured { engine, episode, .. }) in (1..).zip(&measured) {
-        let telling = telling(&engine.plan, episode.run().and_then(Run::outcome));
-        checks.extend(super::checks::checks(&Looked {
-            evidence,
-            losses: losses.as_ref(),
-            spec: &request.spec,
-            holding,
-            number,
-            episode,
-            run: engine.run.as_str(),
-            recover: &engine.recover,
-            telling: &telling,
-        }));
-    }
+    let checks = all_checks(request, holding, run, evidence, losses.as_ref(), &measured);
+    let lags = lag_reports(evidence, request.spec.probes.interval, holding.fault);
     let verdict = measured.iter().fold(verdict(&checks), |verdict, it| verdict.and(it.rto.verdict).and(it.rpo.verdict));
-    // A recovery of the timeline that never came about was not measured.
-    let all_held = !measured.is_empty() && measured.len() == engines.len();
+    let verdict = lags.iter().fold(verdict, |verdict, lag| verdict.and(lag.verdict));
+    // What the timeline has and what never came about was not measured.
+    let wanted = request.spec.timeline.iter().filter(|moment| matches!(moment, Moment::Lag(_))).count();
+    let anything = !(measured.is_empty() && lags.is_empty());
+    let all_held = anything && measured.len() == engines.len() && lags.len() == wanted;
     let verdict = if all_held { verdict } else { verdict.and(Verdict::Unmeasured) };
-    let run = engines.first().map(|engine| engine.run.to_string()).unwrap_or_default();
+    let run = run.to_string();
     let damage: Vec<Damage> = measured.iter().filter_map(|measured| measured.damage.clone()).collect();
     let after_first_hole = measured.iter().filter_map(|measured| measured.rpo.after_first_hole).max();
     let mut report = DrillReport {
@@ -76,12 +76,13 @@ pub(super) fn assemble(
         writes: writes(evidence, losses.as_ref(), after_first_hole),
         lost_writes: losses.as_ref().map(|losses| lost_writes(evidence, &damage, losses)).unwrap_or_default(),
         episodes: measured.into_iter().map(|measured| measured.report(evidence)).collect(),
+        lags,
         checks,
         controls: Vec::new(),
         control_run: None,
         samples: Vec::new(),
         scaled: scaled(request),
-        approvals: format!("the policy `{}` ({})", request.spec.approvals.policy, request.spec.approvals.comment),
+        approvals: approvals(request, engines),
         environment: environment(engines, evidence),
         probes: probes(evidence, request),
         probe_log: evidence.probes.clone(),
@@ -91,6 +92,47 @@ pub(super) fn assemble(
     let (rto_s, rpo_s) = longest.unwrap_or_default();
     report.samples = vec![Sample { run, verdict, rto_s, rpo_s }];
     report
+}
+
+fn approvals(request: &DrillRequest, engines: &[Engine]) -> String {
+    let approvals = &request.spec.approvals;
+    if engines.is_empty() {
+        return "nobody: no runbook was executed".to_owned();
+    }
+    format!("the policy `{}` ({})", approvals.policy, approvals.comment)
+}
+
+/// The checks of each episode; of a drill without a recovery, those of the whole.
+fn all_checks(
+    request: &DrillRequest,
+    holding: &Holding,
+    run: &RunId,
+    evidence: &Evidence,
+    losses: Option<&Losses>,
+    measured: &[Measured<'_>],
+) -> Vec<Check> {
+    let spec = &request.spec;
+    let whole = Looked {
+        evidence,
+        losses,
+        spec,
+        holding,
+        number: 1,
+        episode: &evidence.rest,
+        run: run.as_str(),
+        recover: None,
+        telling: &[],
+    };
+    if spec.recoveries().next().is_none() {
+        return super::checks::checks(&whole);
+    }
+    let of_episode = |(number, measured): (usize, &Measured<'_>)| {
+        let Measured { engine, episode, .. } = measured;
+        let telling = telling(&engine.plan, episode.run().and_then(Run::outcome));
+        let (run, recover) = (engine.run.as_str(), Some(&engine.recover));
+        super::checks::checks(&Looked { number, episode, run, recover, telling: &telling, ..whole })
+    };
+    (1..).zip(measured).flat_map(of_episode).collect()
 }
 
 /// An episode with what was measured of it.
@@ -263,11 +305,10 @@ fn writes(evidence: &Evidence, losses: Option<&Losses>, after_first_hole: Option
     let mut acknowledged: Vec<At> = history.acknowledged().map(|(at, _)| at).collect();
     acknowledged.sort();
     let pauses = acknowledged.windows(2).map(|pair| pair[1].seconds_since(pair[0]));
-    let (from, until) =
-        evidence.episodes.first().map_or((At(0), At(0)), |first| (first.steady_from, first.steady_until));
+    let Episode { steady_from: from, steady_until: until, .. } = *evidence.first();
     let steady = until.seconds_since(from).max(0.001);
     let before = evidence.acknowledged_between(from, until);
-    let struck = evidence.episodes.iter().flat_map(|episode| &episode.struck);
+    let struck = evidence.all_episodes().flat_map(|episode| &episode.struck);
     WritesReport {
         loaded_rows: history.baseline.records.len(),
         damaged_rows: struck.map(|struck| struck.removed.len()).sum(),
@@ -315,35 +356,37 @@ fn lost_writes(evidence: &Evidence, damage: &[Damage], losses: &Losses) -> Vec<L
 }
 
 fn scaled(request: &DrillRequest) -> Vec<Scaled> {
-    let (windows, archive) = (request.spec.windows, request.spec.archive);
-    vec![
-        Scaled {
-            name: "stability window".to_owned(),
-            drill: format!("{:?}", windows.stable),
-            production: format!("{:?}", windows.stable_in_production),
-            worst_case: "A relapse later than the drill's window is not seen here.".to_owned(),
-        },
-        Scaled {
-            name: "archive interval".to_owned(),
-            drill: format!("{:?}", archive.interval),
-            production: format!("{:?}", archive.in_production),
-            worst_case: format!(
-                "The runbook archives the current segment itself. Where the primary cannot do that any more, up to {:?} of \
-                 writes are outside the archive.",
-                archive.in_production
-            ),
-        },
-    ]
+    let windows = request.spec.windows;
+    let stable = Scaled {
+        name: "stability window".to_owned(),
+        drill: format!("{:?}", windows.stable),
+        production: format!("{:?}", windows.stable_in_production),
+        worst_case: "A relapse later than the drill's window is not seen here.".to_owned(),
+    };
+    let archive = request.spec.archive().map(|archive| Scaled {
+        name: "archive interval".to_owned(),
+        drill: format!("{:?}", archive.interval),
+        production: format!("{:?}", archive.in_production),
+        worst_case: format!(
+            "The runbook archives the current segment itself. Where the primary cannot do that any more, up to {:?} of \
+             writes are outside the archive.",
+            archive.in_production
+        ),
+    });
+    std::iter::once(stable).chain(archive).collect()
 }
 
 fn environment(engines: &[Engine], evidence: &Evidence) -> Environment {
     let plugins = engines.first().map(|engine| engine.host.plugins()).unwrap_or_default();
-    let load_at_fault = evidence.episodes.first().map(|first| first.load_at_fault).unwrap_or_default();
     Environment {
         platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         processors: thread::available_parallelism().map_or(1, std::num::NonZero::get),
         bindings_digest: evidence.bindings_digest.clone(),
-        host: Some(HostReport { before: evidence.ready, at_fault: load_at_fault, at_end: evidence.load_at_end }),
+        host: Some(HostReport {
+            before: evidence.ready,
+            at_fault: evidence.first().load_at_fault,
+            at_end: evidence.load_at_end,
+        }),
         plugins: plugins.into_iter().map(|plugin| PluginReport { name: plugin.name, digest: plugin.digest }).collect(),
     }
 }

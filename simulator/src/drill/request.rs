@@ -23,14 +23,17 @@ struct BuiltIn {
     runbooks: &'static [(&'static str, &'static str)],
 }
 
-const BUILT_IN: [BuiltIn; 1] = [BuiltIn {
-    name: "dr-003",
-    drill: include_str!("../../../workflows/drills/dr-003.yaml"),
-    runbooks: &[(
-        "../dr-003-accidental-deletion.yaml",
-        include_str!("../../../workflows/dr-003-accidental-deletion.yaml"),
-    )],
-}];
+const BUILT_IN: [BuiltIn; 2] = [
+    BuiltIn {
+        name: "dr-003",
+        drill: include_str!("../../../workflows/drills/dr-003.yaml"),
+        runbooks: &[(
+            "../dr-003-accidental-deletion.yaml",
+            include_str!("../../../workflows/dr-003-accidental-deletion.yaml"),
+        )],
+    },
+    BuiltIn { name: "standby-lag", drill: include_str!("../../../workflows/drills/standby-lag.yaml"), runbooks: &[] },
+];
 
 /// A drill to be held.
 #[derive(Debug, Clone)]

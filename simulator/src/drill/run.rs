@@ -71,13 +71,19 @@ async fn hold(
     phase(Phase::Machine { readiness: ready.line(interval) });
     phase(Phase::Compiling);
     let engines = Engine::prepare_all(request, holding)?;
-    let folder = engines.first().map(Engine::folder).unwrap_or_default();
+    let run = match engines.first() {
+        Some(engine) => engine.run.clone(),
+        // Without a runbook the drill has a name of its own.
+        None => Home::open(&holding.home)?.new_name(&request.spec.drill, Timestamp::now())?,
+    };
+    let folder = Home::open(&holding.home)?.run_folder(&run);
     phase(Phase::Building { backend: request.backend });
-    let held = held(request, holding, &engines, ready, observer, &phase).await;
-    engines.iter().map(Engine::folder).filter(|run| *run != folder || held.is_err()).for_each(forget_empty_run);
+    let held = held(request, holding, &engines, &folder, ready, observer, &phase).await;
+    let runs = engines.iter().map(Engine::folder).filter(|run| *run != folder);
+    runs.chain(held.is_err().then(|| folder.clone())).for_each(forget_empty_run);
     let evidence = held?;
     phase(Phase::Measuring);
-    let report = assemble(request, holding, &engines, &evidence);
+    let report = assemble(request, holding, &run, &engines, &evidence);
     save(&folder, &report)?;
     Ok((report, folder))
 }
@@ -87,15 +93,15 @@ async fn held(
     request: &DrillRequest,
     holding: &Holding,
     engines: &[Engine],
+    folder: &Path,
     ready: Readiness,
     observer: &dyn DrillObserver,
     phase: &(dyn Fn(Phase) + Sync),
 ) -> Result<Evidence, DrillError> {
-    let seconds = u32::try_from(request.spec.archive.interval.as_secs()).unwrap_or(u32::MAX).max(1);
     let options = TestbedOptions {
         backend: request.backend,
         keep: request.keep,
-        archive_timeout_s: seconds,
+        systems: request.spec.systems.clone(),
         wal_segment_mib: None,
         postgres_major: request.postgres_major,
         folder: None,
@@ -106,7 +112,7 @@ async fn held(
         Err(_) if is_stopped(request).await => return Err(DrillError::Stopped),
         Err(error) => return Err(error.into()),
     };
-    let stage = Stage { request, holding, engines, testbed: &testbed, observer, phase, ready };
+    let stage = Stage { request, holding, engines, folder, testbed: &testbed, observer, phase, ready };
     let played = AssertUnwindSafe(stage.play()).catch_unwind().await;
     let played = played.unwrap_or_else(|panic| Err(DrillError::Panicked(panic_text(&*panic))));
     if request.keep {
@@ -151,7 +157,7 @@ async fn hold_controls(
         name: name.to_owned(),
         fault,
         sabotage: sabotage.cloned(),
-        size: request.spec.control_size,
+        size: request.spec.control_size.unwrap_or(request.spec.size),
         home: folder.join("controls").join(name),
         cache: main.cache.clone(),
     };

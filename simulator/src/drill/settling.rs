@@ -2,19 +2,19 @@
 
 use std::time::{Duration, Instant};
 
+use futures::future::try_join_all;
 use jiff::SignedDuration;
 use lifeboat_runtime::session::How;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::{
     executed::Executed,
-    stage::{CONNECT_WITHIN, Stage, UnderWay},
+    stage::{Stage, UnderWay},
 };
 use crate::{
     clock::At,
     measurement::{Outage, Probe, Stability, StabilityRule, outage},
     probes::is_down,
-    store::postgres::connect,
 };
 
 /// The probes are judged so often while a stable window is waited for.
@@ -66,24 +66,13 @@ impl Stage<'_> {
         proven
     }
 
-    /// Waits until the archive holds the WAL of the recovered state. `None`: it does not, or nobody can tell.
+    /// Waits until every system is as safe as before the recovery, such as by its archive. `None`: one is not, or nobody can tell.
     pub(super) async fn redundancy(&self, under_way: &UnderWay, executed: &Executed) -> Option<At> {
         if !executed.ended.as_ref().is_ok_and(|ended| matches!(ended.how, How::Finished(_))) {
             return None;
         }
-        let client = connect(&self.testbed.observer(), CONNECT_WITHIN).await.ok()?;
-        let row = client.query_one("SELECT pg_walfile_name(pg_current_wal_lsn() - 1)", &[]).await.ok()?;
-        let segment: String = row.get(0);
-        let archived = async {
-            loop {
-                const DONE: &str = "SELECT coalesce(last_archived_wal >= $1, false) FROM pg_stat_archiver";
-                if client.query_one(DONE, &[&segment]).await.ok()?.get(0) {
-                    return Some(under_way.clock.now());
-                }
-                sleep(Duration::from_millis(200)).await;
-            }
-        };
-        let patience = self.request.spec.archive.interval * 2 + Duration::from_secs(5);
-        timeout(patience, archived).await.ok().flatten()
+        let protecting = self.testbed.systems().map(|(_, system)| system.protected(&under_way.clock));
+        let protected: Vec<Option<At>> = try_join_all(protecting).await.ok()?;
+        protected.into_iter().flatten().max()
     }
 }

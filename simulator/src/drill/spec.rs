@@ -1,17 +1,21 @@
 //! A drill file.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use jiff::SignedDuration;
 use lifeboat_core::{diagnostic::SourceFile, document::Document};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::{error::DrillError, grammar::DRILL, policy::DrillPolicy, timeline};
+use super::{error::DrillError, grammar::DRILL, policy::DrillPolicy, systems, timeline};
 use crate::{
     controls::Control,
-    fault::{self, Fault},
+    fault::{self, Fault, FaultError},
     model::Size,
+    testbed::{ArchiveSpec, SystemSpec},
     workload::shop::Habits,
 };
 
@@ -25,17 +29,18 @@ pub struct DrillSpec {
     pub drill: String,
     /// How much is loaded.
     pub size: Size,
-    /// How much for the controls.
-    pub control_size: Size,
+    /// How much for the controls; `None`: the same.
+    pub control_size: Option<Size>,
     /// The application.
     pub workload: WorkloadSpec,
     /// The probes.
     pub probes: ProbeSpec,
     /// How long a service must be well.
     pub windows: Windows,
-    /// The WAL archive.
-    pub archive: Archive,
-    /// Who answers the runbook's questions.
+    /// What stands in the testbed, by name.
+    pub systems: BTreeMap<String, SystemSpec>,
+    /// Who answers the runbooks' questions; there are none without a recovery.
+    #[serde(default)]
     pub approvals: Approvals,
     /// What happens, one thing after the other.
     pub timeline: Vec<Moment>,
@@ -56,6 +61,8 @@ pub enum Moment {
     Recover(RecoverSpec),
     /// The disaster of that kind ends, as far as it can end by itself.
     Heal(String),
+    /// A standby is watched: how far is it behind?
+    Lag(LagSpec),
 }
 
 /// A disaster: its kind, and the parameters that the kind has.
@@ -69,9 +76,13 @@ impl FaultSpec {
         self.0["kind"].as_str().unwrap_or_default()
     }
 
-    /// The disaster itself; `None` for a kind that no table knows, which the grammar refuses.
-    pub fn fault(&self) -> Option<Box<dyn Fault>> {
-        fault::kind(self.kind()).map(|kind| (kind.make)(&self.0))
+    /// The disaster itself.
+    ///
+    /// # Errors
+    /// Where the spec does not fit the tables, which the grammar refuses.
+    pub fn fault(&self) -> Result<Box<dyn Fault>, FaultError> {
+        let kind = fault::kind(self.kind()).ok_or_else(|| FaultError::Unknown(self.kind().to_owned()))?;
+        Ok((kind.make)(&self.0)?)
     }
 }
 
@@ -81,6 +92,9 @@ impl FaultSpec {
 pub struct RecoverSpec {
     /// The runbook, relative to the drill file.
     pub runbook: String,
+    /// Which system plays a role that is not called as it is. Each other system plays the role of its own name.
+    #[serde(default)]
+    pub roles: BTreeMap<String, String>,
     /// The step whose success means that the data is back.
     pub restored_by: String,
     /// The runbook's inputs, each filled with something that a responder would know.
@@ -91,11 +105,36 @@ pub struct RecoverSpec {
     pub at_most: Duration,
 }
 
+/// For how long a standby is watched, and what is wanted of it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LagSpec {
+    /// The standby.
+    pub of: String,
+    /// For so long.
+    #[serde(default)]
+    pub during: Option<SignedDuration>,
+    /// Instead: until it is no further behind than `at_most`, at the longest for so long.
+    #[serde(default)]
+    pub within: Option<SignedDuration>,
+    /// It must never be further behind.
+    #[serde(default)]
+    pub at_most: Option<SignedDuration>,
+    /// It must have been so far behind at some time, or what should slow it does not.
+    #[serde(default)]
+    pub at_least: Option<SignedDuration>,
+}
+
 /// The application's writers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WorkloadSpec {
+    /// The system that keeps its records.
+    pub store: String,
+    /// The switch by which it goes there; `None`: on its own path.
+    pub through: Option<String>,
     /// What it does after the disaster, not knowing of it.
+    #[serde(default)]
     pub habits: Habits,
     /// How many.
     pub writers: u32,
@@ -131,20 +170,8 @@ pub struct Windows {
     pub stable_in_production: Duration,
 }
 
-/// The WAL archive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Archive {
-    /// A segment is archived at the latest after so long.
-    #[serde(deserialize_with = "duration")]
-    pub interval: Duration,
-    /// What it would be in production.
-    #[serde(deserialize_with = "duration")]
-    pub in_production: Duration,
-}
-
 /// The policy that answers.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Approvals {
     /// Its name.
@@ -193,6 +220,7 @@ impl DrillSpec {
         sizes_fit(&mut document);
         habits_fit(&mut document);
         stability_fits(&mut document);
+        systems::fit(&mut document);
         timeline::fits(&mut document);
         document
     }
@@ -201,13 +229,27 @@ impl DrillSpec {
     pub fn recoveries(&self) -> impl Iterator<Item = &RecoverSpec> {
         self.timeline.iter().filter_map(|moment| match moment {
             Moment::Recover(recover) => Some(recover),
-            Moment::Steady(_) | Moment::Fault(_) | Moment::Heal(_) => None,
+            Moment::Steady(_) | Moment::Fault(_) | Moment::Heal(_) | Moment::Lag(_) => None,
         })
     }
 
-    /// How long the drill lets a recovery take, in the longest case.
-    pub fn recovery_at_most(&self) -> Duration {
-        self.recoveries().map(|recover| recover.at_most).max().unwrap_or_default()
+    /// The standbys that are watched, each once.
+    pub fn watched_standbys(&self) -> BTreeSet<&str> {
+        let watched = self.timeline.iter().filter_map(|moment| match moment {
+            Moment::Lag(lag) => Some(lag.of.as_str()),
+            _ => None,
+        });
+        watched.collect()
+    }
+
+    /// The archive of the store, where it has one.
+    pub fn archive(&self) -> Option<ArchiveSpec> {
+        self.systems.get(&self.workload.store).and_then(SystemSpec::archive)
+    }
+
+    /// How long the drill lets a recovery take, in the longest case; `None`: nothing is recovered.
+    pub fn recovery_at_most(&self) -> Option<Duration> {
+        self.recoveries().map(|recover| recover.at_most).max()
     }
 }
 
@@ -336,6 +378,43 @@ mod tests {
             ]
             .join("\n")
         );
+    }
+
+    #[test]
+    fn systems_must_fit_each_other_and_what_is_said_of_them() {
+        let mut text = include_str!("../../../workflows/drills/standby-lag.yaml").to_owned();
+        assert!(parse(text.clone()).is_ok());
+        for (from, to) in [
+            ("east: { kind: postgres, region: east,", "east: { kind: postgres, region: outside,"),
+            (
+                "  app: { kind: switch, to: east }",
+                "  app: { kind: switch, to: oncall }\n  oncall: { kind: webhook }\n  ring: { kind: standby, of: loop, mode: async }\n  loop: { kind: standby, of: ring, mode: slow }",
+            ),
+            ("store: east, through: app", "store: oncall, through: west"),
+            ("lag: { of: west, during: 4s, at_most: 1s }", "lag: { of: east, during: 4s }"),
+            ("fault: { kind: delay, from: east, to: west", "fault: { kind: delay, from: north, to: nowhere"),
+            ("at_least: 200ms, at_most: 3s", "at_least: 4s, at_most: 3s"),
+            ("within: 20s, at_most: 1s", "within: 20s, at_least: 1s"),
+            ("kind: host-crash, system: west", "kind: host-crash, system: app"),
+            (
+                "  - steady: 3s\n",
+                "  - recover: { runbook: dr-002.yaml, roles: { standby: wets }, restored_by: promote, at_most: 5m }\n",
+            ),
+        ] {
+            assert!(text.contains(from), "{from}");
+            text = text.replacen(from, to, 1);
+        }
+        let Err(DrillError::Diagnostics { file, diagnostics }) = parse(text) else { panic!("full of mistakes") };
+        insta::assert_snapshot!(render(&file, &diagnostics, false));
+    }
+
+    #[test]
+    fn a_drill_that_measures_nothing_is_none() {
+        let shipped = include_str!("../../../workflows/drills/standby-lag.yaml");
+        let (head, _) = shipped.split_once("  - lag:").expect("is there");
+        let Err(DrillError::Diagnostics { diagnostics, .. }) = parse(head.to_owned()) else { panic!("no mistake") };
+        assert_eq!(diagnostics.len(), 1, "{diagnostics:#?}");
+        assert_eq!(diagnostics[0].message, "nothing is recovered in this drill, and nothing is measured");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What happens while the systems stand: load, backup, load under way, the timeline, full read.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use jiff::SignedDuration;
 use tokio::time::{sleep, timeout};
@@ -8,7 +8,7 @@ use tokio::time::{sleep, timeout};
 use super::{
     engine::Engine,
     error::DrillError,
-    evidence::{Evidence, Reading},
+    evidence::{Evidence, Reading, Walked},
     holding::Holding,
     observer::DrillObserver,
     phase::Phase,
@@ -22,28 +22,31 @@ use crate::{
     ledger::{self, Baseline, History, Key, Ledger, Watch},
     measurement::FinalState,
     model::{baseline, sample},
-    probes::{ProbeLog, ProbePlan, Probers},
-    store::{Client, Endpoint, postgres::PostgresEndpoint},
-    testbed::{BackupInfo, Testbed, WorkEntry},
+    probes::{Lookouts, ProbeLog, ProbePlan, Probers, Sightings},
+    store::{Client, Endpoint},
+    testbed::{BackupInfo, Door, Testbed, WorkEntry},
     workload::{
         Generator, Schedule, Workload, WriterReport,
         shop::{Partition, write_marker},
     },
 };
 
-pub(super) const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 /// A full read that takes longer is given up: it hangs.
 const READ_WITHIN: Duration = Duration::from_secs(600);
 /// A machine that is not steady after so long never will be.
 const STEADY_WITHIN: Duration = Duration::from_secs(60);
 const PROBES: &str = "probes.jsonl";
+const SIGHTINGS: &str = "standbys.jsonl";
 
 /// Everything a holding works with.
 pub(super) struct Stage<'a> {
     pub(super) request: &'a DrillRequest,
     pub(super) holding: &'a Holding,
-    /// One a recovery of the timeline; at least one.
+    /// One a recovery of the timeline.
     pub(super) engines: &'a [Engine],
+    /// Where everything of the drill lies.
+    pub(super) folder: &'a Path,
     pub(super) testbed: &'a Testbed,
     pub(super) observer: &'a dyn DrillObserver,
     pub(super) phase: &'a (dyn Fn(Phase) + Sync),
@@ -54,7 +57,7 @@ pub(super) struct Stage<'a> {
 struct Prepared {
     clock: Clock,
     baseline: Baseline,
-    backup: BackupInfo,
+    backups: Vec<BackupInfo>,
     backup_ended: At,
     ledger: Arc<Ledger>,
     marker: Key,
@@ -66,8 +69,10 @@ pub(super) struct UnderWay {
     pub(super) clock: Clock,
     pub(super) ledger: Arc<Ledger>,
     pub(super) log: Arc<ProbeLog>,
+    pub(super) sightings: Arc<Sightings>,
     workload: Workload,
     probers: Probers,
+    lookouts: Lookouts,
 }
 
 /// What was found after the application had stopped.
@@ -75,6 +80,7 @@ struct Found {
     writers: WriterReport,
     state: Reading<FinalState>,
     direct: Reading<FinalState>,
+    replicas: Vec<(String, Reading<FinalState>)>,
     work: Reading<Vec<WorkEntry>>,
 }
 
@@ -86,11 +92,13 @@ impl Stage<'_> {
         let prepared = self.unless_stopped(self.prepare()).await?;
         let clock = prepared.clock;
         let under_way = self.set_off(clock, &prepared.ledger)?;
-        let episodes = self.walk(&under_way).await?;
+        let Walked { episodes, rest, lagged } = self.walk(&under_way).await?;
         (self.phase)(Phase::Reading);
         let (ledger, log) = (Arc::clone(&under_way.ledger), Arc::clone(&under_way.log));
+        let sightings = Arc::clone(&under_way.sightings);
         let found = self.unless_stopped(self.wind_up(under_way)).await?;
-        log.kept().map_err(DrillError::file(&self.folder(PROBES), "written"))?;
+        log.kept().map_err(DrillError::file(&self.folder.join(PROBES), "written"))?;
+        sightings.kept().map_err(DrillError::file(&self.folder.join(SIGHTINGS), "written"))?;
         Ok(Evidence {
             clock,
             history: History::fold(prepared.baseline, ledger::read(ledger.path())?),
@@ -99,14 +107,18 @@ impl Stage<'_> {
             probes: log.all(),
             rule: self.rule(),
             episodes,
+            rest,
+            lagged,
+            sightings: sightings.all(),
+            replicas: found.replicas,
             writers: found.writers,
             handed_in: ledger.acknowledged(),
-            backup: prepared.backup,
+            backups: prepared.backups,
             backup_ended: prepared.backup_ended,
             marker: prepared.marker,
             work_before: prepared.work,
             work_after: found.work,
-            systems: self.testbed.systems(),
+            systems: self.testbed.infos(),
             notifications: self.testbed.notifications(),
             bindings_digest: bindings,
             ready: self.ready,
@@ -116,9 +128,8 @@ impl Stage<'_> {
 
     /// The digest of the bindings, after every runbook was held against them.
     fn bindings(&self) -> Result<String, DrillError> {
-        let text = self.testbed.bindings();
-        let digests: Result<Vec<String>, DrillError> =
-            self.engines.iter().map(|engine| Ok(engine.bindings(&text)?.digest)).collect();
+        let digest = |engine: &Engine| Ok(engine.bindings(&self.testbed.bindings(&engine.recover.roles))?.digest);
+        let digests: Result<Vec<String>, DrillError> = self.engines.iter().map(digest).collect();
         Ok(digests?.pop().unwrap_or_default())
     }
 
@@ -137,37 +148,44 @@ impl Stage<'_> {
     async fn prepare(&self) -> Result<Prepared, DrillError> {
         let clock = Clock::start();
         (self.phase)(Phase::Loading { records: self.holding.size.rows() });
-        let mut application = self.client(&self.application()).await?;
+        let mut application = self.client(&self.application()?).await?;
         application.load(&self.holding.size).await.map_err(DrillError::database("loading the tables"))?;
         let baseline = Baseline { acknowledged: clock.now(), ..baseline(&self.holding.size) };
         application.settle().await.map_err(DrillError::database("loading the tables"))?;
-        (self.phase)(Phase::BackingUp);
-        let backup = self.testbed.base_backup("drill").await?;
+        if self.request.spec.recoveries().next().is_some() {
+            (self.phase)(Phase::BackingUp);
+        }
+        let backups = self.testbed.base_backups("drill").await?;
         let backup_ended = clock.now();
         let ledger = self.ledger(clock)?;
         let damaged = self.holding.size.damaged().0;
         let marker = write_marker(application.as_mut(), &ledger, &clock, damaged).await?;
-        let work = self.testbed.work_entries(&self.runs()).await?;
-        Ok(Prepared { clock, baseline, backup, backup_ended, ledger, marker, work })
+        let work = self.testbed.inventory(&self.runs()).await?;
+        Ok(Prepared { clock, baseline, backups, backup_ended, ledger, marker, work })
+    }
+
+    /// By which way the application reaches its store.
+    pub(super) fn door(&self) -> Door {
+        self.testbed.door(self.request.spec.workload.through.as_deref())
     }
 
     /// The application's path to its store.
-    pub(super) fn application(&self) -> Arc<dyn Endpoint> {
-        Arc::new(PostgresEndpoint(self.testbed.application()))
+    pub(super) fn application(&self) -> Result<Arc<dyn Endpoint>, DrillError> {
+        self.endpoint(&self.request.spec.workload.store, self.door())
     }
 
     /// The observer's path, beside everything that a fault can reach.
-    pub(super) fn observer(&self) -> Arc<dyn Endpoint> {
-        Arc::new(PostgresEndpoint(self.testbed.observer()))
+    pub(super) fn observer(&self) -> Result<Arc<dyn Endpoint>, DrillError> {
+        self.endpoint(&self.request.spec.workload.store, Door::Observer)
+    }
+
+    pub(super) fn endpoint(&self, store: &str, door: Door) -> Result<Arc<dyn Endpoint>, DrillError> {
+        let none = || DrillError::NoStore { name: store.to_owned() };
+        self.testbed.endpoint(store, door).ok_or_else(none)
     }
 
     pub(super) async fn client(&self, endpoint: &Arc<dyn Endpoint>) -> Result<Box<dyn Client>, DrillError> {
         Ok(endpoint.connect(CONNECT_WITHIN).await?)
-    }
-
-    /// Everything of the drill lies in the folder of its first run.
-    fn folder(&self, file: &str) -> PathBuf {
-        self.engines.first().map(Engine::folder).unwrap_or_default().join(file)
     }
 
     fn runs(&self) -> Vec<&str> {
@@ -176,7 +194,7 @@ impl Stage<'_> {
 
     fn ledger(&self, clock: Clock) -> Result<Arc<Ledger>, DrillError> {
         let rows = sample(&self.holding.size, self.request.spec.probes.sampled_customers, self.request.seed);
-        let ledger = Ledger::create(&self.folder("ledger.jsonl"), clock, Watch::new(rows))?;
+        let ledger = Ledger::create(&self.folder.join("ledger.jsonl"), clock, Watch::new(rows))?;
         if let Some(Control { breakage: Breakage::LosesAcknowledgement(nth), .. }) = &self.holding.sabotage {
             ledger.sabotage_acknowledgement(*nth);
         }
@@ -185,7 +203,7 @@ impl Stage<'_> {
 
     fn set_off(&self, clock: Clock, ledger: &Arc<Ledger>) -> Result<UnderWay, DrillError> {
         let spec = &self.request.spec;
-        let application = self.application();
+        let application = self.application()?;
         let (workload, size) = (&spec.workload, &self.holding.size);
         let generator = |number| -> Box<dyn Generator> {
             Box::new(Partition::new(size, &workload.habits, number, workload.writers, self.request.seed))
@@ -197,11 +215,15 @@ impl Stage<'_> {
             interval: spec.probes.interval,
             answer_within: spec.probes.answer_within,
         };
-        let path = self.folder(PROBES);
+        let path = self.folder.join(PROBES);
         let log = Arc::new(ProbeLog::create(&path).map_err(DrillError::file(&path, "written"))?);
+        let path = self.folder.join(SIGHTINGS);
+        let sightings = Arc::new(Sightings::create(&path).map_err(DrillError::file(&path, "written"))?);
+        let watched = self.watched()?;
         let workload = Workload::start(generators, schedule, &application, ledger, clock);
         let probers = Probers::start(&probes, ledger, &log, clock);
-        Ok(UnderWay { clock, ledger: Arc::clone(ledger), log, workload, probers })
+        let lookouts = Lookouts::start(watched, probes.interval, probes.answer_within, &sightings, clock);
+        Ok(UnderWay { clock, ledger: Arc::clone(ledger), log, sightings, workload, probers, lookouts })
     }
 
     /// Lets the application and the probes run until they have done so for long enough, undisturbed and often enough to be
@@ -209,7 +231,7 @@ impl Stage<'_> {
     pub(super) async fn steady(&self, under_way: &UnderWay, length: Duration) -> Result<(At, At), DrillError> {
         let (spec, clock) = (&self.request.spec, under_way.clock);
         (self.phase)(Phase::Steady { length });
-        let at_most = STEADY_WITHIN.min(spec.recovery_at_most());
+        let at_most = spec.recovery_at_most().map_or(STEADY_WITHIN, |at_most| at_most.min(STEADY_WITHIN));
         let give_up = clock.now() + SignedDuration::try_from(at_most).unwrap_or(SignedDuration::MAX);
         loop {
             let (from, before) = (clock.now(), under_way.ledger.acknowledged());
@@ -230,21 +252,23 @@ impl Stage<'_> {
 
     /// Ends the application and looks at what is left.
     async fn wind_up(&self, under_way: UnderWay) -> Result<Found, DrillError> {
-        let UnderWay { workload, probers, .. } = under_way;
+        let UnderWay { workload, probers, lookouts, .. } = under_way;
         let writers = workload.stop().await?;
         probers.stop().await;
-        let work = self.testbed.work_entries(&self.runs()).await;
+        drop(lookouts);
+        let work = self.testbed.inventory(&self.runs()).await;
         Ok(Found {
             writers,
-            state: read_everything(self.application().as_ref()).await,
-            direct: read_everything(self.observer().as_ref()).await,
+            state: read_everything(self.application()?.as_ref()).await,
+            direct: read_everything(self.observer()?.as_ref()).await,
+            replicas: self.replicas().await?,
             work: work.map_err(|error| error.to_string()),
         })
     }
 }
 
 /// The full read from an endpoint.
-async fn read_everything(endpoint: &dyn Endpoint) -> Reading<FinalState> {
+pub(super) async fn read_everything(endpoint: &dyn Endpoint) -> Reading<FinalState> {
     let reading = async {
         let mut client = endpoint.connect(CONNECT_WITHIN).await.map_err(|error| chain(&error))?;
         client.read_all().await.map_err(|error| chain(&error))
@@ -253,7 +277,7 @@ async fn read_everything(endpoint: &dyn Endpoint) -> Reading<FinalState> {
 }
 
 /// The driver's own text says little; what stands behind it says why. An error that only passes another on says nothing new.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut texts: Vec<String> =
         std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect();
     texts.dedup();

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use lifeboat_core::document::Document;
 use serde_json::Value;
 
-use super::spec::{Moment, RecoverSpec};
+use super::spec::{LagSpec, Moment, RecoverSpec};
 use crate::fault;
 
 /// When the probe that failed was last seen good: of monitoring, which watches every drill.
@@ -49,13 +49,35 @@ pub(super) fn fits(document: &mut Document<'_>) {
                 document.contradiction(&["timeline", &place, "heal"], message, "heals nothing");
             }
             Moment::Heal(_) => {}
+            Moment::Lag(lag) => lag_fits(document, &place, lag),
         }
     }
     steady_first(document, &moments);
-    if !moments.iter().any(|moment| matches!(moment, None | Some(Moment::Recover(_)))) {
-        document.contradiction(&["timeline"], "nothing is recovered in this drill", "add `recover`");
+    let recovers = |moment: &Option<Moment>| matches!(moment, Some(Moment::Recover(_)));
+    if !moments.iter().any(|moment| recovers(moment) || matches!(moment, None | Some(Moment::Lag(_)))) {
+        let message = "nothing is recovered in this drill, and nothing is measured";
+        document.contradiction(&["timeline"], message, "add `recover` or `lag`");
+    }
+    if moments.iter().any(recovers) && document.get::<Value>(&["approvals"]).is_none() {
+        let message = "a runbook is executed, and nobody is named who answers its questions";
+        document.contradiction(&["timeline"], message, "add `approvals` to the file");
     }
     controls_fit(document, all_known.then_some(&known));
+}
+
+/// Something must be wanted, and whoever waits must know for what.
+fn lag_fits(document: &mut Document<'_>, place: &str, lag: &LagSpec) {
+    let path = ["timeline", place, "lag"];
+    match (lag.at_most, lag.at_least) {
+        (None, None) => document.contradiction(&path, "nothing is wanted of the lag", "add `at_most` or `at_least`"),
+        (None, Some(_)) if lag.within.is_some() => {
+            document.contradiction(&path, "`within` waits for a lag of `at_most`", "add `at_most`");
+        }
+        (Some(at_most), Some(at_least)) if at_least > at_most => {
+            document.contradiction(&path, "`at_least` is longer than `at_most`", "cannot both hold");
+        }
+        _ => {}
+    }
 }
 
 fn recovery_fits(document: &mut Document<'_>, place: &str, recover: &RecoverSpec, told: &BTreeSet<&str>) {

@@ -15,6 +15,7 @@ use super::{
     engine::{Engine, Order},
     episode::Episode,
     error::DrillError,
+    evidence::Walked,
     executed::Executed,
     open_faults::OpenFaults,
     phase::Phase,
@@ -42,7 +43,7 @@ type Open = OpenFaults<Arc<dyn Fault>>;
 
 impl Stage<'_> {
     /// Walks through the timeline, and heals what is still open when it ends, however it ends.
-    pub(super) async fn walk(&self, under_way: &UnderWay) -> Result<Vec<Episode>, DrillError> {
+    pub(super) async fn walk(&self, under_way: &UnderWay) -> Result<Walked, DrillError> {
         let open = Open::default();
         let walked = AssertUnwindSafe(self.moments(under_way, &open)).catch_unwind().await;
         let scene = self.scene(under_way, &|_| ());
@@ -51,41 +52,52 @@ impl Stage<'_> {
         if let (Err(_), Err(error)) = (&walked, &healed) {
             (self.phase)(Phase::Unhealed { why: error.to_string() });
         }
-        let episodes = walked?;
+        let walked = walked?;
         healed?;
-        Ok(episodes)
+        Ok(walked)
     }
 
-    async fn moments(&self, under_way: &UnderWay, open: &Open) -> Result<Vec<Episode>, DrillError> {
-        let (mut episodes, mut episode, mut engines) = (Vec::new(), Episode::default(), self.engines.iter());
+    async fn moments(&self, under_way: &UnderWay, open: &Open) -> Result<Walked, DrillError> {
+        let (mut walked, mut engines) = (Walked::default(), self.engines.iter());
         for moment in &self.request.spec.timeline {
             match moment {
                 Moment::Steady(length) => {
-                    let steady = async { self.steady(under_way, *length).await };
-                    (episode.steady_from, episode.steady_until) = self.unless_stopped(steady).await?;
+                    let steady = self.unless_stopped(self.steady(under_way, *length)).await?;
+                    // After a fault it is no time that shows how well the service was before.
+                    if walked.rest.struck.is_empty() {
+                        (walked.rest.steady_from, walked.rest.steady_until) = steady;
+                    }
                 }
-                Moment::Fault(spec) if self.holding.fault => self.strike(under_way, spec, open, &mut episode).await?,
+                Moment::Fault(spec) if self.holding.fault => {
+                    self.strike(under_way, spec, open, &mut walked.rest).await?;
+                }
                 Moment::Fault(_) => {}
                 Moment::Recover(_) => {
                     let Some(engine) = engines.next() else { break };
                     let recovered = match self.holding.fault {
-                        true => self.recover(under_way, engine, &mut episode).await?,
-                        false => self.watch(under_way, &mut episode).await?,
+                        true => self.recover(under_way, engine, &mut walked.rest).await?,
+                        false => self.watch(under_way, &mut walked.rest).await?,
                     };
-                    episodes.push(std::mem::take(&mut episode));
+                    walked.episodes.push(std::mem::take(&mut walked.rest));
                     if !recovered {
                         break;
                     }
                 }
                 Moment::Heal(kind) => self.heal(under_way, kind, open).await?,
+                Moment::Lag(spec) => {
+                    let watching = self.watch_lag(under_way, spec, open.kinds());
+                    walked.lagged.push(self.unless_stopped(watching).await?);
+                }
             }
         }
-        Ok(episodes)
+        Ok(walked)
     }
 
     fn scene<'a>(&'a self, under_way: &'a UnderWay, say: &'a (dyn Fn(String) + Sync)) -> Scene<'a> {
         Scene {
             testbed: self.testbed,
+            store: &self.request.spec.workload.store,
+            door: self.door(),
             size: &self.holding.size,
             habits: &self.request.spec.workload.habits,
             clock: &under_way.clock,
@@ -100,7 +112,7 @@ impl Stage<'_> {
         open: &Open,
         episode: &mut Episode,
     ) -> Result<(), DrillError> {
-        let Some(fault) = spec.fault() else { return Ok(()) };
+        let fault = spec.fault()?;
         if episode.struck.is_empty() {
             episode.load_at_fault = Load::now();
         }
@@ -123,7 +135,7 @@ impl Stage<'_> {
 
     /// What the application does to the damage, because it does not know of it.
     async fn go_on(&self, under_way: &UnderWay) -> Result<GoneOn, DrillError> {
-        let mut client = self.client(&self.application()).await?;
+        let mut client = self.client(&self.application()?).await?;
         let habits = &self.request.spec.workload.habits;
         let going = go_on(client.as_mut(), habits, &self.holding.size, &under_way.ledger, &under_way.clock).await;
         Ok(going.map_err(WorkloadError::from)?)
@@ -190,10 +202,10 @@ impl Stage<'_> {
             inputs.map(|(name, input)| (name.clone(), told(&input.fact).unwrap_or_default())).collect();
         let order = Order {
             inputs,
-            bindings: &self.testbed.bindings(),
+            bindings: &self.testbed.bindings(&engine.recover.roles),
             policy: self.request.spec.approvals.rule(),
             sabotage: self.holding.sabotage.clone(),
-            known: self.known(struck),
+            known: self.known(struck)?,
             observer: self.observer,
             stop: self.request.stop.clone(),
             at_most: engine.recover.at_most,
@@ -204,12 +216,12 @@ impl Stage<'_> {
     }
 
     /// What the saboteur may know. Set for it alone: neither the engine nor a plugin can see it.
-    fn known(&self, struck: &[Struck]) -> Arc<OnceLock<Known>> {
+    fn known(&self, struck: &[Struck]) -> Result<Arc<OnceLock<Known>>, DrillError> {
         let mut removed: Vec<Key> = struck.iter().flat_map(|struck| struck.removed.keys()).cloned().collect();
         removed.sort_unstable();
         let facts = struck.iter().flat_map(|struck| &struck.known);
         let facts = facts.map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        Arc::new(OnceLock::from(Known { facts, removed, observer: self.observer() }))
+        Ok(Arc::new(OnceLock::from(Known { facts, removed, observer: self.observer()? })))
     }
 }
 

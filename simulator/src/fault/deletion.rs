@@ -26,9 +26,11 @@ const AFTER_DAMAGE: &str = "after_damage";
 pub(super) const KIND: FaultKind = FaultKind {
     name: "accidental-deletion",
     parameters: &Object { what: "the fault `accidental-deletion`", one_of: &[], fields: &[] },
+    systems: &[],
+    regions: &[],
     told: &[DAMAGED_TABLE],
     known: &[AFTER_DAMAGE],
-    make: |_| Box::new(AccidentalDeletion),
+    make: |_| Ok(Box::new(AccidentalDeletion)),
 };
 
 /// As an application's mistaken clean-up would.
@@ -42,7 +44,8 @@ impl Fault for AccidentalDeletion {
         (scene.say)(format!("deleting customers {first} to {last} in one transaction"));
         let closed = scene.habits.accounts_closed(scene.size);
         let emptied = orders_of(scene.size, &closed);
-        let mut client = connect(&scene.testbed.application(), CONNECT_WITHIN).await?;
+        let login = scene.testbed.login(scene.store, scene.door).ok_or(FaultError::NoServer)?;
+        let mut client = connect(&login, CONNECT_WITHIN).await?;
         delete(&mut client, scene, &emptied).await.map_err(FaultError::doing("the mistaken deletion"))
     }
 }

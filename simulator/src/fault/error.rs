@@ -1,6 +1,9 @@
 //! Why a disaster could not be made.
 
-use crate::store::{ConnectError, StoreError};
+use crate::{
+    store::{ConnectError, StoreError},
+    testbed::TestbedError,
+};
 
 /// A disaster that did not happen.
 #[derive(Debug, thiserror::Error)]
@@ -8,6 +11,26 @@ pub enum FaultError {
     /// What it acts on could not be reached.
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// Its parameters are not what they should be.
+    #[error("the fault cannot be made: {0}")]
+    Parameters(#[from] serde_json::Error),
+    /// No table knows its kind.
+    #[error("there is no fault `{0}`")]
+    Unknown(String),
+    /// The application's records are not in a PostgreSQL server.
+    #[error("this fault needs a PostgreSQL server as the application's store")]
+    NoServer,
+    /// A system could not be stopped, started or reached.
+    #[error(transparent)]
+    Testbed(#[from] TestbedError),
+    /// It does not show: what was done has not had the effect that makes it this fault.
+    #[error("the fault `{kind}` has no effect: {seen}")]
+    NoEffect {
+        /// Its kind.
+        kind: &'static str,
+        /// What was seen instead.
+        seen: String,
+    },
     /// A system did not do what was asked of it.
     #[error("{what} failed: {source}")]
     Refused {

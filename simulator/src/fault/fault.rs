@@ -7,6 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use lifeboat_core::document::Object;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::error::FaultError;
@@ -15,7 +16,7 @@ use crate::{
     ledger::Key,
     measurement::FinalState,
     model::Size,
-    testbed::Testbed,
+    testbed::{Door, Testbed},
     workload::shop::Habits,
 };
 
@@ -42,6 +43,10 @@ pub trait Fault: Debug + Send + Sync {
 pub struct Scene<'a> {
     /// The systems.
     pub testbed: &'a Testbed,
+    /// The system that keeps the application's records.
+    pub store: &'a str,
+    /// By which way the application reaches it.
+    pub door: Door,
     /// How much was loaded.
     pub size: &'a Size,
     /// What the application will do afterwards.
@@ -115,6 +120,12 @@ impl fmt::Display for Bite {
 }
 
 impl Struck {
+    /// What a disaster did that touched no record.
+    pub(super) fn without_damage(kind: &'static str, began: At, ended: At, bite: Vec<Bite>, story: String) -> Self {
+        let (removed, changed) = (FinalState::new(), FinalState::new());
+        Self { kind, began, ended, removed, changed, bite, story, told: BTreeMap::new(), known: BTreeMap::new() }
+    }
+
     /// The keys of the records that it removed or changed.
     pub fn damage(&self) -> BTreeSet<Key> {
         self.removed.keys().chain(self.changed.keys()).cloned().collect()
@@ -137,10 +148,19 @@ pub struct FaultKind {
     pub name: &'static str,
     /// Its parameters.
     pub parameters: &'static Object,
+    /// The parameters that name a system, each with the kinds that it may be of.
+    pub systems: &'static [(&'static str, &'static [&'static str])],
+    /// The parameters that name a region, or the outside.
+    pub regions: &'static [&'static str],
     /// The facts of which it tells a responder.
     pub told: &'static [&'static str],
     /// The facts that only controls may use.
     pub known: &'static [&'static str],
     /// Makes one from its parameters, which fit the table.
-    pub make: fn(&Value) -> Box<dyn Fault>,
+    pub make: fn(&Value) -> serde_json::Result<Box<dyn Fault>>,
+}
+
+/// The parameters of a fault, which fit its table.
+pub(super) fn parameters<T: DeserializeOwned>(value: &Value) -> serde_json::Result<T> {
+    serde_json::from_value(value.clone())
 }

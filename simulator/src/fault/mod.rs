@@ -1,9 +1,14 @@
 //! Disasters: a file each, and a line in this table.
 
+mod delay;
 mod deletion;
 mod error;
 #[expect(clippy::module_inception, reason = "the trait is what the module is about")]
 mod fault;
+mod host_crash;
+mod packet_loss;
+mod partition;
+mod way;
 
 use lifeboat_core::document::Object;
 
@@ -11,7 +16,7 @@ pub use error::FaultError;
 pub use fault::{Bite, Fault, FaultKind, Scene, Struck, Wanted};
 
 /// Every kind.
-pub const FAULTS: [FaultKind; 1] = [deletion::KIND];
+pub const FAULTS: [FaultKind; 5] = [deletion::KIND, host_crash::KIND, partition::KIND, delay::KIND, packet_loss::KIND];
 
 /// The parameters by kind, as the grammar wants them.
 pub(crate) static PARAMETERS: [(&str, &Object); FAULTS.len()] = parameters();

@@ -6,6 +6,7 @@
 
 mod chain;
 mod interval;
+mod lag;
 mod lanes;
 mod loss;
 mod missing;
@@ -17,6 +18,7 @@ mod rto;
 mod tests;
 
 pub use interval::{Interval, Verdict, judge};
+pub use lag::{Lag, LagObjective, Sighting, caught_up, lag_of, lags};
 pub use loss::{FinalRecord, FinalState, Losses, Unexpected, UnexpectedKind, losses};
 pub use missing::Missing;
 pub use outage::{Bracket, Outage, Stability, StabilityRule, outage};

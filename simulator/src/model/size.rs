@@ -18,7 +18,8 @@ pub struct Size {
     pub orders: i64,
     /// Items, dealt out to the orders in turn.
     pub order_items: i64,
-    /// Customers that the deletion takes, with all that belongs to them.
+    /// Customers that a disaster takes which takes any, with all that belongs to them.
+    #[serde(default)]
     pub damaged_customers: i64,
 }
 

@@ -49,7 +49,7 @@ async fn open(client: &TcpStream, number: u64, mut setting: watch::Receiver<Sett
                 () = tokio::time::sleep_until(accepted + delay) => return reach(now.upstream).await,
                 () = changed(&mut setting) => {}
             },
-            Verdict::Pass | Verdict::Throttle { .. } => return reach(now.upstream).await,
+            Verdict::Pass | Verdict::Lose { .. } | Verdict::Throttle { .. } => return reach(now.upstream).await,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -33,7 +33,7 @@ pub struct ProxyStatistics {
     pub to_client_bytes: u64,
 }
 
-/// A TCP proxy on a loopback port. Dropping it ends the listener and all connections.
+/// A TCP proxy. Dropping it ends the listener and all connections.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
@@ -49,8 +49,16 @@ impl Proxy {
     /// # Errors
     /// Where no port can be had.
     pub async fn start(upstream: &str) -> io::Result<Self> {
+        Self::start_at(Ipv4Addr::LOCALHOST, upstream).await
+    }
+
+    /// The same at another address of this machine, such as that of a network that it shares with containers.
+    ///
+    /// # Errors
+    /// Where the address is not this machine's, or no port can be had.
+    pub async fn start_at(address: Ipv4Addr, upstream: &str) -> io::Result<Self> {
         let (setting, watching) = watch::channel(Setting { upstream: upstream.into(), rules: Arc::new([]) });
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let listener = TcpListener::bind((address, 0)).await?;
         let controller = TcpListener::bind(("127.0.0.1", 0)).await?;
         let (address, control_address) = (listener.local_addr()?, controller.local_addr()?);
         let counters = Arc::new(Counters::default());

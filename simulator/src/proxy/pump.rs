@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use tokio::{
     net::TcpStream,
     sync::{mpsc, watch},
@@ -20,11 +21,14 @@ use super::{
     setting::{Setting, changed},
 };
 
-/// Bytes read at once; with the queue's length 1 MiB is the most that is held.
+/// Bytes read at once; with the queue's length 4 MiB is the most that is held: about as much as TCP's window grows to on a long path,
+/// which bounds the throughput in the same way.
 const CHUNK_BYTES: usize = 16 * 1024;
-const QUEUE_CHUNKS: usize = 64;
+const QUEUE_CHUNKS: usize = 256;
 /// A throttled writer writes so many times a second, so that the flow is even.
 const THROTTLE_SLICES_PER_S: u64 = 20;
+/// A piece arrives after so many losses at the latest.
+const LOSSES_MAX: u32 = 6;
 
 /// One direction of one connection.
 pub(super) struct Lane<'a> {
@@ -54,6 +58,8 @@ pub(super) async fn pump(from: &TcpStream, to: &TcpStream, lane: Lane<'_>) -> io
 }
 
 async fn read(from: &TcpStream, mut lane: Lane<'_>, queue: mpsc::Sender<Chunk>) -> io::Result<()> {
+    // The same connection loses the same pieces again.
+    let mut chance = ChaCha8Rng::seed_from_u64(lane.number);
     loop {
         from.readable().await?;
         let mut bytes = Vec::with_capacity(CHUNK_BYTES);
@@ -65,12 +71,19 @@ async fn read(from: &TcpStream, mut lane: Lane<'_>, queue: mpsc::Sender<Chunk>) 
         }
         let delay = match lane.verdict() {
             Verdict::Delay(delay) => delay,
+            Verdict::Lose { percent, retransmit_after } => retransmit_after * losses(&mut chance, percent),
             _ => Duration::ZERO,
         };
         if queue.send(Chunk { due: Instant::now() + delay, bytes }).await.is_err() {
             return Ok(());
         }
     }
+}
+
+/// How often a piece is lost before it arrives. One that is lost for ever would be a connection that is cut.
+fn losses(chance: &mut ChaCha8Rng, percent: u8) -> u32 {
+    let lost = |_: &u32| chance.random_range(0..100) < percent;
+    u32::try_from((0..LOSSES_MAX).take_while(lost).count()).unwrap_or(LOSSES_MAX)
 }
 
 async fn write(to: &TcpStream, mut lane: Lane<'_>, mut queued: mpsc::Receiver<Chunk>) -> io::Result<()> {
@@ -107,7 +120,7 @@ async fn admit<'b>(lane: &mut Lane<'_>, pace: &mut Instant, rest: &'b [u8]) -> &
                 return &rest[..slice];
             }
             Verdict::BlackHole => changed(&mut lane.setting).await,
-            Verdict::Pass | Verdict::Delay(_) | Verdict::Cut | Verdict::Reset => return rest,
+            Verdict::Pass | Verdict::Delay(_) | Verdict::Lose { .. } | Verdict::Cut | Verdict::Reset => return rest,
         }
     }
 }

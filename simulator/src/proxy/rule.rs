@@ -23,6 +23,14 @@ pub enum Verdict {
         /// Bytes a second; 0 is taken as 1.
         bytes_per_s: u64,
     },
+    /// So many pieces of a hundred are lost and sent again: each arrives so much later, and what follows it waits, as TCP has it.
+    /// A piece is what is read at once, 16 KiB at most; the time is the sender's retransmission time-out.
+    Lose {
+        /// Of a hundred pieces; from 0 to 100.
+        percent: u8,
+        /// A piece that is lost again waits again.
+        retransmit_after: Duration,
+    },
     /// Both sides of the connection are closed in good order; new connections are closed as soon as they are accepted.
     Cut,
     /// Both sides of the connection are reset; new connections are reset as soon as they are accepted.

@@ -33,6 +33,9 @@ pub struct DrillReport {
     pub testbed: TestbedReport,
     /// One a recovery, in the order of the timeline; fewer than the drill file has where one was never begun.
     pub episodes: Vec<EpisodeReport>,
+    /// How far standbys were behind, one a look that the drill file asks for.
+    #[serde(default)]
+    pub lags: Vec<LagReport>,
     /// What became of the application's writes.
     pub writes: WritesReport,
     /// What must hold for the numbers to mean anything, and for the recovery to be right.
@@ -82,6 +85,37 @@ pub struct EpisodeReport {
     pub steps: Vec<StepReport>,
 }
 
+/// A while in which a standby was watched. The lag at an instant is the time since the oldest acknowledged write that the standby lacks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LagReport {
+    /// Its name.
+    pub standby: String,
+    /// The kinds of fault that had struck and were not healed.
+    pub faults: Vec<String>,
+    /// From then on it was watched.
+    pub from: Timestamp,
+    /// Until then.
+    pub until: Timestamp,
+    /// The longest lag; `null` where it was never seen.
+    pub longest_s: Option<Interval>,
+    /// The lag in the middle of all that were seen.
+    pub median_s: Option<Interval>,
+    /// How long it took until the lag was `at_most_s`; `null` where that is not asked for, or was never seen.
+    pub caught_up_s: Option<Interval>,
+    /// It must not be longer; where `within_s` is given: from then on.
+    pub at_most_s: Option<f64>,
+    /// It must be so long at some time, or the fault has not slowed it.
+    pub at_least_s: Option<f64>,
+    /// It must have caught up after so long.
+    pub within_s: Option<f64>,
+    /// How often it was seen.
+    pub sightings: usize,
+    /// Over what is asked for.
+    pub verdict: Verdict,
+    /// What was missing, where it is `unmeasured`.
+    pub missing: Option<String>,
+}
+
 /// A disaster, and the proof that it was one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FaultReport {
@@ -100,6 +134,19 @@ pub struct BiteReport {
     pub what: String,
     /// So many.
     pub count: u64,
+}
+
+impl LagReport {
+    /// What is asked for, in words.
+    pub fn wanted(&self) -> String {
+        let seconds = |what: &str, seconds: Option<f64>| Some(format!("{what} {} s", seconds?));
+        let wanted = [
+            seconds("at least", self.at_least_s),
+            seconds("at most", self.at_most_s),
+            seconds("within", self.within_s),
+        ];
+        wanted.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
 }
 
 impl DrillReport {

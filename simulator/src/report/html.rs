@@ -22,6 +22,7 @@ pub fn render(report: &DrillReport) -> String {
     );
     head(&mut html, report);
     episodes(&mut html, report);
+    standbys(&mut html, report);
     samples(&mut html, report);
     section(&mut html, "Time line", &wide(&time_line::draw(report)));
     steps(&mut html, report);
@@ -72,12 +73,17 @@ fn head(html: &mut String, report: &DrillReport) {
         );
     }
     let ends: Vec<String> = report.episodes.iter().map(|episode| escape(&episode.outcome)).collect();
+    let ends = if ends.is_empty() {
+        "Nothing had to be recovered.".to_owned()
+    } else {
+        format!("Run ended: {}.", ends.join(", "))
+    };
     push(
         html,
         format_args!(
-            "<div class=\"verdict {0}\"><strong>{0}</strong><div class=\"dim\">Run ended: {1}.</div>{2}</div>",
+            "<div class=\"verdict {0}\"><strong>{0}</strong><div class=\"dim\">{1}</div>{2}</div>",
             report.verdict,
-            ends.join(", "),
+            ends,
             reasons(report)
         ),
     );
@@ -94,6 +100,8 @@ fn reasons(report: &DrillReport) -> String {
     let objectives = report.episodes.iter().flat_map(|EpisodeReport { rto, rpo, .. }| {
         [objective("Recovery time", rto.verdict, &rto.missing), objective("Recovery point", rpo.verdict, &rpo.missing)]
     });
+    let lags =
+        report.lags.iter().filter_map(|lag| objective(&format!("Lag of {}", lag.standby), lag.verdict, &lag.missing));
     let checks = report.checks.iter().filter(|check| !check.passed);
     let checks = checks.map(|check| format!("{}: {}", check.name, check.detail));
     let controls = report.controls.iter().filter(|control| !control.turned_red);
@@ -103,9 +111,10 @@ fn reasons(report: &DrillReport) -> String {
     });
     let run =
         report.control_run.iter().filter(|run| !run.passed).map(|run| format!("run without a fault: {}", run.detail));
-    let against: Vec<String> = objectives.flatten().chain(checks).chain(controls).chain(run).collect();
+    let against: Vec<String> = objectives.flatten().chain(lags).chain(checks).chain(controls).chain(run).collect();
     if against.is_empty() {
-        return "<div class=\"dim\">Both objectives are met and every check held.</div>".to_owned();
+        let objectives = if report.episodes.is_empty() { "Every objective is met" } else { "Both objectives are met" };
+        return format!("<div class=\"dim\">{objectives} and every check held.</div>");
     }
     let items: String = against.iter().map(|reason| format!("<li>{}</li>", escape(reason))).collect();
     format!("<ul class=\"dim\">{items}</ul>")
@@ -131,6 +140,31 @@ fn episodes(html: &mut String, report: &DrillReport) {
         }
         objectives(html, report, episode);
     }
+}
+
+/// How far standbys were behind.
+fn standbys(html: &mut String, report: &DrillReport) {
+    if report.lags.is_empty() {
+        return;
+    }
+    let rows = report.lags.iter().map(|lag| {
+        let faults = if lag.faults.is_empty() { "none".to_owned() } else { lag.faults.join(", ") };
+        let caught_up = lag.within_s.map_or_else(String::new, |_| interval(lag.caught_up_s));
+        let seen = format!("{:.1} s, {} looks", lag.until.duration_since(lag.from).as_secs_f64(), lag.sightings);
+        let median = interval(lag.median_s);
+        vec![
+            escape(&lag.standby),
+            escape(&faults),
+            escape(&lag.wanted()),
+            interval(lag.longest_s),
+            median,
+            caught_up,
+            seen,
+            proven(lag.verdict, report),
+        ]
+    });
+    let heads = ["standby", "faults", "wanted", "longest lag", "median", "caught up after", "watched", ""];
+    section(html, "Standbys", &table(&heads, rows));
 }
 
 fn objectives(html: &mut String, report: &DrillReport, episode: &EpisodeReport) {
@@ -186,6 +220,9 @@ fn objectives(html: &mut String, report: &DrillReport, episode: &EpisodeReport) 
 }
 
 fn steps(html: &mut String, report: &DrillReport) {
+    if report.episodes.is_empty() {
+        return;
+    }
     let rows = report.steps().map(|step| {
         let seconds = step.seconds.map_or_else(String::new, |seconds| format!("{seconds:.2}"));
         let critical = if step.on_critical_path { "yes" } else { "" };

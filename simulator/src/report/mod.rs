@@ -12,8 +12,8 @@ mod time_line;
 
 pub use document::{
     BiteReport, Check, CheckKind, ControlReport, ControlRun, DrillReport, Environment, EpisodeReport, FORMAT,
-    FaultReport, HostReport, Instants, LostWrite, PluginReport, ProbeSummary, RpoReport, RtoReport, RunbookReport,
-    Sample, Scaled, StepReport, TestbedReport, WritesReport,
+    FaultReport, HostReport, Instants, LagReport, LostWrite, PluginReport, ProbeSummary, RpoReport, RtoReport,
+    RunbookReport, Sample, Scaled, StepReport, TestbedReport, WritesReport,
 };
 pub use html::render;
 pub use line::history_line;

@@ -1,6 +1,6 @@
 //! A store as its users see it.
 
-use std::{error::Error, fmt::Debug, time::Duration};
+use std::{collections::BTreeMap, error::Error, fmt::Debug, time::Duration};
 
 use async_trait::async_trait;
 
@@ -44,6 +44,9 @@ pub trait Client: Send {
 
     /// Writes a little beside the records, as a health check does: the lane's last beat.
     async fn beat(&mut self, lane: &str, at: At) -> Result<(), StoreError>;
+
+    /// The last beat of each lane that it has.
+    async fn beats(&mut self) -> Result<BTreeMap<String, At>, StoreError>;
 }
 
 /// What became of a write.

@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use super::{
     error::TestbedError,
-    layout::Layout,
     place::{Call, Place},
     roles,
 };
@@ -40,7 +39,9 @@ pub(super) struct BackupSource {
     pub(super) bin: String,
     /// The backups folder there.
     pub(super) folder: String,
-    /// The primary as reached from there.
+    /// The same as seen by this process.
+    pub(super) here: PathBuf,
+    /// The server as reached from there.
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) password: String,
@@ -48,7 +49,7 @@ pub(super) struct BackupSource {
 
 impl BackupSource {
     /// Takes a plain base backup with a manifest (SHA-256) and the WAL that makes it consistent.
-    pub(super) async fn take(&self, label: &str, layout: &Layout) -> Result<BackupInfo, TestbedError> {
+    pub(super) async fn take(&self, label: &str) -> Result<BackupInfo, TestbedError> {
         let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
         if label.is_empty() || label.starts_with('.') || !label.chars().all(plain) {
             let message = format!("`{label}` is no label: letters, digits, `-`, `_` and `.` only");
@@ -83,7 +84,7 @@ impl BackupSource {
         let bytes = self.size_of(&folder).await?;
         Ok(BackupInfo {
             label: label.to_owned(),
-            folder: layout.backups().join(label),
+            folder: self.here.join(label),
             started,
             ended,
             start_lsn,

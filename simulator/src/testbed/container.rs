@@ -1,4 +1,4 @@
-//! The container testbed: a network for the region, a container for the primary and one for the recovery machine.
+//! The containers of a testbed: a network for each region, a container for each server and machine.
 //!
 //! Containers run an init and nothing else; PostgreSQL is started inside by exec. So a killed server does not take its
 //! container along, and its disk stays for the recovery.
@@ -13,18 +13,18 @@ use testcontainers::{
 };
 
 use super::{
-    docker::{self, ENGINE, Image, KEEP_LABEL, LABEL, OWNER_LABEL},
+    docker::{self, Image, KEEP_LABEL, LABEL, OWNER_LABEL},
     error::TestbedError,
-    layout::{Inside, Layout},
+    layout::Layout,
     owner::Owner,
 };
 
-/// The port of the primary in its container.
-pub(super) const PRIMARY_PORT: u16 = 5432;
-/// The ports of restored instances in the recovery container.
+/// The port of a server in its container.
+pub(super) const SERVER_PORT: u16 = 5432;
+/// The ports of restored instances in the container of a machine.
 pub(super) const INSTANCE_PORTS: [u16; 4] = [25430, 25431, 25432, 25433];
-/// Where the shared folders are mounted.
-const ROOT: &str = "/srv/lifeboat";
+/// Where the folders of a testbed are mounted.
+pub(super) const ROOT: &str = "/srv/lifeboat";
 
 /// A running container of a testbed.
 #[derive(Debug)]
@@ -35,26 +35,29 @@ pub(super) struct Running {
     pub(super) ports: Vec<(u16, u16)>,
 }
 
-/// What the containers of a testbed have in common.
+/// What the containers of a region have in common.
 #[derive(Debug)]
-pub(super) struct Region<'a> {
+pub(super) struct Containers<'a> {
     /// Names the testbed.
     pub(super) id: &'a str,
+    pub(super) network: &'a str,
     pub(super) image: &'a Image,
     pub(super) layout: &'a Layout,
     pub(super) keep: bool,
 }
 
-impl Region<'_> {
-    /// The shared folders as the containers see them.
-    pub(super) fn inside() -> Inside {
-        Inside { root: ROOT.to_owned() }
-    }
-
-    /// Starts a container with these shared folders, and gives them to its user `postgres`.
-    pub(super) async fn start(&self, role: &str, folders: &[&str], ports: &[u16]) -> Result<Running, TestbedError> {
-        let name = format!("lifeboat-{}-{role}", self.id);
-        let container = self.request(&name, folders, ports).start().await.map_err(|error| refused(&error))?;
+impl Containers<'_> {
+    /// Starts a container with these folders, and gives its own ones, of which the first holds the others, to its user `postgres`.
+    pub(super) async fn start(
+        &self,
+        system: &str,
+        own: &[String],
+        shared: &[String],
+        ports: &[u16],
+    ) -> Result<Running, TestbedError> {
+        let name = format!("lifeboat-{}-{system}", self.id);
+        let mounted: Vec<&str> = own.iter().take(1).chain(shared).map(String::as_str).collect();
+        let container = self.request(&name, &mounted, ports).start().await.map_err(|error| refused(&error))?;
         let mut published = Vec::new();
         for port in ports {
             let outside = container.get_host_port_ipv4(port.tcp()).await.map_err(|error| refused(&error))?;
@@ -64,10 +67,14 @@ impl Region<'_> {
         // outside of a runtime, where testcontainers' own guard could not.
         std::mem::forget::<ContainerAsync<GenericImage>>(container);
         let mut arguments = vec!["exec", "-u", "root", &name, "chown", "postgres:postgres"];
-        let inside: Vec<String> = folders.iter().map(|folder| format!("{ROOT}/{folder}")).collect();
+        let inside: Vec<String> = own.iter().map(|folder| format!("{ROOT}/{folder}")).collect();
         arguments.extend(inside.iter().map(String::as_str));
-        let giving = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        blocking("giving the folders to the server's user", giving).await?;
+        let giving: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        docker::blocking(move || {
+            let arguments: Vec<&str> = giving.iter().map(String::as_str).collect();
+            docker::run("giving the folders to the server's user", &arguments)
+        })
+        .await?;
         Ok(Running { name, ports: published })
     }
 
@@ -82,7 +89,7 @@ impl Region<'_> {
         let mut request = image
             .with_cmd(["sleep", "infinity"])
             .with_container_name(name)
-            .with_network(docker::network(self.id))
+            .with_network(self.network)
             .with_label(LABEL, self.id)
             .with_label(OWNER_LABEL, Owner::current().to_string())
             .with_host_config_modifier(move |host| {
@@ -103,16 +110,4 @@ impl Region<'_> {
 
 fn refused(error: &TestcontainersError) -> TestbedError {
     TestbedError::Engine { doing: "starting a container", message: error.to_string() }
-}
-
-/// Runs the engine's command line off the async threads.
-async fn blocking(doing: &'static str, arguments: Vec<String>) -> Result<(), TestbedError> {
-    let running = tokio::task::spawn_blocking(move || {
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        docker::run(doing, &arguments)
-    });
-    match running.await {
-        Ok(result) => result.map(drop),
-        Err(error) => Err(TestbedError::Engine { doing, message: format!("{ENGINE}: {error}") }),
-    }
 }

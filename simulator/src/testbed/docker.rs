@@ -4,7 +4,9 @@
 //! and unlike a client library it can be called while a program unwinds.
 
 use std::{
+    collections::BTreeSet,
     io::Write,
+    net::Ipv4Addr,
     os::unix::process::CommandExt,
     process::{Command, Stdio},
 };
@@ -46,6 +48,16 @@ pub(super) fn has_image() -> Result<(), Unavailable> {
 /// off by it.
 pub(super) fn run(doing: &'static str, arguments: &[&str]) -> Result<String, TestbedError> {
     finish(doing, Command::new(ENGINE).process_group(0).args(arguments))
+}
+
+/// Waits for the engine off the async threads.
+pub(super) async fn blocking<T: Send + 'static>(
+    call: impl FnOnce() -> Result<T, TestbedError> + Send + 'static,
+) -> Result<T, TestbedError> {
+    match tokio::task::spawn_blocking(call).await {
+        Ok(result) => result,
+        Err(error) => Err(TestbedError::Engine { doing: "waiting for the engine", message: error.to_string() }),
+    }
 }
 
 /// The same for what takes long and leaves nothing half done: Ctrl-C at the terminal ends it.
@@ -129,14 +141,22 @@ fn build(major: u16) -> Result<(), String> {
     if output.status.success() { Ok(()) } else { Err(said) }
 }
 
+/// Empties the folders of a testbed from inside of its containers.
+pub(super) fn empty(testbed: &str) {
+    let script = "cd /srv/lifeboat && find . -mindepth 2 -delete";
+    for (container, _) in labelled(&format!("{LABEL}={testbed}")).unwrap_or_default() {
+        run("emptying the folders", &["exec", "-u", "root", &container, "sh", "-c", script]).ok();
+    }
+}
+
 /// How often a removal is tried: Ctrl-C can hit a command in the moment before it has a process group of its own.
 const REMOVALS: u32 = 3;
 
-/// Removes containers (with their volumes) and a network; what is not there is fine. Returns what is still there.
-pub(super) fn remove(testbed: &str, network: &str) -> Vec<String> {
+/// Removes containers (with their volumes) and networks; what is not there is fine. Returns what is still there.
+pub(super) fn remove(testbed: &str) -> Vec<String> {
     let mut left = Vec::new();
     for _ in 0..REMOVALS {
-        left = remove_once(testbed, network);
+        left = remove_once(testbed);
         if left.is_empty() {
             break;
         }
@@ -144,26 +164,35 @@ pub(super) fn remove(testbed: &str, network: &str) -> Vec<String> {
     left
 }
 
-fn remove_once(testbed: &str, network: &str) -> Vec<String> {
-    let nobody_knows = || vec![format!("containers labelled {LABEL}={testbed}")];
-    let Ok(containers) = labelled(&format!("{LABEL}={testbed}")) else { return nobody_knows() };
+fn remove_once(testbed: &str) -> Vec<String> {
+    let label = format!("{LABEL}={testbed}");
+    let nobody_knows = || vec![format!("containers and networks labelled {label}")];
+    let (Ok(containers), Ok(networks)) = (labelled(&label), networks(&label)) else { return nobody_knows() };
     for (container, _) in &containers {
         run("removing a container", &["rm", "--force", "--volumes", container]).ok();
     }
-    run("removing a network", &["network", "rm", network]).ok();
-    let Ok(containers) = labelled(&format!("{LABEL}={testbed}")) else { return nobody_knows() };
-    let mut left: Vec<String> = containers.into_iter().map(|(container, _)| format!("container {container}")).collect();
-    if run("looking for a network", &["network", "inspect", network]).is_ok() {
-        left.push(format!("network {network}"));
+    for (network, _) in &networks {
+        run("removing a network", &["network", "rm", network]).ok();
     }
-    left
+    let (Ok(containers), Ok(networks)) = (labelled(&label), self::networks(&label)) else { return nobody_knows() };
+    let left = containers.into_iter().map(|(container, _)| format!("container {container}"));
+    left.chain(networks.into_iter().map(|(network, _)| format!("network {network}"))).collect()
 }
 
 /// Ids of containers with that label, and the testbed and owner of each.
 fn labelled(filter: &str) -> Result<Vec<(String, String)>, TestbedError> {
+    listed("listing containers", &["ps", "--all"], filter)
+}
+
+/// The same of networks.
+fn networks(filter: &str) -> Result<Vec<(String, String)>, TestbedError> {
+    listed("listing networks", &["network", "ls"], filter)
+}
+
+fn listed(doing: &'static str, list: &[&str], filter: &str) -> Result<Vec<(String, String)>, TestbedError> {
     let format = format!("{{{{.ID}}}} {{{{.Label \"{LABEL}\"}}}} {{{{.Label \"{OWNER_LABEL}\"}}}}");
     let filter = format!("label={filter}");
-    let listed = run("listing containers", &["ps", "--all", "--filter", &filter, "--format", &format])?;
+    let listed = run(doing, &[list, &["--filter", &filter, "--format", &format]].concat())?;
     let lines = listed.lines().filter_map(|line| line.split_once(' '));
     Ok(lines.map(|(id, rest)| (id.into(), rest.into())).collect())
 }
@@ -172,24 +201,40 @@ fn labelled(filter: &str) -> Result<Vec<(String, String)>, TestbedError> {
 pub(super) fn sweep() -> Vec<String> {
     // Where it is not known which are to stay, all do: the next sweep tries again.
     let (Ok(kept), Ok(all)) = (labelled(KEEP_LABEL), labelled(LABEL)) else { return Vec::new() };
-    let kept: Vec<String> = kept.into_iter().map(|(id, _)| id).collect();
-    let mut testbeds: Vec<String> = all
-        .into_iter()
-        .filter(|(id, _)| !kept.contains(id))
-        .filter_map(|(_, labels)| {
-            let (testbed, owner) = labels.split_once(' ')?;
-            owner.parse::<Owner>().is_ok_and(|owner| owner.is_gone()).then(|| testbed.to_owned())
-        })
-        .collect();
-    testbeds.sort();
-    testbeds.dedup();
+    let Ok(networks) = networks(LABEL) else { return Vec::new() };
+    let testbed = |labels: &str| Some(labels.split_once(' ')?.0.to_owned());
+    let kept: BTreeSet<String> = kept.iter().filter_map(|(_, labels)| testbed(labels)).collect();
+    let abandoned = |labels: &str| {
+        let (testbed, owner) = labels.split_once(' ')?;
+        let is_abandoned = !kept.contains(testbed) && owner.parse::<Owner>().is_ok_and(|owner| owner.is_gone());
+        is_abandoned.then(|| testbed.to_owned())
+    };
+    let testbeds: BTreeSet<String> = all.iter().chain(&networks).filter_map(|(_, labels)| abandoned(labels)).collect();
     for testbed in &testbeds {
-        remove(testbed, &network(testbed));
+        remove(testbed);
     }
-    testbeds
+    testbeds.into_iter().collect()
 }
 
-/// The name of a testbed's network.
-pub(super) fn network(testbed: &str) -> String {
-    format!("lifeboat-{testbed}")
+/// The network of a region of a testbed, made where it is not there; its name.
+pub(super) fn provide_network(testbed: &str, region: Option<&str>) -> Result<String, TestbedError> {
+    let name = match region {
+        None => format!("lifeboat-{testbed}"),
+        Some(region) => format!("lifeboat-{testbed}-region-{region}"),
+    };
+    if run("looking for a network", &["network", "inspect", &name]).is_err() {
+        let labels = [format!("{LABEL}={testbed}"), format!("{OWNER_LABEL}={}", Owner::current())];
+        run("making a network", &["network", "create", "--label", &labels[0], "--label", &labels[1], &name])?;
+    }
+    Ok(name)
+}
+
+/// This machine's address in a network.
+pub(super) fn gateway(network: &str) -> Result<Ipv4Addr, TestbedError> {
+    let format = "{{range .IPAM.Config}}{{.Gateway}} {{end}}";
+    let text = run("looking at a network", &["network", "inspect", "--format", format, network])?;
+    text.split_whitespace().find_map(|address| address.parse().ok()).ok_or_else(|| TestbedError::Engine {
+        doing: "looking at a network",
+        message: format!("the network {network} has no gateway: {text}"),
+    })
 }

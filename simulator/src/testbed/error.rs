@@ -56,6 +56,14 @@ pub enum TestbedError {
         /// Why, and what to do.
         message: String,
     },
+    /// A system cannot be built as it is asked for.
+    #[error("the system `{name}`: {message}")]
+    System {
+        /// Its name.
+        name: String,
+        /// Why not.
+        message: String,
+    },
     /// The container engine refused something.
     #[error("container engine, {doing}: {message}")]
     Engine {
@@ -93,6 +101,7 @@ impl TestbedError {
             Self::ServerStart { .. } => "drill-testbed-server",
             Self::Sql { .. } => "drill-testbed-sql",
             Self::Image { .. } => "drill-testbed-image",
+            Self::System { .. } => "drill-testbed-system",
             Self::Engine { .. } => "drill-testbed-engine",
             Self::Resource { .. } => "drill-testbed-resource",
             Self::Stopped => "drill-stopped",

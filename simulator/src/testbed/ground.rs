@@ -93,7 +93,7 @@ fn clear(root: &Path, id: &str, backend: Backend) -> Vec<String> {
         }
         Backend::Container => {
             empty_from_inside(id);
-            docker::remove(id, &docker::network(id))
+            docker::remove(id)
         }
     };
     if let Err(error) = remove_whole(root) {
@@ -115,15 +115,10 @@ fn remove_whole(root: &Path) -> io::Result<()> {
     fs::remove_dir_all(root)
 }
 
-/// Files in the shared folders belong to the containers' users: who is not root can only remove them from inside.
+/// Files in the folders belong to the containers' users: who is not root can only remove them from inside.
 fn empty_from_inside(id: &str) {
-    if rustix::process::geteuid().is_root() {
-        return;
-    }
-    for role in ["primary", "recovery"] {
-        let name = format!("lifeboat-{id}-{role}");
-        let script = "cd /srv/lifeboat && find . -mindepth 2 -delete";
-        docker::run("emptying the shared folders", &["exec", "-u", "root", &name, "sh", "-c", script]).ok();
+    if !rustix::process::geteuid().is_root() {
+        docker::empty(id);
     }
 }
 

@@ -1,34 +1,41 @@
 //! Testbeds: the real systems of a drill, built before it and torn down after it, whatever happens between.
 //!
-//! A testbed is a primary PostgreSQL server that archives its WAL, a fault proxy on the application's path to it, a
-//! machine on which copies can be restored, and a webhook that records notifications. [`Backend::Process`] runs
-//! PostgreSQL's own binaries on this machine; [`Backend::Container`] runs containers. No caller needs to know which.
+//! A testbed is a number of systems (`system/`, a file a kind) that a drill file names, placed in regions or in none, and the paths
+//! between them, each with a fault proxy. [`Backend::Process`] runs PostgreSQL's own binaries on this machine, a range of loopback
+//! addresses a region; [`Backend::Container`] runs containers, a network a region. No caller needs to know which.
 
 mod backup;
 mod binaries;
-mod bindings;
 mod container;
 mod docker;
 mod error;
 mod ground;
 mod layout;
 mod lifecycle;
+mod network;
+mod one_server;
 mod options;
 mod owner;
 mod place;
 mod ports;
-mod primary;
 mod roles;
 mod secrets;
+mod server;
 mod servers;
+mod site;
+mod spec;
 mod system;
-mod systems;
-mod webhook;
 
 pub use backup::BackupInfo;
 pub use error::TestbedError;
 pub use ground::remove;
-pub use lifecycle::{Testbed, WorkEntry};
+pub use lifecycle::Testbed;
+pub use network::{Hindrance, Imposed, Network, OUTSIDE, Side};
+pub use one_server::OneServer;
 pub use options::{Backend, TestbedOptions, Unavailable, at_hand, available};
-pub use system::{Fidelity, SystemInfo};
-pub use webhook::{Notification, Signature};
+pub use server::Server;
+pub use spec::{ArchiveSpec, SystemSpec};
+pub(crate) use system::PARAMETERS;
+pub use system::{
+    Door, Fidelity, Notification, SYSTEMS, Signature, System, SystemInfo, SystemKind, WorkEntry, kind, named,
+};

@@ -1,12 +1,12 @@
 //! What a testbed is asked to be, and whether this machine can be it.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use super::{binaries, docker, error::TestbedError, place::Account};
+use super::{binaries, docker, error::TestbedError, place::Account, spec::SystemSpec};
 
 /// What the systems run in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -35,8 +35,8 @@ pub struct TestbedOptions {
     pub backend: Backend,
     /// Leave everything standing at the end, for a person to look at.
     pub keep: bool,
-    /// PostgreSQL's `archive_timeout`: a segment is archived at the latest after so many seconds with writes.
-    pub archive_timeout_s: u32,
+    /// What stands in it, by name.
+    pub systems: BTreeMap<String, SystemSpec>,
     /// Size of a WAL segment in MiB, a power of two; none: PostgreSQL's own.
     pub wal_segment_mib: Option<u16>,
     /// PostgreSQL's major version; none: the newest that there is.
@@ -62,7 +62,7 @@ impl Default for TestbedOptions {
         Self {
             backend: Backend::Process,
             keep: false,
-            archive_timeout_s: 5,
+            systems: BTreeMap::new(),
             wal_segment_mib: None,
             postgres_major: None,
             folder: None,

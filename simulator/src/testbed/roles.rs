@@ -1,4 +1,4 @@
-//! Who may log in to the primary, and what the primary says of itself.
+//! Who may log in to a server, and what a server says of itself.
 
 use tokio_postgres::{Config, NoTls};
 
@@ -31,26 +31,58 @@ pub(super) fn login(host: &str, port: u16, user: &str, password: &str) -> Config
     config
 }
 
-/// Makes the roles and the application's database, and asks the server who it is.
-pub(super) async fn create(host: &str, port: u16, secrets: &Secrets) -> Result<Identity, TestbedError> {
-    let failed = |source| TestbedError::Sql { doing: "making the roles", source };
-    let mut superuser = login(host, port, SUPERUSER, &secrets.superuser);
-    superuser.dbname("postgres");
-    let (client, connection) = superuser.connect(NoTls).await.map_err(failed)?;
-    // It ends with the client; its errors show in the client's calls.
-    let driving = tokio::spawn(connection);
+/// Makes the roles and the application's database.
+pub(super) async fn create((host, port): &(String, u16), secrets: &Secrets) -> Result<(), TestbedError> {
     let statements = [
         format!("CREATE ROLE {APPLICATION} LOGIN PASSWORD '{}'", secrets.application),
         format!("CREATE ROLE {OBSERVER} SUPERUSER LOGIN PASSWORD '{}'", secrets.observer),
         format!("CREATE ROLE {ENGINE} SUPERUSER REPLICATION LOGIN PASSWORD '{}'", secrets.engine),
         format!("CREATE DATABASE {DATABASE} OWNER {APPLICATION}"),
     ];
+    let superuser = Superuser::connect("postgres", host, *port, secrets).await?;
     for statement in statements {
-        client.execute(statement.as_str(), &[]).await.map_err(failed)?;
+        superuser.execute("making the roles", &statement).await?;
     }
+    Ok(())
+}
+
+/// Asks a server who it is.
+pub(super) async fn identify((host, port): &(String, u16), secrets: &Secrets) -> Result<Identity, TestbedError> {
     let sql = "SELECT current_setting('server_version'), system_identifier::text FROM pg_control_system()";
-    let row = client.query_one(sql, &[]).await.map_err(failed)?;
-    drop(client);
-    driving.await.ok();
+    let superuser = Superuser::connect(DATABASE, host, *port, secrets).await?;
+    let row = superuser
+        .0
+        .query_one(sql, &[])
+        .await
+        .map_err(|source| TestbedError::Sql { doing: "asking who it is", source })?;
     Ok(Identity { version: row.get(0), system_identifier: row.get(1) })
+}
+
+/// A superuser's connection beside everything that a fault can do.
+pub(super) struct Superuser(tokio_postgres::Client);
+
+impl Superuser {
+    pub(super) async fn connect(
+        database: &str,
+        host: &str,
+        port: u16,
+        secrets: &Secrets,
+    ) -> Result<Self, TestbedError> {
+        let failed = |source| TestbedError::Sql { doing: "connecting as the superuser", source };
+        let mut login = login(host, port, SUPERUSER, &secrets.superuser);
+        let (client, connection) = login.dbname(database).connect(NoTls).await.map_err(failed)?;
+        // It ends with the client; its errors show in the client's calls.
+        tokio::spawn(connection);
+        Ok(Self(client))
+    }
+
+    pub(super) async fn execute(&self, doing: &'static str, sql: &str) -> Result<(), TestbedError> {
+        self.0.execute(sql, &[]).await.map(drop).map_err(|source| TestbedError::Sql { doing, source })
+    }
+
+    /// Whether the statement answers with true.
+    pub(super) async fn holds(&self, doing: &'static str, sql: &str) -> Result<bool, TestbedError> {
+        let rows = self.0.query(sql, &[]).await.map_err(|source| TestbedError::Sql { doing, source })?;
+        Ok(rows.first().is_some_and(|row| row.get(0)))
+    }
 }

@@ -34,14 +34,11 @@ impl Secrets {
         Ok(Self { superuser: token()?, application: token()?, observer: token()?, engine: token()?, webhook: token()? })
     }
 
-    /// Writes those that the engine needs, and says where: the server's password, the webhook's key.
-    pub(super) fn write(&self, layout: &Layout) -> Result<(PathBuf, PathBuf), TestbedError> {
-        let write = |name: &str, secret: &str| {
-            let path = layout.secrets().join(name);
-            write_private(&path, secret).map_err(|source| TestbedError::Folder { path: path.clone(), source })?;
-            Ok::<_, TestbedError>(path)
-        };
-        Ok((write("primary-password", &self.engine)?, write("webhook-key", &self.webhook)?))
+    /// Writes one for the engine, and says where.
+    pub(super) fn write(layout: &Layout, name: &str, secret: &str) -> Result<PathBuf, TestbedError> {
+        let path = layout.secrets().join(name);
+        write_private(&path, secret).map_err(|source| TestbedError::Folder { path: path.clone(), source })?;
+        Ok(path)
     }
 }
 

@@ -69,10 +69,10 @@ const KNOWN: &[(&[&str], &str)] = &[
         "the commands are arguments, and what is common to them reads arguments and explains problems",
     ),
     (
-        &["spec", "timeline"],
-        "the timeline is a part of the drill file, and the order in it is checked as the file is read",
+        &["spec", "systems", "timeline"],
+        "timeline and systems are parts of the drill file, and how they fit is checked as the file is read",
     ),
-    (&["checks", "recovery_checks"], "one table of checks in two files"),
+    (&["checks", "recovery_checks", "standby_checks"], "one table of checks in three files"),
     (&["chain", "loss"], "losses are rows at the end of chains of writes"),
     (&["binaries", "docker", "error", "options", "place"], "what a testbed is asked for says why it cannot be had"),
     (

@@ -128,7 +128,9 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
             data(format_args!("  systems   left standing; {} binds them", run.join("bindings.yaml").display()));
         }
         data(format_args!("  report    {}", folder.join("report.html").display()));
-        hint(format_args!("`lifeboat report {name}` tells what the engine did"));
+        if report["episodes"].as_array().is_some_and(|episodes| !episodes.is_empty()) {
+            hint(format_args!("`lifeboat report {name}` tells what the engine did"));
+        }
     }
     Ok(exit(proof(&report)))
 }

@@ -15,7 +15,15 @@ const ID_LENGTH_MAX: usize = 40;
 impl Home {
     /// Makes a name that no other run has, and the run's folder, which keeps the name from others.
     pub fn new_run_id(&self, plan: &Plan, now: Timestamp) -> Result<RunId, Error> {
-        let start = format!("{}-{}", slug(&plan.runbook.id), now.to_zoned(TimeZone::UTC).strftime("%Y%m%d"));
+        self.new_name(&plan.runbook.id, now)
+    }
+
+    /// The same for something that has only an id.
+    ///
+    /// # Errors
+    /// As for [`Home::new_run_id`].
+    pub fn new_name(&self, id: &str, now: Timestamp) -> Result<RunId, Error> {
+        let start = format!("{}-{}", slug(id), now.to_zoned(TimeZone::UTC).strftime("%Y%m%d"));
         let runs = self.runs_folder();
         for tried in 1.. {
             let run = RunId::new(format!("{start}-{:04x}", random()?)).unwrap_or_else(|error| {

@@ -31,6 +31,7 @@ use crate::{
 };
 
 mod parts;
+mod standbys;
 
 use parts::*;
 
@@ -69,7 +70,7 @@ impl Case {
         let (episode, recover) = (&evidence.episodes[0], spec.recoveries().next().unwrap());
         let run = "dr-003-20261121-7f3a";
         let losses = losses.as_ref();
-        checks(&Looked { evidence, losses, spec, holding, number: 1, episode, run, recover, telling })
+        checks(&Looked { evidence, losses, spec, holding, number: 1, episode, run, recover: Some(recover), telling })
     }
 
     fn episode(&mut self) -> &mut Episode {

@@ -1,6 +1,9 @@
 //! A connection with the statements that were prepared on it.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use tokio_postgres::{Client as Connection, Config, Error, Statement, types::ToSql};
@@ -79,6 +82,11 @@ impl Client for Database {
             1 => Ok(()),
             rows => Err(StoreError::new(format!("{rows} rows were written"))),
         }
+    }
+
+    async fn beats(&mut self) -> Result<BTreeMap<String, At>, StoreError> {
+        let rows = self.connection.query("SELECT lane, beat FROM heartbeats", &[]).await?;
+        Ok(rows.iter().map(|row| (row.get(0), At(row.get(1)))).collect())
     }
 }
 

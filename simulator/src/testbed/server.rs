@@ -1,10 +1,10 @@
-//! The primary server of a testbed: made, configured, started, stopped and killed by running programs in its place.
+//! A PostgreSQL server of a testbed: made, configured, started, stopped and killed by running programs in its place.
 
 use std::time::Duration;
 
 use super::{
     error::TestbedError,
-    layout::Inside,
+    network::End,
     place::{Call, Place},
     roles,
     secrets::Secrets,
@@ -16,37 +16,59 @@ const RESTART_ATTEMPTS: u32 = 10;
 
 /// A server that is managed in its place.
 #[derive(Debug)]
-pub(super) struct Primary {
+pub struct Server {
     pub(super) place: Place,
-    pub(super) inside: Inside,
+    /// Its folder there, which has its data, its log, its archive and its sockets.
+    pub(super) folder: String,
     /// Folder of PostgreSQL's programs there.
     pub(super) bin: String,
-    /// The port it listens on there.
-    pub(super) port: u16,
-    /// What it listens on there, and who may log in from where.
+    /// Where it stands.
+    pub(super) end: End,
+    /// Where it is reached from within its own region.
+    pub(super) near: (String, u16),
+    /// Where it is reached from this process, beside all that a fault of the network can do.
+    pub(super) direct: (String, u16),
     pub(super) reach: Reach,
     pub(super) archive_timeout_s: u32,
     pub(super) wal_segment_mib: Option<u16>,
 }
 
 /// From where a server is reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Reach {
-    /// From this machine only.
-    Loopback,
+    /// From this machine only, at this address.
+    Loopback(String),
     /// From the network of its container.
     Network,
 }
 
-impl Primary {
+/// What a standby follows.
+#[derive(Debug)]
+pub(super) struct Upstream {
+    pub(super) host: String,
+    pub(super) port: u16,
+    /// The physical slot that keeps the WAL for it; also its name in `pg_stat_replication`.
+    pub(super) slot: String,
+}
+
+impl Server {
     fn program(&self, name: &str) -> String {
         format!("{}/{name}", self.bin)
     }
 
+    /// A folder or a file of its own.
+    pub(super) fn path(&self, name: &str) -> String {
+        format!("{}/{name}", self.folder)
+    }
+
+    fn data(&self) -> String {
+        self.path("data")
+    }
+
     /// Makes the cluster (with data checksums) and writes its configuration.
     pub(super) async fn initialise(&self, secrets: &Secrets) -> Result<(), TestbedError> {
-        let data = self.inside.data();
-        let password_file = self.inside.folder("primary/password");
+        let data = self.data();
+        let password_file = self.path("password");
         self.place.write(&password_file, &secrets.superuser).await?;
         let password_option = format!("--pwfile={password_file}");
         let segments = self.wal_segment_mib.map(|mib| format!("--wal-segsize={mib}"));
@@ -65,24 +87,63 @@ impl Primary {
         arguments.extend(segments.as_deref());
         self.place.run(&self.program("initdb"), Call::new(&arguments)).await?;
         self.place.run("rm", Call::new(&[&password_file])).await?;
-        let arguments = ["-c", "cat >> \"$0\"", &format!("{data}/postgresql.conf")];
-        let configuration = self.configuration();
-        let call = Call { stdin: configuration.as_bytes(), ..Call::new(&arguments) };
-        self.place.run("sh", call).await?;
+        self.configure(&self.configuration()).await?;
         let owner = self.place.run("id", Call::new(&["-un"])).await?;
         let map = [roles::SUPERUSER, roles::ENGINE].map(|role| format!("owner \"{}\" {role}\n", owner.trim())).concat();
         self.place.write(&format!("{data}/pg_ident.conf"), &map).await?;
         self.place.write(&format!("{data}/pg_hba.conf"), &self.access()).await
     }
 
+    /// Makes the cluster as a copy of another one, which it follows from its start on.
+    pub(super) async fn follow(&self, upstream: &Upstream, secrets: &Secrets) -> Result<(), TestbedError> {
+        let (data, port) = (self.data(), upstream.port.to_string());
+        let mut arguments =
+            vec!["--host", &upstream.host, "--port", &port, "--username", roles::ENGINE, "--no-password"];
+        arguments.extend(["--pgdata", &data, "--checkpoint=fast", "--wal-method=stream", "--no-sync"]);
+        arguments.extend(["--create-slot", "--slot", &upstream.slot]);
+        let call = Call { password: Some(&secrets.engine), ..Call::new(&arguments) };
+        self.place.run(&self.program("pg_basebackup"), call).await?;
+        let password = self.path("upstream-password");
+        let line = format!("*:*:*:{}:{}\n", roles::ENGINE, secrets.engine);
+        self.place.write(&password, &line).await?;
+        let following = format!(
+            "host={host} port={port} user={user} application_name={slot} passfile={password} connect_timeout=2",
+            host = upstream.host,
+            user = roles::ENGINE,
+            slot = upstream.slot,
+            password = conninfo(&password),
+        );
+        let following = format!(
+            "{own}primary_conninfo = {following}\n\
+             primary_slot_name = '{slot}'\n\
+             # A path that swallows everything is noticed within seconds, as in a region that watches its standby.\n\
+             wal_receiver_timeout = 5s\n\
+             wal_receiver_status_interval = 1s\n\
+             wal_retrieve_retry_interval = 200ms\n",
+            own = self.configuration(),
+            following = literal(&following),
+            slot = upstream.slot,
+        );
+        self.configure(&following).await?;
+        self.place.write(&format!("{data}/pg_hba.conf"), &self.access()).await?;
+        self.place.write(&format!("{data}/standby.signal"), "").await
+    }
+
+    /// Adds to the configuration; of two lines for one parameter the last one counts.
+    async fn configure(&self, lines: &str) -> Result<(), TestbedError> {
+        let arguments = ["-c", "cat >> \"$0\"", &format!("{}/postgresql.conf", self.data())];
+        let call = Call { stdin: lines.as_bytes(), ..Call::new(&arguments) };
+        self.place.run("sh", call).await.map(drop)
+    }
+
     /// What differs from the defaults. Durability is as in production: `fsync` and `synchronous_commit` stay on.
     fn configuration(&self) -> String {
-        let listen = match self.reach {
-            Reach::Loopback => "127.0.0.1",
+        let listen = match &self.reach {
+            Reach::Loopback(address) => address,
             Reach::Network => "*",
         };
-        let sockets = self.inside.folder("sockets");
-        let archive = archive_command(&self.inside.folder("archive"));
+        let sockets = self.path("sockets");
+        let archive = archive_command(&self.path("archive"));
         format!(
             "\n# lifeboat testbed\n\
              listen_addresses = '{listen}'\n\
@@ -96,7 +157,7 @@ impl Primary {
              archive_command = {archive}\n\
              # Kept in the data folder: a killed server leaves nothing behind in the machine's shared memory.\n\
              dynamic_shared_memory_type = mmap\n",
-            port = self.port,
+            port = self.near.1,
             sockets = literal(&sockets),
             timeout = self.archive_timeout_s,
             archive = literal(&archive),
@@ -105,7 +166,8 @@ impl Primary {
 
     fn access(&self) -> String {
         let from = match self.reach {
-            Reach::Loopback => "127.0.0.1/32",
+            // Each region of a testbed on processes has loopback addresses of its own.
+            Reach::Loopback(_) => "127.0.0.0/8",
             Reach::Network => "samenet",
         };
         format!(
@@ -118,9 +180,12 @@ impl Primary {
     }
 
     /// Starts it and waits until it serves, crash recovery included.
-    pub(super) async fn start(&self) -> Result<(), TestbedError> {
-        let data = self.inside.data();
-        let log = self.inside.folder("primary/log");
+    ///
+    /// # Errors
+    /// Where it does not come up.
+    pub async fn start(&self) -> Result<(), TestbedError> {
+        let data = self.data();
+        let log = self.path("log");
         let timeout = START_TIMEOUT_S.to_string();
         let arguments = ["start", "-s", "-w", "-t", &timeout, "-D", &data, "-l", &log];
         for attempt in 1..=RESTART_ATTEMPTS {
@@ -145,16 +210,27 @@ impl Primary {
         TestbedError::ServerStart { message: format!("{error}\n{}", tail.trim_end()) }
     }
 
+    /// Whether it runs.
+    pub async fn runs(&self) -> bool {
+        self.place.run(&self.program("pg_ctl"), Call::new(&["status", "-D", &self.data()])).await.is_ok()
+    }
+
     /// A fast shutdown: sessions are ended, a checkpoint is written.
-    pub(super) async fn stop(&self) -> Result<(), TestbedError> {
-        let data = self.inside.data();
+    ///
+    /// # Errors
+    /// Where it does not end in time.
+    pub async fn stop(&self) -> Result<(), TestbedError> {
+        let data = self.data();
         let arguments = ["stop", "-s", "-w", "-t", "60", "-m", "fast", "-D", &data];
         self.place.run(&self.program("pg_ctl"), Call::new(&arguments)).await.map(drop)
     }
 
     /// `kill -9` of the postmaster; its children end as they notice, which is waited for.
-    pub(super) async fn kill(&self) -> Result<(), TestbedError> {
-        self.place.run("sh", Call::new(&["-c", KILL, &self.inside.data()])).await.map(drop)
+    ///
+    /// # Errors
+    /// Where it does not run.
+    pub async fn kill(&self) -> Result<(), TestbedError> {
+        self.place.run("sh", Call::new(&["-c", KILL, &self.data()])).await.map(drop)
     }
 }
 
@@ -191,6 +267,11 @@ fn archive_command(archive: &str) -> String {
 
 fn shell_word(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// A value of a connection string.
+fn conninfo(text: &str) -> String {
+    format!("'{}'", text.replace('\\', r"\\").replace('\'', r"\'"))
 }
 
 /// A string in `postgresql.conf`.

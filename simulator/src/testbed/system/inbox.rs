@@ -49,13 +49,13 @@ struct Shared {
 
 /// The webhook's server. Dropping it ends it.
 #[derive(Debug)]
-pub(super) struct Webhook {
+pub(super) struct Inbox {
     address: SocketAddr,
     shared: Arc<Shared>,
     serving: JoinHandle<()>,
 }
 
-impl Webhook {
+impl Inbox {
     /// Listens on a free loopback port.
     pub(super) async fn start(key: &str) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
@@ -77,7 +77,7 @@ impl Webhook {
     }
 }
 
-impl Drop for Webhook {
+impl Drop for Inbox {
     fn drop(&mut self) {
         self.serving.abort();
     }
@@ -152,7 +152,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_arrives_is_recorded_and_judged() {
-        let webhook = Webhook::start("key").await.unwrap();
+        let webhook = Inbox::start("key").await.unwrap();
         let post = async |headers: String, body: &str| {
             let mut stream = TcpStream::connect(webhook.address).await.unwrap();
             let length = body.len();

@@ -1,0 +1,76 @@
+//! The checks of standbys, and of a drill in which nothing has to be recovered.
+
+use super::checks::{Looked, Rule, Scope, Seen, differing, seen};
+use crate::{
+    fault::Struck,
+    measurement::{Outage, outage},
+    report::CheckKind,
+};
+
+const fn rule(
+    name: &'static str,
+    kind: CheckKind,
+    applies: fn(&Looked<'_>) -> bool,
+    look: fn(&Looked<'_>) -> Seen,
+) -> Rule {
+    Rule { name, kind, scope: Scope::Drill, applies, look }
+}
+
+/// Those of a drill that watches standbys or recovers nothing.
+pub(super) static STANDBYS: [Rule; 3] = [
+    rule("faults-had-effect", CheckKind::Evidence, unrecovered_faults, faults_had_effect),
+    rule("service-undisturbed", CheckKind::Result, nothing_is_recovered, service_undisturbed),
+    rule("standbys-agree", CheckKind::Result, with_standbys, standbys_agree),
+];
+
+fn nothing_is_recovered(looked: &Looked<'_>) -> bool {
+    looked.recover.is_none()
+}
+
+fn unrecovered_faults(looked: &Looked<'_>) -> bool {
+    nothing_is_recovered(looked) && !looked.episode.struck.is_empty()
+}
+
+fn with_standbys(looked: &Looked<'_>) -> bool {
+    !looked.spec.watched_standbys().is_empty()
+}
+
+fn faults_had_effect(looked: &Looked<'_>) -> Seen {
+    let struck = &looked.episode.struck;
+    let said: Vec<&str> = struck.iter().map(|struck| struck.story.as_str()).collect();
+    seen(struck.iter().all(Struck::has_bitten), said.join("; "))
+}
+
+/// Where nothing is recovered, the application must not have noticed anything.
+fn service_undisturbed(looked: &Looked<'_>) -> Seen {
+    match outage(&looked.evidence.probes, &looked.evidence.rule, None) {
+        Outage::None { resolution } => {
+            Seen::Holds(format!("no probe failed; the longest time without one was {resolution:.2} s"))
+        }
+        Outage::Unmeasured(missing) => Seen::Unknown(missing.to_string()),
+        Outage::Seen { .. } => {
+            let failed = looked.evidence.probes.iter().filter(|probe| !probe.ok);
+            let first = failed.clone().next().and_then(|probe| probe.detail.as_deref()).unwrap_or("a probe failed");
+            Seen::Fails(format!("{} probes failed, the first: {first}", failed.count()))
+        }
+    }
+}
+
+fn standbys_agree(looked: &Looked<'_>) -> Seen {
+    let direct = match &looked.evidence.direct {
+        Ok(direct) => direct,
+        Err(why) => return Seen::Unknown(format!("the store: {why}")),
+    };
+    let mut said = Vec::new();
+    let mut agree = !looked.evidence.replicas.is_empty() && !direct.is_empty();
+    for (standby, state) in &looked.evidence.replicas {
+        let state = match state {
+            Ok(state) => state,
+            Err(why) => return Seen::Unknown(format!("{standby}: {why}")),
+        };
+        let differing = differing(direct, state);
+        agree &= differing == 0;
+        said.push(format!("{standby}: {} rows, {differing} differ", state.len()));
+    }
+    seen(agree, format!("{} rows in the store; {}", direct.len(), said.join("; ")))
+}

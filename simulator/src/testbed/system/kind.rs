@@ -1,0 +1,58 @@
+//! A kind of system, and what building one needs.
+
+use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
+
+use lifeboat_core::document::Object;
+use serde::de::DeserializeOwned;
+
+use super::System;
+use crate::testbed::{error::TestbedError, network::End, server::Server, site::Site, spec::SystemSpec};
+
+/// The systems that stand already, by name.
+pub(in crate::testbed) type Built = BTreeMap<String, Arc<dyn System>>;
+
+type Building<'a> = Pin<Box<dyn Future<Output = Result<Arc<dyn System>, TestbedError>> + Send + 'a>>;
+
+/// A kind of system: a line of the table.
+pub struct SystemKind {
+    /// Its name in a drill file.
+    pub name: &'static str,
+    /// Its parameters.
+    pub parameters: &'static Object,
+    /// The parameters that name another system, each with the kinds that it may be of.
+    pub names: &'static [(&'static str, &'static [&'static str])],
+    /// Whether it keeps the records of an application.
+    pub is_store: bool,
+    /// Builds one; what it names stands by then.
+    pub(in crate::testbed) build: for<'a> fn(Order<'a>) -> Building<'a>,
+}
+
+/// A system to be built.
+#[derive(Clone, Copy)]
+pub(in crate::testbed) struct Order<'a> {
+    pub(in crate::testbed) name: &'a str,
+    pub(in crate::testbed) spec: &'a SystemSpec,
+    pub(in crate::testbed) site: &'a Site<'a>,
+    pub(in crate::testbed) built: &'a Built,
+}
+
+impl Order<'_> {
+    /// Its parameters, which fit the table.
+    pub(super) fn parameters<T: DeserializeOwned>(&self) -> Result<T, TestbedError> {
+        self.spec.parameters().map_err(|error| self.wrong(error.to_string()))
+    }
+
+    /// The server of that name.
+    pub(super) fn server(&self, name: &str) -> Result<&Server, TestbedError> {
+        let found = self.built.get(name).and_then(|system| system.server());
+        found.ok_or_else(|| self.wrong(format!("`{name}` is no server")))
+    }
+
+    pub(super) fn end(&self, region: Option<String>) -> End {
+        End { region, system: Some(self.name.to_owned()) }
+    }
+
+    fn wrong(&self, message: String) -> TestbedError {
+        TestbedError::System { name: self.name.to_owned(), message }
+    }
+}

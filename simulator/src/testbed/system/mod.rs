@@ -1,0 +1,50 @@
+//! What can stand in a testbed: a file a kind, and a line in this table.
+
+mod bindings;
+mod inbox;
+mod info;
+mod kind;
+mod machine;
+mod postgres;
+mod standby;
+mod switch;
+#[expect(clippy::module_inception, reason = "the trait is what the module is about")]
+mod system;
+mod webhook;
+
+use lifeboat_core::document::Object;
+
+use super::spec::SystemSpec;
+pub(super) use bindings::serialise;
+pub use inbox::{Notification, Signature};
+pub use info::{Fidelity, SystemInfo, WorkEntry};
+pub use kind::SystemKind;
+pub(super) use kind::{Built, Order};
+pub use system::{Door, System};
+
+/// Every kind.
+pub const SYSTEMS: [SystemKind; 5] = [postgres::KIND, standby::KIND, machine::KIND, switch::KIND, webhook::KIND];
+
+/// The parameters by kind, as the grammar wants them.
+pub(crate) static PARAMETERS: [(&str, &Object); SYSTEMS.len()] = parameters();
+
+const fn parameters() -> [(&'static str, &'static Object); SYSTEMS.len()] {
+    let mut parameters = [(SYSTEMS[0].name, SYSTEMS[0].parameters); SYSTEMS.len()];
+    let mut place = 1;
+    while place < SYSTEMS.len() {
+        parameters[place] = (SYSTEMS[place].name, SYSTEMS[place].parameters);
+        place += 1;
+    }
+    parameters
+}
+
+/// The systems that a system names: the parameter, the name, and the kinds that may be named there.
+pub fn named(spec: &SystemSpec) -> impl Iterator<Item = (&'static str, &str, &'static [&'static str])> {
+    let names = kind(spec.kind()).map(|kind| kind.names).unwrap_or_default();
+    names.iter().filter_map(|(key, kinds)| Some((*key, spec.text(key)?, *kinds)))
+}
+
+/// The kind of that name.
+pub fn kind(name: &str) -> Option<SystemKind> {
+    SYSTEMS.into_iter().find(|kind| kind.name == name)
+}

@@ -1,0 +1,139 @@
+//! A standby that streams from a server, in its region or across from another one.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use lifeboat_core::document::{Object, Shape, optional, required};
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::time::{sleep, timeout};
+use tokio_postgres::Config;
+
+use super::{
+    Door, Order, System, SystemInfo, SystemKind,
+    postgres::{Postgres, server},
+};
+use crate::{
+    clock::{At, Clock},
+    store::{Endpoint, postgres::connect},
+    testbed::{
+        error::TestbedError,
+        roles::{self, Superuser},
+        server::{Server, Upstream},
+    },
+};
+
+/// A standby that does not follow by then never will.
+const FOLLOWS_WITHIN: Duration = Duration::from_secs(60);
+const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(100);
+
+pub(super) const KIND: SystemKind = SystemKind {
+    name: "standby",
+    parameters: &Object {
+        what: "the system `standby`",
+        one_of: &[],
+        fields: &[
+            required("of", "The server that it follows.", Shape::Name),
+            optional("region", "Where it is placed.", Shape::Name),
+            required(
+                "mode",
+                "Whether a commit waits for it (`sync`) or not (`async`).",
+                Shape::Word(&["async", "sync"]),
+            ),
+        ],
+    },
+    names: &[("of", &["postgres", "standby"])],
+    is_store: true,
+    build: |order| Box::pin(build(order)),
+};
+
+#[derive(Debug, Deserialize)]
+struct Parameters {
+    of: String,
+    region: Option<String>,
+    mode: Mode,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Mode {
+    Async,
+    Sync,
+}
+
+#[derive(Debug)]
+struct Standby(Postgres);
+
+async fn build(order: Order<'_>) -> Result<Arc<dyn System>, TestbedError> {
+    let Parameters { of, region, mode } = order.parameters()?;
+    let site = order.site;
+    let primary = order.server(&of)?;
+    let (server, origin) = server(&order, region, primary.archive_timeout_s).await?;
+    let (host, port) = site.reach(&server.end, primary).await?;
+    let upstream = Upstream { host, port, slot: order.name.replace('-', "_") };
+    site.options.go_on()?;
+    server.follow(&upstream, &site.secrets).await?;
+    site.options.go_on()?;
+    server.start().await?;
+    let (host, port) = &primary.direct;
+    let superuser = Superuser::connect(roles::DATABASE, host, *port, &site.secrets).await?;
+    follows(&superuser, &upstream.slot, Mode::Async).await?;
+    if mode == Mode::Sync {
+        let sql = format!("ALTER SYSTEM SET synchronous_standby_names = '\"{}\"'", upstream.slot);
+        superuser.execute("naming the synchronous standby", &sql).await?;
+        superuser.execute("reading the configuration again", "SELECT pg_reload_conf()").await?;
+        follows(&superuser, &upstream.slot, Mode::Sync).await?;
+    }
+    let postgres = Postgres::of(&order, KIND.name, server, format!("{origin}; base backup of {of}")).await?;
+    Ok(Arc::new(Standby(postgres)))
+}
+
+/// Waits until the primary says that it streams to it, in that mode.
+async fn follows(superuser: &Superuser, slot: &str, mode: Mode) -> Result<(), TestbedError> {
+    let state = match mode {
+        Mode::Async => "state = 'streaming'",
+        Mode::Sync => "state = 'streaming' AND sync_state = 'sync'",
+    };
+    let sql = format!("SELECT count(*) = 1 FROM pg_stat_replication WHERE application_name = '{slot}' AND {state}");
+    let following = async {
+        while !superuser.holds("looking for the standby", &sql).await? {
+            sleep(POLL).await;
+        }
+        Ok(())
+    };
+    let late = |_elapsed| TestbedError::ServerStart {
+        message: format!("the standby {slot} does not follow within {FOLLOWS_WITHIN:?}"),
+    };
+    timeout(FOLLOWS_WITHIN, following).await.map_err(late)?
+}
+
+#[async_trait]
+impl System for Standby {
+    fn info(&self) -> SystemInfo {
+        self.0.info()
+    }
+
+    fn binding(&self) -> Option<Value> {
+        self.0.binding()
+    }
+
+    fn endpoint(&self, door: Door) -> Option<Arc<dyn Endpoint>> {
+        self.0.endpoint(door)
+    }
+
+    /// As long as it is a standby, it is what protects another one, and has nothing of its own.
+    async fn protected(&self, clock: &Clock) -> Result<Option<At>, String> {
+        let client = connect(&self.0.observer(), CONNECT_WITHIN).await.map_err(|error| error.to_string())?;
+        let row = client.query_one("SELECT pg_is_in_recovery()", &[]).await.map_err(|error| error.to_string())?;
+        if row.get(0) { Ok(None) } else { self.0.protected(clock).await }
+    }
+
+    fn server(&self) -> Option<&Server> {
+        self.0.server()
+    }
+
+    fn login(&self, door: Door) -> Option<Config> {
+        self.0.login(door)
+    }
+}

@@ -1,0 +1,69 @@
+//! The application's endpoint, which directs its traffic to one server or another: a proxy with a control resource that stands in for
+//! a load balancer's API.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use lifeboat_core::document::{Object, Shape, required};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Fidelity, Order, System, SystemInfo, SystemKind};
+use crate::{
+    proxy::Proxy,
+    testbed::{error::TestbedError, network::End},
+};
+
+pub(super) const KIND: SystemKind = SystemKind {
+    name: "switch",
+    parameters: &Object {
+        what: "the system `switch`",
+        one_of: &[],
+        fields: &[required("to", "The server that it directs to at first.", Shape::Name)],
+    },
+    names: &[("to", &["postgres", "standby"])],
+    is_store: false,
+    build: |order| Box::pin(build(order)),
+};
+
+#[derive(Debug, Deserialize)]
+struct Parameters {
+    to: String,
+}
+
+#[derive(Debug)]
+struct Switch {
+    name: String,
+    proxy: Proxy,
+}
+
+async fn build(order: Order<'_>) -> Result<Arc<dyn System>, TestbedError> {
+    let Parameters { to } = order.parameters()?;
+    // The same way that the engine's bindings name, so that a runbook that switches back comes back to it.
+    let (host, port) = order.site.reach(&End::users(), order.server(&to)?).await?;
+    let proxy = Proxy::start(&format!("{host}:{port}")).await;
+    let proxy = proxy.map_err(|source| TestbedError::Resource { what: "the switch", source })?;
+    Ok(Arc::new(Switch { name: order.name.to_owned(), proxy }))
+}
+
+#[async_trait]
+impl System for Switch {
+    fn info(&self) -> SystemInfo {
+        SystemInfo {
+            role: self.name.clone(),
+            kind: KIND.name.to_owned(),
+            region: None,
+            version: format!("lifeboat {}", env!("CARGO_PKG_VERSION")),
+            fidelity: Fidelity::Emulated,
+            origin: "a proxy in the simulator".to_owned(),
+        }
+    }
+
+    fn binding(&self) -> Option<Value> {
+        Some(json!({ "kind": "endpoint", "access": "write", "http": { "url": self.proxy.control_url() } }))
+    }
+
+    fn switch(&self) -> Option<&Proxy> {
+        Some(&self.proxy)
+    }
+}

@@ -1,0 +1,61 @@
+//! The people on call, as far as a drill has them: a webhook that records what it is sent.
+
+use std::{path::PathBuf, sync::Arc};
+
+use async_trait::async_trait;
+use lifeboat_core::document::Object;
+use serde_json::{Value, json};
+
+use super::{Fidelity, Notification, Order, System, SystemInfo, SystemKind, inbox::Inbox};
+use crate::testbed::{error::TestbedError, secrets::Secrets};
+
+pub(super) const KIND: SystemKind = SystemKind {
+    name: "webhook",
+    parameters: &Object { what: "the system `webhook`", one_of: &[], fields: &[] },
+    names: &[],
+    is_store: false,
+    build: |order| Box::pin(build(order)),
+};
+
+#[derive(Debug)]
+struct Webhook {
+    name: String,
+    inbox: Inbox,
+    key: PathBuf,
+}
+
+async fn build(order: Order<'_>) -> Result<Arc<dyn System>, TestbedError> {
+    let key = &order.site.secrets.webhook;
+    let inbox = Inbox::start(key).await;
+    let inbox = inbox.map_err(|source| TestbedError::Resource { what: "the webhook", source })?;
+    let key = Secrets::write(&order.site.ground.layout, &format!("{}-key", order.name), key)?;
+    Ok(Arc::new(Webhook { name: order.name.to_owned(), inbox, key }))
+}
+
+#[async_trait]
+impl System for Webhook {
+    fn info(&self) -> SystemInfo {
+        SystemInfo {
+            role: self.name.clone(),
+            kind: "notify".to_owned(),
+            region: None,
+            version: format!("lifeboat {}", env!("CARGO_PKG_VERSION")),
+            fidelity: Fidelity::Emulated,
+            origin: "a webhook in the simulator".to_owned(),
+        }
+    }
+
+    fn binding(&self) -> Option<Value> {
+        Some(json!({
+            "kind": "notify",
+            "access": "write",
+            "channel": "webhook",
+            "url": self.inbox.url(),
+            "secret": format!("file:{}", self.key.display()),
+        }))
+    }
+
+    fn notifications(&self) -> Vec<Notification> {
+        self.inbox.notifications()
+    }
+}

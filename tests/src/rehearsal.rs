@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use lifeboat_simulator::drill::DrillRequest;
 use tempfile::TempDir;
 
 use crate::{lifeboat, repository};
@@ -44,13 +45,18 @@ pub struct Ended {
 impl Rehearsal {
     /// DR-003 as it is shipped, but for a size and windows that let it end within seconds.
     pub fn small() -> Result<Self> {
+        Self::changed(&[])
+    }
+
+    /// The same with other words in its file: the first of each pair, which must be there, becomes the second.
+    pub fn changed(edits: &[(&str, &str)]) -> Result<Self> {
         let (temporary, home) = (tempfile::tempdir()?, tempfile::tempdir()?);
         // PostgreSQL runs as a user of its own where the tests run as root.
         fs::set_permissions(temporary.path(), fs::Permissions::from_mode(0o755))?;
         let mut text = fs::read_to_string(repository().join("workflows/drills/dr-003.yaml"))?;
-        let runbook = repository().join("workflows/dr-003-accidental-deletion.yaml");
-        for (from, to) in [
-            ("../dr-003-accidental-deletion.yaml", &*runbook.to_string_lossy()),
+        let runbook = repository().join("workflows/dr-003-accidental-deletion.yaml").to_string_lossy().into_owned();
+        let small = [
+            ("../dr-003-accidental-deletion.yaml", runbook.as_str()),
             (
                 "customers: 40000, orders: 60000, order_items: 110000",
                 "customers: 4000, orders: 6000, order_items: 9000",
@@ -58,7 +64,8 @@ impl Rehearsal {
             ("damaged_customers: 12000", "damaged_customers: 1200"),
             ("steady: 8s", "steady: 3s"),
             ("stable: 5s", "stable: 2s"),
-        ] {
+        ];
+        for (from, to) in small.iter().chain(edits) {
             ensure!(text.contains(from), "the shipped drill has no `{from}`");
             text = text.replacen(from, to, 1);
         }
@@ -74,6 +81,11 @@ impl Rehearsal {
         command.env("TMPDIR", self.temporary.path()).env("LIFEBOAT_HOME", self.state());
         command.current_dir(repository()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
+    }
+
+    /// What holds it in this process, for what no file can say. Nothing but its state is in the folders of the rehearsal then.
+    pub fn request(&self) -> Result<DrillRequest> {
+        Ok(DrillRequest::new(&self.file.to_string_lossy(), self.state())?)
     }
 
     /// The engine's state folder.

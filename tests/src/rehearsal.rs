@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use lifeboat_simulator::drill::DrillRequest;
 use tempfile::TempDir;
 
 use crate::{lifeboat, repository};
@@ -44,11 +45,11 @@ pub struct Ended {
 impl Rehearsal {
     /// DR-003 as it is shipped, but for a size and windows that let it end within seconds.
     pub fn small() -> Result<Self> {
-        Self::small_with(&[])
+        Self::changed(&[])
     }
 
-    /// The same with these changes made first.
-    pub fn small_with(changes: &[(&str, &str)]) -> Result<Self> {
+    /// The same with other words in its file: the first of each pair, which must be there, becomes the second.
+    pub fn changed(edits: &[(&str, &str)]) -> Result<Self> {
         let small = [
             (
                 "customers: 40000, orders: 60000, order_items: 110000",
@@ -58,16 +59,16 @@ impl Rehearsal {
             ("steady: 8s", "steady: 3s"),
             ("stable: 5s", "stable: 2s"),
         ];
-        Self::of("workflows/drills/dr-003.yaml", &[changes, &small].concat())
+        Self::of("workflows/drills/dr-003.yaml", &[&small, edits].concat())
     }
 
-    /// A shipped drill with these changes.
-    pub fn of(shipped: &str, changes: &[(&str, &str)]) -> Result<Self> {
+    /// A shipped drill with other words in its file.
+    pub fn of(shipped: &str, edits: &[(&str, &str)]) -> Result<Self> {
         let (temporary, home) = (tempfile::tempdir()?, tempfile::tempdir()?);
         // PostgreSQL runs as a user of its own where the tests run as root.
         fs::set_permissions(temporary.path(), fs::Permissions::from_mode(0o755))?;
         let mut text = fs::read_to_string(repository().join(shipped))?;
-        for (from, to) in changes {
+        for (from, to) in edits {
             ensure!(text.contains(from), "the shipped drill has no `{from}`");
             text = text.replacen(from, to, 1);
         }
@@ -86,6 +87,11 @@ impl Rehearsal {
         command.env("TMPDIR", self.temporary.path()).env("LIFEBOAT_HOME", self.state());
         command.current_dir(repository()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
+    }
+
+    /// What holds it in this process, for what no file can say. Nothing but its state is in the folders of the rehearsal then.
+    pub fn request(&self) -> Result<DrillRequest> {
+        Ok(DrillRequest::new(&self.file.to_string_lossy(), self.state())?)
     }
 
     /// The engine's state folder.

@@ -70,6 +70,33 @@ fn files_become_a_run_in_one_place() {
     }
 }
 
+/// Who needs a plan for a test sketches it: a new field of a plan is filled in where plans are made, and nowhere else.
+#[test]
+fn plans_and_starts_are_put_together_in_few_places() {
+    const SKETCH: &str = "engine/core/src/sketch.rs";
+    // Written in pieces so that this file does not find itself.
+    let marks: [(&str, &[&str]); 3] = [
+        (concat!("Runbook", "Ref {"), &["engine/core/src/plan.rs", "engine/core/src/runbook/lower.rs", SKETCH]),
+        (concat!("time_", "limit: None,"), &["engine/cli/src/stepwise.rs", SKETCH]),
+        (
+            concat!("plan_", "digest: "),
+            &[
+                "engine/core/src/event.rs",
+                SKETCH,
+                "engine/present/src/run.rs",
+                "engine/runtime/src/session.rs",
+                "engine/runtime/tests/runtime/golden.rs",
+                "simulator/virtual/src/subject.rs",
+            ],
+        ),
+    ];
+    for (mark, places) in marks {
+        let mut found: Vec<_> = tracked(".rs").into_iter().filter(|file| read(file).contains(mark)).collect();
+        found.sort();
+        assert_eq!(found, places.iter().map(PathBuf::from).collect::<Vec<_>>(), "`{mark}` is written in these files");
+    }
+}
+
 /// What a drill measures are records, wherever they are kept: a store that is added changes nothing here.
 #[test]
 fn what_is_measured_knows_no_store() {

@@ -6,10 +6,10 @@
 use std::{fmt::Write, hint::black_box, time::Instant};
 
 use lifeboat_core::{
-    action::{Action, Catalogue, Effect, Field},
+    action::{Catalogue, Effect},
     diagnostic::SourceFile,
-    name::ActionName,
     runbook::compile,
+    sketch::{Repeat, action},
 };
 
 const STEPS: usize = 10_000;
@@ -59,19 +59,6 @@ fn file() -> SourceFile {
 }
 
 fn catalogue() -> Catalogue {
-    let field = |name: &str, ty: &str| Field {
-        name: name.to_owned(),
-        doc: String::new(),
-        ty: ty.parse().expect("a type"),
-        required: true,
-    };
-    Catalogue::new([Action {
-        name: ActionName::new("test/find").expect("a name"),
-        doc: String::new(),
-        parameters: vec![field("server", "target<postgres:read>"), field("table", "string")],
-        outputs: vec![field("xid", "string")],
-        effect: Effect::Read,
-        idempotent: true,
-        observable: false,
-    }])
+    let parameters = [("server", "target<postgres:read>"), ("table", "string")];
+    Catalogue::new([action("test/find", Effect::Read, Repeat::Idempotent, &parameters, &[("xid", "string")])])
 }

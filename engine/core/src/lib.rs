@@ -26,6 +26,7 @@ pub mod plan;
 pub mod run;
 pub mod runbook;
 pub mod schema;
+pub mod sketch;
 pub mod text;
 pub mod types;
 mod variant;

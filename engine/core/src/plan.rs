@@ -1,4 +1,4 @@
-//! The plan: what will be executed. Immutable, with a digest, made by `compile` only.
+//! The plan: what will be executed. Immutable, with a digest, made by `compile`; in tests also by [`sketch`](crate::sketch).
 
 use std::collections::BTreeMap;
 

@@ -7,7 +7,7 @@ use lifeboat_core::{
     event::Mode,
     input::{Call, Purpose},
     name::{ActionName, RunId, StepId},
-    plan::{Objectives, Plan, RunbookRef},
+    sketch::plan,
 };
 use lifeboat_host::{Component, Host, HostOptions, Limits};
 use lifeboat_runtime::invoke::{Answer, Deadline, Invoke, Request, Unfenced};
@@ -40,16 +40,7 @@ fn request() -> Request {
 fn bound(cache: &std::path::Path) -> Arc<dyn Invoke> {
     let plugins = vec![Component { name: "hostile".to_owned(), bytes: lifeboat_bundle::HOSTILE.to_vec() }];
     let options = HostOptions { cache: cache.to_owned(), plugins, limits: Limits::default() };
-    let plan = Plan {
-        runbook: RunbookRef { id: "BENCH".to_owned(), name: "Bench".to_owned(), digest: "sha256:0".to_owned() },
-        objectives: Objectives::default(),
-        inputs: [].into(),
-        targets: [].into(),
-        steps: Vec::new(),
-        called: Vec::new(),
-        variant: None,
-    };
-    Host::new(options).and_then(|host| host.bind(&plan, Bindings::default())).expect("the plugin loads")
+    Host::new(options).and_then(|host| host.bind(&plan(Vec::new()), Bindings::default())).expect("the plugin loads")
 }
 
 #[expect(clippy::print_stdout, reason = "the result is this program's output")]

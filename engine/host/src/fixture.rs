@@ -17,7 +17,8 @@ use lifeboat_core::{
     failure::Reason,
     input::{Call, Purpose},
     name::{ActionName, RoleName, StepId},
-    plan::{Objectives, Plan, RunbookRef, TargetDeclaration},
+    plan::{Plan, TargetDeclaration},
+    sketch,
 };
 use lifeboat_runtime::invoke::{Deadline, Fence, Note};
 use serde_json::json;
@@ -48,18 +49,9 @@ pub(crate) fn bindings<const N: usize>(systems: [(&str, System); N]) -> Bindings
 
 /// A plan without steps whose roles are those of the bindings, with this access.
 pub(crate) fn plan(bindings: &Bindings, access: Effect) -> Plan {
-    let targets = bindings.targets.iter();
-    Plan {
-        runbook: RunbookRef { id: "DR-TEST".to_owned(), name: "Test".to_owned(), digest: "sha256:0".to_owned() },
-        objectives: Objectives::default(),
-        inputs: BTreeMap::new(),
-        targets: targets
-            .map(|(role, binding)| (role.clone(), TargetDeclaration { kind: binding.system.kind(), access }))
-            .collect(),
-        steps: Vec::new(),
-        called: Vec::new(),
-        variant: None,
-    }
+    let declared = |binding: &Binding| TargetDeclaration { kind: binding.system.kind(), access };
+    let targets = bindings.targets.iter().map(|(role, binding)| (role.clone(), declared(binding))).collect();
+    Plan { targets, ..sketch::plan(Vec::new()) }
 }
 
 /// A call of an action with these grants.

@@ -178,7 +178,7 @@ mod tests {
         use Effect::{Destroy, Mutate, Read};
         check(Destroy, Destroy, Destroy, Mode::Real, Destroy, "");
         check(Mutate, Destroy, Destroy, Mode::Real, Mutate, "the action `endpoint/switch` declares no more");
-        check(Destroy, Mutate, Destroy, Mode::Real, Mutate, "`targets.app.access` in the runbook DR-TEST is `write`");
+        check(Destroy, Mutate, Destroy, Mode::Real, Mutate, "`targets.app.access` in the runbook DR-003 is `write`");
         check(Destroy, Destroy, Read, Mode::Real, Read, "bindings.yaml:10 binds `app` with `access: read`");
         check(Destroy, Mutate, Mutate, Mode::DryRun, Read, "dry-run");
         check(Destroy, Destroy, Destroy, Mode::DryRun, Read, "dry-run");

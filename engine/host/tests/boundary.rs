@@ -20,7 +20,8 @@ use lifeboat_core::{
     failure::{Failure, FailureKind, Reason},
     input::{Call, Observation, Purpose},
     name::{ActionName, RoleName, RunId, StepId},
-    plan::{Objectives, Plan, RunbookRef, TargetDeclaration},
+    plan::{Plan, TargetDeclaration},
+    sketch,
     text::steers,
     types::TargetKind,
 };
@@ -79,15 +80,7 @@ impl Bench {
         let binding = Binding { access: Effect::Destroy, system: System::Machine(machine), line: 4 };
         let bindings = Bindings { targets: [(role("lab"), binding)].into(), ..Bindings::default() };
         let target = TargetDeclaration { kind: TargetKind::Machine, access: Effect::Destroy };
-        let plan = Plan {
-            runbook: RunbookRef { id: "DR-TEST".to_owned(), name: "Test".to_owned(), digest: "sha256:0".to_owned() },
-            objectives: Objectives::default(),
-            inputs: BTreeMap::new(),
-            targets: [(role("lab"), target)].into(),
-            steps: Vec::new(),
-            called: Vec::new(),
-            variant: None,
-        };
+        let plan = Plan { targets: [(role("lab"), target)].into(), ..sketch::plan(Vec::new()) };
         let invoke = host.bind(&plan, bindings).unwrap();
         let (notes, cancel) = (Arc::default(), CancellationToken::new());
         let fence = Arc::new(Unfenced);

@@ -51,10 +51,11 @@ impl Prepared {
 #[cfg(test)]
 mod tests {
     use lifeboat_core::{
-        action::{Action, Catalogue},
+        action::{Catalogue, Effect},
         diagnostic::SourceFile,
         event::{Mode, Person},
         name::RunId,
+        sketch::{Repeat, action},
     };
     use serde_json::json;
 
@@ -68,11 +69,8 @@ mod tests {
         host: db1, port: 5432, user: u, database: d, system_identifier: \"7423000000000000001\" }\n";
 
     fn catalogue() -> Catalogue {
-        let field = |name: &str, ty: &str| json!({ "name": name, "doc": "It.", "type": ty, "required": true });
-        let parameters = [field("server", "target<postgres:write>"), field("rows", "int")];
-        let action = json!({ "name": "pg/mark", "doc": "Marks it.", "parameters": parameters, "outputs": [],
-            "effect": "mutate", "idempotent": true, "observable": false });
-        Catalogue::new([serde_json::from_value::<Action>(action).unwrap()])
+        let parameters = [("server", "target<postgres:write>"), ("rows", "int")];
+        Catalogue::new([action("pg/mark", Effect::Mutate, Repeat::Idempotent, &parameters, &[])])
     }
 
     fn prepared(runbook: &str, bindings: &str, rows: &str) -> Prepared {

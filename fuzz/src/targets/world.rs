@@ -4,64 +4,54 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use lifeboat_core::{
-    action::{Action, Catalogue, Effect, Field},
+    action::{Catalogue, Effect},
     decide::decide,
     diagnostic::SourceFile,
     due::due,
-    event::{Event, Mode, Person, RunStarted},
+    event::{Event, RunStarted},
     input::Input,
-    name::{ActionName, RoleName, RunId},
+    name::{RoleName, RunId},
     plan::Plan,
     run::Run,
     runbook,
+    sketch::{self, Fields, Repeat, action},
 };
 use serde_json::{Value, json};
 
-fn fields(list: &[(&str, &str, bool)]) -> Vec<Field> {
-    let field = |(name, ty, required): &(&str, &str, bool)| Field {
-        name: (*name).to_owned(),
-        doc: String::new(),
-        ty: ty.parse().expect("a type"),
-        required: *required,
-    };
-    list.iter().map(field).collect()
-}
-
-type Fields<'a> = &'a [(&'a str, &'a str, bool)];
-
-fn action(name: &str, effect: Effect, parameters: Fields<'_>, outputs: Fields<'_>) -> Action {
-    Action {
-        name: ActionName::new(name).expect("a name"),
-        doc: String::new(),
-        parameters: fields(parameters),
-        outputs: fields(outputs),
-        effect,
-        idempotent: effect == Effect::Read,
-        observable: effect == Effect::Mutate,
-    }
-}
-
 /// What `test/find` gives.
 pub(crate) const OUTPUTS: Fields<'static> = &[
-    ("at", "timestamp", true),
-    ("rows", "int", true),
-    ("tables", "map<record{rows: int, name?: string}>", true),
-    ("choice", "one_of{latest: bool, before: timestamp, within: duration}", false),
-    ("list", "list<float>", false),
-    ("any", "json", false),
+    ("at", "timestamp"),
+    ("rows", "int"),
+    ("tables", "map<record{rows: int, name?: string}>"),
+    ("choice?", "one_of{latest: bool, before: timestamp, within: duration}"),
+    ("list?", "list<float>"),
+    ("any?", "json"),
 ];
 
 /// An action of each effect, with every kind of type.
 pub(crate) fn catalogue() -> Catalogue {
     let server = |access: &str| format!("target<postgres:{access}>");
     Catalogue::new([
-        action("test/find", Effect::Read, &[("server", &server("read"), true), ("since", "timestamp", false)], OUTPUTS),
-        action("test/write", Effect::Mutate, &[("server", &server("write"), true), ("rows", "json", false)], &[]),
-        action("test/drop", Effect::Destroy, &[("server", &server("destroy"), true)], &[]),
+        action(
+            "test/find",
+            Effect::Read,
+            Repeat::Idempotent,
+            &[("server", &server("read")), ("since?", "timestamp")],
+            OUTPUTS,
+        ),
+        action(
+            "test/write",
+            Effect::Mutate,
+            Repeat::Observable,
+            &[("server", &server("write")), ("rows?", "json")],
+            &[],
+        ),
+        action("test/drop", Effect::Destroy, Repeat::Opaque, &[("server", &server("destroy"))], &[]),
         action(
             "test/tell",
             Effect::Mutate,
-            &[("channel", "target<notify:write>", true), ("message", "string", true)],
+            Repeat::Observable,
+            &[("channel", "target<notify:write>"), ("message", "string")],
             &[],
         ),
     ])
@@ -82,19 +72,9 @@ pub(crate) fn plan(text: &str) -> Option<Plan> {
 
 /// The event with which a run of the plan begins.
 pub(crate) fn started(plan: &Plan, inputs: Value) -> RunStarted {
-    RunStarted {
-        run: RunId::new("fuzz-1").expect("a name"),
-        format: lifeboat_runtime::journal::FORMAT,
-        runbook: plan.runbook.clone(),
-        plan_digest: plan.digest(),
-        engine: String::new(),
-        inputs,
-        targets: BTreeMap::from([(RoleName::new("db").expect("a name"), json!({"kind": "postgres", "port": 5432}))]),
-        mode: Mode::Real,
-        who: Person::Engine,
-        people: BTreeMap::new(),
-        onset: None,
-    }
+    let db = json!({"kind": "postgres", "port": 5432});
+    let targets = BTreeMap::from([(RoleName::new("db").expect("a name"), db)]);
+    RunStarted { inputs, targets, ..sketch::started(plan, &RunId::new("fuzz-1").expect("a name")) }
 }
 
 /// When everything happens.

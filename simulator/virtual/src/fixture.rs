@@ -2,11 +2,11 @@
 
 use jiff::SignedDuration;
 use lifeboat_core::{
-    action::{Action, Catalogue, Effect, Field},
+    action::{Catalogue, Effect},
     diagnostic::SourceFile,
-    name::ActionName,
     plan::{Plan, Variant},
     runbook::{Files, compile_with},
+    sketch::{Fields, Repeat, action},
 };
 
 use super::subject::Subject;
@@ -264,53 +264,26 @@ fn plan(runbook: &str) -> Plan {
 }
 
 fn catalogue() -> Catalogue {
-    let on_server = |access: &str| field("server", &format!("target<postgres:{access}>"));
-    let named = field("name", "string");
-    let on_machine = field("machine", "target<machine:destroy>");
+    use Effect::{Destroy, Mutate, Read};
+    use Repeat::{Idempotent, Observable, Opaque};
+    let action = |name: &str, effect, repeat, parameters: Fields<'_>, outputs: Fields<'_>| {
+        action(&format!("test/{name}"), effect, repeat, parameters, outputs)
+    };
+    let (read, write) = (("server", "target<postgres:read>"), ("server", "target<postgres:write>"));
+    let (machine, name) = (("machine", "target<machine:destroy>"), ("name", "string"));
     Catalogue::new([
-        Action { idempotent: true, ..action("look", Effect::Read, vec![on_server("read")], &[("rows", "int")]) },
-        Action {
-            idempotent: true,
-            ..action("tell", Effect::Mutate, vec![on_server("write"), field("text", "string")], &[])
-        },
-        Action { observable: true, ..action("make", Effect::Destroy, vec![on_machine.clone()], &[("name", "string")]) },
-        Action { idempotent: true, ..action("remove", Effect::Destroy, vec![on_machine], &[]) },
-        Action { observable: true, ..action("write", Effect::Mutate, vec![on_server("write")], &[("rows", "int")]) },
-        Action { idempotent: true, ..action("unwrite", Effect::Mutate, vec![on_server("write")], &[]) },
-        Action {
-            idempotent: true,
-            ..action("survey", Effect::Read, vec![on_server("read")], &[("rows", "int"), ("names", "list<string>")])
-        },
-        Action { observable: true, ..action("copy", Effect::Mutate, vec![on_server("write"), named.clone()], &[]) },
-        Action { idempotent: true, ..action("uncopy", Effect::Mutate, vec![on_server("write"), named], &[]) },
-        action("once", Effect::Mutate, vec![on_server("write")], &[]),
-        Action {
-            idempotent: true,
-            ..action("page", Effect::Mutate, vec![field("channel", "target<notify:write>")], &[])
-        },
-        Action {
-            idempotent: true,
-            ..action("renew", Effect::Destroy, vec![field("machine", "target<machine:destroy>")], &[])
-        },
-        Action {
-            idempotent: true,
-            ..action("inspect", Effect::Read, vec![field("machine", "target<machine:read>")], &[])
-        },
+        action("look", Read, Idempotent, &[read], &[("rows", "int")]),
+        action("tell", Mutate, Idempotent, &[write, ("text", "string")], &[]),
+        action("make", Destroy, Observable, &[machine], &[name]),
+        action("remove", Destroy, Idempotent, &[machine], &[]),
+        action("write", Mutate, Observable, &[write], &[("rows", "int")]),
+        action("unwrite", Mutate, Idempotent, &[write], &[]),
+        action("survey", Read, Idempotent, &[read], &[("rows", "int"), ("names", "list<string>")]),
+        action("copy", Mutate, Observable, &[write, name], &[]),
+        action("uncopy", Mutate, Idempotent, &[write, name], &[]),
+        action("once", Mutate, Opaque, &[write], &[]),
+        action("page", Mutate, Idempotent, &[("channel", "target<notify:write>")], &[]),
+        action("renew", Destroy, Idempotent, &[machine], &[]),
+        action("inspect", Read, Idempotent, &[("machine", "target<machine:read>")], &[]),
     ])
-}
-
-fn action(name: &str, effect: Effect, parameters: Vec<Field>, outputs: &[(&str, &str)]) -> Action {
-    Action {
-        name: ActionName::new(&format!("test/{name}")).unwrap(),
-        doc: format!("{name} of the tests."),
-        parameters,
-        outputs: outputs.iter().map(|(name, ty)| field(name, ty)).collect(),
-        effect,
-        idempotent: false,
-        observable: false,
-    }
-}
-
-fn field(name: &str, ty: &str) -> Field {
-    Field { name: name.to_owned(), doc: format!("The {name}."), ty: ty.parse().unwrap(), required: true }
 }

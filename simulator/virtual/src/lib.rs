@@ -40,7 +40,7 @@ pub use coverage::{Coverage, StepCoverage};
 pub use explore::{Counterexample, Explored, Flaw, Settings, explore, flaws, journals, replay};
 pub use faults::{AppendFault, CallFault, Planned, QuestionFault, Selection, names};
 pub use judge::judge;
-pub use lives::{LifeEnd, Played, play};
+pub use lives::{LifeEnd, Played, play, resume};
 pub use memory::{MemoryDesk, MemoryLeases, MemoryLog, MemoryStore};
 pub use stored::{Stored, StoredError, stored};
 pub use story::Story;

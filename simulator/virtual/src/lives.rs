@@ -78,6 +78,14 @@ pub fn play(subject: &Subject, case: &Case) -> Played {
     play_with(subject, case, Chronicle::default(), Away::AWhile)
 }
 
+/// Plays a case from a journal on, which is read as an engine left it: any beginning of one, torn or not. Nothing is known of what its
+/// calls did, so that the targets are as if nothing had happened to them.
+pub fn resume(subject: &Subject, case: &Case, journal: &[u8]) -> Played {
+    let mut world = VirtualWorld::new(subject, case, Chronicle::default(), Away::AWhile, start());
+    world.find(journal);
+    live_on(world)
+}
+
 /// Plays a case in which an engine is started again as soon as one ended.
 pub(super) fn play_at_once(subject: &Subject, case: &Case) -> Played {
     play_with(subject, case, Chronicle::default(), Away::NoTime)
@@ -89,12 +97,17 @@ pub(super) fn play_and_tell(subject: &Subject, case: &Case) -> Played {
 }
 
 fn play_with(subject: &Subject, case: &Case, chronicle: Chronicle, away: Away) -> Played {
-    let mut world = VirtualWorld::new(subject, case, chronicle, away, start());
-    let (mut lives, mut run) = (Vec::new(), Run::default());
+    live_on(VirtualWorld::new(subject, case, chronicle, away, start()))
+}
+
+/// One life of the engine after another, until the run is over.
+fn live_on(mut world: VirtualWorld<'_>) -> Played {
+    let (subject, case) = (world.subject, world.case);
+    let (mut lives, mut left) = (Vec::new(), Left::default());
     // Each fault ends one life at most, or begins one. One more comes to the end, and another shows that it does not.
     let most = case.faults.len() + 2;
     while lives.len() < most {
-        let Some(end) = next_life(subject, case, &mut world, &lives, &mut run) else { break };
+        let Some(end) = next_life(subject, case, &mut world, &lives, &mut left) else { break };
         world.chronicle.tell(world.now, || Told::EngineEnded(end.clone()));
         let over = is_the_last(&end) && !(matches!(end, LifeEnd::Finished(_)) && world.somebody_intends());
         lives.push(end);
@@ -108,7 +121,15 @@ fn play_with(subject: &Subject, case: &Case, chronicle: Chronicle, away: Away) -
     }
     let journal = world.journal().medium().bytes().to_vec();
     let (records, truth, chronicle) = world.into_records();
-    Played { records, journal, truth, lives, run, chronicle: chronicle.into_lines() }
+    Played { records, journal, truth, lives, run: left.run, chronicle: chronicle.into_lines() }
+}
+
+/// The state of the run that an engine left.
+#[derive(Debug, Default)]
+struct Left {
+    run: Run,
+    /// It was the last engine, and nobody has read its journal since.
+    is_new: bool,
 }
 
 /// Whether no engine goes on by itself after it.
@@ -123,13 +144,16 @@ fn next_life(
     case: &Case,
     world: &mut VirtualWorld<'_>,
     lives: &[LifeEnd],
-    run: &mut Run,
+    left: &mut Left,
 ) -> Option<LifeEnd> {
     loop {
         let found = match open(subject, world) {
             Err(damage) => return Some(LifeEnd::Damaged(damage)),
             Ok(found) => found,
         };
+        if std::mem::take(&mut left.is_new) && found != left.run {
+            return Some(LifeEnd::Defect("the state of the engine is not what its journal tells".to_owned()));
+        }
         let wanted = match world.tell_unattended(&found) {
             None => None,
             Some(Unattended::Reopens(request)) => Some(request),
@@ -144,7 +168,7 @@ fn next_life(
         };
         if let (Phase::Finished { outcome, .. }, None) = (&found.phase, &wanted) {
             let end = LifeEnd::Finished(*outcome);
-            *run = found;
+            left.run = found;
             return (lives.last() != Some(&end)).then_some(end);
         }
         let opening = match found.phase {
@@ -152,8 +176,10 @@ fn next_life(
             _ => opening(&found, wanted, person),
         };
         world.begin_life(lives.len());
-        let (left, end) = live(subject, found, opening, world);
-        *run = left.unwrap_or_else(|| std::mem::take(run));
+        let (state, end) = live(subject, found, opening, world);
+        if let Some(run) = state {
+            *left = Left { run, is_new: true };
+        }
         return Some(end);
     }
 }

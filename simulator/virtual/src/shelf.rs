@@ -35,6 +35,11 @@ impl Shelf {
         Self { journal: Journal::begin(Disk::default(), &run), owner: Owner(0), run }
     }
 
+    /// One with what somebody left as the journal of a run, which nobody owns.
+    pub(super) fn holding(run: RunId, journal: &[u8]) -> Self {
+        Self { journal: Journal::begin(Disk::holding(journal.to_vec()), &run), owner: Owner(0), run }
+    }
+
     /// Whoever owns the run owns it no more.
     pub(super) fn lapse(&mut self) {
         self.owner = Owner(self.owner.0 + 1);

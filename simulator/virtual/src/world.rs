@@ -142,9 +142,14 @@ impl<'a> VirtualWorld<'a> {
         }
     }
 
+    /// What somebody left lies on the disk.
+    pub(super) fn find(&mut self, journal: &[u8]) {
+        self.shelf = Shelf::holding(run_id(), journal);
+    }
+
     /// An engine goes on with the journal that lies on the disk.
     pub(super) fn begin_life(&mut self, life: usize) {
-        if life > 0 {
+        if life > 0 || !self.records.is_empty() {
             let seconds = match self.away {
                 // Another engine is there already.
                 _ if self.lost.is_some() => 0,

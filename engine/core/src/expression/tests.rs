@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 
 use super::{Budget, Scope, Template};
 use crate::{
-    event::{Mode, Person, RunStarted},
-    name::{RoleName, RunId, StepId},
-    plan::{InputDeclaration, Invocation, Objectives, OnFailure, Plan, Retry, RunbookRef, Section, Step, StepKind},
+    event::RunStarted,
+    name::{RoleName, RunId},
+    plan::{InputDeclaration, Invocation, Plan, StepKind},
+    sketch::{self, Repeat},
     types::Type,
 };
 
@@ -21,41 +22,10 @@ fn plan() -> Plan {
     let inputs =
         types(&[("since", "timestamp"), ("wait", "duration"), ("n", "int"), ("list", "list<int>"), ("text", "string")]);
     let declared = |(name, ty)| (name, InputDeclaration { ty, description: String::new(), default: None });
-    let find = StepKind::Uses(Invocation {
-        action: crate::name::ActionName::new("test/find").expect("a name"),
-        with: BTreeMap::new(),
-        grants: BTreeMap::new(),
-        effect: crate::action::Effect::Read,
-        idempotent: true,
-        observable: false,
-        parameters: BTreeMap::new(),
-        outputs: types(&[("at", "timestamp"), ("rows", "int"), ("tables", "map<record{rows: int}>")]),
-    });
-    Plan {
-        runbook: RunbookRef { id: "T".to_owned(), name: "T".to_owned(), digest: String::new() },
-        objectives: Objectives::default(),
-        inputs: inputs.into_iter().map(declared).collect(),
-        targets: BTreeMap::new(),
-        steps: vec![Step {
-            id: StepId::new("find-it").expect("a name"),
-            title: None,
-            needs: Vec::new(),
-            kind: find,
-            when: None,
-            timeout: None,
-            time_limit: None,
-            retry: Retry::default(),
-            undo: None,
-            on_failure: OnFailure::Stop,
-            line: 1,
-            section: Section::Steps,
-            each: None,
-            variant: None,
-            within: None,
-        }],
-        called: Vec::new(),
-        variant: None,
-    }
+    let outputs = types(&[("at", "timestamp"), ("rows", "int"), ("tables", "map<record{rows: int}>")]);
+    let find = StepKind::Uses(Invocation { outputs, ..sketch::invocation("find", Repeat::Idempotent) });
+    let inputs = inputs.into_iter().map(declared).collect();
+    Plan { inputs, ..sketch::plan(vec![sketch::step("find-it", &[], find)]) }
 }
 
 fn render(template: Value) -> Result<Value, String> {
@@ -64,19 +34,9 @@ fn render(template: Value) -> Result<Value, String> {
         "since": "2026-11-21T04:00:00.5Z", "wait": "1h30m", "n": 3, "list": (0..200).collect::<Vec<_>>(),
         "text": "x".repeat(400_000),
     });
-    let started = RunStarted {
-        run: RunId::new("t-1").expect("a name"),
-        format: 1,
-        runbook: plan.runbook.clone(),
-        plan_digest: String::new(),
-        engine: String::new(),
-        inputs,
-        targets: BTreeMap::from([(RoleName::new("db").expect("a name"), json!({"port": 5432}))]),
-        mode: Mode::Real,
-        who: Person::Engine,
-        people: BTreeMap::new(),
-        onset: None,
-    };
+    let targets = BTreeMap::from([(RoleName::new("db").expect("a name"), json!({"port": 5432}))]);
+    let run = RunId::new("t-1").expect("a name");
+    let started = RunStarted { inputs, targets, ..sketch::started(&plan, &run) };
     let started = (Timestamp::from_second(1_800_000_000).expect("a time"), started);
     let outputs = json!({"at": "2026-11-21T03:00:00Z", "rows": 7, "tables": {"b": {"rows": 2}, "a": {"rows": 1}}});
     let scope = Scope {

@@ -13,15 +13,9 @@ mod size;
 mod slips;
 mod variants;
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
-use lifeboat_core::{
-    diagnostic::SourceFile,
-    event::{Mode, Person, RunStarted},
-    name::RunId,
-    plan::Plan,
-};
-use serde_json::json;
+use lifeboat_core::{diagnostic::SourceFile, event::RunStarted, name::RunId, plan::Plan, sketch};
 
 /// A file of `tests/files`.
 #[expect(clippy::disallowed_methods, reason = "the core reads no files; its tests do")]
@@ -38,17 +32,5 @@ fn text(text: &str) -> SourceFile {
 
 /// How a real run of the plan starts, without inputs and targets.
 fn started(plan: &Plan) -> RunStarted {
-    RunStarted {
-        run: RunId::new("t-1").expect("a name"),
-        format: 1,
-        runbook: plan.runbook.clone(),
-        plan_digest: plan.digest(),
-        engine: String::new(),
-        inputs: json!({}),
-        targets: BTreeMap::new(),
-        mode: Mode::Real,
-        who: Person::Engine,
-        people: BTreeMap::new(),
-        onset: None,
-    }
+    sketch::started(plan, &RunId::new("t-1").expect("a name"))
 }

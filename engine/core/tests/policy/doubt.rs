@@ -11,7 +11,7 @@ use lifeboat_core::{
     failure::{Failure, Reason},
     input::{Effect, Input, Observation, Purpose},
     operator::{Command, Request, judge},
-    plan::{CalledRunbook, Invocation, OnFailure, Plan, RunbookRef, Section, Step, StepKind},
+    plan::{CalledRunbook, Invocation, OnFailure, Plan, Section, Step, StepKind},
     types::Type,
 };
 use serde_json::json;
@@ -200,7 +200,7 @@ fn calling(plan: Plan) -> Plan {
     let called = CalledRunbook {
         path: id(9),
         file: "tidy.yaml".to_owned(),
-        runbook: RunbookRef { id: "T".to_owned(), name: "T".to_owned(), digest: String::new() },
+        runbook: plan.runbook.clone(),
         within: None,
         inputs: BTreeMap::new(),
         targets: BTreeMap::new(),

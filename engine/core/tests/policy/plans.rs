@@ -4,74 +4,33 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use lifeboat_core::{
-    action::Effect,
     event::{Event, KnownBy, OperatorAnswer, Outcome, Person, SkipReason},
     expression::{Expression, Template},
     failure::{Failure, FailureKind, Reason},
-    name::{ActionName, StepId},
+    name::StepId,
     operator::{Command, Request},
-    plan::{Each, Invocation, Objectives, OnFailure, Plan, Retry, RunbookRef, Section, Step, StepKind},
+    plan::{Each, Invocation, OnFailure, Plan, Retry, Section, Step, StepKind},
+    sketch::{self, Repeat},
     types::Type,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+pub(crate) use lifeboat_core::sketch::{plan as plan_of, question as approve};
+
 /// The name of the step at a place.
 pub(crate) fn id(place: usize) -> StepId {
-    StepId::new(format!("s{place}")).expect("a name")
+    sketch::id(&format!("s{place}"))
 }
 
 /// An action that can do or not do what policy asks about.
 pub(crate) fn invocation(idempotent: bool, observable: bool) -> Invocation {
-    Invocation {
-        action: ActionName::new("test/act").expect("a name"),
-        with: BTreeMap::new(),
-        grants: BTreeMap::new(),
-        effect: Effect::Mutate,
-        idempotent,
-        observable,
-        parameters: BTreeMap::new(),
-        outputs: BTreeMap::new(),
-    }
-}
-
-/// A question for anybody.
-pub(crate) fn approve(message: &str) -> StepKind {
-    StepKind::Approve { by: Vec::new(), message: Template::new(message), four_eyes: false, expires: None }
+    Invocation { idempotent, observable, ..sketch::invocation("act", Repeat::Opaque) }
 }
 
 /// A step that runs an action and nothing more.
 pub(crate) fn step(place: usize, needs: Vec<usize>, kind: StepKind) -> Step {
-    Step {
-        id: id(place),
-        title: None,
-        needs,
-        kind,
-        when: None,
-        timeout: None,
-        time_limit: None,
-        retry: Retry::default(),
-        undo: None,
-        on_failure: OnFailure::Stop,
-        within: None,
-        line: 1,
-        section: Section::Steps,
-        each: None,
-        variant: None,
-    }
-}
-
-/// A plan of these steps.
-pub(crate) fn plan_of(steps: Vec<Step>) -> Plan {
-    Plan {
-        runbook: RunbookRef { id: "T".to_owned(), name: "T".to_owned(), digest: "sha256:0".to_owned() },
-        objectives: Objectives::default(),
-        inputs: BTreeMap::new(),
-        targets: BTreeMap::new(),
-        steps,
-        called: Vec::new(),
-        variant: None,
-    }
+    sketch::step(id(place).as_str(), &needs, kind)
 }
 
 fn kind() -> impl Strategy<Value = StepKind> {

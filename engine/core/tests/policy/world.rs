@@ -1,6 +1,6 @@
 //! A world without a shell: it plays plugins, people, the clock and crashes, and keeps the journal.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use lifeboat_core::{
@@ -13,6 +13,7 @@ use lifeboat_core::{
     operator::{Command, Request, judge},
     plan::Plan,
     run::{Awaiting, Phase, Run, StepState},
+    sketch,
 };
 use serde_json::json;
 
@@ -28,19 +29,7 @@ pub(crate) fn start() -> Timestamp {
 
 /// What every run is started with.
 pub(crate) fn beginning(plan: &Plan, mode: Mode) -> RunStarted {
-    RunStarted {
-        run: RunId::new("t-1").expect("a name"),
-        format: 1,
-        runbook: plan.runbook.clone(),
-        plan_digest: plan.digest(),
-        engine: "test".to_owned(),
-        inputs: json!({}),
-        targets: BTreeMap::new(),
-        mode,
-        who: Person::Engine,
-        people: BTreeMap::new(),
-        onset: None,
-    }
+    RunStarted { mode, ..sketch::started(plan, &RunId::new("t-1").expect("a name")) }
 }
 
 /// The first event of every run.

@@ -7,9 +7,13 @@ use std::{
     sync::Arc,
 };
 
+use jiff::Timestamp;
 use lifeboat_core::{
     event::{Mode, Outcome, Person},
     input::Done,
+    name::RunId,
+    plan::Plan,
+    sketch::chain,
 };
 use lifeboat_runtime::{
     home::Home,
@@ -21,10 +25,7 @@ use lifeboat_runtime::{
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    measure::{folder, median_of, rounded, time},
-    plans::chain,
-};
+use crate::measure::{folder, median_of, rounded, time};
 
 const STEPS: usize = 1_000;
 const REPETITIONS: usize = 5;
@@ -47,7 +48,8 @@ pub(crate) fn measure() -> Value {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (mut runs, mut bares) = (Vec::new(), Vec::new());
     for _ in 0..REPETITIONS {
-        let new = new_run(&home, STEPS);
+        let plan = chain(STEPS);
+        let new = new_run(home.new_run_id(&plan, Timestamp::now()).unwrap(), plan);
         let journal = home.journal(&new.run);
         runs.push(time(|| {
             let ended = runtime.block_on(start(&home, new, surroundings())).unwrap();
@@ -86,11 +88,10 @@ pub(crate) fn surroundings() -> Surroundings {
     }
 }
 
-/// A new run of so many steps in a chain.
-pub(crate) fn new_run(home: &Home, steps: usize) -> NewRun {
-    let plan = chain(steps);
+/// A new run of the plan, without inputs and leases.
+pub(crate) fn new_run(run: RunId, plan: Plan) -> NewRun {
     NewRun {
-        run: home.new_run_id(&plan, jiff::Timestamp::now()).unwrap(),
+        run,
         plan,
         runbook_path: None,
         runbook_source: Vec::new(),

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use lifeboat_core::input::Done;
+use lifeboat_core::{input::Done, name::RunId, sketch::chain};
 use lifeboat_runtime::{
     home::Home,
     invoke::{Answer, Invoke, Pending, Request},
@@ -42,7 +42,7 @@ pub(crate) fn measure() -> Value {
     let folder = folder();
     let home = Home::open(folder.path().join("home")).unwrap();
     let asking = Arc::new(Asking(Mutex::default()));
-    let mut new = new_run(&home, 1);
+    let mut new = new_run(RunId::new("dr-003-20261121-7f3a").unwrap(), chain(1));
     new.leases = LEASES.map(str::to_owned).to_vec();
     let surroundings = Surroundings { invoke: asking.clone(), ..surroundings() };
     let runtime = tokio::runtime::Runtime::new().unwrap();

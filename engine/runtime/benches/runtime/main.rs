@@ -7,13 +7,7 @@ mod chain;
 mod fan_out;
 mod fence;
 mod measure;
-#[expect(dead_code, reason = "the tests use more of it")]
-#[path = "../../tests/runtime/plans.rs"]
-mod plans;
 mod resume;
-#[expect(dead_code, reason = "the tests use more of it")]
-#[path = "../../tests/runtime/virtual_world.rs"]
-mod virtual_world;
 
 fn main() {
     if resume::is_loader() {

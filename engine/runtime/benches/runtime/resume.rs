@@ -9,6 +9,7 @@ use lifeboat_core::{
     failure::{Failure, Reason},
     name::{RunId, StepId},
     plan::Plan,
+    sketch::{chain, started},
 };
 use lifeboat_runtime::{
     driver::interrupted,
@@ -17,10 +18,7 @@ use lifeboat_runtime::{
 };
 use serde_json::{Value, json};
 
-use crate::{
-    measure::{folder, median, rounded},
-    plans::{chain, started},
-};
+use crate::measure::{folder, median, rounded};
 
 const STEPS: usize = 1_000;
 const ATTEMPTS: u32 = 34;

@@ -4,9 +4,6 @@
 #![expect(clippy::print_stdout, reason = "the engine tells the test by its output how far it is")]
 
 #[expect(dead_code, reason = "the other tests use more of it")]
-#[path = "../runtime/plans.rs"]
-mod plans;
-#[expect(dead_code, reason = "the other tests use more of it")]
 #[path = "../runtime/scripted.rs"]
 mod scripted;
 
@@ -20,7 +17,14 @@ use std::{
 };
 
 use jiff::SignedDuration;
-use lifeboat_core::{event::Outcome, failure::Failure, input::Purpose, operator::Command as Operator, plan::Plan};
+use lifeboat_core::{
+    event::Outcome,
+    failure::Failure,
+    input::Purpose,
+    operator::Command as Operator,
+    plan::Plan,
+    sketch::{Repeat, plan, uses},
+};
 use lifeboat_runtime::{
     home::{Home, Standing},
     invoke::{Answer, Invoke, Pending, Request},
@@ -29,7 +33,6 @@ use lifeboat_runtime::{
     request::{Told, tell, tell_within},
     session::{How, Surroundings, resume, start},
 };
-use plans::{Repeat, plan, uses};
 use scripted::{Act, Stage};
 
 const HOME: &str = "LIFEBOAT_TEST_HOME";

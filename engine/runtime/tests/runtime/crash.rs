@@ -1,108 +1,93 @@
-//! The laws of recovery, in a virtual world: wherever the engine is ended, a resumed run reaches the same end, and nothing
+//! The laws of recovery, in the virtual world: wherever the engine is ended, a resumed run reaches the same end, and nothing
 //! that must happen once happens twice.
 
-use crate::plans::{Repeat, approve, chain, id, or_undo, plan, started, uses, with_undo};
-use crate::virtual_world::{Crash, Systems, VirtualWorld};
-use futures::executor::block_on;
+use std::fmt;
+
+use jiff::SignedDuration;
 use lifeboat_core::{
     event::{Event, Outcome},
-    input::Input,
-    name::RunId,
+    input::Purpose,
     plan::Plan,
-    run::Run,
+    sketch::{Repeat, approve, chain, or_undo, plan, uses, with_undo},
 };
-use lifeboat_runtime::{
-    driver::{drive, fold, interrupted},
-    journal::{Journal, read},
-    session::How,
-};
+use lifeboat_runtime::{driver::fold, journal::read};
+use lifeboat_virtual::{Case, LifeEnd, Played, Subject, judge, play};
 
-fn run_id() -> RunId {
-    RunId::new("dr-003-20261121-7f3a").unwrap()
+const SEEDS: [u64; 4] = [0, 1, 2, 3];
+
+/// How an engine ends at a decision.
+const ENDS: [(&str, LifeEnd); 3] =
+    [("crash-after", LifeEnd::Died), ("crash-during", LifeEnd::Died), ("stop", LifeEnd::Stopped)];
+
+fn subject(plan: Plan) -> Subject {
+    Subject::new(plan, SignedDuration::from_hours(1))
 }
 
-/// What is left of a session: how it ended (`None`: the engine was cut off), the journal, and the systems.
-struct Left {
-    how: Option<How>,
-    journal: Vec<u8>,
-    systems: Systems,
+fn case(text: impl fmt::Display) -> Case {
+    text.to_string().parse().unwrap()
 }
 
-fn first_session(plan: &Plan, seed: u64, crash: Crash, systems: Systems) -> Left {
-    let opening = vec![Input::Start(Box::new(started(plan, &run_id())))];
-    session(
-        plan,
-        Run::new(plan),
-        opening,
-        VirtualWorld::new(seed, crash, Journal::begin(Vec::new(), &run_id()), systems),
-    )
-}
-
-fn next_session(plan: &Plan, seed: u64, crash: Crash, left: Left) -> Left {
-    let contents = read(&left.journal).unwrap();
-    if contents.records.is_empty() {
-        return first_session(plan, seed, crash, left.systems);
-    }
-    let run = fold(plan, &contents.records).unwrap();
-    let journal = Journal::go_on(left.journal, contents.end, contents.torn_bytes).unwrap();
-    let opening = interrupted(&run);
-    session(plan, run, opening, VirtualWorld::new(seed, crash, journal, left.systems))
-}
-
-fn session(plan: &Plan, run: Run, opening: Vec<Input>, mut world: VirtualWorld) -> Left {
-    let driven = block_on(drive(plan, run, opening, &mut world)).ok();
-    let (journal, systems) = world.end();
-    let read_back = read(&journal).unwrap();
-    let folded = fold(plan, &read_back.records).unwrap();
-    if let Some((run, _)) = &driven {
-        assert_eq!(*run, folded, "the state is the fold of the journal");
-    }
-    Left { how: driven.map(|(_, how)| how), journal, systems }
-}
-
-/// At least as many as the decisions of a run without a crash.
-fn decisions(journal: &[u8]) -> u64 {
-    read(journal).unwrap().records.len() as u64
-}
-
+/// Ends an engine at each decision of the run in each way, the next one after two decisions more, and lets a third come to the end.
+/// `flaws` go wrong in every run.
 #[track_caller]
-fn check_every_crash(plan: &Plan, systems: &Systems, expected: Outcome) {
-    let whole = first_session(plan, 7, Crash::Never, systems.clone());
-    assert_eq!(whole.how, Some(How::Finished(expected)));
-    for number in 1..=decisions(&whole.journal) {
-        for crash in [Crash::After(number), Crash::During(number), Crash::Stop(number)] {
-            for seed in 0..4 {
-                let cut = first_session(plan, seed, crash, systems.clone());
-                check_what_began(plan, &cut, crash);
-                let twice = next_session(plan, seed + 100, Crash::After(2), cut);
-                let end = next_session(plan, seed + 200, Crash::Never, twice);
-                assert_eq!(end.how, Some(How::Finished(expected)), "{crash:?}, seed {seed}");
-                check_end(plan, &end, expected, crash);
+fn check_every_crash(plan: Plan, flaws: &str, expected: Outcome) {
+    let subject = subject(plan);
+    for seed in SEEDS {
+        let calm = format!("{seed} {flaws}");
+        let whole = play(&subject, &case(&calm));
+        assert_eq!(whole.lives, [LifeEnd::Finished(expected)]);
+        let mut stopped = 0;
+        for number in 1..=whole.truth.durable.len() {
+            for (fault, end) in &ENDS {
+                let once = format!("{calm} {fault}@{number}");
+                let cut = play(&subject, &case(&once));
+                // What is in flight when an engine is told to stop may be all that was left to do.
+                let is_whole = *fault == "stop" && cut.lives == [LifeEnd::Finished(expected)];
+                assert!(cut.lives[0] == *end || is_whole, "{once}: {:?}", cut.lives);
+                stopped += u32::from(cut.lives[0] == LifeEnd::Stopped);
+                check_state(&subject.plan, &cut, &once);
+                check_what_began(&cut, &once);
+
+                let twice = format!("{once} crash-after@{}", tried(&cut, number) + 2);
+                let (played, broken) = judge(&subject, &case(&twice));
+                assert_eq!(broken, [], "{twice}");
+                assert_eq!(played.lives.last(), Some(&LifeEnd::Finished(expected)), "{twice}");
+                check_state(&subject.plan, &played, &twice);
+                check_end(&subject, &played, expected, &twice);
             }
         }
+        assert!(stopped > 1, "{calm}: no engine had anything to stop");
     }
 }
 
-/// An engine that was told to stop has recorded nothing as started that it did not start.
+/// How many decisions the first engine tried to write: the one at which it was ended, and those of its winding down.
+fn tried(cut: &Played, number: usize) -> usize {
+    cut.truth.durable.iter().filter(|(seq, _)| *seq <= cut.truth.left[0]).count().max(number)
+}
+
+/// The state of an engine is what its journal tells: of the last one here, of each before it when the next one reads the journal.
 #[track_caller]
-fn check_what_began(plan: &Plan, cut: &Left, crash: Crash) {
-    if !matches!(crash, Crash::Stop(_)) {
-        return;
+fn check_state(plan: &Plan, played: &Played, case: &str) {
+    assert_eq!(fold(plan, &read(&played.journal).unwrap().records).unwrap(), played.run, "{case}");
+}
+
+/// The first engine has recorded nothing as started that it did not start, where it was told to stop.
+#[track_caller]
+fn check_what_began(cut: &Played, case: &str) {
+    if cut.lives[0] == LifeEnd::Stopped {
+        let records = cut.records.iter().filter(|record| record.seq <= cut.truth.left[0]);
+        let started = records.filter(|record| matches!(record.event, Event::StepStarted { .. })).count();
+        let begun = cut.truth.calls.iter().filter(|call| call.life == 0 && call.purpose == Purpose::Run).count();
+        assert_eq!(started, begun, "{case}");
     }
-    let events = read(&cut.journal).unwrap().records.into_iter().map(|record| record.event);
-    let started = events.filter(|event| matches!(event, Event::StepStarted { .. })).count();
-    let begun: u32 = plan.steps.iter().map(|step| cut.systems.begun.get(&step.id).copied().unwrap_or(0)).sum();
-    assert_eq!(started as u32, begun, "{crash:?}");
 }
 
 #[track_caller]
-fn check_end(plan: &Plan, end: &Left, expected: Outcome, crash: Crash) {
-    for step in plan.steps.iter().filter(|step| step.action().is_some()) {
+fn check_end(subject: &Subject, end: &Played, expected: Outcome, case: &str) {
+    for step in subject.plan.steps.iter().filter(|step| step.action().is_some()) {
         match expected {
-            Outcome::Succeeded => assert!(end.systems.effects.contains_key(&step.id), "{}: {crash:?}", step.id),
-            Outcome::RolledBack if step.undo.is_some() && end.systems.effects.contains_key(&step.id) => {
-                assert!(end.systems.undone.contains(&step.id), "{}: {crash:?}", step.id);
-            }
+            Outcome::Succeeded => assert!(end.truth.standing_effect(&step.id).is_some(), "{}: {case}", step.id),
+            Outcome::RolledBack if step.undo.is_some() => assert!(!end.truth.is_left(&step.id), "{}: {case}", step.id),
             _ => {}
         }
     }
@@ -117,10 +102,8 @@ fn a_chain_of_every_kind_survives_every_crash() {
         uses("merge", &[2], Repeat::Opaque),
         uses("check", &[3], Repeat::Idempotent),
     ]);
-    let mut systems = Systems::of(&plan);
-    systems.flaky.insert(id("announce"), 2);
-    systems.flaky.insert(id("check"), 1);
-    check_every_crash(&plan, &systems, Outcome::Succeeded);
+    let flaws = "transient@announce#1 transient@announce#2 transient@check#1";
+    check_every_crash(plan, flaws, Outcome::Succeeded);
 }
 
 #[test]
@@ -131,7 +114,7 @@ fn parallel_steps_survive_every_crash() {
         uses("middle", &[], Repeat::Idempotent),
         uses("join", &[0, 1, 2], Repeat::Observable),
     ]);
-    check_every_crash(&plan, &Systems::of(&plan), Outcome::Succeeded);
+    check_every_crash(plan, "", Outcome::Succeeded);
 }
 
 #[test]
@@ -141,29 +124,17 @@ fn taking_back_survives_every_crash() {
         with_undo(uses("restore", &[0], Repeat::Observable)),
         or_undo(uses("merge", &[1], Repeat::Observable)),
     ]);
-    let mut systems = Systems::of(&plan);
-    systems.broken.insert(id("merge"));
-    check_every_crash(&plan, &systems, Outcome::RolledBack);
-}
-
-#[test]
-fn the_same_seed_gives_the_same_journal() {
-    let plan = chain(10);
-    let mut systems = Systems::of(&plan);
-    systems.flaky.insert(id("step-3"), 2);
-    let journal = |seed| first_session(&plan, seed, Crash::Never, systems.clone()).journal;
-    assert_eq!(journal(1), journal(1));
-    assert_ne!(journal(1), journal(2), "a seed that changes nothing proves nothing");
+    check_every_crash(plan, "permanent@merge#1", Outcome::RolledBack);
 }
 
 #[test]
 fn a_journal_cut_at_any_byte_is_a_torn_one() {
-    let plan = chain(3);
-    let whole = first_session(&plan, 1, Crash::Never, Systems::of(&plan)).journal;
+    let subject = subject(chain(3));
+    let whole = play(&subject, &Case::calm(1)).journal;
     for length in 0..whole.len() {
         let contents = read(&whole[..length]).unwrap();
         assert_eq!(contents.end.length + contents.torn_bytes, length as u64);
         assert!(!whole[..length].ends_with(b"\n") || contents.torn_bytes == 0, "a whole line lost at byte {length}");
-        fold(&plan, &contents.records).unwrap();
+        fold(&subject.plan, &contents.records).unwrap();
     }
 }

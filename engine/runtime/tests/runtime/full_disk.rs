@@ -2,8 +2,11 @@
 
 use std::io::{self, ErrorKind};
 
-use crate::plans::{chain, id, started};
-use lifeboat_core::{event::Event, name::RunId};
+use lifeboat_core::{
+    event::Event,
+    name::RunId,
+    sketch::{chain, id, started},
+};
 use lifeboat_runtime::journal::{Journal, Medium, read};
 
 /// A disk with so much room that writes what fits; its syncs and cuts fail where a test says so.

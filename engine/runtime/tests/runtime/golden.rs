@@ -2,28 +2,23 @@
 //! from there to an end.
 //!
 //! `tests/golden/NAME` has the plan and the journal of a run. They are never written again. A new kind of event needs a new
-//! one: add a case to `golden_cases`, run the tests once with `LIFEBOAT_GOLDEN=write`, and read what came of it.
+//! one: add a story to `golden_stories`, run the tests once with `LIFEBOAT_GOLDEN=write`, and read what came of it.
 
-use std::{collections::BTreeSet, env, fs, path::PathBuf};
-
-use futures::executor::block_on;
-use lifeboat_core::{
-    event::Event,
-    operator::Command,
-    plan::Plan,
-    run::{Phase, Run},
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env, fs,
+    path::PathBuf,
 };
+
+use lifeboat_core::{event::Event, plan::Plan, run::Phase};
 use lifeboat_runtime::{
-    driver::{drive, fold, interrupted},
-    journal::{Contents, Journal, Recorded, read},
-    session::How,
+    driver::fold,
+    journal::{Contents, Recorded, read},
 };
+use lifeboat_virtual::{Case, LifeEnd, resume};
 use serde_json::Value;
 
-use crate::{
-    golden_cases::{Case, cases, wants},
-    virtual_world::{Crash, Systems, VirtualWorld},
-};
+use crate::golden_stories::{Story, stories, subject};
 
 struct Golden {
     name: String,
@@ -40,7 +35,7 @@ fn folder() -> PathBuf {
 /// The kept journals, after writing those that are missing where that was asked for.
 fn all() -> Vec<Golden> {
     if env::var_os("LIFEBOAT_GOLDEN").is_some_and(|value| value == "write") {
-        cases().into_iter().for_each(write);
+        stories().into_iter().for_each(write);
     }
     let mut all: Vec<Golden> = fs::read_dir(folder()).unwrap().map(|entry| load(entry.unwrap().path())).collect();
     all.sort_by(|a, b| a.name.cmp(&b.name));
@@ -55,31 +50,26 @@ fn load(path: PathBuf) -> Golden {
     Golden { name, plan, plan_digest: Plan::digest_of(&bytes), journal }
 }
 
-fn write(case: Case) {
-    let path = folder().join(case.name);
+fn write(story: Story) {
+    let path = folder().join(story.name);
     if !path.exists() {
-        let journal = case.play();
+        let journal = story.tell().journal;
         fs::create_dir_all(&path).unwrap();
-        fs::write(path.join("plan.json"), serde_json::to_vec(&case.plan).unwrap()).unwrap();
+        fs::write(path.join("plan.json"), serde_json::to_vec(&story.plan).unwrap()).unwrap();
         fs::write(path.join("journal.jsonl"), journal).unwrap();
     }
 }
 
 /// Goes on from what an engine left, until the run is over.
-fn go_on(golden: &Golden, bytes: &[u8], contents: Contents) -> Run {
-    let run = fold(&golden.plan, &contents.records).unwrap();
-    let mut opening = interrupted(&run);
-    opening.extend(run.pause.is_some().then(|| wants(Command::Unpause { reason: None })));
-    let (length, torn) = (contents.end.length, contents.torn_bytes);
-    assert_eq!(length + torn, bytes.len() as u64);
-    let journal = Journal::go_on(bytes.to_vec(), contents.end, torn).unwrap();
-    let mut world = VirtualWorld::new(7, Crash::Never, journal, Systems::of(&golden.plan));
-    let (run, how) = block_on(drive(&golden.plan, run, opening, &mut world)).unwrap();
-    assert!(matches!(how, How::Finished(_)), "{} at byte {}: {how:?}", golden.name, bytes.len());
-    let (journal, _) = world.end();
-    assert!(journal.starts_with(&bytes[..usize::try_from(length).unwrap()]), "{}: what was there is kept", golden.name);
-    assert_eq!(fold(&golden.plan, &read(&journal).unwrap().records).unwrap(), run);
-    run
+fn go_on(golden: &Golden, bytes: &[u8]) {
+    let contents = read(bytes).unwrap();
+    assert_eq!(contents.end.length + contents.torn_bytes, bytes.len() as u64);
+    let played = resume(&subject(&golden.plan), &Case::calm(7), bytes);
+    let finished = matches!(played.lives.last(), Some(LifeEnd::Finished(_)));
+    assert!(finished, "{} at byte {}: {:?}", golden.name, bytes.len(), played.lives);
+    let kept = &bytes[..usize::try_from(contents.end.length).unwrap()];
+    assert!(played.journal.starts_with(kept), "{}: what was there is kept", golden.name);
+    assert_eq!(fold(&golden.plan, &read(&played.journal).unwrap().records).unwrap(), played.run);
 }
 
 fn whole(golden: &Golden) -> Contents {
@@ -97,8 +87,8 @@ fn every_golden_journal_leads_to_its_end() {
         assert_eq!(started.plan_digest, golden.plan_digest, "{}: the plan is that of the journal", golden.name);
         let run = fold(&golden.plan, &contents.records).unwrap_or_else(|damage| panic!("{}: {damage}", golden.name));
         assert!(matches!(run.phase, Phase::Finished { outcome: end, .. } if end == outcome), "{}", golden.name);
-        let case = cases().into_iter().find(|case| case.name == golden.name);
-        assert_eq!(case.map(|case| case.ends), Some(outcome), "{}", golden.name);
+        let story = stories().into_iter().find(|story| story.name == golden.name);
+        assert_eq!(story.map(|story| story.ends), Some(outcome), "{}", golden.name);
     }
 }
 
@@ -106,7 +96,7 @@ fn every_golden_journal_leads_to_its_end() {
 fn every_prefix_of_a_golden_journal_goes_on_to_an_end() {
     for golden in all() {
         for prefix in prefixes(&golden.journal).into_iter().skip(1) {
-            go_on(&golden, prefix, read(prefix).unwrap());
+            go_on(&golden, prefix);
         }
     }
 }
@@ -126,7 +116,7 @@ fn a_golden_journal_torn_at_any_byte_is_that_of_the_record_before() {
         let [.., before, last] = &prefixes[..] else { panic!("{}: one record", golden.name) };
         for length in before.len()..=last.len() {
             let torn = &golden.journal[..length];
-            go_on(&golden, torn, read(torn).unwrap());
+            go_on(&golden, torn);
         }
     }
 }
@@ -153,10 +143,27 @@ fn kind(record: &Recorded) -> String {
     }
 }
 
+fn kinds_in(records: &[Recorded]) -> BTreeSet<String> {
+    records.iter().map(kind).collect()
+}
+
+/// What was written then is what an engine writes now: the same story has the same end, and every kind of event that it had.
+#[test]
+fn every_story_is_told_as_it_was() {
+    let kept: BTreeMap<_, _> = all().into_iter().map(|golden| (golden.name.clone(), golden)).collect();
+    for story in stories() {
+        let told = story.tell();
+        assert_eq!(told.lives.last(), Some(&LifeEnd::Finished(story.ends)), "{}: {:?}", story.name, told.lives);
+        let golden = &kept[story.name];
+        assert_eq!(story.plan, golden.plan, "{}", story.name);
+        let (now, then) = (kinds_in(&told.records), kinds_in(&whole(golden).records));
+        assert!(now.is_superset(&then), "{}: {:?}", story.name, then.difference(&now).collect::<Vec<_>>());
+    }
+}
+
 #[test]
 fn every_kind_of_event_is_in_a_golden_journal() {
-    let kept: BTreeSet<String> =
-        all().iter().flat_map(|golden| whole(golden).records).map(|record| kind(&record)).collect();
+    let kept: BTreeSet<String> = all().iter().flat_map(|golden| kinds_in(&whole(golden).records)).collect();
     let missing: Vec<_> = kinds().difference(&kept).cloned().collect();
     assert!(missing.is_empty(), "kinds of events without a golden journal (see the head of this file): {missing:?}");
 }

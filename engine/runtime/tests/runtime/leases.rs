@@ -2,10 +2,16 @@
 
 use std::{fs, sync::Arc};
 
-use crate::plans::{Repeat, chain, plan, uses};
 use crate::scripted::{Act, Stage};
 use futures::FutureExt;
-use lifeboat_core::{event::Outcome, failure::Failure, input::Done, name::RunId, run::StepState};
+use lifeboat_core::{
+    event::Outcome,
+    failure::Failure,
+    input::Done,
+    name::RunId,
+    run::StepState,
+    sketch::{Repeat, chain, plan, uses},
+};
 use lifeboat_runtime::{
     Error,
     home::{Home, Standing},

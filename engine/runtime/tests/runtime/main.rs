@@ -7,13 +7,11 @@ mod fuzz_corpus;
 #[path = "../../../../fuzz/src/targets/mod.rs"]
 mod fuzz_targets;
 mod golden;
-mod golden_cases;
+mod golden_stories;
 mod leases;
 mod operator;
-mod plans;
 #[expect(dead_code, reason = "the test with processes uses more of it")]
 mod scripted;
 mod session;
 mod store;
 mod tamper;
-mod virtual_world;

@@ -9,6 +9,7 @@ use lifeboat_core::{
     operator::Command,
     plan::Plan,
     run::{Phase, StepState},
+    sketch::{Repeat, approve, chain, id, plan, uses},
 };
 use lifeboat_runtime::{
     identity::this_person,
@@ -17,7 +18,6 @@ use lifeboat_runtime::{
     session::{How, reopen, resume, start},
 };
 
-use crate::plans::{Repeat, approve, chain, id, plan, uses};
 use crate::scripted::{Act, Stage};
 
 const PAUSE: Command = Command::Pause { reason: None };

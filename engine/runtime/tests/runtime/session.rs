@@ -2,7 +2,6 @@
 
 use std::{fs, io::Write, sync::Arc};
 
-use crate::plans::{Repeat, approve, chain, id, plan, uses};
 use crate::scripted::{Act, Agreeable, Listener, Silence, Stage, Unreachable};
 use jiff::{SignedDuration, Timestamp};
 use lifeboat_core::{
@@ -14,6 +13,7 @@ use lifeboat_core::{
     name::RunId,
     plan::{Each, Plan, Step},
     run::StepState,
+    sketch::{Repeat, approve, chain, id, plan, uses},
     types::Type,
 };
 use lifeboat_runtime::{

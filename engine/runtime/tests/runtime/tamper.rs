@@ -1,11 +1,13 @@
 //! The chain of hashes: what anybody changed in a journal shows.
 
 use jiff::Timestamp;
-use lifeboat_core::{event::Event, name::RunId};
+use lifeboat_core::{
+    event::Event,
+    name::RunId,
+    sketch::{chain, started},
+};
 use lifeboat_runtime::journal::{Journal, Problem, read};
 use proptest::prelude::*;
-
-use crate::plans::{chain, started};
 
 fn journal() -> Vec<u8> {
     journal_of("dr-003-20261121-7f3a")

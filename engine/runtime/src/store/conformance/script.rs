@@ -13,7 +13,7 @@ use lifeboat_core::{
     operator::{Command, Request},
     plan::Plan,
     run::Run,
-    runbook,
+    runbook, sketch,
 };
 use serde_json::json;
 
@@ -90,19 +90,7 @@ impl Script {
     }
 
     fn started(&self) -> RunStarted {
-        RunStarted {
-            run: self.id.clone(),
-            format: FORMAT,
-            runbook: self.plan.runbook.clone(),
-            plan_digest: self.plan.digest(),
-            engine: String::new(),
-            inputs: json!({}),
-            targets: BTreeMap::new(),
-            mode: Mode::Real,
-            who: Person::Engine,
-            people: BTreeMap::new(),
-            onset: None,
-        }
+        RunStarted { format: FORMAT, ..sketch::started(&self.plan, &self.id) }
     }
 
     /// Makes the run in the store, and starts it.

@@ -11,16 +11,11 @@ use lifeboat_tests::{
 };
 use serde_json::Value;
 
+use super::{held, held_on};
+
 const SHIPPED: &str = "workflows/drills/standby-lag.yaml";
 
-fn report_of(rehearsal: &Rehearsal, arguments: &[&str], code: i32) -> Result<Value> {
-    let ended = rehearsal.hold(&[&["--json"], arguments].concat(), |_, _| Ok(()))?;
-    ensure!(ended.status.code() == Some(code), "{}:\n{}\n{}", ended.status, ended.out, ended.said);
-    ensure!(rehearsal.left()?.is_empty(), "left behind: {:?}", rehearsal.left()?);
-    serde_json::from_str(&ended.out).with_context(|| ended.said)
-}
-
-fn check_met(report: &Value) -> Result<()> {
+fn check_lags(report: &Value) -> Result<()> {
     ensure!(report["verdict"] == "met" && report["episodes"].as_array().is_some_and(Vec::is_empty), "{report:#}");
     let lags = report["lags"].as_array().context("lags")?;
     let during: Vec<_> = lags.iter().map(|lag| lag["faults"][0].as_str()).collect();
@@ -48,8 +43,8 @@ fn check_met(report: &Value) -> Result<()> {
 fn two_regions_on_processes() -> Result<()> {
     let _alone = alone();
     let rehearsal = Rehearsal::of(SHIPPED, &[])?;
-    let report = report_of(&rehearsal, &["--testbed", "process"], 0)?;
-    check_met(&report)?;
+    let report = held_on(&rehearsal, "process", 0)?;
+    check_lags(&report)?;
     let run = rehearsal.runs()?.pop().context("a folder")?;
     ensure!(fs::read_to_string(run.join("standbys.jsonl"))?.lines().count() > 100, "each look is kept");
     ensure!(fs::read_to_string(run.join("report.html"))?.contains("Nothing had to be recovered."), "the page says so");
@@ -72,7 +67,7 @@ fn two_regions_on_containers() -> Result<()> {
     }
     let _alone = alone();
     let rehearsal = Rehearsal::of(SHIPPED, &[])?;
-    check_met(&report_of(&rehearsal, &["--testbed", "container"], 0)?)
+    check_lags(&held_on(&rehearsal, "container", 0)?)
 }
 
 /// A standby that is still cut off has not caught up, whatever else is well.
@@ -84,7 +79,7 @@ fn a_standby_that_stays_behind_turns_the_drill_red() -> Result<()> {
     let short = "  - steady: 2s\n  - fault: { kind: partition, from: east, to: west, one_way: true }\n  \
                  - lag: { of: west, within: 3s, at_most: 1s }\n";
     let rehearsal = Rehearsal::of(SHIPPED, &[(&timeline, short)])?;
-    let report = report_of(&rehearsal, &[], 1)?;
+    let report = held(&rehearsal, 1)?;
     ensure!(report["verdict"] == "missed" && report["lags"][0]["verdict"] == "missed", "{report:#}");
     ensure!(report["lags"][0]["caught_up_s"]["high"].is_null(), "it never did: {}", report["lags"]);
     // What is still open is healed at the end, so the rows came after all.
@@ -101,11 +96,11 @@ fn two_disasters_are_two_episodes() -> Result<()> {
     let (_, fault) = shipped.split_once("  - steady: 8s\n").context("a steady time")?;
     let (moments, _) = fault.split_once("\n# Known breakages").context("controls")?;
     let again = format!("{moments}  - steady: 2s\n{moments}");
-    let rehearsal = Rehearsal::small_with(&[
+    let rehearsal = Rehearsal::changed(&[
         (moments, &again),
         ("habits: { made_again: 10, accounts_closed: 5 }", "habits: { made_again: 0, accounts_closed: 0 }"),
     ])?;
-    let report = report_of(&rehearsal, &[], 0)?;
+    let report = held(&rehearsal, 0)?;
     let episodes = report["episodes"].as_array().context("episodes")?;
     ensure!(report["verdict"] == "met" && episodes.len() == 2, "{report:#}");
     for episode in episodes {

@@ -2,72 +2,51 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::executor::block_on;
+use jiff::{SignedDuration, Timestamp};
 use lifeboat_core::{
-    event::{Mode, Outcome, Person},
+    decide::advance,
+    event::{Mode, Outcome, Person, RunStarted},
     expression::{Expression, Template},
     failure::{Failure, Reason},
     input::{Done, Input, Purpose},
-    name::{RunId, StepId},
+    name::RunId,
     operator::{Command, Request},
     plan::{Each, Plan, Section, Step, StepKind},
     run::Run,
+    sketch::{self, Repeat, approve, id, invocation, or_undo, uses, with_undo},
     types::Type,
 };
-use lifeboat_runtime::{
-    driver::{drive, fold, interrupted},
-    journal::{Journal, read},
-};
+use lifeboat_runtime::journal::Journal;
+use lifeboat_virtual::{Played, Subject, play, resume};
 use serde_json::json;
 
-use crate::{
-    plans::{Repeat, approve, id, invocation, or_undo, plan, started, uses, with_undo},
-    virtual_world::{Crash, Systems, VirtualWorld},
-};
-
-/// A run in the virtual world, of one session or more.
-pub(crate) struct Case {
+/// A run in the virtual world.
+pub(crate) struct Story {
     /// The folder of the journal.
     pub(crate) name: &'static str,
     /// What is executed.
     pub(crate) plan: Plan,
     /// How it ends.
     pub(crate) ends: Outcome,
-    systems: Systems,
     mode: Mode,
-    /// Taken in right after the start.
+    /// What an engine takes in right after the start, before it is gone and the virtual world goes on.
     then: Vec<Input>,
-    /// How the sessions end; another one follows them.
-    crashes: Vec<Crash>,
-    seed: u64,
+    /// What goes wrong in the virtual world, in its words.
+    case: &'static str,
 }
 
-impl Case {
+/// The plan in the virtual world.
+pub(crate) fn subject(plan: &Plan) -> Subject {
+    Subject::new(plan.clone(), SignedDuration::from_hours(1))
+}
+
+impl Story {
     fn new(name: &'static str, steps: Vec<Step>, ends: Outcome) -> Self {
-        let plan = plan(steps);
-        let systems = Systems::of(&plan);
-        Self { name, plan, ends, systems, mode: Mode::Real, then: Vec::new(), crashes: Vec::new(), seed: 1 }
+        Self { name, plan: sketch::plan(steps), ends, mode: Mode::Real, then: Vec::new(), case: "1" }
     }
 
-    fn flaky(mut self, step: &str, times: u32) -> Self {
-        self.systems.flaky.insert(StepId::parse(step).unwrap(), times);
-        self
-    }
-
-    fn broken(mut self, step: &str) -> Self {
-        self.systems.broken.insert(id(step));
-        self
-    }
-
-    fn lasting(mut self, step: &str) -> Self {
-        self.systems.lasting.insert(id(step));
-        self
-    }
-
-    fn crash(mut self, after: u64, seed: u64) -> Self {
-        self.crashes.push(Crash::After(after));
-        self.seed = seed;
-        self
+    fn case(self, case: &'static str) -> Self {
+        Self { case, ..self }
     }
 
     fn then(mut self, input: Input) -> Self {
@@ -75,26 +54,27 @@ impl Case {
         self
     }
 
-    /// The journal.
-    pub(crate) fn play(&self) -> Vec<u8> {
+    /// Plays it.
+    pub(crate) fn tell(&self) -> Played {
+        let (subject, case) = (subject(&self.plan), self.case.parse().unwrap());
+        if self.mode == Mode::Real && self.then.is_empty() {
+            return play(&subject, &case);
+        }
+        resume(&subject, &case, &self.beginning())
+    }
+
+    /// The journal up to where the virtual world goes on.
+    fn beginning(&self) -> Vec<u8> {
         let run = RunId::new(format!("dr-003-{}", self.name)).unwrap();
-        let mut start = started(&self.plan, &run);
-        start.mode = self.mode;
-        start.engine = env!("CARGO_PKG_VERSION").to_owned();
-        let mut opening = vec![Input::Start(Box::new(start))];
-        opening.extend(self.then.clone());
+        let engine = env!("CARGO_PKG_VERSION").to_owned();
+        let start = RunStarted { mode: self.mode, engine, ..sketch::started(&self.plan, &run) };
         let (mut state, mut journal) = (Run::new(&self.plan), Journal::begin(Vec::new(), &run));
-        let mut systems = self.systems.clone();
-        let sessions = self.crashes.iter().copied().chain([Crash::Never]);
-        for (session, crash) in sessions.enumerate() {
-            let mut world = VirtualWorld::new(self.seed + session as u64, crash, journal, systems);
-            block_on(drive(&self.plan, state, opening, &mut world)).unwrap();
-            let bytes;
-            (bytes, systems) = world.end();
-            let contents = read(&bytes).unwrap();
-            state = fold(&self.plan, &contents.records).unwrap();
-            opening = interrupted(&state);
-            journal = Journal::go_on(bytes, contents.end, contents.torn_bytes).unwrap();
+        let mut at = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(500_000);
+        for input in [Input::Start(Box::new(start))].iter().chain(&self.then) {
+            let events = advance(&self.plan, &mut state, input, at);
+            assert!(!events.is_empty(), "{}: nothing follows from {input:?}", self.name);
+            journal.append(at, &events).unwrap();
+            at += SignedDuration::from_secs(1);
         }
         journal.medium().clone()
     }
@@ -127,7 +107,7 @@ fn handler(section: Section, mut step: Step) -> Step {
 }
 
 /// What somebody types at another terminal.
-pub(crate) fn wants(command: Command) -> Input {
+fn wants(command: Command) -> Input {
     let who = Person::User { name: "ada".to_owned() };
     Input::Command(Box::new(Request { who, groups: BTreeSet::new(), command }))
 }
@@ -146,7 +126,7 @@ fn retry(step: &str) -> Input {
 }
 
 /// Runs in which operators have their say.
-fn operators() -> [Case; 4] {
+fn operators() -> [Story; 4] {
     let steps = || {
         vec![
             uses("restore", &[], Repeat::Idempotent),
@@ -161,18 +141,17 @@ fn operators() -> [Case; 4] {
     let (pause, unpause) =
         (Command::Pause { reason: Some("look first".to_owned()) }, Command::Unpause { reason: None });
     [
-        Case::new("paused", steps(), Outcome::SucceededWithExceptions)
+        Story::new("paused", steps(), Outcome::SucceededWithExceptions)
             .then(wants(pause))
             .then(failed("restore", Failure::Transient(reason())))
             .then(skip)
             .then(retry("restore"))
             .then(wants(unpause)),
-        Case::new("reopened", steps(), Outcome::Succeeded)
+        Story::new("reopened", steps(), Outcome::Succeeded)
             .then(failed("restore", Failure::Permanent(reason())))
             .then(retry("restore")),
-        Case::new("onset", steps(), Outcome::Succeeded)
-            .then(wants(Command::Onset { onset: jiff::Timestamp::UNIX_EPOCH })),
-        Case::new("undone-afterwards", with_a_way_back, Outcome::RolledBack)
+        Story::new("onset", steps(), Outcome::Succeeded).then(wants(Command::Onset { onset: Timestamp::UNIX_EPOCH })),
+        Story::new("undone-afterwards", with_a_way_back, Outcome::RolledBack)
             .then(done("fence"))
             .then(failed("restore", Failure::Permanent(reason())))
             .then(wants(Command::Abort { reason: Some("start anew".to_owned()), undo: true })),
@@ -184,31 +163,31 @@ fn dba() -> Person {
 }
 
 /// Runs with something to do at their end.
-fn handlers() -> [Case; 5] {
+fn handlers() -> [Story; 5] {
     let told = vec![
         uses("restore", &[], Repeat::Idempotent),
         handler(Section::OnFailure, uses("escalate", &[], Repeat::Idempotent)),
         handler(Section::Finally, uses("tell", &[], Repeat::Idempotent)),
     ];
-    let failure = Case::new("handlers-of-a-failure", told.clone(), Outcome::Failed).broken("restore");
+    let failure = Story::new("handlers-of-a-failure", told.clone(), Outcome::Failed).case("1 permanent@restore#1");
     let abort = || Input::Abort { who: dba(), reason: "a false alarm".to_owned() };
-    let cut_off = Case::new("handlers-cut-off", told.clone(), Outcome::Aborted).then(abort()).then(abort());
-    let success = Case::new("handlers-of-a-success", told, Outcome::Succeeded);
+    let cut_off = Story::new("handlers-cut-off", told.clone(), Outcome::Aborted).then(abort()).then(abort());
+    let success = Story::new("handlers-of-a-success", told, Outcome::Succeeded);
     let asks = vec![
         uses("restore", &[], Repeat::Idempotent),
         handler(Section::Finally, approve("tidy-up", &[])),
         handler(Section::Finally, uses("destroy", &[1], Repeat::Idempotent)),
         handler(Section::Finally, uses("tell", &[2], Repeat::Idempotent)),
     ];
-    let no = Input::Approval { step: id("tidy-up"), who: dba(), approved: false, comment: None };
-    let refused = Case::new("handlers-refused", asks, Outcome::SucceededWithExceptions).then(done("restore")).then(no);
+    let refused =
+        Story::new("handlers-refused", asks, Outcome::SucceededWithExceptions).case("1 person-refuses@tidy-up#1");
     let once = vec![
         uses("restore", &[], Repeat::Idempotent),
         handler(Section::Finally, uses("charge", &[], Repeat::Opaque)),
         handler(Section::Finally, uses("tell", &[1], Repeat::Idempotent)),
     ];
     let lost = failed("restore", Failure::Permanent(Reason::new("test", "the disk is full")));
-    let again = Case::new("handlers-again", once, Outcome::Succeeded)
+    let again = Story::new("handlers-again", once, Outcome::Succeeded)
         .then(lost)
         .then(done("charge"))
         .then(done("tell"))
@@ -217,7 +196,7 @@ fn handlers() -> [Case; 5] {
 }
 
 /// Every golden journal.
-pub(crate) fn cases() -> Vec<Case> {
+pub(crate) fn stories() -> Vec<Story> {
     let fence_and_restore = || {
         vec![
             with_undo(uses("fence", &[], Repeat::Idempotent)),
@@ -225,8 +204,8 @@ pub(crate) fn cases() -> Vec<Case> {
             or_undo(uses("merge", &[1], Repeat::Observable)),
         ]
     };
-    let mut cases = vec![
-        Case::new(
+    let mut stories = vec![
+        Story::new(
             "retries-and-people",
             vec![
                 uses("announce", &[], Repeat::Idempotent),
@@ -238,39 +217,40 @@ pub(crate) fn cases() -> Vec<Case> {
             ],
             Outcome::SucceededWithExceptions,
         )
-        .flaky("announce", 2),
-        Case::new("undo", fence_and_restore(), Outcome::RolledBack).broken("merge"),
-        Case::new("undo-fails", fence_and_restore(), Outcome::Failed).broken("merge").lasting("fence"),
-        Case::new(
+        .case("1 transient@announce#1 transient@announce#2"),
+        Story::new("undo", fence_and_restore(), Outcome::RolledBack).case("1 permanent@merge#1"),
+        Story::new("undo-fails", fence_and_restore(), Outcome::Failed)
+            .case("1 permanent@merge#1 permanent@undo:fence#1"),
+        Story::new(
             "abort",
             vec![uses("fence", &[], Repeat::Idempotent), uses("restore", &[0], Repeat::Observable)],
             Outcome::Aborted,
         )
         .then(Input::Abort { who: dba(), reason: "a false alarm".to_owned() }),
-        Case::new("rejected", vec![uses("find", &[], Repeat::Idempotent), approve("sign-off", &[])], Outcome::Failed)
-            .then(Input::Approval {
-                step: id("sign-off"),
-                who: dba(),
-                approved: false,
-                comment: Some("not now".to_owned()),
-            }),
+        Story::new("rejected", vec![uses("find", &[], Repeat::Idempotent), approve("sign-off", &[])], Outcome::Failed)
+            .case("1 person-refuses@sign-off#1"),
     ];
-    for (name, seed) in [("observed-not-done", 1), ("observed-done", 2)] {
-        cases.push(Case::new(name, vec![uses("restore", &[], Repeat::Observable)], Outcome::Succeeded).crash(1, seed));
+    for (name, case) in
+        [("observed-not-done", "1 crash-in-call@restore#1"), ("observed-done", "1 crash-unheard@restore#1")]
+    {
+        let steps = vec![uses("restore", &[], Repeat::Observable)];
+        stories.push(Story::new(name, steps, Outcome::Succeeded).case(case));
     }
-    for (name, seed) in [("operator-runs-it-again", 1), ("operator-saw-it-happen", 2)] {
-        cases.push(Case::new(name, vec![uses("merge", &[], Repeat::Opaque)], Outcome::Succeeded).crash(1, seed));
+    for (name, case) in
+        [("operator-runs-it-again", "1 crash-in-call@merge#1"), ("operator-saw-it-happen", "1 crash-unheard@merge#1")]
+    {
+        stories.push(Story::new(name, vec![uses("merge", &[], Repeat::Opaque)], Outcome::Succeeded).case(case));
     }
     let copy = vec![for_each(uses("copy", &[], Repeat::Idempotent)), uses("check", &[0], Repeat::Idempotent)];
-    cases.push(Case::new("for-each", copy, Outcome::Succeeded).flaky("copy[1]", 1));
-    cases.extend(handlers());
-    let mut dry = Case::new(
+    stories.push(Story::new("for-each", copy, Outcome::Succeeded).case("1 transient@copy[1]#1"));
+    stories.extend(handlers());
+    let mut dry = Story::new(
         "dry-run",
         vec![uses("find", &[], Repeat::Idempotent), approve("sign-off", &[0]), uses("merge", &[1], Repeat::Opaque)],
         Outcome::DryRun,
     );
     dry.mode = Mode::DryRun;
-    cases.push(dry);
-    cases.extend(operators());
-    cases
+    stories.push(dry);
+    stories.extend(operators());
+    stories
 }

@@ -4,7 +4,7 @@ use std::{
     fs,
     panic::AssertUnwindSafe,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures::FutureExt;
@@ -50,12 +50,14 @@ pub async fn run(request: DrillRequest, observer: &dyn DrillObserver) -> Result<
         home: request.home.clone(),
         cache: home.cache(),
     };
+    let began = Instant::now();
     let (mut report, folder) = hold(&request, &holding, observer).await?;
+    let length = began.elapsed();
     if request.controls {
         hold_controls(&request, &holding, &folder, &mut report, observer).await?;
     }
     save(&folder, &report)?;
-    home.add_to_history(&report::history_line(&report, Timestamp::now()))?;
+    home.add_to_history(&report::history_line(&report, Timestamp::now(), length))?;
     Ok(report)
 }
 

@@ -1,5 +1,7 @@
 //! The report as programs and people read it.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::{Check, CheckKind, DrillReport, history_line, render, schema};
@@ -55,7 +57,7 @@ fn the_schema_changes_only_by_review() {
 #[test]
 fn a_line_of_the_history() {
     let at = "2026-11-21T12:01:00Z".parse().expect("a timestamp");
-    insta::assert_json_snapshot!(history_line(&fixture(), at));
+    insta::assert_json_snapshot!(history_line(&fixture(), at, Duration::from_millis(83_250)));
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn action(name: &str, effect: Effect, parameters: Fields<'_>, outputs: Fields<'_
     }
 }
 
-/// Five actions with every kind of type.
+/// Six actions with every kind of type.
 pub(crate) fn catalogue() -> Catalogue {
     Catalogue::new([
         action(
@@ -65,6 +65,12 @@ pub(crate) fn catalogue() -> Catalogue {
             Effect::Mutate,
             &[("server", "target<postgres:write>", true), ("rows", "int", false), ("flag", "bool", false)],
             &[],
+        ),
+        action(
+            "drill/hold",
+            Effect::Read,
+            &[("scenario", "string", true), ("testbed", "string", false)],
+            &[("seconds", "float", true)],
         ),
     ])
 }

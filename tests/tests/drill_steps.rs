@@ -96,6 +96,10 @@ fn a_drill_that_is_met_tells_its_numbers_and_one_that_is_missed_fails_the_run() 
     ensure!(outputs["rto_s"] == report["episodes"][0]["rto"]["service_s"], "{outputs} of {report:#}");
     ensure!(outputs["rto_s"]["high"].as_f64() > Some(0.0), "an outage took no time: {outputs}");
 
+    let told = runbook.rehearsal.lifeboat(&["report", outputs["run"].as_str().context("a run")?]).output()?;
+    let told = String::from_utf8(told.stdout)?;
+    ensure!(told.contains("\nDR-003  met  (testbed process"), "its report can be read:\n{told}");
+
     let failed = runbook.events("step_failed", "late")?.pop().context("the late drill failed")?;
     ensure!(failed["failure"]["code"] == "drill-missed" && failed["failure"]["kind"] == "permanent", "{failed}");
     ensure!(runbook.events("step_started", "late")?.len() == 1, "a drill that was missed is not tried again");

@@ -6,6 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::drill::Interval;
+
 /// A recovery that was not rehearsed for longer is overdue.
 pub const DUE_EVERY: SignedDuration = SignedDuration::from_hours(90 * 24);
 /// So many measured holdings before the last one show what is usual.
@@ -31,10 +33,10 @@ pub struct Holding {
     pub backend: String,
     /// Recovery time in seconds; `None` where it was not measured.
     #[serde(default)]
-    pub rto_s: Option<Bounds>,
+    pub rto_s: Option<Interval>,
     /// Recovery point in seconds; `None` where it was not measured.
     #[serde(default)]
-    pub rpo_s: Option<Bounds>,
+    pub rpo_s: Option<Interval>,
     /// Acknowledged writes that are missing; `None` where nobody could look.
     #[serde(default)]
     pub lost: Option<u64>,
@@ -50,15 +52,6 @@ pub struct UsualLength {
     pub median_s: f64,
     /// Of so many, 5 at most.
     pub holdings: usize,
-}
-
-/// A measured length in seconds; without an upper bound it only is known to be longer than the lower one.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Bounds {
-    /// At least.
-    pub low: f64,
-    /// At most.
-    pub high: Option<f64>,
 }
 
 /// What the holdings of one drill say together.

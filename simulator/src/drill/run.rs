@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     controls::Control,
-    host::Readiness,
+    host::{self, Readiness},
     report::{self, DrillReport},
     testbed::{Testbed, TestbedOptions},
 };
@@ -69,7 +69,7 @@ async fn hold(
 ) -> Result<(DrillReport, PathBuf), DrillError> {
     let phase = |phase: Phase| observer.phase(&holding.name, &phase);
     let interval = request.spec.probes.interval;
-    let ready = Readiness::measure(interval).await;
+    let ready = host::readiness(interval).await;
     phase(Phase::Machine { readiness: ready.line(interval) });
     phase(Phase::Compiling);
     let engines = Engine::prepare_all(request, holding)?;

@@ -13,8 +13,9 @@ use crate::{
 /// A report of a drill that was met.
 pub(crate) fn fixture() -> DrillReport {
     let mut report: DrillReport =
-        serde_json::from_str(include_str!("tests/report.json")).expect("the fixture is a report");
-    let probe = |kind, at: i64, ok| Probe { kind, started: At(at), ended: At(at + 3000), ok, detail: None };
+        serde_json::from_str(include_str!("../../../engine/present/src/drill/tests/report.json"))
+            .expect("the fixture is a report");
+    let probe = |kind, at: i64, ok| Probe { kind, started: At(at), ended: At(at + 3000), ok, detail: None }.drawn();
     report.clock_start = Some("2026-11-21T12:00:00Z".parse().expect("a timestamp"));
     report.probe_log = (0..40)
         .flat_map(|slot| ProbeKind::ALL.map(|kind| (slot, kind)))

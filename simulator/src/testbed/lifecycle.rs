@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use lifeboat_present::drill::{Fidelity, SystemInfo};
+
 use super::{
     backup::BackupInfo,
     bindings::{self, Facts},
@@ -15,7 +17,6 @@ use super::{
     place::Call,
     roles,
     secrets::{Secrets, token},
-    system::{Fidelity, SystemInfo},
     systems::{self, Systems},
     webhook::{Notification, Webhook},
 };

@@ -21,14 +21,13 @@ mod primary;
 mod roles;
 mod secrets;
 mod servers;
-mod system;
 mod systems;
 mod webhook;
 
 pub use backup::BackupInfo;
 pub use error::TestbedError;
 pub use ground::remove;
+pub use lifeboat_present::drill::{Fidelity, SystemInfo};
 pub use lifecycle::{Testbed, WorkEntry};
 pub use options::{Backend, TestbedOptions, Unavailable, at_hand, available};
-pub use system::{Fidelity, SystemInfo};
 pub use webhook::{Notification, Signature};

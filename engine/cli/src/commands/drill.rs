@@ -119,7 +119,6 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
         _ => run.clone(),
     };
     let name = report.run.clone();
-    let report = serde_json::to_value(report)?;
     if arguments.json {
         json(&report)?;
     } else {

@@ -11,8 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+pub use lifeboat_present::drill::{Load, Readiness};
 use tokio::{task::spawn_blocking, time::sleep_until};
 
 /// So many timers are watched, four of them an interval of the probes.
@@ -22,94 +21,40 @@ const SPIN: Duration = Duration::from_millis(100);
 /// A thread that gets less of a processor than this waits longer than it works.
 const SHARE_AT_LEAST: f64 = 0.5;
 
-/// The load at one moment.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Load {
-    /// Load average over one minute.
-    pub load_1m: Option<f64>,
-    /// Load average over five minutes.
-    pub load_5m: Option<f64>,
-    /// Percent of the last ten seconds in which some task waited for a processor.
-    pub cpu_pressure_10s: Option<f64>,
+/// The load now.
+pub fn load() -> Load {
+    let average = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let pressure = fs::read_to_string("/proc/pressure/cpu").unwrap_or_default();
+    parse(&average, &pressure)
 }
 
-/// What the machine can do for a drill, measured for a moment.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Readiness {
-    /// Processors that this process may use.
-    pub processors: usize,
-    /// The load at that moment.
-    pub load: Load,
-    /// How late a timer fires, in seconds: half of them no later than this.
-    pub timer_late_median_s: f64,
-    /// The latest one.
-    pub timer_late_worst_s: f64,
-    /// The part of a processor that a thread gets which never pauses, between 0 and 1.
-    pub cpu_share: Option<f64>,
-    /// Whether that is too little for the drill's probes.
-    pub too_busy: bool,
-}
-
-impl Load {
-    /// The load now.
-    pub fn now() -> Self {
-        let average = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-        let pressure = fs::read_to_string("/proc/pressure/cpu").unwrap_or_default();
-        Self::parse(&average, &pressure)
-    }
-
-    fn parse(average: &str, pressure: &str) -> Self {
-        let mut averages = average.split_whitespace().map(|word| word.parse().ok());
-        let some = pressure.lines().find_map(|line| line.strip_prefix("some "));
-        let tenth = some.and_then(|line| line.split_whitespace().find_map(|word| word.strip_prefix("avg10=")));
-        Self {
-            load_1m: averages.next().flatten(),
-            load_5m: averages.next().flatten(),
-            cpu_pressure_10s: tenth.and_then(|percent| percent.parse().ok()),
-        }
+fn parse(average: &str, pressure: &str) -> Load {
+    let mut averages = average.split_whitespace().map(|word| word.parse().ok());
+    let some = pressure.lines().find_map(|line| line.strip_prefix("some "));
+    let tenth = some.and_then(|line| line.split_whitespace().find_map(|word| word.strip_prefix("avg10=")));
+    Load {
+        load_1m: averages.next().flatten(),
+        load_5m: averages.next().flatten(),
+        cpu_pressure_10s: tenth.and_then(|percent| percent.parse().ok()),
     }
 }
 
-impl Readiness {
-    /// Measures for about a second what probes at that interval have to expect.
-    pub async fn measure(interval: Duration) -> Self {
-        let share = spawn_blocking(cpu_share).await.ok().flatten();
-        let late = lateness(interval / 4).await;
-        Self::of(share, late, interval)
-    }
+/// Measures for about a second what probes at that interval have to expect.
+pub async fn readiness(interval: Duration) -> Readiness {
+    let share = spawn_blocking(cpu_share).await.ok().flatten();
+    judged(share, lateness(interval / 4).await, interval)
+}
 
-    fn of(cpu_share: Option<f64>, mut late: Vec<f64>, interval: Duration) -> Self {
-        late.sort_by(f64::total_cmp);
-        let worst = late.last().copied().unwrap_or(0.0);
-        Self {
-            processors: thread::available_parallelism().map_or(1, NonZero::get),
-            load: Load::now(),
-            timer_late_median_s: late.get(late.len() / 2).copied().unwrap_or(0.0),
-            timer_late_worst_s: worst,
-            cpu_share,
-            too_busy: worst > interval.as_secs_f64() / 2.0 || cpu_share.is_some_and(|share| share < SHARE_AT_LEAST),
-        }
-    }
-
-    /// In one line for people.
-    pub fn line(&self, interval: Duration) -> String {
-        let load = self.load.load_1m.map_or_else(String::new, |load| format!("load {load:.1} on "));
-        let share = self
-            .cpu_share
-            .map_or_else(String::new, |share| format!(", a busy thread gets {:.0} % of one", share * 100.0));
-        let facts = format!(
-            "{load}{} processors{share}, timers fire up to {:.0} ms late",
-            self.processors,
-            self.timer_late_worst_s * 1e3
-        );
-        if self.too_busy {
-            format!(
-                "this machine is too busy for a probe of each kind every {interval:?}: {facts}. The drill may end unmeasured; \
-                 hold it when the machine has less to do"
-            )
-        } else {
-            format!("the machine has time for the probes: {facts}")
-        }
+fn judged(cpu_share: Option<f64>, mut late: Vec<f64>, interval: Duration) -> Readiness {
+    late.sort_by(f64::total_cmp);
+    let worst = late.last().copied().unwrap_or(0.0);
+    Readiness {
+        processors: thread::available_parallelism().map_or(1, NonZero::get),
+        load: load(),
+        timer_late_median_s: late.get(late.len() / 2).copied().unwrap_or(0.0),
+        timer_late_worst_s: worst,
+        cpu_share,
+        too_busy: worst > interval.as_secs_f64() / 2.0 || cpu_share.is_some_and(|share| share < SHARE_AT_LEAST),
     }
 }
 
@@ -165,10 +110,10 @@ mod tests {
     fn the_load_as_linux_tells_it() {
         let pressure =
             "some avg10=12.50 avg60=3.10 avg300=0.80 total=1234\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n";
-        let load = Load::parse("9.31 4.20 1.05 11/345 6789\n", pressure);
+        let load = parse("9.31 4.20 1.05 11/345 6789\n", pressure);
         assert_eq!(load, Load { load_1m: Some(9.31), load_5m: Some(4.2), cpu_pressure_10s: Some(12.5) });
-        assert_eq!(Load::parse("", ""), Load::default());
-        assert_eq!(Load::parse("nonsense", "full avg10=1.00\n"), Load::default());
+        assert_eq!(parse("", ""), Load::default());
+        assert_eq!(parse("nonsense", "full avg10=1.00\n"), Load::default());
         let scheduled = Scheduled::parse("1234 5678 9\n").unwrap();
         assert_eq!((scheduled.ran, scheduled.waited), (1234, 5678));
         assert!(Scheduled::parse("1234").is_none() && Scheduled::parse("").is_none());
@@ -177,7 +122,7 @@ mod tests {
     #[test]
     fn a_machine_is_too_busy_by_late_timers_or_by_a_small_share() {
         let check = |share: Option<f64>, late: &[f64], expected: bool| {
-            let ready = Readiness::of(share, late.to_vec(), INTERVAL);
+            let ready = judged(share, late.to_vec(), INTERVAL);
             assert_eq!(ready.too_busy, expected, "{ready:?}");
             assert_eq!(ready.line(INTERVAL).contains("too busy"), expected);
         };
@@ -190,7 +135,7 @@ mod tests {
 
     #[tokio::test]
     async fn readiness_is_measured_here() {
-        let ready = Readiness::measure(Duration::from_millis(8)).await;
+        let ready = readiness(Duration::from_millis(8)).await;
         assert!(ready.processors > 0 && ready.timer_late_worst_s >= ready.timer_late_median_s, "{ready:?}");
         assert!(ready.cpu_share.is_none_or(|share| share > 0.0 && share <= 1.0), "{ready:?}");
     }

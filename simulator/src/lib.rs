@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod controls;
 pub mod drill;
+pub mod drill_step;
 pub mod fault;
 pub mod host;
 pub mod ledger;

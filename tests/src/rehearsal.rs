@@ -80,10 +80,21 @@ impl Rehearsal {
         Ok(Self { temporary, home, file })
     }
 
-    /// `lifeboat drill` of it with these arguments, in a process group of its own as a shell gives it one.
+    /// The drill file.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// `lifeboat drill` of it with these arguments.
     pub fn command(&self, arguments: &[&str]) -> Command {
+        let file = self.file.to_string_lossy();
+        self.lifeboat(&[&["drill", &*file][..], arguments].concat())
+    }
+
+    /// The binary with these arguments, in a process group of its own as a shell gives it one.
+    pub fn lifeboat(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(lifeboat());
-        command.arg("drill").arg(&self.file).args(arguments).process_group(0);
+        command.args(arguments).process_group(0);
         command.env("TMPDIR", self.temporary.path()).env("LIFEBOAT_HOME", self.state());
         command.current_dir(repository()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
@@ -100,17 +111,8 @@ impl Rehearsal {
     }
 
     /// Holds it, and shows each line on standard error to `watch`, with the number of the process.
-    pub fn hold(&self, arguments: &[&str], mut watch: impl FnMut(&str, u32) -> Result<()>) -> Result<Ended> {
-        let mut child = self.command(arguments).spawn()?;
-        let mut said = Vec::new();
-        for line in BufReader::new(child.stderr.take().context("stderr is piped")?).lines() {
-            let line = line?;
-            watch(&line, child.id())?;
-            said.push(line);
-        }
-        let output = child.wait_with_output()?;
-        let out = String::from_utf8(output.stdout)?;
-        Ok(Ended { status: output.status, out, said: said.join("\n") })
+    pub fn hold(&self, arguments: &[&str], watch: impl FnMut(&str, u32) -> Result<()>) -> Result<Ended> {
+        watched(self.command(arguments), watch)
     }
 
     /// The folder of the testbed that stands.
@@ -143,6 +145,20 @@ impl Rehearsal {
         }
         Ok(left)
     }
+}
+
+/// Runs the command to its end, and shows each line on standard error to `watch`, with the number of the process.
+pub fn watched(mut command: Command, mut watch: impl FnMut(&str, u32) -> Result<()>) -> Result<Ended> {
+    let mut child = command.spawn()?;
+    let mut said = Vec::new();
+    for line in BufReader::new(child.stderr.take().context("stderr is piped")?).lines() {
+        let line = line?;
+        watch(&line, child.id())?;
+        said.push(line);
+    }
+    let output = child.wait_with_output()?;
+    let out = String::from_utf8(output.stdout)?;
+    Ok(Ended { status: output.status, out, said: said.join("\n") })
 }
 
 /// Sends Ctrl-C as a terminal does: to the whole process group.

@@ -67,7 +67,6 @@ impl From<SourceError> for Problem {
             SourceError::Unreadable { .. } => "is the path right?",
             SourceError::VariantMissing => "say `--variant planned` or `--variant disaster`",
             SourceError::NoVariants => "leave `--variant` out",
-            SourceError::DrillStep { .. } => "rehearse it with `lifeboat drill`",
         })
     }
 }

@@ -199,11 +199,29 @@ fn a_runbook_with_variants_is_run_in_one_of_them() {
 }
 
 #[test]
-fn a_drill_step_is_shown_and_not_executed() {
+fn a_drill_step_is_shown_with_its_length_and_a_dry_run_holds_none() {
     let screen = Screen::new();
     let (runbook, bindings) = (fixture("drill-step.yaml"), fixture("no-targets.yaml"));
     check("drill_step_plan", &screen.lifeboat(&["plan", &runbook]));
-    check("drill_step_run", &screen.lifeboat(&["run", &runbook, "--bindings", &bindings]));
+    screen.took("2020-01-03T02:00:00Z", 83.2);
+    screen.took("2020-01-04T02:00:00Z", 95.0);
+    check("drill_step_plan_known", &screen.lifeboat(&["plan", &runbook]));
+    let document: serde_json::Value = serde_json::from_str(&screen.stdout(&["plan", "--json", &runbook])).unwrap();
+    let expected = serde_json::json!([{ "step": "rehearse", "scenario": "dr-003", "drill": "DR-003", "testbed": "process",
+        "usual_length": { "median_s": 89.1, "holdings": 2 }, "held": 2 }]);
+    assert_eq!(document["rehearsals"], expected);
+    check("drill_step_dry_run", &screen.lifeboat(&["run", &runbook, "--bindings", &bindings, "--dry-run"]));
+    let tested = screen.stdout(&["test", "--cases", "50", &runbook]);
+    assert!(tested.contains("DR-002, 2 steps"), "{tested}");
+}
+
+#[test]
+fn a_drill_that_cannot_be_held_is_told_before_anything_runs() {
+    let screen = Screen::new();
+    let (wrong, bindings) = (fixture("drill-step-wrong.yaml"), fixture("no-targets.yaml"));
+    check("drill_step_check", &screen.lifeboat(&["check", &wrong]));
+    let refused = screen.lifeboat(&["run", &wrong, "--bindings", &bindings]);
+    assert!(refused.starts_with("exit code 3") && refused.contains("error[drill-unknown]"), "{refused}");
     assert!(screen.runs().is_empty(), "no run was made");
 }
 
@@ -389,6 +407,7 @@ fn explain_knows_codes_and_near_misses() {
 #[test]
 fn plugins_say_what_they_do_and_may_reach() {
     check("plugins_notify", &lifeboat(&["plugins", "notify"]));
+    check("plugins_drill", &lifeboat(&["plugins", "drill/hold"]));
     check("plugins_unknown", &lifeboat(&["plugins", "mysql"]));
 }
 

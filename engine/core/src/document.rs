@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 
 use crate::{
-    diagnostic::{Diagnostic, Findings, SourceFile, codes},
+    diagnostic::{Diagnostic, Findings, SourceFile, Span, codes},
     grammar::{self, check},
     yaml::{self, Node, Yaml},
 };
@@ -35,6 +35,18 @@ impl<'a> Document<'a> {
             check(&mut findings, root, &Shape::Object(grammar));
         }
         Self { findings, root }
+    }
+
+    /// Reads a file of another grammar, for those who only look for something in it.
+    pub fn look_into(file: &'a SourceFile) -> Self {
+        let mut findings = Findings::new(file);
+        let root = yaml::read(&mut findings);
+        Self { findings, root }
+    }
+
+    /// Where the value under these keys stands; none where it is missing.
+    pub fn place(&self, path: &[&str]) -> Option<Span> {
+        Some(self.node(path)?.span)
     }
 
     /// The value under these keys, each below the one before (in a list, its place from 0); none where it is missing or does not fit

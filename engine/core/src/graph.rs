@@ -59,7 +59,6 @@ fn kind(step: &Step) -> String {
         StepKind::Approve { by, .. } if by.is_empty() => "approve".to_owned(),
         StepKind::Approve { by, .. } => format!("approve by {}", by.join(", ")),
         StepKind::Manual { .. } => "manual".to_owned(),
-        StepKind::Drill { scenario, .. } => format!("drill {scenario}"),
     }
 }
 
@@ -106,7 +105,6 @@ pub fn dot(plan: &Plan) -> String {
             StepKind::Uses(_) => "box",
             StepKind::Approve { .. } => "diamond",
             StepKind::Manual { .. } => "house",
-            StepKind::Drill { .. } => "component",
         };
         let (id, label) = (quoted(step.id.as_str()), quoted(&format!("{}\n{}", step.id, kind(step))));
         let _ = writeln!(text, "  {id} [label={label}, shape={shape}];");
@@ -126,7 +124,6 @@ pub fn mermaid(plan: &Plan) -> String {
             StepKind::Uses(_) => writeln!(text, "  s{index}[\"{label}\"]"),
             StepKind::Approve { .. } => writeln!(text, "  s{index}{{\"{label}\"}}"),
             StepKind::Manual { .. } => writeln!(text, "  s{index}[/\"{label}\"/]"),
-            StepKind::Drill { .. } => writeln!(text, "  s{index}[[\"{label}\"]]"),
         };
     }
     for (index, step) in plan.steps.iter().enumerate() {

@@ -317,13 +317,6 @@ pub enum StepKind {
         /// Checked before the run goes on.
         verify: Option<Invocation>,
     },
-    /// Rehearses a scenario. Declared only: this version of the engine executes none and fails the step.
-    Drill {
-        /// A drill by its name, or the path of a drill file.
-        scenario: String,
-        /// `process` or `container`; `None`: what there is.
-        testbed: Option<String>,
-    },
 }
 
 /// An action with its parameters, and the facts about it that policy needs.

@@ -1,16 +1,11 @@
 //! The plan of one variant, made of a plan that holds both.
 
-use crate::plan::{Plan, Step, StepIndex, StepKind, Variant};
+use crate::plan::{Plan, Step, StepIndex, Variant};
 
 impl Plan {
     /// Whether some steps are done in one variant only, so that a run must say which it is.
     pub fn has_variants(&self) -> bool {
         self.steps.iter().any(|step| step.variant.is_some())
-    }
-
-    /// The first step of a kind that this version of the engine knows and cannot execute.
-    pub fn not_executable(&self) -> Option<&Step> {
-        self.steps.iter().find(|step| matches!(step.kind, StepKind::Drill { .. }))
     }
 
     /// The plan without the steps of other variants. What needed one of them needs what that one needed.

@@ -130,16 +130,9 @@ impl CallContext {
 
     /// Returns when the call must have ended.
     async fn ended(&self) {
-        loop {
-            let moved = self.deadline.moved();
-            match self.ends() {
-                Some(end) if end <= Instant::now() => return,
-                Some(end) => tokio::select! {
-                    () = tokio::time::sleep_until(end) => {}
-                    () = moved => {}
-                },
-                None => moved.await,
-            }
+        match self.otherwise {
+            Some(end) => tokio::time::sleep_until(end).await,
+            None => self.deadline.passed().await,
         }
     }
 

@@ -62,6 +62,8 @@ pub struct PluginInfo {
 #[derive(Clone)]
 pub struct Host {
     plugins: Arc<BTreeMap<String, Loaded>>,
+    /// Actions that somebody serves who stands between the engine and this host.
+    in_front: Catalogue,
     permits: Arc<Semaphore>,
     limits: Limits,
 }
@@ -78,9 +80,18 @@ impl Host {
             .unwrap_or_else(|_| Err(HostError::Engine("loading the plugins panicked".to_owned())))
     }
 
-    /// Every action of every plugin.
+    /// The same host where these actions are served in front of it, by an [`Invoke`] around those that [`Host::bind`] makes: they are in
+    /// the catalogue, and a plan that uses them can be bound. A call of one that comes through all the same fails.
+    #[must_use]
+    pub fn behind(mut self, actions: impl IntoIterator<Item = Action>) -> Self {
+        self.in_front = Catalogue::new(actions);
+        self
+    }
+
+    /// Every action of every plugin, and those that are served in front of them.
     pub fn catalogue(&self) -> Catalogue {
-        Catalogue::new(self.plugins.values().flat_map(|plugin| plugin.actions.clone()))
+        let of_plugins = self.plugins.values().flat_map(|plugin| plugin.actions.clone());
+        Catalogue::new(of_plugins.chain(self.in_front.iter().cloned()))
     }
 
     /// The plugins, by name.
@@ -101,7 +112,8 @@ impl Host {
     /// # Errors
     /// The plan uses an action that no plugin has.
     pub fn bind(&self, plan: &Plan, bindings: Bindings) -> Result<Arc<dyn Invoke>, HostError> {
-        for invocation in invocations(plan) {
+        let in_front = |invocation: &&Invocation| self.in_front.get(&invocation.action).is_some();
+        for invocation in invocations(plan).filter(|invocation| !in_front(invocation)) {
             let known = self
                 .plugins
                 .get(invocation.action.plugin())
@@ -125,7 +137,7 @@ fn invocations(plan: &Plan) -> impl Iterator<Item = &Invocation> {
         let own = match &step.kind {
             StepKind::Uses(invocation) => Some(invocation),
             StepKind::Manual { verify, .. } => verify.as_ref(),
-            StepKind::Approve { .. } | StepKind::Drill { .. } => None,
+            StepKind::Approve { .. } => None,
         };
         own.into_iter().chain(&step.undo)
     })
@@ -149,7 +161,7 @@ fn load_all(options: HostOptions) -> Result<Host, HostError> {
         }
     }
     let permits = Arc::new(Semaphore::new(limits.concurrent_calls as usize));
-    Ok(Host { plugins: Arc::new(plugins), permits, limits })
+    Ok(Host { plugins: Arc::new(plugins), in_front: Catalogue::default(), permits, limits })
 }
 
 /// The surroundings of `describe`: no grant, no system, no listener.

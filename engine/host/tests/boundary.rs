@@ -14,13 +14,15 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use lifeboat_core::{
-    action::Effect,
+    action::{Action, Effect},
     bindings::{Binding, Bindings, Folder, Machine, System, Via},
+    diagnostic::SourceFile,
     event::Mode,
     failure::{Failure, FailureKind, Reason},
     input::{Call, Observation, Purpose},
     name::{ActionName, RoleName, RunId, StepId},
     plan::{Plan, TargetDeclaration},
+    runbook::compile,
     sketch,
     text::steers,
     types::TargetKind,
@@ -278,6 +280,22 @@ fn a_plugin_is_what_it_imports() {
     );
     assert!(plugin.digest.starts_with("sha256:"));
     assert_eq!(bench.host.catalogue().iter().count(), plugin.actions.len());
+}
+
+#[test]
+fn an_action_that_is_served_in_front_of_the_host_can_be_bound_and_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::new(HostOptions { plugins: Vec::new(), ..hostile(folder.path()) }).unwrap();
+    let action = json!({ "name": "drill/hold", "doc": "It.", "parameters": [], "outputs": [], "effect": "read",
+        "idempotent": true, "observable": false });
+    let behind = host.clone().behind([serde_json::from_value::<Action>(action).unwrap()]);
+    let text = "lifeboat: 1\nid: A\nname: A\nsteps:\n  - { id: hold, uses: drill/hold }\n";
+    let file = SourceFile { name: "a.yaml".to_owned(), text: text.to_owned() };
+    assert!(compile(&file, &host.catalogue()).plan.is_none(), "the host alone has no such action");
+    let plan = compile(&file, &behind.catalogue()).plan.unwrap();
+    assert!(behind.bind(&plan, Bindings::default()).is_ok());
+    let refused = host.bind(&plan, Bindings::default()).err();
+    assert_eq!(refused.map(|error| error.code()), Some("host-action-unknown"));
 }
 
 #[test]

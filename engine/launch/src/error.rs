@@ -2,10 +2,7 @@
 
 use std::io;
 
-use lifeboat_core::{
-    diagnostic::{Diagnostic, Severity, SourceFile},
-    name::StepId,
-};
+use lifeboat_core::diagnostic::{Diagnostic, Severity, SourceFile};
 
 use crate::source::Checked;
 
@@ -26,12 +23,6 @@ pub enum SourceError {
     /// A variant was chosen, and the runbook has none.
     #[error("the runbook has no variants: all its steps are always done")]
     NoVariants,
-    /// A step can be shown and not executed.
-    #[error("the step `{step}` is a drill, which this version does not execute")]
-    DrillStep {
-        /// The first such step.
-        step: StepId,
-    },
 }
 
 impl SourceError {
@@ -40,7 +31,6 @@ impl SourceError {
         match self {
             Self::Unreadable { .. } => None,
             Self::VariantMissing | Self::NoVariants => Some("run-variant"),
-            Self::DrillStep { .. } => Some("run-drill-step"),
         }
     }
 }

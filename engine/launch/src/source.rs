@@ -93,14 +93,6 @@ impl Checked {
     }
 }
 
-/// Refuses a plan that this version can only show, before anything is done.
-pub fn executable(plan: &Plan) -> Result<(), SourceError> {
-    match plan.not_executable() {
-        None => Ok(()),
-        Some(step) => Err(SourceError::DrillStep { step: step.id.clone() }),
-    }
-}
-
 /// Reads and checks a file; what it is shows in its content.
 pub fn check(path: &Path, catalogue: &Catalogue) -> Result<Checked, SourceError> {
     with_file(path, None, |file, kind| match kind {

@@ -64,7 +64,6 @@ fn work(step: &Step) -> String {
         StepKind::Uses(action) => action.action.to_string(),
         StepKind::Approve { .. } => "an approval".to_owned(),
         StepKind::Manual { .. } => "work by hand".to_owned(),
-        StepKind::Drill { .. } => "a drill".to_owned(),
     }
 }
 

@@ -6,6 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::drill::Interval;
+
 /// A recovery that was not rehearsed for longer is overdue.
 pub const DUE_EVERY: SignedDuration = SignedDuration::from_hours(90 * 24);
 /// So many measured holdings before the last one show what is usual.
@@ -31,22 +33,25 @@ pub struct Holding {
     pub backend: String,
     /// Recovery time in seconds; `None` where it was not measured.
     #[serde(default)]
-    pub rto_s: Option<Bounds>,
+    pub rto_s: Option<Interval>,
     /// Recovery point in seconds; `None` where it was not measured.
     #[serde(default)]
-    pub rpo_s: Option<Bounds>,
+    pub rpo_s: Option<Interval>,
     /// Acknowledged writes that are missing; `None` where nobody could look.
     #[serde(default)]
     pub lost: Option<u64>,
+    /// Seconds that it took from its start to the end of its teardown, without its controls; `None` in lines of earlier versions.
+    #[serde(default)]
+    pub length_s: Option<f64>,
 }
 
-/// A measured length in seconds; without an upper bound it only is known to be longer than the lower one.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Bounds {
-    /// At least.
-    pub low: f64,
-    /// At most.
-    pub high: Option<f64>,
+/// How long a drill usually takes.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct UsualLength {
+    /// Seconds, the median of the last holdings whose length is known.
+    pub median_s: f64,
+    /// Of so many, 5 at most.
+    pub holdings: usize,
 }
 
 /// What the holdings of one drill say together.
@@ -89,6 +94,14 @@ pub fn records(
     let held = holdings.iter().map(|holding| holding.drill.clone());
     let names: BTreeSet<String> = held.chain(known.iter().cloned()).chain(runs.keys().cloned()).collect();
     names.into_iter().map(|drill| record(drill, holdings, runs, now)).collect()
+}
+
+/// How long the last holdings of a drill on that testbed took, whatever came of them; `None` where the length of none is known.
+pub fn usual_length(holdings: &[Holding], drill: &str, backend: &str) -> Option<UsualLength> {
+    let is_meant = |holding: &&Holding| holding.drill == drill && holding.backend == backend;
+    let lengths: Vec<f64> = holdings.iter().filter(is_meant).filter_map(|holding| holding.length_s).collect();
+    let last = &lengths[lengths.len().saturating_sub(TREND_OVER)..];
+    Some(UsualLength { median_s: median(last)?, holdings: last.len() })
 }
 
 fn record(drill: String, holdings: &[Holding], runs: &BTreeMap<String, usize>, now: Timestamp) -> Record {
@@ -201,6 +214,27 @@ mod tests {
         check(&[None], None);
         check(&[Some(4.0), None, Some(2.0), Some(9.0)], Some(4.0));
         check(&[Some(4.0), Some(2.0)], Some(3.0));
+    }
+
+    #[test]
+    fn a_usual_length_is_that_of_the_last_holdings_on_the_same_testbed() {
+        let line = |at: i64, drill: &str, backend: &str, length: Option<f64>| {
+            let mut line =
+                json!({ "at": day(at), "drill": drill, "run": "x", "verdict": "missed", "backend": backend });
+            length.iter().for_each(|length| line["length_s"] = json!(length));
+            line
+        };
+        let mut lines = vec![
+            line(0, "A", "process", None),
+            line(1, "A", "container", Some(900.0)),
+            line(2, "B", "process", Some(800.0)),
+        ];
+        assert_eq!(usual_length(&holdings(lines.clone()), "A", "process"), None, "an earlier version noted none");
+        lines.extend((3..).zip([700.0, 60.0, 50.0, 80.0, 70.0, 60.0]).map(|(at, s)| line(at, "A", "process", Some(s))));
+        let usual = |drill: &str, backend: &str| usual_length(&holdings(lines.clone()), drill, backend);
+        assert_eq!(usual("A", "process"), Some(UsualLength { median_s: 60.0, holdings: 5 }));
+        assert_eq!(usual("A", "container"), Some(UsualLength { median_s: 900.0, holdings: 1 }));
+        assert_eq!(usual("B", "container"), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! How the engine gets an action done. The runtime knows no wasm; the host implements this.
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use lifeboat_core::{
@@ -96,6 +96,23 @@ impl Deadline {
         *self.at.borrow()
     }
 
+    /// Resolves when the instant has passed, wherever it is moved to meanwhile; never while there is none.
+    pub async fn passed(&self) {
+        loop {
+            let moved = self.moved();
+            let left = self.at().map(|at| Duration::try_from(at.duration_since(Timestamp::now())));
+            match left {
+                Some(Ok(left)) if !left.is_zero() => tokio::select! {
+                    () = tokio::time::sleep(left) => {}
+                    () = moved => {}
+                },
+                // Negative: it has passed.
+                Some(_) => return,
+                None => moved.await,
+            }
+        }
+    }
+
     /// Resolves when the instant has been moved since this was called; never where it will not be.
     pub fn moved(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut at = self.at.clone();
@@ -162,4 +179,24 @@ pub struct StepNote {
     pub step: StepId,
     /// What it said.
     pub note: Note,
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_deadline_passes_where_it_was_moved_to() {
+        let (sender, deadline) = Deadline::moving(None);
+        let passed = deadline.passed();
+        tokio::pin!(passed);
+        assert!(futures::poll!(&mut passed).is_pending(), "there is none");
+        sender.send_replace(Some(Timestamp::now() + SignedDuration::from_hours(1)));
+        assert!(futures::poll!(&mut passed).is_pending(), "it is far away");
+        sender.send_replace(Some(Timestamp::UNIX_EPOCH));
+        passed.await;
+        Deadline::fixed(Some(Timestamp::UNIX_EPOCH)).passed().await;
+    }
 }

@@ -8,15 +8,16 @@ use std::{
 
 use jiff::Timestamp;
 use lifeboat_core::{
+    action::Catalogue,
     bindings::Bindings,
     diagnostic::SourceFile,
     event::{Mode, Person},
     name::RunId,
-    plan::{self, Plan},
+    plan::Plan,
     run::Run,
 };
 use lifeboat_host::Host;
-use lifeboat_launch::{self as launch, Bound, Ready, Runbook, Sources, Wrong, plugins, source};
+use lifeboat_launch::{self as launch, Bound, Ready, Runbook, Sources, plugins, source};
 use lifeboat_runtime::{
     home::Home,
     invoke::Invoke,
@@ -28,14 +29,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    error::DrillError,
-    executed::Executed,
-    holding::Holding,
-    observer::DrillObserver,
-    policy::DrillPolicy,
-    request::DrillRequest,
-    runbooks::{Plans, problems},
-    spec::RecoverSpec,
+    error::DrillError, executed::Executed, holding::Holding, observer::DrillObserver, policy::DrillPolicy,
+    request::DrillRequest, runbooks::compiled, spec::RecoverSpec,
 };
 use crate::controls::{Control, Known, Saboteur};
 
@@ -54,19 +49,12 @@ impl Engine {
     /// Loads the plugins and compiles the runbook of each recovery; the folders of the runs are there afterwards.
     pub(super) fn prepare_all(request: &DrillRequest, holding: &Holding) -> Result<Vec<Self>, DrillError> {
         if request.spec.recoveries().next().is_none() {
-            return match problems(&request.file, &Plans::new()) {
-                found if found.is_empty() => Ok(Vec::new()),
-                diagnostics => Err(DrillError::Diagnostics { file: request.file.clone(), diagnostics }),
-            };
+            return request.check(&Catalogue::default()).map(|()| Vec::new());
         }
         let host = Arc::new(plugins::host(holding.cache.clone())?);
+        request.check(&host.catalogue())?;
         let prepare = |recover: &RecoverSpec| Self::prepare(request, holding, Arc::clone(&host), recover);
-        let engines: Vec<Self> = request.spec.recoveries().map(prepare).collect::<Result<_, _>>()?;
-        let plans = engines.iter().map(|engine| (engine.recover.runbook.clone(), engine.plan.clone())).collect();
-        match problems(&request.file, &plans) {
-            found if found.is_empty() => Ok(engines),
-            diagnostics => Err(DrillError::Diagnostics { file: request.file.clone(), diagnostics }),
-        }
+        request.spec.recoveries().map(prepare).collect()
     }
 
     fn prepare(
@@ -76,10 +64,7 @@ impl Engine {
         recover: &RecoverSpec,
     ) -> Result<Self, DrillError> {
         let home = Home::open(&holding.home)?;
-        let checked = source::check_runbook(request.runbook(recover), &host.catalogue());
-        let Runbook { plan, sources } = Runbook::of(checked).map_err(wrong)?;
-        // A drill is a disaster.
-        let plan = if plan.has_variants() { plan.of_variant(plan::Variant::Disaster) } else { plan };
+        let Runbook { plan, sources } = compiled(request.runbook(recover), &host.catalogue())?;
         let run = home.new_run_id(&plan, Timestamp::now())?;
         Ok(Self { home, host, recover: recover.clone(), plan, run, sources })
     }
@@ -96,13 +81,13 @@ impl Engine {
 
     fn bound(&self, text: &str) -> Result<Bound, DrillError> {
         let file = SourceFile { name: "bindings.yaml".to_owned(), text: text.to_owned() };
-        Bound::of(source::check_bindings(file).against(&self.plan)).map_err(wrong)
+        Ok(Bound::of(source::check_bindings(file).against(&self.plan))?)
     }
 
     /// Runs the plan to its end, or until `stop` fires or `at_most` is over.
     pub(super) async fn execute(&self, order: Order<'_>) -> Result<Executed, DrillError> {
         let runbook = Runbook { plan: self.plan.clone(), sources: self.sources.clone() };
-        let ready = Ready::new(runbook, self.bound(order.bindings)?, &order.inputs).map_err(wrong)?;
+        let ready = Ready::new(runbook, self.bound(order.bindings)?, &order.inputs)?;
         let invoke = ready.invoke(&self.host)?;
         let who = Person::Policy { name: order.policy.name.clone() };
         let new = ready.into_run(launch::Order { run: self.run.clone(), mode: Mode::Real, who, onset: None });
@@ -149,10 +134,6 @@ pub(super) struct Order<'a> {
     pub(super) observer: &'a dyn DrillObserver,
     pub(super) stop: CancellationToken,
     pub(super) at_most: Duration,
-}
-
-fn wrong(Wrong { file, diagnostics }: Wrong) -> DrillError {
-    DrillError::Diagnostics { file, diagnostics }
 }
 
 /// Hands the engine's reports to the drill's observer, which lives on the drill's side, and keeps the events with the state

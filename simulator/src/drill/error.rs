@@ -2,7 +2,11 @@
 
 use std::path::PathBuf;
 
-use lifeboat_core::diagnostic::{Diagnostic, SourceFile};
+use lifeboat_core::{
+    diagnostic::{Diagnostic, SourceFile},
+    name::StepId,
+};
+use lifeboat_launch::Wrong;
 
 use crate::{
     fault::FaultError,
@@ -40,6 +44,14 @@ pub enum DrillError {
         file: SourceFile,
         /// All problems.
         diagnostics: Vec<Diagnostic>,
+    },
+    /// A runbook of the drill holds a drill itself.
+    #[error("the step `{step}` of {runbook} holds a drill: a drill cannot hold another one")]
+    Nested {
+        /// The runbook's id.
+        runbook: String,
+        /// The first step that holds one.
+        step: StepId,
     },
     /// The systems could not be built or taken down.
     #[error(transparent)]
@@ -84,6 +96,12 @@ pub enum DrillError {
     Panicked(String),
 }
 
+impl From<Wrong> for DrillError {
+    fn from(Wrong { file, diagnostics }: Wrong) -> Self {
+        Self::Diagnostics { file, diagnostics }
+    }
+}
+
 impl DrillError {
     /// A stable code; `lifeboat explain CODE` has a page for each.
     pub fn code(&self) -> &'static str {
@@ -91,6 +109,7 @@ impl DrillError {
             Self::UnknownDrill { .. } => "drill-unknown",
             Self::File { .. } => "drill-file",
             Self::Diagnostics { .. } => "drill-runbook",
+            Self::Nested { .. } => "drill-nested",
             Self::Testbed(error) => error.code(),
             Self::Host(error) => error.code(),
             Self::Engine(error) => error.code(),

@@ -8,6 +8,7 @@ mod error;
 mod evidence;
 mod executed;
 mod grammar;
+mod hold;
 mod holding;
 mod lag_report;
 mod lagging;
@@ -33,6 +34,7 @@ mod walk;
 
 pub use error::DrillError;
 pub use grammar::schema;
+pub use hold::{HOLD, hold_action};
 pub use observer::{DrillObserver, Unwatched};
 pub use phase::Phase;
 pub use policy::DrillPolicy;

@@ -85,7 +85,7 @@ pub(super) fn assemble(
         approvals: approvals(request, engines),
         environment: environment(engines, evidence),
         probes: probes(evidence, request),
-        probe_log: evidence.probes.clone(),
+        probe_log: evidence.probes.iter().map(Probe::drawn).collect(),
         clock_start: Some(evidence.wall(At(0))),
     };
     let longest = report.longest().map(|episode| (episode.rto.service_s, episode.rpo.actual_s));

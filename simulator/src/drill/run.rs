@@ -4,7 +4,7 @@ use std::{
     fs,
     panic::AssertUnwindSafe,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures::FutureExt;
@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     controls::Control,
-    host::Readiness,
+    host::{self, Readiness},
     report::{self, DrillReport},
     testbed::{Testbed, TestbedOptions},
 };
@@ -50,12 +50,14 @@ pub async fn run(request: DrillRequest, observer: &dyn DrillObserver) -> Result<
         home: request.home.clone(),
         cache: home.cache(),
     };
+    let began = Instant::now();
     let (mut report, folder) = hold(&request, &holding, observer).await?;
+    let length = began.elapsed();
     if request.controls {
         hold_controls(&request, &holding, &folder, &mut report, observer).await?;
     }
     save(&folder, &report)?;
-    home.add_to_history(&report::history_line(&report, Timestamp::now()))?;
+    home.add_to_history(&report::history_line(&report, Timestamp::now(), length))?;
     Ok(report)
 }
 
@@ -67,7 +69,7 @@ async fn hold(
 ) -> Result<(DrillReport, PathBuf), DrillError> {
     let phase = |phase: Phase| observer.phase(&holding.name, &phase);
     let interval = request.spec.probes.interval;
-    let ready = Readiness::measure(interval).await;
+    let ready = host::readiness(interval).await;
     phase(Phase::Machine { readiness: ready.line(interval) });
     phase(Phase::Compiling);
     let engines = Engine::prepare_all(request, holding)?;

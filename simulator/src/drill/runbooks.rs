@@ -6,31 +6,38 @@ use lifeboat_core::{
     action::Catalogue,
     diagnostic::{Diagnostic, SourceFile},
     document::Document,
-    plan::Plan,
+    plan::{Plan, Variant},
 };
-use lifeboat_launch::source;
+use lifeboat_launch::{Runbook, source};
 
 use super::{
     checks::results,
     control::MEASURES,
-    request::read,
+    error::DrillError,
+    hold::{hold_action, refuse_nested},
+    request::{DrillRequest, read},
     spec::{DrillSpec, Moment, RecoverSpec},
 };
 use crate::controls::Control;
 
 /// The plans of runbooks, by how a drill file names them.
-pub(super) type Plans = BTreeMap<String, Plan>;
+type Plans = BTreeMap<String, Plan>;
 
 /// Everything that is wrong with a drill file, and with what it says of its runbooks, which lie beside it. What is wrong within
 /// a runbook is not told here.
 pub fn check(file: &SourceFile, catalogue: &Catalogue) -> Vec<Diagnostic> {
     let mut document = DrillSpec::document(file);
+    let catalogue = &with_drills(catalogue);
     let folder = Path::new(&file.name).parent().unwrap_or(Path::new(""));
     let mut plans = Plans::new();
     for (place, recover) in recoveries(&document) {
         match read(&folder.join(&recover.runbook)) {
             Ok(runbook) => {
                 let plan = source::check_runbook(runbook, catalogue).plan().cloned();
+                if let Some(nested) = plan.as_ref().and_then(|plan| refuse_nested(plan).err()) {
+                    let path = ["timeline", &place, "recover", "runbook"];
+                    document.contradiction(&path, nested.to_string(), "would never end");
+                }
                 plans.extend(plan.map(|plan| (recover.runbook, plan)));
             }
             Err(error) => {
@@ -43,8 +50,41 @@ pub fn check(file: &SourceFile, catalogue: &Catalogue) -> Vec<Diagnostic> {
     document.finish::<DrillSpec>().err().unwrap_or_default()
 }
 
+impl DrillRequest {
+    /// Whether its files say that it can be held: its runbooks have no errors, hold no drill themselves, and are as the drill file
+    /// has them.
+    ///
+    /// # Errors
+    /// The first file with errors; of the drill file, everything that does not fit its runbooks.
+    pub fn check(&self, catalogue: &Catalogue) -> Result<(), DrillError> {
+        let catalogue = &with_drills(catalogue);
+        let mut plans = Plans::new();
+        for recover in self.spec.recoveries() {
+            let Runbook { plan, .. } = compiled(self.runbook(recover), catalogue)?;
+            refuse_nested(&plan)?;
+            plans.insert(recover.runbook.clone(), plan);
+        }
+        match problems(&self.file, &plans) {
+            found if found.is_empty() => Ok(()),
+            diagnostics => Err(DrillError::Diagnostics { file: self.file.clone(), diagnostics }),
+        }
+    }
+}
+
+/// A runbook that holds a drill can be read, so that it is refused for just that.
+fn with_drills(catalogue: &Catalogue) -> Catalogue {
+    Catalogue::new(catalogue.iter().cloned().chain([hold_action()]))
+}
+
+/// A runbook as a drill executes it: a drill is a disaster.
+pub(super) fn compiled(file: SourceFile, catalogue: &Catalogue) -> Result<Runbook, DrillError> {
+    let Runbook { plan, sources } = Runbook::of(source::check_runbook(file, catalogue))?;
+    let plan = if plan.has_variants() { plan.of_variant(Variant::Disaster) } else { plan };
+    Ok(Runbook { plan, sources })
+}
+
 /// What is wrong with what a drill file says of these runbooks.
-pub(super) fn problems(file: &SourceFile, plans: &Plans) -> Vec<Diagnostic> {
+fn problems(file: &SourceFile, plans: &Plans) -> Vec<Diagnostic> {
     let mut document = DrillSpec::document(file);
     runbooks_fit(&mut document, plans);
     document.finish::<DrillSpec>().err().unwrap_or_default()

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     clock::{At, Clock},
     controls::{Breakage, Control},
-    host::{Load, Readiness},
+    host::{self, Readiness},
     ledger::{self, Baseline, History, Key, Ledger, Watch},
     measurement::FinalState,
     model::{baseline, sample},
@@ -122,7 +122,7 @@ impl Stage<'_> {
             notifications: self.testbed.notifications(),
             bindings_digest: bindings,
             ready: self.ready,
-            load_at_end: Load::now(),
+            load_at_end: host::load(),
         })
     }
 

@@ -26,7 +26,7 @@ use super::{
 use crate::{
     controls::Known,
     fault::{Fault, Scene, Struck},
-    host::Load,
+    host,
     ledger::Key,
     probes::Detection,
     workload::{
@@ -114,7 +114,7 @@ impl Stage<'_> {
     ) -> Result<(), DrillError> {
         let fault = spec.fault()?;
         if episode.struck.is_empty() {
-            episode.load_at_fault = Load::now();
+            episode.load_at_fault = host::load();
         }
         let say = |doing| (self.phase)(Phase::Striking { doing });
         let scene = self.scene(under_way, &say);

@@ -7,10 +7,11 @@
 use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
+use lifeboat_present::drill::{Interval, Verdict};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    interval::{Interval, Verdict, judge},
+    objective::judge,
     probe::{Probe, ProbeKind},
 };
 use crate::clock::At;

@@ -5,11 +5,11 @@
 //! Nothing here reads a clock or a server, so the same code measures a drill, a control run and a made-up history.
 
 mod chain;
-mod interval;
 mod lag;
 mod lanes;
 mod loss;
 mod missing;
+mod objective;
 mod outage;
 mod probe;
 mod rpo;
@@ -17,10 +17,11 @@ mod rto;
 #[cfg(test)]
 mod tests;
 
-pub use interval::{Interval, Verdict, judge};
 pub use lag::{Lag, LagObjective, Sighting, caught_up, lag_of, lags};
+pub use lifeboat_present::drill::{Interval, Verdict};
 pub use loss::{FinalRecord, FinalState, Losses, Unexpected, UnexpectedKind, losses};
 pub use missing::Missing;
+pub use objective::judge;
 pub use outage::{Bracket, Outage, Stability, StabilityRule, outage};
 pub use probe::{Probe, ProbeKind};
 pub use rpo::{Damage, Rpo, rpo};

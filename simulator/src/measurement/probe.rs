@@ -1,5 +1,6 @@
 //! What the probes saw.
 
+use lifeboat_present::drill::DrawnProbe;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::At;
@@ -33,6 +34,15 @@ impl ProbeKind {
             Self::FreshWrite => "write, fresh connection",
             Self::Content => "content of sampled rows",
         }
+    }
+}
+
+impl Probe {
+    /// What the time line shows of it, in the lane of its kind.
+    pub fn drawn(&self) -> DrawnProbe {
+        let lane = ProbeKind::ALL.iter().position(|kind| *kind == self.kind).unwrap_or_default();
+        let seconds = |at: At| at.0 as f64 / 1e6;
+        DrawnProbe { lane, started_s: seconds(self.started), ended_s: seconds(self.ended), ok: self.ok }
     }
 }
 

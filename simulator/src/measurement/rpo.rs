@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use jiff::SignedDuration;
 
 use super::{
-    interval::{Interval, Verdict, judge, undecided},
+    Interval, Verdict,
     loss::Losses,
+    objective::{judge, undecided},
 };
 use crate::{
     clock::At,

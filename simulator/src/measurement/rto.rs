@@ -4,8 +4,9 @@ use jiff::SignedDuration;
 use lifeboat_core::plan::Clock as ObjectiveClock;
 
 use super::{
-    interval::{Interval, Verdict, judge, undecided},
+    Interval, Verdict,
     missing::Missing,
+    objective::{judge, undecided},
     outage::{Bracket, Outage, Stability},
 };
 use crate::clock::At;

@@ -1,12 +1,14 @@
 //! One line a drill in the history: what trends are made of.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::DrillReport;
 
-/// The line for a report.
-pub fn history_line(report: &DrillReport, at: Timestamp) -> Value {
+/// The line for a report of a drill that took that long, without its controls.
+pub fn history_line(report: &DrillReport, at: Timestamp, length: Duration) -> Value {
     let longest = report.longest();
     let episodes = report.episodes.iter().map(|episode| {
         json!({
@@ -24,6 +26,7 @@ pub fn history_line(report: &DrillReport, at: Timestamp) -> Value {
         "backend": report.testbed.backend,
         "version": report.version,
         "seed": report.seed,
+        "length_s": (length.as_secs_f64() * 10.0).round() / 10.0,
         "rto_s": longest.and_then(|episode| episode.rto.service_s),
         "rpo_s": longest.and_then(|episode| episode.rpo.actual_s),
         "episodes": episodes.collect::<Vec<_>>(),

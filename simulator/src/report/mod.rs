@@ -1,6 +1,5 @@
 //! What a drill leaves behind: `report.json`, `report.html` and a line of the history.
 
-mod document;
 mod html;
 mod line;
 mod page;
@@ -10,12 +9,12 @@ mod series;
 mod tests;
 mod time_line;
 
-pub use document::{
-    BiteReport, Check, CheckKind, ControlReport, ControlRun, DrillReport, Environment, EpisodeReport, FORMAT,
-    FaultReport, HostReport, Instants, LagReport, LostWrite, PluginReport, ProbeSummary, RpoReport, RtoReport,
+pub use html::render;
+pub use lifeboat_present::drill::{
+    BiteReport, Check, CheckKind, ControlReport, ControlRun, DrawnProbe, DrillReport, Environment, EpisodeReport,
+    FORMAT, FaultReport, HostReport, Instants, LagReport, LostWrite, PluginReport, ProbeSummary, RpoReport, RtoReport,
     RunbookReport, Sample, Scaled, StepReport, TestbedReport, WritesReport,
 };
-pub use html::render;
 pub use line::history_line;
 pub use page::escape;
 pub use schema::schema;

@@ -1,5 +1,7 @@
 //! The report as programs and people read it.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::{Check, CheckKind, DrillReport, history_line, render, schema};
@@ -11,8 +13,9 @@ use crate::{
 /// A report of a drill that was met.
 pub(crate) fn fixture() -> DrillReport {
     let mut report: DrillReport =
-        serde_json::from_str(include_str!("tests/report.json")).expect("the fixture is a report");
-    let probe = |kind, at: i64, ok| Probe { kind, started: At(at), ended: At(at + 3000), ok, detail: None };
+        serde_json::from_str(include_str!("../../../engine/present/src/drill/tests/report.json"))
+            .expect("the fixture is a report");
+    let probe = |kind, at: i64, ok| Probe { kind, started: At(at), ended: At(at + 3000), ok, detail: None }.drawn();
     report.clock_start = Some("2026-11-21T12:00:00Z".parse().expect("a timestamp"));
     report.probe_log = (0..40)
         .flat_map(|slot| ProbeKind::ALL.map(|kind| (slot, kind)))
@@ -55,7 +58,7 @@ fn the_schema_changes_only_by_review() {
 #[test]
 fn a_line_of_the_history() {
     let at = "2026-11-21T12:01:00Z".parse().expect("a timestamp");
-    insta::assert_json_snapshot!(history_line(&fixture(), at));
+    insta::assert_json_snapshot!(history_line(&fixture(), at, Duration::from_millis(83_250)));
 }
 
 #[test]

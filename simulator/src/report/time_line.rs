@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 
 use super::{
-    DrillReport, Instants,
+    DrawnProbe, DrillReport, Instants,
     page::{escape, push},
 };
-use crate::measurement::{Probe, ProbeKind};
+use crate::measurement::ProbeKind;
 
 const WIDTH: f64 = 960.0;
 const LEFT: f64 = 150.0;
@@ -30,11 +30,10 @@ impl Axis {
 
 /// The picture as SVG; empty where there were no probes.
 pub(super) fn draw(report: &DrillReport) -> String {
-    let (Some(start), Some(last)) = (report.clock_start, report.probe_log.iter().map(|probe| probe.ended).max()) else {
-        return String::new();
-    };
-    let first = report.probe_log.iter().map(|probe| probe.started.0).min().unwrap_or(0);
-    let axis = Axis { from: first as f64 / 1e6, until: last.0 as f64 / 1e6 };
+    let last = report.probe_log.iter().map(|probe| probe.ended_s).max_by(f64::total_cmp);
+    let (Some(start), Some(until)) = (report.clock_start, last) else { return String::new() };
+    let first = report.probe_log.iter().map(|probe| probe.started_s).min_by(f64::total_cmp);
+    let axis = Axis { from: first.unwrap_or(0.0), until };
     let seconds = |at: Timestamp| at.duration_since(start).as_secs_f64();
     let steps: Vec<_> = report.steps().filter(|step| step.started.is_some()).collect();
     let flags = flags(report, &axis, seconds);
@@ -47,8 +46,9 @@ pub(super) fn draw(report: &DrillReport) -> String {
     }
     flags.iter().for_each(|flag| flag.draw(&mut svg, height - 22.0));
     let mut y = top;
-    for kind in ProbeKind::ALL {
-        lane(&mut svg, &report.probe_log, kind, &axis, y);
+    for (number, kind) in ProbeKind::ALL.into_iter().enumerate() {
+        label(&mut svg, kind.title(), y);
+        lane(&mut svg, report.probe_log.iter().filter(|probe| probe.lane == number), &axis, y);
         y += ROW;
     }
     for step in steps {
@@ -152,12 +152,11 @@ fn stagger(mut named: Vec<(&'static str, f64)>) -> Vec<Flag> {
 }
 
 /// One lane of probes: a stroke each, drawn in two paths so that the page stays small.
-fn lane(svg: &mut String, probes: &[Probe], kind: ProbeKind, axis: &Axis, y: f64) {
-    label(svg, kind.title(), y);
+fn lane<'a>(svg: &mut String, probes: impl Iterator<Item = &'a DrawnProbe> + Clone, axis: &Axis, y: f64) {
     for (ok, colour, top) in [(true, "#0a7d38", 7.0), (false, "#b3261e", 10.0)] {
         let mut path = String::new();
-        for probe in probes.iter().filter(|probe| probe.kind == kind && probe.ok == ok) {
-            push(&mut path, format_args!("M{:.1} {y}v-{top}", axis.x(probe.started.0 as f64 / 1e6)));
+        for probe in probes.clone().filter(|probe| probe.ok == ok) {
+            push(&mut path, format_args!("M{:.1} {y}v-{top}", axis.x(probe.started_s)));
         }
         push(svg, format_args!("<path d=\"{path}\" stroke=\"{colour}\" stroke-width=\"1\" fill=\"none\"/>"));
     }

@@ -7,6 +7,7 @@ use std::{
     sync::Arc,
 };
 
+use lifeboat_present::drill::SystemInfo;
 use serde_json::Value;
 use tokio_postgres::Config;
 
@@ -19,7 +20,7 @@ use super::{
     server::Server,
     site::Site,
     spec::SystemSpec,
-    system::{self, Built, Door, Notification, Order, System, SystemInfo, WorkEntry, named, serialise},
+    system::{self, Built, Door, Notification, Order, System, WorkEntry, named, serialise},
 };
 use crate::store::Endpoint;
 

@@ -29,6 +29,7 @@ mod system;
 pub use backup::BackupInfo;
 pub use error::TestbedError;
 pub use ground::remove;
+pub use lifeboat_present::drill::{Fidelity, SystemInfo};
 pub use lifecycle::Testbed;
 pub use network::{Hindrance, Imposed, Network, OUTSIDE, Side};
 pub use one_server::OneServer;
@@ -36,6 +37,4 @@ pub use options::{Backend, TestbedOptions, Unavailable, at_hand, available};
 pub use server::Server;
 pub use spec::{ArchiveSpec, SystemSpec};
 pub(crate) use system::PARAMETERS;
-pub use system::{
-    Door, Fidelity, Notification, SYSTEMS, Signature, System, SystemInfo, SystemKind, WorkEntry, kind, named,
-};
+pub use system::{Door, Notification, SYSTEMS, Signature, System, SystemKind, WorkEntry, kind, named};

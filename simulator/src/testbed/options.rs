@@ -2,31 +2,10 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+pub use lifeboat_present::drill::Backend;
 use tokio_util::sync::CancellationToken;
 
 use super::{binaries, docker, error::TestbedError, place::Account, spec::SystemSpec};
-
-/// What the systems run in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Backend {
-    /// PostgreSQL's own binaries on this machine, loopback addresses, temporary folders.
-    Process,
-    /// Containers of the local engine.
-    Container,
-}
-
-impl Backend {
-    /// The word for it on the command line and in reports.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Process => "process",
-            Self::Container => "container",
-        }
-    }
-}
 
 /// How a testbed is built.
 #[derive(Debug, Clone)]

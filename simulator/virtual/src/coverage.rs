@@ -59,7 +59,7 @@ impl StepCoverage {
         let expires = matches!(&step.kind, StepKind::Approve { expires: Some(_), .. });
         Self {
             step: step.id.clone(),
-            succeeded: may(!matches!(&step.kind, StepKind::Drill { .. })),
+            succeeded: Some(0),
             failed: may(!matches!(&step.kind, StepKind::Manual { verify: None, .. })),
             // The host ends a call whose step has no time-out; a question without one stands as long as it takes.
             timed_out: may(action || expires || step.timeout.is_some()),

@@ -208,7 +208,6 @@ fn questions(plan: &Plan) -> Vec<StepId> {
     let asks = plan.steps.iter().filter(|step| match &step.kind {
         StepKind::Approve { .. } | StepKind::Manual { .. } => true,
         StepKind::Uses(action) => !action.idempotent,
-        StepKind::Drill { .. } => false,
     });
     asks.flat_map(done).collect()
 }

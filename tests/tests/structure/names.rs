@@ -19,9 +19,7 @@ const SAME_TYPES: &[(&str, &[&str], &str)] = &[
     ("engine", &["Next"], "what a step does next; and what happens to the driver next"),
     ("engine", &["Record"], "of a drill in the history; and of a lease in its file"),
     ("engine", &["Request"], "what an operator asks of a run; and what a run asks of a plugin"),
-    ("simulator", &["Instants"], "of a measurement; and as its report prints them"),
     ("simulator", &["Planned"], "a fault of the virtual world; and a write of the workload"),
-    ("simulator", &["Verdict"], "of a measurement against its objective; and of the proxy on a packet"),
 ];
 
 /// File names that more than two files have, each with the one idea that it stands for.

@@ -9,7 +9,7 @@ use lifeboat_core::{
     runbook::Called,
 };
 use lifeboat_launch::source::{self, Checked, Content, Kind};
-use lifeboat_simulator::drill;
+use lifeboat_simulator::{drill, drill_step};
 use serde::Serialize;
 
 use crate::{
@@ -77,8 +77,12 @@ fn check_all(arguments: &Arguments, global: &Global) -> anyhow::Result<Vec<Check
     let catalogue = engine::host_to_look_at(global)?.catalogue();
     let mut files: Vec<Checked> =
         arguments.files.iter().map(|path| source::check(path, &catalogue)).collect::<Result<_, _>>()?;
-    for file in files.iter_mut().filter(|file| file.kind == Kind::Drill) {
-        file.diagnostics = drill::check(&file.file, &catalogue);
+    for file in &mut files {
+        match file.kind {
+            Kind::Drill => file.diagnostics = drill::check(&file.file, &catalogue),
+            Kind::Runbook => *file = drill_step::check(file.clone(), &catalogue),
+            Kind::Bindings => {}
+        }
     }
     list_called(&mut files);
     if let Some(path) = &arguments.bindings {

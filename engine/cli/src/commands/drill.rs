@@ -119,7 +119,6 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
         _ => run.clone(),
     };
     let name = report.run.clone();
-    let report = serde_json::to_value(report)?;
     if arguments.json {
         json(&report)?;
     } else {
@@ -128,7 +127,7 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
             data(format_args!("  systems   left standing; {} binds them", run.join("bindings.yaml").display()));
         }
         data(format_args!("  report    {}", folder.join("report.html").display()));
-        if report["episodes"].as_array().is_some_and(|episodes| !episodes.is_empty()) {
+        if !report.episodes.is_empty() {
             hint(format_args!("`lifeboat report {name}` tells what the engine did"));
         }
     }

@@ -6,9 +6,9 @@ use clap::Args;
 use jiff::Timestamp;
 use lifeboat_launch::removal;
 use lifeboat_present::{
-    drill::verdict,
+    drill::{Interval, verdict},
     elapsed,
-    history::{self, Bounds, Holding, Record},
+    history::{self, Holding, Record},
 };
 use lifeboat_runtime::home::Home;
 use lifeboat_simulator::drill::DrillRequest;
@@ -125,10 +125,10 @@ fn each(holdings: &[&Holding]) -> Vec<Vec<String>> {
     std::iter::once(heading.map(str::to_owned).to_vec()).chain(holdings.iter().rev().map(row)).collect()
 }
 
-fn length(bounds: Option<Bounds>) -> String {
-    match bounds {
-        Some(Bounds { high: Some(high), .. }) => elapsed::seconds(high),
-        Some(Bounds { low, high: None }) => format!("> {}", elapsed::seconds(low)),
+fn length(interval: Option<Interval>) -> String {
+    match interval {
+        Some(Interval { high: Some(high), .. }) => elapsed::seconds(high),
+        Some(Interval { low, high: None }) => format!("> {}", elapsed::seconds(low)),
         None => "unmeasured".to_owned(),
     }
 }

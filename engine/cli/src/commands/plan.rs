@@ -1,11 +1,15 @@
 //! `lifeboat plan`: what a runbook would do, as a picture or as data.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use lifeboat_core::{graph, plan::Plan};
 use lifeboat_launch::source::{self, Content};
-use lifeboat_present::plan::{Touch, document, touches};
+use lifeboat_present::{
+    history,
+    plan::{Rehearsal, Touch, document, touches},
+};
+use lifeboat_simulator::drill_step::{self, NamedDrill};
 
 use crate::{
     arguments::{Global, VariantArgument},
@@ -53,7 +57,7 @@ enum Format {
 
 pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<Exit> {
     let catalogue = engine::host_to_look_at(global)?.catalogue();
-    let mut runbook = source::runbook(&arguments.file, &catalogue)?;
+    let mut runbook = engine::runbook(&arguments.file, &catalogue)?;
     if let Some(variant) = arguments.variant {
         runbook = runbook.of_variant(Some(variant.into()))?;
     }
@@ -69,21 +73,54 @@ pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<
         }
     };
     let touches = bound.as_ref().map(|bindings| touches(plan, bindings));
-    print(if arguments.json { Format::Json } else { arguments.format }, plan, touches)?;
+    let rehearsals = rehearsals(plan, &arguments.file, global)?;
+    print(if arguments.json { Format::Json } else { arguments.format }, plan, touches, &rehearsals)?;
     Ok(Exit::Done)
 }
 
-fn print(format: Format, plan: &Plan, touches: Option<Vec<Touch<'_>>>) -> anyhow::Result<()> {
+/// The drills that it would hold, with their lengths from the history of the state folder.
+fn rehearsals(plan: &Plan, runbook: &Path, global: &Global) -> anyhow::Result<Vec<Rehearsal>> {
+    let drills = drill_step::drills(plan, runbook);
+    if drills.is_empty() {
+        return Ok(Vec::new());
+    }
+    let holdings = history::holdings(engine::home_to_read(global)?.history()?);
+    let rehearsal = |NamedDrill { step, scenario, drill, backend }| Rehearsal {
+        step: step.to_string(),
+        scenario,
+        drill,
+        testbed: backend.as_str().to_owned(),
+        usual_length: None,
+        held: 0,
+    };
+    Ok(drills.into_iter().map(|named| rehearsal(named).with_history(&holdings)).collect())
+}
+
+fn print(format: Format, plan: &Plan, touches: Option<Vec<Touch<'_>>>, rehearsals: &[Rehearsal]) -> anyhow::Result<()> {
     match format {
         Format::Tree => {
             data_as_is(graph::tree(plan));
+            print_rehearsals(rehearsals);
             touches.iter().for_each(|touches| print_touches(touches));
         }
         Format::Dot => data_as_is(graph::dot(plan)),
         Format::Mermaid => data_as_is(graph::mermaid(plan)),
-        Format::Json => json(&document(plan, touches))?,
+        Format::Json => json(&document(plan, touches, rehearsals))?,
     }
     Ok(())
+}
+
+fn print_rehearsals(rehearsals: &[Rehearsal]) {
+    if rehearsals.is_empty() {
+        return;
+    }
+    let heading = ["STEP", "DRILL", "TESTBED", "LENGTH"].map(str::to_owned).to_vec();
+    let rows = rehearsals.iter().map(|it| {
+        vec![it.step.clone(), it.drill.clone().unwrap_or_else(|| it.scenario.clone()), it.testbed.clone(), it.length()]
+    });
+    let rows: Vec<_> = std::iter::once(heading).chain(rows).collect();
+    data(format_args!("\n{}", styled(STRONG, "What it would rehearse")));
+    table::show(&rows);
 }
 
 fn print_touches(touches: &[Touch<'_>]) {

@@ -3,6 +3,7 @@
 use clap::Args;
 use lifeboat_core::action::{Action, Effect, Field};
 use lifeboat_host::PluginInfo;
+use lifeboat_simulator::drill::hold_action;
 use serde::Serialize;
 
 use crate::{
@@ -27,13 +28,16 @@ pub(crate) struct Arguments {
 #[derive(Serialize)]
 struct PluginDocument<'a> {
     name: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
     digest: &'a str,
     imports: &'a [String],
     actions: &'a [Action],
 }
 
 pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<Exit> {
-    let plugins = chosen(engine::host_to_look_at(global)?.plugins(), arguments.name.as_deref())?;
+    let mut plugins = engine::host_to_look_at(global)?.plugins();
+    plugins.push(simulator());
+    let plugins = chosen(plugins, arguments.name.as_deref())?;
     if arguments.json {
         json(&plugins.iter().map(document).collect::<Vec<_>>())?;
     } else if arguments.name.is_some() {
@@ -42,6 +46,13 @@ pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<
         plugins.iter().for_each(print_short);
     }
     Ok(Exit::Done)
+}
+
+/// What the simulator serves is no plugin, and used as if it were one.
+fn simulator() -> PluginInfo {
+    let action = hold_action();
+    let name = action.name.plugin().to_owned();
+    PluginInfo { name, digest: String::new(), imports: Vec::new(), actions: vec![action] }
 }
 
 fn document(plugin: &PluginInfo) -> PluginDocument<'_> {
@@ -73,8 +84,12 @@ fn print_short(plugin: &PluginInfo) {
 }
 
 fn print_whole(plugin: &PluginInfo) {
-    data(format_args!("{} {}", styled(STRONG, &plugin.name), styled(QUIET, &plugin.digest)));
-    data("may use:");
+    if plugin.digest.is_empty() {
+        data(format_args!("{} {}", styled(STRONG, &plugin.name), styled(QUIET, "the simulator, which is no plugin")));
+    } else {
+        data(format_args!("{} {}", styled(STRONG, &plugin.name), styled(QUIET, &plugin.digest)));
+        data("may use:");
+    }
     plugin.imports.iter().for_each(|import| data(format_args!("  {import}")));
     plugin.actions.iter().for_each(print_action);
 }

@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path};
 
+use anyhow::Context;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use lifeboat_core::name::RunId;
@@ -71,7 +72,7 @@ fn print_text(home: &Home, run: &RunId) -> anyhow::Result<()> {
     let loaded = home.load(run)?;
     loaded.events.iter().for_each(|recorded| data(view::tell(recorded, &loaded.run)));
     if let Some(report) = drill_report(&home.run_folder(run))? {
-        let report: serde_json::Value = serde_json::from_str(&report)?;
+        let report = drill::read(&report).with_context(|| format!("the report of `{run}` cannot be read"))?;
         data("");
         drill::lines(&report).iter().map(painted).for_each(data);
     }

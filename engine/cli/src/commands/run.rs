@@ -74,7 +74,7 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
     let plan = if arguments.step { stepwise::asking_before_each_step(ready.plan) } else { ready.plan };
     let ready = Ready { plan, ..ready };
     execution::check_answers(&arguments.answers, &ready.plan)?;
-    let invoke = ready.invoke(&host)?;
+    let invoke = engine::invoke(&home, &host, &ready)?;
     let plan = ready.plan.clone();
     let new = ready.into_run(Order {
         run: home.new_run_id(&plan, Timestamp::now())?,
@@ -100,10 +100,7 @@ fn check_onset(onset: Option<Timestamp>, now: Timestamp) -> Result<(), Problem> 
 
 /// Checks both files and the inputs, and shows everything that is wrong at once.
 fn prepare(arguments: &Arguments, catalogue: &Catalogue) -> Result<Result<Ready, Exit>, Problem> {
-    let runbook = source::runbook(&arguments.file, catalogue)?.of_variant(arguments.variant.map(Into::into))?;
-    if let Some(plan) = runbook.plan() {
-        source::executable(plan)?;
-    }
+    let runbook = engine::runbook(&arguments.file, catalogue)?.of_variant(arguments.variant.map(Into::into))?;
     let bindings = source::bindings(&arguments.bindings)?;
     let prepared = Prepared::new(runbook, bindings, &given_inputs(arguments)?);
     print(&prepared.runbook);

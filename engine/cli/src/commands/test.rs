@@ -119,11 +119,10 @@ fn selection(words: &[String]) -> Result<Selection, Problem> {
 
 /// The runbook in the virtual world, each variant of it; none where it or the bindings have errors, which are shown.
 fn subjects(path: &Path, catalogue: &Catalogue, bound: Option<&Checked>) -> Result<Vec<Subject>, Problem> {
-    let runbook = source::runbook(path, catalogue)?;
+    let runbook = engine::runbook(path, catalogue)?;
     print(&runbook);
     let wall = SignedDuration::try_from(Limits::default().wall).unwrap_or(SignedDuration::MAX);
     let Some(plan) = runbook.plan() else { return Ok(Vec::new()) };
-    source::executable(plan)?;
     let plans = if plan.has_variants() {
         Variant::ALL.map(|variant| plan.clone().of_variant(variant)).to_vec()
     } else {

@@ -113,6 +113,13 @@ impl Screen {
         Home::open(self.home.path()).unwrap().add_to_history(&line).unwrap();
     }
 
+    /// A drill was held and took so many seconds.
+    pub(crate) fn took(&self, at: &str, length_s: f64) {
+        let line = serde_json::json!({ "at": at, "drill": "DR-003", "run": "dr-003-20260103-7f3a", "verdict": "met",
+            "backend": "process", "length_s": length_s });
+        Home::open(self.home.path()).unwrap().add_to_history(&line).unwrap();
+    }
+
     fn output(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
         command

@@ -111,7 +111,7 @@ fn strongest_effects(plan: &Plan) -> BTreeMap<RoleName, Effect> {
         let main = match &step.kind {
             StepKind::Uses(action) => Some(action),
             StepKind::Manual { verify, .. } => verify.as_ref(),
-            StepKind::Approve { .. } | StepKind::Drill { .. } => None,
+            StepKind::Approve { .. } => None,
         };
         main.into_iter().chain(&step.undo)
     });

@@ -47,7 +47,7 @@ pub(super) fn begin(draft: &mut Draft<'_>, index: Slot) {
 fn left_out(kind: &StepKind) -> SkipReason {
     match kind {
         StepKind::Approve { .. } | StepKind::Manual { .. } => SkipReason::NotAsked,
-        StepKind::Uses(_) | StepKind::Drill { .. } => SkipReason::WhenFalse,
+        StepKind::Uses(_) => SkipReason::WhenFalse,
     }
 }
 
@@ -93,12 +93,6 @@ pub(super) fn work(draft: &mut Draft<'_>, index: Slot) {
             }
         }
         StepKind::Manual { .. } => ask_hands(draft, index, None),
-        StepKind::Drill { scenario, .. } => {
-            let message =
-                format!("this version does not execute `drill` steps; `lifeboat drill {scenario}` rehearses it");
-            let failure = Failure::Permanent(Reason::new("run-drill-step", message));
-            draft.emit(Event::StepFailed { step: draft.id(index), failure });
-        }
     }
 }
 

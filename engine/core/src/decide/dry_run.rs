@@ -77,7 +77,6 @@ fn templates(kind: &StepKind) -> Vec<(&str, &Template)> {
         StepKind::Uses(action) => action.with.iter().map(|(name, template)| (name.as_str(), template)).collect(),
         StepKind::Approve { message, .. } => vec![("message", message)],
         StepKind::Manual { instruction, .. } => vec![("instruction", instruction)],
-        StepKind::Drill { .. } => Vec::new(),
     }
 }
 

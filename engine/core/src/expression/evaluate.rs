@@ -365,7 +365,7 @@ pub(crate) fn output_types(step: &Step) -> Cow<'_, BTreeMap<String, Type>> {
         }
         StepKind::Uses(invocation) => Cow::Borrowed(&invocation.outputs),
         StepKind::Manual { evidence, .. } => Cow::Borrowed(evidence),
-        StepKind::Approve { .. } | StepKind::Drill { .. } => Cow::Owned(BTreeMap::new()),
+        StepKind::Approve { .. } => Cow::Owned(BTreeMap::new()),
     }
 }
 

@@ -103,7 +103,6 @@ impl Search<'_> {
                 self.value(within, instruction.as_value());
                 verify.iter().for_each(|action| self.action(within, action));
             }
-            StepKind::Drill { .. } => {}
         }
         step.undo.iter().for_each(|action| self.action(within, action));
     }

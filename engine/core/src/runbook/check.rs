@@ -115,7 +115,7 @@ fn check_step(findings: &mut Findings<'_>, context: &mut Context<'_, '_>, place:
             verify.iter().for_each(|action| uses::action(findings, context, place, action, true));
         }
         Body::Runbook(call) => callees::call(findings, context, place, call),
-        Body::Drill { .. } | Body::Unclear => {}
+        Body::Unclear => {}
     }
     if let Some(undo) = &step.undo {
         uses::action(findings, context, place, undo, true);
@@ -127,7 +127,7 @@ fn check_step(findings: &mut Findings<'_>, context: &mut Context<'_, '_>, place:
     check_backoff(findings, step);
     misplaced::check(findings, step);
     let acts = matches!(step.body, Body::Uses(_) | Body::Unclear | Body::Manual { verify: Some(_), .. });
-    if step.retry.attempts > 1 && !acts && !matches!(step.body, Body::Runbook(_) | Body::Drill { .. }) {
+    if step.retry.attempts > 1 && !acts && !matches!(step.body, Body::Runbook(_)) {
         let message = format!("`retry` of `{}` can never be used: it runs no action", step.id.value);
         findings.add(codes::IDLE_RETRY, step.id.span, message, "waits for a person");
     }

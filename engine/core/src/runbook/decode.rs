@@ -17,6 +17,9 @@ use crate::{
 /// Items in flight at once where nothing is said.
 const PARALLEL: u32 = 8;
 
+/// The action that a step with `drill` runs, with what stands under that key as its parameters.
+const DRILL: &str = "drill/hold";
+
 /// The runbook, as far as it can be understood.
 pub(super) fn decode(root: &Node) -> Runbook<'_> {
     Runbook {
@@ -113,10 +116,9 @@ fn body(node: &Node) -> Body<'_> {
     match (kind.key.as_str(), &kind.value) {
         ("uses", _) => action(node).map_or(Body::Unclear, Body::Uses),
         ("runbook", _) => call(node).map_or(Body::Unclear, Body::Runbook),
-        ("drill", drill) => Body::Drill {
-            scenario: drill.text_of("scenario").unwrap_or_default().to_owned(),
-            testbed: drill.text_of("testbed").map(str::to_owned),
-        },
+        ("drill", drill) => {
+            Body::Uses(Use { action: At { value: DRILL, span: kind.key_span }, with: Some(drill), has_grammar: true })
+        }
         ("approve", approve) => Body::Approve {
             by: approve
                 .get("by")
@@ -145,7 +147,7 @@ fn call(node: &Node) -> Option<Call<'_>> {
 }
 
 fn action(node: &Node) -> Option<Use<'_>> {
-    Some(Use { action: text(node, "uses")?, with: node.get("with") })
+    Some(Use { action: text(node, "uses")?, with: node.get("with"), has_grammar: false })
 }
 
 fn retry(node: &Node) -> Retry {

@@ -252,7 +252,7 @@ impl Checker<'_, '_, '_, '_> {
             Body::Manual { evidence, .. } => {
                 Some(evidence.iter().map(|(name, ty)| ((*name).to_owned(), ty.clone())).collect())
             }
-            Body::Approve { .. } | Body::Runbook(_) | Body::Drill { .. } => Some(Vec::new()),
+            Body::Approve { .. } | Body::Runbook(_) => Some(Vec::new()),
             Body::Unclear => None,
         }
     }

@@ -80,7 +80,7 @@ const STEP_FIELDS: &[Field] = &[
     optional("targets", "Which role of this runbook plays each role of the called one.", Shape::Names(&Shape::Name)),
     optional("approve", "Waits for a person to say yes.", Shape::Object(&APPROVE)),
     optional("manual", "Waits for a person to do something outside.", Shape::Object(&MANUAL)),
-    optional("drill", "Rehearses a scenario; not executed by this version.", Shape::Object(&DRILL)),
+    optional("drill", "Holds a drill: the action `drill/hold`.", Shape::Object(&DRILL)),
     optional("variant", "It is done in this variant only.", Shape::Word(&["planned", "disaster"])),
     optional(
         "needs",
@@ -126,8 +126,8 @@ static DRILL: Object = Object {
     what: "`drill`",
     one_of: &[],
     fields: &[
-        required("scenario", "A drill by its name, or the path of a drill file.", Shape::Text),
-        optional("testbed", "Where it is rehearsed; left out: what there is.", Shape::Word(&["process", "container"])),
+        required("scenario", "A drill by its name, or the path of a drill file, seen from this one.", Shape::Template),
+        optional("testbed", "Where its systems run; left out: `process`.", Shape::Word(&["process", "container"])),
     ],
 };
 

@@ -246,7 +246,6 @@ fn kind(step: &Written<'_>, catalogue: &Catalogue, roles: Option<&Roles>) -> Opt
             evidence: evidence.iter().map(|(name, ty)| ((*name).to_owned(), ty.clone())).collect(),
             verify: verify.as_ref().and_then(|used| invocation(used, catalogue, roles)),
         },
-        Body::Drill { scenario, testbed } => StepKind::Drill { scenario: scenario.clone(), testbed: testbed.clone() },
         Body::Runbook(_) | Body::Unclear => return None,
     })
 }

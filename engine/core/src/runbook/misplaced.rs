@@ -1,6 +1,6 @@
 //! Keys that mean nothing for a step of its kind.
 
-use super::model::{Body, Step};
+use super::model::{Body, Step, Use};
 use crate::{
     diagnostic::{Findings, codes},
     plan::Section,
@@ -18,11 +18,11 @@ const HANDLER: &[&str] = &["undo", "on_failure"];
 /// Reports them.
 pub(super) fn check(findings: &mut Findings<'_>, step: &Step<'_>) {
     let (kind, wrong): (&str, &[&str]) = match step.body {
+        Body::Uses(Use { has_grammar: true, .. }) => ("drill", &["with", "inputs", "targets"]),
         Body::Uses(_) => ("uses", &["inputs", "targets"]),
         Body::Runbook(_) => ("runbook", &["with", "timeout", "retry", "undo", "for_each"]),
         Body::Approve { .. } => ("approve", &["with", "inputs", "targets", "for_each"]),
         Body::Manual { .. } => ("manual", &["with", "inputs", "targets", "for_each"]),
-        Body::Drill { .. } => ("drill", &["with", "inputs", "targets", "timeout", "retry", "undo", "for_each"]),
         Body::Unclear => return,
     };
     if step.section != Section::Steps {
@@ -49,6 +49,7 @@ fn help(kind: &str, key: &str) -> Option<String> {
         ("runbook", "with") => "what a runbook is given stands under `inputs` and `targets`",
         ("runbook", _) => "the steps of the called runbook have their own",
         ("uses", _) => "what an action is given stands under `with`",
+        ("drill", _) => "what a drill is given stands under `drill`",
         _ => return None,
     };
     Some(text.to_owned())

@@ -68,10 +68,6 @@ pub(super) enum Body<'n> {
         verify: Option<Use<'n>>,
     },
     Runbook(Call<'n>),
-    Drill {
-        scenario: String,
-        testbed: Option<String>,
-    },
     /// What that is was reported already.
     Unclear,
 }
@@ -89,6 +85,8 @@ pub(super) struct Call<'n> {
 pub(super) struct Use<'n> {
     pub(super) action: At<&'n str>,
     pub(super) with: Option<&'n Node>,
+    /// Its parameters are keys of the language, whose grammar has reported what is wrong with them.
+    pub(super) has_grammar: bool,
 }
 
 impl Runbook<'_> {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{context::Context, expressions, model::Use};
 use crate::{
-    action::{Action, Effect},
+    action::{Action, Effect, Field},
     diagnostic::{Findings, closest, codes},
     expression::{Part, parts},
     name::ActionName,
@@ -24,6 +24,14 @@ pub(super) fn action(
     let Some(action) = context.catalogue.get(&name) else {
         return unknown_action(findings, context, &name, used);
     };
+    if used.has_grammar {
+        let given = used.with.map(Node::entries).unwrap_or_default();
+        let texts = given.iter().filter(|entry| matches!(entry.value.value, Yaml::Text(_)));
+        for (entry, field) in texts.filter_map(|entry| Some((entry, parameter(action, &entry.key)?))) {
+            value(findings, context, place, &entry.value, &field.ty, own);
+        }
+        return;
+    }
     let nothing = Vec::new();
     let given = match used.with.map(|node| (&node.value, node)) {
         None => &nothing,
@@ -39,7 +47,7 @@ pub(super) fn action(
         }
     };
     for entry in given {
-        match action.parameters.iter().find(|field| field.name == entry.key) {
+        match parameter(action, &entry.key) {
             Some(field) => value(findings, context, place, &entry.value, &field.ty, own),
             None => unknown_parameter(findings, action, entry),
         }
@@ -51,6 +59,10 @@ pub(super) fn action(
             findings.add_with(codes::MISSING_PARAMETER, used.action.span, message, "not complete", help);
         }
     }
+}
+
+fn parameter<'a>(action: &'a Action, name: &str) -> Option<&'a Field> {
+    action.parameters.iter().find(|field| field.name == name)
 }
 
 fn unknown_action(findings: &mut Findings<'_>, context: &Context<'_, '_>, name: &ActionName, used: &Use<'_>) {

@@ -9,7 +9,7 @@ fn action(name: &str, effect: Effect, parameters: Fields<'_>, outputs: Fields<'_
     sketch::action(name, effect, Repeat::Idempotent, parameters, outputs)
 }
 
-/// Five actions with every kind of type.
+/// Six actions with every kind of type.
 pub(crate) fn catalogue() -> Catalogue {
     Catalogue::new([
         action("test/tell", Effect::Mutate, &[("channel", "target<notify:write>"), ("message", "string")], &[]),
@@ -35,6 +35,12 @@ pub(crate) fn catalogue() -> Catalogue {
             Effect::Mutate,
             &[("server", "target<postgres:write>"), ("rows?", "int"), ("flag?", "bool")],
             &[],
+        ),
+        action(
+            "drill/hold",
+            Effect::Read,
+            &[("scenario", "string", true), ("testbed", "string", false)],
+            &[("seconds", "float", true)],
         ),
     ])
 }

@@ -3,6 +3,7 @@
 mod bindings;
 mod calls;
 mod catalogue;
+mod drills;
 mod handlers;
 mod hostile;
 mod modifiers;

@@ -1,8 +1,8 @@
-//! Steps of one variant only, and steps that are declared and not executed yet.
+//! Steps of one variant only.
 
 use lifeboat_core::{
     graph,
-    plan::{Plan, StepKind, Variant},
+    plan::{Plan, Variant},
     runbook::compile,
 };
 
@@ -67,23 +67,4 @@ fn what_is_not_there_in_every_variant_is_found() {
     }
     let same = format!("  - {{ id: z, {W} }}\n") + &referring("variant: planned,");
     assert_eq!(found(&with_steps(&same)), Vec::<String>::new());
-}
-
-#[test]
-fn a_drill_is_declared_and_shown() {
-    let drill = |rest: &str| {
-        format!("  - {{ id: a, {W} }}\n  - {{ id: rehearse, drill: {{ scenario: dr-003, testbed: process }}{rest} }}\n")
-    };
-    let plan = plan(&drill(""));
-    assert!(matches!(&plan.steps[1].kind, StepKind::Drill { scenario, .. } if scenario == "dr-003"));
-    assert_eq!(plan.not_executable().map(|step| step.id.as_str()), Some("rehearse"));
-    assert_eq!(graph::tree(&plan).lines().last(), Some("└─ rehearse  drill dr-003"));
-    for (steps, wanted) in [
-        (drill(", retry: { attempts: 2 }"), vec!["LB0041 retry"]),
-        (drill(", timeout: 5m"), vec!["LB0041 timeout"]),
-        (drill("").replace("scenario", "scenery"), vec!["LB0011 drill", "LB0010 scenery"]),
-        (drill("").replace("process", "cloud"), vec!["LB0013 cloud"]),
-    ] {
-        assert_eq!(found(&with_steps(&steps)), wanted, "{steps}");
-    }
 }

@@ -141,15 +141,3 @@ fn what_a_person_asks_for_again_has_its_whole_time_again() {
     let told = story(&plan, &[Input::Interrupted { step: id(0) }, Input::Tick, again]);
     assert_eq!(told[2..], ["AttemptInterrupted s0", "OperatorAsked s0", "OperatorAnswered s0", "StepStarted s0"]);
 }
-
-#[test]
-fn a_drill_is_never_counted_as_done() {
-    let drill = StepKind::Drill { scenario: "dr-003".to_owned(), testbed: None };
-    let plan = plan_of(vec![step(0, Vec::new(), drill), uses(1, true, false)]);
-    for mode in [Mode::Real, Mode::DryRun] {
-        let (told, run) = story_in(mode, &plan, &[]);
-        assert_eq!(told[1..], ["StepFailed s0", "StepCancelled s1", "RunFinished Failed"]);
-        let failure = run.steps[0].state.failure().expect("a failure");
-        assert_eq!(failure.reason().code, "run-drill-step");
-    }
-}

@@ -1,6 +1,11 @@
 //! Loading a run: the plan, and the fold of the journal.
 
-use std::{collections::BTreeMap, fs, io::ErrorKind, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
 use lifeboat_core::{
     event::{Event, Person},
@@ -68,6 +73,11 @@ impl Home {
     /// run keeps to the plan that it began with.
     pub fn changed_files(&self, run: &RunId) -> Vec<ChangedFile> {
         self.folder(run).changed_files()
+    }
+
+    /// Where the runbook of a run was when the run was started: what its relative paths are seen from. `None` of one that was in no file.
+    pub fn runbook_path(&self, run: &RunId) -> Option<PathBuf> {
+        self.folder(run).runbook_path()
     }
 
     /// The resources of a run, as it took them when it started.

@@ -141,10 +141,19 @@ impl RunFolder {
         }
     }
 
+    /// Where the run's files came from; `None` of a runbook that was in no file.
+    fn read_origin(&self) -> Option<Origin> {
+        fs::read(self.origin()).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok())
+    }
+
+    /// Where the runbook was when the run was started.
+    pub(crate) fn runbook_path(&self) -> Option<PathBuf> {
+        Some(self.read_origin()?.runbook)
+    }
+
     /// The files of the author that are not any more what the run was started with: the runbook, and those that it calls.
     pub(crate) fn changed_files(&self) -> Vec<ChangedFile> {
-        let origin = fs::read(self.origin()).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let Some(Origin { runbook, called }) = origin else { return Vec::new() };
+        let Some(Origin { runbook, called }) = self.read_origin() else { return Vec::new() };
         let called = (1..).zip(called).map(|(number, path)| (self.called_file(number, &path), path));
         std::iter::once((self.runbook(), runbook))
             .chain(called)

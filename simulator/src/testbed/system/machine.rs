@@ -4,10 +4,11 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use lifeboat_core::document::{Object, Shape, optional, required};
+use lifeboat_present::drill::{Fidelity, SystemInfo};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Fidelity, Order, System, SystemInfo, SystemKind, WorkEntry};
+use super::{Order, System, SystemKind, WorkEntry};
 use crate::testbed::{
     backup::{BackupInfo, BackupSource},
     error::TestbedError,

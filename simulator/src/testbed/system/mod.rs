@@ -1,8 +1,8 @@
 //! What can stand in a testbed: a file a kind, and a line in this table.
 
 mod bindings;
+mod entry;
 mod inbox;
-mod info;
 mod kind;
 mod machine;
 mod postgres;
@@ -16,8 +16,8 @@ use lifeboat_core::document::Object;
 
 use super::spec::SystemSpec;
 pub(super) use bindings::serialise;
+pub use entry::WorkEntry;
 pub use inbox::{Notification, Signature};
-pub use info::{Fidelity, SystemInfo, WorkEntry};
 pub use kind::SystemKind;
 pub(super) use kind::{Built, Order};
 pub use system::{Door, System};

@@ -4,12 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use lifeboat_core::document::{Object, Shape, optional, required};
+use lifeboat_present::drill::{Fidelity, SystemInfo};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 use tokio_postgres::Config;
 
-use super::{Door, Fidelity, Order, System, SystemInfo, SystemKind};
+use super::{Door, Order, System, SystemKind};
 use crate::{
     clock::{At, Clock},
     store::{

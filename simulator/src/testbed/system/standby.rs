@@ -4,13 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use lifeboat_core::document::{Object, Shape, optional, required};
+use lifeboat_present::drill::SystemInfo;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::Config;
 
 use super::{
-    Door, Order, System, SystemInfo, SystemKind,
+    Door, Order, System, SystemKind,
     postgres::{Postgres, server},
 };
 use crate::{

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use lifeboat_core::document::{Object, Shape, required};
+use lifeboat_present::drill::{Fidelity, SystemInfo};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Fidelity, Order, System, SystemInfo, SystemKind};
+use super::{Order, System, SystemKind};
 use crate::{
     proxy::Proxy,
     testbed::{error::TestbedError, network::End},

@@ -3,10 +3,11 @@
 use std::{fmt::Debug, net::SocketAddr, sync::Arc};
 
 use async_trait::async_trait;
+use lifeboat_present::drill::SystemInfo;
 use serde_json::Value;
 use tokio_postgres::Config;
 
-use super::{Notification, SystemInfo, WorkEntry};
+use super::{Notification, WorkEntry};
 use crate::{
     clock::{At, Clock},
     proxy::Proxy,

@@ -4,9 +4,10 @@ use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use lifeboat_core::document::Object;
+use lifeboat_present::drill::{Fidelity, SystemInfo};
 use serde_json::{Value, json};
 
-use super::{Fidelity, Notification, Order, System, SystemInfo, SystemKind, inbox::Inbox};
+use super::{Notification, Order, System, SystemKind, inbox::Inbox};
 use crate::testbed::{error::TestbedError, secrets::Secrets};
 
 pub(super) const KIND: SystemKind = SystemKind {

@@ -24,7 +24,7 @@ fn is_unlimited(step: &Step) -> bool {
     match &step.kind {
         StepKind::Approve { expires, .. } => expires.is_none() && step.timeout.is_none(),
         StepKind::Manual { .. } => step.timeout.is_none(),
-        StepKind::Uses(_) | StepKind::Drill { .. } => false,
+        StepKind::Uses(_) => false,
     }
 }
 

@@ -175,7 +175,7 @@ fn loss(step: &Step) -> Option<Planned> {
             Some(Planned::Call { fault: CallFault::Permanent, purpose: Purpose::Run, step: id, nth: 1 })
         }
         StepKind::Approve { .. } => Some(Planned::Question { fault: QuestionFault::Refuses, step: id, nth: 1 }),
-        StepKind::Manual { .. } | StepKind::Drill { .. } => None,
+        StepKind::Manual { .. } => None,
     }
 }
 

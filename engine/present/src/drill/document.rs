@@ -4,10 +4,10 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    host::{Load, Readiness},
-    measurement::{Interval, Probe, Verdict},
-    testbed::{Backend, SystemInfo},
+use super::{
+    interval::{Interval, Verdict},
+    machine::{Load, Readiness},
+    system::{Backend, SystemInfo},
 };
 
 /// The version of the document.
@@ -58,10 +58,23 @@ pub struct DrillReport {
     pub lost_writes: Vec<LostWrite>,
     /// Every probe, for the time line; kept beside the document in `probes.jsonl`.
     #[serde(skip)]
-    pub probe_log: Vec<Probe>,
+    pub probe_log: Vec<DrawnProbe>,
     /// The wall time of instant 0 of `probe_log`.
     #[serde(skip)]
     pub clock_start: Option<Timestamp>,
+}
+
+/// A probe as the time line shows it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DrawnProbe {
+    /// The lane in which it is, from 0.
+    pub lane: usize,
+    /// When it was sent, in seconds.
+    pub started_s: f64,
+    /// When it had its answer, in seconds.
+    pub ended_s: f64,
+    /// Whether the answer was right.
+    pub ok: bool,
 }
 
 /// What struck since the last recovery, and the recovery from it.

@@ -1,7 +1,27 @@
-//! What a drill was measured on, and what its runs leave there.
+//! What a drill's numbers were measured on.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+/// What the systems run in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Backend {
+    /// PostgreSQL's own binaries on this machine, loopback addresses, temporary folders.
+    Process,
+    /// Containers of the local engine.
+    Container,
+}
+
+impl Backend {
+    /// The word for it on the command line and in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Container => "container",
+        }
+    }
+}
 
 /// How true a number is to the real system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -31,15 +51,4 @@ pub struct SystemInfo {
     pub fidelity: Fidelity,
     /// Where it comes from: which binaries, which image and how that came about.
     pub origin: String,
-}
-
-/// Something that lies in the folder in which copies are restored.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct WorkEntry {
-    /// Its name.
-    pub name: String,
-    /// Whether it is a plain file, which no copy is.
-    pub is_file: bool,
-    /// Whether it is a small plain file that names one of the runs.
-    pub names_run: bool,
 }

@@ -1,0 +1,27 @@
+//! A measurement against its objective.
+
+use jiff::SignedDuration;
+use lifeboat_present::drill::{Interval, Verdict};
+
+/// Holds a measurement against its objective. Each of the two answers needs proof: `met` that it cannot have been longer, `missed`
+/// that it cannot have been shorter.
+pub fn judge(measured: Option<Interval>, objective: Option<SignedDuration>) -> Verdict {
+    let (Some(Interval { low, high }), Some(objective)) =
+        (measured, objective.map(|objective| objective.as_secs_f64()))
+    else {
+        return Verdict::Unmeasured;
+    };
+    match high {
+        Some(high) if high <= objective => Verdict::Met,
+        _ if low > objective => Verdict::Missed,
+        _ => Verdict::Unmeasured,
+    }
+}
+
+/// Why [`judge`] could not say: there is no objective, or it lies between the bounds. `None` where it could, and where nothing was
+/// measured, of which the measurement knows the reason.
+pub(super) fn undecided(measured: Option<Interval>, objective: Option<SignedDuration>) -> Option<String> {
+    let Some(objective) = objective else { return Some("the runbook states no objective".to_owned()) };
+    let measured = measured.filter(|_| judge(measured, Some(objective)) == Verdict::Unmeasured)?;
+    Some(format!("it was {measured}, and the objective of {objective:#} lies within that"))
+}

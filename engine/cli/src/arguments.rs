@@ -37,7 +37,7 @@ pub(crate) struct Global {
 /// Whether to use colours.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Color {
-    /// Where they can be seen and `NO_COLOR` is not set
+    /// If the output is a terminal and `NO_COLOR` is not set
     Auto,
     /// Always
     Always,
@@ -60,9 +60,9 @@ impl Color {
 /// A variant of a runbook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum VariantArgument {
-    /// Nothing is broken
+    /// The planned switch: nothing is broken
     Planned,
-    /// Something is
+    /// The disaster: a system is lost
     Disaster,
 }
 

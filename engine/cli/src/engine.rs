@@ -28,8 +28,8 @@ fn home_path(global: &Global) -> Result<PathBuf, Problem> {
         return Ok(path.clone());
     }
     let none = |error| {
-        Problem::new(Exit::Failed, format!("no folder for Lifeboat's state is known: {error}"))
-            .hint("give one with `--home FOLDER` or `LIFEBOAT_HOME`")
+        Problem::new(Exit::Failed, format!("cannot determine the state folder: {error}"))
+            .hint("set it with `--home FOLDER` or `LIFEBOAT_HOME`")
     };
     let platform = etcetera::choose_base_strategy().map_err(none)?;
     Ok(platform.state_dir().unwrap_or_else(|| platform.data_dir()).join("lifeboat"))

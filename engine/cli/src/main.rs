@@ -80,8 +80,8 @@ fn begin_to_log(command: &Command) -> Result<(), Problem> {
 fn tell(panic: &PanicHookInfo<'_>, first: bool) {
     output::note(panic);
     if first {
-        Problem::new(Exit::Bug, "this is a defect of Lifeboat, not of your runbook")
-            .hint("nothing is lost: `lifeboat resume last` goes on with the run where its journal ends")
+        Problem::new(Exit::Bug, "this is a bug in Lifeboat, not in your runbook")
+            .hint("nothing is lost; run `lifeboat resume last` to continue the run where its journal ends")
             .hint(concat!("please report it, with the lines above and `lifeboat ", env!("CARGO_PKG_VERSION"), "`"))
             .print();
     }

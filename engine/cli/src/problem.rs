@@ -52,7 +52,7 @@ impl Problem {
         }
         self.hints.iter().for_each(hint);
         if let Some(code) = self.code.as_deref().filter(|code| crate::commands::explain::page(code).is_some()) {
-            hint(format_args!("`lifeboat explain {code}` tells more"));
+            hint(format_args!("for details, run `lifeboat explain {code}`"));
         }
     }
 }
@@ -64,10 +64,10 @@ impl From<SourceError> for Problem {
             None => Self::new(Exit::File, error.to_string()),
         };
         problem.hint(match error {
-            SourceError::Unreadable { .. } => "is the path right?",
-            SourceError::VariantMissing => "say `--variant planned` or `--variant disaster`",
-            SourceError::NoVariants => "leave `--variant` out",
-            SourceError::DrillStep { .. } => "rehearse it with `lifeboat drill`",
+            SourceError::Unreadable { .. } => "check the path",
+            SourceError::VariantMissing => "add `--variant planned` or `--variant disaster`",
+            SourceError::NoVariants => "remove `--variant`",
+            SourceError::DrillStep { .. } => "use `lifeboat drill` to rehearse it",
         })
     }
 }

@@ -20,7 +20,7 @@ pub(crate) fn stop(view: Arc<dyn View>) -> CancellationToken {
             view.after_echo();
         }
         fired.cancel();
-        view.say("stopping: calls in flight are ended and the run stays as it is; Ctrl-C again ends at once");
+        view.say("stopping: calls in flight are ended, and the run can be resumed; press Ctrl-C again to exit at once");
         signals.next().await;
         Exit::Interrupted.now();
     });

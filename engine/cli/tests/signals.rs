@@ -59,7 +59,8 @@ impl Stage {
         stage.program("docker", DEAF_ENGINE);
         let [backups, work, bin] = ["backups", "work", ""].map(|name| stage.path(name));
         let bindings = format!(
-            "lifeboat: 1\ntargets:\n  recovery:\n    kind: machine\n    via: {via}\n    postgres_bin: {bin}\n    folders:\n      \
+            "lifeboat: 1\ntargets:\n  recovery:\n    kind: machine\n    via: {via}\n    postgres_bin: {bin}\n    \
+             folders:\n      \
              backups: {{ path: {backups}, access: read }}\n      work: {{ path: {work}, access: write }}\n"
         );
         fs::write(stage.path("bindings.yaml"), bindings).unwrap();
@@ -171,7 +172,7 @@ fn a_killed_engine_leaves_no_program_behind() {
     let first = status.lines().next().unwrap();
     assert!(first.contains("NO ENGINE WORKS ON THIS RUN") && first.contains("lifeboat resume dr-000-"), "{status}");
     assert!(status.contains("cut off") && !status.contains("running"), "{status}");
-    assert!(shown(&["runs"]).contains("no engine works on it"));
+    assert!(shown(&["runs"]).contains("no engine; can be resumed"));
     let document: serde_json::Value = serde_json::from_str(&shown(&["status", "--json"])).unwrap();
     assert_eq!((&document["live"], &document["steps"][0]["cut_off"]), (&false.into(), &true.into()), "{document:#}");
 }

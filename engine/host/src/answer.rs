@@ -47,6 +47,6 @@ pub(crate) fn failure(failure: wit::Failure) -> Failure {
 fn rubbish(problem: String) -> Failure {
     Failure::Permanent(Reason::new(
         "host-plugin-answer",
-        format!("the plugin's answer is not what it declares: {}", text::one_line(&problem, MESSAGE_BYTES_MAX)),
+        format!("the plugin's answer does not match its declaration: {}", text::one_line(&problem, MESSAGE_BYTES_MAX)),
     ))
 }

@@ -94,8 +94,8 @@ async fn describe(loaded: &Loaded, context: Arc<CallContext>) -> Result<Vec<Acti
         plugin.lifeboat_plugin_actions().call_describe(&mut store).await
     };
     let described = tokio::select! {
-        described = work => described.map_err(|error| wrong(format!("`describe` ended with: {}", error.root_cause())))?,
-        () = context.overdue() => return Err(wrong("`describe` does not come to an end".to_owned())),
+        described = work => described.map_err(|error| wrong(format!("`describe` failed: {}", error.root_cause())))?,
+        () = context.overdue() => return Err(wrong("`describe` does not end".to_owned())),
     };
     description::actions(&loaded.name, described).map_err(wrong)
 }
@@ -118,7 +118,7 @@ impl Loaded {
 
 /// The guest needs more memory than it may have.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("more memory than the limit")]
+#[error("it needs more memory than allowed")]
 pub(crate) struct MemoryRefused;
 
 /// Asked every few milliseconds of computing: goes on, letting others run in between, until the grace after the end is over.

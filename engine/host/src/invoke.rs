@@ -229,14 +229,14 @@ fn broken(error: &wasmtime::Error, memory_refused: bool, plugin: &Loaded, contex
     }
     let name = &plugin.name;
     if memory_refused || error.downcast_ref::<MemoryRefused>().is_some() {
-        let message = format!("the plugin `{name}` needs more memory than a call may have");
+        let message = format!("the plugin `{name}` needs more memory than a call may use");
         return Failure::Permanent(Reason::new("host-plugin-memory", message));
     }
     let cause = match error.downcast_ref::<Trap>() {
         Some(trap) => trap.to_string(),
         None => text::one_line(&error.root_cause().to_string(), CAUSE_BYTES_MAX),
     };
-    let message = format!("the plugin `{name}` broke off: {cause}. This is a defect of the plugin");
+    let message = format!("the plugin `{name}` crashed: {cause}. This is a bug in the plugin");
     Failure::Permanent(Reason::new("host-plugin-trapped", message))
 }
 

@@ -21,13 +21,13 @@ pub enum SourceError {
         source: io::Error,
     },
     /// The runbook has variants, and none was chosen.
-    #[error("the runbook has steps for a planned switch and others for a disaster")]
+    #[error("the runbook has variants (planned, disaster), and none is chosen")]
     VariantMissing,
     /// A variant was chosen, and the runbook has none.
-    #[error("the runbook has no variants: all its steps are always done")]
+    #[error("the runbook has no variants")]
     NoVariants,
     /// A step can be shown and not executed.
-    #[error("the step `{step}` is a drill, which this version does not execute")]
+    #[error("the step `{step}` is a `drill` step, which this version does not execute")]
     DrillStep {
         /// The first such step.
         step: StepId,

@@ -39,18 +39,18 @@ fn row<'a>(planned: &Step, step: &'a StepRun) -> DryRunStep<'a> {
         StepState::Skipped { reason: SkipReason::WouldAsk { message } } => ("would ask", cut(message)),
         StepState::Skipped { reason: SkipReason::NotKnown { parameters, unknown } } => {
             let needs = unknown.join(", ");
-            ("not known", format!("{}{}{}, behind {needs}", work(planned), reach(planned), values(parameters)))
+            ("not known", format!("{}{}{}, depends on {needs}", work(planned), reach(planned), values(parameters)))
         }
         StepState::Skipped { reason: SkipReason::WhenFalse } => ("skipped", "its `when` is false".to_owned()),
-        StepState::Skipped { reason: SkipReason::NotAsked } => ("left out", "there is nothing to ask".to_owned()),
+        StepState::Skipped { reason: SkipReason::NotAsked } => ("skipped", "there is nothing to ask".to_owned()),
         StepState::Skipped { reason: SkipReason::ByOperator { who, reason } } => {
             ("skipped", format!("by {who}: {reason}"))
         }
-        StepState::Skipped { reason: SkipReason::NothingFailed } => ("left out", "nothing failed".to_owned()),
-        StepState::Skipped { reason: SkipReason::DoneBefore } => ("left out", "it was done before".to_owned()),
+        StepState::Skipped { reason: SkipReason::NothingFailed } => ("skipped", "nothing failed".to_owned()),
+        StepState::Skipped { reason: SkipReason::DoneBefore } => ("skipped", "it was done before".to_owned()),
         StepState::Skipped { reason: SkipReason::NeedNotMet { step } } => ("skipped", format!("`{step}` was not done")),
         StepState::Skipped { reason: SkipReason::FailedBehind { step, failure } } => {
-            ("unclear", format!("{}; `{step}`, which was left out, may be why", words::failure(failure)))
+            ("unclear", format!("{}; the reason may be that `{step}` was skipped", words::failure(failure)))
         }
         StepState::Failed { failure } => ("failed", words::failure(failure)),
         _ => ("not tried", format!("{}{}", work(planned), reach(planned))),
@@ -63,7 +63,7 @@ fn work(step: &Step) -> String {
     match &step.kind {
         StepKind::Uses(action) => action.action.to_string(),
         StepKind::Approve { .. } => "an approval".to_owned(),
-        StepKind::Manual { .. } => "work by hand".to_owned(),
+        StepKind::Manual { .. } => "manual work".to_owned(),
         StepKind::Drill { .. } => "a drill".to_owned(),
     }
 }

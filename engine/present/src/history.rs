@@ -135,7 +135,7 @@ fn regressions(of: &[&Holding]) -> Vec<String> {
     let Some((last, before)) = of.split_last() else { return Vec::new() };
     let mut found = Vec::new();
     if before.last().is_some_and(|previous| previous.verdict == "met") && last.verdict != "met" {
-        found.push(format!("{} after it was met", last.verdict));
+        found.push(format!("{} after an earlier `met`", last.verdict));
     }
     let usual: Vec<f64> = before.iter().filter_map(|holding| holding.rto_s?.high).collect();
     let high = last.rto_s.and_then(|rto| rto.high);
@@ -220,6 +220,6 @@ mod tests {
         };
         check(held(4, "met", Some(12.0)), &[]);
         check(held(4, "met", Some(13.0)), &["slower than usual by 30 %"]);
-        check(held(4, "missed", None), &["missed after it was met"]);
+        check(held(4, "missed", None), &["missed after an earlier `met`"]);
     }
 }

@@ -26,7 +26,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The journal cannot be trusted.
-    #[error("the journal `{}` cannot be used: {damage}", path.display())]
+    #[error("cannot use the journal `{}`: {damage}", path.display())]
     Journal {
         /// Which journal.
         path: PathBuf,
@@ -34,7 +34,7 @@ pub enum Error {
         damage: Damage,
     },
     /// The plan beside the journal is not the one that the run was started with.
-    #[error("the plan `{}` is not the one that the run was started with: {problem}", path.display())]
+    #[error("the plan `{}` has changed since the run started: {problem}", path.display())]
     Plan {
         /// Which plan.
         path: PathBuf,
@@ -48,7 +48,7 @@ pub enum Error {
         name: String,
     },
     /// Several runs begin like that.
-    #[error("`{prefix}` can mean {}", list(candidates))]
+    #[error("`{prefix}` is ambiguous; it matches {}", list(candidates))]
     Ambiguous {
         /// What was asked for.
         prefix: String,
@@ -56,19 +56,19 @@ pub enum Error {
         candidates: Vec<RunId>,
     },
     /// The run has a folder and nothing was ever journalled.
-    #[error("the run `{run}` was never started: its journal has no events")]
+    #[error("the run `{run}` was never started; its journal is empty")]
     NeverStarted {
         /// Which run.
         run: RunId,
     },
     /// The run has a journal already.
-    #[error("the run `{run}` was started before; resume it instead")]
+    #[error("the run `{run}` was already started; resume it instead")]
     Exists {
         /// Which run.
         run: RunId,
     },
     /// Another engine is working on the run.
-    #[error("the run `{run}` is being worked on by {holder}")]
+    #[error("the run `{run}` is in use by {holder}")]
     Locked {
         /// Which run.
         run: RunId,
@@ -76,7 +76,7 @@ pub enum Error {
         holder: Box<Holder>,
     },
     /// Another engine has become the owner of the run.
-    #[error("this engine does not own the run `{run}` any more{}; nothing more of it is recorded", by(owner.as_deref()))]
+    #[error("this engine no longer owns the run `{run}`{}; it records nothing more", by(owner.as_deref()))]
     OwnerLost {
         /// Which run.
         run: RunId,
@@ -84,7 +84,7 @@ pub enum Error {
         owner: Option<Box<Holder>>,
     },
     /// Another run is writing to the target.
-    #[error("`{resource}` is being used by the run `{run}`, {holder}", run = holder.run)]
+    #[error("`{resource}` is in use by the run `{run}`, {holder}", run = holder.run)]
     LeaseHeld {
         /// The target.
         resource: String,
@@ -96,7 +96,8 @@ pub enum Error {
     TargetHeld(String),
     /// Another run was writing to the target and did not end.
     #[error(
-        "`{resource}` belongs to the run `{run}`, which is not over ({holder}); end it first: lifeboat resume {run}",
+        "`{resource}` belongs to the run `{run}`, which is not over ({holder}); end that run first: lifeboat resume \
+         {run}",
         run = holder.run
     )]
     LeaseUnfinished {
@@ -107,7 +108,8 @@ pub enum Error {
     },
     /// Whether the holder is dead cannot be seen from here.
     #[error(
-        "`{resource}` belongs to the run `{run}` on another machine ({holder}): nothing here shows whether that process is dead",
+        "`{resource}` belongs to the run `{run}` on another machine ({holder}); this machine cannot tell whether \
+         that process is dead",
         run = holder.run
     )]
     LeaseElsewhere {
@@ -117,16 +119,16 @@ pub enum Error {
         holder: Box<Holder>,
     },
     /// The lease was taken over from the run.
-    #[error("{0}; the run cannot go on")]
+    #[error("{0}; the run cannot continue")]
     LeaseLost(Box<Loss>),
     /// There is nothing to take over.
-    #[error("no run has a lease that `{name}` means")]
+    #[error("no run has a lease named `{name}`")]
     LeaseFree {
         /// A resource or a run.
         name: String,
     },
     /// The operating system gave no random bytes for a name.
-    #[error("the operating system gives no random bytes: {0}")]
+    #[error("cannot get random bytes from the operating system: {0}")]
     Randomness(getrandom::Error),
 }
 
@@ -165,7 +167,7 @@ impl Error {
 }
 
 fn by(owner: Option<&Holder>) -> String {
-    owner.map_or_else(String::new, |owner| format!(": it is being worked on by {owner}"))
+    owner.map_or_else(String::new, |owner| format!(": it is in use by {owner}"))
 }
 
 fn list(runs: &[RunId]) -> String {

@@ -75,15 +75,16 @@ pub async fn tell_within<S: Store>(
 fn silent(holder: Option<&Holder>, patience: Duration) -> Refusal {
     let who = holder.map_or_else(|| "the engine".to_owned(), |holder| format!("the engine ({holder})"));
     let (doing, advice) = match holder.and_then(|holder| Some((holder.pid, holder.doing()?))) {
-        Some((pid, Doing::Stopped)) => ("it is stopped by a signal", format!("`kill -CONT {pid}` lets it go on")),
-        Some((pid, Doing::Traced)) => ("a debugger holds it", format!("end what traces process {pid}")),
-        Some((_, Doing::WaitsForDisk)) => ("it waits for a disk", "look at the disk of the state folder".to_owned()),
-        Some((pid, Doing::Other)) => ("it is busy", format!("look at process {pid}, and ask again")),
-        None => ("what it does cannot be seen from here", "look at it on its machine".to_owned()),
+        Some((pid, Doing::Stopped)) => ("it is stopped by a signal", format!("continue it with `kill -CONT {pid}`")),
+        Some((pid, Doing::Traced)) => ("it is stopped by a debugger", format!("end the debugger of process {pid}")),
+        Some((_, Doing::WaitsForDisk)) => ("it waits for a disk", "check the disk of the state folder".to_owned()),
+        Some((pid, Doing::Other)) => ("it is busy", format!("check process {pid}, then try again")),
+        None => ("its state cannot be seen from this machine", "check it on its machine".to_owned()),
     };
     let seconds = patience.as_secs();
     let message = format!(
-        "{who} has not answered within {seconds} s: {doing}. The request has expired and is not carried out later; {advice}"
+        "{who} has not answered within {seconds} s: {doing}. The request has expired and will not be carried out; \
+         {advice}"
     );
     Refusal::new("run-control", message)
 }

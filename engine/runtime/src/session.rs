@@ -180,7 +180,7 @@ async fn take<S: Store>(
         return Ok(taken);
     }
     let holder = Holder::this_process(run).of_home(store.name());
-    tracing::debug!(%run, leases = taken.resources.len(), "the leases are taken, now the targets themselves");
+    tracing::debug!(%run, leases = taken.resources.len(), "the leases are taken; taking the targets");
     let told = surroundings.invoke.hold(holder).await.map_err(|reason| Error::TargetHeld(reason.message))?;
     for Reason { code, message } in told {
         surroundings.reporter.report(&Report::Refused(Refusal::new(&code, message)), &Run::default());
@@ -227,7 +227,7 @@ impl Session {
         world.wind_down(left).instrument(span.clone()).await;
         match &driven {
             Ok((_, how)) => tracing::info!(parent: &span, how = variant::name(how), "the session is over"),
-            Err(error) => tracing::error!(parent: &span, code = error.code(), "the session cannot go on"),
+            Err(error) => tracing::error!(parent: &span, code = error.code(), "the session cannot continue"),
         }
         invoke.let_go().await;
         let (state, how) = driven?;

@@ -9,7 +9,7 @@ use crate::{arguments::CommandLine, exit::Exit, output::data_as_is};
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  lifeboat completions bash > /etc/bash_completion.d/lifeboat")]
 pub(crate) struct Arguments {
-    /// Which shell
+    /// The shell
     shell: Shell,
 }
 

@@ -11,9 +11,9 @@ use crate::{
 
 /// Print what a code means and what to do about it
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  lifeboat explain LB0001\n  lifeboat explain            # lists every code")]
+#[command(after_help = "Examples:\n  lifeboat explain LB0001\n  lifeboat explain            # list every code")]
 pub(crate) struct Arguments {
-    /// A code, as an error or a diagnostic shows it; without one, all are listed
+    /// A code, as shown by an error or a diagnostic [default: list all codes]
     code: Option<String>,
 }
 
@@ -48,7 +48,7 @@ fn title(page: &Page) -> &'static str {
 }
 
 fn unknown(code: &str) -> Problem {
-    let problem = Problem::usage(format!("there is no code `{code}`"));
+    let problem = Problem::usage(format!("unknown code `{code}`"));
     match nearest(code) {
         Some(near) => problem.hint(format!("did you mean `{near}`?")),
         None => problem.hint("`lifeboat explain` lists every code"),

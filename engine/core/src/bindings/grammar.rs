@@ -12,7 +12,7 @@ pub(crate) static BINDINGS: Object = Object {
     one_of: &[],
     fields: &[
         required("lifeboat", "Version of the language: 1.", Shape::Version),
-        required("targets", "Which real system plays each role.", Shape::Names(&Shape::ByKind(SYSTEMS))),
+        required("targets", "The real system that plays each role.", Shape::Names(&Shape::ByKind(SYSTEMS))),
         optional(
             "people",
             "Who may answer for each role: login names, and `group:NAME` for groups of the operating system.",
@@ -23,5 +23,5 @@ pub(crate) static BINDINGS: Object = Object {
 
 /// The key of targets that are only read where nothing is said.
 pub(super) const fn access() -> Field {
-    optional("access", "The most that any runbook may do with it; left out: read.", Shape::Word(Effect::WORDS))
+    optional("access", "The most that any runbook may do with it; default: read.", Shape::Word(Effect::WORDS))
 }

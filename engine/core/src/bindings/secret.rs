@@ -16,7 +16,7 @@ pub enum SecretRef {
 
 /// A text that is no reference to a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a secret is given by reference, as `env:NAME` or `file:/path`, never in the file itself")]
+#[error("a secret must be a reference (`env:NAME` or `file:/path`), not plain text")]
 pub struct NotAReference;
 
 impl SecretRef {

@@ -95,7 +95,7 @@ pub(super) fn work(draft: &mut Draft<'_>, index: Slot) {
         StepKind::Manual { .. } => ask_hands(draft, index, None),
         StepKind::Drill { scenario, .. } => {
             let message =
-                format!("this version does not execute `drill` steps; `lifeboat drill {scenario}` rehearses it");
+                format!("this version does not execute `drill` steps; run `lifeboat drill {scenario}` to rehearse it");
             let failure = Failure::Permanent(Reason::new("run-drill-step", message));
             draft.emit(Event::StepFailed { step: draft.id(index), failure });
         }
@@ -185,7 +185,7 @@ pub(super) fn in_scope<T>(
 /// The time of the whole step passed while nobody worked on the run, or while it was found out what became of an attempt. Of one
 /// that can be repeated nobody found out.
 fn out_of_time(planned: &Step, last: &Failure) -> Failure {
-    let message = format!("the time of the whole step is over; before that: {}", last.reason().message);
+    let message = format!("the whole step ran out of time; last failure: {}", last.reason().message);
     let reason = Reason::new("run-timed-out", message);
     match given_up(planned, last) {
         Failure::Interrupted(_) => Failure::Interrupted(reason),

@@ -34,7 +34,7 @@ impl<'a> Draft<'a> {
     /// wanted. Nothing of the decision has been written yet.
     pub(crate) fn emit(&mut self, event: Event) {
         if let Err(illegal) = self.run.apply(self.now, &event) {
-            panic!("policy proposed an illegal event: {event:?}: {illegal}");
+            panic!("the decision proposes an illegal event: {event:?}: {illegal}");
         }
         self.events.push(event);
     }

@@ -126,7 +126,7 @@ pub(super) fn failed(draft: &mut Draft<'_>, index: Slot, failure: Failure) {
 /// Somebody ended the run while it was being undone: what is under way is cut off, the rest is left.
 fn abort(draft: &mut Draft<'_>) {
     for index in (0..draft.run.count()).filter(|index| is_under_way(draft, *index)).collect::<Vec<_>>() {
-        let reason = Reason::new("run-aborted", "the run was aborted while the step was being taken back");
+        let reason = Reason::new("run-aborted", "the run was aborted while the step was being undone");
         draft.emit(Event::UndoFailed { step: draft.id(index), failure: Failure::Interrupted(reason) });
     }
 }

@@ -48,7 +48,7 @@ impl Budget {
     fn evaluate(&self) -> Result<(), ExpressionError> {
         let left = self.evaluations.get().checked_sub(1);
         self.evaluations.set(left.ok_or_else(|| {
-            ExpressionError::new(format!("more than {EVALUATIONS_MAX} expressions would have to be evaluated for it"))
+            ExpressionError::new(format!("it needs more than {EVALUATIONS_MAX} evaluations of expressions"))
         })?);
         Ok(())
     }
@@ -56,7 +56,7 @@ impl Budget {
     fn render(&self, value: &Value) -> Result<(), ExpressionError> {
         let left = self.bytes.get().checked_sub(value::weight(value));
         self.bytes.set(left.ok_or_else(|| {
-            ExpressionError::new(format!("its expressions give more than {RENDERED_BYTES_MAX} bytes"))
+            ExpressionError::new(format!("its expressions render to more than {RENDERED_BYTES_MAX} bytes"))
         })?);
         Ok(())
     }
@@ -179,11 +179,11 @@ impl Scope<'_> {
     fn look_up(&self, reference: &Reference) -> Result<Value, ExpressionError> {
         let path = &reference.path;
         if path[0] == "item" && self.item.is_none() {
-            return Err(ExpressionError::new("there is no `item` here: the step has no `for_each`"));
+            return Err(ExpressionError::new("`item` is not defined: the step has no `for_each`"));
         }
         let missing = |at: usize| {
             let (before, key) = (path[..at].join("."), &path[at]);
-            ExpressionError::new(format!("`{}`: there is no `{key}` in `{before}`", path.join(".")))
+            ExpressionError::new(format!("`{}`: `{before}` has no `{key}`", path.join(".")))
         };
         let (found, from) = match path[0].as_str() {
             "inputs" => (self.input(&path[1])?.map(|(value, _)| value), 2),
@@ -372,6 +372,6 @@ pub(crate) fn output_types(step: &Step) -> Cow<'_, BTreeMap<String, Type>> {
 fn spend(budget: &mut usize, value: &Value) -> Result<(), ExpressionError> {
     *budget = budget
         .checked_sub(value::weight(value))
-        .ok_or_else(|| ExpressionError::new("the expression looks at too much data; let the action give less back"))?;
+        .ok_or_else(|| ExpressionError::new("the expression reads too much data; make the action return less"))?;
     Ok(())
 }

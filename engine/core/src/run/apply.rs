@@ -15,7 +15,7 @@ use crate::{
 
 /// An event that cannot have happened in this state: a damaged journal while loading, a bug while running.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{event} cannot happen here: {state}")]
+#[error("the event {event} is illegal in this state: {state}")]
 pub struct Illegal {
     /// The event, in short.
     pub event: String,
@@ -136,7 +136,7 @@ impl Run {
             Phase::Running => "is running",
             Phase::Stopping { .. } => "is stopping",
             Phase::Undoing { .. } => "is being undone",
-            Phase::Handling { .. } => "has ended but for its handlers",
+            Phase::Handling { .. } => "has ended except for its handlers",
             Phase::Finished { .. } => "is finished",
         }
     }

@@ -428,7 +428,7 @@ fn after_retry_requested(state: &StepState, at: Timestamp) -> Option<StepState> 
 }
 
 pub(super) fn run_again(until: Timestamp) -> StepState {
-    let reason = Reason::new("run-interrupted", "the attempt before this one was cut off");
+    let reason = Reason::new("run-interrupted", "the previous attempt was cut off");
     StepState::BackingOff { until, failure: Failure::Interrupted(reason), next: Next::Run }
 }
 

@@ -47,7 +47,8 @@ fn bindings_are_held_against_the_plan() {
     assert_eq!(bindings::leases(&plan, &right), ["machine:docker/recovery:/srv/lifeboat/work"]);
 
     let wrong = text(
-        "lifeboat: 1\ntargets:\n  recovery: { kind: machine, access: read }\n  oncall: { kind: endpoint, http: { url: 'http://x' } }\n  spare: { kind: machine }\n",
+        "lifeboat: 1\ntargets:\n  recovery: { kind: machine, access: read }\n  oncall: { kind: endpoint, http: { \
+         url: 'http://x' } }\n  spare: { kind: machine }\n",
     );
     let bindings = bindings::parse(&wrong).bindings.expect("bindings");
     insta::assert_snapshot!("unfit-bindings", render(&wrong, &bindings::check(&plan, &bindings), false));
@@ -55,11 +56,13 @@ fn bindings_are_held_against_the_plan() {
 
 #[test]
 fn a_server_is_one_for_bindings_that_know_its_identity_and_for_others() {
-    let runbook = "lifeboat: 1\nid: T\nname: T\ntargets: { db: { kind: postgres, access: write } }\nsteps:\n  - { id: a, uses: test/write, with: { server: db } }\n";
+    let runbook = "lifeboat: 1\nid: T\nname: T\ntargets: { db: { kind: postgres, access: write } }\nsteps:\n  - { \
+         id: a, uses: test/write, with: { server: db } }\n";
     let plan = compile(&text(runbook), &catalogue()).plan.expect("a plan");
     let leases = |server: &str| {
         let file = format!(
-            "lifeboat: 1\ntargets:\n  db: {{ kind: postgres, access: write, database: app, user: dba, password: 'env:P', {server} }}\n"
+            "lifeboat: 1\ntargets:\n  db: {{ kind: postgres, access: write, database: app, user: dba, password: \
+             'env:P', {server} }}\n"
         );
         let parsed = bindings::parse(&text(&file));
         bindings::leases(&plan, &parsed.bindings.unwrap_or_else(|| panic!("{:?}", parsed.diagnostics)))
@@ -81,12 +84,12 @@ fn a_restore_command_fetches_one_file_and_removes_none() {
     for good in ["gunzip < /a/%f.gz > %p", "get %f \"%p\"", "date +%%s; cp /a/%f %p"] {
         assert_eq!(found(good), <[&str; 0]>::default(), "{good}");
     }
-    let marks = "`%f` (the file's name) and `%p` (where it is written to) must stand in it";
+    let marks = "must contain `%f` (the name of the file) and `%p` (the path to write it to)";
     for lacking in ["gunzip < /a/x.gz > %p", "cp /a/%f .", "cp /a/%%f %%p", ""] {
         assert_eq!(found(lacking), [marks], "{lacking}");
     }
     for other in ["cp /a/%f %p; pg_archivecleanup /a %r", "cp /a/%f %p 100%"] {
-        assert_eq!(found(other), ["`%f`, `%p` and `%%` alone can stand in it"], "{other}");
+        assert_eq!(found(other), ["may contain `%f`, `%p` and `%%` only"], "{other}");
     }
 }
 

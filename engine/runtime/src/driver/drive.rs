@@ -46,7 +46,7 @@ pub async fn drive<W: World>(
             Next::Quiet => {
                 let waiting = awaiting(&run);
                 let waits = !waiting.is_empty() || run.pause.is_some();
-                assert!(waits, "nothing is due, nobody is waited for, and the run is not over: {run:?}");
+                assert!(waits, "the run is not over, but nothing is due and no answer is awaited: {run:?}");
                 return Ok((run, How::Waiting(waiting)));
             }
         }

@@ -109,7 +109,7 @@ fn read_plan(folder: &RunFolder, contents: &Contents) -> Result<Plan, Error> {
         Some(Event::RunStarted(started)) if started.plan_digest == digest => {
             serde_json::from_slice(&stored).map_err(|error| changed(error.to_string()))
         }
-        _ => Err(changed(format!("its digest is {digest}, which is not what the journal says"))),
+        _ => Err(changed(format!("its digest is {digest}, which differs from the one in the journal"))),
     }
 }
 

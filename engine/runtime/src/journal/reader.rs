@@ -90,15 +90,15 @@ impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {}: ", self.line)?;
         match &self.problem {
-            Problem::NotARecord(why) => write!(f, "no record of a journal ({why})"),
-            Problem::Sequence { expected, found } => write!(f, "record {expected} should stand here, not {found}"),
-            Problem::Chain => f.write_str("its hash of the record before does not match: a record was changed"),
-            Problem::Illegal(why) => write!(f, "it cannot follow what came before ({why})"),
+            Problem::NotARecord(why) => write!(f, "not a record of a journal ({why})"),
+            Problem::Sequence { expected, found } => write!(f, "expected record {expected}, found {found}"),
+            Problem::Chain => f.write_str("the hash of the previous record does not match: a record was changed"),
+            Problem::Illegal(why) => write!(f, "it cannot follow the previous records ({why})"),
             Problem::Format(found) => {
                 write!(f, "written in format {found} of the journal; this engine reads format {FORMAT}")
             }
             Problem::NewerEvent(kind) => {
-                write!(f, "an event `{kind}`, which this engine does not know: a newer one wrote the journal")
+                write!(f, "unknown event `{kind}`: a newer engine wrote the journal")
             }
         }
     }

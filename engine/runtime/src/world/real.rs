@@ -95,7 +95,7 @@ impl<S: Store> RealWorld<S> {
         let reachable = opened.is_ok();
         // The run goes on all the same.
         if let Err(error) = opened {
-            let message = format!("nobody can reach this engine from another terminal: {error}");
+            let message = format!("this engine cannot be reached from other terminals: {error}");
             let refusal = Refusal::new("run-control", message);
             surroundings.reporter.report(&Report::Refused(refusal), &Run::default());
         }
@@ -199,7 +199,7 @@ impl<S: Store> RealWorld<S> {
     fn write_log(&mut self, said: &StepNote, run: &Run) {
         let at = self.clock.now();
         if let Some(count) = self.notes.take_dropped() {
-            let message = format!("{count} lines were lost: the plugins talk faster than they can be written");
+            let message = format!("{count} log lines were dropped: plugins log faster than lines can be written");
             let note = Note::Log { level: Level::Warn, message, fields: Vec::new() };
             self.logs.write(at, &StepNote { step: said.step.clone(), note });
         }

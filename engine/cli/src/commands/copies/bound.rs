@@ -22,7 +22,7 @@ pub(super) fn bound(home: &Home, copy: &Copy, given: Option<&PathBuf>, plan: &Pl
     let checked = source::bindings(given.unwrap_or(&recorded))?;
     print(&checked);
     let Content::Bindings(mut bindings) = checked.content else {
-        return Err(Problem::new(Exit::File, "the bindings are wrong: see above").into());
+        return Err(Problem::new(Exit::File, "the bindings are invalid; see above").into());
     };
     let is_machine = |role: &RoleName| role.as_str() == copy.machine;
     bindings.targets.retain(|role, _| is_machine(role));
@@ -30,7 +30,7 @@ pub(super) fn bound(home: &Home, copy: &Copy, given: Option<&PathBuf>, plan: &Pl
     let (file, diagnostics) = (checked.file, bindings::check(plan, &bindings));
     if diagnostics.iter().any(|finding| finding.severity == Severity::Error) {
         print_wrong(&Wrong { file, diagnostics });
-        return Err(Problem::new(Exit::File, "the bindings do not fit: see above").into());
+        return Err(Problem::new(Exit::File, "the bindings do not fit; see above").into());
     }
     Ok(Bound { bindings: *bindings, file })
 }

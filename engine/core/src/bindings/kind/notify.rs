@@ -43,10 +43,10 @@ static NOTIFY: Object = Object {
     what: "a `notify` target",
     one_of: &[],
     fields: &[
-        optional("access", "Left out: write.", Shape::Word(Effect::WORDS)),
-        required("channel", "Which format it takes.", Shape::Word(&["webhook", "slack"])),
-        required("url", "Where to post; a reference where the address is a secret.", Shape::Url),
-        optional("secret", "Key of the signature.", Shape::Secret),
+        optional("access", "The most that may be done with it; default: write.", Shape::Word(Effect::WORDS)),
+        required("channel", "The format that it accepts.", Shape::Word(&["webhook", "slack"])),
+        required("url", "URL to post to; a reference if the address is a secret.", Shape::Url),
+        optional("secret", "Key that signs the messages.", Shape::Secret),
     ],
 };
 

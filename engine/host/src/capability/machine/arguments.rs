@@ -65,20 +65,20 @@ fn allowed(machine: &Machine, argument: &str, path: &str, needed: Effect) -> Res
 
 fn check_text(program: &str, position: usize, argument: &str) -> Result<(), String> {
     if argument.contains('\0') {
-        return Err("an argument holds a zero byte".to_owned());
+        return Err("an argument contains a zero byte".to_owned());
     }
     if argument.contains("..") {
-        return Err(format!("the argument `{argument}` holds `..`"));
+        return Err(format!("the argument `{argument}` contains `..`"));
     }
     if program == "tar" && runs_programs(argument, position) {
-        return Err(format!("the option `{argument}` of tar can run other programs"));
+        return Err(format!("the option `{argument}` of tar is refused: it can run other programs"));
     }
     // These run wherever no binding says otherwise, so they get only what is certain to stay below the folders.
     if let Some((_, options)) = PLAIN.iter().find(|(name, _)| *name == program)
         && !argument.starts_with('/')
         && !options.contains(&argument)
     {
-        return Err(format!("`{program}` takes absolute paths and {options:?} here, not `{argument}`"));
+        return Err(format!("`{program}` accepts only absolute paths and {options:?}, not `{argument}`"));
     }
     Ok(())
 }

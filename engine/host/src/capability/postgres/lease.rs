@@ -147,7 +147,7 @@ fn holder(row: &Row) -> String {
             Some((process, host)) => format!("the run `{run}`, process {process} on {host}{since}"),
             None => format!("the run `{run}`{since}"),
         },
-        None => format!("a run that this login may not see (session {pid} of the server){since}"),
+        None => format!("a run that this login cannot see (session {pid} of the server){since}"),
     }
 }
 

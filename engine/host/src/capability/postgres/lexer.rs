@@ -20,7 +20,7 @@ pub(super) enum Unreadable {
     #[error("a literal, quoted name or comment is not closed")]
     Open,
     /// `U&"…"` can spell any name.
-    #[error("names in the form U&\"…\" are not taken")]
+    #[error("names of the form U&\"…\" are not supported")]
     UnicodeName,
 }
 

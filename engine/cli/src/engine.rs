@@ -48,7 +48,7 @@ pub(crate) fn host_to_look_at(global: &Global) -> anyhow::Result<Host> {
     }
 }
 
-/// The plugins for a run that goes on; `None` where its bindings cannot be read, which has been shown then.
+/// The plugins for a run that continues; `None` where its bindings cannot be read, which has been shown then.
 pub(crate) fn invoke_of(home: &Home, run: &RunId, loaded: &Loaded) -> anyhow::Result<Option<Arc<dyn Invoke>>> {
     match resume::bindings(home, run, loaded) {
         Ok(bindings) => Ok(Some(resume::invoke(&host(home)?, loaded, bindings)?)),

@@ -98,8 +98,8 @@ fn escaped(json: &str) -> String {
     escaped
 }
 
-/// Writes a line for people to standard error. Where that fails a recovery goes on all the same: it matters more than its
-/// telling, and its journal has everything.
+/// Writes a line for people to standard error. If that fails, the recovery continues: it matters more than its
+/// messages, and its journal has everything.
 pub(crate) fn note(text: impl Display) {
     let text = wrap::wrapped(&shown(text), wrap::width(io::stderr()));
     drop(writeln!(anstream::stderr(), "{text}"));

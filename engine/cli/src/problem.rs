@@ -28,7 +28,7 @@ impl Problem {
         Self { exit, code: None, message: message.into(), hints: Vec::new() }
     }
 
-    /// The command line asks for something that cannot be.
+    /// The command line asks for something impossible.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::new(Exit::Usage, message)
     }

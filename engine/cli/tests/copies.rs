@@ -37,7 +37,7 @@ const RUN: &str = "dr-003-20261121-7f3a";
 const RESTORED: &str = "lb-621128864c";
 const HALF: &str = "lb-7158316a97";
 
-/// One copy is whole, one is not, one is destroyed, and one is taken back; then the run fails.
+/// One copy is whole, one is not, one is destroyed, and one is undone; then the run fails.
 const RUNBOOK: &str = "\
 lifeboat: 1
 id: DR-003

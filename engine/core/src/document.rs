@@ -1,4 +1,4 @@
-//! Files of other crates in the language's YAML: held against a table of keys like a runbook, then decoded.
+//! Files of other crates in the same YAML: checked against a table of keys as runbooks are, then decoded.
 
 use serde::de::DeserializeOwned;
 
@@ -15,7 +15,7 @@ pub fn schema(grammar: &'static Object, id: &str, title: &str) -> serde_json::Va
     grammar::schema(grammar, id, title)
 }
 
-/// A file that was read and held against its grammar.
+/// A file that was read and checked against its grammar.
 pub struct Document<'a> {
     findings: Findings<'a>,
     root: Option<Node>,

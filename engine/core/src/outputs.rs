@@ -1,4 +1,4 @@
-//! What a plugin's action brought back, held against what it declares: nothing else gets into a journal.
+//! Checks the outputs of an action against its declaration: nothing else gets into a journal.
 
 use serde_json::Value;
 
@@ -31,7 +31,7 @@ pub fn decode(text: &str, declared: &[Field]) -> Result<Value, String> {
     Ok(value)
 }
 
-/// Where it is wrong, without what stands there: that may be long, or nobody's business.
+/// The place that is wrong, without its value, which may be long or private.
 fn mismatch(field: &Field, wrong: &Mismatch) -> String {
     let dot = if wrong.path.is_empty() || wrong.path.starts_with('[') { "" } else { "." };
     format!("the output `{}{dot}{}` does not have the type {}", field.name, wrong.path, String::from(field.ty.clone()))

@@ -1,4 +1,4 @@
-//! What a plugin brought back, held against what its action declares: nothing else gets into the journal.
+//! Checks the answer of a plugin against the declaration of its action: nothing else gets into the journal.
 
 use lifeboat_core::{
     action::Field,

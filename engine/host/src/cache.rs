@@ -63,7 +63,7 @@ impl Cache {
             return Ok(component);
         }
         let component = Component::from_binary(engine, bytes)?;
-        // The cache only saves time: where it cannot be written (a full disk, say) the run goes on without.
+        // The cache only saves time: where it cannot be written (a full disk, say) the run continues without.
         if let Ok(artefact) = component.serialize() {
             let _best_effort = self.write(&path, &artefact);
         }

@@ -31,7 +31,7 @@ pub(crate) struct Loaded {
     limits: Limits,
 }
 
-/// The guest went on computing after its call should have been over.
+/// The guest still computed after its call should have been over.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("stopped: {0:?}")]
 pub(crate) struct Stopped(pub(crate) CutOff);
@@ -121,7 +121,7 @@ impl Loaded {
 #[error("it needs more memory than allowed")]
 pub(crate) struct MemoryRefused;
 
-/// Asked every few milliseconds of computing: goes on, letting others run in between, until the grace after the end is over.
+/// Asked every few milliseconds of computing: continues, letting others run in between, until the grace after the end is over.
 fn tick(state: &mut CallState) -> wasmtime::Result<UpdateDeadline> {
     let Some(cut) = state.context.cut_off() else { return Ok(UpdateDeadline::Yield(1)) };
     let now = tokio::time::Instant::now();

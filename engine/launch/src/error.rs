@@ -17,7 +17,7 @@ pub enum SourceError {
     Unreadable {
         /// Its path.
         name: String,
-        /// Why.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The runbook has variants, and none was chosen.

@@ -101,7 +101,7 @@ fn rpo(episode: &Value, report: &Value) -> Text {
         + format!("  (pre-fault {pre_fault}, collateral {collateral}, residual damage {residual})")
 }
 
-/// What was missing where an objective could not be held against anything.
+/// What was missing if an objective could not be compared with a measurement.
 fn missing(episode: &Value) -> Vec<Text> {
     let line = |name: &str| {
         let missing = episode.pointer(&format!("/{name}/missing"))?.as_str()?;

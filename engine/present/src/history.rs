@@ -8,11 +8,11 @@ use serde_json::Value;
 
 /// A recovery that was not rehearsed for longer is overdue.
 pub const DUE_EVERY: SignedDuration = SignedDuration::from_hours(90 * 24);
-/// So many measured holdings before the last one show what is usual.
+/// Number of measured holdings before the last one from which a usual time is known.
 const USUAL_MIN: usize = 3;
 /// Slower than usual by more than this is a regression.
 const SLOWER: f64 = 1.25;
-/// So many holdings are compared with the same number before them.
+/// Number of holdings that are compared with the same number before them.
 const TREND_OVER: usize = 5;
 
 /// One holding of a drill.

@@ -58,7 +58,7 @@ pub struct StepStatus<'a> {
 }
 
 /// A row for each step; of the items of a list, which may be thousands, only for those that are under way or in trouble. `live` says
-/// whether an engine works on the run, and what goes on is counted until `until`.
+/// whether an engine works on the run, and times of steps in progress are counted until `until`.
 pub fn rows(run: &Run, live: bool, until: Timestamp) -> Vec<StepStatus<'_>> {
     let shown = run.steps.iter().enumerate().filter(|(_, step)| is_shown(run, step));
     shown.map(|(place, step)| row(run, place, step, live, until)).collect()

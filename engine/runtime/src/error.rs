@@ -12,23 +12,23 @@ pub enum Error {
     /// A file or folder of the state could not be written.
     #[error("cannot write `{}`: {source}", path.display())]
     Disk {
-        /// Which.
+        /// Path of the file or folder.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// A file or folder of the state could not be read.
     #[error("cannot read `{}`: {source}", path.display())]
     Unreadable {
-        /// Which.
+        /// Path of the file or folder.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The journal cannot be trusted.
     #[error("cannot use the journal `{}`: {damage}", path.display())]
     Journal {
-        /// Which journal.
+        /// Path of the journal.
         path: PathBuf,
         /// What is wrong with it.
         damage: Damage,
@@ -36,7 +36,7 @@ pub enum Error {
     /// The plan beside the journal is not the one that the run was started with.
     #[error("the plan `{}` has changed since the run started: {problem}", path.display())]
     Plan {
-        /// Which plan.
+        /// Path of the plan.
         path: PathBuf,
         /// What is wrong with it.
         problem: String,
@@ -44,13 +44,13 @@ pub enum Error {
     /// No run has that name.
     #[error("there is no run `{name}`")]
     Unknown {
-        /// What was asked for.
+        /// The name that was given.
         name: String,
     },
     /// Several runs begin like that.
     #[error("`{prefix}` is ambiguous; it matches {}", list(candidates))]
     Ambiguous {
-        /// What was asked for.
+        /// The beginning of a name that was given.
         prefix: String,
         /// The runs that begin so.
         candidates: Vec<RunId>,
@@ -58,27 +58,27 @@ pub enum Error {
     /// The run has a folder and nothing was ever journalled.
     #[error("the run `{run}` was never started; its journal is empty")]
     NeverStarted {
-        /// Which run.
+        /// The run.
         run: RunId,
     },
     /// The run has a journal already.
     #[error("the run `{run}` was already started; resume it instead")]
     Exists {
-        /// Which run.
+        /// The run.
         run: RunId,
     },
     /// Another engine is working on the run.
     #[error("the run `{run}` is in use by {holder}")]
     Locked {
-        /// Which run.
+        /// The run.
         run: RunId,
-        /// By whom.
+        /// The engine that works on it.
         holder: Box<Holder>,
     },
     /// Another engine has become the owner of the run.
     #[error("this engine no longer owns the run `{run}`{}; it records nothing more", by(owner.as_deref()))]
     OwnerLost {
-        /// Which run.
+        /// The run.
         run: RunId,
         /// Who owns it now, where that is known.
         owner: Option<Box<Holder>>,
@@ -88,7 +88,7 @@ pub enum Error {
     LeaseHeld {
         /// The target.
         resource: String,
-        /// By whom.
+        /// The engine that works on it.
         holder: Box<Holder>,
     },
     /// The target itself says that another run is writing to it, perhaps one of another state folder.
@@ -103,7 +103,7 @@ pub enum Error {
     LeaseUnfinished {
         /// The target.
         resource: String,
-        /// Who left it so.
+        /// The engine that had it.
         holder: Box<Holder>,
     },
     /// Whether the holder is dead cannot be seen from here.
@@ -115,7 +115,7 @@ pub enum Error {
     LeaseElsewhere {
         /// The target.
         resource: String,
-        /// Who has it.
+        /// The engine that has it.
         holder: Box<Holder>,
     },
     /// The lease was taken over from the run.

@@ -158,7 +158,7 @@ pub enum Level {
 /// A note with the step it belongs to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepNote {
-    /// Which step.
+    /// Id of the step.
     pub step: StepId,
     /// What it said.
     pub note: Note,

@@ -157,7 +157,7 @@ fn for_people(template: &Template, scope: &Scope<'_>) -> Result<String, Expressi
     template.render_text(scope).map(|rendered| text::plain(&rendered, PEOPLE_BYTES_MAX))
 }
 
-/// Rendered parameters, held against their declared types.
+/// Rendered parameters, checked against their declared types.
 pub(super) fn parameters(action: &Invocation, scope: &Scope<'_>) -> Result<Value, ExpressionError> {
     let mut rendered = Map::new();
     for (name, template) in &action.with {

@@ -1,4 +1,4 @@
-//! A step that is done for each item of a list: the items begin in order, so many at a time, and the step is over when they are.
+//! A step that runs for each item of a list: items begin in order, at most `max_parallel` at a time; the step ends with the last.
 
 use std::ops::Range;
 

@@ -41,31 +41,31 @@ pub enum SkipReason {
     NothingFailed,
     /// It is there for the end of the run, cannot be repeated, and was done, or may have been, when the run ended before.
     DoneBefore,
-    /// An operator said so. What needs it goes on.
+    /// An operator said so. What needs it continues.
     ByOperator {
-        /// Who.
+        /// The person who did it, or the policy of a drill.
         who: Person,
-        /// Why.
+        /// The reason, as the person gave it.
         reason: String,
     },
-    /// In a dry-run: it came to where it would change something. What needs it goes on.
+    /// In a dry-run: it came to where it would change something. What needs it continues.
     WouldRun {
         /// What the action was given.
         parameters: Value,
     },
-    /// In a dry-run: it would ask somebody. What needs it goes on.
+    /// In a dry-run: it would ask somebody. What needs it continues.
     WouldAsk {
         /// The question, or what is to be done.
         message: String,
     },
-    /// In a dry-run: it would need to know what steps that were left out would have told. What needs it goes on.
+    /// In a dry-run: it would need to know what steps that were left out would have told. What needs it continues.
     NotKnown {
         /// What the step would be given, with the expression itself where its value is not known.
         parameters: Value,
         /// What is not known: `steps.find.outputs.xid`.
         unknown: Vec<String>,
     },
-    /// In a dry-run: it failed, perhaps because a step before it was left out. What needs it goes on.
+    /// In a dry-run: it failed, perhaps because a step before it was left out. What needs it continues.
     FailedBehind {
         /// The step that was left out.
         step: StepId,
@@ -123,7 +123,7 @@ pub enum Outcome {
     SucceededWithExceptions,
     /// A step failed.
     Failed,
-    /// A step failed and everything was taken back.
+    /// A step failed and everything was undone.
     RolledBack,
     /// Somebody ended it.
     Aborted,

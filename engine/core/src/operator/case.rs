@@ -1,4 +1,4 @@
-//! A request with the state that it is held against, and what most requests ask of it.
+//! A request with the state that it is checked against, and the checks that most requests share.
 
 use jiff::Timestamp;
 
@@ -10,7 +10,7 @@ use crate::{
     run::{Phase, Run, Slot, StepRun},
 };
 
-/// A request with the state that it is held against.
+/// A request with the state that it is checked against.
 pub(super) struct Case<'a> {
     pub(super) plan: &'a Plan,
     pub(super) run: &'a Run,
@@ -46,7 +46,7 @@ impl<'a> Case<'a> {
         })
     }
 
-    /// The run goes on by itself, as far as it is not paused.
+    /// The run continues by itself, as far as it is not paused.
     pub(super) fn not_over_yet(&self, index: Slot) -> Result<(), Refusal> {
         match &self.run.phase {
             Phase::Running
@@ -76,7 +76,7 @@ impl<'a> Case<'a> {
         Err(Refusal::new("operator-handler", message))
     }
 
-    /// Nothing was taken back, nobody ended the run, and it did not end well.
+    /// Nothing was undone, nobody ended the run, and it did not end well.
     pub(super) fn can_be_reopened(&self) -> Result<(), Refusal> {
         if self.run.can_be_reopened() {
             return Ok(());

@@ -45,30 +45,30 @@ impl Request {
 pub enum Command {
     /// Yes, to an `approve` step.
     Approve {
-        /// Which step.
+        /// Id of the step.
         step: StepId,
-        /// Why.
+        /// The comment of the person.
         #[serde(default)]
         comment: Option<String>,
     },
     /// No, to an `approve` step.
     Reject {
-        /// Which step.
+        /// Id of the step.
         step: StepId,
-        /// Why.
+        /// The comment of the person.
         #[serde(default)]
         comment: Option<String>,
     },
-    /// Leave a step out; what needs it goes on.
+    /// Leave a step out; what needs it continues.
     Skip {
-        /// Which step.
+        /// Id of the step.
         step: StepId,
-        /// Why.
+        /// The reason, as the person gave it.
         reason: String,
     },
     /// A person did the work of a step.
     Resolve {
-        /// Which step.
+        /// Id of the step.
         step: StepId,
         /// What shows it: an object, also the step's outputs.
         evidence: Value,
@@ -86,7 +86,7 @@ pub enum Command {
         /// The person has seen what would be done a second time.
         #[serde(default)]
         confirmed: bool,
-        /// Why.
+        /// The reason, as the person gave it.
         #[serde(default)]
         reason: Option<String>,
     },
@@ -94,32 +94,32 @@ pub enum Command {
     Decide {
         /// Of which step.
         step: StepId,
-        /// What.
+        /// The decision.
         answer: OperatorAnswer,
     },
     /// Nothing new begins until the run is unpaused.
     Pause {
-        /// Why.
+        /// The reason, as the person gave it.
         #[serde(default)]
         reason: Option<String>,
     },
-    /// A paused run goes on.
+    /// A paused run continues.
     Unpause {
-        /// Why.
+        /// The reason, as the person gave it.
         #[serde(default)]
         reason: Option<String>,
     },
     /// Say when users first noticed.
     Onset {
-        /// When.
+        /// The time at which users first noticed.
         onset: Timestamp,
     },
     /// End the run early, or take back what one that failed or was ended has done.
     Abort {
-        /// Why.
+        /// The reason, as the person gave it.
         #[serde(default)]
         reason: Option<String>,
-        /// Whether what was done is taken back.
+        /// Whether what was done is undone.
         #[serde(default)]
         undo: bool,
     },

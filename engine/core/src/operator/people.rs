@@ -9,7 +9,7 @@ use crate::event::Person;
 const GROUP: &str = "group:";
 
 /// Whether this person has one of the roles. Where the bindings name no people at all, everybody who can reach the run may answer:
-/// the permissions of its folder are the rule then. Where they do, a role that they do not name is nobody's. A drill's policy
+/// the permissions of its folder are the rule then. If they name some, nobody has a role that they do not name. A drill's policy
 /// answers for everybody. `groups` are those of the operating system that the person is in, and `what` begins the refusal: what is
 /// answered.
 ///

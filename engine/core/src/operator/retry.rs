@@ -173,7 +173,7 @@ fn can_wait_again(case: &Case<'_>, index: Slot) -> Result<(), Refusal> {
     Err(Refusal::new("operator-in-flight", message))
 }
 
-/// A run goes on when every step is dealt with whose failure stopped it.
+/// A run continues when every step is dealt with whose failure stopped it.
 fn others_have_not_failed(case: &Case<'_>, steps: &[Slot]) -> Result<(), Refusal> {
     let others: Vec<&StepId> =
         case.unresolved().filter(|index| !steps.contains(index)).map(|index| case.id(index)).collect();

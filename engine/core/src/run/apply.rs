@@ -50,7 +50,7 @@ impl Run {
             if matches!(self.phase, Phase::Running) {
                 self.cause = cause(event);
             } else if matches!(phase, Phase::Running) {
-                // It goes on: what had ended it is dealt with.
+                // It continues: what had ended it is dealt with.
                 self.cause = None;
             }
             self.phase = phase;

@@ -118,7 +118,7 @@ fn first_decision(plan: &Plan, run: &mut Run) -> (Vec<Effect>, Vec<Event>) {
 
 #[test]
 fn an_empty_list_is_an_exception_unless_its_author_says_otherwise() {
-    // What needs it goes on, and finds a list of nothing.
+    // What needs it continues, and finds a list of nothing.
     let after = Step { when: Some(Expression::new("size(steps.s0.outputs.items) == 0")), ..uses(1, true, false) };
     let mut plan = plan_of(vec![list("[]", 2), after]);
     let done = || [Input::Answered { step: id(1), attempt: 1, purpose: Purpose::Run, answer: Ok(nothing()) }];

@@ -49,7 +49,7 @@ pub(super) fn url(text: &str, plain_http: bool) -> Result<Url, Reason> {
     }
 }
 
-/// At most so many bytes of the answer, as text.
+/// The answer as text, cut at this number of bytes.
 pub(super) async fn body(mut response: Response, max: usize) -> String {
     let mut body = Vec::new();
     // An answer that breaks off is worth what came of it: the status has already said how it went.

@@ -29,7 +29,7 @@ pub trait World {
     fn reconcile(&mut self, due: Vec<Effect>);
 
     /// Makes the events of one decision durable, all or none. Their effects have not begun, and the driver does nothing else until the
-    /// answer is there. After an error it goes on with nothing: whether they are durable is found out by who loads the run next.
+    /// answer is there. After an error it continues with nothing: whether they are durable is found out by who loads the run next.
     fn append(&mut self, at: Timestamp, events: &[Event]) -> impl Future<Output = Result<Vec<Recorded>, Error>> + Send;
 
     /// Tells who asked for something that it cannot be done; nothing is recorded.

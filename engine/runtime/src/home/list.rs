@@ -42,11 +42,11 @@ pub enum Standing {
     Live,
     /// A person must answer, whether an engine waits for that or not.
     Waiting,
-    /// Somebody paused it, and it goes on when it is resumed, whether an engine waits for that or not.
+    /// Somebody paused it, and it continues when it is resumed, whether an engine waits for that or not.
     Paused(Box<Pause>),
-    /// It is not over and nobody works on it: `lifeboat resume` goes on.
+    /// It is not over and nobody works on it: `lifeboat resume` continues.
     Resumable,
-    /// It is not over and cannot go on: a lease of it was taken over.
+    /// It is not over and cannot continue: a lease of it was taken over.
     Fenced(Box<Loss>),
     /// It is over.
     Finished(Outcome),

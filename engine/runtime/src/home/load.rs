@@ -28,7 +28,7 @@ pub struct Loaded {
     pub bindings_source: Vec<u8>,
     /// The runbook's bytes.
     pub runbook_source: Vec<u8>,
-    /// Where the journal goes on.
+    /// Where the journal continues.
     pub end: End,
     /// Bytes behind its end: a line that was being written when the engine ended.
     pub torn_bytes: u64,

@@ -17,7 +17,7 @@ pub(crate) struct RunFolder {
     path: PathBuf,
 }
 
-/// `leases.json`: what the run must hold whenever it goes on.
+/// `leases.json`: what the run must hold whenever it continues.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Resources {
     pub(crate) resources: Vec<String>,

@@ -1,7 +1,7 @@
 //! The journal: one JSON record a line, each with the hash of the record before it. Its fold is the state of the run.
 //!
 //! The events of one decision share one write and one sync. A crash may leave some of them and a torn last line, which a
-//! reader drops; the core goes on from any of its own events. Everything else that is wrong is damage, refused with its line.
+//! reader drops; the core continues from any of its own events. Everything else that is wrong is damage, refused with its line.
 
 mod medium;
 mod reader;

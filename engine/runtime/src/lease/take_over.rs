@@ -17,7 +17,7 @@ use crate::{Error, holder::Holder};
 pub struct Claim {
     /// Who takes it.
     pub user: String,
-    /// Why.
+    /// The reason, as the person gave it.
     pub reason: String,
     /// Whether the person vouches for it that the holder is dead. Counts only where that cannot be seen from here: an engine
     /// that is alive on this machine is one.

@@ -93,7 +93,7 @@ impl<S: Store> RealWorld<S> {
         let deliver = move |arrived| drop(requests.send(Arrival::Request(arrived)));
         let opened = desk.open(people.clone(), Box::new(deliver)).await;
         let reachable = opened.is_ok();
-        // The run goes on all the same.
+        // The run continues without it.
         if let Err(error) = opened {
             let message = format!("this engine cannot be reached from other terminals: {error}");
             let refusal = Refusal::new("run-control", message);

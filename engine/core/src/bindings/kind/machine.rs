@@ -39,7 +39,7 @@ pub enum Via {
     Container {
         /// `docker` or `podman`.
         engine: String,
-        /// Name or id.
+        /// Name or id of the container.
         name: String,
     },
     /// A host over SSH: everything else is in `ssh_config`.
@@ -54,7 +54,7 @@ pub enum Via {
 pub struct Program {
     /// Absolute path on the machine.
     pub path: String,
-    /// What running it can do.
+    /// The most that running it can do.
     pub effect: Effect,
 }
 

@@ -13,7 +13,7 @@ use crate::{
 /// A channel to people.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Notify {
-    /// Which format it takes.
+    /// The format that it accepts.
     pub channel: Channel,
     /// Where to post; a reference where the address itself is the secret (Slack).
     pub url: Url,

@@ -124,7 +124,7 @@ fn relative_paths(argument: &str) -> impl Iterator<Item = &str> {
     [Some(argument), value].into_iter().flatten().filter(|path| !path.is_empty() && !path.starts_with('/'))
 }
 
-/// Whether a slash after it goes on with a path instead of starting one.
+/// Whether a slash after it continues with a path instead of starting one.
 fn is_path_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || !byte.is_ascii() || b"_-.%/+@~".contains(&byte)
 }

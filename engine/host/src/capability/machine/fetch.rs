@@ -105,7 +105,7 @@ struct Held {
 }
 
 impl Folders {
-    /// Removes them, as far as they can be removed now; the programs that hold them go on where it takes longer.
+    /// Removes them, as far as they can be removed now; the programs that hold them continue where it takes longer.
     pub(super) async fn let_go(&self) {
         let mut held = std::mem::take(&mut *self.0.lock().await);
         for folder in held.values_mut() {

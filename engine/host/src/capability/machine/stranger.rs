@@ -10,7 +10,7 @@ use super::{
     wall::{BARE, Kind},
 };
 
-/// The user and group of servers behind this wall. It has no name anywhere; that it is nobody's is looked at before each use. It
+/// The user and group of servers behind this wall. It must not belong to any user or group, which is checked before each use. It
 /// is always the same, so that an operator can let it read the archive.
 pub(super) const NUMBER: u32 = 58_231;
 

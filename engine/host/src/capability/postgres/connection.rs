@@ -324,7 +324,7 @@ impl Connection {
 }
 
 impl Drop for Connection {
-    /// A statement still in flight (the call was dropped) must not go on by itself on the server.
+    /// A statement still in flight (the call was dropped) must not keep running on the server.
     fn drop(&mut self) {
         if self.in_flight.load(Ordering::Relaxed)
             && let Ok(runtime) = tokio::runtime::Handle::try_current()

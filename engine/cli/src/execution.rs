@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use clap::Args;
+use jiff::Timestamp;
 use lifeboat_core::{
     event::{Outcome, SkipReason},
     failure::{Failure, FailureKind},
@@ -20,7 +22,6 @@ use lifeboat_runtime::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    commands::run::Shown,
     copies,
     exit::Exit,
     logging,
@@ -30,6 +31,17 @@ use crate::{
     recorded, signals, table,
     view::{self, View},
 };
+
+/// How a run is shown.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Shown {
+    /// When users first noticed: the RTO budget counts from this time instead of the start of the run; recorded in the journal
+    #[arg(long, value_name = "TIMESTAMP")]
+    pub(crate) onset: Option<Timestamp>,
+    /// Print one JSON document about the run when it ends
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 /// A session with everything around it.
 pub(crate) struct Execution {

@@ -1,6 +1,7 @@
 //! The binary: arguments, rendering, prompts and exit codes. Only this crate prints and exits.
 
 mod arguments;
+mod command_line;
 mod commands;
 mod copies;
 mod defect;
@@ -12,6 +13,7 @@ mod logging;
 mod machines;
 mod meant;
 mod output;
+mod pages;
 mod people;
 mod problem;
 mod recorded;
@@ -27,7 +29,8 @@ use std::{panic::PanicHookInfo, process::ExitCode};
 use clap::{CommandFactory, Parser};
 
 use crate::{
-    arguments::{Command, CommandLine, Global},
+    arguments::Global,
+    command_line::{Command, CommandLine},
     defect::Watch,
     exit::Exit,
     problem::Problem,
@@ -112,7 +115,7 @@ async fn dispatch(command: Command, global: &Global) -> anyhow::Result<Exit> {
         Command::Plugins(arguments) => commands::plugins::execute(&arguments, global),
         Command::Schema(arguments) => commands::schema::execute(&arguments),
         Command::Explain(arguments) => commands::explain::execute(&arguments),
-        Command::Completions(arguments) => Ok(commands::completions::execute(&arguments)),
+        Command::Completions(arguments) => Ok(commands::completions::execute(&arguments, CommandLine::command())),
         // Obeyed before there is a runtime.
         Command::Confine(arguments) => Ok(commands::confine::execute(arguments)),
     }

@@ -51,7 +51,7 @@ impl Problem {
             None => note(format_args!("{}: {}", styled(BAD, "error"), self.message)),
         }
         self.hints.iter().for_each(hint);
-        if let Some(code) = self.code.as_deref().filter(|code| crate::commands::explain::page(code).is_some()) {
+        if let Some(code) = self.code.as_deref().filter(|code| crate::pages::page(code).is_some()) {
             hint(format_args!("for details, run `lifeboat explain {code}`"));
         }
     }

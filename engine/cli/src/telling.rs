@@ -23,9 +23,8 @@ use serde_json::{Value, json};
 
 use crate::{
     arguments::Global,
-    commands::run::Shown,
     copies, engine,
-    execution::Execution,
+    execution::{Execution, Shown},
     exit::Exit,
     meant,
     output::{WARN, hint, json as print_json, note, styled},

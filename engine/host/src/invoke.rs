@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use lifeboat_core::{
     action::Field,
-    bindings::{self, Bindings},
+    bindings::Bindings,
     event::Mode,
     failure::{Failure, HELD_BACK, Reason},
+    fit,
     input::{Done, Observation, Purpose},
     plan::Plan,
     text,
@@ -135,7 +136,7 @@ impl Invoke for Bound {
         let bound = self.clone();
         Box::pin(async move {
             let context = CallContext::new(bound.holding(&holder), &Limits { wall: HOLD_MAX, ..bound.limits });
-            let held = bound.sessions.hold(&context, &bindings::changed(&bound.plan), &holder).await;
+            let held = bound.sessions.hold(&context, &fit::changed(&bound.plan), &holder).await;
             let clean = |reason| bound.secrets.scrub_reason(reason);
             held.map(|told| told.into_iter().map(clean).collect()).map_err(clean)
         })

@@ -7,8 +7,6 @@ use lifeboat_core::{
     name::StepId,
 };
 
-use crate::source::Checked;
-
 /// A file that cannot be read, or a runbook that cannot be executed as it was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
@@ -53,15 +51,6 @@ pub struct Wrong {
     pub file: SourceFile,
     /// What was found, in the order of the file.
     pub diagnostics: Vec<Diagnostic>,
-}
-
-impl Wrong {
-    /// The first file with errors, of a file and those that it calls.
-    pub(crate) fn of(checked: &Checked) -> Self {
-        let first = checked.found().find(|(_, found)| has_errors(found));
-        let (file, found) = first.unwrap_or((&checked.file, &checked.diagnostics));
-        Self { file: file.clone(), diagnostics: found.to_vec() }
-    }
 }
 
 /// Whether one of the findings is an error.

@@ -1,17 +1,15 @@
 //! What a dry-run found, for people: what was tried, what a real run would do and with what, and what depends on that.
 
+use crate::{
+    values::{cut, values},
+    words,
+};
 use lifeboat_core::{
     event::{Mode, SkipReason},
     name::StepId,
     plan::{Plan, Step, StepKind},
     run::{Run, StepRun, StepState},
 };
-use serde_json::Value;
-
-use crate::words;
-
-/// Longer values are cut: the journal has them whole.
-const VALUE_CHARS_MAX: usize = 60;
 
 /// What a dry-run found of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,37 +71,4 @@ fn reach(step: &Step) -> String {
     let Some(action) = step.action() else { return String::new() };
     let roles: Vec<String> = action.grants.iter().map(|(role, effect)| format!("{} {role}", effect.access())).collect();
     if roles.is_empty() { String::new() } else { format!(" ({})", roles.join(", ")) }
-}
-
-/// The parameters as a line: ` table=public.orders since=…`.
-pub fn values(parameters: &Value) -> String {
-    let value = |value: &Value| match value {
-        Value::String(text) => cut(text),
-        other => cut(&other.to_string()),
-    };
-    let entries = parameters.as_object().into_iter().flatten();
-    entries.map(|(name, given)| format!(" {name}={}", value(given))).collect()
-}
-
-fn cut(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.chars().count() <= VALUE_CHARS_MAX {
-        return line;
-    }
-    line.chars().take(VALUE_CHARS_MAX - 1).chain(['…']).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn parameters_are_a_line() {
-        let parameters =
-            json!({ "table": "public.orders", "target": { "xid": 734 }, "text": format!("a\n{}", "b".repeat(99)) });
-        let shown = values(&parameters);
-        assert_eq!(shown, format!(" table=public.orders target={{\"xid\":734}} text=a {}…", "b".repeat(57)));
-    }
 }

@@ -10,7 +10,8 @@ use lifeboat_core::{
 };
 
 use crate::{
-    Tone, dry_run, elapsed,
+    Tone, elapsed,
+    values::values,
     words::{self, people, person},
 };
 
@@ -99,7 +100,7 @@ fn people_line(event: &Event) -> Option<(Tone, String)> {
             (Tone::Plain, format!("reported as done by {}{}", person(who), why(reason.as_deref())))
         }
         Event::ResolvedByHand { who, evidence, reason, .. } => {
-            let shown = dry_run::values(evidence);
+            let shown = values(evidence);
             (Tone::Good, format!("done by hand by {}{}{shown}", person(who), why(reason.as_deref())))
         }
         Event::SkipScheduled { who, reason, .. } => {

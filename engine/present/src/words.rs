@@ -5,7 +5,7 @@ use lifeboat_core::{
     failure::{Failure, FailureKind},
 };
 
-use crate::{Tone, dry_run};
+use crate::{Tone, values::values};
 
 /// A failure for people: its message, its kind where that says something, its code.
 pub fn failure(failure: &Failure) -> String {
@@ -30,7 +30,7 @@ pub fn skipped(reason: &SkipReason) -> String {
         SkipReason::NothingFailed => "skipped: nothing failed".to_owned(),
         SkipReason::DoneBefore => "skipped: it was done, or may have been, when the run ended before".to_owned(),
         SkipReason::WouldRun { parameters } => {
-            format!("would change something in a real run:{}", dry_run::values(parameters))
+            format!("would change something in a real run:{}", values(parameters))
         }
         SkipReason::WouldAsk { message } => format!("would ask, in a real run: {message}"),
         SkipReason::NotKnown { unknown, .. } => {

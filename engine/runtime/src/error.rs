@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 use lifeboat_core::name::RunId;
 
-use crate::{holder::Holder, journal::Damage, lease::Loss};
+use crate::{damage::Damage, holder::Holder, loss::Loss};
 
 /// A failure of the shell: the run's state could not be kept, found or trusted, or somebody else has it.
 #[derive(Debug, thiserror::Error)]

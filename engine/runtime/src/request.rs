@@ -16,10 +16,9 @@ use lifeboat_core::{
 use crate::{
     Error,
     holder::{Doing, Holder},
-    home::Loaded,
     identity,
     journal::Recorded,
-    store::{Log, Owned, Sent, Store},
+    store::{Loaded, Log, Owned, Sent, Store},
     world::Clock,
 };
 

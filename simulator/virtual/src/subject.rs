@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 use lifeboat_core::{
-    bindings::{self, Bindings},
+    bindings::Bindings,
     event::{Mode, Person, RunStarted},
     failure::Reason,
+    fit,
     input::Purpose,
     name::{RoleName, RunId, StepId},
     plan::{Invocation, Plan, Step, StepKind},
@@ -50,7 +51,7 @@ impl Subject {
             );
             (role.clone(), Reason::new("host-identity-missing", message))
         };
-        self.unproved = bindings::unproved(&self.plan, bindings).map(refusal).collect();
+        self.unproved = fit::unproved(&self.plan, bindings).map(refusal).collect();
         self
     }
 

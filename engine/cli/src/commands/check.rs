@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use lifeboat_core::{
-    bindings,
     diagnostic::{Diagnostic, Severity},
+    fit,
     runbook::Called,
 };
 use lifeboat_launch::source::{self, Checked, Content, Kind};
@@ -85,7 +85,7 @@ fn check_all(arguments: &Arguments, global: &Global) -> anyhow::Result<Vec<Check
         let mut given = source::bindings(path)?;
         if let Content::Bindings(bindings) = &given.content {
             let plans = files.iter().filter_map(Checked::plan);
-            for diagnostic in plans.flat_map(|plan| bindings::check(plan, bindings)) {
+            for diagnostic in plans.flat_map(|plan| fit::check(plan, bindings)) {
                 if !given.diagnostics.contains(&diagnostic) {
                     given.diagnostics.push(diagnostic);
                 }

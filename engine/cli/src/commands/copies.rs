@@ -28,10 +28,9 @@ use self::{
 };
 use crate::{
     arguments::Global,
-    commands::run::Shown,
     copies::{self, Copy, Held, Owner},
     engine,
-    execution::Execution,
+    execution::{Execution, Shown},
     exit::Exit,
     findings::print_wrong,
     machines::Looked,

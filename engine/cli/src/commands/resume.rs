@@ -7,9 +7,8 @@ use lifeboat_runtime::{home::ChangedFile, session};
 
 use crate::{
     arguments::Global,
-    commands::run::Shown,
     engine,
-    execution::{self, Execution},
+    execution::{self, Execution, Shown},
     exit::Exit,
     meant,
     output::{WARN, note, styled},

@@ -11,7 +11,7 @@ use lifeboat_runtime::session;
 use crate::{
     arguments::{Global, VariantArgument, named_value},
     engine,
-    execution::{self, Execution},
+    execution::{self, Execution, Shown},
     exit::Exit,
     findings::print,
     output::note,
@@ -49,17 +49,6 @@ pub(crate) struct Arguments {
     shown: Shown,
     #[command(flatten)]
     answers: Answers,
-}
-
-/// How a run is shown.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct Shown {
-    /// When users first noticed: the RTO budget counts from this time instead of the start of the run; recorded in the journal
-    #[arg(long, value_name = "TIMESTAMP")]
-    pub(crate) onset: Option<Timestamp>,
-    /// Print one JSON document about the run when it ends
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Result<Exit> {

@@ -12,8 +12,9 @@ use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
 use lifeboat_core::{
     action::Catalogue,
-    bindings::{self, Bindings},
+    bindings::Bindings,
     diagnostic::{self, Severity},
+    fit,
     plan::{Plan, Variant},
 };
 use lifeboat_host::Limits;
@@ -140,8 +141,8 @@ fn subjects(path: &Path, catalogue: &Catalogue, bound: Option<&Checked>) -> Resu
 /// destroy on it, and a lint tells what that means.
 fn fitting<'a>(bound: &'a Checked, plan: &Plan) -> Option<&'a Bindings> {
     let Content::Bindings(bindings) = &bound.content else { return None };
-    let mut found = bindings::check(plan, bindings);
-    found.retain(|found| found.code != bindings::NO_IDENTITY);
+    let mut found = fit::check(plan, bindings);
+    found.retain(|found| found.code != fit::NO_IDENTITY);
     if !found.is_empty() {
         note(diagnostic::render(&bound.file, &found, true).trim_end());
         note("");

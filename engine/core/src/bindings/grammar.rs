@@ -1,10 +1,7 @@
 //! The keys of a bindings file. Those of a target are its kind's.
 
 use super::kind::SYSTEMS;
-use crate::{
-    action::Effect,
-    grammar::{Field, Object, Shape, optional, required},
-};
+use crate::grammar::{Object, Shape, optional, required};
 
 /// The whole file.
 pub(crate) static BINDINGS: Object = Object {
@@ -20,8 +17,3 @@ pub(crate) static BINDINGS: Object = Object {
         ),
     ],
 };
-
-/// The key of targets that are only read where nothing is said.
-pub(super) const fn access() -> Field {
-    optional("access", "The most that any runbook may do with it; default: read.", Shape::Word(Effect::WORDS))
-}

@@ -5,10 +5,11 @@ use serde_json::{Map, Value};
 use super::{Draft, dry_run, fan_out};
 use crate::{
     event::{Event, SkipReason},
-    expression::{Expression, ExpressionError, Scope, Template},
+    expression::{Expression, ExpressionError, Template},
     failure::{Failure, Reason},
     plan::{CallIndex, Invocation, Plan, Section, Step, StepKind},
     run::{Next, Slot},
+    scope::Scope,
     text,
 };
 
@@ -28,7 +29,7 @@ pub(super) fn begin(draft: &mut Draft<'_>, index: Slot) {
         if let Some(reason) = dry_run::condition_not_known(draft, index, within, condition) {
             return skip(draft, reason);
         }
-        match in_scope(draft, index, None, |scope| condition.is_true(&Scope { within, ..*scope })) {
+        match in_scope(draft, index, None, |scope| Scope { within, ..*scope }.is_true(condition)) {
             Ok(true) => {}
             Ok(false) => return skip(draft, left_out(&planned.kind)),
             Err(error) => return give_up(draft, index, "when", &error),
@@ -154,7 +155,7 @@ pub(super) fn start(draft: &mut Draft<'_>, index: Slot, action: &Invocation, own
 
 /// Text for people. What it takes from outputs and inputs steers no terminal.
 fn for_people(template: &Template, scope: &Scope<'_>) -> Result<String, ExpressionError> {
-    template.render_text(scope).map(|rendered| text::plain(&rendered, PEOPLE_BYTES_MAX))
+    scope.render_text(template).map(|rendered| text::plain(&rendered, PEOPLE_BYTES_MAX))
 }
 
 /// Rendered parameters, checked against their declared types.
@@ -162,7 +163,7 @@ pub(super) fn parameters(action: &Invocation, scope: &Scope<'_>) -> Result<Value
     let mut rendered = Map::new();
     for (name, template) in &action.with {
         let wrong = |problem: String| ExpressionError { message: format!("`{name}`: {problem}"), at: None };
-        let value = Template::render(template, scope).map_err(|error| wrong(error.message))?;
+        let value = scope.render(template).map_err(|error| wrong(error.message))?;
         if let Some(ty) = action.parameters.get(name) {
             ty.check(&value).map_err(|mismatch| wrong(mismatch.to_string()))?;
         }

@@ -5,10 +5,10 @@ use serde_json::Value;
 
 use crate::{
     event::Event,
-    expression::{Budget, Ending, Scope},
     name::StepId,
     plan::{Plan, Section, Step},
     run::{Phase, Run, Slot, StepRun, StepState},
+    scope::{Budget, Ending, Scope},
 };
 
 /// Every event is applied as it is proposed, so that what follows is decided from the state after it.

@@ -49,7 +49,7 @@ pub(crate) struct Reference {
 #[derive(Debug)]
 pub(crate) struct Analysis {
     /// What is evaluated; `None` where the whole expression is one plain reference, which needs none.
-    pub(super) tree: Option<IdedExpr>,
+    pub(crate) tree: Option<IdedExpr>,
     /// Every reference, in the order of the tree.
     pub(crate) references: Vec<Reference>,
     /// Functions that do not exist, with their place.

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Budget, Scope, Template};
+use super::Template;
 use crate::{
     event::{Mode, Person, RunStarted},
     name::{RoleName, RunId, StepId},
     plan::{InputDeclaration, Invocation, Objectives, OnFailure, Plan, Retry, RunbookRef, Section, Step, StepKind},
+    scope::{Budget, Scope},
     types::Type,
 };
 
@@ -88,7 +89,7 @@ fn render(template: Value) -> Result<Value, String> {
         ending: None,
         budget: &Budget::default(),
     };
-    Template::new(template).render(&scope).map_err(|error| error.to_string())
+    scope.render(&Template::new(template)).map_err(|error| error.to_string())
 }
 
 #[test]

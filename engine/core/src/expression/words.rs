@@ -3,7 +3,7 @@
 use cel::{ExecutionError, Value as Cel};
 
 /// Why an expression has no value.
-pub(super) fn why(error: &ExecutionError) -> String {
+pub(crate) fn why(error: &ExecutionError) -> String {
     match error {
         ExecutionError::NoSuchKey(key) => format!("it has no `{}`", brief(key)),
         ExecutionError::UndeclaredReference(name) => format!("`{}` is not known in expressions", brief(name)),

@@ -4,9 +4,9 @@ use jiff::SignedDuration;
 
 use super::{Object, Shape};
 use crate::{
-    bindings::SecretRef,
     diagnostic::{Code, Findings, Span, closest, codes},
     name::{ActionName, check_name},
+    secret::SecretRef,
     types::Type,
     yaml::{Entry, Node, Yaml},
 };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use lifeboat_core::{
     bindings::{self, Bindings},
     diagnostic::render,
-    inputs,
+    fit, inputs,
     plan::StepKind,
     runbook::compile,
 };
@@ -43,15 +43,15 @@ fn mistakes_in_bindings_are_all_reported_and_the_password_is_not_repeated() {
 fn bindings_are_held_against_the_plan() {
     let plan = compile(&file("good.yaml"), &catalogue()).plan.expect("a plan");
     let right = bindings::parse(&file("bindings.yaml")).bindings.expect("bindings");
-    assert_eq!(bindings::check(&plan, &right), []);
-    assert_eq!(bindings::leases(&plan, &right), ["machine:docker/recovery:/srv/lifeboat/work"]);
+    assert_eq!(fit::check(&plan, &right), []);
+    assert_eq!(fit::leases(&plan, &right), ["machine:docker/recovery:/srv/lifeboat/work"]);
 
     let wrong = text(
         "lifeboat: 1\ntargets:\n  recovery: { kind: machine, access: read }\n  oncall: { kind: endpoint, http: { \
          url: 'http://x' } }\n  spare: { kind: machine }\n",
     );
     let bindings = bindings::parse(&wrong).bindings.expect("bindings");
-    insta::assert_snapshot!("unfit-bindings", render(&wrong, &bindings::check(&plan, &bindings), false));
+    insta::assert_snapshot!("unfit-bindings", render(&wrong, &fit::check(&plan, &bindings), false));
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn a_server_is_one_for_bindings_that_know_its_identity_and_for_others() {
              'env:P', {server} }}\n"
         );
         let parsed = bindings::parse(&text(&file));
-        bindings::leases(&plan, &parsed.bindings.unwrap_or_else(|| panic!("{:?}", parsed.diagnostics)))
+        fit::leases(&plan, &parsed.bindings.unwrap_or_else(|| panic!("{:?}", parsed.diagnostics)))
     };
     let known = leases("host: DB1.example.com, system_identifier: \"7412345678901234567\"");
     assert_eq!(known, ["postgres:7412345678901234567", "postgres:db1.example.com:5432"]);
@@ -106,7 +106,7 @@ fn whoever_is_asked_must_be_somebody() {
         }
         let names = |names: &&[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let people = people.iter().map(|(role, list)| ((*role).to_owned(), names(list))).collect();
-        let found = bindings::check(&plan, &Bindings { people, ..right.clone() });
+        let found = fit::check(&plan, &Bindings { people, ..right.clone() });
         found.into_iter().map(|finding| finding.code).collect::<Vec<_>>()
     };
     assert_eq!(with(&[], false), ["LB0057"], "nobody is named at all: everybody may");

@@ -10,7 +10,9 @@ mod verify;
 mod writer;
 
 pub use medium::Medium;
-pub use reader::{Contents, Damage, End, Problem, read};
+pub use reader::{Contents, End, read};
 pub use record::{FORMAT, Recorded};
 pub use verify::{Summary, verify};
 pub use writer::Journal;
+
+pub use crate::damage::{Damage, Problem};

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{TakeOver, Token};
-use crate::{holder::Holder, home::sync_folder};
+use crate::{holder::Holder, sync::sync_folder};
 
 /// Something that happened to a lease: a line of the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,9 +8,8 @@ use serde::Serialize;
 use super::{
     Fate, Token,
     history::{self, History},
-    loss::Loss,
 };
-use crate::{Error, holder::Holder};
+use crate::{Error, holder::Holder, loss::Loss};
 
 /// With which words a lease is taken over.
 #[derive(Debug, Clone, PartialEq, Eq)]

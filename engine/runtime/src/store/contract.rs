@@ -5,14 +5,12 @@ use std::{collections::BTreeMap, future::Future, io, path::PathBuf, sync::Arc, t
 use jiff::Timestamp;
 use lifeboat_core::{event::Event, name::RunId, operator::Command};
 
-use super::{Arrived, Sent};
+use super::{Arrived, Listed, Loaded, NewRun, Sent};
 use crate::{
     Error,
-    home::{Listed, Loaded},
     invoke::Fence,
     journal::Recorded,
     lease::{Claim, ListedLease, Loss},
-    session::NewRun,
 };
 
 /// Keeps runs. Several processes may use one store at once; each run has one owner at a time.

@@ -17,7 +17,7 @@ use tokio::sync::{
 };
 
 use super::{
-    Clock,
+    Clock, Surroundings,
     calls::Calls,
     inbox::{Arrival, input_of_answer, input_of_reply},
     logs::Logs,
@@ -31,7 +31,6 @@ use crate::{
     invoke::{Level, Note, StepNote},
     journal::Recorded,
     report::Report,
-    session::Surroundings,
     store::{Desk, Log, Store, Taken},
 };
 

@@ -1,8 +1,7 @@
 //! The place where the application's traffic is directed.
 
-use super::{Fact, Hold, Kind};
+use super::{Fact, Hold, Kind, access::access};
 use crate::{
-    bindings::grammar::access,
     grammar::{Object, Shape, optional, required},
     yaml::Node,
 };

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::{Fact, Hold, Kind, text};
+use super::{Fact, Hold, Kind, access::access, text};
 use crate::{
     action::Effect,
-    bindings::grammar::access,
     grammar::{Object, Shape, optional, required},
     types::Type,
     yaml::{Entry, Node},

@@ -5,8 +5,8 @@ use serde_json::json;
 use super::{Fact, Hold, Kind, text};
 use crate::{
     action::Effect,
-    bindings::SecretRef,
     grammar::{Object, Shape, optional, required},
+    secret::SecretRef,
     yaml::Node,
 };
 

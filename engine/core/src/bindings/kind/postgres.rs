@@ -3,10 +3,10 @@
 use jiff::SignedDuration;
 use serde_json::json;
 
-use super::{Fact, Hold, Kind, text};
+use super::{Fact, Hold, Kind, access::access, text};
 use crate::{
-    bindings::{SecretRef, grammar::access},
     grammar::{Object, Shape, optional, required},
+    secret::SecretRef,
     types::Type,
     yaml::{Node, Yaml},
 };

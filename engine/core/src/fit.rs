@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Bindings;
 use crate::{
     action::Effect,
+    bindings::Bindings,
     diagnostic::{Code, Diagnostic, Span, codes},
     name::RoleName,
     plan::{Plan, StepKind},

@@ -21,7 +21,7 @@ pub struct NotAReference;
 
 impl SecretRef {
     /// The reference under this key of a mapping.
-    pub(super) fn under(node: &Node, key: &str) -> Option<Self> {
+    pub(crate) fn under(node: &Node, key: &str) -> Option<Self> {
         Self::try_from(node.text_of(key)?.to_owned()).ok()
     }
 }

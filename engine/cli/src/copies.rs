@@ -40,7 +40,7 @@ pub(crate) struct Copy {
     pub(crate) port: Option<u64>,
     /// When the step began that made it.
     pub(crate) since: Timestamp,
-    /// It is no copy, but the files that a run without one has left.
+    /// Not a copy, but the files that a run without a copy left.
     pub(crate) only_files: bool,
 }
 

@@ -44,7 +44,7 @@ fn main() -> ExitCode {
 /// Does what the command line says.
 fn obey() -> Exit {
     if std::env::args_os().len() <= 1 {
-        // An option that the environment sets is no reason to take this for a command that is cut short.
+        // Without arguments the help is shown, even if the environment sets an option.
         output::note_as_is(CommandLine::command().render_help().ansi());
         return Exit::Usage;
     }

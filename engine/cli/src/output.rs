@@ -121,7 +121,7 @@ pub(crate) fn hint(text: impl Display) {
     note(format_args!("{}: {text}", styled(HINT, "hint")));
 }
 
-/// `lifeboat runs | head -1` closes our output early; that is no failure of ours, and says nothing about how the command ends.
+/// `lifeboat runs | head -1` closes our output early; that is not a failure, and does not change how the command ends.
 /// Any other failure to write is one.
 fn unless_nobody_reads(written: io::Result<()>) {
     if written.is_err_and(|error| error.kind() != io::ErrorKind::BrokenPipe) {

@@ -14,7 +14,7 @@ pub enum SecretRef {
     File(String),
 }
 
-/// A text that is no reference to a secret.
+/// A text that is not a reference to a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a secret must be a reference (`env:NAME` or `file:/path`), not plain text")]
 pub struct NotAReference;

@@ -70,7 +70,7 @@ pub(crate) async fn load(
 /// What every plugin imports besides its capabilities; it holds types only.
 const TYPES: &str = "lifeboat:plugin/types@0.1.0";
 
-/// The names of all imports, or the first that is no capability.
+/// The names of all imports, or the first that is not a capability.
 fn imports(name: &str, component: &Component, linker: &Linker<CallState>) -> Result<Vec<String>, HostError> {
     let engine = linker.engine();
     let names: Vec<String> = component.component_type().imports(engine).map(|(import, _)| import.to_owned()).collect();

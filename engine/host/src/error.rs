@@ -8,7 +8,7 @@ pub enum HostError {
     /// The WebAssembly engine could not be made.
     #[error("the WebAssembly engine cannot start on this machine: {0}")]
     Engine(String),
-    /// The bytes are no component, or one that does not export what every plugin exports.
+    /// The bytes are not a component, or a component that lacks an export of every plugin.
     #[error("plugin `{plugin}` is not a Lifeboat plugin: {problem}")]
     NotAPlugin {
         /// Its name.

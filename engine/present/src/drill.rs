@@ -188,7 +188,7 @@ fn samples(report: &Value) -> Vec<Text> {
     if samples.len() > 1 { samples.iter().map(line).collect() } else { Vec::new() }
 }
 
-/// The verdict over one objective. A number of an unmeasured drill may lie within it; that is no pass, and must not look like
+/// The verdict over one objective. A number of an unmeasured drill may lie within it; that is not a pass, and must not look like
 /// one.
 fn proven(report: &Value, episode: &Value, pointer: &str) -> Text {
     match (text(episode, pointer), text(report, "/verdict")) {

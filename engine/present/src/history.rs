@@ -72,7 +72,7 @@ pub struct Record {
     pub runs: usize,
 }
 
-/// The holdings, in order of time. What is no line of a drill is left out.
+/// The holdings, in order of time. A line that is not of a drill is skipped.
 pub fn holdings(lines: Vec<Value>) -> Vec<Holding> {
     let mut holdings: Vec<Holding> = lines.into_iter().filter_map(|line| serde_json::from_value(line).ok()).collect();
     holdings.sort_by_key(|holding| holding.at);

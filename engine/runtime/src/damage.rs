@@ -14,7 +14,7 @@ pub struct Damage {
 /// What is wrong with a line of a journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Problem {
-    /// It is no record.
+    /// It is not a record.
     NotARecord(String),
     /// A record is missing or doubled.
     Sequence {

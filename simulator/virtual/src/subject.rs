@@ -46,7 +46,7 @@ impl Subject {
         self.targets = bindings.facts();
         let refusal = |role: &RoleName| {
             let message = format!(
-                "`{role}` may be destroyed on only when it proves that it is what is meant, and {} gives nothing to compare",
+                "refusing to destroy: nothing proves that `{role}` is the intended system; {} does not give its identity",
                 bindings.source
             );
             (role.clone(), Reason::new("host-identity-missing", message))

@@ -137,7 +137,7 @@ fn subjects(path: &Path, catalogue: &Catalogue, bound: Option<&Checked>) -> Resu
         .unwrap_or_default())
 }
 
-/// The bindings, where they fit the plan; what does not is shown. What lacks an identity is no error here: the host refuses to
+/// The bindings, where they fit the plan; what does not is shown. A missing identity is not an error here: the host refuses to
 /// destroy on it, and a lint tells what that means.
 fn fitting<'a>(bound: &'a Checked, plan: &Plan) -> Option<&'a Bindings> {
     let Content::Bindings(bindings) = &bound.content else { return None };

@@ -8,7 +8,7 @@ const LENGTH_MAX: usize = 4096;
 /// Deeper nesting is refused.
 const DEPTH_MAX: usize = 16;
 
-/// A text that is no type.
+/// A text that is not a type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a type: {problem} at byte {at}")]
 pub struct TypeError {

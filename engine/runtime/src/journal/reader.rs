@@ -44,7 +44,7 @@ pub struct End {
     pub at: Option<Timestamp>,
 }
 
-/// Reads a journal. An empty one has no records and is no damage.
+/// Reads a journal. An empty journal has no records and is not damaged.
 pub fn read(bytes: &[u8]) -> Result<Contents, Damage> {
     let mut records: Vec<Recorded> = Vec::new();
     let mut end = End { seq: 0, hash: String::new(), length: 0, at: None };

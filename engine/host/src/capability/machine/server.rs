@@ -52,7 +52,7 @@ while find_server; [ "$found" ] && [ $n -lt 600 ]; do
     sleep 0.1
     n=$((n + 1))
 done
-[ -z "$found" ] || { echo "processes$found go on" >&2; exit 1; }
+[ -z "$found" ] || { echo "processes$found still run" >&2; exit 1; }
 give_back"#;
 
 /// `$4` and what follows is the command line of the server, or what goes before a program behind the wall.

@@ -116,7 +116,7 @@ async fn a_wrong_password_is_named_by_its_reference() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tables_that_can_not_be_merged_safely_are_refused() -> Result<()> {
+async fn tables_that_cannot_be_merged_safely_are_refused() -> Result<()> {
     let (stand, _) = damaged().await?;
     let application = stand.application().await?;
     application

@@ -61,7 +61,7 @@ async fn a_run_that_ended_holds_its_port_until_it_is_taken_back() -> Result<()> 
     }
 
     let undone = stand.lifeboat(&["abort", &owner, "--undo", "--reason", "the port is needed"]).output()?;
-    let is_undone = said(&undone).contains("everything was taken back");
+    let is_undone = said(&undone).contains("everything was undone");
     ensure!(copies_in(&work) == 0 && is_undone, "undone {}: {}", undone.status, said(&undone));
     let whole = run(&["--approve", "sign_off"])?;
     ensure!(whole.status.success() && stand.content().await? == before, "whole {}: {}", whole.status, said(&whole));

@@ -97,7 +97,7 @@ async fn a_session_that_is_another_one_the_next_time_holds_no_server() -> Result
         let (pooler, port) = Pooler::start(&stand, &program, mode, robin).await.context(mode)?;
         let output = run(&stand, port)?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        let told = said.contains("run-lease-unproved") && said.contains("a pooler hands out its sessions");
+        let told = said.contains("run-lease-unproved") && said.contains("a pooler gives out sessions");
         ensure!(told == pooled, "pool_mode = {mode}, in turn: {robin}:\n{said}");
         drop(pooler);
     }

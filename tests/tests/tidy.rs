@@ -58,7 +58,7 @@ fn files_become_a_run_in_one_place() {
     // What only that place writes, and where it comes from. Written in pieces so that this file does not find itself.
     let marks: [(&str, &[&str]); 3] = [
         (concat!("HostOptions", " {"), &["engine/host/"]),
-        (concat!("bindings::", "leases("), &["engine/core/"]),
+        (concat!("fit::", "leases("), &["engine/core/"]),
         // A store keeps what a run was made from.
         (concat!("runbook_", "source:"), &["engine/runtime/", "simulator/virtual/src/memory.rs"]),
     ];

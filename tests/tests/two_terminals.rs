@@ -98,7 +98,7 @@ impl Stand {
         command.arg(self.file("runbook.yaml")).arg("--bindings").arg(self.file("bindings.yaml"));
         let mut child = command.spawn()?;
         let mut lines = BufReader::new(child.stderr.take().context("stderr is piped")?).lines();
-        for wanted in ["sign_off waits for approval", "dns waits for work by hand", "announce next attempt"] {
+        for wanted in ["sign_off waits for approval", "dns waits for manual work", "announce next attempt"] {
             let mut seen = Vec::new();
             loop {
                 let line = lines.next().with_context(|| format!("no `{wanted}` in {seen:#?}"))??;

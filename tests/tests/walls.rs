@@ -214,7 +214,7 @@ async fn nothing_is_reached_from_behind_the_wall_that_stands() -> Result<()> {
     // What is tried is reached where nothing is in between: else the rest would prove nothing.
     let all = ["write", "read", "signal", "tcp", "socket"];
     ensure!(fixture.restore(&here, "none", true).await? == all);
-    fixture.refused(&here, "brick", &["machine-wall", "there is no wall `brick`", "user-net"])?;
+    fixture.refused(&here, "brick", &["machine-wall", "unknown wall `brick`", "user-net"])?;
     if can(&["bwrap"], false) {
         for promote in [false, true] {
             ensure!(fixture.restore(&here, "bwrap", promote).await?.is_empty(), "bwrap");
@@ -245,7 +245,7 @@ async fn a_copy_that_is_reached_over_ssh_has_a_wall_around_its_files() -> Result
     let fixture = Fixture::new().await?;
     let there = ssh::bindings(&fixture.stand.bindings, fixture.stand.home.path())?;
     ensure!(fixture.restore(&there, "none", true).await? == ["write", "read", "signal", "tcp", "socket"]);
-    fixture.refused(&there, "landlock", &["there is no wall `landlock`", "bwrap-files, user, none"])?;
+    fixture.refused(&there, "landlock", &["unknown wall `landlock`", "bwrap-files, user, none"])?;
     if can(&["bwrap"], false) {
         for promote in [false, true] {
             ensure!(fixture.restore(&there, "bwrap-files", promote).await? == ["tcp"], "bwrap-files");

@@ -1,26 +1,13 @@
-//! The command line: what all commands share, and the list of commands.
+//! The command line: what all commands share.
 
 use std::path::PathBuf;
 
 use anstream::ColorChoice;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 use lifeboat_core::{
     name::{NameError, StepId},
     plan::Variant,
 };
-
-use crate::{commands, exit::Exit};
-
-/// Disaster-recovery runbooks: checked, executed, rehearsed and measured.
-#[derive(Debug, Parser)]
-#[command(name = "lifeboat", version, propagate_version = true, max_term_width = 110)]
-#[command(subcommand_required = true, arg_required_else_help = true, after_help = Exit::table())]
-pub(crate) struct CommandLine {
-    #[command(flatten)]
-    pub(crate) global: Global,
-    #[command(subcommand)]
-    pub(crate) command: Command,
-}
 
 /// What every command takes.
 #[derive(Debug, Args)]
@@ -37,7 +24,7 @@ pub(crate) struct Global {
 /// Whether to use colours.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Color {
-    /// Where they can be seen and `NO_COLOR` is not set
+    /// If the output is a terminal and `NO_COLOR` is not set
     Auto,
     /// Always
     Always,
@@ -60,9 +47,9 @@ impl Color {
 /// A variant of a runbook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum VariantArgument {
-    /// Nothing is broken
+    /// The planned switch: nothing is broken
     Planned,
-    /// Something is
+    /// The disaster: a system is lost
     Disaster,
 }
 
@@ -73,37 +60,6 @@ impl From<VariantArgument> for Variant {
             VariantArgument::Disaster => Self::Disaster,
         }
     }
-}
-
-/// What to do.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    Check(commands::check::Arguments),
-    Plan(commands::plan::Arguments),
-    Test(commands::test::Arguments),
-    Run(commands::run::Arguments),
-    Resume(commands::resume::Arguments),
-    Approve(commands::approve::Approve),
-    Reject(commands::approve::Reject),
-    Skip(commands::skip::Arguments),
-    Retry(commands::retry::Arguments),
-    Resolve(commands::resolve::Arguments),
-    Pause(commands::pause::Arguments),
-    Abort(commands::abort::Arguments),
-    Status(commands::status::Arguments),
-    Runs(commands::runs::Arguments),
-    History(commands::history::Arguments),
-    Copies(commands::copies::Arguments),
-    Leases(commands::leases::Arguments),
-    Drill(commands::drill::Arguments),
-    Report(commands::report::Arguments),
-    VerifyJournal(commands::verify_journal::Arguments),
-    Plugins(commands::plugins::Arguments),
-    Schema(commands::schema::Arguments),
-    Explain(commands::explain::Arguments),
-    Completions(commands::completions::Arguments),
-    #[command(hide = true)]
-    Confine(commands::confine::Arguments),
 }
 
 /// A step of a run, as it is written on the command line.

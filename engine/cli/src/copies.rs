@@ -22,7 +22,7 @@ use serde_json::Value;
 
 const RESTORE: &str = "pg/restore";
 const DESTROY: &str = "pg/destroy-instance";
-/// Writes the first of the files by which a run goes on.
+/// Writes the first of the files by which a run continues.
 const FIND: &str = "pg/find-damage";
 
 /// A restored copy.
@@ -40,7 +40,7 @@ pub(crate) struct Copy {
     pub(crate) port: Option<u64>,
     /// When the step began that made it.
     pub(crate) since: Timestamp,
-    /// It is no copy, but the files that a run without one has left.
+    /// Not a copy, but the files that a run without a copy left.
     pub(crate) only_files: bool,
 }
 
@@ -66,7 +66,7 @@ pub(crate) enum Owner {
     Live,
     /// It is not over, and no engine works on it.
     NotOver,
-    /// It failed and can go on, and may want the copy then.
+    /// It failed and can continue, and may want the copy then.
     Failed,
     /// It is over for good.
     Over,
@@ -161,7 +161,7 @@ fn told(run: &RunId, plan: &Plan, events: &[Recorded]) -> Vec<Copy> {
         match (&record.event, record.event.step().and_then(|step| action(plan, step)).as_deref()) {
             (Event::StepStarted { step, parameters, .. }, Some(RESTORE)) => {
                 let machine = parameters["machine"].as_str().unwrap_or_default().to_owned();
-                // Another attempt goes on with what the first one made.
+                // Another attempt continues with what the first one made.
                 copies.entry(step.clone()).or_insert_with(|| made(run, step, machine, record.at));
             }
             (Event::StepStarted { step, parameters, .. }, Some(FIND)) => {

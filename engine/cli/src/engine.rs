@@ -35,8 +35,8 @@ fn home_path(global: &Global) -> Result<PathBuf, Problem> {
         return Ok(path.clone());
     }
     let none = |error| {
-        Problem::new(Exit::Failed, format!("no folder for Lifeboat's state is known: {error}"))
-            .hint("give one with `--home FOLDER` or `LIFEBOAT_HOME`")
+        Problem::new(Exit::Failed, format!("cannot determine the state folder: {error}"))
+            .hint("set it with `--home FOLDER` or `LIFEBOAT_HOME`")
     };
     let platform = etcetera::choose_base_strategy().map_err(none)?;
     Ok(platform.state_dir().unwrap_or_else(|| platform.data_dir()).join("lifeboat"))
@@ -67,7 +67,7 @@ pub(crate) fn invoke(home: &Home, host: &Host, ready: &Ready) -> Result<Arc<dyn 
     Ok(drill_step::serve(ready.invoke(host)?, &ready.plan, ready.sources.path.clone(), home))
 }
 
-/// The plugins for a run that goes on; `None` where its bindings cannot be read, which has been shown then.
+/// The plugins for a run that continues; `None` where its bindings cannot be read, which has been shown then.
 pub(crate) fn invoke_of(home: &Home, run: &RunId, loaded: &Loaded) -> anyhow::Result<Option<Arc<dyn Invoke>>> {
     match resume::bindings(home, run, loaded) {
         Ok(bindings) => {

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use clap::Args;
+use jiff::Timestamp;
 use lifeboat_core::{
     event::{Outcome, SkipReason},
     failure::{Failure, FailureKind},
@@ -20,7 +22,6 @@ use lifeboat_runtime::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    commands::run::Shown,
     copies,
     exit::Exit,
     logging,
@@ -30,6 +31,17 @@ use crate::{
     recorded, signals, table,
     view::{self, View},
 };
+
+/// How a run is shown.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Shown {
+    /// When users first noticed: the RTO budget counts from this time instead of the start of the run; recorded in the journal
+    #[arg(long, value_name = "TIMESTAMP")]
+    pub(crate) onset: Option<Timestamp>,
+    /// Print one JSON document about the run when it ends
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 /// A session with everything around it.
 pub(crate) struct Execution {
@@ -45,7 +57,9 @@ pub(crate) struct Execution {
 pub(crate) fn check_answers(answers: &Answers, plan: &Plan) -> Result<(), Problem> {
     match answers.steps().find(|step| !plan.steps.iter().any(|known| known.id == **step)) {
         None => Ok(()),
-        Some(step) => Err(Problem::usage(format!("the runbook has no step `{step}` that an answer could be for"))),
+        Some(step) => {
+            Err(Problem::usage(format!("the answer is for the step `{step}`, which the runbook does not have")))
+        }
     }
 }
 
@@ -123,7 +137,7 @@ fn say(ended: &Ended) {
             }
         }
         How::Stopped => {
-            note(format_args!("{} {}: nothing more was started", styled(WARN, "stopped"), ended.run));
+            note(format_args!("{} {}: nothing new was started", styled(WARN, "stopped"), ended.run));
         }
     }
 }
@@ -132,7 +146,7 @@ fn say(ended: &Ended) {
 fn say_copies(home: &Home, ended: &Ended) -> anyhow::Result<()> {
     if matches!(ended.how, How::Finished(_)) {
         for copy in copies::left_by(home, &home.load(&ended.run)?)? {
-            note(format_args!("{} {copy}", styled(WARN, "left standing:")));
+            note(format_args!("{} {copy}", styled(WARN, "left behind:")));
         }
     }
     Ok(())
@@ -152,12 +166,14 @@ fn next(ended: &Ended) -> String {
     match &ended.how {
         How::Finished(Outcome::Failed) if ended.state.can_be_reopened() => {
             let run = &ended.run;
-            format!("`lifeboat retry {run}` tries again what failed; `lifeboat report {run}` tells the whole story")
+            format!(
+                "to retry what failed, run `lifeboat retry {run}`; for the full report, run `lifeboat report {run}`"
+            )
         }
-        How::Finished(_) => format!("`lifeboat report {}` tells the whole story", ended.run),
-        How::Waiting(_) if ended.state.pause.is_some() => format!("`lifeboat resume {}` goes on", ended.run),
-        How::Waiting(_) => format!("`lifeboat resume {}` in a terminal asks and goes on", ended.run),
-        How::Stopped => format!("`lifeboat resume {}` goes on", ended.run),
+        How::Finished(_) => format!("for the full report, run `lifeboat report {}`", ended.run),
+        How::Waiting(_) if ended.state.pause.is_some() => format!("run `lifeboat resume {}` to continue", ended.run),
+        How::Waiting(_) => format!("run `lifeboat resume {}` in a terminal to answer and continue", ended.run),
+        How::Stopped => format!("run `lifeboat resume {}` to continue", ended.run),
     }
 }
 
@@ -166,7 +182,7 @@ fn say_flags(ended: &Ended) {
     let How::Waiting(waiting) = &ended.how else { return };
     let step = ended.state.steps.iter().find(|step| waiting.contains(&step.id));
     if let Some(answer) = step.and_then(|step| flag(&step.id, &step.state)) {
-        hint(format_args!("or give the answer: `lifeboat resume {} {answer}`", ended.run));
+        hint(format_args!("or give the answer with it: `lifeboat resume {} {answer}`", ended.run));
     }
 }
 
@@ -190,7 +206,7 @@ fn say_failures(run: &Run) {
         if let Some(failure) = step.state.failure() {
             note(format_args!("  {}: {}", step.id, words::failure(failure)));
             if failure.reason().code == "pg-no-port" {
-                hint("`lifeboat copies` lists the copies that hold the ports, and how to free each");
+                hint("to see which copies use the ports and how to free them, run `lifeboat copies`");
             }
         }
     }

@@ -45,17 +45,15 @@ impl Exit {
 
     fn meaning(self) -> &'static str {
         match self {
-            Self::Done => "done",
+            Self::Done => "success",
             Self::Failed => "a step, a test or a drill failed, or an objective was missed",
             Self::Usage => "the command line is wrong",
             Self::File => "a file is wrong; the diagnostics say where",
-            Self::Inconclusive => "unmeasured or inconclusive",
+            Self::Inconclusive => "not measured, or inconclusive",
             Self::Waiting => "the run waits for a person, or was stopped; it can be resumed",
-            Self::Refused => {
-                "refused by a guard (identity, lease, lock, grant), or what was asked of a run cannot be done"
-            }
+            Self::Refused => "refused by a guard (identity, lease, lock, grant), or a request to a run was refused",
             Self::Journal => "the journal of the run is damaged",
-            Self::Bug => "a defect of Lifeboat",
+            Self::Bug => "a bug in Lifeboat",
             Self::Interrupted => "ended at once by a second Ctrl-C",
         }
     }

@@ -39,7 +39,7 @@ pub(crate) fn install() -> Result<(), Problem> {
     let lines: Box<dyn Layer<Registry> + Send + Sync> = match variable(FORMAT).as_deref() {
         None | Some("text") => lines.boxed(),
         Some("json") => lines.json().boxed(),
-        Some(other) => return Err(unusable(format!("{FORMAT} is `{other}`: it can be `text` or `json`"))),
+        Some(other) => return Err(unusable(format!("{FORMAT} is `{other}`; it must be `text` or `json`"))),
     };
     // Nobody else in this process wants to be told.
     drop(tracing_subscriber::registry().with(lines.with_filter(targets)).try_init());
@@ -50,13 +50,15 @@ pub(crate) fn install() -> Result<(), Problem> {
 fn targets(filter: &str) -> Result<Targets, Problem> {
     // A part without a level would count as one that logs errors.
     if filter.split(',').map(str::trim).any(|part| part.is_empty() || part.starts_with('=') || part.ends_with('=')) {
-        return Err(unusable(format!("{FILTER} is `{filter}`, and a part of it is missing")));
+        return Err(unusable(format!("{FILTER} is `{filter}`, which is incomplete")));
     }
     let given: Targets =
-        filter.parse().map_err(|error| unusable(format!("{FILTER} is `{filter}`, which cannot be read: {error}")))?;
+        filter.parse().map_err(|error| unusable(format!("{FILTER} is `{filter}`, which is not a filter: {error}")))?;
     let logs = |target: &str| PARTS.contains(&target.split("::").next().unwrap_or_default());
     if let Some((other, _)) = given.iter().find(|(target, _)| !logs(target)) {
-        return Err(unusable(format!("{FILTER} names `{other}`, which is no level and no part of Lifeboat that logs")));
+        return Err(unusable(format!(
+            "{FILTER} contains `{other}`, which is neither a level nor a part of Lifeboat that logs"
+        )));
     }
     let everywhere = given.default_level().map(|level| (OURS.to_owned(), level));
     let named = given.iter().map(|(target, level)| (target.to_owned(), level));
@@ -64,8 +66,10 @@ fn targets(filter: &str) -> Result<Targets, Problem> {
 }
 
 fn unusable(message: String) -> Problem {
-    Problem::coded("log-filter", message)
-        .hint(format!("`{FILTER}=debug` logs all parts, `{FILTER}=lifeboat_host=trace,lifeboat_runtime=info` some; unset it to log nothing"))
+    Problem::coded("log-filter", message).hint(format!(
+        "set `{FILTER}=debug` to log all parts, `{FILTER}=lifeboat_host=trace,lifeboat_runtime=info` \
+             for some; unset it to log nothing"
+    ))
 }
 
 /// Where lines go.

@@ -57,21 +57,21 @@ pub(crate) async fn look(host: &Host, bindings: &Bindings, role: &RoleName) -> a
     let mut alone = bindings.clone();
     alone.targets.retain(|other, _| other == role);
     let Some(system) = alone.targets.get(role).map(|binding| binding.system.clone()) else {
-        return Err(Problem::new(Exit::File, format!("the bindings have no machine `{role}`")).into());
+        return Err(Problem::new(Exit::File, format!("the bindings do not contain a machine `{role}`")).into());
     };
     let plan = plan(host, role)?;
     let answer = host.bind(&plan, alone)?.invoke(request(&plan)?).await;
     let done = match answer {
         Answer::Ran(Ok(done)) => done,
         Answer::Ran(Err(failure)) => return Err(not_seen(role, &words::failure(&failure))),
-        Answer::Observed(_) => return Err(not_seen(role, "the plugin answered something else")),
+        Answer::Observed(_) => return Err(not_seen(role, "the plugin gave an unexpected answer")),
     };
     Ok(Looked { role: role.clone(), system, instances: serde_json::from_value(done.outputs["instances"].clone())? })
 }
 
 fn not_seen(role: &RoleName, why: &str) -> anyhow::Error {
-    Problem::new(Exit::Failed, format!("the machine `{role}` cannot be looked at: {why}"))
-        .hint("without `--look` the list is what the journals say")
+    Problem::new(Exit::Failed, format!("cannot look at the machine `{role}`: {why}"))
+        .hint("without `--look`, the list follows the journals alone")
         .into()
 }
 
@@ -81,7 +81,7 @@ fn plan(host: &Host, role: &RoleName) -> anyhow::Result<Plan> {
          - id: look\n    uses: pg/list-instances\n    with: {{ machine: {role} }}\n"
     );
     let compiled = runbook::compile(&SourceFile { name: "a look at a machine".to_owned(), text }, &host.catalogue());
-    compiled.plan.ok_or_else(|| anyhow::anyhow!("no plan looks at `{role}`: {:?}", compiled.diagnostics))
+    compiled.plan.ok_or_else(|| anyhow::anyhow!("cannot plan a look at `{role}`: {:?}", compiled.diagnostics))
 }
 
 fn request(plan: &Plan) -> anyhow::Result<Request> {

@@ -1,6 +1,7 @@
 //! The binary: arguments, rendering, prompts and exit codes. Only this crate prints and exits.
 
 mod arguments;
+mod command_line;
 mod commands;
 mod copies;
 mod defect;
@@ -12,6 +13,7 @@ mod logging;
 mod machines;
 mod meant;
 mod output;
+mod pages;
 mod people;
 mod problem;
 mod recorded;
@@ -27,7 +29,8 @@ use std::{panic::PanicHookInfo, process::ExitCode};
 use clap::{CommandFactory, Parser};
 
 use crate::{
-    arguments::{Command, CommandLine, Global},
+    arguments::Global,
+    command_line::{Command, CommandLine},
     defect::Watch,
     exit::Exit,
     problem::Problem,
@@ -41,7 +44,7 @@ fn main() -> ExitCode {
 /// Does what the command line says.
 fn obey() -> Exit {
     if std::env::args_os().len() <= 1 {
-        // An option that the environment sets is no reason to take this for a command that is cut short.
+        // Without arguments the help is shown, even if the environment sets an option.
         output::note_as_is(CommandLine::command().render_help().ansi());
         return Exit::Usage;
     }
@@ -80,8 +83,8 @@ fn begin_to_log(command: &Command) -> Result<(), Problem> {
 fn tell(panic: &PanicHookInfo<'_>, first: bool) {
     output::note(panic);
     if first {
-        Problem::new(Exit::Bug, "this is a defect of Lifeboat, not of your runbook")
-            .hint("nothing is lost: `lifeboat resume last` goes on with the run where its journal ends")
+        Problem::new(Exit::Bug, "this is a bug in Lifeboat, not in your runbook")
+            .hint("nothing is lost; run `lifeboat resume last` to continue the run where its journal ends")
             .hint(concat!("please report it, with the lines above and `lifeboat ", env!("CARGO_PKG_VERSION"), "`"))
             .print();
     }
@@ -112,7 +115,7 @@ async fn dispatch(command: Command, global: &Global) -> anyhow::Result<Exit> {
         Command::Plugins(arguments) => commands::plugins::execute(&arguments, global),
         Command::Schema(arguments) => commands::schema::execute(&arguments),
         Command::Explain(arguments) => commands::explain::execute(&arguments),
-        Command::Completions(arguments) => Ok(commands::completions::execute(&arguments)),
+        Command::Completions(arguments) => Ok(commands::completions::execute(&arguments, CommandLine::command())),
         // Obeyed before there is a runtime.
         Command::Confine(arguments) => Ok(commands::confine::execute(arguments)),
     }

@@ -23,8 +23,10 @@ pub(crate) fn find(home: &Home, text: &str) -> anyhow::Result<Meant> {
     let meant = match home.find_to_change(text) {
         Ok(meant) => meant,
         Err(Error::Unknown { .. }) if text == "last" && home.find("last").is_ok() => {
-            let message = "`last` never stands for a drill here, and there is no other run";
-            return Err(Problem::coded("run-unknown", message).hint("name the run: `lifeboat runs` lists them").into());
+            let message = "`last` does not stand for a drill here, and there is no other run";
+            return Err(Problem::coded("run-unknown", message)
+                .hint("name the run; `lifeboat runs` lists all of them")
+                .into());
         }
         Err(error) => return Err(error.into()),
     };
@@ -33,9 +35,12 @@ pub(crate) fn find(home: &Home, text: &str) -> anyhow::Result<Meant> {
 
 fn ambiguous(meant: &Meant) -> Problem {
     let others: Vec<String> = meant.others.iter().map(|run| format!("`{run}`")).collect();
-    let message =
-        format!("`last` stands for `{}` here, and these runs are not over either: {}", meant.run, others.join(", "));
-    Problem::coded("run-ambiguous", message).hint("name the run: `lifeboat runs` says what each of them waits for")
+    let message = format!(
+        "`last` is ambiguous: it stands for `{}`, but these runs are not over either: {}",
+        meant.run,
+        others.join(", ")
+    );
+    Problem::coded("run-ambiguous", message).hint("name the run; `lifeboat runs` shows what each of them waits for")
 }
 
 /// Asks whether that is what is meant, where it was not named and somebody can be asked. `about` is shown before, whatever is asked.
@@ -46,12 +51,12 @@ pub(crate) fn confirm(meant: &Meant, about: &[String], question: &str) -> Result
     about.iter().for_each(note);
     if !meant.others.is_empty() {
         let others: Vec<&str> = meant.others.iter().map(|run| run.as_str()).collect();
-        note(format_args!("These runs are not over either: {}", others.join(", ")));
+        note(format_args!("Other runs that are not over: {}", others.join(", ")));
     }
     if confirmed(question) {
         return Ok(());
     }
-    Err(Problem::new(Exit::Refused, "nothing was done: you did not say yes").hint("name the run that you mean"))
+    Err(Problem::new(Exit::Refused, "nothing was done: not confirmed").hint("to change another run, name it"))
 }
 
 /// The run in a line: its name, what it does, since when.

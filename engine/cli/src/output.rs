@@ -98,8 +98,8 @@ fn escaped(json: &str) -> String {
     escaped
 }
 
-/// Writes a line for people to standard error. Where that fails a recovery goes on all the same: it matters more than its
-/// telling, and its journal has everything.
+/// Writes a line for people to standard error. If that fails, the recovery continues: it matters more than its
+/// messages, and its journal has everything.
 pub(crate) fn note(text: impl Display) {
     let text = wrap::wrapped(&shown(text), wrap::width(io::stderr()));
     drop(writeln!(anstream::stderr(), "{text}"));
@@ -121,7 +121,7 @@ pub(crate) fn hint(text: impl Display) {
     note(format_args!("{}: {text}", styled(HINT, "hint")));
 }
 
-/// `lifeboat runs | head -1` closes our output early; that is no failure of ours, and says nothing about how the command ends.
+/// `lifeboat runs | head -1` closes our output early; that is not a failure, and does not change how the command ends.
 /// Any other failure to write is one.
 fn unless_nobody_reads(written: io::Result<()>) {
     if written.is_err_and(|error| error.kind() != io::ErrorKind::BrokenPipe) {

@@ -28,7 +28,7 @@ impl Problem {
         Self { exit, code: None, message: message.into(), hints: Vec::new() }
     }
 
-    /// The command line asks for something that cannot be.
+    /// The command line asks for something impossible.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::new(Exit::Usage, message)
     }
@@ -51,8 +51,8 @@ impl Problem {
             None => note(format_args!("{}: {}", styled(BAD, "error"), self.message)),
         }
         self.hints.iter().for_each(hint);
-        if let Some(code) = self.code.as_deref().filter(|code| crate::commands::explain::page(code).is_some()) {
-            hint(format_args!("`lifeboat explain {code}` tells more"));
+        if let Some(code) = self.code.as_deref().filter(|code| crate::pages::page(code).is_some()) {
+            hint(format_args!("for details, run `lifeboat explain {code}`"));
         }
     }
 }
@@ -64,9 +64,9 @@ impl From<SourceError> for Problem {
             None => Self::new(Exit::File, error.to_string()),
         };
         problem.hint(match error {
-            SourceError::Unreadable { .. } => "is the path right?",
-            SourceError::VariantMissing => "say `--variant planned` or `--variant disaster`",
-            SourceError::NoVariants => "leave `--variant` out",
+            SourceError::Unreadable { .. } => "check the path",
+            SourceError::VariantMissing => "add `--variant planned` or `--variant disaster`",
+            SourceError::NoVariants => "remove `--variant`",
         })
     }
 }

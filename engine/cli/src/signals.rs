@@ -12,7 +12,7 @@ use crate::{exit::Exit, view::View};
 pub(crate) fn stop(view: Arc<dyn View>) -> CancellationToken {
     let stop = CancellationToken::new();
     let fired = stop.clone();
-    // Listening begins here and goes on throughout: a signal that comes while the first one is dealt with is the second one.
+    // Listening begins here and continues throughout: a signal that comes while the first one is dealt with is the second one.
     let signals = Signals::listen();
     tokio::spawn(async move {
         let Some(mut signals) = signals else { return };
@@ -20,7 +20,7 @@ pub(crate) fn stop(view: Arc<dyn View>) -> CancellationToken {
             view.after_echo();
         }
         fired.cancel();
-        view.say("stopping: calls in flight are ended and the run stays as it is; Ctrl-C again ends at once");
+        view.say("stopping: calls in flight are ended, and the run can be resumed; press Ctrl-C again to exit at once");
         signals.next().await;
         Exit::Interrupted.now();
     });

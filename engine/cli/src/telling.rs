@@ -1,4 +1,4 @@
-//! Telling a run something from any terminal: to the engine that works on it, or to its journal where none does.
+//! Sends a request to a run from any terminal: to the engine that works on it, or to its journal if none does.
 
 use std::collections::BTreeMap;
 
@@ -23,9 +23,8 @@ use serde_json::{Value, json};
 
 use crate::{
     arguments::Global,
-    commands::run::Shown,
     copies, engine,
-    execution::Execution,
+    execution::{Execution, Shown},
     exit::Exit,
     meant,
     output::{WARN, hint, json as print_json, note, styled},
@@ -34,14 +33,14 @@ use crate::{
     view,
 };
 
-/// Of a run that is told something as a whole so many steps that are under way are shown.
+/// Most steps in progress that are shown for a request about the whole run.
 const UNDER_WAY_MAX: usize = 5;
 
 /// Which run, and how the answer is shown.
 #[derive(Debug, Args)]
 pub(crate) struct Of {
-    /// A run: its name, the beginning of it, or `last`: the newest that is no drill. On a terminal `last` is shown and asked about;
-    /// elsewhere it is refused where more than one run is not over
+    /// A run: its name, the beginning of it, or `last` for the newest one that is not a drill. On a terminal, `last` must be
+    /// confirmed; elsewhere it is refused if more than one run is not over
     pub(crate) run: String,
     /// Print what was recorded, or the refusal, as one JSON document
     #[arg(long)]
@@ -83,19 +82,17 @@ impl Case {
             [only] => Ok((*only).clone()),
             [] => {
                 let problem = Problem::usage(format!("no step of `{}` {what}", self.run));
-                Err(problem.hint(format!(
-                    "`lifeboat status {}` shows how it stands; `lifeboat runs` lists the others",
-                    self.run
-                )))
+                Err(problem
+                    .hint(format!("`lifeboat status {}` shows its state; `lifeboat runs` lists other runs", self.run)))
             }
             several => {
                 let names: Vec<String> = several.iter().map(|step| format!("`{step}`")).collect();
-                Err(Problem::usage(format!("say which step: {}", names.join(", "))))
+                Err(Problem::usage(format!("name the step, one of {}", names.join(", "))))
             }
         }
     }
 
-    /// Tells the run, shows what came of it, and goes on with a run that was over.
+    /// Tells the run, shows the result, and continues a run that was over.
     pub(crate) async fn tell(self, command: Command) -> anyhow::Result<Exit> {
         let about = self.about(&command);
         meant::confirm(&self.meant, &about, &question(&command))?;
@@ -137,15 +134,15 @@ impl Case {
         let ends = records.iter().any(|record| matches!(record.event, Event::AbortRequested { undo: false, .. }));
         if ends {
             for copy in copies::left_by(&self.home, &self.home.load(run)?)? {
-                note(format_args!("{} {copy}", styled(WARN, "left standing:")));
+                note(format_args!("{} {copy}", styled(WARN, "left behind:")));
             }
         }
         match (after.map(|after| &after.phase), self.home.holder(run)?) {
             (Some(Phase::Finished { outcome, .. }), _) => {
                 note(format_args!("{run} is over: it {}", words::outcome(*outcome)))
             }
-            (Some(_), _) => hint(format_args!("no engine works on it; `lifeboat resume {run}` goes on")),
-            (None, Some(holder)) => hint(format_args!("{holder} goes on with it")),
+            (Some(_), _) => hint(format_args!("no engine works on the run; run `lifeboat resume {run}` to continue")),
+            (None, Some(holder)) => hint(format_args!("the run continues in {holder}")),
             (None, None) => {}
         }
         if self.json {
@@ -167,7 +164,7 @@ impl Case {
         let alone = self.home.holder(&self.run)?.is_none() && !matches!(self.loaded.run.phase, Phase::Finished { .. });
         Err(match refusal.code.as_str() {
             "operator-in-flight" if alone => problem.hint(format!(
-                "no engine works on the run; `lifeboat resume {}` finds out what became of it",
+                "no engine works on the run; run `lifeboat resume {}` to find out what became of the step",
                 self.run
             )),
             _ => problem,
@@ -182,7 +179,7 @@ impl Case {
         steps.filter_map(asked).collect()
     }
 
-    /// The run goes on in this process.
+    /// The run continues in this process.
     async fn reopen(self, request: Request) -> anyhow::Result<Exit> {
         let home = Home::open(self.home.path())?;
         let shown = Shown { onset: None, json: self.json };
@@ -197,18 +194,18 @@ impl Case {
 /// What is asked where the run was not named.
 fn question(command: &Command) -> String {
     match command {
-        Command::Approve { .. } => "Say yes to this?".to_owned(),
-        Command::Reject { .. } => "Say no to this?".to_owned(),
-        Command::Skip { step, .. } => format!("Leave `{step}` out?"),
+        Command::Approve { .. } => "Approve this?".to_owned(),
+        Command::Reject { .. } => "Reject this?".to_owned(),
+        Command::Skip { step, .. } => format!("Skip `{step}`?"),
         Command::Resolve { step, .. } => format!("Report `{step}` as done?"),
-        Command::Retry { from: true, .. } => "Do this step and all behind it once more?".to_owned(),
-        Command::Retry { .. } => "Try this again now?".to_owned(),
-        Command::Decide { step, .. } => format!("Decide so about `{step}`?"),
+        Command::Retry { from: true, .. } => "Repeat this step and all steps after it?".to_owned(),
+        Command::Retry { .. } => "Retry this now?".to_owned(),
+        Command::Decide { step, .. } => format!("Decide this about `{step}`?"),
         Command::Pause { .. } => "Pause this run?".to_owned(),
-        Command::Unpause { .. } => "Let this run go on?".to_owned(),
+        Command::Unpause { .. } => "Continue this run?".to_owned(),
         Command::Onset { onset } => format!("Count its recovery time from {onset}?"),
         Command::Abort { undo: false, .. } => "End this run early?".to_owned(),
-        Command::Abort { undo: true, .. } => "End this run early and take back what it did?".to_owned(),
+        Command::Abort { undo: true, .. } => "End this run early and undo what it did?".to_owned(),
     }
 }
 

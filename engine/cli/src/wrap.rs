@@ -6,7 +6,7 @@ use rustix::termios::{isatty, tcgetwinsize};
 
 /// Narrower than this nothing is readable, and a terminal that says so does not know its width.
 const WIDTH_MIN: usize = 20;
-/// What goes on on the next line is set in by so much.
+/// Number of blanks by which continuation lines are indented.
 const HANG: usize = 2;
 
 /// How wide the terminal behind a stream is; `None` where there is none, or none that knows.
@@ -44,7 +44,7 @@ pub(crate) fn reflowed(page: &str, width: Option<usize>) -> String {
     lines.iter().map(fit).collect::<Vec<_>>().join("\n")
 }
 
-/// One line, broken between words; what goes on is set in by `hang` blanks. A word that is wider than the rest stays whole.
+/// One line, broken between words; what continues is set in by `hang` blanks. A word that is wider than the rest stays whole.
 pub(crate) fn hanging(line: &str, width: usize, hang: usize) -> String {
     if chars(line) <= width {
         return line.to_owned();

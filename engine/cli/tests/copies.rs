@@ -37,7 +37,7 @@ const RUN: &str = "dr-003-20261121-7f3a";
 const RESTORED: &str = "lb-621128864c";
 const HALF: &str = "lb-7158316a97";
 
-/// One copy is whole, one is not, one is destroyed, and one is taken back; then the run fails.
+/// One copy is whole, one is not, one is destroyed, and one is undone; then the run fails.
 const RUNBOOK: &str = "\
 lifeboat: 1
 id: DR-003
@@ -117,7 +117,8 @@ impl Stand {
     fn bindings(&self) -> String {
         let [work, bin] = ["work", "bin"].map(|name| self.path(name).display().to_string());
         format!(
-            "lifeboat: 1\ntargets:\n  primary: {{ kind: postgres, access: read, host: 127.0.0.1, port: 1, user: u, database: d, \
+            "lifeboat: 1\ntargets:\n  primary: {{ kind: postgres, access: read, host: 127.0.0.1, port: 1, user: u, \
+             database: d, \
              system_identifier: \"7\" }}\n  recovery:\n    kind: machine\n    access: destroy\n    via: local\n    \
              postgres_bin: {bin}\n    folders:\n      work: {{ path: {work}, access: destroy }}\n    identity: recovery-a1b2\n"
         )
@@ -214,7 +215,7 @@ async fn copies_of_a_drill_go_with_its_systems_and_a_drill_is_no_last() {
     let runs: Value = serde_json::from_slice(&stand.lifeboat(&["runs", "--json"]).stdout).unwrap();
     assert_eq!(runs[0]["drill"], true);
     for arguments in [&["retry", "last"][..], &["abort", "last"], &["resume", "last"]] {
-        assert!(stand.said(2, arguments).contains("`last` never stands for a drill"), "{arguments:?}");
+        assert!(stand.said(2, arguments).contains("`last` does not stand for a drill"), "{arguments:?}");
     }
     assert!(stand.said(0, &["status", "last"]).contains(RUN), "looking is no matter");
 }

@@ -124,7 +124,7 @@ fn a_filter_that_cannot_be_read_is_refused_and_its_page_can_be_read_all_the_same
         let output = desk.lifeboat(wrong, &["runs"]);
         let said = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(said.contains("error[log-filter]") && said.contains("hint: `LIFEBOAT_LOG=debug`"), "{said}");
+        assert!(said.contains("error[log-filter]") && said.contains("hint: set `LIFEBOAT_LOG=debug`"), "{said}");
         assert!(said.contains("lifeboat explain log-filter"), "{said}");
         assert!(desk.lifeboat(wrong, &["explain", "log-filter"]).status.success());
     }

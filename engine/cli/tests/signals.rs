@@ -29,7 +29,7 @@ const LABEL: &str = "START WAL LOCATION: 0/2000028 (file 00000001000000000000000
     CHECKPOINT LOCATION: 0/2000060\nBACKUP METHOD: streamed\nBACKUP FROM: primary\n\
     START TIME: 2026-11-21 03:55:28 UTC\nLABEL: nightly\nSTART TIMELINE: 1\n";
 
-/// Tells its number and goes on for ever.
+/// Tells its number and continues for ever.
 const ENDLESS: &str = "#!/bin/sh\necho $$ >FIFO\nexec sleep 3600\n";
 
 /// Stands in for a container engine: runs what it is told to right here. Told to look at the backup it hears nothing any more.
@@ -59,7 +59,8 @@ impl Stage {
         stage.program("docker", DEAF_ENGINE);
         let [backups, work, bin] = ["backups", "work", ""].map(|name| stage.path(name));
         let bindings = format!(
-            "lifeboat: 1\ntargets:\n  recovery:\n    kind: machine\n    via: {via}\n    postgres_bin: {bin}\n    folders:\n      \
+            "lifeboat: 1\ntargets:\n  recovery:\n    kind: machine\n    via: {via}\n    postgres_bin: {bin}\n    \
+             folders:\n      \
              backups: {{ path: {backups}, access: read }}\n      work: {{ path: {work}, access: write }}\n"
         );
         fs::write(stage.path("bindings.yaml"), bindings).unwrap();
@@ -150,7 +151,7 @@ fn a_terminals_ctrl_c_reaches_the_engine_alone_and_the_program_ends_with_its_cal
     let journal = stage.journal();
     assert!(journal.contains("step_started") && !journal.contains("attempt_failed"), "{journal}");
 
-    // It goes on with the same step, and can be stopped again.
+    // It continues with the same step, and can be stopped again.
     let mut again = Engine(stage.lifeboat(&["resume", "last"]).process_group(0).spawn().unwrap());
     let told = fs::read_to_string(stage.path("fifo")).unwrap();
     kill_process_group(again.pid(), Signal::TERM).unwrap();
@@ -171,7 +172,7 @@ fn a_killed_engine_leaves_no_program_behind() {
     let first = status.lines().next().unwrap();
     assert!(first.contains("NO ENGINE WORKS ON THIS RUN") && first.contains("lifeboat resume dr-000-"), "{status}");
     assert!(status.contains("cut off") && !status.contains("running"), "{status}");
-    assert!(shown(&["runs"]).contains("no engine works on it"));
+    assert!(shown(&["runs"]).contains("no engine; can be resumed"));
     let document: serde_json::Value = serde_json::from_str(&shown(&["status", "--json"])).unwrap();
     assert_eq!((&document["live"], &document["steps"][0]["cut_off"]), (&false.into(), &true.into()), "{document:#}");
 }

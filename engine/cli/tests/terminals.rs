@@ -143,10 +143,10 @@ fn a_dumb_terminal_shows_every_line_and_each_question_takes_one_answer() {
         let mut terminal = desk.terminal(kind, "--color never run people.yaml --bindings bindings.yaml");
         terminal.shows("started: Accidental silence");
         terminal.shows("Is it an incident?");
-        terminal.shows("y or n, with a comment behind it if you like: ");
+        terminal.shows("y or n, optionally followed by a comment: ");
         terminal.types("perhaps");
         terminal.shows("type y or n");
-        terminal.shows("if you like: ");
+        terminal.shows("followed by a comment: ");
         terminal.types("y 412 rows");
         terminal.shows("sign_off approved by");
         terminal.shows("ticket (string): ");
@@ -167,14 +167,14 @@ fn what_last_stands_for_is_shown_and_asked_about() {
     let mut terminal = desk.terminal(Some("dumb"), "approve last");
     terminal.shows("Accidental silence (DR-000), started ");
     terminal.shows("sign_off: waits for approval by dba: Is it an incident?");
-    terminal.shows("Say yes to this? y or n: ");
+    terminal.shows("Approve this? y or n: ");
     terminal.types("n");
     let (code, shown) = terminal.end();
     assert_eq!(code, Some(6), "{shown}");
     assert_eq!(desk.journals(), before, "nothing is recorded");
 
     let mut terminal = desk.terminal(Some("dumb"), "approve last --comment counted");
-    terminal.shows("Say yes to this? y or n: ");
+    terminal.shows("Approve this? y or n: ");
     terminal.types("y");
     let (code, shown) = terminal.end();
     assert_eq!(code, Some(0), "{shown}");
@@ -226,8 +226,8 @@ fn who_may_not_answer_is_told_who_may_and_the_engine_waits_for_them() {
     let desk = Desk::new("people: { dba: [nobody] }\n");
     let mut terminal = desk.terminal(Some("dumb"), "run people.yaml --bindings bindings.yaml");
     terminal.shows("sign_off: Is it an incident?");
-    terminal.shows("nobody may");
-    terminal.shows("this terminal waits for `lifeboat approve ");
+    terminal.shows("can only be answered by dba: nobody; you are");
+    terminal.shows("waiting for `lifeboat approve ");
     if !rustix::process::geteuid().is_root() {
         // Past the capture of the test harness: that something was not tested must be seen.
         writeln!(std::io::stderr(), "SKIPPED: only root can act for another user").unwrap();

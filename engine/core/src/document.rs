@@ -1,4 +1,4 @@
-//! Files of other crates in the language's YAML: held against a table of keys like a runbook, then decoded.
+//! Files of other crates in the same YAML: checked against a table of keys as runbooks are, then decoded.
 
 use serde::de::DeserializeOwned;
 
@@ -20,7 +20,7 @@ pub fn write(value: &serde_json::Value) -> String {
     serde_yaml::to_string(value).unwrap_or_else(|error| unreachable!("a JSON value is a YAML value: {error}"))
 }
 
-/// A file that was read and held against its grammar.
+/// A file that was read and checked against its grammar.
 pub struct Document<'a> {
     findings: Findings<'a>,
     root: Option<Node>,

@@ -23,25 +23,25 @@ pub enum Event {
     RunStarted(RunStarted),
     /// An attempt of a step may now begin.
     StepStarted {
-        /// Which step.
+        /// Id of the step.
         step: StepId,
-        /// Counted from 1.
+        /// Number of the attempt, counted from 1.
         attempt: u32,
         /// What the action (of a manual step: its `verify`) gets, rendered.
         parameters: Value,
-        /// The attempt is over at this instant.
+        /// The time at which the attempt is cut off; `None`: no limit.
         deadline: Option<Timestamp>,
     },
     /// The list of a `for_each` is known. Its items are steps of the run from now on: `step[0]`, `step[1]` …
     FanOutBegan {
-        /// Which step.
+        /// Id of the step.
         step: StepId,
         /// The list.
         items: Vec<Value>,
     },
     /// An attempt did what it should.
     StepSucceeded {
-        /// Which step.
+        /// Id of the step.
         step: StepId,
         /// Which attempt; 0 for an approval, and for a list whose items are all done.
         attempt: u32,
@@ -54,226 +54,226 @@ pub enum Event {
     },
     /// An attempt (to run, observe, verify or undo) failed; the next event of the step says what follows.
     AttemptFailed {
-        /// Which step.
+        /// Id of the step.
         step: StepId,
-        /// Which attempt.
+        /// Number of the attempt, counted from 1.
         attempt: u32,
-        /// Why.
+        /// What went wrong, with its code.
         failure: Failure,
     },
-    /// The step will be tried again.
+    /// The step will be retried.
     RetryScheduled {
-        /// Which step.
+        /// Id of the step.
         step: StepId,
-        /// Not before.
+        /// The next attempt starts at this time.
         until: Timestamp,
     },
-    /// The step is lost.
+    /// The step has failed; it is not retried.
     StepFailed {
-        /// Which step.
+        /// Id of the step.
         step: StepId,
         /// The failure that decided it.
         failure: Failure,
     },
-    /// The step is not done. Where an operator said so, it counts as done for the steps that need it; was it the last failed step
-    /// that kept the run from going on, then the run goes on.
+    /// The step is not done. If an operator skipped it, it counts as done for the steps that need it; a failed run continues when
+    /// its last failed step is skipped.
     StepSkipped {
-        /// Which step.
+        /// Id of the step.
         step: StepId,
-        /// Why.
+        /// The reason for skipping it.
         reason: SkipReason,
     },
-    /// The engine ended while the attempt ran; nobody knows how far it came.
+    /// The engine ended while the attempt ran; its effect is unknown.
     AttemptInterrupted {
-        /// Which step.
+        /// Id of the step.
         step: StepId,
-        /// Which attempt.
+        /// Number of the attempt, counted from 1.
         attempt: u32,
     },
     /// The plugin is asked whether the interrupted attempt took effect.
     ObservationStarted {
-        /// Which step.
+        /// Id of the step.
         step: StepId,
         /// The interrupted attempt.
         attempt: u32,
     },
     /// The plugin says that the interrupted attempt did not take effect: it may be run again.
     ObservedNotDone {
-        /// Which step.
+        /// Id of the step.
         step: StepId,
         /// The interrupted attempt.
         attempt: u32,
     },
     /// A person is asked for a yes or no.
     ApprovalRequested {
-        /// Which step.
+        /// Id of the step.
         step: StepId,
         /// Roles of the people who may answer.
         by: Vec<String>,
-        /// What they are asked.
+        /// The question.
         message: String,
-        /// Two different people must say yes.
+        /// Whether two different people must approve.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         four_eyes: bool,
-        /// An answer after this instant is none.
+        /// The time from which an answer no longer counts.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expires: Option<Timestamp>,
     },
     /// A person said yes or no. A yes (with `four_eyes`: the second one) is followed by `StepSucceeded`, a no by `StepFailed`.
     ApprovalAnswered {
-        /// Which step.
+        /// Id of the step.
         step: StepId,
         /// Who answered.
         who: Person,
-        /// The answer.
+        /// Whether the answer was a yes.
         approved: bool,
-        /// Why.
+        /// The comment of the person.
         comment: Option<String>,
     },
     /// A person is asked to do something.
     HandsRequested {
-        /// Which step.
+        /// Id of the step.
         step: StepId,
-        /// What to do.
+        /// The instruction for the person.
         instruction: String,
-        /// What to hand in: name and type.
+        /// The evidence that is asked for: names, each with its type as text.
         evidence: BTreeMap<String, String>,
     },
-    /// A person did it and handed in the evidence; `verify`, where there is one, starts next.
+    /// A person did it and gave the evidence; `verify`, if the step has one, starts next.
     HandsReported {
-        /// Which step.
+        /// Id of the step.
         step: StepId,
         /// Who did it.
         who: Person,
-        /// What was handed in.
+        /// The evidence: an object of names and values.
         evidence: Value,
-        /// Why, where the step did not ask for it.
+        /// The reason, if the step did not ask for manual work.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
     /// A step that a person did is done.
     ResolvedByHand {
-        /// Which step.
+        /// Id of the step.
         step: StepId,
         /// Who did it.
         who: Person,
-        /// What was handed in; also `steps.<id>.outputs`.
+        /// The evidence: an object of names and values; also `steps.<id>.outputs`.
         evidence: Value,
-        /// Why, where the step did not ask for it: an operator did the work of an action, say. Was it the last failed step that
-        /// kept the run from going on, then the run goes on.
+        /// The reason, if the step did not ask for manual work: for example, an operator did the work of an action. A failed run
+        /// continues when its last failed step is resolved.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
     /// The engine cannot decide: an operator must say what became of an interrupted attempt.
     OperatorAsked {
-        /// Which step.
+        /// Id of the step.
         step: StepId,
-        /// Why the engine cannot tell.
+        /// Why the engine cannot decide by itself.
         reason: Reason,
     },
     /// The operator decided about an interrupted attempt.
     OperatorAnswered {
-        /// Which step.
+        /// Id of the step.
         step: StepId,
-        /// Who.
+        /// The person who did it, or the policy of a drill.
         who: Person,
-        /// What.
+        /// The decision.
         answer: OperatorAnswer,
-        /// Why.
+        /// The reason, as the person gave it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
-    /// An operator wants a step left out when its turn comes; until then it holds its place in the order.
+    /// An operator requested to skip a step when its turn comes; until then it keeps its place in the order.
     SkipScheduled {
-        /// Which step.
+        /// Id of the step.
         step: StepId,
-        /// Who.
+        /// The person who did it, or the policy of a drill.
         who: Person,
-        /// Why.
+        /// The reason, as the person gave it.
         reason: String,
     },
-    /// An operator wants the next attempt of a step now, and `retry` to count anew.
+    /// An operator requested the next attempt of a step now; `retry` starts counting again.
     RetryRequested {
-        /// Which step.
+        /// Id of the step.
         step: StepId,
-        /// Who.
+        /// The person who did it, or the policy of a drill.
         who: Person,
-        /// Why.
+        /// The reason, as the person gave it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
-    /// An operator wants these steps, which were over, once more: they wait for their needs again, and a run that had failed goes
-    /// on. What was cancelled or skipped because of them waits again too.
+    /// An operator requested to repeat these steps, which were over: they wait for their needs again, and a failed run continues.
+    /// Steps that were cancelled or skipped because of them wait again too.
     StepsReopened {
-        /// Which steps.
+        /// Ids of the steps.
         steps: Vec<StepId>,
-        /// Who.
+        /// The person who did it, or the policy of a drill.
         who: Person,
-        /// Why.
+        /// The reason, as the person gave it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
     /// Somebody said when users first noticed: the RTO counts from then.
     OnsetStated {
-        /// When.
+        /// The time at which users first noticed.
         onset: Timestamp,
-        /// Who says so.
+        /// The person who stated it.
         who: Person,
     },
-    /// Nothing new begins, nothing is decided and no time-out counts until it is unpaused. What runs ends.
+    /// Nothing new begins, nothing is decided and no time-out counts until the run is unpaused. Running calls end.
     RunPaused {
-        /// Who.
+        /// The person who did it, or the policy of a drill.
         who: Person,
-        /// Why.
+        /// The reason, as the person gave it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
-    /// The run goes on; every time-out and wait ends later by the length of the pause.
+    /// The run continues; every time-out and wait ends later by the length of the pause.
     RunUnpaused {
-        /// Who.
+        /// The person who did it, or the policy of a drill.
         who: Person,
-        /// Why.
+        /// The reason, as the person gave it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
     /// Somebody or something asked to end the run early. Nothing new starts.
     AbortRequested {
-        /// Who.
+        /// The person who did it, or the policy of a drill.
         who: Person,
-        /// Why.
+        /// The reason, as the person gave it.
         reason: String,
-        /// What runs is waited for, and then everything is taken back. Otherwise everything is cut off.
+        /// Whether running steps end first and then everything is undone. Otherwise everything is cut off.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         undo: bool,
     },
     /// A step will not run, or was stopped, because the run ends early.
     StepCancelled {
-        /// Which step.
+        /// Id of the step.
         step: StepId,
     },
-    /// What was done is now taken back, last first.
+    /// From here on, what was done is undone, last first.
     UndoBegan,
-    /// An attempt to take a step back may now begin.
+    /// An attempt to undo a step may now begin.
     UndoStarted {
-        /// Which step.
+        /// Id of the step.
         step: StepId,
-        /// Counted from 1, apart from the step's own attempts.
+        /// Number of the undo attempt, counted from 1, separately from the step's own attempts.
         attempt: u32,
         /// What the action gets, rendered.
         parameters: Value,
-        /// The attempt is over at this instant.
+        /// The time at which the attempt is cut off; `None`: no limit.
         deadline: Option<Timestamp>,
     },
-    /// The step is taken back.
+    /// The step is undone.
     StepUndone {
-        /// Which step.
+        /// Id of the step.
         step: StepId,
     },
-    /// The step could not be taken back.
+    /// The step could not be undone.
     UndoFailed {
-        /// Which step.
+        /// Id of the step.
         step: StepId,
-        /// Why.
+        /// What went wrong, with its code.
         failure: Failure,
     },
     /// The recovery has ended; the handlers begin.
@@ -289,8 +289,8 @@ pub enum Event {
 }
 
 impl Event {
-    /// Whether something begins with it: a call, or a question to a person. Every other event only says what is known, and
-    /// leaves nothing new in `due`.
+    /// Whether it begins something: a call, or a question to a person. Every other event only records what is known, and adds
+    /// nothing to `due`.
     pub fn begins_something(&self) -> bool {
         matches!(
             self,
@@ -303,7 +303,7 @@ impl Event {
         )
     }
 
-    /// Whether a person, or a policy in a person's stead, did it.
+    /// The person who did it, or the policy that answered for a person.
     pub fn who(&self) -> Option<&Person> {
         match self {
             Self::ApprovalAnswered { who, .. }

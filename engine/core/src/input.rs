@@ -14,7 +14,7 @@ use crate::{
     types::Type,
 };
 
-/// Something that happened outside and may move the run on.
+/// Something that happened outside of the core and may advance the run.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
     /// Begin. Only valid for a run without events.
@@ -23,18 +23,18 @@ pub enum Input {
     Tick,
     /// An attempt (or an undo attempt) answered.
     Answered {
-        /// Which step.
+        /// Id of the step.
         step: StepId,
-        /// Which attempt; an answer of an older one is ignored.
+        /// Number of the attempt, counted from 1; an answer of an older attempt is ignored.
         attempt: u32,
-        /// Of which kind of call.
+        /// The purpose of the call that answered.
         purpose: Purpose,
         /// What it said.
         answer: Result<Done, Failure>,
     },
     /// A plugin said whether an interrupted attempt took effect.
     Observed {
-        /// Which step.
+        /// Id of the step.
         step: StepId,
         /// The interrupted attempt.
         attempt: u32,
@@ -43,56 +43,56 @@ pub enum Input {
     },
     /// Sent on resume for each step whose call was in flight when the engine ended.
     Interrupted {
-        /// Which step.
+        /// Id of the step.
         step: StepId,
     },
     /// A person answered an `approve` step.
     Approval {
-        /// Which step.
+        /// Id of the step.
         step: StepId,
-        /// Who.
+        /// The person who did it, or the policy of a drill.
         who: Person,
-        /// Yes or no.
+        /// Whether the answer was a yes.
         approved: bool,
-        /// Why.
+        /// The comment of the person.
         comment: Option<String>,
     },
     /// A person did a `manual` step.
     Hands {
-        /// Which step.
+        /// Id of the step.
         step: StepId,
-        /// Who.
+        /// The person who did it, or the policy of a drill.
         who: Person,
-        /// What was handed in.
+        /// The evidence: an object of names and values.
         evidence: Value,
     },
-    /// The time for an answer to an `approve` or `manual` step is over. It counts while somebody can be asked, which only the
+    /// The time to answer an `approve` or `manual` step is over. The time counts only while somebody can be asked, which only the
     /// world knows.
     Unanswered {
-        /// Which step.
+        /// Id of the step.
         step: StepId,
     },
     /// An operator decided about an interrupted attempt.
     Operator {
-        /// Which step.
+        /// Id of the step.
         step: StepId,
-        /// Who.
+        /// The person who did it, or the policy of a drill.
         who: Person,
-        /// What.
+        /// The decision.
         answer: OperatorAnswer,
     },
-    /// Somebody at another terminal wants something that the run did not ask for, or answers what it asks.
+    /// A request from another terminal: an answer to a question, or something that the run did not ask for.
     Command(Box<Request>),
     /// End the run early.
     Abort {
-        /// Who.
+        /// The person who did it, or the policy of a drill.
         who: Person,
-        /// Why.
+        /// The reason, as the person gave it.
         reason: String,
     },
 }
 
-/// What a call that went well brought back.
+/// The result of a call that succeeded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Done {
     /// An object with the action's outputs.
@@ -112,24 +112,24 @@ pub enum Observation {
     Unknown(String),
 }
 
-/// What should be in flight. `due` computes the whole list anew each time; the driver compares it with what is.
+/// Something that should be in flight. `due` computes the whole list each time; the driver compares it with what is in flight.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     /// A plugin call.
     Invoke(Call),
     /// Show a question to a person and bring back the answer.
     Ask {
-        /// Which step.
+        /// Id of the step.
         step: StepId,
         /// The question.
         question: Question,
-        /// Send `Unanswered` where it has stood before somebody for so long.
+        /// Send [`Input::Unanswered`] when the question has been open to somebody for this long; `None`: no limit.
         within: Option<SignedDuration>,
     },
     /// Send `Tick` at this instant.
     WakeAt(Timestamp),
-    /// As `WakeAt`, where all that happens then is that a question to a person expires. It is no reason to wait where nobody can
-    /// be asked: the time goes on without an engine, and the next one finds the question expired.
+    /// As `WakeAt`, if all that happens then is that a question to a person expires. It is not a reason to wait if nobody can be
+    /// asked: the time continues without an engine, and the next engine finds the question expired.
     ExpiresAt(Timestamp),
     /// The run is paused: wait for an operator, and let no time count against those who are asked.
     Hold,
@@ -138,23 +138,23 @@ pub enum Effect {
 /// A plugin call as the core wants it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Call {
-    /// Which step.
+    /// Id of the step.
     pub step: StepId,
-    /// Which attempt.
+    /// Number of the attempt, counted from 1.
     pub attempt: u32,
-    /// What for.
+    /// The purpose of the call.
     pub purpose: Purpose,
-    /// Which action.
+    /// The action to call.
     pub action: ActionName,
     /// Rendered parameters.
     pub parameters: Value,
     /// What the call may do with which target.
     pub grants: BTreeMap<RoleName, ActionEffect>,
-    /// It is over at this instant.
+    /// The time at which it is cut off; `None`: no limit.
     pub deadline: Option<Timestamp>,
 }
 
-/// What a call is for. Together with step and attempt it identifies a call.
+/// The purpose of a call. Together with step and attempt it identifies the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Purpose {
     /// Do the step.
@@ -163,7 +163,7 @@ pub enum Purpose {
     Observe,
     /// Check what a person did.
     Verify,
-    /// Take the step back.
+    /// Undo the step.
     Undo,
 }
 
@@ -174,21 +174,21 @@ pub enum Question {
     Approve {
         /// Roles of the people who may answer.
         by: Vec<String>,
-        /// What they are asked.
+        /// The question.
         message: String,
-        /// Who has said yes already, where it takes two people: somebody else must answer.
+        /// The person who has already approved, if two people are needed: a second person must answer.
         approved_by: Option<Person>,
     },
-    /// Do something and hand in evidence.
+    /// Do something and give evidence.
     Hands {
-        /// What to do.
+        /// The instruction for the person.
         instruction: String,
-        /// What to hand in.
+        /// The evidence that is asked for: names, each with its type.
         evidence: BTreeMap<String, Type>,
     },
     /// Say what became of an interrupted attempt.
     Decide {
-        /// Why the engine cannot tell.
+        /// Why the engine cannot decide by itself.
         reason: String,
     },
 }

@@ -27,7 +27,7 @@ pub fn resolve(plan: &Plan, given: &BTreeMap<String, String>) -> Result<Value, V
                 values.insert(name.clone(), default.clone());
             }
             (None, None) => {
-                let help = format!("give it as `--input {name}=…` ({})", declared.ty);
+                let help = format!("add `--input {name}=…` ({})", declared.ty);
                 let message = format!("the input `{name}` is missing{}", colon(&declared.description));
                 found.push(finding(codes::MISSING_INPUT, message, Some(help)));
             }
@@ -57,7 +57,7 @@ fn value(ty: &Type, text: &str) -> Result<Value, String> {
 
 fn wrong(name: &str, declared: &InputDeclaration, problem: &str) -> Diagnostic {
     let message = format!("the input `{name}` has the wrong type: {problem}");
-    finding(codes::BAD_INPUT, message, Some(format!("it is of type {}", declared.ty)))
+    finding(codes::BAD_INPUT, message, Some(format!("its type is {}", declared.ty)))
 }
 
 fn colon(description: &str) -> String {

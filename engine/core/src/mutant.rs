@@ -12,7 +12,7 @@ pub enum Mutant {
     AnyNeed,
     /// The answer of an earlier attempt counts as that of the present one.
     OldAnswers,
-    /// What was done is taken back in the order in which it was done.
+    /// What was done is undone in the order in which it was done.
     ForwardUndo,
 }
 

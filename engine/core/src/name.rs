@@ -24,7 +24,7 @@ fn is_word(text: &str) -> bool {
 }
 
 const WORD_RULE: &str =
-    "a name starts with a lowercase letter and goes on with lowercase letters, digits, `_` or `-` (64 at most)";
+    "a name consists of a lowercase letter, then lowercase letters, digits, `_` or `-` (at most 64 characters)";
 
 /// Whether an author may call something so.
 pub(crate) fn check_name(text: &str) -> Result<(), NameError> {
@@ -118,7 +118,7 @@ impl StepId {
         if text.len() <= STEP_PATH_BYTES_MAX && text.split('/').all(is_segment) {
             Ok(Self(text.into()))
         } else {
-            let rule = "the name of a step is written `step`, `outer/inner` or `step[17]`";
+            let rule = "write a step as `step`, `outer/inner` or `step[17]`";
             Err(NameError { kind: "step id", text, rule })
         }
     }
@@ -181,7 +181,7 @@ impl ActionName {
             Some((plugin, action)) if is_word(plugin) && is_word(action) => {
                 Ok(Self { plugin: plugin.into(), action: action.into() })
             }
-            _ => Err(NameError { kind: "action", text: text.to_owned(), rule: "an action is written `plugin/action`" }),
+            _ => Err(NameError { kind: "action", text: text.to_owned(), rule: "write an action as `plugin/action`" }),
         }
     }
 

@@ -1,4 +1,4 @@
-//! What a plugin's action brought back, held against what it declares: nothing else gets into a journal.
+//! Checks the outputs of an action against its declaration: nothing else gets into a journal.
 
 use serde_json::Value;
 
@@ -13,10 +13,11 @@ pub const OUTPUTS_BYTES_MAX: usize = 1 << 20;
 /// What is wrong with them, for people.
 pub fn decode(text: &str, declared: &[Field]) -> Result<Value, String> {
     if text.len() > OUTPUTS_BYTES_MAX {
-        return Err(format!("its outputs are {} bytes long, {OUTPUTS_BYTES_MAX} at most", text.len()));
+        return Err(format!("its outputs have {} bytes; at most {OUTPUTS_BYTES_MAX} are allowed", text.len()));
     }
-    let value: Value = serde_json::from_str(text).map_err(|error| format!("its outputs are no JSON: {error}"))?;
-    let Value::Object(object) = &value else { return Err("its outputs are no object".to_owned()) };
+    let value: Value =
+        serde_json::from_str(text).map_err(|error| format!("its outputs are not valid JSON: {error}"))?;
+    let Value::Object(object) = &value else { return Err("its outputs are not an object".to_owned()) };
     if let Some(name) = object.keys().find(|name| declared.iter().all(|field| field.name != **name)) {
         return Err(format!("it declares no output `{name}`"));
     }
@@ -30,10 +31,10 @@ pub fn decode(text: &str, declared: &[Field]) -> Result<Value, String> {
     Ok(value)
 }
 
-/// Where it is wrong, without what stands there: that may be long, or nobody's business.
+/// The place that is wrong, without its value, which may be long or private.
 fn mismatch(field: &Field, wrong: &Mismatch) -> String {
     let dot = if wrong.path.is_empty() || wrong.path.starts_with('[') { "" } else { "." };
-    format!("the output `{}{dot}{}` is not of the type {}", field.name, wrong.path, String::from(field.ty.clone()))
+    format!("the output `{}{dot}{}` does not have the type {}", field.name, wrong.path, String::from(field.ty.clone()))
 }
 
 #[cfg(test)]
@@ -57,10 +58,10 @@ mod tests {
         check(r#"{"rows": 1, "at": null}"#, Ok(()));
         check(r#"{"rows": 1, "at": ["2026-11-21T03:00:00Z"]}"#, Ok(()));
         check(r#"{}"#, Err("the output `rows` is missing"));
-        check(r#"{"rows": null}"#, Err("the output `rows` is not of the type int"));
+        check(r#"{"rows": null}"#, Err("the output `rows` does not have the type int"));
         check(r#"{"rows": 1, "more": 1}"#, Err("it declares no output `more`"));
-        check(r#"[]"#, Err("its outputs are no object"));
-        check(r#"{"rows": 1, "at": [1]}"#, Err("the output `at[0]` is not of the type list<timestamp>"));
-        check("", Err("its outputs are no JSON: EOF while parsing a value at line 1 column 0"));
+        check(r#"[]"#, Err("its outputs are not an object"));
+        check(r#"{"rows": 1, "at": [1]}"#, Err("the output `at[0]` does not have the type list<timestamp>"));
+        check("", Err("its outputs are not valid JSON: EOF while parsing a value at line 1 column 0"));
     }
 }

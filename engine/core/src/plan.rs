@@ -26,7 +26,7 @@ pub struct Plan {
     pub runbook: RunbookRef,
     /// What the recovery must achieve.
     pub objectives: Objectives,
-    /// What must be given when the run starts.
+    /// The inputs that are given when the run starts, by name.
     pub inputs: BTreeMap<String, InputDeclaration>,
     /// The roles and what may be done with each.
     pub targets: BTreeMap<RoleName, TargetDeclaration>,
@@ -35,18 +35,18 @@ pub struct Plan {
     /// The runbooks that are called, each call on its own, the outer ones first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub called: Vec<CalledRunbook>,
-    /// The variant that it was made for; `None` where it has none, or holds both still.
+    /// The variant that it was made for; `None` if the runbook has no variants, or if the plan still contains both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<Variant>,
 }
 
-/// What a step is for that is not always done.
+/// The situation for which a step is meant. A step without a variant runs in both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Variant {
-    /// Nothing is broken: a switch that was agreed on, a rehearsal in production.
+    /// Nothing is broken: a planned switch, a rehearsal in production.
     Planned,
-    /// Something is.
+    /// A system is lost.
     Disaster,
 }
 
@@ -79,15 +79,15 @@ pub struct CalledRunbook {
     pub path: StepId,
     /// The file, as the calling runbook names it.
     pub file: String,
-    /// Which runbook it is.
+    /// Identifies the called runbook.
     pub runbook: RunbookRef,
-    /// The call in whose runbook that step stands; `None`: in the plan's own.
+    /// The call whose runbook contains that step; `None`: the started runbook.
     pub within: Option<CallIndex>,
-    /// What it is given, in the words of the runbook that calls it.
+    /// Its inputs; expressions in them refer to the calling runbook.
     pub inputs: BTreeMap<String, CalledInput>,
-    /// The plan's roles by the names that it has for them.
+    /// Maps the role names of the called runbook to roles of the plan.
     pub targets: BTreeMap<RoleName, RoleName>,
-    /// None of its steps is done where this is false; in the words of the runbook that calls it.
+    /// If false, none of its steps runs; it refers to the calling runbook.
     pub when: Option<Expression>,
     /// The line of the step, counted from 1, in the file that it stands in.
     pub line: u32,
@@ -103,7 +103,7 @@ pub struct CalledInput {
     pub value: Template,
 }
 
-/// Which runbook, named so that a report can be held against the file.
+/// Identifies a runbook, so that a report can be compared with the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunbookRef {
     /// `DR-003`.
@@ -120,17 +120,17 @@ impl Plan {
         Self::digest_of(&serde_json::to_vec(self).unwrap_or_default())
     }
 
-    /// The digest of a plan as it was stored: a later engine may know more of a plan, and write it in another way.
+    /// The digest of a plan as it was stored: a later engine may write the same plan differently.
     pub fn digest_of(stored: &[u8]) -> String {
         sha256(stored)
     }
 
-    /// What needs what.
+    /// The graph of the needs.
     pub(crate) fn needs(&self) -> Needs {
         Needs::of(self.steps.iter().map(|step| step.needs.as_slice()))
     }
 
-    /// The name of a step as its own runbook knows it, if it stands in that of this call or in one that that calls.
+    /// The name of a step within the runbook of this call, if that runbook, or one that it calls, contains the step.
     pub fn name_within<'p>(&self, within: Option<CallIndex>, id: &'p StepId) -> Option<&'p str> {
         match within {
             None => Some(id.as_str()),
@@ -162,12 +162,12 @@ impl Step {
     }
 }
 
-/// Recovery objectives. What is not given is not judged.
+/// Recovery objectives. Objectives that are not set are not evaluated.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Objectives {
     /// Longest tolerable outage.
     pub rto: Option<SignedDuration>,
-    /// Longest tolerable span of lost writes.
+    /// Longest tolerable period of lost writes.
     pub rpo: Option<SignedDuration>,
     /// From which instant the RTO counts.
     pub clock: Clock,
@@ -194,14 +194,14 @@ pub struct InputDeclaration {
     pub ty: Type,
     /// For people.
     pub description: String,
-    /// The value where none is given; without one the input is required.
+    /// The value if none is given; `None`: the input is required.
     pub default: Option<Value>,
 }
 
 /// A role as the runbook declares it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TargetDeclaration {
-    /// What kind of system plays it.
+    /// The kind of system that plays it.
     pub kind: TargetKind,
     /// The most that any step may do with it.
     pub access: Effect,
@@ -212,26 +212,26 @@ pub struct TargetDeclaration {
 pub struct Step {
     /// Its name.
     pub id: StepId,
-    /// What the author calls it, if anything.
+    /// The title that the author gave it.
     pub title: Option<String>,
-    /// The steps that must have ended well before it starts; each index is smaller than its own.
+    /// The steps that must have succeeded before it starts; each index is smaller than its own.
     pub needs: Vec<StepIndex>,
     /// What it does.
     pub kind: StepKind,
-    /// It is skipped where this is false.
+    /// It is skipped if this is false.
     pub when: Option<Expression>,
     /// Longest time for one attempt.
     pub timeout: Option<SignedDuration>,
-    /// Longest time for all attempts and the waits between them. Only a step that runs an action has one.
+    /// Longest time for all attempts, including the waits between them. Only a step that runs an action has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_limit: Option<SignedDuration>,
-    /// When to try again.
+    /// When to retry it.
     pub retry: Retry,
-    /// How to take it back.
+    /// How to undo it.
     pub undo: Option<Invocation>,
     /// What its failure means for the run.
     pub on_failure: OnFailure,
-    /// The call in whose runbook it stands; `None`: in the plan's own.
+    /// The call whose runbook contains it; `None`: the started runbook.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within: Option<CallIndex>,
     /// The line of its runbook, counted from 1, for messages.
@@ -239,10 +239,10 @@ pub struct Step {
     /// Which part of the runbook it belongs to. The steps of each part stand together, in the order of [`Section`].
     #[serde(default, skip_serializing_if = "Section::is_steps")]
     pub section: Section,
-    /// It is done once for each item of a list.
+    /// It runs once for each item of a list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub each: Option<Each>,
-    /// It is done in this variant only. In a plan of one variant no step says so any more.
+    /// The only variant in which it runs. `None` for every step of a plan that was made for one variant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<Variant>,
 }
@@ -254,9 +254,9 @@ pub enum Section {
     /// The recovery itself.
     #[default]
     Steps,
-    /// What is done where the recovery did not go through: failed, rolled back or aborted.
+    /// Handlers that run if the recovery failed, was rolled back or was aborted.
     OnFailure,
-    /// What is done at the end, however it came.
+    /// Handlers that run at the end, however the recovery ended.
     Finally,
 }
 
@@ -266,7 +266,7 @@ impl Section {
     }
 }
 
-/// A step that is done once for each item of a list. Its items are steps of the run, named `step[0]`, `step[1]` …
+/// The list of a step that runs once for each item. Its items are steps of the run, named `step[0]`, `step[1]` …
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Each {
     /// The list; evaluated once, when the step begins.
@@ -276,7 +276,7 @@ pub struct Each {
     pub item: Type,
     /// How many items may be in flight at once, 1 or more.
     pub max_parallel: u32,
-    /// A list without items is a success like another one.
+    /// Whether an empty list is a plain success, and not an exception.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub allow_empty: bool,
 }
@@ -295,34 +295,34 @@ fn is_any_type(ty: &Type) -> bool {
 pub enum StepKind {
     /// Runs an action of a plugin.
     Uses(Invocation),
-    /// Waits for a person to say yes.
+    /// Waits for the approval of a person.
     Approve {
-        /// Roles of people who may; empty means anyone who can reach the run.
+        /// Roles of the people who may answer; empty: anyone who can reach the run.
         by: Vec<String>,
-        /// What they are asked.
+        /// The question.
         message: Template,
-        /// Two different people must say yes.
+        /// Whether two different people must approve.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         four_eyes: bool,
-        /// The question is void so long after it was first asked.
+        /// Time after which the question expires, counted from when it was first asked; `None`: never.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expires: Option<SignedDuration>,
     },
-    /// Waits for a person to do something outside.
+    /// Waits for a person to do something outside of Lifeboat.
     Manual {
-        /// What to do.
+        /// The instruction for the person.
         instruction: Template,
-        /// What they must hand in, by name.
+        /// The evidence that must be given, by name.
         evidence: BTreeMap<String, Type>,
-        /// Checked before the run goes on.
+        /// The action that verifies the work before the run continues.
         verify: Option<Invocation>,
     },
 }
 
-/// An action with its parameters, and the facts about it that policy needs.
+/// An action with its parameters, and its properties that decisions depend on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Invocation {
-    /// Which action.
+    /// The action to call.
     pub action: ActionName,
     /// Its parameters, still with expressions.
     pub with: BTreeMap<String, Template>,
@@ -330,11 +330,11 @@ pub struct Invocation {
     pub grants: BTreeMap<RoleName, Effect>,
     /// The strongest effect, from the catalogue.
     pub effect: Effect,
-    /// Running it twice does what running it once does.
+    /// Whether running it twice has the same effect as running it once.
     pub idempotent: bool,
-    /// The plugin can say whether an interrupted attempt took effect.
+    /// Whether the plugin can find out if an interrupted attempt took effect.
     pub observable: bool,
-    /// The declared types of its parameters: rendered values are held against them.
+    /// The declared types of its parameters; rendered values are checked against them.
     #[serde(default)]
     pub parameters: BTreeMap<String, Type>,
     /// The declared types of its outputs: expressions see timestamps and durations as such.
@@ -342,16 +342,16 @@ pub struct Invocation {
     pub outputs: BTreeMap<String, Type>,
 }
 
-/// When and how often to try again.
+/// When and how often to retry.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Retry {
-    /// Attempts in all, 1 or more.
+    /// Number of attempts, including the first; 1 or more.
     pub attempts: u32,
-    /// Wait before the second attempt; doubled for each further one.
+    /// Wait before the second attempt; doubled for each further attempt.
     pub backoff: SignedDuration,
-    /// The wait never grows beyond this.
+    /// Longest wait between two attempts.
     pub backoff_max: SignedDuration,
-    /// The failures worth another attempt.
+    /// The kinds of failure after which another attempt is made.
     pub on: Vec<FailureKind>,
 }
 
@@ -370,11 +370,11 @@ impl Default for Retry {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnFailure {
-    /// Nothing new starts; what runs ends; the run has failed.
+    /// Nothing new starts, running steps end, and the run has failed.
     #[default]
     Stop,
-    /// The run goes on without it and can end at best with exceptions.
+    /// The run continues without it and can end at best with exceptions.
     Continue,
-    /// As `stop`, and then what was done is taken back in reverse order.
+    /// As `stop`; then what was done is undone, last first.
     Undo,
 }

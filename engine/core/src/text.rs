@@ -1,7 +1,7 @@
 //! Texts of others, made fit for a journal, a log and a terminal: short, and without characters that steer any of them or are not
 //! seen. Plugins pass on what servers, programs and tables say, so none of it can be trusted to be a sentence.
 
-/// A text has room for so many lines as these bytes fit into it.
+/// A text may have one line for every 80 bytes of its limit, and one more.
 const LINE_BYTES: usize = 80;
 
 /// Characters that nobody sees, or that change where and in which order others are seen, beside the control characters: first and
@@ -41,7 +41,7 @@ pub fn steers(c: char) -> bool {
     c.is_control() || UNSEEN.iter().any(|(first, last)| (*first..=*last).contains(&c))
 }
 
-/// At most so many bytes, and a line for every 80 of them, cut at a character; what steers is replaced, but for line ends and tabs.
+/// The text, cut to `bytes_max` bytes and one line for every 80 of them; control characters are replaced, except line ends and tabs.
 pub fn plain(text: &str, bytes_max: usize) -> String {
     let (mut lines, lines_max) = (1, 1 + bytes_max / LINE_BYTES);
     clean(text, bytes_max, |c| {

@@ -1,4 +1,4 @@
-//! What a plugin brought back, held against what its action declares: nothing else gets into the journal.
+//! Checks the answer of a plugin against the declaration of its action: nothing else gets into the journal.
 
 use lifeboat_core::{
     action::Field,
@@ -47,6 +47,6 @@ pub(crate) fn failure(failure: wit::Failure) -> Failure {
 fn rubbish(problem: String) -> Failure {
     Failure::Permanent(Reason::new(
         "host-plugin-answer",
-        format!("the plugin's answer is not what it declares: {}", text::one_line(&problem, MESSAGE_BYTES_MAX)),
+        format!("the plugin's answer does not match its declaration: {}", text::one_line(&problem, MESSAGE_BYTES_MAX)),
     ))
 }

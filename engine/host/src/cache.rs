@@ -41,10 +41,12 @@ impl Cache {
         let folder = File::open(&path).map_err(failed)?;
         let facts = folder.metadata().map_err(failed)?;
         if !facts.is_dir() || facts.uid() != own {
-            return Err(problem("it is not a folder of yours; compiled code in it could be anyone's".to_owned()));
+            return Err(problem("you do not own the folder; compiled code in it cannot be trusted".to_owned()));
         }
         if facts.permissions().mode() & 0o022 != 0 {
-            return Err(problem("others may write it; compiled code in it could be anyone's".to_owned()));
+            return Err(problem(
+                "other users may write to the folder; compiled code in it cannot be trusted".to_owned(),
+            ));
         }
         Ok(Self { folder })
     }
@@ -61,7 +63,7 @@ impl Cache {
             return Ok(component);
         }
         let component = Component::from_binary(engine, bytes)?;
-        // The cache only saves time: where it cannot be written (a full disk, say) the run goes on without.
+        // The cache only saves time: where it cannot be written (a full disk, say) the run continues without.
         if let Ok(artefact) = component.serialize() {
             let _best_effort = self.write(&path, &artefact);
         }

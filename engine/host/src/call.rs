@@ -67,8 +67,8 @@ impl CutOff {
     /// Code and message.
     pub(crate) fn reason(self) -> Reason {
         match self {
-            Self::Deadline => Reason::new("host-deadline", "the time of this attempt was up before it was done"),
-            Self::Cancelled => Reason::new("host-cancelled", "the call was cancelled before it was done"),
+            Self::Deadline => Reason::new("host-deadline", "the attempt ran out of time"),
+            Self::Cancelled => Reason::new("host-cancelled", "the call was cancelled"),
         }
     }
 }

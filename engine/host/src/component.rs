@@ -31,7 +31,7 @@ pub(crate) struct Loaded {
     limits: Limits,
 }
 
-/// The guest went on computing after its call should have been over.
+/// The guest still computed after its call should have been over.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("stopped: {0:?}")]
 pub(crate) struct Stopped(pub(crate) CutOff);
@@ -70,7 +70,7 @@ pub(crate) async fn load(
 /// What every plugin imports besides its capabilities; it holds types only.
 const TYPES: &str = "lifeboat:plugin/types@0.1.0";
 
-/// The names of all imports, or the first that is no capability.
+/// The names of all imports, or the first that is not a capability.
 fn imports(name: &str, component: &Component, linker: &Linker<CallState>) -> Result<Vec<String>, HostError> {
     let engine = linker.engine();
     let names: Vec<String> = component.component_type().imports(engine).map(|(import, _)| import.to_owned()).collect();
@@ -94,8 +94,8 @@ async fn describe(loaded: &Loaded, context: Arc<CallContext>) -> Result<Vec<Acti
         plugin.lifeboat_plugin_actions().call_describe(&mut store).await
     };
     let described = tokio::select! {
-        described = work => described.map_err(|error| wrong(format!("`describe` ended with: {}", error.root_cause())))?,
-        () = context.overdue() => return Err(wrong("`describe` does not come to an end".to_owned())),
+        described = work => described.map_err(|error| wrong(format!("`describe` failed: {}", error.root_cause())))?,
+        () = context.overdue() => return Err(wrong("`describe` does not end".to_owned())),
     };
     description::actions(&loaded.name, described).map_err(wrong)
 }
@@ -118,10 +118,10 @@ impl Loaded {
 
 /// The guest needs more memory than it may have.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("more memory than the limit")]
+#[error("it needs more memory than allowed")]
 pub(crate) struct MemoryRefused;
 
-/// Asked every few milliseconds of computing: goes on, letting others run in between, until the grace after the end is over.
+/// Asked every few milliseconds of computing: continues, letting others run in between, until the grace after the end is over.
 fn tick(state: &mut CallState) -> wasmtime::Result<UpdateDeadline> {
     let Some(cut) = state.context.cut_off() else { return Ok(UpdateDeadline::Yield(1)) };
     let now = tokio::time::Instant::now();

@@ -42,9 +42,9 @@ pub struct Confined {
 pub fn become_confined(confined: &Confined) -> String {
     use std::os::unix::process::CommandExt;
 
-    let Some((program, arguments)) = confined.program.split_first() else { return "no program is given".to_owned() };
+    let Some((program, arguments)) = confined.program.split_first() else { return "no program was given".to_owned() };
     if let Err(problem) = confine(confined) {
-        return format!("this kernel does not confine: {problem}");
+        return format!("the kernel cannot confine programs: {problem}");
     }
     let mut command = std::process::Command::new(program);
     command.args(arguments);
@@ -58,7 +58,7 @@ pub fn become_confined(confined: &Confined) -> String {
 /// Elsewhere there is no Landlock.
 #[cfg(not(target_os = "linux"))]
 pub fn become_confined(_confined: &Confined) -> String {
-    "this system has no Landlock".to_owned()
+    "the kernel does not support Landlock".to_owned()
 }
 
 #[cfg(target_os = "linux")]

@@ -20,10 +20,10 @@ pub(crate) fn actions(plugin: &str, described: Vec<wit::Action>) -> Result<Vec<A
     let actions: Vec<Action> =
         described.into_iter().map(|described| action(plugin, described)).collect::<Result<_, _>>()?;
     if actions.is_empty() {
-        return Err("it has no action".to_owned());
+        return Err("it has no actions".to_owned());
     }
     match actions.iter().find(|action| !names.insert(&action.name)) {
-        Some(twice) => Err(format!("the action `{}` is there twice", twice.name)),
+        Some(twice) => Err(format!("the action `{}` appears twice", twice.name)),
         None => Ok(actions),
     }
 }
@@ -34,7 +34,7 @@ fn action(plugin: &str, described: wit::Action) -> Result<Action, String> {
     let parameters = fields(described.parameters).map_err(within)?;
     let outputs = fields(described.outputs).map_err(within)?;
     if let Some(output) = outputs.iter().find(|output| matches!(output.ty, Type::Target { .. })) {
-        return Err(within(format!("the output `{}` cannot be a target", output.name)));
+        return Err(within(format!("the output `{}` has the type of a target", output.name)));
     }
     let effect = effect(described.effect);
     if let Some(stronger) = parameters.iter().find(|parameter| target_effect(&parameter.ty) > Some(effect)) {
@@ -63,13 +63,13 @@ fn fields(described: Vec<wit::Field>) -> Result<Vec<Field>, String> {
             let valid = field.name.starts_with(|first: char| first.is_ascii_lowercase())
                 && field.name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
             if !valid {
-                return Err(format!("`{}` is no name of a field (lowercase letters, digits, `_`)", field.name));
+                return Err(format!("`{}` is not the name of a field (lowercase letters, digits, `_`)", field.name));
             }
             if !names.insert(field.name.clone()) {
-                return Err(format!("the field `{}` is there twice", field.name));
+                return Err(format!("the field `{}` appears twice", field.name));
             }
             let ty = Type::try_from(field.type_.clone())
-                .map_err(|problem| format!("the type `{}` of `{}`: {problem}", field.type_, field.name))?;
+                .map_err(|problem| format!("the type `{}` of `{}` is invalid: {problem}", field.type_, field.name))?;
             Ok(Field { name: field.name, doc: doc(&field.doc), ty, required: field.required })
         })
         .collect()

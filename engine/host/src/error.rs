@@ -8,7 +8,7 @@ pub enum HostError {
     /// The WebAssembly engine could not be made.
     #[error("the WebAssembly engine cannot start on this machine: {0}")]
     Engine(String),
-    /// The bytes are no component, or one that does not export what every plugin exports.
+    /// The bytes are not a component, or a component that lacks an export of every plugin.
     #[error("plugin `{plugin}` is not a Lifeboat plugin: {problem}")]
     NotAPlugin {
         /// Its name.
@@ -17,7 +17,7 @@ pub enum HostError {
         problem: String,
     },
     /// The component imports something that Lifeboat does not offer.
-    #[error("plugin `{plugin}` imports `{import}`, which is no capability of Lifeboat")]
+    #[error("plugin `{plugin}` imports `{import}`, which is not a capability of Lifeboat")]
     ImportUnknown {
         /// Its name.
         plugin: String,
@@ -25,7 +25,7 @@ pub enum HostError {
         import: String,
     },
     /// What the plugin says about its actions does not hold together.
-    #[error("plugin `{plugin}` describes its actions wrongly: {problem}")]
+    #[error("plugin `{plugin}` has an invalid description: {problem}")]
     Description {
         /// Its name.
         plugin: String,
@@ -33,7 +33,7 @@ pub enum HostError {
         problem: String,
     },
     /// Two plugins have the same name.
-    #[error("two plugins are called `{plugin}`")]
+    #[error("two plugins have the name `{plugin}`")]
     DuplicatePlugin {
         /// Their name.
         plugin: String,
@@ -45,7 +45,7 @@ pub enum HostError {
         action: String,
     },
     /// The folder for compiled code cannot be used.
-    #[error("the cache folder {path} cannot be used: {problem}", path = path.display())]
+    #[error("cannot use the cache folder {path}: {problem}", path = path.display())]
     Cache {
         /// The folder or file.
         path: PathBuf,

@@ -73,7 +73,7 @@ impl Grants {
         let (needed, allowed) = (word(needed), word(grant.allowed));
         Err(Reason::new(
             "host-refused-effect",
-            format!("{} wants to {needed} `{role}`, and it may only {allowed}: {}", self.step, grant.because),
+            format!("{} wants to {needed} `{role}`, but may only {allowed}: {}", self.step, grant.because),
         ))
     }
 
@@ -87,8 +87,8 @@ impl Grants {
             let given: Vec<_> = self.roles.keys().map(|role| format!("`{role}`")).collect();
             let given = if given.is_empty() { "none".to_owned() } else { given.join(", ") };
             let message = format!(
-                "{} asked for the target `{role}`, which it was not given; its `with:` names {given}. \
-                 A step reaches a target only through a parameter that names it",
+                "{} asked for the target `{role}`, which it was not given; its `with:` names {given}. A step can \
+                 reach only targets that its parameters name",
                 self.step
             );
             Reason::new("host-refused-role", message)

@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use lifeboat_core::{
     action::Field,
-    bindings::{self, Bindings},
+    bindings::Bindings,
     event::Mode,
     failure::{Failure, HELD_BACK, Reason},
+    fit,
     input::{Done, Observation, Purpose},
     plan::Plan,
     text,
@@ -135,7 +136,7 @@ impl Invoke for Bound {
         let bound = self.clone();
         Box::pin(async move {
             let context = CallContext::new(bound.holding(&holder), &Limits { wall: HOLD_MAX, ..bound.limits });
-            let held = bound.sessions.hold(&context, &bindings::changed(&bound.plan), &holder).await;
+            let held = bound.sessions.hold(&context, &fit::changed(&bound.plan), &holder).await;
             let clean = |reason| bound.secrets.scrub_reason(reason);
             held.map(|told| told.into_iter().map(clean).collect()).map_err(clean)
         })
@@ -229,14 +230,14 @@ fn broken(error: &wasmtime::Error, memory_refused: bool, plugin: &Loaded, contex
     }
     let name = &plugin.name;
     if memory_refused || error.downcast_ref::<MemoryRefused>().is_some() {
-        let message = format!("the plugin `{name}` needs more memory than a call may have");
+        let message = format!("the plugin `{name}` needs more memory than a call may use");
         return Failure::Permanent(Reason::new("host-plugin-memory", message));
     }
     let cause = match error.downcast_ref::<Trap>() {
         Some(trap) => trap.to_string(),
         None => text::one_line(&error.root_cause().to_string(), CAUSE_BYTES_MAX),
     };
-    let message = format!("the plugin `{name}` broke off: {cause}. This is a defect of the plugin");
+    let message = format!("the plugin `{name}` crashed: {cause}. This is a bug in the plugin");
     Failure::Permanent(Reason::new("host-plugin-trapped", message))
 }
 

@@ -56,7 +56,7 @@ impl Secrets {
 
 fn unresolved(reference: &SecretRef, problem: &str) -> Reason {
     let reference = String::from(reference.clone());
-    Reason::new("host-secret", format!("the secret `{reference}` of the bindings cannot be read: {problem}"))
+    Reason::new("host-secret", format!("cannot read the secret `{reference}` of the bindings: {problem}"))
 }
 
 #[cfg(test)]
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_read_is_named_by_its_reference() {
+    fn what_cannot_be_read_is_named_by_its_reference() {
         let missing = SecretRef::File("/nonexistent/lifeboat/password".to_owned());
         let reason = Secrets::default().resolve(&missing).unwrap_err();
         assert_eq!(reason.code, "host-secret");

@@ -6,7 +6,7 @@ use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConf
 
 use crate::{error::HostError, limits::Limits};
 
-/// How often a guest that computes is asked whether it may go on.
+/// How often a guest that computes is asked whether it may continue.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
 
 /// Core instances one component may consist of: the guest itself and the glue that the encoder adds.

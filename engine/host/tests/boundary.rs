@@ -1,4 +1,4 @@
-//! The boundary: a hostile plugin does its worst, its step fails with a code, and everything else goes on.
+//! The boundary: a hostile plugin does its worst, its step fails with a code, and everything else continues.
 
 #![expect(clippy::unwrap_used, reason = "a broken fixture should stop the test where it breaks")]
 

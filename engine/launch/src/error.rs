@@ -4,8 +4,6 @@ use std::io;
 
 use lifeboat_core::diagnostic::{Diagnostic, Severity, SourceFile};
 
-use crate::source::Checked;
-
 /// A file that cannot be read, or a runbook that cannot be executed as it was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
@@ -14,14 +12,14 @@ pub enum SourceError {
     Unreadable {
         /// Its path.
         name: String,
-        /// Why.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The runbook has variants, and none was chosen.
-    #[error("the runbook has steps for a planned switch and others for a disaster")]
+    #[error("the runbook has variants (planned, disaster), and none is chosen")]
     VariantMissing,
     /// A variant was chosen, and the runbook has none.
-    #[error("the runbook has no variants: all its steps are always done")]
+    #[error("the runbook has no variants")]
     NoVariants,
 }
 
@@ -43,15 +41,6 @@ pub struct Wrong {
     pub file: SourceFile,
     /// What was found, in the order of the file.
     pub diagnostics: Vec<Diagnostic>,
-}
-
-impl Wrong {
-    /// The first file with errors, of a file and those that it calls.
-    pub(crate) fn of(checked: &Checked) -> Self {
-        let first = checked.found().find(|(_, found)| has_errors(found));
-        let (file, found) = first.unwrap_or((&checked.file, &checked.diagnostics));
-        Self { file: file.clone(), diagnostics: found.to_vec() }
-    }
 }
 
 /// Whether one of the findings is an error.

@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use jiff::Timestamp;
 use lifeboat_core::{
-    bindings::{self, Bindings},
+    bindings::Bindings,
     diagnostic::SourceFile,
     event::{Mode, Person},
-    inputs,
+    fit, inputs,
     name::RunId,
     plan::Plan,
 };
@@ -82,7 +82,7 @@ impl Runbook {
     /// # Errors
     /// The first file that has some.
     pub fn of(checked: Checked) -> Result<Self, Wrong> {
-        let Content::Plan(plan) = checked.content else { return Err(Wrong::of(&checked)) };
+        let Content::Plan(plan) = checked.content else { return Err(checked.wrong()) };
         let called = checked.called.into_iter().map(|called| called.file).collect();
         Ok(Self { plan: *plan, sources: Sources { path: checked.path, runbook: checked.file, called } })
     }
@@ -98,7 +98,7 @@ impl Bound {
             Content::Bindings(bindings) if !has_errors(&checked.diagnostics) => {
                 Ok(Self { bindings: *bindings, file: checked.file })
             }
-            _ => Err(Wrong::of(&checked)),
+            _ => Err(checked.wrong()),
         }
     }
 }
@@ -135,7 +135,7 @@ impl Ready {
             bindings_source: file.text.into_bytes(),
             inputs: self.inputs,
             targets: bindings.facts(),
-            leases: bindings::leases(&self.plan, &bindings),
+            leases: fit::leases(&self.plan, &bindings),
             mode,
             who,
             people: bindings.people,

@@ -23,7 +23,7 @@ pub fn removes(run: &Run) -> Option<(RunId, StepId)> {
     Some((RunId::new(input(OF_RUN)?).ok()?, StepId::parse(input(OF_STEP)?).ok()?))
 }
 
-/// The plugins for a run that goes on: those of a removal are called as whoever made the copy.
+/// The plugins for a run that is resumed: those of a removal are called in the name of the run that made the copy.
 pub(crate) fn as_owner(invoke: Arc<dyn Invoke>, run: &Run) -> Arc<dyn Invoke> {
     match removes(run) {
         Some((owner, step)) => on_behalf(invoke, &owner, &step),

@@ -1,4 +1,4 @@
-//! What an engine needs that goes on with a run: the plugins, tied to the systems that the run was started with.
+//! What an engine needs to continue a run: the plugins, tied to the systems that the run was started with.
 
 use std::sync::Arc;
 

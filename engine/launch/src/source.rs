@@ -6,12 +6,13 @@ use lifeboat_core::{
     action::Catalogue,
     bindings::{self, Bindings},
     diagnostic::{Diagnostic, Severity, SourceFile},
+    fit,
     plan::{Plan, Variant},
     runbook::{self, Called},
 };
 use lifeboat_runtime::files::Disk;
 
-use crate::SourceError;
+use crate::{SourceError, Wrong, error::has_errors};
 
 /// A file with everything that was found in it.
 #[derive(Debug, Clone)]
@@ -65,6 +66,13 @@ impl Checked {
         std::iter::once((&self.file, self.diagnostics.as_slice())).chain(called)
     }
 
+    /// The first file with errors, of this one and those that it calls.
+    pub(crate) fn wrong(&self) -> Wrong {
+        let first = self.found().find(|(_, found)| has_errors(found));
+        let (file, found) = first.unwrap_or((&self.file, &self.diagnostics));
+        Wrong { file: file.clone(), diagnostics: found.to_vec() }
+    }
+
     /// The runbook with the plan of that variant, which must be given where it has some and only there.
     pub fn of_variant(mut self, given: Option<Variant>) -> Result<Self, SourceError> {
         self.content = match (self.content, given) {
@@ -79,7 +87,7 @@ impl Checked {
     /// The bindings, checked for the roles of a plan too.
     pub fn against(mut self, plan: &Plan) -> Self {
         if let Content::Bindings(bindings) = &self.content {
-            self.diagnostics.extend(bindings::check(plan, bindings));
+            self.diagnostics.extend(fit::check(plan, bindings));
         }
         self
     }

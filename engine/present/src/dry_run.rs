@@ -1,17 +1,15 @@
 //! What a dry-run found, for people: what was tried, what a real run would do and with what, and what depends on that.
 
+use crate::{
+    values::{cut, values},
+    words,
+};
 use lifeboat_core::{
     event::{Mode, SkipReason},
     name::StepId,
     plan::{Plan, Step, StepKind},
     run::{Run, StepRun, StepState},
 };
-use serde_json::Value;
-
-use crate::words;
-
-/// Longer values are cut: the journal has them whole.
-const VALUE_CHARS_MAX: usize = 60;
 
 /// What a dry-run found of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,18 +37,18 @@ fn row<'a>(planned: &Step, step: &'a StepRun) -> DryRunStep<'a> {
         StepState::Skipped { reason: SkipReason::WouldAsk { message } } => ("would ask", cut(message)),
         StepState::Skipped { reason: SkipReason::NotKnown { parameters, unknown } } => {
             let needs = unknown.join(", ");
-            ("not known", format!("{}{}{}, behind {needs}", work(planned), reach(planned), values(parameters)))
+            ("not known", format!("{}{}{}, depends on {needs}", work(planned), reach(planned), values(parameters)))
         }
         StepState::Skipped { reason: SkipReason::WhenFalse } => ("skipped", "its `when` is false".to_owned()),
-        StepState::Skipped { reason: SkipReason::NotAsked } => ("left out", "there is nothing to ask".to_owned()),
+        StepState::Skipped { reason: SkipReason::NotAsked } => ("skipped", "there is nothing to ask".to_owned()),
         StepState::Skipped { reason: SkipReason::ByOperator { who, reason } } => {
             ("skipped", format!("by {who}: {reason}"))
         }
-        StepState::Skipped { reason: SkipReason::NothingFailed } => ("left out", "nothing failed".to_owned()),
-        StepState::Skipped { reason: SkipReason::DoneBefore } => ("left out", "it was done before".to_owned()),
+        StepState::Skipped { reason: SkipReason::NothingFailed } => ("skipped", "nothing failed".to_owned()),
+        StepState::Skipped { reason: SkipReason::DoneBefore } => ("skipped", "it was done before".to_owned()),
         StepState::Skipped { reason: SkipReason::NeedNotMet { step } } => ("skipped", format!("`{step}` was not done")),
         StepState::Skipped { reason: SkipReason::FailedBehind { step, failure } } => {
-            ("unclear", format!("{}; `{step}`, which was left out, may be why", words::failure(failure)))
+            ("unclear", format!("{}; the reason may be that `{step}` was skipped", words::failure(failure)))
         }
         StepState::Failed { failure } => ("failed", words::failure(failure)),
         _ => ("not tried", format!("{}{}", work(planned), reach(planned))),
@@ -63,7 +61,7 @@ fn work(step: &Step) -> String {
     match &step.kind {
         StepKind::Uses(action) => action.action.to_string(),
         StepKind::Approve { .. } => "an approval".to_owned(),
-        StepKind::Manual { .. } => "work by hand".to_owned(),
+        StepKind::Manual { .. } => "manual work".to_owned(),
     }
 }
 
@@ -72,37 +70,4 @@ fn reach(step: &Step) -> String {
     let Some(action) = step.action() else { return String::new() };
     let roles: Vec<String> = action.grants.iter().map(|(role, effect)| format!("{} {role}", effect.access())).collect();
     if roles.is_empty() { String::new() } else { format!(" ({})", roles.join(", ")) }
-}
-
-/// The parameters as a line: ` table=public.orders since=…`.
-pub fn values(parameters: &Value) -> String {
-    let value = |value: &Value| match value {
-        Value::String(text) => cut(text),
-        other => cut(&other.to_string()),
-    };
-    let entries = parameters.as_object().into_iter().flatten();
-    entries.map(|(name, given)| format!(" {name}={}", value(given))).collect()
-}
-
-fn cut(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.chars().count() <= VALUE_CHARS_MAX {
-        return line;
-    }
-    line.chars().take(VALUE_CHARS_MAX - 1).chain(['…']).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn parameters_are_a_line() {
-        let parameters =
-            json!({ "table": "public.orders", "target": { "xid": 734 }, "text": format!("a\n{}", "b".repeat(99)) });
-        let shown = values(&parameters);
-        assert_eq!(shown, format!(" table=public.orders target={{\"xid\":734}} text=a {}…", "b".repeat(57)));
-    }
 }

@@ -10,11 +10,11 @@ use crate::drill::Interval;
 
 /// A recovery that was not rehearsed for longer is overdue.
 pub const DUE_EVERY: SignedDuration = SignedDuration::from_hours(90 * 24);
-/// So many measured holdings before the last one show what is usual.
+/// Number of measured holdings before the last one from which a usual time is known.
 const USUAL_MIN: usize = 3;
 /// Slower than usual by more than this is a regression.
 const SLOWER: f64 = 1.25;
-/// So many holdings are compared with the same number before them.
+/// Number of holdings that are compared with the same number before them.
 const TREND_OVER: usize = 5;
 
 /// One holding of a drill.
@@ -77,7 +77,7 @@ pub struct Record {
     pub runs: usize,
 }
 
-/// The holdings, in order of time. What is no line of a drill is left out.
+/// The holdings, in order of time. A line that is not of a drill is skipped.
 pub fn holdings(lines: Vec<Value>) -> Vec<Holding> {
     let mut holdings: Vec<Holding> = lines.into_iter().filter_map(|line| serde_json::from_value(line).ok()).collect();
     holdings.sort_by_key(|holding| holding.at);
@@ -148,7 +148,7 @@ fn regressions(of: &[&Holding]) -> Vec<String> {
     let Some((last, before)) = of.split_last() else { return Vec::new() };
     let mut found = Vec::new();
     if before.last().is_some_and(|previous| previous.verdict == "met") && last.verdict != "met" {
-        found.push(format!("{} after it was met", last.verdict));
+        found.push(format!("{} after an earlier `met`", last.verdict));
     }
     let usual: Vec<f64> = before.iter().filter_map(|holding| holding.rto_s?.high).collect();
     let high = last.rto_s.and_then(|rto| rto.high);
@@ -254,6 +254,6 @@ mod tests {
         };
         check(held(4, "met", Some(12.0)), &[]);
         check(held(4, "met", Some(13.0)), &["slower than usual by 30 %"]);
-        check(held(4, "missed", None), &["missed after it was met"]);
+        check(held(4, "missed", None), &["missed after an earlier `met`"]);
     }
 }

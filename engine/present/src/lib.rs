@@ -17,6 +17,7 @@ pub mod run;
 pub mod status;
 pub mod step;
 mod text;
+mod values;
 pub mod words;
 
 pub use text::{Part, Text, Tone};

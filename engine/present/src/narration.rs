@@ -10,7 +10,8 @@ use lifeboat_core::{
 };
 
 use crate::{
-    Tone, dry_run, elapsed,
+    Tone, elapsed,
+    values::values,
     words::{self, people, person},
 };
 
@@ -53,7 +54,7 @@ fn step_line(event: &Event, at: Timestamp, run: &Run) -> Option<(Tone, String)> 
             let how = match known_by {
                 KnownBy::Answer | KnownBy::Approval | KnownBy::Items | KnownBy::NoItems => "",
                 KnownBy::Observation => " (the interrupted attempt had taken effect)",
-                KnownBy::Operator => " (as the operator says)",
+                KnownBy::Operator => " (according to the operator)",
             };
             let summary = if summary.is_empty() { String::new() } else { format!(": {summary}") };
             let (tone, verb) = match known_by {
@@ -73,10 +74,10 @@ fn step_line(event: &Event, at: Timestamp, run: &Run) -> Option<(Tone, String)> 
         Event::StepFailed { failure, .. } => (Tone::Bad, format!("failed: {}", words::failure(failure))),
         Event::StepSkipped { reason, .. } => (Tone::Warn, words::skipped(reason)),
         Event::AttemptInterrupted { attempt, .. } => {
-            (Tone::Warn, format!("attempt {attempt} was interrupted; how far it came is not known"))
+            (Tone::Warn, format!("attempt {attempt} was interrupted; its effect is unknown"))
         }
         Event::ObservationStarted { attempt, .. } => {
-            (Tone::Plain, format!("finding out whether attempt {attempt} took effect"))
+            (Tone::Plain, format!("checking whether attempt {attempt} took effect"))
         }
         Event::ObservedNotDone { attempt, .. } => (Tone::Plain, format!("attempt {attempt} did not take effect")),
         Event::StepCancelled { .. } => (Tone::Warn, "cancelled".to_owned()),
@@ -94,25 +95,25 @@ fn people_line(event: &Event) -> Option<(Tone, String)> {
             let (tone, verb) = if *approved { (Tone::Good, "approved") } else { (Tone::Bad, "rejected") };
             (tone, format!("{verb} by {}{comment}", person(who)))
         }
-        Event::HandsRequested { instruction, .. } => (Tone::Warn, format!("waits for work by hand: {instruction}")),
+        Event::HandsRequested { instruction, .. } => (Tone::Warn, format!("waits for manual work: {instruction}")),
         Event::HandsReported { who, reason, .. } => {
             (Tone::Plain, format!("reported as done by {}{}", person(who), why(reason.as_deref())))
         }
         Event::ResolvedByHand { who, evidence, reason, .. } => {
-            let shown = dry_run::values(evidence);
+            let shown = values(evidence);
             (Tone::Good, format!("done by hand by {}{}{shown}", person(who), why(reason.as_deref())))
         }
         Event::SkipScheduled { who, reason, .. } => {
-            (Tone::Warn, format!("will be skipped when its turn comes, as {} wants: {reason}", person(who)))
+            (Tone::Warn, format!("will be skipped when its turn comes, requested by {}: {reason}", person(who)))
         }
         Event::RetryRequested { who, reason, .. } => {
-            (Tone::Plain, format!("to be tried again now, as {} wants{}", person(who), why(reason.as_deref())))
+            (Tone::Plain, format!("retried now, requested by {}{}", person(who), why(reason.as_deref())))
         }
         Event::OperatorAsked { reason, .. } => (Tone::Warn, format!("waits for a decision: {}", reason.message)),
         Event::OperatorAnswered { who, answer, reason, .. } => {
             let said = match answer {
                 OperatorAnswer::RunAgain => "run it again",
-                OperatorAnswer::ItHappened { .. } => "it happened",
+                OperatorAnswer::ItHappened { .. } => "it took effect",
                 OperatorAnswer::GiveUp => "give it up",
             };
             (Tone::Plain, format!("decided by {}: {said}{}", person(who), why(reason.as_deref())))
@@ -123,12 +124,10 @@ fn people_line(event: &Event) -> Option<(Tone, String)> {
 
 fn undo_line(event: &Event) -> Option<(Tone, String)> {
     Some(match event {
-        Event::UndoStarted { attempt: 1, .. } => (Tone::Plain, "is being taken back".to_owned()),
-        Event::UndoStarted { attempt, .. } => (Tone::Plain, format!("is being taken back, attempt {attempt}")),
-        Event::StepUndone { .. } => (Tone::Good, "taken back".to_owned()),
-        Event::UndoFailed { failure, .. } => {
-            (Tone::Bad, format!("could not be taken back: {}", words::failure(failure)))
-        }
+        Event::UndoStarted { attempt: 1, .. } => (Tone::Plain, "is being undone".to_owned()),
+        Event::UndoStarted { attempt, .. } => (Tone::Plain, format!("is being undone, attempt {attempt}")),
+        Event::StepUndone { .. } => (Tone::Good, "undone".to_owned()),
+        Event::UndoFailed { failure, .. } => (Tone::Bad, format!("could not be undone: {}", words::failure(failure))),
         _ => return None,
     })
 }
@@ -137,27 +136,29 @@ fn run_line(event: &Event, at: Timestamp, run: &Run) -> (Tone, String) {
     match event {
         Event::RunStarted(started) => (Tone::Plain, started_text(started)),
         Event::AbortRequested { who, reason, undo } => {
-            let back = if *undo { "; what was done will be taken back" } else { "" };
+            let back = if *undo { "; what was done will be undone" } else { "" };
             (Tone::Warn, format!("ended early by {}: {reason}{back}", person(who)))
         }
         Event::RunPaused { who, reason } => {
             (Tone::Warn, format!("paused by {}{}", person(who), why(reason.as_deref())))
         }
-        Event::OnsetStated { onset, who } => {
-            (Tone::Plain, format!("users noticed at {} UTC, says {}", elapsed::date_and_time(*onset), person(who)))
-        }
+        Event::OnsetStated { onset, who } => (
+            Tone::Plain,
+            format!("users noticed at {} UTC, according to {}", elapsed::date_and_time(*onset), person(who)),
+        ),
         Event::RunUnpaused { who, reason } => {
-            (Tone::Plain, format!("goes on, says {}{}", person(who), why(reason.as_deref())))
+            (Tone::Plain, format!("resumed by {}{}", person(who), why(reason.as_deref())))
         }
         Event::StepsReopened { steps, who, reason } => {
             let names: Vec<&str> = steps.iter().map(StepId::as_str).collect();
-            let text = format!("once more, as {} wants: {}{}", person(who), names.join(", "), why(reason.as_deref()));
+            let text =
+                format!("repeated, requested by {}: {}{}", person(who), names.join(", "), why(reason.as_deref()));
             (Tone::Warn, text)
         }
         Event::HandlersBegan { ending } => {
-            (words::outcome_tone(*ending), format!("the recovery {}; its handlers begin", words::outcome(*ending)))
+            (words::outcome_tone(*ending), format!("the recovery {}; the handlers start", words::outcome(*ending)))
         }
-        Event::UndoBegan => (Tone::Warn, "what was done is now taken back, last first".to_owned()),
+        Event::UndoBegan => (Tone::Warn, "undoing what was done, last first".to_owned()),
         Event::RunFinished { outcome } => {
             let took = run.started.as_ref().map(|(start, _)| format!(" after {}", elapsed::between(*start, at)));
             let name = run.started.as_ref().map(|(_, facts)| format!("{} ", facts.run)).unwrap_or_default();

@@ -45,7 +45,7 @@ pub struct RunDocument<'a> {
     steps: Vec<StepDocument<'a>>,
     /// What people did, in order.
     people: Vec<Deed<'a>>,
-    /// How to go on, where the run is not over.
+    /// How to continue, where the run is not over.
     resume: Option<String>,
 }
 

@@ -58,7 +58,7 @@ pub struct StepStatus<'a> {
 }
 
 /// A row for each step; of the items of a list, which may be thousands, only for those that are under way or in trouble. `live` says
-/// whether an engine works on the run, and what goes on is counted until `until`.
+/// whether an engine works on the run, and times of steps in progress are counted until `until`.
 pub fn rows(run: &Run, live: bool, until: Timestamp) -> Vec<StepStatus<'_>> {
     let shown = run.steps.iter().enumerate().filter(|(_, step)| is_shown(run, step));
     shown.map(|(place, step)| row(run, place, step, live, until)).collect()
@@ -110,12 +110,12 @@ fn what(run: &Run, place: usize, step: &StepRun, cut_off: bool) -> String {
         StepState::Waiting | StepState::Cancelled => {
             run.skips.get(&place).map(|reason| format!("will be {}", words::skipped(reason))).unwrap_or_default()
         }
-        _ if cut_off => "was at work when the engine ended; how far it came is not known".to_owned(),
+        _ if cut_off => "was interrupted when the engine ended; its effect is unknown".to_owned(),
         state => state.failure().map(words::failure).or_else(|| waits_for(state)).unwrap_or_default(),
     }
 }
 
 fn progress(items: &[StepRun]) -> String {
     let over = items.iter().filter(|item| item.state.is_over()).count();
-    format!("{over} of {} items", items.len())
+    format!("{over} of {} items done", items.len())
 }

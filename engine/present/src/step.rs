@@ -24,14 +24,17 @@ pub fn waits_for(state: &StepState) -> Option<String> {
     let StepState::Awaiting(awaiting) = state else { return None };
     Some(match awaiting {
         Awaiting::Approval { by, message, approved_by, expires, .. } => {
-            let second = approved_by.as_ref().map(|first| format!(", besides {first}")).unwrap_or_default();
+            let second = approved_by
+                .as_ref()
+                .map(|first| format!(" (approved by {first}; a second person is needed)"))
+                .unwrap_or_default();
             let until = expires.map(|expires| format!(" (until {expires:.0})")).unwrap_or_default();
             format!("approval by {}{second}{until}: {message}", words::people(by))
         }
-        Awaiting::Hands { instruction, evidence } if evidence.is_empty() => format!("work by hand: {instruction}"),
+        Awaiting::Hands { instruction, evidence } if evidence.is_empty() => format!("manual work: {instruction}"),
         Awaiting::Hands { instruction, evidence } => {
             let evidence: Vec<&str> = evidence.keys().map(String::as_str).collect();
-            format!("work by hand: {instruction} (hand in {})", evidence.join(", "))
+            format!("manual work: {instruction} (evidence: {})", evidence.join(", "))
         }
         Awaiting::Decision { reason, .. } => format!("a decision: {}", reason.message),
     })

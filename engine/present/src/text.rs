@@ -11,7 +11,7 @@ pub enum Tone {
     Bad,
     /// Somebody should look.
     Warn,
-    /// It goes on.
+    /// Progress, or plain information.
     Plain,
 }
 

@@ -5,7 +5,7 @@ use lifeboat_core::{
     failure::{Failure, FailureKind},
 };
 
-use crate::{Tone, dry_run};
+use crate::{Tone, values::values};
 
 /// A failure for people: its message, its kind where that says something, its code.
 pub fn failure(failure: &Failure) -> String {
@@ -24,20 +24,20 @@ pub fn failure(failure: &Failure) -> String {
 pub fn skipped(reason: &SkipReason) -> String {
     match reason {
         SkipReason::WhenFalse => "skipped: its `when` is false".to_owned(),
-        SkipReason::NotAsked => "left out: nothing to ask, its `when` is false".to_owned(),
+        SkipReason::NotAsked => "skipped: nothing to ask, its `when` is false".to_owned(),
         SkipReason::NeedNotMet { step } => format!("skipped: it needs `{step}`, which was not done"),
         SkipReason::ByOperator { who, reason } => format!("skipped by {}: {reason}", person(who)),
-        SkipReason::NothingFailed => "left out: nothing failed".to_owned(),
-        SkipReason::DoneBefore => "left out: it was done, or may have been, when the run ended before".to_owned(),
+        SkipReason::NothingFailed => "skipped: nothing failed".to_owned(),
+        SkipReason::DoneBefore => "skipped: it was done, or may have been, when the run ended before".to_owned(),
         SkipReason::WouldRun { parameters } => {
-            format!("would change something here, in a real run:{}", dry_run::values(parameters))
+            format!("would change something in a real run:{}", values(parameters))
         }
         SkipReason::WouldAsk { message } => format!("would ask, in a real run: {message}"),
         SkipReason::NotKnown { unknown, .. } => {
-            format!("cannot be tried: {} would come of a real run", unknown.join(", "))
+            format!("cannot be tried: depends on {}, known only in a real run", unknown.join(", "))
         }
         SkipReason::FailedBehind { step, failure } => {
-            format!("failed, perhaps because `{step}` was left out: {}", self::failure(failure))
+            format!("failed, perhaps because `{step}` was skipped: {}", self::failure(failure))
         }
     }
 }
@@ -48,7 +48,7 @@ pub fn outcome(outcome: Outcome) -> &'static str {
         Outcome::Succeeded => "succeeded",
         Outcome::SucceededWithExceptions => "succeeded with exceptions",
         Outcome::Failed => "failed",
-        Outcome::RolledBack => "failed; everything was taken back",
+        Outcome::RolledBack => "failed; everything was undone",
         Outcome::Aborted => "ended early",
         Outcome::DryRun => "dry-run ended without a change",
     }

@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 use lifeboat_core::name::RunId;
 
-use crate::{holder::Holder, journal::Damage, lease::Loss};
+use crate::{damage::Damage, holder::Holder, loss::Loss};
 
 /// A failure of the shell: the run's state could not be kept, found or trusted, or somebody else has it.
 #[derive(Debug, thiserror::Error)]
@@ -12,31 +12,31 @@ pub enum Error {
     /// A file or folder of the state could not be written.
     #[error("cannot write `{}`: {source}", path.display())]
     Disk {
-        /// Which.
+        /// Path of the file or folder.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// A file or folder of the state could not be read.
     #[error("cannot read `{}`: {source}", path.display())]
     Unreadable {
-        /// Which.
+        /// Path of the file or folder.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The journal cannot be trusted.
-    #[error("the journal `{}` cannot be used: {damage}", path.display())]
+    #[error("cannot use the journal `{}`: {damage}", path.display())]
     Journal {
-        /// Which journal.
+        /// Path of the journal.
         path: PathBuf,
         /// What is wrong with it.
         damage: Damage,
     },
     /// The plan beside the journal is not the one that the run was started with.
-    #[error("the plan `{}` is not the one that the run was started with: {problem}", path.display())]
+    #[error("the plan `{}` has changed since the run started: {problem}", path.display())]
     Plan {
-        /// Which plan.
+        /// Path of the plan.
         path: PathBuf,
         /// What is wrong with it.
         problem: String,
@@ -44,51 +44,51 @@ pub enum Error {
     /// No run has that name.
     #[error("there is no run `{name}`")]
     Unknown {
-        /// What was asked for.
+        /// The name that was given.
         name: String,
     },
     /// Several runs begin like that.
-    #[error("`{prefix}` can mean {}", list(candidates))]
+    #[error("`{prefix}` is ambiguous; it matches {}", list(candidates))]
     Ambiguous {
-        /// What was asked for.
+        /// The beginning of a name that was given.
         prefix: String,
         /// The runs that begin so.
         candidates: Vec<RunId>,
     },
     /// The run has a folder and nothing was ever journalled.
-    #[error("the run `{run}` was never started: its journal has no events")]
+    #[error("the run `{run}` was never started; its journal is empty")]
     NeverStarted {
-        /// Which run.
+        /// The run.
         run: RunId,
     },
     /// The run has a journal already.
-    #[error("the run `{run}` was started before; resume it instead")]
+    #[error("the run `{run}` was already started; resume it instead")]
     Exists {
-        /// Which run.
+        /// The run.
         run: RunId,
     },
     /// Another engine is working on the run.
-    #[error("the run `{run}` is being worked on by {holder}")]
+    #[error("the run `{run}` is in use by {holder}")]
     Locked {
-        /// Which run.
+        /// The run.
         run: RunId,
-        /// By whom.
+        /// The engine that works on it.
         holder: Box<Holder>,
     },
     /// Another engine has become the owner of the run.
-    #[error("this engine does not own the run `{run}` any more{}; nothing more of it is recorded", by(owner.as_deref()))]
+    #[error("this engine no longer owns the run `{run}`{}; it records nothing more", by(owner.as_deref()))]
     OwnerLost {
-        /// Which run.
+        /// The run.
         run: RunId,
         /// Who owns it now, where that is known.
         owner: Option<Box<Holder>>,
     },
     /// Another run is writing to the target.
-    #[error("`{resource}` is being used by the run `{run}`, {holder}", run = holder.run)]
+    #[error("`{resource}` is in use by the run `{run}`, {holder}", run = holder.run)]
     LeaseHeld {
         /// The target.
         resource: String,
-        /// By whom.
+        /// The engine that works on it.
         holder: Box<Holder>,
     },
     /// The target itself says that another run is writing to it, perhaps one of another state folder.
@@ -96,37 +96,39 @@ pub enum Error {
     TargetHeld(String),
     /// Another run was writing to the target and did not end.
     #[error(
-        "`{resource}` belongs to the run `{run}`, which is not over ({holder}); end it first: lifeboat resume {run}",
+        "`{resource}` belongs to the run `{run}`, which is not over ({holder}); end that run first: lifeboat resume \
+         {run}",
         run = holder.run
     )]
     LeaseUnfinished {
         /// The target.
         resource: String,
-        /// Who left it so.
+        /// The engine that had it.
         holder: Box<Holder>,
     },
     /// Whether the holder is dead cannot be seen from here.
     #[error(
-        "`{resource}` belongs to the run `{run}` on another machine ({holder}): nothing here shows whether that process is dead",
+        "`{resource}` belongs to the run `{run}` on another machine ({holder}); this machine cannot tell whether \
+         that process is dead",
         run = holder.run
     )]
     LeaseElsewhere {
         /// The target.
         resource: String,
-        /// Who has it.
+        /// The engine that has it.
         holder: Box<Holder>,
     },
     /// The lease was taken over from the run.
-    #[error("{0}; the run cannot go on")]
+    #[error("{0}; the run cannot continue")]
     LeaseLost(Box<Loss>),
     /// There is nothing to take over.
-    #[error("no run has a lease that `{name}` means")]
+    #[error("no run has a lease named `{name}`")]
     LeaseFree {
         /// A resource or a run.
         name: String,
     },
     /// The operating system gave no random bytes for a name.
-    #[error("the operating system gives no random bytes: {0}")]
+    #[error("cannot get random bytes from the operating system: {0}")]
     Randomness(getrandom::Error),
 }
 
@@ -165,7 +167,7 @@ impl Error {
 }
 
 fn by(owner: Option<&Holder>) -> String {
-    owner.map_or_else(String::new, |owner| format!(": it is being worked on by {owner}"))
+    owner.map_or_else(String::new, |owner| format!(": it is in use by {owner}"))
 }
 
 fn list(runs: &[RunId]) -> String {

@@ -36,34 +36,34 @@ pub trait Invoke: Send + Sync {
     }
 }
 
-/// One call with all that surrounds it.
+/// One call with its surroundings.
 #[derive(Clone)]
 pub struct Request {
-    /// What to run.
+    /// The call: action, parameters, grants.
     pub call: Call,
-    /// For which run.
+    /// The run that it belongs to.
     pub run: RunId,
     /// Whether anything may be changed.
     pub mode: Mode,
-    /// When the call is over. It moves where the run is paused.
+    /// When the call is cut off. It moves while the run is paused.
     pub deadline: Deadline,
     /// Fires when the call should end.
     pub cancel: CancellationToken,
-    /// Where progress and log lines go.
+    /// Receives progress and log lines.
     pub notes: Arc<dyn Fn(Note) + Send + Sync>,
-    /// Asked before each change of something outside.
+    /// Asked before each change outside of the engine.
     pub fence: Arc<dyn Fence>,
 }
 
-/// Whether a run still has its targets. The host asks before each change that it makes for a call, because the run may have
-/// lost them while the call was under way; what only reads is not asked for.
+/// Tells whether a run still has its targets. The host asks before each change that it makes for a call, because the run may have
+/// lost them meanwhile; it does not ask before it reads.
 pub trait Fence: Send + Sync {
-    /// Refuses with `run-lease-lost`. Blocks for some microseconds at most: it looks at the disk, or only at the clock, as the store has
-    /// it.
+    /// Refuses with `run-lease-lost`. Blocks for some microseconds at most: it looks at the disk or only at the clock, depending on the
+    /// store.
     fn check(&self) -> Result<(), Reason>;
 }
 
-/// The fence of a run that no lease was taken for.
+/// The fence of a run without leases.
 #[derive(Debug, Clone, Copy)]
 pub struct Unfenced;
 
@@ -73,30 +73,30 @@ impl Fence for Unfenced {
     }
 }
 
-/// When a call is over, as it stands at each moment.
+/// When a call is cut off; it can move while the call runs.
 #[derive(Debug, Clone)]
 pub struct Deadline {
     at: watch::Receiver<Option<Timestamp>>,
 }
 
 impl Deadline {
-    /// One that does not move.
+    /// A deadline that does not move.
     pub fn fixed(at: Option<Timestamp>) -> Self {
         Self { at: watch::channel(at).1 }
     }
 
-    /// One that whoever has the other end moves.
+    /// A deadline that the holder of the sender moves.
     pub(crate) fn moving(at: Option<Timestamp>) -> (watch::Sender<Option<Timestamp>>, Self) {
         let (sender, at) = watch::channel(at);
         (sender, Self { at })
     }
 
-    /// The instant; `None` where the step has none, or the run is paused.
+    /// The current deadline; `None` if the step has none, or the run is paused.
     pub fn at(&self) -> Option<Timestamp> {
         *self.at.borrow()
     }
 
-    /// Resolves when the instant has passed, wherever it is moved to meanwhile; never while there is none.
+    /// Resolves when the deadline has passed, wherever it is moved meanwhile; never while there is none.
     pub async fn passed(&self) {
         loop {
             let moved = self.moved();
@@ -113,7 +113,7 @@ impl Deadline {
         }
     }
 
-    /// Resolves when the instant has been moved since this was called; never where it will not be.
+    /// Resolves when the deadline is moved after this call; never if it cannot move.
     pub fn moved(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut at = self.at.clone();
         at.mark_unchanged();
@@ -125,23 +125,23 @@ impl Deadline {
     }
 }
 
-/// What came of a call.
+/// The result of a call.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
-    /// Of a call with purpose run, verify or undo.
+    /// The result of a call with purpose run, verify or undo.
     Ran(Result<Done, Failure>),
-    /// Of a call with purpose observe.
+    /// The result of a call with purpose observe.
     Observed(Result<Observation, Failure>),
 }
 
 /// Something a plugin said while it ran. Shown and logged, never journalled.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Note {
-    /// How far it is.
+    /// How much is done.
     Progress {
-        /// So far.
+        /// Amount done so far, in `unit`.
         done: u64,
-        /// In all, where known.
+        /// Total amount, if known.
         total: Option<u64>,
         /// `rows`, `bytes`, …
         unit: String,
@@ -150,11 +150,11 @@ pub enum Note {
     },
     /// A line of the log.
     Log {
-        /// How important.
+        /// How important it is.
         level: Level,
         /// The line.
         message: String,
-        /// Details.
+        /// Further details: names and values.
         fields: Vec<(String, String)>,
     },
 }
@@ -175,7 +175,7 @@ pub enum Level {
 /// A note with the step it belongs to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepNote {
-    /// Which step.
+    /// Id of the step.
     pub step: StepId,
     /// What it said.
     pub note: Note,

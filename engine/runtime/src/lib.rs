@@ -4,6 +4,7 @@
 //! `driver` loop run in the real `world`. Runs are kept in a `store`, whose form on disk is `home`. Plugins are behind `invoke`, people behind `people`, readers behind `report`.
 
 mod control;
+mod damage;
 pub mod driver;
 pub mod error;
 pub mod files;
@@ -14,11 +15,13 @@ pub mod invoke;
 pub mod journal;
 pub mod lease;
 pub mod lock;
+mod loss;
 pub mod people;
 pub mod report;
 pub mod request;
 pub mod session;
 pub mod store;
+mod sync;
 mod variant;
 mod world;
 

@@ -96,7 +96,7 @@ impl FolderLock {
 
 impl Drop for FolderLock {
     fn drop(&mut self) {
-        // One that stays behind is nobody's.
+        // A lock file that stays behind is not locked.
         let _ = fs::remove_file(&self.path);
     }
 }
@@ -134,7 +134,7 @@ mod tests {
         assert!(other.to_string().contains("with its state in /var/lib/lifeboat"), "{other}");
         drop(first);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-        // What a dead engine left there is nobody's.
+        // What a dead engine left there locks nothing.
         fs::write(folder.path().join(FOLDER_LOCK), serde_json::to_vec(&me("dr-003-a")).unwrap()).unwrap();
         assert!(matches!(FolderLock::take(folder.path(), &me("dr-003-b")).unwrap(), FolderTaken::Held(_)));
     }

@@ -20,9 +20,9 @@ pub trait People: Send + Sync {
 /// What somebody answered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reply {
-    /// Who.
+    /// The person who answered, or the policy of a drill.
     pub who: Person,
-    /// What.
+    /// The answer.
     pub answer: ReplyAnswer,
 }
 
@@ -31,9 +31,9 @@ pub struct Reply {
 pub enum ReplyAnswer {
     /// To `Question::Approve`.
     Approval {
-        /// Yes or no.
+        /// Whether the answer was a yes.
         approved: bool,
-        /// Why.
+        /// The comment of the person.
         comment: Option<String>,
     },
     /// To `Question::Hands`: what was handed in.

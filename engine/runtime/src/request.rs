@@ -1,4 +1,4 @@
-//! Telling a run something: the engine that works on it where there is one, otherwise the run's journal.
+//! Sends a request to a run: to the engine that works on it, or to the run's journal if none does.
 
 use std::time::Duration;
 
@@ -16,34 +16,33 @@ use lifeboat_core::{
 use crate::{
     Error,
     holder::{Doing, Holder},
-    home::Loaded,
     identity,
     journal::Recorded,
-    store::{Log, Owned, Sent, Store},
+    store::{Loaded, Log, Owned, Sent, Store},
     world::Clock,
 };
 
-/// An engine that has just begun to work on the run takes its lock first and listens an instant later.
+/// How often a run that is locked, but not reached yet, is tried: an engine that has just started takes the lock before it listens.
 const TRIES: u32 = 50;
 const BETWEEN_TRIES: Duration = Duration::from_millis(100);
 
-/// What became of what somebody wanted.
+/// The result of a request to a run.
 #[derive(Debug)]
 pub enum Told {
-    /// The engine that works on the run has recorded it, and goes on.
+    /// The engine that works on the run has recorded it, and continues.
     Live(Vec<Recorded>),
     /// No engine works on the run: it is recorded, and happens when the run is resumed.
     Recorded(Vec<Recorded>, Box<Run>),
-    /// The run is over and would go on: [`crate::session::reopen`] does it.
+    /// The run is over and would continue: [`crate::session::reopen`] does it.
     Reopens(Request),
     /// It cannot be done; nothing is recorded.
     Refused(Refusal),
 }
 
-/// An engine answers in a moment. One that has not done so in this time is stopped, or waits for something itself.
+/// How long to wait for an answer. An engine answers at once unless it is stopped or blocked.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Tells a run something, live or not. Who does it is the person behind this process.
+/// Sends a request to a run, live or not, in the name of the person behind this process.
 pub async fn tell<S: Store>(store: &S, run: &RunId, command: Command) -> Result<Told, Error> {
     tell_within(PATIENCE, store, run, command).await
 }
@@ -71,24 +70,25 @@ pub async fn tell_within<S: Store>(
     unreachable!("the loop returns")
 }
 
-/// The engine has the run and does not answer: what it does, and what becomes of the request.
+/// The refusal if the engine does not answer: what it is doing, and what happens to the request.
 fn silent(holder: Option<&Holder>, patience: Duration) -> Refusal {
     let who = holder.map_or_else(|| "the engine".to_owned(), |holder| format!("the engine ({holder})"));
     let (doing, advice) = match holder.and_then(|holder| Some((holder.pid, holder.doing()?))) {
-        Some((pid, Doing::Stopped)) => ("it is stopped by a signal", format!("`kill -CONT {pid}` lets it go on")),
-        Some((pid, Doing::Traced)) => ("a debugger holds it", format!("end what traces process {pid}")),
-        Some((_, Doing::WaitsForDisk)) => ("it waits for a disk", "look at the disk of the state folder".to_owned()),
-        Some((pid, Doing::Other)) => ("it is busy", format!("look at process {pid}, and ask again")),
-        None => ("what it does cannot be seen from here", "look at it on its machine".to_owned()),
+        Some((pid, Doing::Stopped)) => ("it is stopped by a signal", format!("continue it with `kill -CONT {pid}`")),
+        Some((pid, Doing::Traced)) => ("it is stopped by a debugger", format!("end the debugger of process {pid}")),
+        Some((_, Doing::WaitsForDisk)) => ("it waits for a disk", "check the disk of the state folder".to_owned()),
+        Some((pid, Doing::Other)) => ("it is busy", format!("check process {pid}, then try again")),
+        None => ("its state cannot be seen from this machine", "check it on its machine".to_owned()),
     };
     let seconds = patience.as_secs();
     let message = format!(
-        "{who} has not answered within {seconds} s: {doing}. The request has expired and is not carried out later; {advice}"
+        "{who} has not answered within {seconds} s: {doing}. The request has expired and will not be carried out; \
+         {advice}"
     );
     Refusal::new("run-control", message)
 }
 
-/// Records it in the journal of a run that nobody works on, and that this process owns for that.
+/// Records it in the journal of a run on which no engine works; this process owns the run meanwhile.
 async fn record<S: Store>(loaded: Loaded, mut owned: Owned<S>, command: Command) -> Result<Told, Error> {
     let Loaded { plan, run: mut state, end, .. } = loaded;
     let who = identity::this_person();
@@ -114,9 +114,9 @@ async fn record<S: Store>(loaded: Loaded, mut owned: Owned<S>, command: Command)
 pub enum Unattended {
     /// It cannot be done.
     Refused(Refusal),
-    /// The run is over and would go on: an engine has to do that.
+    /// The run is over and would continue: an engine has to do that.
     Reopens(Request),
-    /// These events are to be written. What would begin does so where an engine goes on with the run, as after a stop.
+    /// These events are to be written. What would begin does so where an engine continues the run, as after a stop.
     Records(Vec<Event>),
 }
 

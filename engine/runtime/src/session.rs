@@ -1,79 +1,30 @@
 //! Starting and resuming a run: what the command line and the simulator call.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use jiff::Timestamp;
 use lifeboat_core::{
-    diagnostic::SourceFile,
-    event::{Mode, Outcome, Person, RunStarted},
+    event::{Mode, RunStarted},
     failure::Reason,
     input::Input,
-    name::{RoleName, RunId, StepId},
+    name::RunId,
     operator::{Refusal, Request},
     plan::Plan,
     run::{Phase, Run},
 };
-use serde_json::Value;
-use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::{
     Error,
     driver::{self, World},
     holder::Holder,
-    identity,
-    invoke::Invoke,
-    journal,
-    people::People,
-    report::{Report, Reporter},
+    identity, journal,
+    report::Report,
     store::{Leases, Log, Owned, Store, Taken},
     variant,
     world::{Materials, RealWorld},
 };
-
-/// What surrounds every run of this process.
-#[derive(Clone)]
-pub struct Surroundings {
-    /// Runs plugin calls.
-    pub invoke: Arc<dyn Invoke>,
-    /// Answers questions.
-    pub people: Arc<dyn People>,
-    /// Reads the stream of reports.
-    pub reporter: Arc<dyn Reporter>,
-    /// Fires when the engine should stop. Nothing begins any more; calls in flight are told to end, and what they still did is
-    /// journalled. An attempt that fails, or does not end in time, is found interrupted by the engine that resumes the run.
-    pub stop: CancellationToken,
-}
-
-/// What a run is started with.
-pub struct NewRun {
-    /// Its name; made by [`crate::home::Home::new_run_id`].
-    pub run: RunId,
-    /// What to execute.
-    pub plan: Plan,
-    /// Where the runbook is, so that a resumed run can say that it was changed meanwhile.
-    pub runbook_path: Option<PathBuf>,
-    /// The runbook's bytes, kept beside the journal.
-    pub runbook_source: Vec<u8>,
-    /// The runbooks that it calls, kept there too.
-    pub called_sources: Vec<SourceFile>,
-    /// The bindings file's bytes, kept beside the journal (references to secrets only).
-    pub bindings_source: Vec<u8>,
-    /// Every input with its value.
-    pub inputs: Value,
-    /// What expressions may know of the targets.
-    pub targets: BTreeMap<RoleName, Value>,
-    /// The exclusive resources it writes to (`postgres:SYSTEM_IDENTIFIER`, `machine:…`): one lease each.
-    pub leases: Vec<String>,
-    /// Whether anything may be changed.
-    pub mode: Mode,
-    /// Who starts it.
-    pub who: Person,
-    /// The people of each role, as the bindings name them.
-    pub people: BTreeMap<String, Vec<String>>,
-    /// When users first noticed, where that is known.
-    pub onset: Option<Timestamp>,
-}
+pub use crate::{driver::How, store::NewRun, world::Surroundings};
 
 /// How a session with a run ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -86,17 +37,6 @@ pub struct Ended {
     pub state: Run,
     /// When it was left.
     pub at: Timestamp,
-}
-
-/// Why a session is over.
-#[derive(Debug, Clone, PartialEq)]
-pub enum How {
-    /// The run is over.
-    Finished(Outcome),
-    /// These steps wait for a person and nobody can be asked here.
-    Waiting(Vec<StepId>),
-    /// The engine was told to stop.
-    Stopped,
 }
 
 /// Starts a run and drives it until it is over, waits, or is stopped. Where this is refused before the first event (by a
@@ -180,7 +120,7 @@ async fn take<S: Store>(
         return Ok(taken);
     }
     let holder = Holder::this_process(run).of_home(store.name());
-    tracing::debug!(%run, leases = taken.resources.len(), "the leases are taken, now the targets themselves");
+    tracing::debug!(%run, leases = taken.resources.len(), "the leases are taken; taking the targets");
     let told = surroundings.invoke.hold(holder).await.map_err(|reason| Error::TargetHeld(reason.message))?;
     for Reason { code, message } in told {
         surroundings.reporter.report(&Report::Refused(Refusal::new(&code, message)), &Run::default());
@@ -227,7 +167,7 @@ impl Session {
         world.wind_down(left).instrument(span.clone()).await;
         match &driven {
             Ok((_, how)) => tracing::info!(parent: &span, how = variant::name(how), "the session is over"),
-            Err(error) => tracing::error!(parent: &span, code = error.code(), "the session cannot go on"),
+            Err(error) => tracing::error!(parent: &span, code = error.code(), "the session cannot continue"),
         }
         invoke.let_go().await;
         let (state, how) = driven?;

@@ -124,7 +124,7 @@ fn a_lost_connection_is_transient_and_a_refusal_is_not() {
 }
 
 #[test]
-fn parameters_that_can_not_work_send_nothing() {
+fn parameters_that_cannot_work_send_nothing() {
     let cases = [
         (json!({ "channel": "oncall", "message": " \n" }), "invalid_input notify-empty: the message is empty"),
         (

@@ -93,6 +93,11 @@ impl DrillRequest {
         self.runbooks.get(&recover.runbook).cloned().unwrap_or_else(empty)
     }
 
+    /// Those of them that rehearse a recovery, and so have to be held again and again.
+    pub fn rehearsals() -> impl Iterator<Item = &'static str> {
+        BUILT_IN.iter().filter(|known| !known.runbooks.is_empty()).map(|known| known.name)
+    }
+
     /// The names of the drills in this binary.
     pub fn built_in() -> impl Iterator<Item = &'static str> {
         BUILT_IN.iter().map(|known| known.name)

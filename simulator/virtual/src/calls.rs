@@ -270,7 +270,7 @@ impl Course {
             }
             CallFault::WrongTarget => {
                 self.effect = None;
-                let failure = Failure::Denied(reason("host-identity-mismatch", "it is another system than is meant"));
+                let failure = Failure::Denied(reason("host-identity-mismatch", "it is not the intended system"));
                 self.answer = Some((quick, Answer::Fails(failure)));
             }
             CallFault::Slow => {
@@ -329,7 +329,7 @@ fn destroyed(call: &Call) -> impl Iterator<Item = &RoleName> {
 }
 
 fn walled() -> Reason {
-    Reason::new("host-deadline", "the time of this attempt was up before it was done")
+    Reason::new("host-deadline", "the attempt ran out of time")
 }
 
 fn milliseconds(number: u64) -> SignedDuration {

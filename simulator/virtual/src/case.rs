@@ -71,7 +71,7 @@ impl std::str::FromStr for Case {
     fn from_str(text: &str) -> Result<Self, String> {
         let mut words = text.split_ascii_whitespace();
         let seed = words.next().and_then(|word| word.parse().ok());
-        let seed = seed.ok_or_else(|| format!("a case begins with its seed, a whole number: `{text}`"))?;
+        let seed = seed.ok_or_else(|| format!("a case must begin with its seed, a whole number, not with `{text}`"))?;
         Ok(Self { seed, faults: words.map(str::parse).collect::<Result<_, _>>()? })
     }
 }
@@ -85,7 +85,10 @@ mod tests {
         let text = "17 answer-lost@merge#1 crash-after@12";
         let case: Case = text.parse().unwrap();
         assert_eq!((case.seed, case.faults.len(), case.to_string().as_str()), (17, 2, text));
-        assert_eq!("merge".parse::<Case>().unwrap_err(), "a case begins with its seed, a whole number: `merge`");
+        assert_eq!(
+            "merge".parse::<Case>().unwrap_err(),
+            "a case must begin with its seed, a whole number, not with `merge`"
+        );
     }
 
     #[test]

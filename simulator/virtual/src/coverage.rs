@@ -27,7 +27,7 @@ pub struct Coverage {
 /// How many cases took each path through a step. `None`: the step has no such path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StepCoverage {
-    /// Which step.
+    /// Id of the step.
     pub step: StepId,
     /// It succeeded.
     pub succeeded: Option<u64>,

@@ -241,7 +241,7 @@ impl std::str::FromStr for Planned {
         if let Some(fault) = QuestionFault::from_name(name) {
             return Ok(Self::Question { fault, step: id(step)?, nth });
         }
-        let fault = CallFault::from_name(name).ok_or_else(|| format!("there is no fault `{name}`"))?;
+        let fault = CallFault::from_name(name).ok_or_else(|| format!("unknown fault `{name}`"))?;
         let purposes = [Purpose::Observe, Purpose::Verify, Purpose::Undo];
         let named = purposes.into_iter().find_map(|purpose| {
             let step = step.strip_prefix(word(purpose))?.strip_prefix(':')?;
@@ -253,7 +253,7 @@ impl std::str::FromStr for Planned {
 }
 
 fn number(text: &str) -> Result<u32, String> {
-    text.parse().ok().filter(|nth| *nth > 0).ok_or_else(|| format!("`{text}` is not a number from 1 on"))
+    text.parse().ok().filter(|nth| *nth > 0).ok_or_else(|| format!("`{text}` is not a number of at least 1"))
 }
 
 /// The word for a purpose in the text of a fault.
@@ -284,7 +284,7 @@ impl Selection {
                 |name: &str| name.strip_prefix(word).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
             let found: Vec<_> = names().into_iter().filter(|name| family(name)).collect();
             if found.is_empty() {
-                return Err(format!("there is no fault `{word}`"));
+                return Err(format!("unknown fault `{word}`"));
             }
             chosen.extend(found);
         }
@@ -315,9 +315,9 @@ mod tests {
         }
         for (text, problem) in [
             ("crash-after", "`crash-after` has no `@PLACE`"),
-            ("crash-after@0", "`0` is not a number from 1 on"),
+            ("crash-after@0", "`0` is not a number of at least 1"),
             ("transient@merge", "`transient@merge` has no `#NUMBER`"),
-            ("tired@merge#1", "there is no fault `tired`"),
+            ("tired@merge#1", "unknown fault `tired`"),
         ] {
             assert_eq!(text.parse::<Planned>().unwrap_err(), problem);
         }
@@ -327,7 +327,7 @@ mod tests {
     fn a_family_selects_all_of_its_faults() {
         let crashes = Selection::of(["crash"]).unwrap();
         assert!(crashes.has("crash-before") && crashes.has("crash-unheard") && !crashes.has("disk-full"));
-        assert_eq!(Selection::of(["crash", "tired"]).unwrap_err(), "there is no fault `tired`");
+        assert_eq!(Selection::of(["crash", "tired"]).unwrap_err(), "unknown fault `tired`");
         assert_eq!(Selection::of(names()).unwrap(), Selection::all());
     }
 }

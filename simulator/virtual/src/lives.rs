@@ -117,7 +117,7 @@ fn live_on(mut world: VirtualWorld<'_>) -> Played {
         }
     }
     if !lives.last().is_some_and(is_the_last) {
-        lives.push(LifeEnd::Hung(format!("{} engines did not bring it to an end", lives.len())));
+        lives.push(LifeEnd::Hung(format!("it did not end within {} engines", lives.len())));
     }
     let journal = world.journal().medium().bytes().to_vec();
     let (records, truth, chronicle) = world.into_records();

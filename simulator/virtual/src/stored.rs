@@ -61,7 +61,10 @@ mod tests {
     #[test]
     fn a_line_that_is_no_case_is_named() {
         let problem = |text| stored(text).unwrap_err().to_string();
-        assert_eq!(problem("# kept\ntest-once-only x\n"), "line 2: a case begins with its seed, a whole number: `x`");
-        assert_eq!(problem("test-once-only"), "line 1: a case begins with its seed, a whole number: ``");
+        assert_eq!(
+            problem("# kept\ntest-once-only x\n"),
+            "line 2: a case must begin with its seed, a whole number, not with `x`"
+        );
+        assert_eq!(problem("test-once-only"), "line 1: a case must begin with its seed, a whole number, not with ``");
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn tell(played: &Played) -> Story {
     if sentences.len() > SENTENCES_MAX {
         let (left_out, last) = (sentences.len() - SENTENCES_MAX, sentences.pop());
         sentences.truncate(SENTENCES_MAX - 1);
-        sentences.push(format!("And so on ({left_out} sentences are left out)."));
+        sentences.push(format!("And so on ({left_out} more sentences)."));
         sentences.extend(last);
     }
     Story { sentences }
@@ -112,7 +112,7 @@ impl Teller {
                 match (self.lives, std::mem::take(&mut self.disowned)) {
                     (1, _) => {}
                     (_, false) => self.say("The engine was started again."),
-                    (_, true) => self.say("That other engine went on with the run."),
+                    (_, true) => self.say("That other engine continued the run."),
                 }
             }
             Told::EngineEnded(end) => self.ended(end),
@@ -124,17 +124,15 @@ impl Teller {
                 }
             }
             Told::TookEffectUnheard { step, purpose, .. } => {
-                self.say(format!("{} was cut off, and took effect all the same.", what(step, *purpose, "The")));
+                self.say(format!("{} was cut off, but took effect anyway.", what(step, *purpose, "The")));
             }
             Told::CallFault { fault, step, purpose, .. } => self.call_fault(*fault, step, *purpose),
             Told::OldAnswer { step, attempt } => {
-                self.say(format!(
-                    "An answer of attempt {attempt} of `{step}` arrived, which was over: it had worked, it said."
-                ));
+                self.say(format!("A late answer of attempt {attempt} of `{step}` arrived; it reported success."));
             }
             Told::QuestionFault { fault, step } => self.question_fault(*fault, step),
             Told::Refused { who, message } => {
-                self.say(format!("{who} wanted what cannot be done: {message}."));
+                self.say(format!("A request of {who} was refused: {message}."));
             }
             Told::AppendFault { fault } => self.append_fault(*fault),
         }
@@ -149,11 +147,9 @@ impl Teller {
             LifeEnd::Waiting(steps) => format!("Nobody was there to answer; the run waits at {}.", list(steps)),
             LifeEnd::Stopped => "The engine ended.".to_owned(),
             LifeEnd::Died => match died {
-                Some(AppendFault::CrashBefore) => {
-                    "The engine died before it could write down what came of that.".to_owned()
-                }
-                Some(AppendFault::CrashDuring) => "The engine died while it was writing that down.".to_owned(),
-                Some(_) => "The engine died right after that was written down.".to_owned(),
+                Some(AppendFault::CrashBefore) => "The engine died before it recorded the result.".to_owned(),
+                Some(AppendFault::CrashDuring) => "The engine died while it recorded that.".to_owned(),
+                Some(_) => "The engine died right after it recorded that.".to_owned(),
                 None if flying.is_empty() => "The engine died.".to_owned(),
                 None => {
                     let running = flying.iter().map(|(step, purpose)| what(step, *purpose, "the")).collect();
@@ -163,17 +159,16 @@ impl Teller {
             LifeEnd::DiskFull => "The disk was full, and the engine stopped.".to_owned(),
             LifeEnd::Unwritten => match died {
                 Some(AppendFault::AppendUnanswered) => {
-                    "The engine never heard that this was written down, and stopped.".to_owned()
+                    "The engine got no answer whether this was recorded, and stopped.".to_owned()
                 }
-                _ => "The store took nothing, and the engine stopped before it could write down what came of that."
-                    .to_owned(),
+                _ => "The store refused to record the result, and the engine stopped.".to_owned(),
             },
             LifeEnd::Disowned => {
-                "Another engine owned the run by then: this one could write nothing down, and stopped.".to_owned()
+                "Another engine owned the run by then: this one could record nothing, and stopped.".to_owned()
             }
-            LifeEnd::Hung(why) => format!("There it hangs: {why}."),
-            LifeEnd::Defect(what) => format!("There the engine finds a defect in itself: {what}."),
-            LifeEnd::Damaged(why) => format!("There its journal cannot be used: {why}."),
+            LifeEnd::Hung(why) => format!("The run hangs: {why}."),
+            LifeEnd::Defect(what) => format!("The engine finds a bug in itself: {what}."),
+            LifeEnd::Damaged(why) => format!("Its journal cannot be used: {why}."),
         };
         self.say(text);
     }
@@ -181,7 +176,7 @@ impl Teller {
     fn call_fault(&mut self, fault: CallFault, step: &StepId, purpose: Purpose) {
         let what = what(step, purpose, "The");
         match fault {
-            CallFault::Slow => self.say(format!("{what} was slower than usual, by far.")),
+            CallFault::Slow => self.say(format!("{what} was much slower than usual.")),
             CallFault::NeverAnswers => self.say(format!("{what} never answered.")),
             CallFault::AnswerTwice => self.say(format!("{what} answered twice.")),
             // What becomes of the others is told by the journal.
@@ -194,9 +189,11 @@ impl Teller {
             QuestionFault::Unanswered => self.say(format!("Nobody answered the question of `{step}` in time.")),
             QuestionFault::Mistakes => self.say(format!("The first answer to the question of `{step}` was a mistake.")),
             QuestionFault::Repeats => {
-                self.say(format!("Whoever is asked about `{step}` says it twice; the second time counts for nothing."));
+                self.say(format!(
+                    "The same person answers the question of `{step}` twice; the second answer does not count."
+                ));
             }
-            QuestionFault::Crash => self.say(format!("Whoever was asked about `{step}` took their time.")),
+            QuestionFault::Crash => self.say(format!("The person who was asked about `{step}` answered late.")),
             QuestionFault::Absent | QuestionFault::Refuses => {}
         }
     }
@@ -209,11 +206,11 @@ impl Teller {
             | AppendFault::AppendRefused
             | AppendFault::AppendUnanswered => self.died = Some(fault),
             AppendFault::DiskFull | AppendFault::SecondOwner => {}
-            AppendFault::AppendSlow => self.say("The store took its time to write down what follows."),
+            AppendFault::AppendSlow => self.say("The store was slow to record what follows."),
             AppendFault::Stop => self.say("The engine was told to stop."),
             AppendFault::SecondEngine => self.say("Somebody started a second engine on the run; it was refused."),
-            AppendFault::ClockForward => self.say("The clock on the wall jumped forward by hours."),
-            AppendFault::ClockBack => self.say("The clock on the wall was set back."),
+            AppendFault::ClockForward => self.say("The system clock jumped forward by hours."),
+            AppendFault::ClockBack => self.say("The system clock was set back."),
             // What they tell the run stands in the journal, or is refused.
             AppendFault::Abort
             | AppendFault::Pauses
@@ -247,14 +244,14 @@ impl Teller {
                 self.say(format!("{what} failed: {} ({kind}).", failure.reason().message));
             }
             Event::StepFailed { step, failure } => {
-                self.say(format!("`{step}` is lost: {}.", failure.reason().message));
+                self.say(format!("`{step}` failed for good: {}.", failure.reason().message));
             }
             Event::StepSkipped { step, reason } => match reason {
                 SkipReason::NothingFailed => self.did(step, "had nothing to do", "had nothing to do"),
                 SkipReason::DoneBefore => self.did(
                     step,
-                    "was left out, because it cannot be repeated and may have been done before",
-                    "were left out, because they cannot be repeated and may have been done before",
+                    "was skipped, because it cannot be repeated and may have been done before",
+                    "were skipped, because they cannot be repeated and may have been done before",
                 ),
                 SkipReason::NotAsked => {
                     self.did(
@@ -282,13 +279,13 @@ impl Teller {
             Event::ObservedNotDone { step, .. } => self.say(format!("It found no effect of `{step}`.")),
             Event::StepCancelled { step } => self.did(step, "was cancelled", "were cancelled"),
             Event::HandlersBegan { .. } => self.say("The handlers began."),
-            Event::UndoBegan => self.say("What was done is taken back from here on."),
+            Event::UndoBegan => self.say("The engine began to undo what was done."),
             Event::UndoStarted { step, attempt, .. } if *attempt > 1 => {
                 self.say(format!("The undo of `{step}` was run again (attempt {attempt})."));
             }
-            Event::StepUndone { step } => self.did(step, "was taken back", "were taken back"),
+            Event::StepUndone { step } => self.did(step, "was undone", "were undone"),
             Event::UndoFailed { step, failure } => {
-                self.say(format!("`{step}` could not be taken back: {}.", failure.reason().message));
+                self.say(format!("`{step}` could not be undone: {}.", failure.reason().message));
             }
             _ => self.people(event),
         }
@@ -298,7 +295,7 @@ impl Teller {
         match known_by {
             KnownBy::Answer | KnownBy::Items => self.did(step, "succeeded", "succeeded"),
             KnownBy::NoItems => self.say(format!("The list of `{step}` was empty: nothing was done.")),
-            KnownBy::Observation => self.say(format!("It found that `{step}` had worked.")),
+            KnownBy::Observation => self.say(format!("It found that `{step}` had taken effect.")),
             KnownBy::Operator => self.did(step, "counts as done", "count as done"),
             KnownBy::Approval => {}
         }
@@ -307,7 +304,7 @@ impl Teller {
     fn people(&mut self, event: &Event) {
         match event {
             Event::ApprovalAnswered { step, who, approved: true, .. } => self.say(format!("{who} approved `{step}`.")),
-            Event::ApprovalAnswered { step, who, .. } => self.say(format!("{who} said no to `{step}`.")),
+            Event::ApprovalAnswered { step, who, .. } => self.say(format!("{who} rejected `{step}`.")),
             Event::HandsReported { step, who, reason: None, .. } => {
                 self.say(format!("{who} reported that `{step}` was done."));
             }
@@ -319,19 +316,19 @@ impl Teller {
             Event::OperatorAsked { step, .. } => self.say(format!("Somebody was asked what became of `{step}`.")),
             Event::OperatorAnswered { step, who, answer, .. } => self.say(match answer {
                 OperatorAnswer::RunAgain => format!("{who} saw no effect of `{step}`, and had it run again."),
-                OperatorAnswer::ItHappened { .. } => format!("{who} saw that `{step}` had worked."),
+                OperatorAnswer::ItHappened { .. } => format!("{who} saw that `{step}` had taken effect."),
                 OperatorAnswer::GiveUp => format!("{who} gave `{step}` up."),
             }),
             Event::SkipScheduled { step, who, reason } => {
-                self.say(format!("{who} wants `{step}` skipped when its turn comes: ‘{reason}’."));
+                self.say(format!("{who} requested to skip `{step}` when its turn comes: ‘{reason}’."));
             }
-            Event::RetryRequested { step, who, .. } => self.say(format!("{who} had `{step}` tried again at once.")),
-            Event::StepsReopened { steps, who, .. } => self.say(format!("{who} had {} done once more.", list(steps))),
+            Event::RetryRequested { step, who, .. } => self.say(format!("{who} retried `{step}` at once.")),
+            Event::StepsReopened { steps, who, .. } => self.say(format!("{who} had {} repeated.", list(steps))),
             Event::RunPaused { who, .. } => self.say(format!("{who} paused the run.")),
-            Event::RunUnpaused { who, .. } => self.say(format!("{who} let the run go on.")),
-            Event::OnsetStated { who, onset } => self.say(format!("{who} said that users had noticed at {onset}.")),
+            Event::RunUnpaused { who, .. } => self.say(format!("{who} resumed the run.")),
+            Event::OnsetStated { who, onset } => self.say(format!("{who} reported that users noticed at {onset}.")),
             Event::AbortRequested { who, undo: true, .. } => {
-                self.say(format!("{who} aborted the run, and wants everything taken back."));
+                self.say(format!("{who} aborted the run and requested to undo everything."));
             }
             Event::AbortRequested { who, .. } => self.say(format!("{who} aborted the run.")),
             _ => {}
@@ -372,7 +369,7 @@ fn outcome_words(outcome: Outcome) -> &'static str {
         Outcome::Succeeded => "it succeeded",
         Outcome::SucceededWithExceptions => "it succeeded, with exceptions",
         Outcome::Failed => "it failed",
-        Outcome::RolledBack => "everything was taken back",
+        Outcome::RolledBack => "everything was undone",
         Outcome::Aborted => "it was aborted",
         Outcome::DryRun => "it was a dry-run",
     }

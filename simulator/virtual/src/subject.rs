@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 use lifeboat_core::{
-    bindings::{self, Bindings},
+    bindings::Bindings,
     event::{Mode, Person, RunStarted},
     failure::Reason,
+    fit,
     input::Purpose,
     name::{RoleName, RunId, StepId},
     plan::{Invocation, Plan, Step, StepKind},
@@ -45,12 +46,12 @@ impl Subject {
         self.targets = bindings.facts();
         let refusal = |role: &RoleName| {
             let message = format!(
-                "`{role}` may be destroyed on only when it proves that it is what is meant, and {} gives nothing to compare",
+                "refusing to destroy: nothing proves that `{role}` is the intended system; {} does not give its identity",
                 bindings.source
             );
             (role.clone(), Reason::new("host-identity-missing", message))
         };
-        self.unproved = bindings::unproved(&self.plan, bindings).map(refusal).collect();
+        self.unproved = fit::unproved(&self.plan, bindings).map(refusal).collect();
         self
     }
 

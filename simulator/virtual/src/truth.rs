@@ -35,7 +35,7 @@ pub struct Truth {
 pub struct CallMade {
     /// Of which step.
     pub step: StepId,
-    /// What for.
+    /// The purpose of the call.
     pub purpose: Purpose,
     /// Of which attempt.
     pub attempt: u32,
@@ -82,7 +82,7 @@ pub struct ReplyGiven {
 /// What somebody told the run without having been asked.
 #[derive(Debug, Clone)]
 pub struct RequestTold {
-    /// Who.
+    /// The person who did it, or the policy of a drill.
     pub who: Person,
     /// Whether it can be done, as the journal stood then.
     pub can_be_done: bool,

@@ -341,7 +341,7 @@ impl<'a> VirtualWorld<'a> {
     fn write_for_the_lost(&mut self, at: Timestamp, events: &[Event]) {
         let Some(lost) = self.lost.take() else { return };
         if !matches!(self.shelf.append(lost, at, events), Err(Refused::NotOwner)) {
-            self.die(LifeEnd::Damaged("an engine that had lost the run wrote into it".to_owned()));
+            self.die(LifeEnd::Damaged("an engine that had lost the run wrote to it".to_owned()));
         }
     }
 
@@ -384,7 +384,7 @@ impl World for VirtualWorld<'_> {
             }
             self.happenings += 1;
             if self.happenings > HAPPENINGS_MAX * (self.subject.plan.steps.len() + 1) {
-                self.die(LifeEnd::Hung("it goes round and round".to_owned()));
+                self.die(LifeEnd::Hung("it repeats itself without progress".to_owned()));
                 continue;
             }
             let queued = self.queue.next_at();
@@ -397,7 +397,7 @@ impl World for VirtualWorld<'_> {
                 if !self.asked.is_empty() && self.flying.is_empty() {
                     return Next::Quiet;
                 }
-                self.die(LifeEnd::Hung("nothing will ever happen, and nobody is asked anything".to_owned()));
+                self.die(LifeEnd::Hung("nothing is due, and nobody is asked".to_owned()));
                 continue;
             };
             self.reach(at);

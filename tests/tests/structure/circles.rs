@@ -27,20 +27,8 @@ const KNOWN: &[(&[&str], &str)] = &[
     (&["never_succeeds", "unreachable"], "one lint is silent where the other one speaks"),
     // Words that name each other.
     (
-        &["bindings", "event", "expression", "grammar", "plan", "types"],
-        "the plan holds expressions, which read what events say of its steps; the kinds of target, which the bindings have, are types \
-         of the language, and the grammar checks references as the bindings mean them",
-    ),
-    (
-        &["grammar", "kind"],
-        "the grammar of the bindings has a block for each kind of target, which is made of its pieces",
-    ),
-    (&["fact", "table"], "a row of the table of kinds has facts, and a fact is of a row"),
-    (&["dry_run", "words"], "a dry-run tells of failures in the words for all, and these of what it would have done"),
-    (&["error", "source"], "what is wrong with a source is an error, which shows the source"),
-    (
-        &["control", "driver", "error", "home", "journal", "lease", "lock", "report", "session", "store", "world"],
-        "the one error of the crate names what each of its parts found; a session has the run's folder, whose loader folds it",
+        &["bindings", "grammar", "types"],
+        "the kinds of target, which are a table of the bindings, are types of the language; their grammar checks types",
     ),
     (&["capability", "fake"], "the table of capabilities has the fake of each, which are tested by the table"),
     (
@@ -50,23 +38,6 @@ const KNOWN: &[(&[&str], &str)] = &[
     (
         &["arguments", "files", "folder", "identity", "place", "running", "start", "stranger", "wall"],
         "what may be reached on a machine is found by programs that run on it",
-    ),
-    (
-        &[
-            "arguments",
-            "commands",
-            "engine",
-            "execution",
-            "logging",
-            "machines",
-            "meant",
-            "people",
-            "problem",
-            "resuming",
-            "source",
-            "telling",
-        ],
-        "the commands are arguments, and what is common to them reads arguments and explains problems",
     ),
     (
         &["spec", "systems", "timeline"],

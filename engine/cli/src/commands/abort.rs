@@ -13,17 +13,17 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  lifeboat abort last --reason \"the primary is back\"\n  lifeboat abort last --undo\n\n\
-    Without `--undo` everything in flight is cut off and stays as it is. With it, what runs is waited for, and then everything \
-    is taken back, last first; a second `lifeboat abort` ends that too. Copies that stay are named; `lifeboat copies` lists them, and \
+    Without `--undo`, everything in flight is cut off and left as it is. With `--undo`, running steps end first, then all steps \
+    are undone, last first; a second `lifeboat abort` ends that too. Remaining copies are shown; `lifeboat copies` lists and \
     removes them."
 )]
 pub(crate) struct Arguments {
     #[command(flatten)]
     of: Of,
-    /// Take back what was done
+    /// Undo what was done
     #[arg(long)]
     undo: bool,
-    /// Why, for the journal and the report
+    /// The reason, shown in the journal and the report
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
 }

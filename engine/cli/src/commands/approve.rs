@@ -13,7 +13,7 @@ use crate::{
     telling::{Case, Of},
 };
 
-/// Say yes to what a run asks
+/// Approve what a run asks
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  lifeboat approve last\n  \
     lifeboat approve dr-003-20261121-7f3a sign_off --comment \"counted by hand, 412 rows\"")]
@@ -22,7 +22,7 @@ pub(crate) struct Approve {
     answer: Arguments,
 }
 
-/// Say no to what a run asks
+/// Reject what a run asks
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  lifeboat reject last --comment \"too many rows\"")]
 pub(crate) struct Reject {
@@ -34,10 +34,10 @@ pub(crate) struct Reject {
 struct Arguments {
     #[command(flatten)]
     of: Of,
-    /// The step that asks; may be left out where only one does
+    /// The step that asks; optional if only one does
     #[arg(value_parser = step)]
     step: Option<StepId>,
-    /// Why, for the journal and the report
+    /// A comment, shown in the journal and the report
     #[arg(long, value_name = "TEXT")]
     comment: Option<String>,
 }

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use lifeboat_core::{
-    bindings,
     diagnostic::{Diagnostic, Severity},
+    fit,
     runbook::Called,
 };
 use lifeboat_launch::source::{self, Checked, Content, Kind};
@@ -25,16 +25,16 @@ use crate::{
 #[command(after_help = "Examples:\n  lifeboat check workflows/*.yaml\n  \
     lifeboat check --strict --bindings production.yaml workflows/dr-003-accidental-deletion.yaml")]
 pub(crate) struct Arguments {
-    /// Runbooks, bindings and drill files, told apart by their content
+    /// Runbooks, bindings and drill files; the content tells which is which
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Also check that these bindings fill every role of each runbook
+    /// Also check that these bindings fit every runbook
     #[arg(long, short, value_name = "FILE")]
     bindings: Option<PathBuf>,
     /// Count warnings as errors
     #[arg(long)]
     strict: bool,
-    /// How to print what was found
+    /// How to print the findings
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
     /// The same as `--format json`
@@ -45,7 +45,7 @@ pub(crate) struct Arguments {
 /// How to print what was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// With the source underlined, on standard error
+    /// Text with the source underlined, on standard error
     Human,
     /// One JSON document
     Json,
@@ -89,7 +89,7 @@ fn check_all(arguments: &Arguments, global: &Global) -> anyhow::Result<Vec<Check
         let mut given = source::bindings(path)?;
         if let Content::Bindings(bindings) = &given.content {
             let plans = files.iter().filter_map(Checked::plan);
-            for diagnostic in plans.flat_map(|plan| bindings::check(plan, bindings)) {
+            for diagnostic in plans.flat_map(|plan| fit::check(plan, bindings)) {
                 if !given.diagnostics.contains(&diagnostic) {
                     given.diagnostics.push(diagnostic);
                 }

@@ -7,16 +7,16 @@ use lifeboat_host::confine::{Confined, become_confined};
 
 use crate::{exit::Exit, problem::Problem};
 
-/// Become a program that can write only these folders
+/// Execute a program that can access only the given files and folders
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// A folder or file that it writes
+    /// A folder or file that it may write
     #[arg(long, value_name = "PATH")]
     write: Vec<PathBuf>,
-    /// A folder or file that it reads
+    /// A folder or file that it may read
     #[arg(long, value_name = "PATH")]
     read: Vec<PathBuf>,
-    /// The numbers of the user and the group that it becomes
+    /// The numeric ids of the user and the group to run it as
     #[arg(long, value_name = "UID:GID", value_parser = numbers)]
     user: Option<(u32, u32)>,
     /// The program and its arguments

@@ -28,10 +28,9 @@ use self::{
 };
 use crate::{
     arguments::Global,
-    commands::run::Shown,
     copies::{self, Copy, Held, Owner},
     engine,
-    execution::Execution,
+    execution::{Execution, Shown},
     exit::Exit,
     findings::print_wrong,
     machines::Looked,
@@ -41,11 +40,11 @@ use crate::{
     table,
 };
 
-/// List the copies that runs have restored and left, or remove one
+/// List the copies that runs restored and left behind, or remove one
 ///
-/// A copy keeps its port and its space until it is removed. A run that ended without a copy can have left the files by which it could
-/// have gone on; they are listed too. The list is what the journals of this state folder say; what somebody
-/// removed by hand is still in it.
+/// A copy keeps its port and its disk space until it is removed. A run that ended without a copy may have left the files that it
+/// needs to continue; they are listed too. The list follows the journals of this state folder: a copy that somebody removed
+/// by hand is still in it.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 #[command(
@@ -55,7 +54,7 @@ use crate::{
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Look at the machines too, as the bindings of the runs name them: state and size, and copies that no journal here knows
+    /// Also look at the machines that the bindings of the runs name: shows state and size, and copies that are in no journal
     #[arg(long)]
     look: bool,
     /// Look at the machines of this bindings file
@@ -73,15 +72,15 @@ enum Command {
 
 /// Stop a copy and remove its folder
 ///
-/// Shows the copy and asks first. Refused where the run that made it is not over: `lifeboat resume` goes on with that run, and
-/// `lifeboat abort --undo` ends it and removes its copies. The removal is a run of its own, so that a journal says who removed what.
+/// Shows the copy and asks first. Refused if the run that made it is not over: `lifeboat resume` continues that run,
+/// `lifeboat abort --undo` ends it and removes its copies. The removal is a run of its own, so a journal records who removed what.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  lifeboat copies remove lb-1f2e3d4c5b\n  \
     lifeboat copies remove dr-003-20261121-7f3a/restore --bindings production.yaml --yes")]
 struct Remove {
-    /// A copy, as `lifeboat copies` names it: its name, or RUN/STEP
+    /// A copy as listed by `lifeboat copies`: its name, or RUN/STEP
     copy: String,
-    /// Where its machine is, if it is reached otherwise than when the run was started [default: the bindings of that run]
+    /// Bindings that name its machine, if it is reached differently now [default: the bindings of that run]
     #[arg(long, short, value_name = "FILE")]
     bindings: Option<PathBuf>,
     /// Do not ask
@@ -113,9 +112,9 @@ async fn list(arguments: &Arguments, global: &Global) -> anyhow::Result<Exit> {
     }
     for (role, stray) in &strays {
         let size = size(stray.size_bytes);
-        let whose = stray.run.as_deref().unwrap_or("nobody known");
+        let whose = stray.run.as_deref().unwrap_or("an unknown run");
         note(format_args!(
-            "{} on `{role}`, {size}, {}: made by {whose}, which this state folder does not know",
+            "{} on `{role}`, {size}, {}: made by {whose}, which is not in this state folder",
             stray.name, stray.state
         ));
     }
@@ -159,14 +158,14 @@ fn row(held: &Held, looked: &[Looked], now: Timestamp) -> Vec<String> {
     let size = seen.map(|instance| size(instance.size_bytes)).unwrap_or_default();
     let port = copy.port.map(|port| port.to_string()).unwrap_or_default();
     let state = match held.by {
-        Owner::Live => styled(GOOD, "its run is live"),
-        Owner::NotOver => styled(WARN, "its run is not over, and no engine works on it"),
+        Owner::Live => styled(GOOD, "the run is live"),
+        Owner::NotOver => styled(WARN, "the run is not over, and no engine works on it"),
         Owner::Failed => styled(WARN, "left by a run that failed"),
         Owner::Over => styled(QUIET, "left by a run that is over"),
     };
     let half = match (&copy.copy, copy.only_files) {
-        (_, true) => "no copy, only files of the run; ".to_owned(),
-        (None, _) => styled(BAD, "not whole; "),
+        (_, true) => "only files of the run; ".to_owned(),
+        (None, _) => styled(BAD, "incomplete; "),
         (Some(_), _) => String::new(),
     };
     let age = elapsed::between(copy.since, now);
@@ -177,7 +176,7 @@ fn row(held: &Held, looked: &[Looked], now: Timestamp) -> Vec<String> {
 fn free(held: &Held) -> String {
     let how = held.free();
     match held.by {
-        Owner::Live => format!("{} goes when its run ends; `{how}` ends that now", held.copy.name()),
+        Owner::Live => format!("{} is removed when its run ends; `{how}` ends the run now", held.copy.name()),
         _ => format!("`{how}` removes {}", held.copy.name()),
     }
 }
@@ -186,7 +185,7 @@ async fn remove(order: Remove, global: &Global) -> anyhow::Result<Exit> {
     let home = engine::home_to_read(global)?;
     let held = find(&home, &order.copy)?;
     let copy = &held.copy;
-    // Nobody goes on with the run while its copy goes.
+    // Nobody continues the run while its copy goes.
     let _lock = RunLock::take(&home.run_folder(&copy.run), &copy.run).map_err(|error| in_use(error, &held))?;
     if matches!(held.by, Owner::Live | Owner::NotOver) {
         return Err(not_over(&held).into());
@@ -198,7 +197,7 @@ async fn remove(order: Remove, global: &Global) -> anyhow::Result<Exit> {
     let given = BTreeMap::from([(OF_RUN, copy.run.to_string()), (OF_STEP, copy.step.to_string())]);
     let given = given.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     let ready =
-        Ready::new(runbook, bound, &given).map_err(|_| anyhow::anyhow!("a removal takes these inputs: {given:?}"))?;
+        Ready::new(runbook, bound, &given).map_err(|_| anyhow::anyhow!("a removal accepts these inputs: {given:?}"))?;
     let invoke = removal::on_behalf(ready.invoke(&host)?, &copy.run, &copy.step);
     let plan = ready.plan.clone();
     let run = home.new_run_id(&plan, Timestamp::now())?;
@@ -229,17 +228,15 @@ fn in_use(error: Error, held: &Held) -> anyhow::Error {
 fn not_over(held: &Held) -> Problem {
     let Copy { run, .. } = &held.copy;
     let works = if held.by == Owner::Live { "an engine works on it" } else { "it is not over" };
-    Problem::coded("copy-in-use", format!("{} belongs to the run {run}, and {works}", held.copy.name())).hint(format!(
-        "`{}` ends the run and removes what it made; `lifeboat resume {run}` goes on with it",
-        held.free()
-    ))
+    Problem::coded("copy-in-use", format!("{} belongs to the run {run}: {works}", held.copy.name()))
+        .hint(format!("`{}` ends the run and removes what it made; `lifeboat resume {run}` continues it", held.free()))
 }
 
 fn confirm(held: &Held, yes: bool) -> Result<(), Problem> {
     let copy = &held.copy;
     let port = copy.port.map(|port| format!(", port {port}")).unwrap_or_default();
     let since = elapsed::date_and_time(copy.since);
-    let made = if copy.only_files { "files that were written" } else { "restored" };
+    let made = if copy.only_files { "files written" } else { "restored" };
     note(format_args!(
         "{} on `{}`{port}: {made} by {} of {} since {since} UTC",
         copy.name(),
@@ -248,27 +245,24 @@ fn confirm(held: &Held, yes: bool) -> Result<(), Problem> {
         copy.run
     ));
     if held.by == Owner::Failed && copy.only_files {
-        note(format_args!("{} failed and could go on; without its files it has to begin once more for that", copy.run));
+        note(format_args!("{} failed but can continue; without its files it must start from the beginning", copy.run));
     } else if held.by == Owner::Failed {
-        note(format_args!(
-            "{} failed and could go on; without the copy, `restore` has to be done once more for that",
-            copy.run
-        ));
+        note(format_args!("{} failed but can continue; without the copy it must repeat `restore`", copy.run));
     }
     if yes {
         return Ok(());
     }
     if !can_be_asked() {
-        return Err(Problem::usage("nobody can be asked here whether the copy is to go").hint("say `--yes`"));
+        return Err(Problem::usage("cannot ask for confirmation: this is not a terminal").hint("confirm with `--yes`"));
     }
     if confirmed(if copy.only_files { "Remove these files?" } else { "Stop this copy and remove its folder?" }) {
         return Ok(());
     }
-    Err(Problem::new(Exit::Refused, "nothing was removed: you did not say yes"))
+    Err(Problem::new(Exit::Refused, "nothing was removed: not confirmed"))
 }
 
 /// One step that removes the copy of a step of another run. With the last one go the files of a run that is over; one that failed
-/// needs them to go on, which a person may still want.
+/// needs them to continue, which a person may still want.
 fn runbook_text(held: &Held) -> String {
     let copy = &held.copy;
     let (machine, name, files) = (&copy.machine, copy.name(), copy.only_files || held.by == Owner::Over);
@@ -286,6 +280,6 @@ fn runbook(held: &Held, catalogue: &Catalogue) -> anyhow::Result<Runbook> {
     let file = SourceFile { name: "the removal of a copy".to_owned(), text: runbook_text(held) };
     Runbook::of(source::check_runbook(file, catalogue)).map_err(|wrong| {
         print_wrong(&wrong);
-        anyhow::anyhow!("no plan removes a copy on `{}`", held.copy.machine)
+        anyhow::anyhow!("the removal of a copy on `{}` cannot be planned", held.copy.machine)
     })
 }

@@ -28,25 +28,25 @@ use crate::{
 #[command(after_help = "Examples:\n  lifeboat drill dr-003\n  lifeboat drill dr-003 --testbed container --json\n  \
     lifeboat drill dr-003 --controls")]
 pub(crate) struct Arguments {
-    /// A drill that is built in, or a drill file
+    /// The name of a built-in drill, or a drill file
     #[arg(value_name = "NAME|FILE", required_unless_present = "remove")]
     drill: Option<String>,
     /// Where the servers run
     #[arg(long, value_enum, default_value_t = Testbed::Process)]
     testbed: Testbed,
-    /// Of the workload and the fault: the same seed, the same writes
+    /// Seed of the workload and the fault: the same seed gives the same writes
     #[arg(long)]
     seed: Option<u64>,
-    /// Leave the servers standing afterwards
+    /// Keep the servers running afterwards
     #[arg(long)]
     keep: bool,
-    /// Hold no drill: remove the servers that an earlier one left standing
+    /// Hold no drill; remove the servers that an earlier drill kept
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["drill", "seed", "keep", "controls", "json"])]
     remove: Option<PathBuf>,
     /// Also hold the negative controls, each of which must turn the drill red, and the control run without a fault
     #[arg(long)]
     controls: bool,
-    /// Repeat it
+    /// How often to hold the drill
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     runs: u32,
     /// Print `report.json` on standard output and nothing else
@@ -124,11 +124,14 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
     } else {
         lines(&report).iter().map(painted).for_each(data);
         if arguments.keep {
-            data(format_args!("  systems   left standing; {} binds them", run.join("bindings.yaml").display()));
+            data(format_args!(
+                "  systems   kept running; their bindings are in {}",
+                run.join("bindings.yaml").display()
+            ));
         }
         data(format_args!("  report    {}", folder.join("report.html").display()));
         if !report.episodes.is_empty() {
-            hint(format_args!("`lifeboat report {name}` tells what the engine did"));
+            hint(format_args!("`lifeboat report {name}` shows what the engine did"));
         }
     }
     Ok(exit(proof(&report)))

@@ -23,15 +23,14 @@ use crate::{
     table,
 };
 
-/// Show what was rehearsed: last held, verdicts, recovery times, what has got worse, what is overdue
+/// Show the drills that were held: verdicts, recovery times, what got worse, what is overdue
 ///
-/// A drill is overdue when it was not held for 90 days. Runbooks that were executed and have no drill of their name are listed as
-/// never held.
+/// A drill is overdue if it was not held for 90 days. Runbooks that were executed but never rehearsed are listed as never held.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  lifeboat history\n  lifeboat history DR-003\n  \
     lifeboat history --json | jq '.drills[] | select(.overdue)'")]
 pub(crate) struct Arguments {
-    /// A drill: each time that it was held
+    /// A drill: show each time that it was held
     name: Option<String>,
     /// Print one JSON document
     #[arg(long)]
@@ -41,13 +40,13 @@ pub(crate) struct Arguments {
 pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<Exit> {
     let home = engine::home_to_read(global)?;
     let holdings = history::holdings(home.history()?);
-    let built_in: BTreeSet<String> = DrillRequest::built_in().map(str::to_uppercase).collect();
+    let built_in: BTreeSet<String> = DrillRequest::rehearsals().map(str::to_uppercase).collect();
     let mut records = history::records(&holdings, &built_in, &runs(&home)?, Timestamp::now());
     if let Some(name) = &arguments.name {
         records.retain(|record| record.drill.eq_ignore_ascii_case(name));
         if records.is_empty() {
-            let problem = Problem::usage(format!("no drill and no runbook `{name}` is known here"));
-            return Err(problem.hint("`lifeboat history` lists those that are").into());
+            let problem = Problem::usage(format!("no drill or runbook `{name}` was ever held or executed here"));
+            return Err(problem.hint("`lifeboat history` lists all of them").into());
         }
     }
     let of: Vec<&Holding> =
@@ -101,7 +100,7 @@ fn remarks(record: &Record, now: Timestamp) -> String {
     let due = match &record.last {
         None => Some(styled(WARN, "never held")),
         Some(last) if record.overdue => {
-            Some(styled(WARN, format_args!("overdue: held {} ago", elapsed::between(last.at, now))))
+            Some(styled(WARN, format_args!("overdue: last held {} ago", elapsed::between(last.at, now))))
         }
         Some(_) => None,
     };
@@ -136,6 +135,6 @@ fn length(interval: Option<Interval>) -> String {
 fn advise(records: &[Record]) {
     let built_in = |drill: &str| DrillRequest::built_in().find(|name| name.eq_ignore_ascii_case(drill));
     for name in records.iter().filter(|record| record.overdue).filter_map(|record| built_in(&record.drill)) {
-        hint(format_args!("`lifeboat drill {name}` rehearses it now"));
+        hint(format_args!("`lifeboat drill {name}` holds it now"));
     }
 }

@@ -20,10 +20,10 @@ use crate::{
     table,
 };
 
-/// List which run has which target, or take one over from a run that is dead
+/// List which run has which target, or take a target over from a dead run
 ///
-/// Two runs never write to one target: a run keeps the lease of each target that it changes until it is over, also when its
-/// engine was killed.
+/// Two runs never write to the same target: a run keeps the lease of each target that it changes until the run is over, even if
+/// its engine is killed.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "Examples:\n  lifeboat leases\n  \
@@ -31,10 +31,10 @@ use crate::{
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Show those that nobody has too
+    /// Also show the free ones
     #[arg(long)]
     all: bool,
-    /// Print a JSON list of all of them, with every take-over
+    /// Print a JSON list of all leases, with every take-over
     #[arg(long)]
     json: bool,
 }
@@ -44,21 +44,21 @@ enum Command {
     TakeOver(TakeOver),
 }
 
-/// Take the targets of a run that will never go on
+/// Take over the targets of a run that will never continue
 ///
-/// From then on nothing that still works for that run can change anything, and it cannot be resumed: start another run. Refused
-/// while its engine is alive on this machine. What the run left half done stays as it is: look before you start another.
+/// From then on, nothing that still works for that run can change anything, and the run cannot be resumed. Refused while its engine
+/// is alive on this machine. What the run left half done stays as it is: examine the targets before you start another run.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  lifeboat leases take-over last --reason \"its disk is lost\"\n  \
     lifeboat leases take-over postgres:7423000000000000001 --reason \"its machine burnt down\" --holder-is-dead")]
 struct TakeOver {
-    /// A run (its name, the beginning of it, or `last`): all that it has; or one target, as `lifeboat leases` names it
+    /// A run (its name, the beginning of it, or `last`) for all its targets, or one target as listed by `lifeboat leases`
     #[arg(value_name = "RUN|TARGET")]
     name: String,
-    /// Why; kept with the lease, and told to whoever tries to resume the run
+    /// The reason; kept with the lease, and shown to anyone who tries to resume the run
     #[arg(long, value_name = "TEXT")]
     reason: String,
-    /// The run's engine was on another machine and you have seen that it is dead: from here nobody can
+    /// Confirm that the engine is dead: required if it was on another machine, where this command cannot check
     #[arg(long)]
     holder_is_dead: bool,
 }
@@ -97,7 +97,7 @@ fn row(lease: &ListedLease) -> Vec<String> {
 fn state(lease: &ListedLease) -> String {
     match (&lease.state, lease.taken_over.last()) {
         (LeaseState::Live(holder), _) => styled(GOOD, format_args!("live ({holder})")),
-        (LeaseState::Unfinished(holder), _) => styled(WARN, format_args!("dead and not over ({holder})")),
+        (LeaseState::Unfinished(holder), _) => styled(WARN, format_args!("not over, engine dead ({holder})")),
         (LeaseState::Elsewhere(holder), _) => styled(BAD, format_args!("not over, on another machine ({holder})")),
         (LeaseState::Free, None) => styled(QUIET, "free"),
         (LeaseState::Free, Some(loss)) => styled(QUIET, format_args!("free; {}", taken(loss))),
@@ -106,7 +106,7 @@ fn state(lease: &ListedLease) -> String {
 
 fn take_over(home: &Home, order: TakeOver) -> anyhow::Result<Exit> {
     if order.reason.trim().is_empty() {
-        return Err(Problem::usage("a take-over needs a reason that others can read").into());
+        return Err(Problem::usage("a take-over needs a reason").into());
     }
     let claim = Claim { user: user(), reason: order.reason, holder_is_dead: order.holder_is_dead };
     let name = if order.name == "last" { last(home)? } else { order.name };
@@ -125,7 +125,7 @@ fn last(home: &Home) -> anyhow::Result<String> {
     let leases = home.leases()?.into_iter().filter(has).map(|lease| format!("  has `{}`", lease.resource));
     let head = home.load(&meant.run).ok().and_then(|loaded| meant::head(&loaded));
     let about: Vec<String> = head.into_iter().chain(leases).collect();
-    meant::confirm(&meant, &about, "Take its targets, so that it can never go on?")?;
+    meant::confirm(&meant, &about, "Take over its targets, so that it can never continue?")?;
     Ok(meant.run.to_string())
 }
 
@@ -135,13 +135,13 @@ fn taken(loss: &Loss) -> String {
     format!("taken over from {} by {} on {} at {at} UTC: {}", from.from.run, from.user, from.host, from.reason)
 }
 
-/// A run that lost one target cannot go on, and keeps the others all the same.
+/// A run that lost one target cannot continue, but keeps its other targets.
 fn say_left(home: &Home, losses: &[Loss]) -> anyhow::Result<()> {
     let Some(run) = losses.first().map(|loss| &loss.take_over.from.run) else { return Ok(()) };
     let leases = home.leases()?;
     let kept = leases.iter().filter(|lease| lease.state.holder().is_some_and(|holder| holder.run == *run));
     for lease in kept {
-        hint(format_args!("{run} cannot go on and still has `{}`", lease.resource));
+        hint(format_args!("{run} cannot continue, but still has `{}`", lease.resource));
     }
     Ok(())
 }
@@ -150,10 +150,10 @@ fn advise(error: Error, name: &str) -> anyhow::Error {
     let problem = |hint: String| Problem::coded(error.code(), error.to_string()).hint(hint);
     match &error {
         Error::LeaseHeld { holder, .. } => {
-            problem(format!("it is alive: end it first (`kill {}`), or wait for it", holder.pid)).into()
+            problem(format!("its engine is alive; end it (`kill {}`), or wait for it", holder.pid)).into()
         }
         Error::LeaseElsewhere { holder, .. } => problem(format!(
-            "when you have seen on {} that it is dead: `lifeboat leases take-over {name} --holder-is-dead --reason …`",
+            "check on {} that it is dead, then run `lifeboat leases take-over {name} --holder-is-dead --reason …`",
             holder.host
         ))
         .into(),

@@ -9,16 +9,16 @@ use crate::{
     telling::{Case, Of},
 };
 
-/// Let nothing new begin until the run is resumed; what runs ends, and no step's time counts
+/// Start nothing new until the run is resumed; running steps end, and time-outs are suspended
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  lifeboat pause last --reason \"looking at the copy first\"\n  lifeboat resume last\n\n\
-    The clock of the RTO goes on."
+    The clock of the RTO continues."
 )]
 pub(crate) struct Arguments {
     #[command(flatten)]
     of: Of,
-    /// Why, for the journal and the report
+    /// The reason, shown in the journal and the report
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
 }

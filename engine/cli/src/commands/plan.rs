@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
     /// Show which systems each step would touch
     #[arg(long, short, value_name = "FILE")]
     bindings: Option<PathBuf>,
-    /// Show what one variant does
+    /// Show one variant only
     #[arg(long, value_enum)]
     variant: Option<VariantArgument>,
     /// How to print it
@@ -47,11 +47,11 @@ pub(crate) struct Arguments {
 enum Format {
     /// Text
     Tree,
-    /// For Graphviz
+    /// Graphviz
     Dot,
-    /// For Markdown
+    /// Mermaid, for Markdown
     Mermaid,
-    /// The plan as it will be executed
+    /// The plan as it will be executed, as JSON
     Json,
 }
 
@@ -136,6 +136,6 @@ fn print_touches(touches: &[Touch<'_>]) {
         ]
     });
     let rows: Vec<_> = std::iter::once(heading).chain(rows).collect();
-    data(format_args!("\n{}", styled(STRONG, "What it would touch")));
+    data(format_args!("\n{}", styled(STRONG, "Systems that it would touch")));
     table::show(&rows);
 }

@@ -18,7 +18,7 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  lifeboat plugins\n  lifeboat plugins pg\n  lifeboat plugins pg/restore")]
 pub(crate) struct Arguments {
-    /// A plugin or an action; all plugins where it is left out
+    /// A plugin or an action [default: all plugins]
     name: Option<String>,
     /// Print one JSON document
     #[arg(long)]
@@ -68,7 +68,7 @@ fn chosen(mut plugins: Vec<PluginInfo>, name: Option<&str>) -> Result<Vec<Plugin
     }
     plugins.retain(|plugin| !plugin.actions.is_empty());
     if plugins.is_empty() {
-        let problem = Problem::usage(format!("there is no plugin or action `{name}`"));
+        let problem = Problem::usage(format!("unknown plugin or action `{name}`"));
         return Err(problem.hint(format!("the plugins are: {}", known.join(", "))));
     }
     Ok(plugins)

@@ -18,7 +18,7 @@ use crate::{
     recorded, view,
 };
 
-/// Tell again what a run or a drill did
+/// Show what a run or a drill did
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  lifeboat report last\n  lifeboat report last --format json\n  \
     xdg-open \"$(lifeboat report last --format html-path)\"")]
@@ -39,9 +39,9 @@ pub(crate) struct Arguments {
 enum Format {
     /// Every event as a line, then the verdict of a drill
     Text,
-    /// `report.json` of a drill; of any other run a document about it
+    /// `report.json` of a drill; a document about any other run
     Json,
-    /// Where `report.html` of a drill lies
+    /// The path of `report.html` of a drill
     HtmlPath,
 }
 
@@ -64,7 +64,7 @@ pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<
 }
 
 fn no_drill(run: &RunId) -> Problem {
-    Problem::new(Exit::Failed, format!("`{run}` has no report page")).hint("only drills measure and have one")
+    Problem::new(Exit::Failed, format!("`{run}` has no report page")).hint("only drills have a report page")
 }
 
 /// The whole journal as a person reads it.

@@ -1,4 +1,4 @@
-//! `lifeboat resume`: goes on with a run after a crash, a stop, a pause or a question.
+//! `lifeboat resume`: continues a run after a crash, a stop, a pause or a question.
 
 use clap::Args;
 use lifeboat_core::{operator::Command, run::Phase};
@@ -7,9 +7,8 @@ use lifeboat_runtime::{home::ChangedFile, session};
 
 use crate::{
     arguments::Global,
-    commands::run::Shown,
     engine,
-    execution::{self, Execution},
+    execution::{self, Execution, Shown},
     exit::Exit,
     meant,
     output::{WARN, note, styled},
@@ -18,7 +17,7 @@ use crate::{
     telling,
 };
 
-/// Go on with a run after a crash, a stop, a pause or a question
+/// Continue a run after a crash, a stop, a pause or a question
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  lifeboat resume last\n  \
     lifeboat resume dr-003-20261121-7f3a --approve sign_off")]
@@ -42,11 +41,11 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
     }
     execution::check_answers(&arguments.answers, &loaded.plan)?;
     if !meant.others.is_empty() || !arguments.answers.are_none() {
-        meant::confirm(&meant, &meant::about(&loaded, arguments.answers.steps()), "Go on with this run?")?;
+        meant::confirm(&meant, &meant::about(&loaded, arguments.answers.steps()), "Continue this run?")?;
     }
     for ChangedFile { path, is_gone } in home.changed_files(&run) {
-        let what = if is_gone { "is not there any more" } else { "was changed since the run started" };
-        let kept = "the run keeps to the plan that it began with";
+        let what = if is_gone { "no longer exists" } else { "was changed since the run started" };
+        let kept = "the run keeps the plan that it began with";
         note(format_args!("{}: {} {what}; {kept}", styled(WARN, "note"), path.display()));
     }
     if let Some(onset) = arguments.shown.onset.filter(|onset| loaded.run.onset != Some(*onset)) {
@@ -61,9 +60,10 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
     if loaded.run.pause.is_some() && home.holder(&run)?.is_some() {
         // An engine works on it and waits for just this: answers go to that engine.
         if !arguments.answers.are_none() {
-            let message = "an engine works on the run, in another process: it takes no arguments of this command";
-            let hint =
-                format!("`lifeboat resume {run}` unpauses it; `lifeboat approve`, `reject` and `resolve` answer it");
+            let message = "another process works on the run and cannot receive the answers of this command";
+            let hint = format!(
+                "unpause it with `lifeboat resume {run}`; answer it with `lifeboat approve`, `reject` or `resolve`"
+            );
             return Err(Problem::usage(message).hint(hint).into());
         }
         let of = telling::Of { run: run.to_string(), json: arguments.shown.json };

@@ -18,24 +18,24 @@ use crate::{
     telling::{Case, Of},
 };
 
-/// Try a step again, now; a run that had failed goes on in this terminal
+/// Retry a step now; a failed run continues in this terminal
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  lifeboat retry last\n  lifeboat retry last restore\n  \
     lifeboat retry last --from compare --reason \"the wrong table was compared\"\n\n\
-    `--from` shows what the steps had done before they are done once more; what cannot be repeated without harm takes `--yes`.")]
+    `--from` first shows what the steps did. Steps that may do harm if repeated need `--yes`.")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     of: Of,
-    /// The steps; may be left out where only one has failed or waits for its next attempt
+    /// The steps; optional if only one has failed or waits for its next attempt
     #[arg(value_parser = step)]
     steps: Vec<StepId>,
-    /// Do this step and everything behind it once more, also what has succeeded
+    /// Repeat this step and all steps after it, even those that succeeded
     #[arg(long, value_name = "STEP", value_parser = step, conflicts_with = "steps")]
     from: Option<StepId>,
-    /// Do again what cannot be repeated without harm
+    /// Repeat steps even if that may do harm
     #[arg(long)]
     yes: bool,
-    /// Why, for the journal and the report
+    /// The reason, shown in the journal and the report
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
 }
@@ -85,7 +85,7 @@ fn done_so_far(loaded: &Loaded, from: &StepId) -> Vec<String> {
     if rows.is_empty() {
         return Vec::new();
     }
-    let heading = "these steps were done, and are done once more:".to_owned();
+    let heading = "these steps were done and will be repeated:".to_owned();
     std::iter::once(heading).chain(table::lines(&rows).into_iter().map(|line| format!("  {line}"))).collect()
 }
 

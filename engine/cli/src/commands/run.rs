@@ -11,7 +11,7 @@ use lifeboat_runtime::session;
 use crate::{
     arguments::{Global, VariantArgument, named_value},
     engine,
-    execution::{self, Execution},
+    execution::{self, Execution, Shown},
     exit::Exit,
     findings::print,
     output::note,
@@ -28,19 +28,18 @@ use crate::{
 pub(crate) struct Arguments {
     /// A runbook
     file: PathBuf,
-    /// Which real system plays each role
+    /// The bindings file: the real system for each role
     #[arg(long, short, value_name = "FILE")]
     bindings: PathBuf,
-    /// An input of the runbook; give it once for each
+    /// An input of the runbook; can be given several times
     #[arg(long = "input", short, value_name = "NAME=VALUE", value_parser = named_value)]
     inputs: Vec<(String, String)>,
-    /// Change nothing: the sandbox allows `read` only. Steps that would change something or ask somebody are shown with what
-    /// they would be given, and those that depend on them as far as they are known. Ends with 0 where nothing failed that could be
-    /// tried, with 4 where only a step failed that comes behind one that was left out. Neither means that a real run would
-    /// succeed
+    /// Change nothing: the sandbox allows `read` only. Steps that would change something or ask somebody are shown with their
+    /// parameters, and steps that depend on them as far as possible. Exits with 0 if nothing that could be tried failed, with 4 if
+    /// only steps after a skipped one failed. Neither means that a real run would succeed
     #[arg(long)]
     dry_run: bool,
-    /// Which steps are done, where the runbook has some for a planned switch and others for a disaster
+    /// The variant to run, if the runbook has steps for a planned switch and others for a disaster
     #[arg(long, value_enum)]
     variant: Option<VariantArgument>,
     /// Ask before each step
@@ -50,17 +49,6 @@ pub(crate) struct Arguments {
     shown: Shown,
     #[command(flatten)]
     answers: Answers,
-}
-
-/// How a run is shown.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct Shown {
-    /// When users first noticed: the RTO budget counts from here, not from the start of the run. The journal keeps it
-    #[arg(long, value_name = "TIMESTAMP")]
-    pub(crate) onset: Option<Timestamp>,
-    /// Print one JSON document about the run when it ends
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Result<Exit> {
@@ -92,7 +80,7 @@ fn check_onset(onset: Option<Timestamp>, now: Timestamp) -> Result<(), Problem> 
     match onset.filter(|onset| *onset > now) {
         None => Ok(()),
         Some(onset) => {
-            let message = format!("users cannot have noticed at {onset}: it is {now:.0} now");
+            let message = format!("the onset {onset} is in the future: the time is {now:.0}");
             Err(Problem::coded("operator-onset", message))
         }
     }
@@ -117,7 +105,7 @@ fn given_inputs(arguments: &Arguments) -> Result<BTreeMap<String, String>, Probl
     let mut given = BTreeMap::new();
     for (name, value) in &arguments.inputs {
         if given.insert(name.clone(), value.clone()).is_some() {
-            return Err(Problem::usage(format!("the input `{name}` is given twice")));
+            return Err(Problem::usage(format!("the input `{name}` is given more than once")));
         }
     }
     Ok(given)

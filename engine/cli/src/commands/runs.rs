@@ -15,7 +15,7 @@ use crate::{
     table,
 };
 
-/// List every run on this machine, the newest first
+/// List every run on this machine, newest first
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  lifeboat runs\n  lifeboat runs --json | jq '.[] | select(.state == \"waiting\")'")]
 pub(crate) struct Arguments {
@@ -31,7 +31,7 @@ pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<
     if arguments.json {
         print_json(&runs.iter().map(|listed| document(listed, &verdicts)).collect::<Vec<_>>())?;
     } else if runs.is_empty() {
-        hint("there are no runs yet; `lifeboat drill dr-003` rehearses a recovery");
+        hint("there are no runs yet; to rehearse a recovery, run `lifeboat drill dr-003`");
     } else {
         let heading = ["RUN", "RUNBOOK", "KIND", "STARTED (UTC)", "TOOK", "STATE"].map(str::to_owned).to_vec();
         let rows: Vec<_> = std::iter::once(heading).chain(runs.iter().map(|listed| row(listed, &verdicts))).collect();
@@ -68,8 +68,8 @@ fn standing(listed: &Listed) -> String {
         Standing::Live => styled(GOOD, format_args!("live{engine}")),
         Standing::Waiting => styled(WARN, format_args!("waits for a person{engine}")),
         Standing::Paused(pause) => styled(WARN, format_args!("paused by {}{engine}", pause.who)),
-        Standing::Resumable => styled(BAD, "no engine works on it; can be resumed"),
-        Standing::Fenced(loss) => styled(BAD, format_args!("cannot go on: `{}` was taken over", loss.resource)),
+        Standing::Resumable => styled(BAD, "no engine; can be resumed"),
+        Standing::Fenced(loss) => styled(BAD, format_args!("cannot continue: `{}` was taken over", loss.resource)),
         Standing::Finished(outcome) => styled(style(words::outcome_tone(*outcome)), words::outcome(*outcome)),
         Standing::Damaged(code) => styled(BAD, format_args!("damaged [{code}]")),
     }

@@ -10,7 +10,7 @@ use crate::{exit::Exit, output::json};
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  lifeboat schema > runbook.schema.json")]
 pub(crate) struct Arguments {
-    /// Of which file
+    /// The kind of file
     #[arg(value_enum, default_value_t = Of::Runbook)]
     of: Of,
 }

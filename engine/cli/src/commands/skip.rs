@@ -9,19 +9,19 @@ use crate::{
     telling::{Case, Of},
 };
 
-/// Leave a step out; what needs it goes on, and the run ends at best with exceptions
+/// Skip a step; steps that need it continue, and the run ends at best with exceptions
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     lifeboat skip last announce --reason \"the channel is down, everybody is on the phone\"\n\n\
-    A step that waits for others is left out when its turn comes; one that runs cannot be left out. Where the run had \
-    failed because of the step, it goes on in this terminal.")]
+    A step that waits for others is skipped when its turn comes; a running step cannot be skipped. If the run failed because \
+    of the step, it continues in this terminal.")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     of: Of,
     /// The step
     #[arg(value_parser = step)]
     step: StepId,
-    /// Why, for the journal and the report; needed
+    /// The reason, shown in the journal and the report; required
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     reason: String,
 }

@@ -23,14 +23,14 @@ use crate::{
     recorded, table, view,
 };
 
-/// Show how a run stands and what it waits for
+/// Show the state of a run and what it waits for
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  lifeboat status\n  lifeboat status dr-003-20261121-7f3a --json")]
 pub(crate) struct Arguments {
     /// A run: its name, the beginning of it, or `last`
     #[arg(default_value = "last")]
     run: String,
-    /// When users first noticed, in place of what the journal says: the RTO budget is shown as if it counted from here
+    /// When users first noticed, instead of the time in the journal: show the RTO budget as if it counted from here
     #[arg(long, value_name = "TIMESTAMP")]
     onset: Option<Timestamp>,
     /// Print one JSON document
@@ -53,14 +53,14 @@ pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<
     }
     print_head(&loaded, engine.as_ref(), arguments.onset, now);
     let heading = ["", "STEP", "STATE", "TOOK", ""].map(str::to_owned).to_vec();
-    // Without an engine nothing goes on: what was at work was so until the last that is known.
+    // Without an engine nothing is in progress: a step that was running counts up to the last known event.
     let until = if engine.is_some() { now } else { loaded.end.at.unwrap_or(now) };
     let rows = status::rows(&loaded.run, engine.is_some(), until);
     table::show(&std::iter::once(heading).chain(rows.into_iter().map(row)).collect::<Vec<_>>());
     print_people(&loaded);
     let copies = copies::left_by(&home, &loaded)?;
     if !copies.is_empty() {
-        data("\ncopies that it made and that still are there:");
+        data("\ncopies that it made and that still exist:");
         copies.iter().for_each(|copy| data(format_args!("  {copy}")));
     }
     Ok(Exit::Done)
@@ -74,16 +74,17 @@ fn print_dead(home: &Home, run: &RunId, loaded: &Loaded) -> anyhow::Result<()> {
     let cut_off: Vec<&StepRun> = is(|state| is_cut_off(state, false)).collect();
     let waiting: Vec<&StepRun> = is(|state| matches!(state, StepState::Awaiting(_))).collect();
     match home.lost_lease(run)? {
-        Some(loss) => data(format_args!("{dead} It cannot go on: {loss}. Start another run.")),
+        Some(loss) => data(format_args!("{dead} It cannot continue: {loss}. Start another run.")),
         None if !cut_off.is_empty() => data(format_args!(
-            "{dead} Its engine ended while it did {}. `lifeboat resume {run}` finds out what became of that, and goes on.",
+            "{dead} Its engine ended during {}. Run `lifeboat resume {run}` to find out what took effect and to \
+             continue.",
             names(cut_off)
         )),
         None if !waiting.is_empty() => data(format_args!(
-            "{dead} It waits for an answer about {}. `lifeboat resume {run}` asks and goes on.",
+            "{dead} It waits for an answer about {}. Run `lifeboat resume {run}` to answer and continue.",
             names(waiting)
         )),
-        None => data(format_args!("{dead} `lifeboat resume {run}` goes on.")),
+        None => data(format_args!("{dead} Run `lifeboat resume {run}` to continue.")),
     }
     data("");
     Ok(())

@@ -12,8 +12,9 @@ use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
 use lifeboat_core::{
     action::Catalogue,
-    bindings::{self, Bindings},
+    bindings::Bindings,
     diagnostic::{self, Severity},
+    fit,
     plan::{Plan, Variant},
 };
 use lifeboat_host::Limits;
@@ -29,7 +30,7 @@ use super::{
 };
 use crate::{arguments::Global, engine, exit::Exit, findings::print, output::note, problem::Problem};
 
-/// Play a runbook thousands of times in memory, and tell what breaks as a story
+/// Play a runbook thousands of times in memory, and show what breaks as a story
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  lifeboat test workflows/*.yaml\n  \
     lifeboat test --cases 10000 --faults crash,answer workflows/dr-003-accidental-deletion.yaml\n  \
@@ -39,19 +40,19 @@ pub(crate) struct Arguments {
     /// Runbooks
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// How many cases of each to play
+    /// How many cases to play for each runbook
     #[arg(long, value_name = "NUMBER", default_value_t = 1_000)]
     cases: u64,
-    /// What all chance follows from: the same seed plays the same cases
+    /// Seed of all random choices: the same seed plays the same cases
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
-    /// Play only these faults; `crash` means all that begin with `crash-`
+    /// Play only these faults; `crash` stands for all that begin with `crash-`
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     faults: Vec<String>,
     /// Play only this case, as it was printed
     #[arg(long, value_name = "CASE", conflicts_with_all = ["cases", "seed", "faults"])]
     case: Option<String>,
-    /// Play with what these bindings tell of the systems; what they cannot prove is refused, as in a run
+    /// Play with the systems of these bindings; destroying without a proven identity is refused, as in a run
     #[arg(long, short, value_name = "FILE")]
     bindings: Option<PathBuf>,
     /// Count warnings as errors
@@ -60,7 +61,7 @@ pub(crate) struct Arguments {
     /// Also write the journal of each case into this folder
     #[arg(long, value_name = "FOLDER")]
     journals: Option<PathBuf>,
-    /// How to print what was found
+    /// How to print the findings
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
 }
@@ -68,11 +69,11 @@ pub(crate) struct Arguments {
 /// How to print what was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// Stories, and a table of the paths that were taken
+    /// Stories, and a table of the paths taken
     Human,
     /// One JSON document
     Json,
-    /// For continuous integration: a test case for each invariant and each lint of each file
+    /// JUnit XML: a test case for each invariant and each lint of each file
     Junit,
 }
 
@@ -135,12 +136,12 @@ fn subjects(path: &Path, catalogue: &Catalogue, bound: Option<&Checked>) -> Resu
         .unwrap_or_default())
 }
 
-/// The bindings, where they fit the plan; what does not is shown. What lacks an identity is no error here: the host refuses to
+/// The bindings, where they fit the plan; what does not is shown. A missing identity is not an error here: the host refuses to
 /// destroy on it, and a lint tells what that means.
 fn fitting<'a>(bound: &'a Checked, plan: &Plan) -> Option<&'a Bindings> {
     let Content::Bindings(bindings) = &bound.content else { return None };
-    let mut found = bindings::check(plan, bindings);
-    found.retain(|found| found.code != bindings::NO_IDENTITY);
+    let mut found = fit::check(plan, bindings);
+    found.retain(|found| found.code != fit::NO_IDENTITY);
     if !found.is_empty() {
         note(diagnostic::render(&bound.file, &found, true).trim_end());
         note("");
@@ -214,7 +215,7 @@ fn runbook_name(subject: &Subject) -> String {
 /// One file a case, named after the runbook and the seed.
 fn write_journals(folder: &Path, runbook: &Path, cases: impl Iterator<Item = (Case, Vec<u8>)>) -> Result<(), Problem> {
     let problem = |error: io::Error| {
-        Problem::new(Exit::Failed, format!("cannot write journals into `{}`: {error}", folder.display()))
+        Problem::new(Exit::Failed, format!("cannot write journals to `{}`: {error}", folder.display()))
     };
     fs::create_dir_all(folder).map_err(problem)?;
     let name = runbook.file_stem().unwrap_or_default().to_string_lossy();
@@ -238,8 +239,8 @@ fn known(path: &Path) -> Result<Vec<Stored>, Problem> {
         Err(error) => return Err(Problem::new(Exit::File, format!("cannot read `{name}`: {error}"))),
     };
     stored(&text).map_err(|error| {
-        Problem::new(Exit::File, format!("`{name}` cannot be used: {error}"))
-            .hint("a line is the code of an invariant and a case, as `lifeboat test` writes it")
+        Problem::new(Exit::File, format!("cannot use `{name}`: {error}"))
+            .hint("each line must be the code of an invariant and a case, as written by `lifeboat test`")
     })
 }
 
@@ -249,10 +250,10 @@ fn keep(runbook: &Path, path: &Path, known: &[Stored], found: &[Counterexample])
         return;
     }
     let name = runbook.file_name().unwrap_or_default().to_string_lossy();
-    let head = format!("# Cases of `{name}` that broke something once. `lifeboat test` plays them first.\n");
+    let head = format!("# Cases of `{name}` that once broke an invariant. `lifeboat test` plays them first.\n");
     let new = found.iter().map(|found| Stored { code: found.broken.code.to_owned(), case: found.case.clone() });
     let lines = known.iter().cloned().chain(new).map(|stored| format!("{stored}\n"));
     if let Err(error) = fs::write(path, head + &lines.collect::<String>()) {
-        note(format_args!("cannot keep the cases in `{}`: {error}", path.display()));
+        note(format_args!("cannot write the cases to `{}`: {error}", path.display()));
     }
 }

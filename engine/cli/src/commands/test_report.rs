@@ -93,7 +93,7 @@ fn print_story(tested: &Tested, head: &str, code: &str, case: &Case, story: &Sto
     data(format_args!("\n{head}"));
     data(format_args!("{}", story.to_string().trim_end()));
     data(format_args!("  {} {}", styled(QUIET, "again:"), tested.again(case)));
-    hint(format_args!("`lifeboat explain {code}` tells more"));
+    hint(format_args!("for details, run `lifeboat explain {code}`"));
 }
 
 fn print_coverage(coverage: &Coverage) {
@@ -105,7 +105,7 @@ fn print_coverage(coverage: &Coverage) {
     table::show(&rows);
     for step in coverage.steps.iter().filter(|step| step.untested().next().is_some()) {
         let paths: Vec<&str> = step.untested().collect();
-        data(format_args!("{}: no case shows `{}` {}", styled(WARN, "untested"), step.step, paths.join(", ")));
+        data(format_args!("{}: no case covers `{}` {}", styled(WARN, "untested"), step.step, paths.join(", ")));
     }
 }
 
@@ -113,7 +113,10 @@ fn print_left_out(tested: &Tested) {
     let (all, left_out) = tested.singles;
     if left_out > 0 {
         let head = styled(WARN, "untested");
-        data(format_args!("{head}: no room for {left_out} of {all} single faults; `--cases {}` has it", 2 * all + 1));
+        data(format_args!(
+            "{head}: {left_out} of {all} single faults were not played; use `--cases {}` to play all",
+            2 * all + 1
+        ));
     }
 }
 

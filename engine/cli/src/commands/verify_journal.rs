@@ -13,7 +13,7 @@ use crate::{
     output::{GOOD, data, hint, json as print_json, styled},
 };
 
-/// Check the chain of hashes of a journal, and name the first line that is wrong
+/// Verify the hash chain of a journal, and show the first wrong line
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  lifeboat verify-journal last\n  lifeboat verify-journal backup/journal.jsonl --json"
@@ -34,14 +34,12 @@ pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<
         print_json(&summary)?;
     } else {
         lines(&summary).into_iter().for_each(data);
-        hint(
-            "the chain cannot show that records were cut off its end: keep the hash of the last one elsewhere for that",
-        );
+        hint("the chain cannot detect a truncated end; store the last hash elsewhere");
     }
     Ok(Exit::Done)
 }
 
-/// Of a run in the state folder the plan is there too, so that each event is also held against what came before it.
+/// A run in the state folder has its plan too, so each event is also checked against the events before it.
 fn of_run(name: &str, global: &Global) -> anyhow::Result<Summary> {
     let home = engine::home_to_read(global)?;
     let run = home.find(name)?;
@@ -60,7 +58,7 @@ fn lines(summary: &Summary) -> Vec<String> {
     lines.push(format!("  last     {}", summary.hash));
     if summary.torn_bytes > 0 {
         lines.push(format!(
-            "  torn     {} bytes behind it: a line that was being written when the engine ended",
+            "  torn     {} bytes after it: a line that was being written when the engine ended",
             summary.torn_bytes
         ));
     }

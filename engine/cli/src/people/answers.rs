@@ -14,16 +14,16 @@ use crate::arguments::step;
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Answers")]
 pub(crate) struct Answers {
-    /// Say yes to this approval
+    /// Approve this step
     #[arg(long, value_name = "STEP", value_parser = step)]
     approve: Vec<StepId>,
-    /// Say no to this approval
+    /// Reject this step
     #[arg(long, value_name = "STEP", value_parser = step)]
     reject: Vec<StepId>,
-    /// Hand in evidence of a manual step
+    /// Give evidence for a manual step
     #[arg(long, value_name = "STEP.NAME=VALUE")]
     evidence: Vec<Evidence>,
-    /// Report a manual step that asks for no evidence as done
+    /// Report a manual step as done, if it needs no evidence
     #[arg(long, value_name = "STEP", value_parser = step)]
     done: Vec<StepId>,
     /// Decide about an interrupted step: `again`, `give-up`, `happened` or `happened:{"output": …}`
@@ -64,7 +64,7 @@ impl FromStr for Decision {
             ("give-up", "{}") => OperatorAnswer::GiveUp,
             ("happened", outputs) => {
                 let outputs: Map<String, Value> = serde_json::from_str(outputs)
-                    .map_err(|error| format!("the outputs are no JSON object: {error}"))?;
+                    .map_err(|error| format!("the outputs are not a JSON object: {error}"))?;
                 OperatorAnswer::ItHappened { outputs: Value::Object(outputs) }
             }
             _ => return Err(format!("`{decision}` is not `again`, `give-up` or `happened`")),

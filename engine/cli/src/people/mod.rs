@@ -90,7 +90,7 @@ impl Terminal {
     async fn ask(self, step: StepId, question: Question, cancel: CancellationToken) -> Option<Reply> {
         if let Some(why) = may_not(&self.roles, &step, &question) {
             self.view.say(&format!("{} {step}: {}", styled(WARN, "?"), prompt::asked(&question)));
-            self.view.say(&format!("{why}; this terminal waits for `lifeboat approve {} {step}`", self.run));
+            self.view.say(&format!("{why}; waiting for `lifeboat approve {} {step}` in another terminal", self.run));
             cancel.cancelled().await;
             return None;
         }
@@ -127,10 +127,12 @@ fn may_not(roles: &BTreeMap<String, Vec<String>>, step: &StepId, question: &Ques
     let Question::Approve { by, approved_by, .. } = question else { return None };
     let who = current_user();
     if approved_by.as_ref() == Some(&who) {
-        return Some(format!("you have approved `{step}`; somebody else must approve it too"));
+        return Some(format!("you have already approved `{step}`; a second person must approve it too"));
     }
     let groups = identity::groups(roles, &who);
-    may_answer(roles, by, (&who, &groups), &format!("`{step}` is answered")).err().map(|refusal| refusal.message)
+    may_answer(roles, by, (&who, &groups), &format!("`{step}` can only be answered"))
+        .err()
+        .map(|refusal| refusal.message)
 }
 
 #[cfg(test)]
@@ -152,9 +154,9 @@ mod tests {
             assert!(part.is_none_or(|part| why.as_ref().is_some_and(|why| why.contains(part))), "{why:?}");
         };
         check(&question(&[], None), None);
-        check(&question(&["dba"], None), Some("nobody-of-that-name may"));
-        check(&question(&["lead"], None), Some("the bindings name nobody"));
-        check(&question(&[], Some(current_user())), Some("somebody else"));
+        check(&question(&["dba"], None), Some("nobody-of-that-name; you are"));
+        check(&question(&["lead"], None), Some("`people` in the bindings names nobody"));
+        check(&question(&[], Some(current_user())), Some("a second person"));
         check(&Question::Decide { reason: String::new() }, None);
     }
 }

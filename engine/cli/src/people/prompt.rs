@@ -41,17 +41,17 @@ pub(super) fn asked(question: &Question) -> &str {
 pub(super) async fn ask(question: &Question, elsewhere: &str, cancel: &CancellationToken) -> Answered {
     keyboard::forget();
     hint(format_args!(
-        "`later` leaves it open here; `{elsewhere}` answers it in any terminal; Ctrl-C stops the run safely"
+        "type `later` to leave it open; `{elsewhere}` answers it from any terminal; Ctrl-C stops the run safely"
     ));
     match question {
-        Question::Approve { .. } => line("y or n, with a comment behind it if you like: ", cancel, approval).await,
+        Question::Approve { .. } => line("y or n, optionally followed by a comment: ", cancel, approval).await,
         Question::Hands { evidence, .. } if evidence.is_empty() => line("Is it done? y or n: ", cancel, done).await,
         Question::Hands { evidence, .. } => hands(evidence.iter(), cancel).await,
         Question::Decide { .. } => {
-            note("What became of it? Look at the system first.");
-            note("  again    it did not happen, or may safely happen again: run it again");
-            note("  happened it happened: go on; outputs may follow as JSON: happened {\"rows\": 3}");
-            note("  give-up  count the step as failed");
+            note("Did it take effect? Examine the system first.");
+            note("  again    it had no effect, or repeating it is harmless: run it again");
+            note("  happened it took effect: continue; outputs may follow as JSON: happened {\"rows\": 3}");
+            note("  give-up  treat the step as failed");
             line("again, happened or give-up: ", cancel, decision).await
         }
     }
@@ -93,10 +93,10 @@ fn decision(text: &str) -> Result<Answered, String> {
         ("give-up", "{}") => OperatorAnswer::GiveUp,
         ("happened", outputs) => {
             let outputs: Map<String, Value> =
-                serde_json::from_str(outputs).map_err(|error| format!("the outputs are no JSON object: {error}"))?;
+                serde_json::from_str(outputs).map_err(|error| format!("the outputs are not a JSON object: {error}"))?;
             OperatorAnswer::ItHappened { outputs: Value::Object(outputs) }
         }
-        _ => return Err(format!("`{text}` is none of again, happened and give-up")),
+        _ => return Err(format!("`{text}` is not `again`, `happened` or `give-up`")),
     };
     Ok(Answered::With(ReplyAnswer::Decision(answer)))
 }

@@ -39,7 +39,7 @@ impl Lines {
     }
 
     /// Whether it is time for another line about that step's progress. Notes come late: a step may be over by then, and a
-    /// part of it that is done is no news after the whole.
+    /// part of it that is done is not news after the whole.
     fn progress_is_due(&self, step: &StepRun, now: Timestamp) -> bool {
         let Some(started) = step.started.filter(|_| is_active(&step.state)) else { return false };
         let mut last = self.last_progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

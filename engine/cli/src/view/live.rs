@@ -1,4 +1,4 @@
-//! The live view: what is over stays as lines above, what goes on has a line each that moves, and the last line has the
+//! The live view: finished events stay as lines above, each step in progress has a line that moves, and the last line has the
 //! run and what is left of its RTO.
 
 use std::{
@@ -37,7 +37,7 @@ use crate::{
     wrap,
 };
 
-/// Of what stands beside a step that goes on.
+/// Longest message shown beside a step in progress.
 const MESSAGE_BYTES_MAX: usize = 1000;
 const TICK: Duration = Duration::from_millis(120);
 

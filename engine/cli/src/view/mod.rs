@@ -1,4 +1,4 @@
-//! What people see while a run goes on: a live view on a terminal, plain lines elsewhere. Both only read the stream.
+//! What people see while a run is in progress: a live view on a terminal, plain lines elsewhere. Both only read the stream.
 
 mod lines;
 mod live;
@@ -17,7 +17,7 @@ use crate::wrap;
 pub(crate) trait View: Reporter {
     /// Keeps off the terminal until [`View::go_on`]; what happens meanwhile is shown afterwards.
     fn stand_aside(&self) {}
-    /// Shows what was held back and goes on.
+    /// Shows what was held back and continues.
     fn go_on(&self) {}
     /// The terminal has just echoed `^C` behind what moves, and so has moved it.
     fn after_echo(&self) {}

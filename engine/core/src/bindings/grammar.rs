@@ -1,10 +1,7 @@
 //! The keys of a bindings file. Those of a target are its kind's.
 
 use super::kind::SYSTEMS;
-use crate::{
-    action::Effect,
-    grammar::{Field, Object, Shape, optional, required},
-};
+use crate::grammar::{Object, Shape, optional, required};
 
 /// The whole file.
 pub(crate) static BINDINGS: Object = Object {
@@ -12,7 +9,7 @@ pub(crate) static BINDINGS: Object = Object {
     one_of: &[],
     fields: &[
         required("lifeboat", "Version of the language: 1.", Shape::Version),
-        required("targets", "Which real system plays each role.", Shape::Names(&Shape::ByKind(SYSTEMS))),
+        required("targets", "The real system that plays each role.", Shape::Names(&Shape::ByKind(SYSTEMS))),
         optional(
             "people",
             "Who may answer for each role: login names, and `group:NAME` for groups of the operating system.",
@@ -20,8 +17,3 @@ pub(crate) static BINDINGS: Object = Object {
         ),
     ],
 };
-
-/// The key of targets that are only read where nothing is said.
-pub(super) const fn access() -> Field {
-    optional("access", "The most that any runbook may do with it; left out: read.", Shape::Word(Effect::WORDS))
-}

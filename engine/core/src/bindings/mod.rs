@@ -1,10 +1,8 @@
 //! Bindings: which real system plays each role. Parsed here, used by the host. Credentials are references only.
 
-mod check;
 mod decode;
 mod grammar;
 mod kind;
-mod secret;
 
 use std::collections::BTreeMap;
 
@@ -14,11 +12,10 @@ use crate::{action::Effect, name::RoleName};
 
 pub(crate) use self::grammar::BINDINGS;
 pub use self::{
-    check::{NO_IDENTITY, changed, check, leases, unproved},
     decode::{Parsed, parse},
     kind::*,
-    secret::{NotAReference, SecretRef},
 };
+pub use crate::secret::{NotAReference, SecretRef};
 
 /// A bindings file.
 #[derive(Debug, Clone, Default, PartialEq)]

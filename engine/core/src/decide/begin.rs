@@ -5,10 +5,11 @@ use serde_json::{Map, Value};
 use super::{Draft, dry_run, fan_out};
 use crate::{
     event::{Event, SkipReason},
-    expression::{Expression, ExpressionError, Scope, Template},
+    expression::{Expression, ExpressionError, Template},
     failure::{Failure, Reason},
     plan::{CallIndex, Invocation, Plan, Section, Step, StepKind},
     run::{Next, Slot},
+    scope::Scope,
     text,
 };
 
@@ -28,7 +29,7 @@ pub(super) fn begin(draft: &mut Draft<'_>, index: Slot) {
         if let Some(reason) = dry_run::condition_not_known(draft, index, within, condition) {
             return skip(draft, reason);
         }
-        match in_scope(draft, index, None, |scope| condition.is_true(&Scope { within, ..*scope })) {
+        match in_scope(draft, index, None, |scope| Scope { within, ..*scope }.is_true(condition)) {
             Ok(true) => {}
             Ok(false) => return skip(draft, left_out(&planned.kind)),
             Err(error) => return give_up(draft, index, "when", &error),
@@ -148,15 +149,15 @@ pub(super) fn start(draft: &mut Draft<'_>, index: Slot, action: &Invocation, own
 
 /// Text for people. What it takes from outputs and inputs steers no terminal.
 fn for_people(template: &Template, scope: &Scope<'_>) -> Result<String, ExpressionError> {
-    template.render_text(scope).map(|rendered| text::plain(&rendered, PEOPLE_BYTES_MAX))
+    scope.render_text(template).map(|rendered| text::plain(&rendered, PEOPLE_BYTES_MAX))
 }
 
-/// Rendered parameters, held against their declared types.
+/// Rendered parameters, checked against their declared types.
 pub(super) fn parameters(action: &Invocation, scope: &Scope<'_>) -> Result<Value, ExpressionError> {
     let mut rendered = Map::new();
     for (name, template) in &action.with {
         let wrong = |problem: String| ExpressionError { message: format!("`{name}`: {problem}"), at: None };
-        let value = Template::render(template, scope).map_err(|error| wrong(error.message))?;
+        let value = scope.render(template).map_err(|error| wrong(error.message))?;
         if let Some(ty) = action.parameters.get(name) {
             ty.check(&value).map_err(|mismatch| wrong(mismatch.to_string()))?;
         }
@@ -179,7 +180,7 @@ pub(super) fn in_scope<T>(
 /// The time of the whole step passed while nobody worked on the run, or while it was found out what became of an attempt. Of one
 /// that can be repeated nobody found out.
 fn out_of_time(planned: &Step, last: &Failure) -> Failure {
-    let message = format!("the time of the whole step is over; before that: {}", last.reason().message);
+    let message = format!("the whole step ran out of time; last failure: {}", last.reason().message);
     let reason = Reason::new("run-timed-out", message);
     match given_up(planned, last) {
         Failure::Interrupted(_) => Failure::Interrupted(reason),

@@ -5,18 +5,18 @@ use serde_json::Value;
 
 use crate::{
     event::Event,
-    expression::{Budget, Ending, Scope},
     name::StepId,
     plan::{Plan, Section, Step},
     run::{Phase, Run, Slot, StepRun, StepState},
+    scope::{Budget, Ending, Scope},
 };
 
 /// Every event is applied as it is proposed, so that what follows is decided from the state after it.
 pub(crate) struct Draft<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) now: Timestamp,
-    /// The engine that resumes a run is still saying which calls were cut off. While nobody was there time went on: a call of
-    /// which it was not said yet must not count as one that ran out of time.
+    /// Whether the engine that resumes a run is still reporting the calls that were cut off. Time passed meanwhile: a call that is
+    /// not reported yet must not count as one that ran out of time.
     pub(crate) resuming: bool,
     pub(crate) run: &'a mut Run,
     events: Vec<Event>,
@@ -30,11 +30,11 @@ impl<'a> Draft<'a> {
     /// Adds an event.
     ///
     /// # Panics
-    /// Where the event cannot happen: policy is wrong then, and an engine that left it out would go on from a state that nobody
+    /// Where the event cannot happen: policy is wrong then, and an engine that left it out would continue from a state that nobody
     /// wanted. Nothing of the decision has been written yet.
     pub(crate) fn emit(&mut self, event: Event) {
         if let Err(illegal) = self.run.apply(self.now, &event) {
-            panic!("policy proposed an illegal event: {event:?}: {illegal}");
+            panic!("the decision proposes an illegal event: {event:?}: {illegal}");
         }
         self.events.push(event);
     }
@@ -72,7 +72,7 @@ impl<'a> Draft<'a> {
         self.step(slot).id.clone()
     }
 
-    /// Whether steps may be tried again: the run, or its handlers, go on.
+    /// Whether steps may be tried again: the run, or its handlers, continue.
     pub(crate) fn goes_on(&self) -> bool {
         matches!(self.phase(), Phase::Running | Phase::Handling { aborted_by: None, .. })
     }

@@ -86,7 +86,7 @@ fn as_far_as_known(draft: &Draft<'_>, index: Slot) -> Value {
         let mut unknown = Vec::new();
         collect(draft, draft.planned(index).within, template.as_value(), &mut unknown);
         let known = if unknown.is_empty() {
-            begin::in_scope(draft, index, None, |scope| template.render(scope)).ok()
+            begin::in_scope(draft, index, None, |scope| scope.render(template)).ok()
         } else {
             None
         };

@@ -99,7 +99,7 @@ fn approval(draft: &mut Draft<'_>, index: Slot, who: &Person, approved: bool, co
             known_by: KnownBy::Approval,
         }
     } else {
-        let reason = Reason::new("run-rejected", format!("{who} said no{comment}"));
+        let reason = Reason::new("run-rejected", format!("rejected by {who}{comment}"));
         Event::StepFailed { step, failure: Failure::Denied(reason) }
     });
 }
@@ -122,7 +122,7 @@ pub(super) fn evidence_problem(
     evidence: &serde_json::Value,
 ) -> Option<String> {
     wanted.iter().find_map(|(name, ty)| match evidence.get(name) {
-        None => Some(format!("`{name}` was not handed in")),
+        None => Some(format!("`{name}` is missing")),
         Some(value) => ty.check(value).err().map(|mismatch| format!("`{name}`: {mismatch}")),
     })
 }
@@ -134,12 +134,12 @@ fn decision(draft: &mut Draft<'_>, index: Slot, attempt: &Attempt, who: &Person,
             step,
             attempt: attempt.number,
             outputs,
-            summary: format!("{who} says that it happened"),
+            summary: format!("took effect, according to {who}"),
             known_by: KnownBy::Operator,
         },
         // `run again` leads straight to another attempt; it never waits here.
         OperatorAnswer::GiveUp | OperatorAnswer::RunAgain => {
-            let reason = Reason::new("run-given-up", format!("{who} gave it up after an interrupted attempt"));
+            let reason = Reason::new("run-given-up", format!("{who} gave the step up after an interrupted attempt"));
             Event::StepFailed { step, failure: Failure::Interrupted(reason) }
         }
     });

@@ -1,4 +1,4 @@
-//! A step that is done for each item of a list: the items begin in order, so many at a time, and the step is over when they are.
+//! A step that runs for each item of a list: items begin in order, at most `max_parallel` at a time; the step ends with the last.
 
 use std::ops::Range;
 
@@ -30,8 +30,8 @@ fn as_list(value: Value) -> Result<Vec<Value>, ExpressionError> {
     let wrong = |message: String| Err(ExpressionError { message, at: None });
     match value {
         Value::Array(items) if items.len() <= ITEMS_MAX => Ok(items),
-        Value::Array(items) => wrong(format!("the list has {} items, and {ITEMS_MAX} is the most", items.len())),
-        _ => wrong("it is no list".to_owned()),
+        Value::Array(items) => wrong(format!("the list has {} items; at most {ITEMS_MAX} are allowed", items.len())),
+        _ => wrong("the value is not a list".to_owned()),
     }
 }
 
@@ -65,7 +65,7 @@ fn end(draft: &mut Draft<'_>, slot: Slot, items: Range<Slot>) {
     let failed: Vec<_> = steps.iter().filter(|item| matches!(item.state, StepState::Failed { .. })).collect();
     let cancelled = steps.iter().any(|item| item.state == StepState::Cancelled);
     let event = if let Some(first) = failed.first() {
-        let message = format!("{} of {count} items failed, `{}` first", failed.len(), first.id);
+        let message = format!("{} of {count} items failed; the first was `{}`", failed.len(), first.id);
         Event::StepFailed { step, failure: Failure::Permanent(Reason::new("run-items-failed", message)) }
     } else if cancelled {
         Event::StepCancelled { step }
@@ -76,7 +76,7 @@ fn end(draft: &mut Draft<'_>, slot: Slot, items: Range<Slot>) {
         let allowed = draft.planned(slot).each.as_ref().is_some_and(|each| each.allow_empty);
         let (summary, known_by) = match count {
             0 if allowed => ("no items".to_owned(), KnownBy::Items),
-            0 => ("its list is empty: nothing was done".to_owned(), KnownBy::NoItems),
+            0 => ("the list is empty; nothing was done".to_owned(), KnownBy::NoItems),
             1 => ("1 item".to_owned(), KnownBy::Items),
             count => (format!("{count} items"), KnownBy::Items),
         };

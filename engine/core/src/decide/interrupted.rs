@@ -1,8 +1,8 @@
-//! What follows where nobody knows how far an attempt came. Never silently repeated unless repeating does no harm.
+//! What follows if the effect of an attempt is unknown. It is never silently repeated unless repeating does no harm.
 //!
-//! Where the engine ended, whoever watches over it starts it again, and the run goes on by itself: what ends that is time, never a
+//! Where the engine ended, whoever watches over it starts it again, and the run continues by itself: what ends that is time, never a
 //! count. So that an action which takes its engine with it costs little until then, attempts that follow each other at once begin
-//! farther and farther apart; one that went on for longer than that is followed by the next one at once.
+//! farther and farther apart; one that ran for longer than that is followed by the next one at once.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -76,7 +76,7 @@ fn next_begins(draft: &Draft<'_>, index: Slot, attempt: &Attempt) -> Timestamp {
     if draft.has_time(index, until) { until } else { draft.now }
 }
 
-/// Engines have ended during the step for longer than it goes on by itself.
+/// Engines have ended during the step for longer than it continues by itself.
 fn too_long(draft: &Draft<'_>, index: Slot) -> Option<Reason> {
     let EngineEnded { times, since } = draft.step(index).engine_ended?;
     let limited = draft.planned(index).time_limit.is_some();

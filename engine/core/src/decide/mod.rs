@@ -1,7 +1,7 @@
 //! Policy: what follows from an input. Total, and the only place where anything is decided.
 //!
 //! A decision is a list of events, each legal after the ones before it. An input that means nothing in this state (the answer
-//! of an older attempt, say) gives an empty list. After the input itself has been taken in, `settle` goes on until nothing
+//! of an older attempt, say) gives an empty list. After the input itself has been taken in, `settle` continues until nothing
 //! more follows: that is why a journal which was cut off between two events of one decision needs no special treatment.
 
 mod backoff;
@@ -28,7 +28,7 @@ use crate::{event::Event, input::Input, plan::Plan, run::Run};
 
 /// Attempts of one step that a living engine may cut off, each found without effect, before the step has failed.
 pub const CUT_OFF_MAX: u32 = 10;
-/// How long a step that has no time of its own goes on by itself where the engine ends during its attempts again and again.
+/// How long a step that has no time of its own continues by itself where the engine ends during its attempts again and again.
 pub const ENGINE_ENDED_MAX: SignedDuration = SignedDuration::from_hours(24);
 /// Calls of a plugin's `observe` that may fail before an operator is asked.
 pub const OBSERVATIONS_MAX: u32 = 4;
@@ -40,8 +40,8 @@ pub fn decide(plan: &Plan, run: &Run, input: &Input, now: Timestamp) -> Vec<Even
     advance(plan, &mut run.clone(), input, now)
 }
 
-/// As [`decide`], of a run on which no engine works: up to where something would begin, which it does when an engine goes on with the
-/// run. What was in flight when the last engine ended is found interrupted then, and does not run out of time before.
+/// As [`decide`], for a run on which no engine works: up to where something would begin, which happens when an engine continues the
+/// run. Calls that were in flight when the last engine ended are found interrupted then, and do not run out of time before.
 pub fn decide_unattended(plan: &Plan, run: &Run, input: &Input, now: Timestamp) -> Vec<Event> {
     let mut run = run.clone();
     let mut draft = Draft::new(plan, &mut run, now);

@@ -107,7 +107,7 @@ fn step(draft: &mut Draft<'_>, slot: Slot) {
     }
 }
 
-/// What goes on in every phase: time-outs, and what follows from what is known.
+/// What continues in every phase: time-outs, and what follows from what is known.
 fn in_flight(draft: &mut Draft<'_>, slot: Slot) {
     let now = draft.now;
     match &draft.step(slot).state {

@@ -23,7 +23,7 @@ pub(super) fn settle(draft: &mut Draft<'_>) {
     }
 }
 
-/// Whether the run did something that can still be taken back.
+/// Whether the run did something that can still be undone.
 pub(crate) fn is_possible(plan: &Plan, run: &Run, now: Timestamp) -> bool {
     let mut run = run.clone();
     let draft = Draft::new(plan, &mut run, now);
@@ -38,7 +38,7 @@ fn may_be_undone_again(draft: &Draft<'_>, index: Slot) -> bool {
     undo.is_some_and(|undo| undo.idempotent || failure.kind() != FailureKind::Interrupted)
 }
 
-/// Whether a step is left that has to be taken back.
+/// Whether a step is left that has to be undone.
 pub(super) fn is_due(draft: &Draft<'_>) -> bool {
     matches!(draft.phase(), Phase::Undoing { aborted_by: None })
         && draft.run.undoable().any(|slot| wants_undo(draft, slot))
@@ -59,7 +59,7 @@ fn under_way(draft: &mut Draft<'_>, index: Slot) {
     }
 }
 
-/// What succeeded is taken back, and so is what may have begun to take effect. Where it cannot be taken back, because it never
+/// What succeeded is undone, and so is what may have begun to take effect. Where it cannot be undone, because it never
 /// told what it made, the run says so and is not called rolled back.
 fn wants_undo(draft: &Draft<'_>, index: Slot) -> bool {
     let step = draft.step(index);
@@ -126,7 +126,7 @@ pub(super) fn failed(draft: &mut Draft<'_>, index: Slot, failure: Failure) {
 /// Somebody ended the run while it was being undone: what is under way is cut off, the rest is left.
 fn abort(draft: &mut Draft<'_>) {
     for index in (0..draft.run.count()).filter(|index| is_under_way(draft, *index)).collect::<Vec<_>>() {
-        let reason = Reason::new("run-aborted", "the run was aborted while the step was being taken back");
+        let reason = Reason::new("run-aborted", "the run was aborted while the step was being undone");
         draft.emit(Event::UndoFailed { step: draft.id(index), failure: Failure::Interrupted(reason) });
     }
 }

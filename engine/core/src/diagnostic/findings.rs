@@ -49,7 +49,7 @@ impl<'a> Findings<'a> {
         if self.list.last().as_ref().is_some_and(says_so) {
             return;
         }
-        let (message, label) = (format!("more than {FINDINGS_MAX} problems"), "here and behind it are more".to_owned());
+        let (message, label) = (format!("more than {FINDINGS_MAX} problems"), "more problems from here on".to_owned());
         self.list.push(Diagnostic { code: codes::MORE.id, severity, message, span, label, help: None });
     }
 

@@ -18,11 +18,11 @@ impl SourceFile {
     /// A file from its bytes; refused where it is too large or not UTF-8. A byte order mark is dropped.
     pub fn from_bytes(name: impl Into<String>, bytes: &[u8]) -> Result<Self, Box<Diagnostic>> {
         if bytes.len() > FILE_BYTES_MAX {
-            let message = format!("the file has {} bytes; at most {FILE_BYTES_MAX} are read", bytes.len());
+            let message = format!("the file has {} bytes; at most {FILE_BYTES_MAX} are allowed", bytes.len());
             return Err(Box::new(refused(codes::TOO_LARGE, message, Span::default())));
         }
         if is_utf16(bytes) {
-            let help = Some("save it as UTF-8; `iconv -f utf-16 -t utf-8` converts it".to_owned());
+            let help = Some("save it as UTF-8, for example with `iconv -f utf-16 -t utf-8`".to_owned());
             let refusal = refused(codes::NOT_UTF8, "the file is UTF-16, not UTF-8".to_owned(), Span::default());
             return Err(Box::new(Diagnostic { help, ..refusal }));
         }

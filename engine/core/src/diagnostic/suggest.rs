@@ -1,6 +1,6 @@
 //! Did you mean …?
 
-/// Longer names are nobody's.
+/// Longer names are not compared.
 const NAME_BYTES_MAX: usize = 400;
 
 /// The name that the text most probably should have been, if one is close enough.

@@ -1,4 +1,4 @@
-//! The words that events are written with: how something is known, why it was left out, how it ended.
+//! The words of events: how a success is known, why a step was skipped, how a run ended.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -20,7 +20,7 @@ pub enum KnownBy {
     Operator,
     /// Every item of its list is done.
     Items,
-    /// Its list had no item, and its author has not said that this may be: nothing was done.
+    /// Its list was empty without `allow_empty`: nothing was done.
     NoItems,
 }
 
@@ -30,44 +30,44 @@ pub enum KnownBy {
 pub enum SkipReason {
     /// Its `when` is false.
     WhenFalse,
-    /// It is a question or work by hand whose `when` is false: there was nothing to ask, and nothing is left undone.
+    /// It is a question or manual work whose `when` is false: there was nothing to ask.
     NotAsked,
     /// A step that it needs failed or was skipped because of a failure (`on_failure: continue`).
     NeedNotMet {
         /// That step.
         step: StepId,
     },
-    /// It is there for a recovery that did not go through, and this one did.
+    /// It is an `on_failure` handler, and the recovery succeeded.
     NothingFailed,
-    /// It is there for the end of the run, cannot be repeated, and was done, or may have been, when the run ended before.
+    /// It is a handler that cannot be repeated and may have run when the run ended the first time.
     DoneBefore,
-    /// An operator said so. What needs it goes on.
+    /// An operator skipped it. Steps that need it continue.
     ByOperator {
-        /// Who.
+        /// The person who did it, or the policy of a drill.
         who: Person,
-        /// Why.
+        /// The reason, as the person gave it.
         reason: String,
     },
-    /// In a dry-run: it came to where it would change something. What needs it goes on.
+    /// In a dry-run: it would change something. Steps that need it continue.
     WouldRun {
-        /// What the action was given.
+        /// The rendered parameters of the action.
         parameters: Value,
     },
-    /// In a dry-run: it would ask somebody. What needs it goes on.
+    /// In a dry-run: it would ask somebody. Steps that need it continue.
     WouldAsk {
-        /// The question, or what is to be done.
+        /// The question, or the instruction.
         message: String,
     },
-    /// In a dry-run: it would need to know what steps that were left out would have told. What needs it goes on.
+    /// In a dry-run: it depends on outputs of skipped steps. Steps that need it continue.
     NotKnown {
-        /// What the step would be given, with the expression itself where its value is not known.
+        /// The parameters of the action; a parameter without a known value is the expression itself.
         parameters: Value,
-        /// What is not known: `steps.find.outputs.xid`.
+        /// The unknown values: `steps.find.outputs.xid`.
         unknown: Vec<String>,
     },
-    /// In a dry-run: it failed, perhaps because a step before it was left out. What needs it goes on.
+    /// In a dry-run: it failed, perhaps because a step before it was skipped. Steps that need it continue.
     FailedBehind {
-        /// The step that was left out.
+        /// The step that was skipped.
         step: StepId,
         /// The failure.
         failure: Failure,
@@ -75,7 +75,7 @@ pub enum SkipReason {
 }
 
 impl SkipReason {
-    /// Whether only a dry-run leaves a step out for it.
+    /// Whether it occurs only in a dry-run.
     pub fn is_of_a_dry_run(&self) -> bool {
         matches!(
             self,
@@ -84,18 +84,18 @@ impl SkipReason {
     }
 }
 
-/// What an operator says about an interrupted attempt.
+/// The decision of an operator about an interrupted attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "say", rename_all = "snake_case")]
 pub enum OperatorAnswer {
-    /// It did not happen, or may safely happen again: run it again.
+    /// It had no effect, or repeating it is harmless: run it again.
     RunAgain,
-    /// It happened, with these outputs.
+    /// It took effect, with these outputs.
     ItHappened {
         /// `steps.<id>.outputs` from now on.
         outputs: Value,
     },
-    /// Count the step as failed.
+    /// Treat the step as failed.
     GiveUp,
 }
 
@@ -119,14 +119,14 @@ impl Outcome {
 pub enum Outcome {
     /// Every step succeeded.
     Succeeded,
-    /// It went through, but a step was skipped, done by hand, or failed with `on_failure: continue`.
+    /// The recovery is done, but a step was skipped, done by hand, or failed with `on_failure: continue`.
     SucceededWithExceptions,
     /// A step failed.
     Failed,
-    /// A step failed and everything was taken back.
+    /// A step failed and everything was undone.
     RolledBack,
     /// Somebody ended it.
     Aborted,
-    /// A dry-run came to its end. Nothing was changed, so nothing is done.
+    /// A dry-run ended. Nothing was changed.
     DryRun,
 }

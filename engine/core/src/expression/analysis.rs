@@ -49,7 +49,7 @@ pub(crate) struct Reference {
 #[derive(Debug)]
 pub(crate) struct Analysis {
     /// What is evaluated; `None` where the whole expression is one plain reference, which needs none.
-    pub(super) tree: Option<IdedExpr>,
+    pub(crate) tree: Option<IdedExpr>,
     /// Every reference, in the order of the tree.
     pub(crate) references: Vec<Reference>,
     /// Functions that do not exist, with their place.
@@ -63,10 +63,10 @@ pub(crate) struct Analysis {
 /// Parses an expression and finds what it refers to.
 pub(crate) fn analyse(text: &str) -> Result<Analysis, ExpressionError> {
     if text.len() > LENGTH_MAX {
-        return Err(ExpressionError::new(format!("an expression has at most {LENGTH_MAX} bytes")));
+        return Err(ExpressionError::new(format!("an expression may have at most {LENGTH_MAX} bytes")));
     }
     if text.trim().is_empty() {
-        return Err(ExpressionError::new("there is no expression here"));
+        return Err(ExpressionError::new("the expression is empty"));
     }
     if let Some(reference) = plain_reference(text) {
         let (references, unknown_functions) = (vec![reference], Vec::new());
@@ -134,25 +134,25 @@ fn syntax_error(text: &str, errors: &cel::ParseErrors) -> ExpressionError {
 
 /// What cannot stand in CEL and often does, with what stands for it. The first that is in the text counts.
 const SLIPS: &[(&str, &str)] = &[
-    ("${{", "`${{ … }}` cannot stand inside an expression: leave it out"),
-    ("{{", "`{{ … }}` cannot stand inside an expression: leave it out"),
-    ("===", "`===` is no operator: compare with `==`"),
-    ("!==", "`!==` is no operator: compare with `!=`"),
-    ("<>", "`<>` is no operator: compare with `!=`"),
-    (" and ", "`and` is written `&&`"),
-    (" or ", "`or` is written `||`"),
-    ("not ", "`not` is written `!`"),
-    (" is ", "`is` is no operator: compare with `==`"),
-    (" if ", "a choice is written `condition ? this : that`"),
-    ("=>", "`=>` is no operator: greater or equal is `>=`"),
-    ("=<", "`=<` is no operator: less or equal is `<=`"),
+    ("${{", "`${{ … }}` cannot be nested inside an expression; remove it"),
+    ("{{", "`{{ … }}` cannot be nested inside an expression; remove it"),
+    ("===", "`===` is not an operator; use `==`"),
+    ("!==", "`!==` is not an operator; use `!=`"),
+    ("<>", "`<>` is not an operator; use `!=`"),
+    (" and ", "`and` is not an operator; use `&&`"),
+    (" or ", "`or` is not an operator; use `||`"),
+    ("not ", "`not` is not an operator; use `!`"),
+    (" is ", "`is` is not an operator; use `==`"),
+    (" if ", "`if` is not an operator; write `condition ? this : that`"),
+    ("=>", "`=>` is not an operator; use `>=`"),
+    ("=<", "`=<` is not an operator; use `<=`"),
 ];
 
 /// What is wrong at that place, in our own words.
 fn sentence(text: &str, at: usize) -> String {
     let bare = without_texts(text);
     if let Some(quote) = unclosed_quote(text) {
-        return format!("a text that begins with {quote} is never closed");
+        return format!("a string that begins with {quote} is not closed");
     }
     if let Some((_, said)) = SLIPS.iter().find(|(slip, _)| bare.contains(slip)) {
         return (*said).to_owned();
@@ -163,9 +163,9 @@ fn sentence(text: &str, at: usize) -> String {
         bare.match_indices(sign).any(|(place, _)| !part(place))
     };
     for (sign, said) in [
-        ('=', "`=` is no operator: compare with `==`"),
-        ('&', "`&` is no operator: write `&&`"),
-        ('|', "`|` is no operator: write `||`; there are no filters"),
+        ('=', "`=` is not an operator; use `==`"),
+        ('&', "`&` is not an operator; use `&&`"),
+        ('|', "`|` is not an operator; use `||` (there are no filters)"),
     ] {
         if single(sign) {
             return said.to_owned();
@@ -173,9 +173,9 @@ fn sentence(text: &str, at: usize) -> String {
     }
     let rest: String = text[at..].trim().chars().take(20).collect();
     if rest.is_empty() {
-        return "the expression ends too early: a value or a bracket is missing".to_owned();
+        return "unexpected end of the expression; a value or a bracket is missing".to_owned();
     }
-    format!("the expression cannot be read from `{rest}` on: an operator, a value or a bracket is missing before it")
+    format!("unexpected `{rest}`; an operator, a value or a bracket is missing before it")
 }
 
 /// The expression with the inside of its texts blanked out.
@@ -247,7 +247,7 @@ impl Walk<'_> {
         loops: usize,
     ) -> Result<(), ExpressionError> {
         if loops >= COMPREHENSION_DEPTH_MAX {
-            return Err(ExpressionError::new("`all`, `exists`, `map` and `filter` cannot stand inside one another"));
+            return Err(ExpressionError::new("`all`, `exists`, `map` and `filter` are nested too deep"));
         }
         self.expr(&comprehension.iter_range, bound, loops)?;
         self.expr(&comprehension.accu_init, bound, loops)?;

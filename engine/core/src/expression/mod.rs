@@ -4,22 +4,20 @@
 //! neither an author nor an output of a plugin can make the engine hang or eat memory.
 
 mod analysis;
-mod evaluate;
 mod operands;
 mod operators;
-mod order;
+pub(crate) mod order;
 mod scan;
 #[cfg(test)]
 mod tests;
-mod value;
-mod words;
+pub(crate) mod value;
+pub(crate) mod words;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub(crate) use self::{
     analysis::{Analysis, FUNCTIONS, Reference, analyse},
-    evaluate::{Budget, Ending, Scope},
     operands::{Misfit, check as check_operands},
     scan::{Part, parts},
 };
@@ -40,7 +38,8 @@ pub struct ExpressionError {
 }
 
 impl ExpressionError {
-    fn new(message: impl Into<String>) -> Self {
+    /// An error without a place.
+    pub(crate) fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), at: None }
     }
 }
@@ -60,13 +59,6 @@ impl Expression {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    pub(crate) fn is_true(&self, scope: &Scope<'_>) -> Result<bool, ExpressionError> {
-        match scope.evaluate(&self.0)? {
-            Value::Bool(yes) => Ok(yes),
-            _ => Err(ExpressionError::new(format!("`{}` is neither true nor false", self.0.trim()))),
-        }
-    }
 }
 
 /// A YAML value whose strings may hold `${{ }}`: whole expressions keep their type, others are rendered into the text.
@@ -83,15 +75,5 @@ impl Template {
     /// The value as the author wrote it.
     pub fn as_value(&self) -> &Value {
         &self.0
-    }
-
-    /// The value with every expression replaced by what it gives.
-    pub(crate) fn render(&self, scope: &Scope<'_>) -> Result<Value, ExpressionError> {
-        scope.render(&self.0)
-    }
-
-    /// As [`Template::render`], as text.
-    pub(crate) fn render_text(&self, scope: &Scope<'_>) -> Result<String, ExpressionError> {
-        Ok(value::as_text(&scope.render(&self.0)?))
     }
 }

@@ -114,7 +114,7 @@ impl Operands<'_> {
                     let names: Vec<_> = fields.iter().map(|field| format!("`{}`", field.name)).collect();
                     format!("it has {}", names.join(", "))
                 }
-                Type::List(_) => "an item of a list has a number, as in `list[0]`".to_owned(),
+                Type::List(_) => "items of a list are selected by number, as in `list[0]`".to_owned(),
                 _ => "only a map or a record has keys".to_owned(),
             };
             self.misfit(node, format!("a value of type {ty} has no `{key}`"), help);
@@ -180,8 +180,8 @@ impl Operands<'_> {
     ) -> Option<Type> {
         let most = function.takes.len();
         if operands.len() > most || operands.len() < most - function.optional {
-            let message = format!("`{}` takes {}, and here are {}", function.written, counted(most), operands.len());
-            self.misfit(node, message, "count what it is called on, too".to_owned());
+            let message = format!("`{}` takes {}, but {} are given", function.written, counted(most), operands.len());
+            self.misfit(node, message, "the value before the dot counts as an operand".to_owned());
             return function.gives.and_then(plain);
         }
         for ((operand, ty), takes) in operands.iter().zip(types).zip(function.takes) {
@@ -196,8 +196,8 @@ impl Operands<'_> {
 
     fn must_be_bool(&mut self, node: &IdedExpr, ty: Option<&Type>) {
         if let Some(ty) = ty.filter(|ty| kind(ty).is_some_and(|kind| kind != Kind::Bool)) {
-            let message = format!("what stands before `?` must be true or false, and this is {}", named(Some(ty)));
-            self.misfit(node, message, "compare, as in `rows > 0 ? … : …`".to_owned());
+            let message = format!("the condition before `?` must be a bool, not {}", named(Some(ty)));
+            self.misfit(node, message, "use a comparison, as in `rows > 0 ? … : …`".to_owned());
         }
     }
 
@@ -209,11 +209,11 @@ impl Operands<'_> {
         if no.fits(yes) {
             return Some(yes.clone());
         }
-        let message = format!("`?` gives {} or {}", named(Some(yes)), named(Some(no)));
+        let message = format!("the two results of `?` are {} and {}", named(Some(yes)), named(Some(no)));
         self.misfit(
             otherwise,
             message,
-            "both results must be of one type: `string(…)` makes text of a value".to_owned(),
+            "both results must have the same type; `string(…)` converts a value to a string".to_owned(),
         );
         None
     }
@@ -224,13 +224,13 @@ impl Operands<'_> {
             Kind::Map => Kind::String,
             _ => {
                 let message = format!("{} has no items", named(Some(container)));
-                self.misfit(node, message, "only a list or a map has".to_owned());
+                self.misfit(node, message, "only a list or a map has items".to_owned());
                 return None;
             }
         };
         if let Some(key) = key.filter(|key| kind(key).is_some_and(|kind| kind != wanted)) {
-            let message = format!("an item of {} is not found by {}", named(Some(container)), named(Some(key)));
-            self.misfit(index, message, format!("it is found by {}", words(&[wanted])));
+            let message = format!("{} cannot be indexed by {}", named(Some(container)), named(Some(key)));
+            self.misfit(index, message, format!("it is indexed by {}", words(&[wanted])));
         }
         match container {
             Type::List(item) | Type::Map(item) => Some(item.as_ref().clone()),
@@ -243,9 +243,11 @@ impl Operands<'_> {
         if !may_be_equal(left, right) {
             let message = format!("{} is never equal to {}", named(Some(left)), named(Some(right)));
             let help = match (kind(left), kind(right)) {
-                (Some(Kind::Timestamp), _) | (_, Some(Kind::Timestamp)) => "`timestamp('2026-11-21T03:50:00Z')` is one",
-                (Some(Kind::Duration), _) | (_, Some(Kind::Duration)) => "`duration('5m')` is one",
-                _ => "`string(…)`, `int(…)` and `double(…)` convert",
+                (Some(Kind::Timestamp), _) | (_, Some(Kind::Timestamp)) => {
+                    "write a timestamp as `timestamp('2026-11-21T03:50:00Z')`"
+                }
+                (Some(Kind::Duration), _) | (_, Some(Kind::Duration)) => "write a duration as `duration('5m')`",
+                _ => "convert one side with `string(…)`, `int(…)` or `double(…)`",
             };
             self.misfit(node, message, help.to_owned());
         }
@@ -258,11 +260,11 @@ impl Operands<'_> {
             (Some(Kind::Map), _) => &Type::String,
             (None, _) => return,
             _ => {
-                let message = format!("nothing is `in` {}", named(Some(container)));
+                let message = format!("`in` cannot be applied to {}", named(Some(container)));
                 self.misfit(
                     node,
                     message,
-                    "`in` looks into a list or among the keys of a map; `text.contains('part')` looks into text"
+                    "`in` searches a list or the keys of a map; use `text.contains('part')` to search a string"
                         .to_owned(),
                 );
                 return;
@@ -270,7 +272,7 @@ impl Operands<'_> {
         };
         if let Some(item) = item.filter(|item| !may_be_equal(item, wanted)) {
             let message = format!("{} is never `in` {}", named(Some(item)), named(Some(container)));
-            self.misfit(node, message, "`string(…)`, `int(…)` and `double(…)` convert".to_owned());
+            self.misfit(node, message, "convert one side with `string(…)`, `int(…)` or `double(…)`".to_owned());
         }
     }
 
@@ -281,8 +283,8 @@ impl Operands<'_> {
             Some((Some(Kind::Map), _)) => Some(Type::String),
             Some((Some(_), range)) => {
                 let message =
-                    format!("`all`, `exists`, `map` and `filter` go over a list or a map, not {}", named(Some(range)));
-                self.misfit(&comprehension.iter_range, message, "put a list before the dot".to_owned());
+                    format!("`all`, `exists`, `map` and `filter` need a list or a map, not {}", named(Some(range)));
+                self.misfit(&comprehension.iter_range, message, "call it on a list".to_owned());
                 None
             }
             _ => None,

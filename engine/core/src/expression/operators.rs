@@ -29,10 +29,10 @@ pub(super) struct Binary {
     pub(super) help: &'static str,
 }
 
-const CONVERT: &str =
-    "both sides must be of one type: `int(…)`, `double(…)`, `string(…)`, `timestamp(…)` and `duration(…)` convert";
-const WHOLE_OR_NOT: &str = "both sides must be `int`, or both `float`: `int(…)` and `double(…)` convert";
-const TRUTHS: &str = "both sides must be `true` or `false`: compare, as in `size(list) > 0` or `text == 'yes'`";
+const CONVERT: &str = "both sides must have the same type; convert one with `int(…)`, `double(…)`, `string(…)`, \
+     `timestamp(…)` or `duration(…)`";
+const WHOLE_OR_NOT: &str = "both sides must be `int`, or both `float`; convert one with `int(…)` or `double(…)`";
+const TRUTHS: &str = "both sides must be bools; use a comparison, as in `size(list) > 0` or `text == 'yes'`";
 
 const COMPARED: &[(Kind, Kind, Kind)] = &[
     (Int, Int, Bool),
@@ -59,8 +59,8 @@ pub(super) const BINARY: &[Binary] = &[
             (Duration, Timestamp, Timestamp),
             (Duration, Duration, Duration),
         ],
-        help: "it adds two numbers of one type, joins two strings or two lists, and moves a `timestamp` by a `duration`; \
-               `string(…)` makes text of a value",
+        help: "it adds two numbers of the same type, joins two strings or two lists, and moves a `timestamp` by a \
+             `duration`; `string(…)` converts a value to a string",
     },
     Binary {
         name: cel::SUBSTRACT,
@@ -72,7 +72,8 @@ pub(super) const BINARY: &[Binary] = &[
             (Timestamp, Duration, Timestamp),
             (Duration, Duration, Duration),
         ],
-        help: "it takes two numbers of one type, or two of `timestamp` and `duration`, as in `at - duration('5m')`",
+        help: "it takes two numbers of the same type, or a `timestamp` or `duration` on each side, as in `at - \
+             duration('5m')`",
     },
     Binary { name: cel::MULTIPLY, written: "*", takes: &[(Int, Int, Int), (Float, Float, Float)], help: WHOLE_OR_NOT },
     Binary { name: cel::DIVIDE, written: "/", takes: &[(Int, Int, Int), (Float, Float, Float)], help: WHOLE_OR_NOT },

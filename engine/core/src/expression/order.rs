@@ -12,13 +12,13 @@ use cel::{
 const IN_ORDER: &str = "@in_order";
 
 /// The tree with every macro going over the keys of a map in order.
-pub(super) fn in_order(mut tree: IdedExpr) -> IdedExpr {
+pub(crate) fn in_order(mut tree: IdedExpr) -> IdedExpr {
     wrap(&mut tree);
     tree
 }
 
 /// Makes such a tree's function known.
-pub(super) fn declare(context: &mut Context<'_, '_>) {
+pub(crate) fn declare(context: &mut Context<'_, '_>) {
     // It refuses only a name that the environment has already.
     let _ = context.add_function(IN_ORDER, keys_in_order);
 }

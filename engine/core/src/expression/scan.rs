@@ -24,7 +24,7 @@ pub(crate) fn parts(text: &str) -> Result<Vec<Part<'_>>, ExpressionError> {
         let open = done + found;
         let start = open + 3;
         let end = close(&text[start..]).ok_or_else(|| ExpressionError {
-            message: "`${{` is never closed with `}}`".to_owned(),
+            message: "`${{` is not closed with `}}`".to_owned(),
             at: Some((open, start)),
         })?;
         if open > done {
@@ -89,7 +89,7 @@ mod tests {
             (r#"${{ "}}" }}"#, r#"( "}}" @3)"#),
             (r#"${{ "\"}}" }}"#, r#"( "\"}}" @3)"#),
             ("${{ {'a': {'b': 1}} }}", "( {'a': {'b': 1}} @3)"),
-            ("é ${{ a", "error: `${{` is never closed with `}}` Some((3, 6))"),
+            ("é ${{ a", "error: `${{` is not closed with `}}` Some((3, 6))"),
         ] {
             assert_eq!(shape(text), wanted, "{text}");
         }

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Budget, Scope, Template};
+use super::Template;
 use crate::{
     event::RunStarted,
     name::{RoleName, RunId},
     plan::{InputDeclaration, Invocation, Plan, StepKind},
+    scope::{Budget, Scope},
     sketch::{self, Repeat},
     types::Type,
 };
@@ -48,7 +49,7 @@ fn render(template: Value) -> Result<Value, String> {
         ending: None,
         budget: &Budget::default(),
     };
-    Template::new(template).render(&scope).map_err(|error| error.to_string())
+    scope.render(&Template::new(template)).map_err(|error| error.to_string())
 }
 
 #[test]
@@ -85,19 +86,19 @@ fn whole_expressions_keep_their_type_and_others_are_text() {
 #[test]
 fn what_has_no_value_or_too_large_a_one_is_refused() {
     for (template, wanted) in [
-        ("${{ inputs.nothing }}", "`inputs.nothing`: there is no `nothing` in `inputs`"),
-        ("${{ targets.db.host }}", "`targets.db.host`: there is no `host` in `targets.db`"),
-        ("${{ 1 / 0 }}", "`1 / 0`: it divides by zero"),
-        ("${{ 1 % 0 }}", "`1 % 0`: it divides by zero"),
+        ("${{ inputs.nothing }}", "`inputs.nothing`: `inputs` has no `nothing`"),
+        ("${{ targets.db.host }}", "`targets.db.host`: `targets.db` has no `host`"),
+        ("${{ 1 / 0 }}", "`1 / 0`: division by zero"),
+        ("${{ 1 % 0 }}", "`1 % 0`: division by zero"),
         ("${{ inputs.n + 'x' }}", "`inputs.n + 'x'`: `+` cannot be applied to a value of type `int` and"),
         ("${{ dyn(inputs.n) > 'x' }}", "`dyn(inputs.n) > 'x'`: `>` cannot be applied to `int` and `string`"),
         ("${{ inputs.list[1000] }}", "`inputs.list[1000]`: the list has no item `1000`"),
-        ("${{ {'a': 1}['b'] }}", "`{'a': 1}['b']`: there is no `b` in it"),
-        ("${{ int('many') }}", "`int('many')`: `int` cannot read the value that it is given"),
-        ("${{ timestamp('noon') }}", "`timestamp('noon')`: `timestamp` cannot read the value that it is given"),
-        ("${{ 9223372036854775807 + inputs.n }}", "`9223372036854775807 + inputs.n`: the result of `+` is too large"),
+        ("${{ {'a': 1}['b'] }}", "`{'a': 1}['b']`: it has no `b`"),
+        ("${{ int('many') }}", "`int('many')`: `int` cannot convert the given value"),
+        ("${{ timestamp('noon') }}", "`timestamp('noon')`: `timestamp` cannot convert the given value"),
+        ("${{ 9223372036854775807 + inputs.n }}", "`9223372036854775807 + inputs.n`: the result of `+` overflows"),
         ("${{ inputs.text + inputs.text + inputs.text }}", "the result is larger than 1048576 bytes"),
-        ("${{ inputs.list.map(x, inputs.text) }}", "the expression looks at too much data"),
+        ("${{ inputs.list.map(x, inputs.text) }}", "the expression reads too much data"),
         ("${{ b'bytes' }}", "a result of type bytes cannot be used in a runbook"),
         ("${{ 1.0 / 0.0 }}", "the result `inf` is not a number that JSON can hold"),
     ] {
@@ -106,9 +107,9 @@ fn what_has_no_value_or_too_large_a_one_is_refused() {
     }
     let long = "${{ inputs.text }}".repeat(50);
     let error = render(json!(long)).expect_err("fifty times 400,000 bytes");
-    assert!(error.starts_with("its expressions give more than 16777216 bytes"), "{error}");
+    assert!(error.starts_with("its expressions render to more than 16777216 bytes"), "{error}");
     let many = render(json!(vec!["${{ inputs.n }}"; 10_001])).expect_err("one too many");
-    assert!(many.starts_with("more than 10000 expressions"), "{many}");
+    assert!(many.starts_with("it needs more than 10000 evaluations"), "{many}");
 }
 
 /// A value of each kind, by an input of the plan and its type.
@@ -146,7 +147,7 @@ fn both(expression: &str) -> (Vec<String>, Result<Value, String>) {
 /// Whether it failed because of the types, and not because of this very value.
 fn is_of_types(error: &str) -> bool {
     let of_this_value =
-        ["cannot read the value", "has no item", "there is no", "divides by zero", "too large", "range"];
+        ["cannot convert the given value", "has no item", "has no `", "division by zero", "overflows", "range"];
     !of_this_value.iter().any(|word| error.contains(word))
 }
 
@@ -211,8 +212,8 @@ fn what_cannot_be_done_is_named_with_its_place() {
     check("size(inputs.n)", "`size` cannot be applied to an `int`", "inputs.n");
     check("true + inputs.n", "`+` cannot be applied to a `bool` and an `int`", "true + inputs.n");
     check("!inputs.n", "`!` cannot be applied to an `int`", "inputs.n");
-    check("true ? inputs.n : 'x'", "`?` gives an `int` or a `string`", "'x'");
-    check("'a' in 'abc'", "nothing is `in` a `string`", "'a' in 'abc'");
+    check("true ? inputs.n : 'x'", "the two results of `?` are an `int` and a `string`", "'x'");
+    check("'a' in 'abc'", "`in` cannot be applied to a `string`", "'a' in 'abc'");
     check("inputs.since == '2026-11-21'", "a `timestamp` is never equal to a `string`", "");
     check("inputs.list.exists(x, x == 'a')", "an `int` is never equal to a `string`", "");
     check("inputs.list.filter(x, x > 1).exists(x, x.name == 1)", "a value of type int has no `name`", "");

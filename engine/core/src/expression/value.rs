@@ -11,7 +11,7 @@ use super::{ExpressionError, RESULT_BYTES_MAX};
 use crate::types::Type;
 
 /// The JSON value as CEL sees it. What does not fit its declared type stays what it is in JSON.
-pub(super) fn to_cel(value: &Value, ty: &Type) -> Cel {
+pub(crate) fn to_cel(value: &Value, ty: &Type) -> Cel {
     match (value, ty) {
         (Value::String(text), Type::Timestamp) => timestamp(text).unwrap_or_else(|| string(text)),
         (Value::String(text), Type::Duration) => duration(text).unwrap_or_else(|| string(text)),
@@ -32,13 +32,13 @@ pub(super) fn to_cel(value: &Value, ty: &Type) -> Cel {
 }
 
 /// A CEL map from its entries.
-pub(super) fn map(entries: impl Iterator<Item = (String, Cel)>) -> Cel {
+pub(crate) fn map(entries: impl Iterator<Item = (String, Cel)>) -> Cel {
     let map = entries.map(|(key, value)| (cel::objects::Key::String(Arc::new(key)), value)).collect();
     Cel::Map(cel::objects::Map { map: Arc::new(map) })
 }
 
 /// An instant as CEL sees it.
-pub(super) fn instant(at: Timestamp) -> Cel {
+pub(crate) fn instant(at: Timestamp) -> Cel {
     let nanos = u32::try_from(at.subsec_nanosecond().max(0)).unwrap_or(0);
     match DateTime::from_timestamp(at.as_second(), nanos) {
         Some(at) => Cel::Timestamp(at.fixed_offset()),
@@ -69,7 +69,7 @@ fn to_number(number: &Number) -> Cel {
 }
 
 /// The result of an expression as JSON; refused where it is too large or has no JSON form.
-pub(super) fn from_cel(value: &Cel) -> Result<Value, ExpressionError> {
+pub(crate) fn from_cel(value: &Cel) -> Result<Value, ExpressionError> {
     convert(value, &mut RESULT_BYTES_MAX.clone())
 }
 
@@ -132,7 +132,7 @@ fn duration_text(length: &TimeDelta) -> String {
 }
 
 /// A rendered value inside a text: strings without quotes, everything else as JSON.
-pub(super) fn as_text(value: &Value) -> String {
+pub(crate) fn as_text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),
@@ -140,7 +140,7 @@ pub(super) fn as_text(value: &Value) -> String {
 }
 
 /// Bytes of JSON of a value, roughly.
-pub(super) fn weight(value: &Value) -> usize {
+pub(crate) fn weight(value: &Value) -> usize {
     match value {
         Value::String(text) => text.len() + 2,
         Value::Array(items) => 2 + items.iter().map(weight).sum::<usize>(),

@@ -3,9 +3,9 @@
 use cel::{ExecutionError, Value as Cel};
 
 /// Why an expression has no value.
-pub(super) fn why(error: &ExecutionError) -> String {
+pub(crate) fn why(error: &ExecutionError) -> String {
     match error {
-        ExecutionError::NoSuchKey(key) => format!("there is no `{}` in it", brief(key)),
+        ExecutionError::NoSuchKey(key) => format!("it has no `{}`", brief(key)),
         ExecutionError::UndeclaredReference(name) => format!("`{}` is not known in expressions", brief(name)),
         ExecutionError::NoSuchOverload(overload) => {
             let types: Vec<_> = overload.argument_types().iter().map(|ty| format!("`{}`", brief(ty))).collect();
@@ -18,31 +18,31 @@ pub(super) fn why(error: &ExecutionError) -> String {
             format!("{} and {} cannot be compared", kind(left), kind(right))
         }
         ExecutionError::UnexpectedType { got, want } => {
-            format!("a value of type `{}` is wanted, not one of type `{}`", brief(want), brief(got))
+            format!("expected a value of type `{}`, found one of type `{}`", brief(want), brief(got))
         }
-        ExecutionError::UnsupportedIndex(index, of) => format!("{} has no place {}", kind(of), shown(index)),
+        ExecutionError::UnsupportedIndex(index, of) => format!("{} cannot be indexed by {}", kind(of), shown(index)),
         ExecutionError::IndexOutOfBounds(index) => format!("the list has no item {}", shown(index)),
-        ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => "it divides by zero".to_owned(),
+        ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => "division by zero".to_owned(),
         ExecutionError::Overflow(operator, ..) => {
-            format!("the result of `{}` is too large for a number", written(operator))
+            format!("the result of `{}` overflows", written(operator))
         }
-        ExecutionError::DuplicateKey(key) => format!("it has the key {} twice", shown(key)),
+        ExecutionError::DuplicateKey(key) => format!("the key {} is given twice", shown(key)),
         ExecutionError::UnsupportedKeyType(value) => format!("{} cannot be a key", kind(value)),
         ExecutionError::InvalidArgumentCount { expected, actual } => {
-            format!("a function takes {expected} operands and is given {actual}")
+            format!("a function takes {expected} operands, but {actual} are given")
         }
-        ExecutionError::MissingArgumentOrTarget => "a function is given nothing".to_owned(),
+        ExecutionError::MissingArgumentOrTarget => "a function is called without an operand".to_owned(),
         ExecutionError::UnsupportedTargetType { target } => format!("a function cannot be applied to {}", kind(target)),
         ExecutionError::NotSupportedAsMethod { method, target } => {
             format!("`{}` cannot be applied to {}", brief(method), kind(target))
         }
         ExecutionError::FunctionError { function, message } if is_of_the_value(message) => {
-            format!("`{}` cannot read the value that it is given", written(function))
+            format!("`{}` cannot convert the given value", written(function))
         }
         ExecutionError::FunctionError { function, .. } => {
-            format!("`{}` cannot be applied to what it is given", written(function))
+            format!("`{}` cannot be applied to the given value", written(function))
         }
-        _ => "it cannot be worked out".to_owned(),
+        _ => "it cannot be evaluated".to_owned(),
     }
 }
 

@@ -4,9 +4,9 @@ use jiff::SignedDuration;
 
 use super::{Object, Shape};
 use crate::{
-    bindings::SecretRef,
     diagnostic::{Code, Findings, Span, closest, codes},
     name::{ActionName, check_name},
+    secret::SecretRef,
     types::Type,
     yaml::{Entry, Node, Yaml},
 };
@@ -29,7 +29,7 @@ pub(crate) fn check(findings: &mut Findings<'_>, node: &Node, shape: &Shape) {
         Shape::Ports(value) => each_entry(findings, node, |findings, entry| {
             if entry.key.parse::<u16>().is_err() {
                 let message = format!("`{}` is not a port", brief(&entry.key));
-                findings.add(codes::BAD_ADDRESS, entry.key_span, message, "a number from 1 to 65535");
+                findings.add(codes::BAD_ADDRESS, entry.key_span, message, "must be a number from 1 to 65535");
             }
             check(findings, &entry.value, value);
         }),
@@ -83,8 +83,8 @@ fn check_one_of(findings: &mut Findings<'_>, node: &Node, object: &Object) {
             findings.add(codes::STEP_KIND, node.span, message, "does nothing");
         }
         (false, Some(first), Some(second)) => {
-            let message = format!("{} has only one of {}", object.what, names());
-            let label = format!("`{}` is there already", first.key);
+            let message = format!("{} can have only one of {}", object.what, names());
+            let label = format!("`{}` is already given", first.key);
             findings.add(codes::STEP_KIND, second.key_span, message, label);
         }
     }
@@ -95,7 +95,7 @@ fn unknown_key(findings: &mut Findings<'_>, entry: &Entry, object: &Object) {
     let known = elsewhere(&entry.key).find(|known| keys().any(|key| key == *known));
     let help = match known.or_else(|| closest(&entry.key, keys())) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!("it has {}", keys().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")),
+        None => format!("its keys are {}", keys().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")),
     };
     let message = format!("{} has no key `{}`", object.what, brief(&entry.key));
     findings.add_with(codes::UNKNOWN_KEY, entry.key_span, message, "unknown key", Some(help));
@@ -139,7 +139,7 @@ fn check_by_kind(findings: &mut Findings<'_>, node: &Node, variants: &'static [(
     let kinds: Vec<&str> = variants.iter().map(|(kind, _)| *kind).collect();
     let Yaml::Map(_) = &node.value else { return wrong_shape(findings, node, "a mapping") };
     let Some(kind) = node.get("kind") else {
-        let help = Some(format!("one of {}", quoted(&kinds)));
+        let help = Some(format!("use one of {}", quoted(&kinds)));
         findings.add_with(codes::MISSING_KEY, node.span, "a target needs the key `kind`", "`kind` is missing", help);
         return;
     };
@@ -163,21 +163,21 @@ fn check_word(findings: &mut Findings<'_>, node: &Node, words: &[&str], or: Opti
 fn wrong_word(findings: &mut Findings<'_>, node: &Node, words: &[&str]) {
     let text = node.text().unwrap_or_default();
     let help = closest(text, words.iter().copied()).map(|near| format!("did you mean `{near}`?"));
-    let message = format!("`{}` is none of {}", brief(text), quoted(words));
-    findings.add_with(codes::WRONG_WORD, node.span, message, "not known here", help);
+    let message = format!("`{}` is not one of {}", brief(text), quoted(words));
+    findings.add_with(codes::WRONG_WORD, node.span, message, "unknown value", help);
 }
 
 fn check_scalar(findings: &mut Findings<'_>, node: &Node, shape: &Shape) {
     match (shape, &node.value) {
         (Shape::Int(least, most), Yaml::Int(int)) => {
             if int < least || int > most {
-                let message = format!("`{int}` is not between {least} and {most}");
+                let message = format!("`{int}` is not in the range {least} to {most}");
                 findings.add(codes::OUT_OF_RANGE, node.span, message, "out of range");
             }
         }
         (Shape::Version, Yaml::Int(1)) => {}
         (Shape::Version, _) => {
-            let message = "this Lifeboat knows version 1 of the language";
+            let message = "this version of Lifeboat supports version 1 of the language only";
             findings.add(codes::VERSION, node.span, message, "write `lifeboat: 1`");
         }
         (Shape::Bool, Yaml::Bool(_)) => {}
@@ -189,9 +189,9 @@ fn check_scalar(findings: &mut Findings<'_>, node: &Node, shape: &Shape) {
         (_, Yaml::Int(_) | Yaml::Float(_) | Yaml::Bool(_)) => {
             let found = node.described();
             let help = Some("put it in quotes".to_owned());
-            findings.add_with(codes::WRONG_SHAPE, node.span, format!("a text is wanted, not {found}"), found, help);
+            findings.add_with(codes::WRONG_SHAPE, node.span, format!("expected a string, found {found}"), found, help);
         }
-        _ => wrong_shape(findings, node, "a text"),
+        _ => wrong_shape(findings, node, "a string"),
     }
 }
 
@@ -205,11 +205,11 @@ fn check_text(findings: &mut Findings<'_>, span: Span, shape: &Shape, text: &str
             }
         }
         Shape::Action if text.contains('@') => {
-            let label = "write it without `@…`: the version of an action is that of its plugin";
+            let label = "remove `@…`: an action has the version of its plugin";
             wrong(codes::UNKNOWN_ACTION, format!("`{short}` is not an action"), label);
         }
         Shape::Action if ActionName::new(text).is_err() => {
-            wrong(codes::UNKNOWN_ACTION, format!("`{short}` is not an action"), "an action is written `plugin/action`");
+            wrong(codes::UNKNOWN_ACTION, format!("`{short}` is not an action"), "write `plugin/action`");
         }
         Shape::Duration if !text.parse::<SignedDuration>().is_ok_and(|length| !length.is_negative()) => {
             wrong(codes::BAD_DURATION, format!("`{short}` is not a duration"), "write `90s`, `5m` or `1h30m`");
@@ -221,19 +221,19 @@ fn check_text(findings: &mut Findings<'_>, span: Span, shape: &Shape, text: &str
         }
         Shape::Secret if SecretRef::try_from(text.to_owned()).is_err() => {
             // The text may be the secret itself: it is not repeated.
-            let message = "a secret is given by reference, never in the file itself".to_owned();
+            let message = "a secret must be a reference, not plain text".to_owned();
             wrong(codes::PLAIN_SECRET, message, "write `env:NAME` or `file:/path`");
         }
         Shape::Path if !text.starts_with('/') => {
-            wrong(codes::BAD_ADDRESS, format!("`{short}` is not an absolute path"), "begins with `/`");
+            wrong(codes::BAD_ADDRESS, format!("`{short}` is not an absolute path"), "must begin with `/`");
         }
         Shape::RestoreCommand => {
             if let Some(label) = restore_command_lacks(text) {
-                wrong(codes::BAD_ADDRESS, format!("`{short}` is not a restore_command"), label);
+                wrong(codes::BAD_ADDRESS, format!("`{short}` is not a valid restore_command"), label);
             }
         }
         Shape::Url if !is_url(text) => {
-            let label = "write `https://…`, or `env:NAME` or `file:/path` where the address is a secret";
+            let label = "write `https://…`, or `env:NAME` or `file:/path` if the address is a secret";
             wrong(codes::BAD_ADDRESS, format!("`{short}` is not a URL"), label);
         }
         Shape::HostPort if !is_host_port(text) => {
@@ -248,10 +248,10 @@ fn restore_command_lacks(text: &str) -> Option<&'static str> {
     let text = text.replace("%%", "");
     let holds = |mark: &str| text.contains(mark);
     if !holds("%f") || !holds("%p") {
-        return Some("`%f` (the file's name) and `%p` (where it is written to) must stand in it");
+        return Some("must contain `%f` (the name of the file) and `%p` (the path to write it to)");
     }
     let others = text.split('%').skip(1).any(|rest| !rest.starts_with(['f', 'p']));
-    others.then_some("`%f`, `%p` and `%%` alone can stand in it")
+    others.then_some("may contain `%f`, `%p` and `%%` only")
 }
 
 fn is_url(text: &str) -> bool {
@@ -264,7 +264,7 @@ fn is_host_port(text: &str) -> bool {
 
 fn wrong_shape(findings: &mut Findings<'_>, node: &Node, wanted: &str) {
     let found = node.described();
-    findings.add(codes::WRONG_SHAPE, node.span, format!("{wanted} is wanted here, not {found}"), found);
+    findings.add(codes::WRONG_SHAPE, node.span, format!("expected {wanted}, found {found}"), found);
 }
 
 /// Words for a message: `a`, `b`, `c`.

@@ -1,4 +1,4 @@
-//! A request with the state that it is held against, and what most requests ask of it.
+//! A request with the state that it is checked against, and the checks that most requests share.
 
 use jiff::Timestamp;
 
@@ -10,7 +10,7 @@ use crate::{
     run::{Phase, Run, Slot, StepRun},
 };
 
-/// A request with the state that it is held against.
+/// A request with the state that it is checked against.
 pub(super) struct Case<'a> {
     pub(super) plan: &'a Plan,
     pub(super) run: &'a Run,
@@ -39,11 +39,14 @@ impl<'a> Case<'a> {
     pub(super) fn position(&self, id: &StepId) -> Result<Slot, Refusal> {
         self.run.position(id).ok_or_else(|| {
             let known: Vec<&str> = self.plan.steps.iter().map(|step| step.id.as_str()).collect();
-            Refusal::new("operator-unknown-step", format!("the run has no step `{id}`; it has {}", known.join(", ")))
+            Refusal::new(
+                "operator-unknown-step",
+                format!("the run has no step `{id}`; its steps are {}", known.join(", ")),
+            )
         })
     }
 
-    /// The run goes on by itself, as far as it is not paused.
+    /// The run continues by itself, as far as it is not paused.
     pub(super) fn not_over_yet(&self, index: Slot) -> Result<(), Refusal> {
         match &self.run.phase {
             Phase::Running
@@ -59,7 +62,7 @@ impl<'a> Case<'a> {
             Phase::Finished { outcome, .. } => {
                 Err(Refusal::new("operator-run-over", format!("the run is over: it {}", ended(*outcome))))
             }
-            Phase::NotStarted => Err(Refusal::new("operator-run-over", "the run has not begun")),
+            Phase::NotStarted => Err(Refusal::new("operator-run-over", "the run has not started")),
             _ => Ok(()),
         }
     }
@@ -69,25 +72,25 @@ impl<'a> Case<'a> {
         if self.planned(index).section == Section::Steps {
             return Ok(());
         }
-        let message = format!("`{}` is done when the run ends, however it ends", self.id(index));
+        let message = format!("`{}` is a handler: it runs when the run ends, and cannot be changed", self.id(index));
         Err(Refusal::new("operator-handler", message))
     }
 
-    /// Nothing was taken back, nobody ended the run, and it did not end well.
+    /// Nothing was undone, nobody ended the run, and it did not end well.
     pub(super) fn can_be_reopened(&self) -> Result<(), Refusal> {
         if self.run.can_be_reopened() {
             return Ok(());
         }
         let why = match &self.run.phase {
             Phase::Stopping { .. } => "the run was aborted".to_owned(),
-            Phase::Undoing { .. } => "what was done is being taken back".to_owned(),
-            Phase::Handling { .. } => "the run is ending: it can be told more when it has ended".to_owned(),
+            Phase::Undoing { .. } => "the run is being undone".to_owned(),
+            Phase::Handling { .. } => "the handlers of the run are running; try again when they have ended".to_owned(),
             Phase::Finished { outcome: Outcome::Failed, .. } if self.run.is_dry_run() => {
-                "a dry-run that is over does not go on: start another one".to_owned()
+                "a dry-run that is over cannot continue; start another one".to_owned()
             }
-            Phase::Finished { outcome: Outcome::Failed, .. } => "what the run had done was taken back".to_owned(),
+            Phase::Finished { outcome: Outcome::Failed, .. } => "the run was undone".to_owned(),
             Phase::Finished { outcome, .. } => format!("the run is over: it {}", ended(*outcome)),
-            Phase::NotStarted | Phase::Running => "the run has not begun".to_owned(),
+            Phase::NotStarted | Phase::Running => "the run has not started".to_owned(),
         };
         Err(Refusal::new("operator-run-over", why))
     }
@@ -98,8 +101,8 @@ impl<'a> Case<'a> {
         }
         let names: Vec<String> = others.iter().map(|id| format!("`{id}`")).collect();
         let message = format!(
-            "{} failed too, and the run goes on when every failed step is dealt with: skip or resolve the others first, \
-             or name all that are to be tried again",
+            "{} failed too; to continue the run, skip or resolve every other failed step first, or retry all of \
+             them together",
             names.join(", ")
         );
         Err(Refusal::new("operator-others-failed", message))
@@ -111,7 +114,7 @@ fn ended(outcome: Outcome) -> &'static str {
         Outcome::Succeeded => "succeeded",
         Outcome::SucceededWithExceptions => "succeeded with exceptions",
         Outcome::Failed => "failed",
-        Outcome::RolledBack => "failed, and everything was taken back",
+        Outcome::RolledBack => "failed, and everything was undone",
         Outcome::Aborted => "was ended early",
         Outcome::DryRun => "was a dry-run",
     }

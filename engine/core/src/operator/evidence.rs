@@ -32,7 +32,7 @@ pub fn wanted(plan: &Plan, index: StepIndex) -> BTreeMap<String, (Type, bool)> {
 /// Refuses what is missing, empty or of the wrong type.
 pub(super) fn check(plan: &Plan, index: StepIndex, evidence: &Value) -> Result<(), Refusal> {
     let id = &plan.steps[index].id;
-    let nothing = || refuse(format!("say what shows that `{id}` is done: a ticket, an address, a time"));
+    let nothing = || refuse(format!("nothing shows that `{id}` is done; give evidence: a ticket, an address, a time"));
     let Some(given) = evidence.as_object() else { return nothing() };
     outputs(plan, index, evidence)?;
     if given.is_empty() && asks_for_some(plan, index) { nothing() } else { Ok(()) }
@@ -40,7 +40,9 @@ pub(super) fn check(plan: &Plan, index: StepIndex, evidence: &Value) -> Result<(
 
 /// Refuses what is missing or of the wrong type: whoever says that an attempt took effect says with what.
 pub(super) fn outputs(plan: &Plan, index: StepIndex, given: &Value) -> Result<(), Refusal> {
-    let Some(given) = given.as_object() else { return refuse("write it as an object of names and values".to_owned()) };
+    let Some(given) = given.as_object() else {
+        return refuse("the evidence must be an object of names and values".to_owned());
+    };
     for (name, (ty, must)) in wanted(plan, index) {
         match given.get(&name) {
             Some(value) => {
@@ -66,8 +68,8 @@ fn asks_for_some(plan: &Plan, index: StepIndex) -> bool {
 
 fn missing(step: &Step, name: &str, ty: &Type) -> String {
     match &step.kind {
-        StepKind::Manual { .. } => format!("`{}` asks for `{name}` ({ty})", step.id),
-        _ => format!("a later step refers to the output `{name}` ({ty}) of `{}`", step.id),
+        StepKind::Manual { .. } => format!("`{}` needs the evidence `{name}` ({ty})", step.id),
+        _ => format!("the output `{name}` ({ty}) of `{}` is missing; a later step refers to it", step.id),
     }
 }
 

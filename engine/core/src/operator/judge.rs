@@ -53,12 +53,12 @@ impl<'a> Case<'a> {
         };
         self.not_over_yet(index)?;
         if let Some(expires) = expires.filter(|expires| *expires <= self.now) {
-            let message = format!("the question of `{id}` expired at {expires:.0}; `retry` asks it anew");
+            let message = format!("the question of `{id}` expired at {expires:.0}; use `retry` to ask it again");
             return Err(Refusal::new("operator-expired", message));
         }
-        people::may_answer(self.people(), by, self.request.person(), &format!("`{id}` is answered"))?;
+        people::may_answer(self.people(), by, self.request.person(), &format!("`{id}` can only be answered"))?;
         if approved && approved_by.as_ref() == Some(&self.request.who) {
-            let message = format!("you have approved `{id}` already; somebody else must approve it too");
+            let message = format!("you have already approved `{id}`; a second person must approve it too");
             return Err(Refusal::new("operator-same-person", message));
         }
         Ok(Event::ApprovalAnswered { step: id.clone(), who: self.who(), approved, comment: said(comment) })
@@ -96,10 +96,15 @@ impl<'a> Case<'a> {
         self.can_be_dealt_with(index)?;
         if let StepKind::Approve { by, four_eyes, .. } = &self.planned(index).kind {
             if *four_eyes {
-                let message = format!("`{id}` takes two people; nobody can skip it alone");
+                let message = format!("`{id}` needs the approval of two people; nobody can skip it alone");
                 return Err(Refusal::new("operator-approval", message));
             }
-            people::may_answer(self.people(), by, self.request.person(), &format!("`{id}` is answered, and skipped,"))?;
+            people::may_answer(
+                self.people(),
+                by,
+                self.request.person(),
+                &format!("`{id}` can only be answered or skipped"),
+            )?;
         }
         let (step, who) = (id.clone(), self.who());
         if self.holds_its_place(index) {
@@ -112,7 +117,7 @@ impl<'a> Case<'a> {
         let index = self.position(id)?;
         let step = self.step(index);
         if let StepKind::Approve { .. } = self.planned(index).kind {
-            let message = format!("`{id}` is an approval: it is approved or rejected, not done by hand");
+            let message = format!("`{id}` is an approval; use `approve` or `reject`");
             return Err(Refusal::new("operator-approval", message));
         }
         let reason = said(reason);
@@ -126,7 +131,7 @@ impl<'a> Case<'a> {
             self.can_be_dealt_with(index)?;
         }
         if self.holds_its_place(index) {
-            let message = format!("{}; it can be done by hand when its turn has come", standing(step));
+            let message = format!("{}; it can be resolved when its turn comes", standing(step));
             return Err(Refusal::new("operator-needs", message));
         }
         evidence::check(self.plan, self.run.place(index), given)?;
@@ -160,7 +165,7 @@ impl<'a> Case<'a> {
         if self.is_its_turn(index) {
             return Ok(());
         }
-        let message = format!("{}; what was done for it cannot be verified before", standing(self.step(index)));
+        let message = format!("{}; its `verify` cannot run before that", standing(self.step(index)));
         Err(Refusal::new("operator-needs", message))
     }
 
@@ -170,7 +175,7 @@ impl<'a> Case<'a> {
         self.can_be_reopened()?;
         self.is_of_the_recovery(index)?;
         if self.run.skips.contains_key(&index) {
-            let message = format!("{} and is left out then, as somebody wants already", standing(step));
+            let message = format!("{} and will be skipped, as already requested", standing(step));
             return Err(Refusal::new("operator-step-over", message));
         }
         match &step.state {
@@ -182,7 +187,7 @@ impl<'a> Case<'a> {
             }
             state if state.is_over() => Err(Refusal::new("operator-step-over", standing(step))),
             _ => {
-                let message = format!("{}; wait for its end, or abort the run", standing(step));
+                let message = format!("{}; wait until it ends, or abort the run", standing(step));
                 Err(Refusal::new("operator-in-flight", message))
             }
         }
@@ -191,7 +196,7 @@ impl<'a> Case<'a> {
     fn pause(&self, reason: Option<&str>) -> Result<Event, Refusal> {
         self.not_finished()?;
         if let Some(pause) = &self.run.pause {
-            let message = format!("{} paused the run already, at {:.0}", pause.who, pause.since);
+            let message = format!("the run is already paused (by {} since {:.0})", pause.who, pause.since);
             return Err(Refusal::new("operator-paused", message));
         }
         self.not_cut_off()?;
@@ -209,7 +214,7 @@ impl<'a> Case<'a> {
     fn onset(&self, onset: Timestamp) -> Result<Event, Refusal> {
         self.not_finished()?;
         if onset > self.now {
-            let message = format!("users cannot have noticed at {onset}: it is {:.0} now", self.now);
+            let message = format!("the onset {onset} is in the future: the time is {:.0}", self.now);
             return Err(Refusal::new("operator-onset", message));
         }
         Ok(Event::OnsetStated { onset, who: self.who() })
@@ -224,7 +229,7 @@ impl<'a> Case<'a> {
             if undo_is_possible(self.plan, self.run, self.now) {
                 return Ok(requested());
             }
-            let message = "the run is over, and nothing of what it did can be taken back";
+            let message = "the run is over, and nothing that it did can be undone";
             return Err(Refusal::new("operator-run-over", message));
         }
         self.not_finished()?;
@@ -233,10 +238,7 @@ impl<'a> Case<'a> {
             Phase::Undoing { .. } | Phase::Handling { .. } | Phase::Stopping { undo: true, aborted_by: Some(_) }
                 if undo =>
             {
-                Err(Refusal::new(
-                    "operator-run-over",
-                    "what was done is being taken back already, or the run is ending",
-                ))
+                Err(Refusal::new("operator-run-over", "the run is already being undone, or is ending"))
             }
             _ => Ok(requested()),
         }
@@ -248,7 +250,7 @@ impl<'a> Case<'a> {
             Phase::Stopping { undo: false, aborted_by: Some(who) }
             | Phase::Undoing { aborted_by: Some(who) }
             | Phase::Handling { aborted_by: Some(who), .. } => {
-                Err(Refusal::new("operator-run-over", format!("{who} has aborted the run already")))
+                Err(Refusal::new("operator-run-over", format!("{who} has already aborted the run")))
             }
             _ => Ok(()),
         }
@@ -256,5 +258,5 @@ impl<'a> Case<'a> {
 }
 
 fn no_reason(how: &str) -> Refusal {
-    Refusal::new("operator-no-reason", format!("say why it is {how}: the journal and the report name the reason"))
+    Refusal::new("operator-no-reason", format!("give a reason why it is {how}; the journal and the report show it"))
 }

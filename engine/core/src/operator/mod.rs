@@ -22,14 +22,14 @@ use crate::{
     name::StepId,
 };
 
-/// What somebody wants of a run.
+/// A request of a person to a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
-    /// Who, as the operating system knows them.
+    /// The person, as the operating system knows them.
     pub who: Person,
     /// The groups of the operating system that they are in, as far as a role of this run names groups.
     pub groups: BTreeSet<String>,
-    /// What.
+    /// The command.
     pub command: Command,
 }
 
@@ -39,87 +39,87 @@ impl Request {
     }
 }
 
-/// What a run can be told.
+/// A command that a person can send to a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Command {
-    /// Yes, to an `approve` step.
+    /// Approve an `approve` step.
     Approve {
-        /// Which step.
+        /// Id of the step.
         step: StepId,
-        /// Why.
+        /// The comment of the person.
         #[serde(default)]
         comment: Option<String>,
     },
-    /// No, to an `approve` step.
+    /// Reject an `approve` step.
     Reject {
-        /// Which step.
+        /// Id of the step.
         step: StepId,
-        /// Why.
+        /// The comment of the person.
         #[serde(default)]
         comment: Option<String>,
     },
-    /// Leave a step out; what needs it goes on.
+    /// Skip a step; steps that need it continue.
     Skip {
-        /// Which step.
+        /// Id of the step.
         step: StepId,
-        /// Why.
+        /// The reason, as the person gave it.
         reason: String,
     },
-    /// A person did the work of a step.
+    /// Report that a person did the work of a step.
     Resolve {
-        /// Which step.
+        /// Id of the step.
         step: StepId,
-        /// What shows it: an object, also the step's outputs.
+        /// The evidence: an object of names and values, which become the step's outputs.
         evidence: Value,
-        /// Why; needed where the step did not ask for hands.
+        /// The reason; required if the step did not ask for manual work.
         #[serde(default)]
         reason: Option<String>,
     },
-    /// Another attempt now.
+    /// Make another attempt now.
     Retry {
-        /// Of which steps.
+        /// Ids of the steps.
         steps: Vec<StepId>,
-        /// Whether everything behind them is done once more too.
+        /// Whether all steps after them are repeated too.
         #[serde(default)]
         from: bool,
-        /// The person has seen what would be done a second time.
+        /// Whether the person confirmed that steps may be repeated although that may do harm.
         #[serde(default)]
         confirmed: bool,
-        /// Why.
+        /// The reason, as the person gave it.
         #[serde(default)]
         reason: Option<String>,
     },
-    /// What became of an interrupted attempt.
+    /// Decide what became of an interrupted attempt.
     Decide {
-        /// Of which step.
+        /// Id of the step.
         step: StepId,
-        /// What.
+        /// The decision.
         answer: OperatorAnswer,
     },
-    /// Nothing new begins until the run is unpaused.
+    /// Begin nothing new until the run is unpaused.
     Pause {
-        /// Why.
+        /// The reason, as the person gave it.
         #[serde(default)]
         reason: Option<String>,
     },
-    /// A paused run goes on.
+    /// Continue a paused run.
     Unpause {
-        /// Why.
+        /// The reason, as the person gave it.
         #[serde(default)]
         reason: Option<String>,
     },
-    /// Say when users first noticed.
+    /// State when users first noticed.
     Onset {
-        /// When.
+        /// The time at which users first noticed.
         onset: Timestamp,
     },
-    /// End the run early, or take back what one that failed or was ended has done.
+    /// End the run early; with `undo` also undo a run that failed or was ended.
     Abort {
-        /// Why.
+        /// The reason, as the person gave it.
         #[serde(default)]
         reason: Option<String>,
-        /// Whether what was done is taken back.
+        /// Whether what was done is undone.
         #[serde(default)]
         undo: bool,
     },

@@ -9,7 +9,7 @@ use crate::event::Person;
 const GROUP: &str = "group:";
 
 /// Whether this person has one of the roles. Where the bindings name no people at all, everybody who can reach the run may answer:
-/// the permissions of its folder are the rule then. Where they do, a role that they do not name is nobody's. A drill's policy
+/// the permissions of its folder are the rule then. If they name some, nobody has a role that they do not name. A drill's policy
 /// answers for everybody. `groups` are those of the operating system that the person is in, and `what` begins the refusal: what is
 /// answered.
 ///
@@ -35,17 +35,17 @@ pub fn may_answer(
     }
     let roles = by.join(" or ");
     if named.is_empty() {
-        let message = format!("{what} by {roles}, and the bindings name nobody for that under `people`");
+        let message = format!("{what} by {roles}, but `people` in the bindings names nobody for that role");
         return Err(Refusal::new("operator-role-unknown", message));
     }
     let may: Vec<String> = named.iter().map(|entry| in_words(entry)).collect();
-    let message = format!("{what} by {roles}, and you are {name}; {} may", may.join(" or "));
+    let message = format!("{what} by {roles}: {}; you are {name}", may.join(" or "));
     Err(Refusal::new("operator-role", message))
 }
 
 fn in_words(entry: &str) -> String {
     match entry.strip_prefix(GROUP) {
-        Some(group) => format!("whoever is in the group {group}"),
+        Some(group) => format!("members of the group {group}"),
         None => entry.to_owned(),
     }
 }

@@ -25,31 +25,31 @@ impl Refusal {
 pub(super) fn standing(step: &StepRun) -> String {
     let id = &step.id;
     match &step.state {
-        StepState::FannedOut { .. } => format!("the items of `{id}` are being worked on"),
+        StepState::FannedOut { .. } => format!("the items of `{id}` are running"),
         StepState::Waiting => format!("`{id}` waits for the steps that it needs"),
         StepState::Running(attempt) => format!("`{id}` is running (attempt {})", attempt.number),
         StepState::Interrupted(attempt) => format!("attempt {} of `{id}` was interrupted", attempt.number),
         StepState::Observing(_) | StepState::BackingOff { next: Next::Observe(_), .. } => {
-            format!("the plugin is being asked what became of an interrupted attempt of `{id}`")
+            format!("the plugin is checking whether an interrupted attempt of `{id}` took effect")
         }
         StepState::BackingOff { next: Next::Undo { .. }, .. } | StepState::Undoing { .. } => {
-            format!("`{id}` is being taken back")
+            format!("`{id}` is being undone")
         }
         StepState::BackingOff { .. } => format!("`{id}` waits for its next attempt"),
         StepState::Settling(Settling::AttemptFailed { .. }) => format!("an attempt of `{id}` has failed"),
-        StepState::Settling(_) => format!("`{id}` was answered a moment ago"),
+        StepState::Settling(_) => format!("`{id}` has just been answered"),
         StepState::Awaiting(Awaiting::Approval { .. }) => format!("`{id}` waits for an approval"),
-        StepState::Awaiting(Awaiting::Hands { .. }) => format!("`{id}` waits for work by hand"),
+        StepState::Awaiting(Awaiting::Hands { .. }) => format!("`{id}` waits for manual work"),
         StepState::Awaiting(Awaiting::Decision { .. }) => {
             format!("`{id}` waits for a decision about an interrupted attempt")
         }
-        StepState::Verifying { .. } => format!("what was done by hand for `{id}` is being verified"),
+        StepState::Verifying { .. } => format!("the manual work for `{id}` is being verified"),
         StepState::Succeeded { .. } => format!("`{id}` is over: it succeeded"),
         StepState::ResolvedByHand { .. } => format!("`{id}` is over: it was done by hand"),
         StepState::Skipped { .. } => format!("`{id}` is over: it was skipped"),
         StepState::Failed { .. } => format!("`{id}` is over: it failed"),
         StepState::Cancelled => format!("`{id}` was cancelled"),
-        StepState::Undone => format!("`{id}` was taken back"),
-        StepState::UndoFailed { .. } => format!("`{id}` could not be taken back"),
+        StepState::Undone => format!("`{id}` was undone"),
+        StepState::UndoFailed { .. } => format!("`{id}` could not be undone"),
     }
 }

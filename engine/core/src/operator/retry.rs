@@ -26,7 +26,7 @@ pub fn behind(plan: &Plan, first: &[StepIndex]) -> Vec<StepIndex> {
 pub(super) fn retry(case: &Case<'_>, asked: &Retry<'_>) -> Result<Event, Refusal> {
     let named: Vec<Slot> = asked.steps.iter().map(|id| case.position(id)).collect::<Result<_, _>>()?;
     let [first, more @ ..] = named.as_slice() else {
-        return Err(Refusal::new("operator-unknown-step", "say which step is to be tried again"));
+        return Err(Refusal::new("operator-unknown-step", "name the step to retry"));
     };
     if !asked.from && more.is_empty() {
         let (step, who, reason) = (case.id(*first).clone(), case.who(), asked.reason.clone());
@@ -66,8 +66,8 @@ fn may_run_again(case: &Case<'_>, index: Slot, confirmed: bool) -> Result<(), Re
         return Ok(());
     }
     let message = format!(
-        "nobody knows whether the last attempt of `{}` took effect; look at the target, then say with `--yes` that it may run \
-         again, or report what it did with `resolve`",
+        "it is unknown whether the last attempt of `{}` took effect; examine the target, then run the step again \
+         with `--yes` or report what it did with `resolve`",
         case.id(index)
     );
     Err(Refusal::new("operator-confirm", message))
@@ -80,7 +80,7 @@ fn is_no_item(case: &Case<'_>, index: Slot) -> Result<(), Refusal> {
         return Ok(());
     }
     let message =
-        format!("`{}` is an item of `{list}`; `{list}` is tried again with all items that failed", case.id(index));
+        format!("`{}` is an item of `{list}`; retry `{list}`, which repeats all failed items", case.id(index));
     Err(Refusal::new("operator-list", message))
 }
 
@@ -89,7 +89,10 @@ fn has_no_list(case: &Case<'_>, index: Slot) -> Result<(), Refusal> {
     if case.run.items_of(index).is_none() {
         return Ok(());
     }
-    let message = format!("the list of `{}` was evaluated and would not be again; start a new run", case.id(index));
+    let message = format!(
+        "the list of `{}` is evaluated once in a run and cannot be evaluated again; start a new run",
+        case.id(index)
+    );
     Err(Refusal::new("operator-list", message))
 }
 
@@ -111,8 +114,8 @@ fn is_looked_into(case: &Case<'_>, index: Slot) -> Result<(), Refusal> {
             if failure.kind() == FailureKind::Interrupted && !is_repeatable(case, index) =>
         {
             let message = format!(
-                "nobody knows whether the last attempt of `{}` took effect, and it cannot simply be repeated; what became \
-                 of it is looked into when the run goes on",
+                "it is unknown whether the last attempt of `{}` took effect, and repeating it may do harm; resume \
+                 the run, which finds out",
                 step.id
             );
             Err(Refusal::new("operator-in-flight", message))
@@ -135,10 +138,10 @@ fn has_begun(case: &Case<'_>, index: Slot, from: bool) -> Result<(), Refusal> {
         return Ok(());
     }
     let (code, hint) = match &step.state {
-        state if is_in_flight(state) => ("operator-in-flight", "wait for its end, or abort the run"),
+        state if is_in_flight(state) => ("operator-in-flight", "wait until it ends, or abort the run"),
         StepState::Waiting | StepState::Cancelled => ("operator-not-failed", "it runs when its turn comes"),
-        StepState::Awaiting(_) => ("operator-not-failed", "answer it"),
-        _ => ("operator-step-over", "`--from` does it and everything behind it once more"),
+        StepState::Awaiting(_) => ("operator-not-failed", "answer the question"),
+        _ => ("operator-step-over", "use `--from` to repeat it and all steps after it"),
     };
     Err(Refusal::new(code, format!("{}; {hint}", standing(step))))
 }
@@ -166,12 +169,11 @@ fn can_wait_again(case: &Case<'_>, index: Slot) -> Result<(), Refusal> {
     if !is_in_flight(&step.state) {
         return is_looked_into(case, index);
     }
-    let message =
-        format!("{}; it would have to be done once more, and cannot be before that has ended", standing(step));
+    let message = format!("{}; it cannot be repeated before that has ended", standing(step));
     Err(Refusal::new("operator-in-flight", message))
 }
 
-/// A run goes on when every step is dealt with whose failure stopped it.
+/// A run continues when every step is dealt with whose failure stopped it.
 fn others_have_not_failed(case: &Case<'_>, steps: &[Slot]) -> Result<(), Refusal> {
     let others: Vec<&StepId> =
         case.unresolved().filter(|index| !steps.contains(index)).map(|index| case.id(index)).collect();
@@ -189,8 +191,7 @@ fn nothing_is_done_twice(case: &Case<'_>, steps: &[Slot]) -> Result<(), Refusal>
         return Ok(());
     }
     let message = format!(
-        "{} would be done a second time, and that is not known to be harmless; look at what was done, then say so \
-         with `--yes`",
+        "{} would be repeated, and repeating it may do harm; look at what was done, then confirm with `--yes`",
         twice.join(", ")
     );
     Err(Refusal::new("operator-confirm", message))

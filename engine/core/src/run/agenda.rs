@@ -26,9 +26,9 @@ pub(super) struct Agenda {
     pub(super) owed: BTreeSet<Slot>,
     /// Waiting, with nothing left to wait for: steps of the plan, by section.
     pub(super) ready: BTreeSet<Slot>,
-    /// Steps that may have to be taken back, in the order in which they stand in the plan.
+    /// Steps that may have to be undone, in the order in which they stand in the plan.
     pub(super) undoable: BTreeSet<(StepIndex, Slot)>,
-    /// Those whose undo has failed, and that somebody wants to be taken back once more.
+    /// Those whose undo has failed, and that somebody wants to be undone once more.
     pub(super) undoable_again: BTreeSet<(StepIndex, Slot)>,
     /// How far taking back has come: what stands behind it was looked at, and is not looked at again.
     pub(super) taken_back_to: Option<(StepIndex, Slot)>,
@@ -36,7 +36,7 @@ pub(super) struct Agenda {
     pub(super) fanned_out: BTreeSet<StepIndex>,
     /// Where the items of every list stand that has some left to do.
     pub(super) fans: BTreeMap<StepIndex, Fan>,
-    /// Steps that could not be taken back.
+    /// Steps that could not be undone.
     pub(super) undo_failed: usize,
     /// By section: steps that are not over, and steps that are and did not succeed.
     tallies: BTreeMap<Section, Tally>,

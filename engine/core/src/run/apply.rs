@@ -15,7 +15,7 @@ use crate::{
 
 /// An event that cannot have happened in this state: a damaged journal while loading, a bug while running.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{event} cannot happen here: {state}")]
+#[error("the event {event} is illegal in this state: {state}")]
 pub struct Illegal {
     /// The event, in short.
     pub event: String,
@@ -50,7 +50,7 @@ impl Run {
             if matches!(self.phase, Phase::Running) {
                 self.cause = cause(event);
             } else if matches!(phase, Phase::Running) {
-                // It goes on: what had ended it is dealt with.
+                // It continues: what had ended it is dealt with.
                 self.cause = None;
             }
             self.phase = phase;
@@ -136,7 +136,7 @@ impl Run {
             Phase::Running => "is running",
             Phase::Stopping { .. } => "is stopping",
             Phase::Undoing { .. } => "is being undone",
-            Phase::Handling { .. } => "has ended but for its handlers",
+            Phase::Handling { .. } => "has ended except for its handlers",
             Phase::Finished { .. } => "is finished",
         }
     }

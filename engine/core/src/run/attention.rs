@@ -107,7 +107,7 @@ impl Run {
         self.agenda.owed.iter().copied()
     }
 
-    /// Steps for which a time is over, the longest over first.
+    /// Steps whose time has passed, the earliest first.
     pub(crate) fn expired(&self, now: Timestamp) -> impl Iterator<Item = Slot> {
         self.agenda.timers.range(..=(now, Slot::MAX)).map(|(_, slot)| *slot)
     }
@@ -153,7 +153,7 @@ impl Run {
         self.agenda.calls
     }
 
-    /// Steps that may have to be taken back, the last one first: those that could not be and are wanted again, all of which lie behind
+    /// Steps that may have to be undone, the last one first: those that could not be and are wanted again, all of which lie behind
     /// the others, and those that were not looked at yet.
     pub(crate) fn undoable(&self) -> impl Iterator<Item = Slot> {
         let forward = mutant::is_active(Mutant::ForwardUndo);

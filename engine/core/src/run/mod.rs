@@ -44,17 +44,17 @@ pub type Slot = usize;
 pub struct Run {
     /// What it was started with and when; `None` before the first event.
     pub started: Option<(Timestamp, RunStarted)>,
-    /// When users first noticed, as somebody said last.
+    /// When users first noticed, as last stated by somebody.
     pub onset: Option<Timestamp>,
-    /// Where it is as a whole.
+    /// The phase of the run as a whole.
     pub phase: Phase,
-    /// Since when nothing new begins, and who wanted that; `None` where the run is not paused.
+    /// The pause; `None` if the run is not paused.
     pub pause: Option<Pause>,
-    /// Steps that an operator wants left out when their turn comes.
+    /// Steps that an operator requested to skip when their turn comes.
     pub skips: BTreeMap<Slot, SkipReason>,
-    /// One entry a step of the plan, in plan order, and behind them one an item of each list that was begun.
+    /// One entry for each step of the plan, in plan order, then one for each item of the lists that have begun.
     pub steps: Vec<StepRun>,
-    /// Why it ended early; `None` while it has not.
+    /// Why it ended early; `None` if it did not.
     pub cause: Option<Cause>,
     items: Vec<Item>,
     index: BTreeMap<StepId, Slot>,
@@ -70,7 +70,7 @@ struct Item {
 }
 
 impl Run {
-    /// A run of this plan to which nothing has happened yet.
+    /// A run of this plan before its first event.
     pub fn new(plan: &Plan) -> Self {
         let wiring = Wiring::of(plan);
         let steps: Vec<_> =
@@ -131,7 +131,7 @@ pub struct Cause {
     pub why: String,
 }
 
-/// Where a run is as a whole.
+/// The phase of a run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub enum Phase {
     /// No event yet.
@@ -139,30 +139,30 @@ pub enum Phase {
     NotStarted,
     /// Steps start as their needs are met.
     Running,
-    /// Nothing new starts; what runs is waited for.
+    /// Nothing new starts; running steps end.
     Stopping {
-        /// Whether what was done will be taken back afterwards.
+        /// Whether what was done is undone afterwards.
         undo: bool,
-        /// Who ended it early; `None` where a failure did. Without `undo` nothing is waited for.
+        /// Who ended it early; `None`: a failure did. Without `undo` everything is cut off.
         aborted_by: Option<Person>,
     },
-    /// What was done is being taken back.
+    /// What was done is being undone.
     Undoing {
         /// Who ended it early; `None` where a failure did.
         aborted_by: Option<Person>,
     },
-    /// The recovery has ended, and the handlers tell people or tidy up.
+    /// The recovery has ended; the handlers run.
     Handling {
         /// How the recovery ended.
         ending: Outcome,
         /// Who cut the handlers off.
         aborted_by: Option<Person>,
     },
-    /// Over.
+    /// The run is over.
     Finished {
-        /// When.
+        /// The time at which it ended.
         at: Timestamp,
-        /// How.
+        /// How it ended.
         outcome: Outcome,
     },
 }
@@ -170,7 +170,7 @@ pub enum Phase {
 /// The engine ended during attempts of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EngineEnded {
-    /// How often.
+    /// Number of times.
     pub times: u32,
     /// When that was first known.
     pub since: Timestamp,
@@ -181,23 +181,23 @@ pub struct EngineEnded {
 pub struct StepRun {
     /// Its name.
     pub id: StepId,
-    /// Where it is.
+    /// Its state.
     pub state: StepState,
     /// Attempts started so far, verifications of a manual step included.
     pub attempts: u32,
-    /// Attempts that failed since the step began (or since its work was last handed in): what `retry` counts.
+    /// Failed attempts since the step began, or since its manual work was last reported: what `retry` counts.
     pub failures: u32,
-    /// Attempts of which nobody knew how far they came.
+    /// Attempts whose effect was unknown.
     pub interruptions: u32,
-    /// Those of them during which the engine ended, since somebody last asked for the step.
+    /// The interruptions because the engine ended, since somebody last requested the step.
     pub engine_ended: Option<EngineEnded>,
     /// Failed calls of the plugin's `observe` since the last interruption.
     pub observations: u32,
-    /// Attempts started so far to take it back.
+    /// Undo attempts started so far.
     pub undo_attempts: u32,
-    /// How many of these failed. One that the engine cut off did not.
+    /// Undo attempts that failed; those that the engine cut off do not count.
     pub undo_failures: u32,
-    /// Something may be left of an attempt that nobody will look into any more, or of work that was to be done once more.
+    /// Whether effects may remain: of an attempt that is no longer examined, or of work that was to be repeated.
     pub in_doubt: bool,
     /// What its failure means for the run.
     pub on_failure: OnFailure,
@@ -205,7 +205,7 @@ pub struct StepRun {
     pub section: Section,
     /// Start of the first attempt.
     pub started: Option<Timestamp>,
-    /// From when the time of the whole step counts: its first start, or the moment in which somebody asked for it again.
+    /// The time from which the limit of the whole step counts: its first start, or when somebody requested it again.
     pub counted_from: Option<Timestamp>,
     /// When it reached its present state.
     pub changed: Option<Timestamp>,
@@ -232,7 +232,7 @@ impl StepRun {
         }
     }
 
-    /// Whether it did something, or may have.
+    /// Whether it had an effect, or may have had one.
     fn may_be_taken_back(&self) -> bool {
         match self.state {
             StepState::Succeeded { .. } | StepState::ResolvedByHand { .. } | StepState::Failed { .. } => true,
@@ -241,7 +241,7 @@ impl StepRun {
         }
     }
 
-    /// When time alone changes its state.
+    /// The time at which its state changes without any input.
     fn wakes_at(&self) -> Option<Timestamp> {
         match &self.state {
             StepState::Running(attempt) | StepState::Verifying { attempt, .. } | StepState::Undoing { attempt, .. } => {
@@ -255,33 +255,33 @@ impl StepRun {
     }
 }
 
-/// Where a step is.
+/// The state of a step.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StepState {
-    /// For its needs.
+    /// It waits for its needs.
     Waiting,
     /// An attempt is in flight.
     Running(Attempt),
-    /// The engine ended during the attempt; what became of it is not known yet.
+    /// The engine ended during the attempt, whose effect is not known yet.
     Interrupted(Attempt),
-    /// The plugin is being asked what became of it.
+    /// The plugin is checking whether the attempt took effect.
     Observing(Attempt),
     /// The next attempt comes later.
     BackingOff {
-        /// Not before.
+        /// The next attempt starts at this time.
         until: Timestamp,
-        /// Why the last one failed.
+        /// The failure of the last attempt.
         failure: Failure,
-        /// What is tried again.
+        /// What the next attempt does.
         next: Next,
     },
-    /// Something is known and what follows from it is not recorded yet: the engine ended between two events of one decision.
+    /// A result is recorded, but not what follows from it: the engine ended between two events of one decision.
     Settling(Settling),
-    /// It is done for each item of its list. The items are steps of their own.
+    /// Its list has begun. The items are steps of the run.
     FannedOut {
-        /// Where the items begin.
+        /// Slot of the first item.
         first: Slot,
-        /// How many there are.
+        /// Number of items.
         count: usize,
     },
     /// A person must answer.
@@ -292,7 +292,7 @@ pub enum StepState {
         attempt: Attempt,
         /// Who did it.
         who: Person,
-        /// What was handed in.
+        /// The evidence: an object of names and values.
         evidence: Value,
     },
     /// Done.
@@ -306,45 +306,45 @@ pub enum StepState {
     },
     /// Done by a person.
     ResolvedByHand {
-        /// Who.
+        /// The person who did it, or the policy of a drill.
         who: Person,
-        /// What was handed in; also `steps.<id>.outputs`.
+        /// The evidence: an object of names and values; also `steps.<id>.outputs`.
         evidence: Value,
     },
     /// Not done.
     Skipped {
-        /// Why.
+        /// The reason for skipping it.
         reason: SkipReason,
     },
-    /// Lost.
+    /// Failed.
     Failed {
-        /// Why.
+        /// What went wrong, with its code.
         failure: Failure,
     },
     /// Not started, or stopped, because the run ended early.
     Cancelled,
-    /// It is being taken back.
+    /// It is being undone.
     Undoing {
         /// The attempt.
         attempt: Attempt,
         /// Its outputs, which the undo may need.
         outputs: Value,
     },
-    /// Taken back.
+    /// Undone.
     Undone,
-    /// Could not be taken back.
+    /// It could not be undone.
     UndoFailed {
-        /// Why.
+        /// What went wrong, with its code.
         failure: Failure,
         /// Its outputs, which another attempt may need.
         outputs: Value,
-        /// Somebody has asked for everything to be taken back once more since.
+        /// Whether somebody has since requested another undo.
         wanted: bool,
     },
 }
 
 impl StepState {
-    /// Whether the step is over as far as going forward is concerned (it may still be taken back).
+    /// Whether the step is over (it may still be undone).
     pub fn is_over(&self) -> bool {
         matches!(
             self,
@@ -358,7 +358,7 @@ impl StepState {
         )
     }
 
-    /// Whether it is over and keeps a run from having simply succeeded.
+    /// Whether it is over in a way that makes the run end at best with exceptions.
     fn is_exception(&self) -> bool {
         if matches!(self, Self::Succeeded { known_by: KnownBy::NoItems, .. }) {
             return true;
@@ -373,7 +373,7 @@ impl StepState {
             )
     }
 
-    /// Whether it was taken back, is being, or could not be.
+    /// Whether it was undone, is being undone, or could not be undone.
     fn is_taken_back(&self) -> bool {
         matches!(
             self,
@@ -391,7 +391,7 @@ impl StepState {
     }
 }
 
-/// What is tried again after a wait.
+/// What the attempt after a wait does.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Next {
     /// The step's own action.
@@ -402,51 +402,51 @@ pub enum Next {
     Verify {
         /// Who did it.
         who: Person,
-        /// What was handed in.
+        /// The evidence: an object of names and values.
         evidence: Value,
     },
-    /// Taking the step back.
+    /// Undoing the step.
     Undo {
         /// Its outputs, which the undo may need.
         outputs: Value,
     },
 }
 
-/// Something that is known and from which one more event follows.
+/// A recorded result from which one more event follows.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Settling {
-    /// A call failed: it is tried again, or not.
+    /// A call failed: it is retried, or not.
     AttemptFailed {
-        /// Which attempt.
+        /// The failed attempt.
         attempt: Attempt,
-        /// Why.
+        /// What went wrong, with its code.
         failure: Failure,
-        /// What would be tried again.
+        /// What another attempt would do.
         next: Next,
     },
     /// A person said yes or no.
     Approval {
-        /// Who.
+        /// The person who did it, or the policy of a drill.
         who: Person,
-        /// Which.
+        /// Whether the answer was a yes.
         approved: bool,
-        /// Why.
+        /// The comment of the person.
         comment: Option<String>,
     },
     /// A person did a manual step.
     Hands {
-        /// Who.
+        /// The person who did it, or the policy of a drill.
         who: Person,
-        /// What was handed in.
+        /// The evidence: an object of names and values.
         evidence: Value,
     },
     /// An operator said what became of an interrupted attempt.
     Decision {
         /// That attempt.
         attempt: Attempt,
-        /// Who.
+        /// The person who did it, or the policy of a drill.
         who: Person,
-        /// What.
+        /// The decision.
         answer: OperatorAnswer,
     },
 }
@@ -454,44 +454,44 @@ pub enum Settling {
 /// An attempt in flight.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Attempt {
-    /// Counted from 1.
+    /// Its number, counted from 1.
     pub number: u32,
     /// Rendered parameters.
     pub parameters: Value,
     /// When it started.
     pub started: Timestamp,
-    /// When it is over.
+    /// The time at which it is cut off; `None`: no limit.
     pub deadline: Option<Timestamp>,
 }
 
-/// Whom a step waits for.
+/// What a step waits for from a person.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Awaiting {
     /// A yes or no.
     Approval {
         /// Roles of the people who may answer.
         by: Vec<String>,
-        /// What they are asked.
+        /// The question.
         message: String,
-        /// Two different people must say yes.
+        /// Whether two different people must approve.
         four_eyes: bool,
-        /// An answer after this instant is none.
+        /// The time from which an answer no longer counts.
         expires: Option<Timestamp>,
-        /// Who said yes already, where a second person must too.
+        /// The person who has already approved, if a second person must approve too.
         approved_by: Option<Person>,
     },
-    /// Work outside.
+    /// Manual work.
     Hands {
-        /// What to do.
+        /// The instruction for the person.
         instruction: String,
-        /// What to hand in: name and type.
+        /// The evidence that is asked for: names, each with its type as text.
         evidence: BTreeMap<String, String>,
     },
     /// A decision about an interrupted attempt.
     Decision {
         /// The interrupted attempt.
         attempt: Attempt,
-        /// Why the engine cannot tell.
+        /// Why the engine cannot decide by itself.
         reason: Reason,
     },
 }

@@ -5,14 +5,14 @@ use jiff::Timestamp;
 use super::{EngineEnded, Run, StepRun, StepState, transition::Change};
 use crate::event::{Event, Person};
 
-/// A pause that goes on.
+/// A pause that has not ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pause {
     /// Since when.
     pub since: Timestamp,
     /// Who wanted it.
     pub who: Person,
-    /// Why.
+    /// The reason, as the person gave it.
     pub reason: Option<String>,
 }
 

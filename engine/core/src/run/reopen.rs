@@ -1,4 +1,4 @@
-//! What an operator's decision about a step changes beside that step: a run that had failed goes on where no failed step is left,
+//! What an operator's decision about a step changes beside that step: a run that had failed continues where no failed step is left,
 //! and what was left out because of the step waits for its needs again.
 
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ use crate::{
 };
 
 impl Run {
-    /// Whether an operator can still change how the run goes on: nothing was taken back, nobody ended it, and it did not end well.
+    /// Whether an operator can still change how the run continues: nothing was undone, nobody ended it, and it did not end well.
     pub fn can_be_reopened(&self) -> bool {
         match &self.phase {
             Phase::Running | Phase::Stopping { aborted_by: None, .. } => true,
@@ -28,14 +28,14 @@ impl Run {
 }
 
 impl Run {
-    /// Whether what the run did can still be taken back although it is over: it failed, or somebody ended it.
+    /// Whether what the run did can still be undone although it is over: it failed, or somebody ended it.
     pub fn can_be_taken_back(&self) -> bool {
         let ended = matches!(self.phase, Phase::Finished { outcome: Outcome::Failed | Outcome::Aborted, .. });
         ended && !self.is_dry_run()
     }
 }
 
-/// What follows where somebody wants everything of a run taken back that is over. What could not be taken back is wanted once more,
+/// What follows where somebody wants everything of a run undone that is over. What could not be undone is wanted once more,
 /// and people are told again how it ends.
 pub(super) fn taken_back(run: &Run, at: Timestamp, event: &Event) -> Option<Change> {
     let Event::AbortRequested { who, undo: true, .. } = event else { return None };
@@ -91,7 +91,7 @@ pub(super) fn reopened(run: &Run, at: Timestamp, steps: &[StepId]) -> Option<Cha
     Some(change)
 }
 
-/// Lets the run go on, where no failed step is left, and wait again what was left out because of these steps.
+/// Lets the run continue, where no failed step is left, and wait again what was left out because of these steps.
 fn go_on(run: &Run, at: Timestamp, dealt_with: &BTreeSet<Slot>, change: &mut Change) {
     let left = |slot| !dealt_with.contains(&slot) && is_unresolved(run, slot);
     let is_running = matches!(run.phase, Phase::Running);

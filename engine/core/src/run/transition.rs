@@ -163,7 +163,7 @@ fn phase_after(run: &Run, at: Timestamp, event: &Event) -> Option<Phase> {
     }
 }
 
-/// A failed step ends the run early, unless it says that the run goes on; a wish to undo outlives one to stop only.
+/// A failed step ends the run early, unless it says that the run continues; a wish to undo outlives one to stop only.
 fn phase_after_failure(phase: &Phase, event: &Event, on_failure: OnFailure) -> Option<Phase> {
     let Event::StepFailed { .. } = event else { return None };
     match (phase, on_failure) {
@@ -250,8 +250,8 @@ fn count(step: &mut StepRun, at: Timestamp, event: &Event) {
     }
 }
 
-/// Whether the step goes on from an attempt, or ends with it, of which nobody knows what it left. An attempt that cannot be
-/// repeated is looked into first, and then it is known; who decides before that is known leaves the doubt.
+/// Whether the step leaves an attempt behind whose effect is unknown. An attempt that cannot be repeated is examined first, and
+/// then its effect is known; a decision before that leaves the doubt.
 fn leaves_doubt(before: &StepState, event: &Event, is_repeatable: bool) -> bool {
     let unknown = |failure: &Failure| match failure.kind() {
         FailureKind::Interrupted => true,
@@ -362,7 +362,7 @@ fn after_start(state: &StepState, attempt: Attempt) -> Option<StepState> {
     }
 }
 
-/// The outputs of a step that can be taken back: null where it never told any.
+/// The outputs of a step that can be undone: null where it never told any.
 fn undoable(step: &StepRun) -> Option<Value> {
     match &step.state {
         StepState::Succeeded { outputs, .. }
@@ -428,7 +428,7 @@ fn after_retry_requested(state: &StepState, at: Timestamp) -> Option<StepState> 
 }
 
 pub(super) fn run_again(until: Timestamp) -> StepState {
-    let reason = Reason::new("run-interrupted", "the attempt before this one was cut off");
+    let reason = Reason::new("run-interrupted", "the previous attempt was cut off");
     StepState::BackingOff { until, failure: Failure::Interrupted(reason), next: Next::Run }
 }
 

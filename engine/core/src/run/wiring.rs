@@ -1,4 +1,4 @@
-//! What the bookkeeping of a run needs to know of its plan: who waits for whom, and what can be taken back.
+//! What the bookkeeping of a run needs to know of its plan: who waits for whom, and what can be undone.
 
 use std::ops::Range;
 
@@ -21,7 +21,7 @@ pub(super) struct Wiring {
 pub(super) struct Wire {
     /// Which part of the runbook it belongs to.
     pub(super) section: Section,
-    /// Whether it says how it is taken back. What is done at the end of a run is not.
+    /// Whether it says how it is undone. What is done at the end of a run is not.
     pub(super) has_undo: bool,
     /// Whether its action can be repeated, or it has none: a failure that passes may have left a part of the work.
     pub(super) is_repeatable: bool,
@@ -29,7 +29,7 @@ pub(super) struct Wire {
     is_approval: bool,
     /// The outermost call of a runbook that it stands in.
     call: Option<CallIndex>,
-    /// Whether it is done for each item of a list: then its items are taken back.
+    /// Whether it is done for each item of a list: then its items are undone.
     pub(super) is_list: bool,
 }
 

@@ -19,9 +19,9 @@ pub(super) fn call(findings: &mut Findings<'_>, context: &mut Context<'_, '_>, p
 fn handlers(findings: &mut Findings<'_>, context: &Context<'_, '_>, call: &Call<'_>) {
     let Some(called) = context.called(call) else { return };
     if let Some(handler) = called.steps.iter().find(|step| step.section != Section::Steps) {
-        let message = format!("the handlers of `{}` do not run: `{}` …", call.file.value, handler.id.value);
-        let help =
-            Some("a run has the handlers of the runbook that was started; repeat there what people need".to_owned());
+        let message =
+            format!("the handlers of `{}` do not run when it is called: `{}` …", call.file.value, handler.id.value);
+        let help = Some("only the handlers of the started runbook run; repeat there what is needed".to_owned());
         findings.add_with(codes::CALLED_HANDLERS, call.file.span, message, "has handlers of its own", help);
     }
 }
@@ -36,7 +36,7 @@ fn entries(node: Option<&Node>) -> &[Entry] {
 fn inputs(findings: &mut Findings<'_>, context: &mut Context<'_, '_>, place: usize, call: &Call<'_>) {
     let given = entries(call.inputs);
     let Some(called) = context.called(call) else {
-        // Nobody knows their types; what they refer to must be there all the same.
+        // Nobody knows their types; what they refer to must be there anyway.
         return given.iter().for_each(|entry| uses::value(findings, context, place, &entry.value, &Type::Json, false));
     };
     for entry in given {
@@ -54,7 +54,7 @@ fn inputs(findings: &mut Findings<'_>, context: &mut Context<'_, '_>, place: usi
             let message = format!("`{}` needs the input `{}`", call.file.value, name.value);
             let colon = if declared.description.is_empty() { "" } else { ": " };
             let help = Some(format!("`{}` ({}){colon}{}", name.value, declared.ty, declared.description));
-            findings.add_with(codes::MISSING_INPUT, call.file.span, message, "not complete", help);
+            findings.add_with(codes::MISSING_INPUT, call.file.span, message, "incomplete", help);
         }
     }
 }
@@ -79,9 +79,9 @@ fn targets(findings: &mut Findings<'_>, context: &mut Context<'_, '_>, call: &Ca
     }
     for (name, declared) in called.iter().flat_map(|called| &called.targets) {
         if !given.iter().any(|entry| entry.key == name.value) {
-            let message = format!("nothing plays the role `{}` of `{}`", name.value, call.file.value);
-            let help = format!("say under `targets` which {} it is: `{}: …`", declared.kind, name.value);
-            findings.add_with(codes::NOT_BOUND, call.file.span, message, "not complete", Some(help));
+            let message = format!("the role `{}` of `{}` has no target", name.value, call.file.value);
+            let help = format!("name a target of kind {} under `targets`: `{}: …`", declared.kind, name.value);
+            findings.add_with(codes::NOT_BOUND, call.file.span, message, "incomplete", Some(help));
         }
     }
 }

@@ -32,10 +32,10 @@ pub(super) fn check<'n>(
     unit: UnitIndex,
 ) -> Order {
     if let Some(entry) = root.entry("steps").filter(|entry| entry.value.items().is_empty()) {
-        findings.add(codes::NO_STEPS, entry.key_span, "a runbook has at least one step", "nothing is done");
+        findings.add(codes::NO_STEPS, entry.key_span, "a runbook needs at least one step", "no steps");
     }
     if let Some(step) = runbook.steps.get(STEPS_MAX) {
-        let message = format!("the file has {} steps, and at most {STEPS_MAX} are read", runbook.steps.len());
+        let message = format!("the file has {} steps; at most {STEPS_MAX} are allowed", runbook.steps.len());
         findings.add(codes::RUNBOOK_TOO_LARGE, step.id.span, message, "one too many");
         return Order::default();
     }
@@ -69,8 +69,8 @@ fn check_variants(findings: &mut Findings<'_>, root: &Node, runbook: &Runbook<'_
     let Some(entry) = root.entry("steps").filter(|_| steps().next().is_some()) else { return };
     for variant in Variant::ALL {
         if steps().all(|step| step.variant.is_some_and(|other| other != variant)) {
-            let message = format!("in the variant `{}` no step is left", variant.as_str());
-            findings.add(codes::NO_STEPS, entry.key_span, message, "nothing is done");
+            let message = format!("the variant `{}` has no steps", variant.as_str());
+            findings.add(codes::NO_STEPS, entry.key_span, message, "no steps");
         }
     }
 }
@@ -80,15 +80,13 @@ fn check_defaults(findings: &mut Findings<'_>, root: &Node, runbook: &Runbook<'_
         let Some(default) = &input.default else { continue };
         let node = root.get("inputs").and_then(|inputs| inputs.get(name.value)).and_then(|node| node.get("default"));
         if let Some(node) = node.filter(|node| holds_expression(node)) {
-            let message = format!(
-                "the default of `{}` holds an expression, and there is nothing that it could refer to",
-                name.value
-            );
-            findings.add(codes::BAD_DEFAULT, node.span, message, "a plain value");
+            let message =
+                format!("the default of `{}` contains an expression; only a plain value is allowed", name.value);
+            findings.add(codes::BAD_DEFAULT, node.span, message, "not a plain value");
         } else if let Err(mismatch) = input.ty.check(default) {
-            let message = format!("the default of `{}` is not of its type: {mismatch}", name.value);
+            let message = format!("the default of `{}` does not have its type: {mismatch}", name.value);
             let span = node.map_or(name.span, |node| node.span);
-            findings.add(codes::BAD_DEFAULT, span, message, format!("wanted: {}", input.ty));
+            findings.add(codes::BAD_DEFAULT, span, message, format!("expected {}", input.ty));
         }
     }
 }
@@ -128,7 +126,7 @@ fn check_step(findings: &mut Findings<'_>, context: &mut Context<'_, '_>, place:
     misplaced::check(findings, step);
     let acts = matches!(step.body, Body::Uses(_) | Body::Unclear | Body::Manual { verify: Some(_), .. });
     if step.retry.attempts > 1 && !acts && !matches!(step.body, Body::Runbook(_)) {
-        let message = format!("`retry` of `{}` can never be used: it runs no action", step.id.value);
+        let message = format!("`retry` of `{}` has no effect: the step runs no action", step.id.value);
         findings.add(codes::IDLE_RETRY, step.id.span, message, "waits for a person");
     }
 }
@@ -140,7 +138,7 @@ fn check_backoff(findings: &mut Findings<'_>, step: &Step<'_>) {
     if let (Some(_), Some(most)) = (said("backoff"), said("backoff_max"))
         && step.retry.backoff_max < step.retry.backoff
     {
-        let message = format!("no wait of `{}` can be as long as its first one", step.id.value);
+        let message = format!("`backoff_max` of `{}` is less than its `backoff`", step.id.value);
         findings.add(codes::CONTRADICTION, most.value.span, message, "less than `backoff`");
     }
 }
@@ -151,22 +149,23 @@ fn check_time(findings: &mut Findings<'_>, step: &Step<'_>) {
     let entry = timeout.and_then(|timeout| timeout.value.entry("step"));
     let (Some(entry), Some(limit)) = (entry, step.time_limit) else { return };
     if matches!(step.body, Body::Approve { .. } | Body::Manual { .. }) {
-        let message = format!("`{}` waits for a person: it has no time for all attempts", step.id.value);
-        let help = Some("`timeout: 40m` says how long somebody may take to answer".to_owned());
-        findings.add_with(codes::MISPLACED_KEY, entry.key_span, message, "only where an action runs", help);
+        let message =
+            format!("`{}` waits for a person and has no attempts: `timeout.step` does not apply", step.id.value);
+        let help = Some("write `timeout: 40m` to limit the time for an answer".to_owned());
+        findings.add_with(codes::MISPLACED_KEY, entry.key_span, message, "only for actions", help);
     } else if step.timeout.is_some_and(|attempt| attempt > limit) {
-        let message = format!("one attempt of `{}` may take longer than all of them", step.id.value);
+        let message = format!("`timeout.step` of `{}` is less than its `timeout.attempt`", step.id.value);
         findings.add(codes::CONTRADICTION, entry.value.span, message, "less than `attempt`");
     }
 }
 
 fn report_unused(findings: &mut Findings<'_>, context: &Context<'_, '_>) {
     for (name, _) in context.runbook.inputs.iter().filter(|(name, _)| !context.used_inputs.contains(name.value)) {
-        let message = format!("nothing uses the input `{}`", name.value);
-        findings.add(codes::UNUSED_INPUT, name.span, message, "must be given for nothing");
+        let message = format!("the input `{}` is never used", name.value);
+        findings.add(codes::UNUSED_INPUT, name.span, message, "unused");
     }
     for (name, _) in context.runbook.targets.iter().filter(|(name, _)| !context.used_targets.contains(name.value)) {
-        let message = format!("nothing uses the target `{}`", name.value);
-        findings.add(codes::UNUSED_TARGET, name.span, message, "must be bound for nothing");
+        let message = format!("the target `{}` is never used", name.value);
+        findings.add(codes::UNUSED_TARGET, name.span, message, "unused");
     }
 }

@@ -100,17 +100,17 @@ impl Checker<'_, '_, '_, '_> {
                 self.deeper(item, 1)
             }
             "item" => {
-                let help = Some("only the parameters of a step with `for_each` have one".to_owned());
-                self.report(codes::UNKNOWN_NAME, 0, "there is no `item` here".to_owned(), "unknown name", help);
+                let help = Some("`item` exists only in the parameters of a step with `for_each`".to_owned());
+                self.report(codes::UNKNOWN_NAME, 0, "`item` is not defined here".to_owned(), "unknown name", help);
                 None
             }
             name => {
                 let names = ["inputs", "steps", "targets", "run"];
                 let help = match closest(name, names) {
                     Some(near) => format!("did you mean `{near}`?"),
-                    None => "an expression can use `inputs`, `steps`, `targets` and `run`".to_owned(),
+                    None => "an expression can refer to `inputs`, `steps`, `targets` and `run`".to_owned(),
                 };
-                let message = format!("there is no `{name}` here");
+                let message = format!("`{name}` is not defined here");
                 self.report(codes::UNKNOWN_NAME, 0, message, "unknown name", Some(help));
                 None
             }
@@ -161,7 +161,7 @@ impl Checker<'_, '_, '_, '_> {
     fn whole_name(&mut self, root: &str) -> Option<String> {
         let name = self.segment(1).map(str::to_owned);
         if name.is_none() {
-            let message = format!("`{root}` is used with a name: `{root}.name`");
+            let message = format!("`{root}` needs a name: `{root}.name`");
             self.report(codes::UNKNOWN_NAME, 0, message, "a name is missing", None);
         }
         name
@@ -173,7 +173,7 @@ impl Checker<'_, '_, '_, '_> {
             let names: Vec<&str> = self.context.order.places.keys().map(String::as_str).collect();
             let help = Self::suggest(&name, names).or_else(|| {
                 let hyphen = self.text.contains(&format!("{name}-"));
-                hyphen.then(|| "a name with `-` in it is written `steps[\"the-name\"]`".to_owned())
+                hyphen.then(|| "write a name that contains `-` as `steps[\"the-name\"]`".to_owned())
             });
             self.report(codes::UNKNOWN_STEP, 1, format!("there is no step `{name}`"), "unknown step", help);
             return None;
@@ -184,25 +184,33 @@ impl Checker<'_, '_, '_, '_> {
             let this = self.context.runbook.steps[self.place].id.value;
             let handler = self.context.runbook.steps[self.place].section != self.context.runbook.steps[step].section;
             let (message, help) = if handler {
-                let help = "a handler sees `inputs`, `targets`, `run` and the handlers of its own list before it";
-                (format!("nobody knows whether `{name}` ran when the handler `{this}` starts"), help.to_owned())
+                let help = "a handler can refer to `inputs`, `targets`, `run` and earlier handlers of its own list";
+                (format!("`{name}` may not have run when the handler `{this}` starts"), help.to_owned())
             } else if step == self.place {
-                (format!("`{this}` refers to its own outputs"), "only `undo` and `verify` can".to_owned())
+                (
+                    format!("`{this}` refers to its own outputs"),
+                    "only `undo` and `verify` can refer to the step's own outputs".to_owned(),
+                )
             } else {
                 let need = name.split('/').next().unwrap_or_default();
-                let help = format!("let `{this}` need it: `needs: [{need}]`");
-                (format!("`{name}` has not ended for certain when `{this}` starts"), help)
+                let help = format!("add `{need}` to its `needs`: `needs: [{need}]`");
+                (format!("`{this}` may start before `{name}` has finished"), help)
             };
             self.report(codes::NOT_BEFORE, 1, message, "not an earlier step", Some(help));
             return None;
         }
         let this = &self.context.runbook.steps[self.place];
         if let Some(other) = found.variants.iter().find(|variant| this.variant != Some(**variant)) {
-            let message =
-                format!("`{name}` is only done in the variant `{}`, and `{}` is not", other.as_str(), this.id.value);
-            let help =
-                Some(format!("say `variant: {}` there too, or let both variants have such a step", other.as_str()));
-            self.report(codes::OTHER_VARIANT, 1, message, "not always done", help);
+            let message = format!(
+                "`{name}` runs only in the variant `{}`, but `{}` runs in others too",
+                other.as_str(),
+                this.id.value
+            );
+            let help = Some(format!(
+                "add `variant: {}` to the step, or give the other variant such a step too",
+                other.as_str()
+            ));
+            self.report(codes::OTHER_VARIANT, 1, message, "does not always run", help);
             return None;
         }
         let own = step == self.place;
@@ -230,7 +238,7 @@ impl Checker<'_, '_, '_, '_> {
                 let names: Vec<&str> = outputs.iter().map(|(name, _)| name.as_str()).collect();
                 let help = Self::suggest(&output, names.iter().copied()).unwrap_or_else(|| match names.as_slice() {
                     [] if matches!(step.body, Body::Runbook(_)) => {
-                        format!("those of its steps are `steps[\"{name}/the-step\"].outputs`")
+                        format!("refer to the outputs of its steps as `steps[\"{name}/the-step\"].outputs`")
                     }
                     [] => "it has none".to_owned(),
                     names => format!("it has `{}`", names.join("`, `")),
@@ -274,8 +282,8 @@ impl Checker<'_, '_, '_, '_> {
             None => {
                 let names: Vec<&str> = facts.iter().map(|(name, _)| *name).collect();
                 let help = Self::suggest(&fact, names.iter().copied())
-                    .unwrap_or_else(|| format!("known of a {} are `{}`", target.kind, names.join("`, `")));
-                let message = format!("nothing is known of `{role}` under `{fact}`");
+                    .unwrap_or_else(|| format!("a target of kind {} has `{}`", target.kind, names.join("`, `")));
+                let message = format!("the target `{role}` has no `{fact}`");
                 self.report(codes::UNKNOWN_NAME, 2, message, "unknown name", Some(help));
                 None
             }
@@ -288,11 +296,12 @@ impl Checker<'_, '_, '_, '_> {
             Some("started") => self.deeper(Type::Timestamp, 2),
             Some("outcome" | "failed_step" | "failure") if self.is_handler() => self.deeper(Type::String, 2),
             Some(other) => {
-                let message = format!("a run has no `{other}` here");
+                let message = format!("`run.{other}` is not defined here");
                 let help = Some(if self.is_handler() {
-                    "it has `run.id`, `run.started`, `run.outcome`, `run.failed_step` and `run.failure`".to_owned()
+                    "a handler can refer to `run.id`, `run.started`, `run.outcome`, `run.failed_step` and `run.failure`"
+                        .to_owned()
                 } else {
-                    "it has `run.id` and `run.started`; how it ended only handlers know".to_owned()
+                    "a step can refer to `run.id` and `run.started`; only handlers know how the run ended".to_owned()
                 });
                 self.report(codes::UNKNOWN_NAME, 1, message, "unknown name", help);
                 None

@@ -19,15 +19,11 @@ pub(crate) static RUNBOOK: Object = Object {
         required("name", "What it is for, in a few words.", Shape::Text),
         optional("description", "What it does, for people.", Shape::Text),
         optional("objectives", "What the recovery must achieve.", Shape::Object(&OBJECTIVES)),
-        optional("inputs", "What must be given when a run starts, by name.", Shape::Names(&Shape::Object(&INPUT))),
+        optional("inputs", "Values that are given when a run starts, by name.", Shape::Names(&Shape::Object(&INPUT))),
         optional("targets", "Roles that real systems play, by name.", Shape::Names(&Shape::Object(&TARGET))),
-        required("steps", "What is done, in order.", Shape::List(&Shape::Object(&STEP))),
-        optional(
-            "on_failure",
-            "What is done when the steps did not lead to the end, by failure or abort.",
-            Shape::List(&Shape::Object(&STEP)),
-        ),
-        optional("finally", "What is done last, however it ended.", Shape::List(&Shape::Object(&STEP))),
+        required("steps", "The steps, in order.", Shape::List(&Shape::Object(&STEP))),
+        optional("on_failure", "Handlers that run if the run fails or is aborted.", Shape::List(&Shape::Object(&STEP))),
+        optional("finally", "Handlers that run last, however the run ended.", Shape::List(&Shape::Object(&STEP))),
     ],
 };
 
@@ -36,8 +32,8 @@ static OBJECTIVES: Object = Object {
     one_of: &[],
     fields: &[
         optional("rto", "Longest tolerable outage: `1h`.", Shape::Duration),
-        optional("rpo", "Longest tolerable span of lost writes: `5m`.", Shape::Duration),
-        optional("clock", "From when the RTO counts.", Shape::Word(&["onset", "detect", "declare"])),
+        optional("rpo", "Longest tolerable period of lost writes: `5m`.", Shape::Duration),
+        optional("clock", "The moment from which the RTO counts.", Shape::Word(&["onset", "detect", "declare"])),
     ],
 };
 
@@ -47,7 +43,7 @@ static INPUT: Object = Object {
     fields: &[
         required("type", "Its type: `string`, `timestamp`, `list<int>` …", Shape::Type),
         optional("description", "What it is, for people.", Shape::Text),
-        optional("default", "Its value where none is given.", Shape::Any),
+        optional("default", "Its value if none is given.", Shape::Any),
     ],
 };
 
@@ -55,8 +51,8 @@ static TARGET: Object = Object {
     what: "a target",
     one_of: &[],
     fields: &[
-        required("kind", "What kind of system plays the role.", Shape::Word(TARGET_KINDS)),
-        optional("access", "The most that a step may do with it.", Shape::Word(Effect::WORDS)),
+        required("kind", "The kind of system that plays the role.", Shape::Word(TARGET_KINDS)),
+        optional("access", "The most that a step may do with it: read, write or destroy.", Shape::Word(Effect::WORDS)),
         optional("description", "What it is, for people.", Shape::Text),
     ],
 };
@@ -71,33 +67,33 @@ pub(super) const KINDS: &[&str] = &["uses", "runbook", "approve", "manual", "dri
 static STEP: Object = Object { what: "a step", one_of: KINDS, fields: STEP_FIELDS };
 
 const STEP_FIELDS: &[Field] = &[
-    required("id", "Its name, by which others refer to it.", Shape::Name),
+    required("id", "Its name, by which other steps refer to it.", Shape::Name),
     optional("title", "What it does, for people.", Shape::Text),
     optional("uses", "The action that it runs: `pg/restore`.", Shape::Action),
     optional("with", "The parameters of the action.", Shape::Any),
-    optional("runbook", "The runbook that it calls: a path, seen from this file.", Shape::Text),
-    optional("inputs", "What the called runbook is given, by name.", Shape::Names(&Shape::Any)),
-    optional("targets", "Which role of this runbook plays each role of the called one.", Shape::Names(&Shape::Name)),
-    optional("approve", "Waits for a person to say yes.", Shape::Object(&APPROVE)),
-    optional("manual", "Waits for a person to do something outside.", Shape::Object(&MANUAL)),
+    optional("runbook", "The runbook that it calls: a path relative to this file.", Shape::Text),
+    optional("inputs", "The inputs of the called runbook, by name.", Shape::Names(&Shape::Any)),
+    optional("targets", "The role of this runbook that plays each role of the called one.", Shape::Names(&Shape::Name)),
+    optional("approve", "Waits for the approval of a person.", Shape::Object(&APPROVE)),
+    optional("manual", "Waits for a person to do something outside of Lifeboat.", Shape::Object(&MANUAL)),
     optional("drill", "Holds a drill: the action `drill/hold`.", Shape::Object(&DRILL)),
-    optional("variant", "It is done in this variant only.", Shape::Word(&["planned", "disaster"])),
+    optional("variant", "The only variant in which it runs.", Shape::Word(&["planned", "disaster"])),
     optional(
         "needs",
-        "The steps that must have ended well before; left out: the one before.",
+        "The steps that must succeed before it starts; default: the previous step.",
         Shape::List(&Shape::Name),
     ),
-    optional("when", "It is skipped where this is false.", Shape::Expression),
-    optional("for_each", "It is done once for each item of this list.", Shape::Expression),
-    optional("max_parallel", "Items in flight at once; left out: 8.", Shape::Int(1, 256)),
-    optional("allow_empty", "A list without items is a success, not an exception; left out: false.", Shape::Bool),
+    optional("when", "It is skipped if this is false.", Shape::Expression),
+    optional("for_each", "It runs once for each item of this list.", Shape::Expression),
+    optional("max_parallel", "Items in flight at once; default: 8.", Shape::Int(1, 256)),
+    optional("allow_empty", "Whether an empty list is a plain success, not an exception; default: false.", Shape::Bool),
     optional(
         "timeout",
-        "Longest time for one attempt: `40m`; or one for an attempt and one for the step with all its attempts.",
+        "Longest time for one attempt: `40m`; or one limit for an attempt and one for the whole step.",
         Shape::DurationOr(&TIMEOUT),
     ),
-    optional("retry", "When to try again.", Shape::Object(&RETRY)),
-    optional("undo", "How to take it back.", Shape::Object(&USE)),
+    optional("retry", "When to retry it.", Shape::Object(&RETRY)),
+    optional("undo", "How to undo it.", Shape::Object(&USE)),
     optional("on_failure", "What its failure means for the run.", Shape::Word(&["stop", "continue", "undo"])),
 ];
 
@@ -106,9 +102,9 @@ static APPROVE: Object = Object {
     one_of: &[],
     fields: &[
         optional("by", "Roles of the people who may answer.", Shape::List(&Shape::Name)),
-        required("message", "What they are asked.", Shape::Template),
-        optional("four_eyes", "Two different people must say yes; left out: false.", Shape::Bool),
-        optional("expires", "The question is void so long after it was first asked: `30m`.", Shape::Duration),
+        required("message", "The question.", Shape::Template),
+        optional("four_eyes", "Whether two different people must approve; default: false.", Shape::Bool),
+        optional("expires", "Time after which an unanswered question expires: `30m`.", Shape::Duration),
     ],
 };
 
@@ -117,8 +113,8 @@ static MANUAL: Object = Object {
     one_of: &[],
     fields: &[
         required("instruction", "What to do.", Shape::Template),
-        optional("evidence", "What must be handed in: name and type.", Shape::Names(&Shape::Type)),
-        optional("verify", "Checked before the run goes on.", Shape::Object(&USE)),
+        optional("evidence", "The evidence that must be given: name and type.", Shape::Names(&Shape::Type)),
+        optional("verify", "An action that verifies the work before the run continues.", Shape::Object(&USE)),
     ],
 };
 
@@ -126,8 +122,12 @@ static DRILL: Object = Object {
     what: "`drill`",
     one_of: &[],
     fields: &[
-        required("scenario", "A drill by its name, or the path of a drill file, seen from this one.", Shape::Template),
-        optional("testbed", "Where its systems run; left out: `process`.", Shape::Word(&["process", "container"])),
+        required(
+            "scenario",
+            "The name of a drill, or the path of a drill file relative to this file.",
+            Shape::Template,
+        ),
+        optional("testbed", "The testbed; default: `process`.", Shape::Word(&["process", "container"])),
     ],
 };
 
@@ -136,7 +136,7 @@ static TIMEOUT: Object = Object {
     one_of: &[],
     fields: &[
         optional("attempt", "Longest time for one attempt.", Shape::Duration),
-        optional("step", "Longest time for all attempts and the waits between them.", Shape::Duration),
+        optional("step", "Longest time for all attempts, including the waits between them.", Shape::Duration),
     ],
 };
 
@@ -144,10 +144,10 @@ static RETRY: Object = Object {
     what: "`retry`",
     one_of: &[],
     fields: &[
-        required("attempts", "Attempts in all.", Shape::Int(1, 100)),
-        optional("backoff", "Wait before the second attempt, doubled for each further one.", Shape::Duration),
-        optional("backoff_max", "The wait never grows beyond this.", Shape::Duration),
-        optional("on", "The failures worth another attempt.", Shape::List(&Shape::Word(FAILURES))),
+        required("attempts", "Number of attempts, including the first.", Shape::Int(1, 100)),
+        optional("backoff", "Wait before the second attempt; doubled for each further attempt.", Shape::Duration),
+        optional("backoff_max", "Longest wait between two attempts.", Shape::Duration),
+        optional("on", "The kinds of failure after which it is retried.", Shape::List(&Shape::Word(FAILURES))),
     ],
 };
 

@@ -132,7 +132,7 @@ impl Sources {
         let mut findings = Findings::new(&unit.file);
         match problem {
             Problem::Missing(why) => {
-                findings.add(codes::NO_RUNBOOK, span, format!("the runbook cannot be read: {why}"), "not there");
+                findings.add(codes::NO_RUNBOOK, span, format!("the runbook cannot be read: {why}"), "cannot be read");
             }
             Problem::Circle(names) => {
                 let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
@@ -141,8 +141,8 @@ impl Sources {
             }
             Problem::TooLarge => {
                 let message =
-                    format!("at most {FILES_MAX} files, and {DEPTH_MAX} inside one another, make up a runbook");
-                findings.add(codes::RUNBOOK_TOO_LARGE, span, message, "too many");
+                    format!("a runbook may consist of at most {FILES_MAX} files, nested at most {DEPTH_MAX} deep");
+                findings.add(codes::RUNBOOK_TOO_LARGE, span, message, "too many files");
             }
         }
         unit.found.extend(findings.into_sorted());

@@ -165,7 +165,7 @@ impl<'n> Lowering<'_, 'n> {
             timeout: step.timeout,
             time_limit: step.time_limit,
             retry: step.retry.clone(),
-            // What is done at the end of a run is not taken back, and its failure changes nothing.
+            // What is done at the end of a run is not undone, and its failure changes nothing.
             undo: step.undo.as_ref().filter(|_| own).and_then(|used| invocation(used, self.catalogue, site.roles)),
             on_failure: if own { on_failure } else { OnFailure::Stop },
             within: site.within,

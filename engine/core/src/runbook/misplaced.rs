@@ -8,8 +8,8 @@ use crate::{
 
 /// Keys that only a list has, and what each says.
 const OF_LISTS: &[(&str, &str)] = &[
-    ("max_parallel", "`max_parallel` says how many items of a `for_each` are in flight at once"),
-    ("allow_empty", "`allow_empty` says that the list of a `for_each` may be empty"),
+    ("max_parallel", "`max_parallel` needs `for_each`: it limits how many items are in flight at once"),
+    ("allow_empty", "`allow_empty` needs `for_each`: it allows an empty list"),
 ];
 
 /// What a handler cannot have.
@@ -27,29 +27,29 @@ pub(super) fn check(findings: &mut Findings<'_>, step: &Step<'_>) {
     };
     if step.section != Section::Steps {
         for entry in step.keys.iter().filter(|entry| HANDLER.contains(&entry.key.as_str())) {
-            let message = format!("a handler has no `{}`", entry.key);
-            let help = Some("what handlers do is not taken back, and their failure changes nothing".to_owned());
-            findings.add_with(codes::MISPLACED_KEY, entry.key_span, message, "means nothing here", help);
+            let message = format!("a handler cannot have `{}`", entry.key);
+            let help = Some("handlers are never undone, and their failure does not change the outcome".to_owned());
+            findings.add_with(codes::MISPLACED_KEY, entry.key_span, message, "not allowed here", help);
         }
     }
     for (key, message) in OF_LISTS.iter().filter(|_| step.each.is_none()) {
         if let Some(entry) = step.keys.iter().find(|entry| entry.key == *key) {
-            findings.add(codes::MISPLACED_KEY, entry.key_span, *message, "there is no `for_each`");
+            findings.add(codes::MISPLACED_KEY, entry.key_span, *message, "the step has no `for_each`");
         }
     }
     for entry in step.keys.iter().filter(|entry| wrong.contains(&entry.key.as_str())) {
-        let message = format!("a step with `{kind}` has no `{}`", entry.key);
-        findings.add_with(codes::MISPLACED_KEY, entry.key_span, message, "means nothing here", help(kind, &entry.key));
+        let message = format!("a step with `{kind}` cannot have `{}`", entry.key);
+        findings.add_with(codes::MISPLACED_KEY, entry.key_span, message, "not allowed here", help(kind, &entry.key));
     }
 }
 
 fn help(kind: &str, key: &str) -> Option<String> {
     let text = match (kind, key) {
-        (_, "for_each") => "only actions are done for each item of a list",
-        ("runbook", "with") => "what a runbook is given stands under `inputs` and `targets`",
-        ("runbook", _) => "the steps of the called runbook have their own",
-        ("uses", _) => "what an action is given stands under `with`",
-        ("drill", _) => "what a drill is given stands under `drill`",
+        (_, "for_each") => "only actions can have `for_each`",
+        ("runbook", "with") => "put the values for the called runbook under `inputs` and `targets`",
+        ("runbook", _) => "set it on the steps of the called runbook",
+        ("uses", _) => "put the parameters of an action under `with`",
+        ("drill", _) => "put the parameters of a drill under `drill`",
         _ => return None,
     };
     Some(text.to_owned())

@@ -67,8 +67,8 @@ pub fn compile_with(file: &SourceFile, catalogue: &Catalogue, files: &dyn Files)
     let sound = !found.iter().any(Findings::has_errors);
     let plan = if sound { lower::lower(&library, &orders, catalogue) } else { Ok(None) };
     let plan = plan.unwrap_or_else(|lower::TooLarge(span)| {
-        let message = "the runbooks that are called make a plan that is too large";
-        found[0].add(codes::RUNBOOK_TOO_LARGE, span, message, "too much");
+        let message = "the plan with all called runbooks is too large";
+        found[0].add(codes::RUNBOOK_TOO_LARGE, span, message, "too large");
         None
     });
     let mut diagnostics = found.into_iter().map(Findings::into_sorted).collect::<Vec<_>>().into_iter();

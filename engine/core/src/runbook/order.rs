@@ -65,8 +65,8 @@ fn needs(
                 match order.places.get(name.value) {
                     Some(need) if runbook.steps[*need].section == step.section => needs.push(*need),
                     Some(_) => {
-                        let message = format!("`{}` stands in another part of the runbook", name.value);
-                        let label = "handlers and the steps of the recovery do not need each other";
+                        let message = format!("`{}` is in another part of the runbook", name.value);
+                        let label = "handlers and steps cannot need each other";
                         findings.add(codes::UNKNOWN_NEED, name.span, message, label);
                     }
                     None => unknown_need(findings, order, name.value, name.span),
@@ -84,8 +84,8 @@ fn places(findings: &mut Findings<'_>, runbook: &Runbook<'_>) -> BTreeMap<String
     for (place, step) in runbook.steps.iter().enumerate().filter(|(_, step)| !step.id.value.is_empty()) {
         if let Some(first) = places.get(step.id.value) {
             let line = runbook.steps[*first].id.span.line;
-            let message = format!("there is a step `{}` already", step.id.value);
-            findings.add(codes::DUPLICATE_STEP, step.id.span, message, format!("the first one is in line {line}"));
+            let message = format!("the step `{}` already exists", step.id.value);
+            findings.add(codes::DUPLICATE_STEP, step.id.span, message, format!("first defined in line {line}"));
         } else {
             places.insert(step.id.value.to_owned(), place);
         }
@@ -105,5 +105,5 @@ fn report_circle(findings: &mut Findings<'_>, runbook: &Runbook<'_>, circle: &Ci
     let Some(first) = steps.first() else { return };
     let message = format!("steps need each other in a circle: {}", names.join(" needs "));
     let help = "a step without `needs` needs the one before it; `needs: []` starts at once".to_owned();
-    findings.add_with(codes::CYCLE, runbook.steps[*first].id.span, message, "can never start", Some(help));
+    findings.add_with(codes::CYCLE, runbook.steps[*first].id.span, message, "would never start", Some(help));
 }

@@ -41,7 +41,7 @@ pub(super) fn action(
             return findings.add(
                 codes::WRONG_SHAPE,
                 node.span,
-                format!("parameters by name are wanted, not {found}"),
+                format!("expected a mapping of parameters, found {found}"),
                 found,
             );
         }
@@ -56,7 +56,7 @@ pub(super) fn action(
         if !given.iter().any(|entry| entry.key == field.name) {
             let message = format!("`{name}` needs the parameter `{}`", field.name);
             let help = Some(format!("`{}` ({}): {}", field.name, field.ty, field.doc));
-            findings.add_with(codes::MISSING_PARAMETER, used.action.span, message, "not complete", help);
+            findings.add_with(codes::MISSING_PARAMETER, used.action.span, message, "incomplete", help);
         }
     }
 }
@@ -83,8 +83,10 @@ fn unknown_parameter(findings: &mut Findings<'_>, action: &Action, entry: &Entry
     let names = || action.parameters.iter().map(|field| field.name.as_str());
     let help = match closest(&entry.key, names()) {
         Some(near) => format!("did you mean `{near}`?"),
-        None if action.parameters.is_empty() => "it takes none".to_owned(),
-        None => format!("it takes {}", names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")),
+        None if action.parameters.is_empty() => "it has no parameters".to_owned(),
+        None => {
+            format!("its parameters are {}", names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "))
+        }
     };
     let message = format!("`{}` has no parameter `{}`", action.name, entry.key);
     findings.add_with(codes::UNKNOWN_PARAMETER, entry.key_span, message, "unknown parameter", Some(help));
@@ -139,8 +141,8 @@ fn other_language(findings: &mut Findings<'_>, node: &Node, text: &str) {
         let Some(close) = rest.find("}}") else { continue };
         let written = &plain[open..open + close + 2];
         let span = expressions::place_of(findings, node, written);
-        let message = format!("`{}` is plain text: an expression begins with `$`", brief(written));
-        let help = Some(format!("write `$` before it where a value is meant: `${}`", brief(written)));
+        let message = format!("`{}` is plain text, because it has no `$` before it", brief(written));
+        let help = Some(format!("write `${}` to insert a value", brief(written)));
         findings.add_with(codes::OTHER_LANGUAGE, span, message, "not an expression", help);
     }
 }
@@ -159,20 +161,25 @@ fn keys(findings: &mut Findings<'_>, node: &Node, entries: &[Entry], ty: &Type) 
         };
         let help = match closest(&entry.key, names.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("wanted: {ty}"),
+            None => format!("expected {ty}"),
         };
-        let message = format!("there is no key `{}` here", entry.key);
+        let message = format!("unknown key `{}`", entry.key);
         findings.add_with(codes::WRONG_TYPE, entry.key_span, message, "unknown key", Some(help));
     }
     match ty {
         Type::OneOf(_) if entries.len() != 1 => {
-            findings.add(codes::WRONG_TYPE, node.span, format!("{} is wanted here", ty.described()), "exactly one");
+            findings.add(
+                codes::WRONG_TYPE,
+                node.span,
+                format!("expected {}", ty.described()),
+                "must have exactly one key",
+            );
         }
         Type::Record(fields) => {
             let missing = |field: &&RecordField| field.required && !entries.iter().any(|entry| entry.key == field.name);
             for field in fields.iter().filter(missing) {
-                let message = format!("the key `{}` ({}) is missing here", field.name, field.ty);
-                findings.add(codes::WRONG_TYPE, node.span, message, "not complete");
+                let message = format!("the key `{}` ({}) is missing", field.name, field.ty);
+                findings.add(codes::WRONG_TYPE, node.span, message, "incomplete");
             }
         }
         _ => {}
@@ -183,7 +190,7 @@ fn wrong_type(findings: &mut Findings<'_>, node: &Node, found: &Value, ty: &Type
     let Err(mismatch) = ty.check(found) else { return };
     let help = (*ty == Type::String && !matches!(node.value, Yaml::List(_) | Yaml::Map(_)))
         .then(|| "put it in quotes".to_owned());
-    findings.add_with(codes::WRONG_TYPE, node.span, mismatch.to_string(), format!("wanted: {ty}"), help);
+    findings.add_with(codes::WRONG_TYPE, node.span, mismatch.to_string(), format!("expected {ty}"), help);
 }
 
 /// A target is named literally: what a step may touch must be known before it runs.
@@ -196,8 +203,8 @@ pub(super) fn target(
     effect: Effect,
 ) {
     if role.contains("${{") {
-        let message = "a target is named literally, never by an expression";
-        return findings.add(codes::WRONG_TYPE, node.span, message, "what a step may touch is fixed beforehand");
+        let message = "a target must be a literal name, not an expression";
+        return findings.add(codes::WRONG_TYPE, node.span, message, "must be known before the run starts");
     }
     let Some(declared) = context.runbook.target(role) else {
         let names = context.runbook.targets.iter().map(|(name, _)| name.value);
@@ -213,11 +220,15 @@ pub(super) fn target(
     };
     context.used_targets.insert(role.to_owned());
     if declared.kind != kind {
-        let message = format!("`{role}` is of kind {}, and {kind} is wanted here", declared.kind);
-        findings.add(codes::WRONG_KIND, node.span, message, format!("wanted: {kind}"));
+        let message = format!("expected a target of kind {kind}, but `{role}` is of kind {}", declared.kind);
+        findings.add(codes::WRONG_KIND, node.span, message, format!("expected {kind}"));
     } else if declared.access < effect {
-        let message = format!("`{role}` gives {}, and this needs {}", declared.access.access(), effect.access());
-        let help = Some(format!("say `access: {}` for `{role}` under `targets`", effect.access()));
+        let message = format!(
+            "`{role}` grants `access: {}`, but this needs `access: {}`",
+            declared.access.access(),
+            effect.access()
+        );
+        let help = Some(format!("set `access: {}` for `{role}` under `targets`", effect.access()));
         findings.add_with(codes::LITTLE_ACCESS, node.span, message, "not enough", help);
     }
 }
@@ -247,8 +258,8 @@ fn template(
     if let (false, Some(wanted)) = (whole, wanted) {
         let text_like = matches!(wanted, Type::String | Type::Json | Type::Timestamp | Type::Duration);
         if !text_like {
-            let message = format!("text with expressions in it is a string, and {} is wanted", wanted.described());
-            findings.add(codes::WRONG_TYPE, node.span, message, format!("wanted: {wanted}"));
+            let message = format!("text that contains expressions is a string; expected {}", wanted.described());
+            findings.add(codes::WRONG_TYPE, node.span, message, format!("expected {wanted}"));
         }
     }
 }
@@ -256,15 +267,15 @@ fn template(
 fn fits(findings: &mut Findings<'_>, node: &Node, text: &str, found: &Type, wanted: &Type) {
     if !found.fits(wanted) {
         let span = expressions::place_of(findings, node, text.trim());
-        let message = format!("`{}` is of type {found}, and {wanted} is wanted", text.trim());
-        findings.add(codes::WRONG_TYPE, span, message, format!("wanted: {wanted}"));
+        let message = format!("`{}` has the type {found}; expected {wanted}", text.trim());
+        findings.add(codes::WRONG_TYPE, span, message, format!("expected {wanted}"));
     }
 }
 
 /// A list whose items a step works on: the type of an item.
 pub(super) fn list(findings: &mut Findings<'_>, context: &mut Context<'_, '_>, place: usize, node: &Node) -> Type {
     let Some(written) = node.text() else {
-        findings.add(codes::WRONG_TYPE, node.span, "`for_each` goes over a list", "wanted: an expression for a list");
+        findings.add(codes::WRONG_TYPE, node.span, "`for_each` needs a list", "expected an expression for a list");
         return Type::Json;
     };
     let text = written.trim();
@@ -274,8 +285,8 @@ pub(super) fn list(findings: &mut Findings<'_>, context: &mut Context<'_, '_>, p
         Some(Type::Json) | None => Type::Json,
         Some(other) => {
             let span = expressions::place_of(findings, node, text.trim());
-            let message = format!("`{}` is of type {other}, and a list is wanted", text.trim());
-            findings.add(codes::WRONG_TYPE, span, message, "wanted: a list");
+            let message = format!("`{}` has the type {other}; expected a list", text.trim());
+            findings.add(codes::WRONG_TYPE, span, message, "expected a list");
             Type::Json
         }
     }

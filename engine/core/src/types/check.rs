@@ -65,7 +65,7 @@ impl Type {
             Self::Target { kind, .. } => format!("the name of a {kind} target"),
             Self::OneOf(choices) => {
                 let names: Vec<_> = choices.iter().map(|(name, _)| format!("`{name}`")).collect();
-                format!("a mapping with one of {}", names.join(", "))
+                format!("a mapping with exactly one of {}", names.join(", "))
             }
             Self::Record(_) => format!("a {self}"),
         }
@@ -120,7 +120,7 @@ fn check_map(item: &Type, value: &Value) -> Result<(), Mismatch> {
 }
 
 fn check_one_of(choices: &[(String, Type)], value: &Value) -> Result<(), Mismatch> {
-    let wanted = || Mismatch::new(format!("is not {}", Type::OneOf(choices.to_vec()).described()));
+    let wanted = || Mismatch::new(format!("expected {}", Type::OneOf(choices.to_vec()).described()));
     let mut entries = object(value)?.iter();
     let (Some((key, value)), None) = (entries.next(), entries.next()) else { return Err(wanted()) };
     let (_, ty) = choices.iter().find(|(name, _)| name == key).ok_or_else(wanted)?;
@@ -197,7 +197,7 @@ mod tests {
             ("list<record{sql: string}>", json!([{"sql": "x"}, {"sql": 1}]), "[1].sql: `1` is not a string"),
             ("record{a: int}", json!({}), "the key `a` is missing"),
             ("record{a: int}", json!({"a": 1, "c": 1}), "there is no key `c`"),
-            ("one_of{a: int, b: int}", json!({"a": 1, "b": 1}), "is not a mapping with one of `a`, `b`"),
+            ("one_of{a: int, b: int}", json!({"a": 1, "b": 1}), "expected a mapping with exactly one of `a`, `b`"),
         ] {
             assert_eq!(check(ty, value), Err(message.to_owned()), "{ty}");
         }

@@ -8,7 +8,7 @@ const LENGTH_MAX: usize = 4096;
 /// Deeper nesting is refused.
 const DEPTH_MAX: usize = 16;
 
-/// A text that is no type.
+/// A text that is not a type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a type: {problem} at byte {at}")]
 pub struct TypeError {
@@ -26,7 +26,7 @@ impl std::str::FromStr for Type {
     fn from_str(text: &str) -> Result<Self, TypeError> {
         let mut parser = Parser { text, at: 0 };
         let parsed = if text.len() > LENGTH_MAX {
-            Err(format!("a type has at most {LENGTH_MAX} bytes"))
+            Err(format!("a type may have at most {LENGTH_MAX} bytes"))
         } else {
             parser.whole()
         };
@@ -54,12 +54,12 @@ impl<'a> Parser<'a> {
     fn whole(&mut self) -> Result<Type, String> {
         let ty = self.ty(0)?;
         self.space();
-        if self.at == self.text.len() { Ok(ty) } else { Err("the type should end here".to_owned()) }
+        if self.at == self.text.len() { Ok(ty) } else { Err("expected the end of the type".to_owned()) }
     }
 
     fn ty(&mut self, depth: usize) -> Result<Type, String> {
         if depth > DEPTH_MAX {
-            return Err(format!("types are nested at most {DEPTH_MAX} deep"));
+            return Err(format!("types may be nested at most {DEPTH_MAX} deep"));
         }
         let start = self.at;
         Ok(match self.word() {
@@ -77,7 +77,7 @@ impl<'a> Parser<'a> {
             "record" => Type::Record(self.fields(depth)?),
             word => {
                 self.at = start;
-                return Err(format!("no type is called `{word}`"));
+                return Err(format!("unknown type `{word}`"));
             }
         })
     }
@@ -92,10 +92,10 @@ impl<'a> Parser<'a> {
     fn target(&mut self) -> Result<Type, String> {
         self.expect('<')?;
         let word = self.word();
-        let kind = TargetKind::from_word(word).ok_or_else(|| format!("no kind of target is called `{word}`"))?;
+        let kind = TargetKind::from_word(word).ok_or_else(|| format!("unknown kind of target `{word}`"))?;
         self.expect(':')?;
         let word = self.word();
-        let effect = Effect::from_access(word).ok_or_else(|| format!("`{word}` is none of read, write, destroy"))?;
+        let effect = Effect::from_access(word).ok_or_else(|| format!("`{word}` is not one of read, write, destroy"))?;
         self.expect('>')?;
         Ok(Type::Target { kind, effect })
     }
@@ -103,10 +103,10 @@ impl<'a> Parser<'a> {
     fn one_of(&mut self, depth: usize) -> Result<Type, String> {
         let fields = self.fields(depth)?;
         if fields.is_empty() {
-            return Err("`one_of` needs a choice".to_owned());
+            return Err("`one_of` needs at least one choice".to_owned());
         }
         if fields.iter().any(|field| !field.required) {
-            return Err("a choice of `one_of` takes no `?`".to_owned());
+            return Err("a choice of `one_of` cannot have `?`".to_owned());
         }
         Ok(Type::OneOf(fields.into_iter().map(|field| (field.name, field.ty)).collect()))
     }
@@ -120,10 +120,10 @@ impl<'a> Parser<'a> {
             }
             let name = self.word().to_owned();
             if name.is_empty() {
-                return Err("a name should stand here".to_owned());
+                return Err("expected a name".to_owned());
             }
             if fields.iter().any(|field| field.name == name) {
-                return Err(format!("`{name}` is there twice"));
+                return Err(format!("`{name}` appears twice"));
             }
             let required = !self.takes('?');
             self.expect(':')?;
@@ -155,7 +155,7 @@ impl<'a> Parser<'a> {
     }
 
     fn expect(&mut self, wanted: char) -> Result<(), String> {
-        if self.takes(wanted) { Ok(()) } else { Err(format!("`{wanted}` should stand here")) }
+        if self.takes(wanted) { Ok(()) } else { Err(format!("expected `{wanted}`")) }
     }
 }
 
@@ -214,15 +214,15 @@ mod tests {
     #[test]
     fn what_is_no_type_is_refused_with_the_place() {
         for (text, problem, at) in [
-            ("", "no type is called ``", 0),
-            ("strin", "no type is called `strin`", 0),
-            ("list<string", "`>` should stand here", 11),
-            ("list<string>>", "the type should end here", 12),
-            ("target<mysql:read>", "no kind of target is called `mysql`", 12),
-            ("target<postgres:mutate>", "`mutate` is none of read, write, destroy", 22),
-            ("record{a: int, a: int}", "`a` is there twice", 16),
-            ("one_of{}", "`one_of` needs a choice", 8),
-            ("one_of{a?: int}", "a choice of `one_of` takes no `?`", 15),
+            ("", "unknown type ``", 0),
+            ("strin", "unknown type `strin`", 0),
+            ("list<string", "expected `>`", 11),
+            ("list<string>>", "expected the end of the type", 12),
+            ("target<mysql:read>", "unknown kind of target `mysql`", 12),
+            ("target<postgres:mutate>", "`mutate` is not one of read, write, destroy", 22),
+            ("record{a: int, a: int}", "`a` appears twice", 16),
+            ("one_of{}", "`one_of` needs at least one choice", 8),
+            ("one_of{a?: int}", "a choice of `one_of` cannot have `?`", 15),
         ] {
             let error = text.parse::<Type>().expect_err(text);
             assert_eq!((error.problem.as_str(), error.at), (problem, at), "{text}");

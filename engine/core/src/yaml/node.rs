@@ -75,9 +75,9 @@ impl Node {
     pub(crate) fn described(&self) -> &'static str {
         match self.value {
             Yaml::Null => "nothing",
-            Yaml::Bool(_) => "true or false",
+            Yaml::Bool(_) => "a bool",
             Yaml::Int(_) | Yaml::Float(_) => "a number",
-            Yaml::Text(_) => "a text",
+            Yaml::Text(_) => "a string",
             Yaml::List(_) => "a list",
             Yaml::Map(_) => "a mapping",
         }

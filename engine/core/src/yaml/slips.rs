@@ -16,51 +16,43 @@ pub(super) struct Slip {
 
 /// What the parser says, and how it is said here: a part of its message, a message, and what helps. The first that fits counts.
 const WORDS: &[(&str, &str, &str)] = &[
-    (
-        "quoted scalar",
-        "a text that begins with a quote is never closed",
-        "close it with the same quote; inside `'…'` a `'` is written twice",
-    ),
-    (
-        "mapping values are not allowed",
-        "a `:` stands where no value can follow",
-        "put a text with `: ` in it in quotes",
-    ),
+    ("quoted scalar", "a quoted string is not closed", "close it with the same quote; inside `'…'` write `''` for `'`"),
+    ("mapping values are not allowed", "unexpected `:`", "quote a string that contains `: `"),
     (
         "flow mapping",
-        "a mapping in `{ … }` is not closed, or a `,` is missing in it",
-        "quote what holds `{`, `}`, `[`, `]` or `,`",
+        "a mapping in `{ … }` is not closed or lacks a `,`",
+        "quote strings that contain `{`, `}`, `[`, `]` or `,`",
     ),
     (
         "flow sequence",
-        "a list in `[ … ]` is not closed, or a `,` is missing in it",
-        "quote what holds `{`, `}`, `[`, `]` or `,`",
+        "a list in `[ … ]` is not closed or lacks a `,`",
+        "quote strings that contain `{`, `}`, `[`, `]` or `,`",
     ),
-    ("flow", "brackets are not closed, or close what was never opened", "quote what holds `{`, `}`, `[`, `]` or `,`"),
+    ("flow", "brackets do not match", "quote strings that contain `{`, `}`, `[`, `]` or `,`"),
     (
         "unknown anchor",
-        "`*` refers to an anchor that the file does not have",
-        "give it with `&name` before; a text that begins with `*` is quoted",
+        "`*` refers to an anchor that does not exist",
+        "define it before with `&name`, or quote a string that begins with `*`",
     ),
     (
         "unknown alias",
-        "`*` refers to an anchor that the file does not have",
-        "give it with `&name` before; a text that begins with `*` is quoted",
+        "`*` refers to an anchor that does not exist",
+        "define it before with `&name`, or quote a string that begins with `*`",
     ),
-    ("anchor", "`&` or `*` stands where it means nothing", "put a text that begins with `&` or `*` in quotes"),
-    ("cannot start any token", "a character stands here with which no text begins", "put the text in quotes"),
-    ("directive", "a line that begins with `%` says something that is not known", "leave it out: YAML 1.2 needs none"),
-    ("tag", "a tag (`!…`) is not part of the language", "leave it out, or quote a text that begins with `!`"),
-    ("control character", "a control character stands here", "remove it"),
-    ("invalid indentation", "the indentation of this line fits no line above it", INDENT),
-    ("indent", "the indentation of this line fits no line above it", INDENT),
-    ("block", "this line fits nothing above it", INDENT),
-    ("expected <document start>", "this line fits nothing above it", INDENT),
-    ("string key", "a key must be a text", "put it in quotes"),
-    ("key", "this line is no `key: value`", INDENT),
+    ("anchor", "unexpected `&` or `*`", "quote a string that begins with `&` or `*`"),
+    ("cannot start any token", "a string cannot begin with this character", "put the string in quotes"),
+    ("directive", "unknown directive (`%…`)", "remove it: YAML 1.2 needs none"),
+    ("tag", "tags (`!…`) are not supported", "remove it, or quote a string that begins with `!`"),
+    ("control character", "unexpected control character", "remove it"),
+    ("invalid indentation", "the indentation of this line does not match any line above it", INDENT),
+    ("indent", "the indentation of this line does not match any line above it", INDENT),
+    ("block", "this line does not continue anything above it", INDENT),
+    ("expected <document start>", "this line does not continue anything above it", INDENT),
+    ("string key", "a key must be a string", "put it in quotes"),
+    ("key", "this line is not a `key: value` pair", INDENT),
 ];
 
-const INDENT: &str = "keys of one mapping, and the `-` of one list, begin in the same column";
+const INDENT: &str = "align the keys of a mapping, and the `-` of a list, in the same column";
 
 /// What is wrong at the place that the parser names.
 pub(super) fn explain(file: &SourceFile, error: &Error, place: Span) -> Slip {
@@ -102,18 +94,24 @@ fn by_kind(file: &SourceFile, error: &Error, place: Span) -> Option<Slip> {
             let key =
                 key.clone().unwrap_or_else(|| file.text.get(place.start..place.end).unwrap_or_default().to_owned());
             let key: String = key.chars().take(60).collect();
-            let message = format!("the key `{key}` is there twice in one mapping");
-            slip(codes::DUPLICATE_KEY, place, message, "it is there already", "keep one of them")
+            let message = format!("the key `{key}` appears twice in one mapping");
+            slip(codes::DUPLICATE_KEY, place, message, "appears again here", "remove one of them")
         }
         Error::MergeKeyNotAllowed { .. } | Error::MergeValueNotMapOrSeqOfMaps { .. } => {
-            let message = "merge keys (`<<`) are not part of the language".to_owned();
-            let help = "write the keys out here; a whole value can be used again with `&name` and `*name`";
+            let message = "merge keys (`<<`) are not supported".to_owned();
+            let help = "write the keys out; a whole value can be reused with `&name` and `*name`";
             slip(codes::NOT_YAML, word(file, place, "<<"), message, "a merge key", help)
         }
         Error::MultipleDocuments { .. } | Error::Budget { breach: BudgetBreach::Documents { .. }, .. } => {
-            let message = "the file holds more than one document".to_owned();
-            let help = "a line `---` begins another one: give each runbook a file of its own";
-            slip(codes::NOT_YAML, second_document(file).unwrap_or(place), message, "the second one begins here", help)
+            let message = "the file contains more than one document".to_owned();
+            let help = "put each runbook in a file of its own; a line `---` starts another document";
+            slip(
+                codes::NOT_YAML,
+                second_document(file).unwrap_or(place),
+                message,
+                "the second document starts here",
+                help,
+            )
         }
         Error::Budget { breach, .. } => {
             let message = match breach {
@@ -123,24 +121,28 @@ fn by_kind(file: &SourceFile, error: &Error, place: Span) -> Option<Slip> {
                 }
                 _ => "the file is too large",
             };
-            let help = "32 levels, 100 anchors, 1,000 aliases and 400,000 values are the most";
-            slip(codes::TOO_DEEP, place, message.to_owned(), "the limit is reached here", help)
+            let help = "at most 32 levels, 100 anchors, 1,000 aliases and 400,000 values are allowed";
+            slip(codes::TOO_DEEP, place, message.to_owned(), "the limit is exceeded here", help)
         }
         Error::AliasReplayLimitExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. }
         | Error::AliasReplayStackDepthExceeded { .. }
         | Error::AliasReplayCounterOverflow { .. } => {
-            let message = "the file repeats itself by aliases too often".to_owned();
-            slip(codes::TOO_DEEP, place, message, "the limit is reached here", "write the values out")
+            let message = "the file expands too many aliases".to_owned();
+            slip(codes::TOO_DEEP, place, message, "the limit is exceeded here", "write the values out instead")
         }
         Error::UnknownAnchor { .. } => {
-            let message = "`*` refers to an anchor that the file does not have".to_owned();
-            let help = "give it with `&name` before; a text that begins with `*` is quoted";
+            let message = "`*` refers to an anchor that does not exist".to_owned();
+            let help = "define it before with `&name`, or quote a string that begins with `*`";
             slip(codes::NOT_YAML, place, message, "here", help)
         }
-        Error::Eof { .. } => {
-            slip(codes::NOT_YAML, place, "the file ends too early".to_owned(), "here", "close what was opened")
-        }
+        Error::Eof { .. } => slip(
+            codes::NOT_YAML,
+            place,
+            "unexpected end of the file".to_owned(),
+            "here",
+            "close the open quote or bracket",
+        ),
         _ => None,
     }
 }
@@ -163,7 +165,7 @@ fn in_line(file: &SourceFile, place: Span) -> Option<Slip> {
         Some(at(number, tab, tab + 1))
     });
     if let Some(tab) = tabbed {
-        return slip(tab, "a tab indents this line", "a tab", "YAML is indented with blanks only".to_owned());
+        return slip(tab, "this line is indented with a tab", "a tab", "indent with spaces".to_owned());
     }
     [Some(number), before].into_iter().flatten().find_map(|number| {
         let line = lines.get(number - 1)?;
@@ -178,7 +180,7 @@ fn in_line(file: &SourceFile, place: Span) -> Option<Slip> {
         }
         let (from, to) = second_colon(line)?;
         let help = format!("put the value in quotes: `\"{}\"`", line[from..to].trim_end());
-        slip(at(number, from, to), "a value that holds `: ` must be in quotes", "not in quotes", help)
+        slip(at(number, from, to), "a value that contains `: ` must be in quotes", "not in quotes", help)
     })
 }
 
@@ -210,7 +212,7 @@ fn by_words(error: &Error, place: Span) -> Slip {
     let said = error.without_snippet().to_string();
     let deep = ["nest", "recursion", "limit exceeded", "budget"].iter().any(|word| said.contains(word));
     if deep {
-        let help = Some("at most 32 levels of mappings and lists".to_owned());
+        let help = Some("at most 32 levels of mappings and lists are allowed".to_owned());
         let message = "the file is nested too deep".to_owned();
         return Slip { code: codes::TOO_DEEP, span: place, message, label: "too deep here", help };
     }

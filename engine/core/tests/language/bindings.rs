@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use lifeboat_core::{
     bindings::{self, Bindings},
     diagnostic::render,
-    inputs,
+    fit, inputs,
     plan::StepKind,
     runbook::compile,
 };
@@ -43,26 +43,29 @@ fn mistakes_in_bindings_are_all_reported_and_the_password_is_not_repeated() {
 fn bindings_are_held_against_the_plan() {
     let plan = compile(&file("good.yaml"), &catalogue()).plan.expect("a plan");
     let right = bindings::parse(&file("bindings.yaml")).bindings.expect("bindings");
-    assert_eq!(bindings::check(&plan, &right), []);
-    assert_eq!(bindings::leases(&plan, &right), ["machine:docker/recovery:/srv/lifeboat/work"]);
+    assert_eq!(fit::check(&plan, &right), []);
+    assert_eq!(fit::leases(&plan, &right), ["machine:docker/recovery:/srv/lifeboat/work"]);
 
     let wrong = text(
-        "lifeboat: 1\ntargets:\n  recovery: { kind: machine, access: read }\n  oncall: { kind: endpoint, http: { url: 'http://x' } }\n  spare: { kind: machine }\n",
+        "lifeboat: 1\ntargets:\n  recovery: { kind: machine, access: read }\n  oncall: { kind: endpoint, http: { \
+         url: 'http://x' } }\n  spare: { kind: machine }\n",
     );
     let bindings = bindings::parse(&wrong).bindings.expect("bindings");
-    insta::assert_snapshot!("unfit-bindings", render(&wrong, &bindings::check(&plan, &bindings), false));
+    insta::assert_snapshot!("unfit-bindings", render(&wrong, &fit::check(&plan, &bindings), false));
 }
 
 #[test]
 fn a_server_is_one_for_bindings_that_know_its_identity_and_for_others() {
-    let runbook = "lifeboat: 1\nid: T\nname: T\ntargets: { db: { kind: postgres, access: write } }\nsteps:\n  - { id: a, uses: test/write, with: { server: db } }\n";
+    let runbook = "lifeboat: 1\nid: T\nname: T\ntargets: { db: { kind: postgres, access: write } }\nsteps:\n  - { \
+         id: a, uses: test/write, with: { server: db } }\n";
     let plan = compile(&text(runbook), &catalogue()).plan.expect("a plan");
     let leases = |server: &str| {
         let file = format!(
-            "lifeboat: 1\ntargets:\n  db: {{ kind: postgres, access: write, database: app, user: dba, password: 'env:P', {server} }}\n"
+            "lifeboat: 1\ntargets:\n  db: {{ kind: postgres, access: write, database: app, user: dba, password: \
+             'env:P', {server} }}\n"
         );
         let parsed = bindings::parse(&text(&file));
-        bindings::leases(&plan, &parsed.bindings.unwrap_or_else(|| panic!("{:?}", parsed.diagnostics)))
+        fit::leases(&plan, &parsed.bindings.unwrap_or_else(|| panic!("{:?}", parsed.diagnostics)))
     };
     let known = leases("host: DB1.example.com, system_identifier: \"7412345678901234567\"");
     assert_eq!(known, ["postgres:7412345678901234567", "postgres:db1.example.com:5432"]);
@@ -81,12 +84,12 @@ fn a_restore_command_fetches_one_file_and_removes_none() {
     for good in ["gunzip < /a/%f.gz > %p", "get %f \"%p\"", "date +%%s; cp /a/%f %p"] {
         assert_eq!(found(good), <[&str; 0]>::default(), "{good}");
     }
-    let marks = "`%f` (the file's name) and `%p` (where it is written to) must stand in it";
+    let marks = "must contain `%f` (the name of the file) and `%p` (the path to write it to)";
     for lacking in ["gunzip < /a/x.gz > %p", "cp /a/%f .", "cp /a/%%f %%p", ""] {
         assert_eq!(found(lacking), [marks], "{lacking}");
     }
     for other in ["cp /a/%f %p; pg_archivecleanup /a %r", "cp /a/%f %p 100%"] {
-        assert_eq!(found(other), ["`%f`, `%p` and `%%` alone can stand in it"], "{other}");
+        assert_eq!(found(other), ["may contain `%f`, `%p` and `%%` only"], "{other}");
     }
 }
 
@@ -103,7 +106,7 @@ fn whoever_is_asked_must_be_somebody() {
         }
         let names = |names: &&[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let people = people.iter().map(|(role, list)| ((*role).to_owned(), names(list))).collect();
-        let found = bindings::check(&plan, &Bindings { people, ..right.clone() });
+        let found = fit::check(&plan, &Bindings { people, ..right.clone() });
         found.into_iter().map(|finding| finding.code).collect::<Vec<_>>()
     };
     assert_eq!(with(&[], false), ["LB0057"], "nobody is named at all: everybody may");

@@ -141,7 +141,7 @@ fn names_mean_what_they_mean_in_their_own_file() {
     assert_eq!(seen["last"], json!({ "channel": "people", "message": "734" }));
     assert_eq!(run.outcome(), Some(lifeboat_core::event::Outcome::Succeeded));
 
-    // Where the call's own condition is false none of its steps is done, and what needs it goes on.
+    // Where the call's own condition is false none of its steps is done, and what needs it continues.
     let without = outer.replace("steps[\"fix/find\"].outputs.xid", "run.id");
     let (seen, _) = parameters(&plan(&without, &files), &outputs(0), Mode::Real);
     assert_eq!(seen.keys().map(String::as_str).collect::<Vec<_>>(), ["last", "look"]);

@@ -36,11 +36,6 @@ pub(crate) fn catalogue() -> Catalogue {
             &[("server", "target<postgres:write>"), ("rows?", "int"), ("flag?", "bool")],
             &[],
         ),
-        action(
-            "drill/hold",
-            Effect::Read,
-            &[("scenario", "string", true), ("testbed", "string", false)],
-            &[("seconds", "float", true)],
-        ),
+        action("drill/hold", Effect::Read, &[("scenario", "string"), ("testbed?", "string")], &[("seconds", "float")]),
     ])
 }

@@ -86,7 +86,7 @@ fn handlers_know_how_it_ended() {
 }
 
 #[test]
-fn what_a_handler_can_not_have_is_found() {
+fn what_a_handler_cannot_have_is_found() {
     let tell = "uses: test/tell, with: { channel: people, message: x }";
     for (handlers, wanted) in [
         (format!("finally:\n  - {{ id: a, {tell}, on_failure: stop }}\n"), vec!["LB0041 on_failure"]),

@@ -10,7 +10,8 @@ use crate::{catalogue::catalogue, text};
 /// A runbook with these lines in its only step, and below it.
 fn runbook(lines: &str) -> String {
     format!(
-        "lifeboat: 1\nid: T\nname: T\ntargets: {{ oncall: {{ kind: notify }} }}\nsteps:\n  - id: a\n    uses: test/tell\n{lines}"
+        "lifeboat: 1\nid: T\nname: T\ntargets: {{ oncall: {{ kind: notify }} }}\nsteps:\n  - id: a\n    uses: \
+         test/tell\n{lines}"
     )
 }
 
@@ -35,21 +36,21 @@ fn check(source: &str, code: &str, says: &str, underlines: &str, helps: &str) {
 #[test]
 fn slips_in_yaml_are_named_with_their_place_and_what_to_write() {
     let merge = "a: &a\n  b: 1\nc:\n  <<: *a\n";
-    check(merge, "LB0001", "merge keys (`<<`) are not part of the language", "<<", "write the keys out");
+    check(merge, "LB0001", "merge keys (`<<`) are not supported", "<<", "write the keys out");
     let twice = runbook("    timeout: 5m\n    timeout: 50m\n");
-    check(&twice, "LB0005", "the key `timeout` is there twice", "timeout", "keep one of them");
+    check(&twice, "LB0005", "the key `timeout` appears twice", "timeout", "remove one of them");
     let two = format!("{}---\n{}", runbook(""), runbook(""));
     check(&two, "LB0001", "more than one document", "---", "a file of its own");
     let bare = runbook("    with: { channel: oncall, message: ${{ run.id }} }\n");
     check(&bare, "LB0001", "must be in quotes", "${{ run.id }}", "`\"${{ run.id }}\"`");
     let colon = runbook("").replace("name: T", "name: Restore: rows");
-    check(&colon, "LB0001", "a value that holds `: ` must be in quotes", "Restore: rows", "`\"Restore: rows\"`");
+    check(&colon, "LB0001", "a value that contains `: ` must be in quotes", "Restore: rows", "`\"Restore: rows\"`");
     let tab = runbook("\ttimeout: 5m\n");
-    check(&tab, "LB0001", "a tab indents this line", "\t", "blanks only");
+    check(&tab, "LB0001", "this line is indented with a tab", "\t", "indent with spaces");
     let quote = runbook("    title: 'never closed\n");
-    assert!(found(&quote)[0].message.contains("never closed"), "{:?}", found(&quote));
+    assert!(found(&quote)[0].message.contains("is not closed"), "{:?}", found(&quote));
     let alias = runbook("    with: *nothing\n");
-    assert!(found(&alias)[0].message.contains("an anchor that the file does not have"), "{:?}", found(&alias));
+    assert!(found(&alias)[0].message.contains("an anchor that does not exist"), "{:?}", found(&alias));
 }
 
 #[test]
@@ -84,7 +85,7 @@ fn words_of_other_languages_lead_to_ours() {
     let jobs = runbook("").replace("steps:", "jobs:");
     check(&jobs, "LB0010", "no key `jobs`", "jobs", "did you mean `steps`?");
     let versioned = runbook("").replace("test/tell", "test/tell@v1");
-    check(&versioned, "LB0023", "`test/tell@v1` is not an action", "test/tell@v1", "without `@…`");
+    check(&versioned, "LB0023", "`test/tell@v1` is not an action", "test/tell@v1", "remove `@…`");
 }
 
 #[test]
@@ -96,16 +97,16 @@ fn braces_without_a_dollar_are_plain_text_and_that_is_said() {
 }
 
 #[test]
-fn an_expression_that_can_not_be_read_is_explained() {
+fn an_expression_that_cannot_be_read_is_explained() {
     for (expression, says) in [
-        ("run.id = 'x'", "`=` is no operator: compare with `==`"),
-        ("run.id == 'x' and true", "`and` is written `&&`"),
-        ("not true", "`not` is written `!`"),
+        ("run.id = 'x'", "`=` is not an operator; use `==`"),
+        ("run.id == 'x' and true", "`and` is not an operator; use `&&`"),
+        ("not true", "`not` is not an operator; use `!`"),
         ("run.id | upper", "there are no filters"),
-        ("run.id == 'x", "a text that begins with ' is never closed"),
-        ("(run.id == 'x'", "ends too early"),
-        ("run.id ==", "ends too early"),
-        ("run.id 'x'", "cannot be read from `'x'` on"),
+        ("run.id == 'x", "a string that begins with ' is not closed"),
+        ("(run.id == 'x'", "unexpected end"),
+        ("run.id ==", "unexpected end"),
+        ("run.id 'x'", "unexpected `'x'`"),
     ] {
         let source = runbook(&format!("    when: {}\n", serde_json::to_string(expression).expect("JSON")));
         let found = found(&source);

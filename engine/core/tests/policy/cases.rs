@@ -113,7 +113,7 @@ fn an_interrupted_attempt_is_repeated_observed_or_asked_about() {
 }
 
 #[test]
-fn a_time_out_of_what_can_not_be_repeated_is_looked_into() {
+fn a_time_out_of_what_cannot_be_repeated_is_looked_into() {
     let timeout = Some(SignedDuration::from_secs(30));
     let retry = || Retry { attempts: 3, ..Retry::default() };
     let plan = plan_of(vec![Step { timeout, retry: retry(), ..uses(0, false, true) }]);

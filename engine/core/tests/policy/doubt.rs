@@ -231,7 +231,7 @@ fn a_handler_waits_for_all_that_it_needs_though_one_has_failed() {
 }
 
 #[test]
-fn a_handler_that_can_not_be_repeated_is_done_once_though_the_run_ends_twice() {
+fn a_handler_that_cannot_be_repeated_is_done_once_though_the_run_ends_twice() {
     let once = Step { section: Section::Finally, needs: Vec::new(), ..uses(1, false, false) };
     let plan = plan_of(vec![uses(0, true, false), once, handler(2, Section::Finally, Vec::new())]);
     let ends = [answer(0, 1, Err(permanent())), answer(1, 1, Ok(())), answer(2, 1, Ok(()))];

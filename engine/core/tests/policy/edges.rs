@@ -71,7 +71,7 @@ fn what_nobody_agreed_to_was_not_begun_and_is_not_taken_back() {
 }
 
 #[test]
-fn a_no_can_not_be_followed_by_a_success() {
+fn a_no_cannot_be_followed_by_a_success() {
     let plan = plan_of(vec![step(0, Vec::new(), asks())]);
     let done = Event::StepSucceeded {
         step: id(0),

@@ -118,7 +118,7 @@ fn first_decision(plan: &Plan, run: &mut Run) -> (Vec<Effect>, Vec<Event>) {
 
 #[test]
 fn an_empty_list_is_an_exception_unless_its_author_says_otherwise() {
-    // What needs it goes on, and finds a list of nothing.
+    // What needs it continues, and finds a list of nothing.
     let after = Step { when: Some(Expression::new("size(steps.s0.outputs.items) == 0")), ..uses(1, true, false) };
     let mut plan = plan_of(vec![list("[]", 2), after]);
     let done = || [Input::Answered { step: id(1), attempt: 1, purpose: Purpose::Run, answer: Ok(nothing()) }];
@@ -126,7 +126,7 @@ fn an_empty_list_is_an_exception_unless_its_author_says_otherwise() {
     assert_eq!(events[1..3], ["FanOutBegan s0", "StepSucceeded s0"]);
     assert_eq!(events.last().map(String::as_str), Some("RunFinished SucceededWithExceptions"));
     let state = &run.find(&id(0)).unwrap().state;
-    assert_eq!((state.word(), state.summary()), ("empty", Some("its list is empty: nothing was done")));
+    assert_eq!((state.word(), state.summary()), ("empty", Some("the list is empty; nothing was done")));
     if let Some(each) = &mut plan.steps[0].each {
         each.allow_empty = true;
     }
@@ -151,7 +151,7 @@ fn what_is_no_list_or_too_long_fails() {
     let mut run = Run::new(&plan);
     lifeboat_core::decide::advance(&plan, &mut run, &Input::Start(Box::new(begun)), start());
     let failure = run.find(&id(0)).unwrap().state.failure().cloned().expect("it is refused");
-    assert!(failure.reason().message.contains("100000 is the most"), "{failure:?}");
+    assert!(failure.reason().message.contains("at most 100000 are allowed"), "{failure:?}");
 }
 
 #[test]

@@ -62,7 +62,7 @@ fn end_of_time(plan: &Plan, journal: &Journal, id: &StepId) -> Option<Timestamp>
     let (mut from, mut paused) = (None::<Timestamp>, None::<Timestamp>);
     for (at, event) in journal {
         match event {
-            // Whatever goes on behind the end has its whole time again.
+            // Whatever continues behind the end has its whole time again.
             Event::RunFinished { .. } => from = None,
             Event::RunPaused { .. } => paused = Some(*at),
             Event::RunUnpaused { .. } | Event::AbortRequested { .. } => {
@@ -202,7 +202,7 @@ fn attempts_are_bounded(plan: &Plan, run: &Run, journal: &Journal, id: &StepId) 
     let anew = u32::try_from(journal.iter().filter(|(_, event)| reopened(event)).count()).expect("few");
     // What was cancelled or left out waits again with what was reopened, and its `retry` counts anew too.
     let goes_on = |event: &Event| matches!(event, Event::StepsReopened { .. }) || is_dealt_with(event);
-    // So it does where a run that is over is taken back: people hear again how it ended.
+    // So it does where a run that is over is undone: people hear again how it ended.
     let taken_back = journal
         .windows(2)
         .filter(|pair| matches!((&pair[0].1, &pair[1].1), (Event::RunFinished { .. }, Event::AbortRequested { .. })));
@@ -221,7 +221,7 @@ fn attempts_are_bounded(plan: &Plan, run: &Run, journal: &Journal, id: &StepId) 
 fn undo_is_last_first(plan: &Plan, run: &Run, journal: &Journal, id: &StepId) {
     assert_eq!(run.phase, Phase::Undoing { aborted_by: None });
     let order = |id: &StepId| (place_of(plan, id), run.steps.iter().position(|step| step.id == *id));
-    // What could not be taken back is tried again when somebody asks again.
+    // What could not be undone is tried again when somebody asks again.
     let asked_again = journal.iter().rposition(|(_, event)| matches!(event, Event::UndoBegan)).unwrap_or(0);
     let earlier = journal[asked_again..].iter().filter_map(|(_, event)| match event {
         Event::UndoStarted { step, .. } => Some(order(step)),
@@ -290,7 +290,7 @@ pub(crate) fn due(plan: &Plan, run: &Run, now: Timestamp, effects: &[Effect]) {
     }
 }
 
-/// What happened before the handlers began, or after the run went on behind them.
+/// What happened before the handlers began, or after the run continued behind them.
 fn recovery<'j>(plan: &Plan, journal: &'j Journal) -> Vec<&'j Event> {
     // A handler may ask for work by hand, and whoever did it may say why.
     let goes_on = |event: &Event| {
@@ -302,7 +302,7 @@ fn recovery<'j>(plan: &Plan, journal: &'j Journal) -> Vec<&'j Event> {
     for (_, event) in journal {
         handling = match event {
             Event::HandlersBegan { .. } => true,
-            // What a run did that is over is taken back.
+            // What a run did that is over is undone.
             Event::AbortRequested { .. } if over => false,
             event if goes_on(event) => false,
             _ => handling,
@@ -343,7 +343,7 @@ pub(crate) fn outcome(plan: &Plan, world: &World<'_>) {
     let cut_off = |event: &Event| matches!(event, Event::AbortRequested { undo: false, .. });
     let to_be_undone = |event: &Event| matches!(event, Event::AbortRequested { undo: true, .. });
     let any = |wanted: &dyn Fn(&Event) -> bool| recovery.iter().any(|event| wanted(event));
-    // What somebody ended may be taken back afterwards: the last word counts.
+    // What somebody ended may be undone afterwards: the last word counts.
     let last_word = recovery.iter().rev().find(|event| matches!(event, Event::AbortRequested { .. }));
     let is_cut_off = last_word.is_some_and(|event| cut_off(event));
     assert!(!is_cut_off || outcome == Outcome::Aborted);
@@ -379,7 +379,7 @@ pub(crate) fn outcome(plan: &Plan, world: &World<'_>) {
     } else {
         assert_ne!(outcome, Outcome::DryRun);
     }
-    // A run that failed may be told more before it goes on.
+    // A run that failed may be told more before it continues.
     let told = |event: &Event| is_dealt_with(event) && outcome == Outcome::Failed;
     let last = world.journal.iter().rev().map(|(_, event)| event).find(|event| !told(event));
     assert!(matches!(last, Some(Event::RunFinished { .. })), "{last:?}");

@@ -40,7 +40,7 @@ fn count(told: &[String], word: &str) -> usize {
 }
 
 #[test]
-fn a_plugin_that_can_not_be_asked_is_asked_a_few_times_and_then_a_person() {
+fn a_plugin_that_cannot_be_asked_is_asked_a_few_times_and_then_a_person() {
     for passing in [transient(), Failure::Interrupted(Reason::new("test", "test"))] {
         let mut inputs = vec![Input::Interrupted { step: id(0) }];
         for _ in 0..OBSERVATIONS_MAX {
@@ -357,7 +357,7 @@ fn what_is_handed_in_is_taken_when_it_is_all_there() {
 }
 
 #[test]
-fn a_check_that_can_not_be_repeated_is_not_taken_for_done_where_it_was_cut_off() {
+fn a_check_that_cannot_be_repeated_is_not_taken_for_done_where_it_was_cut_off() {
     let verify = Some(invocation(false, false));
     let kind = StepKind::Manual { instruction: Template::new("Call them"), evidence: Default::default(), verify };
     let plan = plan_of(vec![step(0, Vec::new(), kind)]);
@@ -388,7 +388,7 @@ fn a_failure_while_the_run_stops_may_still_take_everything_back() {
 }
 
 #[test]
-fn a_journal_can_not_say_what_can_not_have_happened() {
+fn a_journal_cannot_say_what_cannot_have_happened() {
     let plan = plan_of(vec![uses(0, false, true), uses(1, true, false)]);
     let (_, running) = story_in(Mode::Real, &plan, &[]);
     let done = |attempt, known_by| Event::StepSucceeded {

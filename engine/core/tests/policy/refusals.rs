@@ -80,9 +80,9 @@ const UNPAUSE: Command = Command::Unpause { reason: None };
 fn about_a_step_that_runs() {
     let plan = plan_of(vec![uses(0, true, false), uses(1, true, false)]);
     let run = after(&plan, &[]);
-    check(&plan, &run, onset(-1), "operator-onset: users cannot have noticed");
+    check(&plan, &run, onset(-1), "operator-onset: is in the future");
     check(&plan, &run, onset(5), "OnsetStated");
-    check(&plan, &run, skip(0), "operator-in-flight: `s0` is running (attempt 1); wait for its end");
+    check(&plan, &run, skip(0), "operator-in-flight: `s0` is running (attempt 1); wait until it ends");
     check(&plan, &run, resolve(0, json!({ "ticket": 1 })), "operator-in-flight: is running");
     check(&plan, &run, retry(0), "operator-in-flight: is running");
     check(&plan, &run, from(0), "operator-in-flight: is running");
@@ -90,18 +90,18 @@ fn about_a_step_that_runs() {
     check(&plan, &run, retry(1), "operator-not-failed: it runs when its turn comes");
     check(&plan, &run, from(1), "operator-not-failed: it runs when its turn comes");
     check(&plan, &run, skip(1), "SkipScheduled");
-    check(&plan, &run, resolve(1, json!({ "ticket": 1 })), "operator-needs: by hand when its turn has come");
-    check(&plan, &run, skip(7), "operator-unknown-step: no step `s7`; it has s0, s1");
+    check(&plan, &run, resolve(1, json!({ "ticket": 1 })), "operator-needs: resolved when its turn comes");
+    check(&plan, &run, skip(7), "operator-unknown-step: no step `s7`; its steps are s0, s1");
     let nothing = Command::Skip { step: id(1), reason: "  ".to_owned() };
-    check(&plan, &run, nothing, "operator-no-reason: say why it is skipped");
+    check(&plan, &run, nothing, "operator-no-reason: give a reason why it is skipped");
     let nothing = Command::Resolve { step: id(1), evidence: json!({ "ticket": 1 }), reason: None };
-    check(&plan, &run, nothing, "operator-no-reason: say why it is done by hand");
+    check(&plan, &run, nothing, "operator-no-reason: give a reason why it is done by hand");
     check(&plan, &run, UNPAUSE, "operator-not-paused: not paused");
     let scheduled = crate::operator::skip(1);
     let run = after(&plan, &[scheduled]);
-    check(&plan, &run, skip(1), "operator-step-over: is left out then, as somebody wants already");
+    check(&plan, &run, skip(1), "operator-step-over: will be skipped, as already requested");
     let run = after(&plan, &[pause()]);
-    check(&plan, &run, PAUSE, "operator-paused: ada paused the run already");
+    check(&plan, &run, PAUSE, "operator-paused: already paused (by ada since");
     check(&plan, &run, UNPAUSE, "RunUnpaused");
 }
 
@@ -110,7 +110,7 @@ fn about_what_is_over() {
     let plan = plan_of(vec![uses(0, true, false), uses(1, true, false)]);
     let run = after(&plan, &[answer(0, 1, Ok(()))]);
     check(&plan, &run, skip(0), "operator-step-over: `s0` is over: it succeeded");
-    check(&plan, &run, retry(0), "operator-step-over: `--from` does it");
+    check(&plan, &run, retry(0), "operator-step-over: use `--from`");
     check(&plan, &run, yes(0), "operator-step-over: it succeeded");
     check(&plan, &run, from(0), "operator-in-flight: `s1` is running");
     let run = after(&plan, &[answer(0, 1, Ok(())), answer(1, 1, Ok(()))]);
@@ -121,7 +121,7 @@ fn about_what_is_over() {
     let abort_now = Input::Abort { who: Person::Engine, reason: "test".to_owned() };
     let run = after(&plan, &[abort_now]);
     check(&plan, &run, retry(0), "operator-run-over: was ended early");
-    check(&plan, &run, abort(true), "operator-run-over: nothing of what it did can be taken back");
+    check(&plan, &run, abort(true), "operator-run-over: nothing that it did can be undone");
     check(&plan, &run, onset(0), "operator-run-over: was ended early");
 }
 
@@ -135,7 +135,7 @@ fn about_two_failures_and_about_what_may_have_happened() {
     check(&plan, &run, skip(0), "StepSkipped");
     let plan = plan_of(vec![uses(0, false, false), uses(1, true, false)]);
     let run = after(&plan, &[answer(0, 1, Ok(())), answer(1, 1, Err(permanent()))]);
-    check(&plan, &run, from(0), "operator-confirm: `s0` would be done a second time");
+    check(&plan, &run, from(0), "operator-confirm: `s0` would be repeated");
     check(&plan, &run, retry(1), "StepsReopened");
 }
 
@@ -144,7 +144,7 @@ fn about_an_attempt_of_which_nobody_knows() {
     let plan = plan_of(vec![uses(0, false, true)]);
     let cut_off = Failure::Interrupted(Reason::new("test", "test"));
     let run = after(&plan, &[pause(), answer(0, 1, Err(cut_off))]);
-    check(&plan, &run, retry(0), "operator-in-flight: nobody knows whether the last attempt of `s0` took effect");
+    check(&plan, &run, retry(0), "operator-in-flight: it is unknown whether the last attempt of `s0` took effect");
     check(&plan, &run, skip(0), "StepSkipped");
 }
 
@@ -152,7 +152,7 @@ fn about_an_attempt_of_which_nobody_knows() {
 fn about_a_decision_that_is_waited_for() {
     let plan = plan_of(vec![uses(0, false, false)]);
     let run = after(&plan, &[Input::Interrupted { step: id(0) }]);
-    check(&plan, &run, retry(0), "operator-confirm: look at the target, then say with `--yes`");
+    check(&plan, &run, retry(0), "operator-confirm: examine the target, then run the step again with `--yes`");
     check(&plan, &run, from(0), "operator-in-flight: waits for a decision");
     let confirmed = Command::Retry { steps: vec![id(0)], from: false, confirmed: true, reason: None };
     check(&plan, &run, confirmed, "OperatorAnswered");
@@ -184,15 +184,15 @@ fn about_who_may_answer() {
     check(&plan, &with_people(&plan, &[]), yes(0), "ApprovalAnswered");
     check(&plan, &with_people(&plan, &[("dba", &["ada"])]), yes(0), "ApprovalAnswered");
     let run = with_people(&plan, &[("dba", &["grace", "group:dba"])]);
-    let words = "`s0` is answered by dba, and you are ada; grace or whoever is in the group dba may";
+    let words = "`s0` can only be answered by dba: grace or members of the group dba; you are ada";
     check(&plan, &run, yes(0), &format!("operator-role: {words}"));
     check(&plan, &run, Command::Reject { step: id(0), comment: None }, "operator-role: grace or");
-    check(&plan, &run, skip(0), "operator-role: `s0` is answered, and skipped, by dba");
+    check(&plan, &run, skip(0), "operator-role: `s0` can only be answered or skipped by dba");
     let in_group = Request { groups: ["dba".to_owned()].into(), ..request(0, yes(0)) };
     assert!(judge(&plan, &run, &in_group, start()).is_ok());
     let run = with_people(&plan, &[("lead", &["ada"])]);
-    check(&plan, &run, yes(0), "operator-role-unknown: by dba, and the bindings name nobody for that");
-    check(&plan, &run, resolve(0, json!({ "ticket": 1 })), "operator-approval: approved or rejected");
+    check(&plan, &run, yes(0), "operator-role-unknown: by dba, but `people` in the bindings names nobody");
+    check(&plan, &run, resolve(0, json!({ "ticket": 1 })), "operator-approval: use `approve` or `reject`");
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn about_the_same_person_twice() {
     for event in decide(&plan, &run, &Input::Command(Box::new(request(0, yes(0)))), start()) {
         run.apply(start(), &event).expect("a legal event");
     }
-    check(&plan, &run, yes(0), "operator-same-person: somebody else must approve it too");
+    check(&plan, &run, yes(0), "operator-same-person: a second person must approve it too");
     assert!(matches!(judge(&plan, &run, &request(1, yes(0)), start()), Ok(Event::ApprovalAnswered { .. })));
 }
 
@@ -215,8 +215,8 @@ fn about_evidence() {
     let restore = Step { kind: StepKind::Uses(Invocation { with, ..invocation(true, false) }), ..uses(1, true, false) };
     let plan = plan_of(vec![find, restore]);
     let run = after(&plan, &[pause(), answer(0, 1, Err(permanent()))]);
-    check(&plan, &run, resolve(0, json!("done")), "operator-evidence: say what shows");
-    let missing = "operator-evidence: a later step refers to the output `xid` (int) of `s0`";
+    check(&plan, &run, resolve(0, json!("done")), "operator-evidence: nothing shows");
+    let missing = "operator-evidence: the output `xid` (int) of `s0` is missing";
     check(&plan, &run, resolve(0, json!({ "ticket": "OPS-1" })), missing);
     check(&plan, &run, resolve(0, json!({ "xid": "seven" })), "operator-evidence: `xid`");
     check(&plan, &run, resolve(0, json!({ "xid": 7, "note": 1 })), "operator-evidence: `note`");

@@ -1,4 +1,4 @@
-//! A run that failed goes on where an operator has dealt with what stopped it.
+//! A run that failed continues where an operator has dealt with what stopped it.
 
 use lifeboat_core::{
     event::Person,
@@ -226,7 +226,7 @@ fn what_a_run_did_that_failed_is_taken_back_afterwards() {
             "RunFinished RolledBack"
         ]
     );
-    // Once is enough, and what was taken back is not done again.
+    // Once is enough, and what was undone is not done again.
     let inputs = [failed(), vec![undo(), undone(1), undone(0)]].concat();
     let told = story(&plan, &inputs);
     assert_eq!(story(&plan, &[inputs, vec![undo(), retry(1)]].concat()), told);

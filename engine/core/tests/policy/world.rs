@@ -74,7 +74,7 @@ impl<'a> World<'a> {
         events.len()
     }
 
-    /// Wherever the writing of a decision is cut off, the run goes on: `decide` panics where what follows is not legal.
+    /// Wherever the writing of a decision is cut off, the run continues: `decide` panics where what follows is not legal.
     fn cut_off_anywhere(&self, events: &[Event]) {
         let Some((_, kept)) = events.split_last().filter(|(_, kept)| !kept.is_empty()) else { return };
         let mut run = self.run.clone();

@@ -36,7 +36,7 @@ impl Client {
 /// The address, where it may be used: HTTPS, or HTTP to this machine, or HTTP that the operator wrote in the open.
 pub(super) fn url(text: &str, plain_http: bool) -> Result<Url, Reason> {
     let wrong = |problem: &str| Reason::new("http-url", format!("the URL of the binding {problem}"));
-    let url = Url::parse(text).map_err(|error| wrong(&format!("is none: {error}")))?;
+    let url = Url::parse(text).map_err(|error| wrong(&format!("is invalid: {error}")))?;
     let local = url.host_str().is_some_and(|host| {
         let host = host.trim_matches(['[', ']']);
         host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
@@ -44,12 +44,12 @@ pub(super) fn url(text: &str, plain_http: bool) -> Result<Url, Reason> {
     match url.scheme() {
         "https" => Ok(url),
         "http" if local || plain_http => Ok(url),
-        "http" => Err(wrong("is a secret and would be sent in the open: use https")),
-        scheme => Err(wrong(&format!("has the scheme `{scheme}`: use https"))),
+        "http" => Err(wrong("is a secret and would be sent unencrypted; use https")),
+        scheme => Err(wrong(&format!("has the scheme `{scheme}`; use https"))),
     }
 }
 
-/// At most so many bytes of the answer, as text.
+/// The answer as text, cut at this number of bytes.
 pub(super) async fn body(mut response: Response, max: usize) -> String {
     let mut body = Vec::new();
     // An answer that breaks off is worth what came of it: the status has already said how it went.

@@ -78,11 +78,10 @@ fn endpoint<'a>(context: &'a CallContext, role: &str, needed: Effect) -> Result<
     let binding = RoleName::new(role).ok().and_then(|role| context.bindings.targets.get(&role));
     match binding.map(|binding| &binding.system) {
         Some(System::Endpoint(endpoint)) => Ok(endpoint),
-        Some(_) => Err(invalid("host-refused-role", format!("the target `{role}` is no endpoint"))),
-        None => Err(invalid(
-            "host-refused-role",
-            format!("{} binds no system to the target `{role}`", context.bindings.source),
-        )),
+        Some(_) => Err(invalid("host-refused-role", format!("the target `{role}` is not an endpoint"))),
+        None => {
+            Err(invalid("host-refused-role", format!("{} does not bind the target `{role}`", context.bindings.source)))
+        }
     }
 }
 
@@ -90,8 +89,9 @@ async fn current(context: &CallContext, role: &str) -> Result<String, Error> {
     let text = match endpoint(context, role, Effect::Read)? {
         Endpoint::Http { url } => {
             let answer = request(context, url, reqwest::Method::GET, None).await?;
-            let direction: Direction = serde_json::from_str(&answer)
-                .map_err(|error| invalid("endpoint-answer", format!("`{role}` answered no address: {error}")))?;
+            let direction: Direction = serde_json::from_str(&answer).map_err(|error| {
+                invalid("endpoint-answer", format!("the answer of `{role}` is not an address: {error}"))
+            })?;
             direction.address
         }
         Endpoint::Command { show, .. } => run(context, role, show, None).await?,
@@ -127,7 +127,7 @@ fn checked(address: &str) -> Result<String, Error> {
     if valid {
         Ok(address.to_owned())
     } else {
-        Err(invalid("endpoint-address", format!("`{address}` is no host:port")))
+        Err(invalid("endpoint-address", format!("`{address}` is not of the form host:port")))
     }
 }
 
@@ -150,7 +150,9 @@ async fn request(
     });
     match answer.await {
         Ok(Ok((status, body))) if status.is_success() => Ok(body),
-        Ok(Ok((status, body))) => Err(invalid("endpoint-answer", format!("the endpoint answered {status}: {body}"))),
+        Ok(Ok((status, body))) => {
+            Err(invalid("endpoint-answer", format!("the endpoint answered with status {status}: {body}")))
+        }
         Ok(Err(error)) => Err(Error::Connection(client::unanswered(error).into())),
         Err(cut) => Err(Error::Connection(cut.reason().into())),
     }
@@ -158,7 +160,7 @@ async fn request(
 
 async fn run(context: &CallContext, role: &str, words: &[String], last: Option<String>) -> Result<String, Error> {
     let [program, arguments @ ..] = words else {
-        return Err(invalid("endpoint-command", format!("the binding of `{role}` names no program")));
+        return Err(invalid("endpoint-command", format!("the binding of `{role}` does not name a program")));
     };
     let mut command = Command::new("timeout");
     // Should the engine be killed, nothing else would end a program that hangs.

@@ -78,21 +78,20 @@ fn channel<'a>(context: &'a CallContext, role: &str, needed: Effect) -> Result<&
     let binding = RoleName::new(role).ok().and_then(|role| context.bindings.targets.get(&role));
     match binding.map(|binding| &binding.system) {
         Some(System::Notify(channel)) => Ok(channel),
-        Some(_) => Err(invalid("host-refused-role", format!("the target `{role}` is no channel"))),
-        None => Err(invalid(
-            "host-refused-role",
-            format!("{} binds no system to the target `{role}`", context.bindings.source),
-        )),
+        Some(_) => Err(invalid("host-refused-role", format!("the target `{role}` is not a channel"))),
+        None => {
+            Err(invalid("host-refused-role", format!("{} does not bind the target `{role}`", context.bindings.source)))
+        }
     }
 }
 
 async fn post(context: &CallContext, role: &str, id: &str, body: String) -> Result<Response, Error> {
     let channel = channel(context, role, Effect::Mutate)?;
     if body.len() > REQUEST_BYTES_MAX {
-        return Err(invalid("http-size", format!("a message of {} bytes is too long", body.len())));
+        return Err(invalid("http-size", format!("the message is too long ({} bytes)", body.len())));
     }
     if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(invalid("http-id", "the id of a message is printable ASCII without spaces"));
+        return Err(invalid("http-id", "the id of a message must be printable ASCII without spaces"));
     }
     let refused = |reason: Reason| Error::Invalid(reason.into());
     let url = match &channel.url {

@@ -56,13 +56,14 @@ pub(crate) struct Changed<'a> {
 impl Changed<'_> {
     /// The refusal where another run has it.
     pub(super) fn held(&self, what: &str, by: &str) -> Reason {
-        Reason::new("run-lease-held", format!("{what} is being used by {by}"))
+        Reason::new("run-lease-held", format!("{what} is in use by {by}"))
     }
 
     /// What is said where it cannot be held.
     pub(super) fn unproved(&self, why: &str) -> Reason {
         let message = format!(
-            "nothing on the target `{}` itself keeps runs of other state folders away: {why}. See that nobody else works on it",
+            "the target `{}` itself cannot keep runs of other state folders away: {why}. Make sure that nobody else \
+             works on it",
             self.role
         );
         Reason::new("run-lease-unproved", message)

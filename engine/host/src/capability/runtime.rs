@@ -78,7 +78,7 @@ impl wit::Host for CallState {
             },
             lines if lines == LOG_LINES_MAX + 1 => Note::Log {
                 level: Level::Warn,
-                message: format!("the plugin logged more than {LOG_LINES_MAX} lines; the rest is left out"),
+                message: format!("the plugin logged more than {LOG_LINES_MAX} lines; the rest is dropped"),
                 fields: Vec::new(),
             },
             _ => return Ok(()),

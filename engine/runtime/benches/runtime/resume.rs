@@ -1,4 +1,4 @@
-//! Loading a run with a journal of 100,000 events: read, chain of hashes checked, folded, ready to go on. Beside it: the same
+//! Loading a run with a journal of 100,000 events: read, chain of hashes checked, folded, ready to continue. Beside it: the same
 //! lines, only parsed as JSON.
 
 use std::{env, fs, hint::black_box, process::Command};

@@ -55,7 +55,8 @@ async fn ask(folder: &Path, run: &RunId, command: &Command, expires: Timestamp) 
     // The engine may be killed at any moment.
     let read = stream.read_to_end(&mut answer).await;
     if read.is_err() || !answer.ends_with(b"\n") {
-        let message = "the engine ended before it answered: `lifeboat status` shows whether it was recorded";
+        let message = "the engine ended before it answered; use `lifeboat status` to see whether the request was \
+             recorded";
         return Ok(Sent::Answered(Err(Refusal::new("run-control", message))));
     }
     let reply: Reply = serde_json::from_slice(&answer)?;

@@ -57,7 +57,8 @@ impl Reply {
     }
 
     pub(super) fn into_answer(self) -> Answer {
-        let not_one = || Refusal::new("run-control", "the engine gave an answer that this Lifeboat cannot read");
+        let not_one =
+            || Refusal::new("run-control", "the engine gave an answer that this version of Lifeboat cannot read");
         match (self.accepted, self.refused) {
             (Some(records), None) => Ok(records),
             (None, Some(refusal)) => Err(refusal),
@@ -73,10 +74,11 @@ pub(super) fn read_call(line: &[u8], run: &RunId) -> Result<Call, Refusal> {
     struct Head {
         lifeboat: String,
     }
-    let unreadable = |error: serde_json::Error| Refusal::new("run-control", format!("this is no request: {error}"));
+    let unreadable = |error: serde_json::Error| Refusal::new("run-control", format!("this is not a request: {error}"));
     let Head { lifeboat } = serde_json::from_slice(line).map_err(unreadable)?;
     if lifeboat != VERSION {
-        let message = format!("the engine speaks {VERSION}, not `{lifeboat}`; use the Lifeboat that runs it");
+        let message =
+            format!("the engine speaks {VERSION}, not `{lifeboat}`; use the version of Lifeboat that runs it");
         return Err(Refusal::new("run-control", message));
     }
     let call: Call = serde_json::from_slice(line).map_err(unreadable)?;
@@ -105,7 +107,7 @@ mod tests {
         check(&format!(r#"{{"lifeboat": "control/1", "run": "dr-003-a", "command": {pause}}}"#), Ok(()));
         check(&format!(r#"{{"lifeboat": "control/2", "run": 7, "command": {pause}}}"#), Err("speaks control/1"));
         check(&format!(r#"{{"lifeboat": "control/1", "run": "dr-003-b", "command": {pause}}}"#), Err("`dr-003-a`"));
-        check(r#"{"lifeboat": "control/1", "run": "dr-003-a", "command": {"do": "dance"}}"#, Err("no request"));
-        check("GET / HTTP/1.1", Err("no request"));
+        check(r#"{"lifeboat": "control/1", "run": "dr-003-a", "command": {"do": "dance"}}"#, Err("not a request"));
+        check("GET / HTTP/1.1", Err("not a request"));
     }
 }

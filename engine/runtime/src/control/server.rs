@@ -163,7 +163,7 @@ async fn serve(mut stream: UnixStream, desk: &Desk) -> io::Result<()> {
             answer = desk.answer(&line, uid) => answer,
         },
         Ok(Err(error)) => return Err(error),
-        Err(_) => Err(Refusal::new("run-control", "nothing was asked for")),
+        Err(_) => Err(Refusal::new("run-control", "no request was received")),
     };
     // Without an answer the other end sees that nobody is there any more.
     let mut line = serde_json::to_vec(&Reply::new(answer))?;
@@ -187,7 +187,7 @@ impl Desk {
             let groups = identity::groups(&people, &who);
             (who, groups)
         });
-        let unknown = |_| Refusal::new("run-control", "the engine cannot find out who you are");
+        let unknown = |_| Refusal::new("run-control", "the engine cannot determine who you are");
         let (who, groups) = lookup.await.map_err(unknown)?;
         let request = Request { who, groups, command: call.command };
         let (arrived, asked) = Arrived::new(request, call.expires);
@@ -198,13 +198,13 @@ impl Desk {
 
 /// The request came too late, or the engine took it too late.
 fn late() -> Refusal {
-    let message = "the request had expired when the engine came to it; nothing was recorded, ask again";
+    let message = "the request expired before the engine handled it; nothing was recorded, try again";
     Refusal::new("run-control", message)
 }
 
 /// The engine ended before it took the request.
 pub(crate) fn ending() -> Refusal {
-    Refusal::new("run-control", "the engine was just ending; nothing was recorded, ask again")
+    Refusal::new("run-control", "the engine was ending; nothing was recorded, try again")
 }
 
 #[cfg(test)]

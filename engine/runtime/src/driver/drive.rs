@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use lifeboat_core::{
     decide::{self, advance, decide},
     due::due,
-    event::Event,
+    event::{Event, Outcome},
     input::Input,
     mutant::{self, Mutant},
     name::StepId,
@@ -14,7 +14,18 @@ use lifeboat_core::{
 };
 
 use super::{Next, World};
-use crate::{Error, report::Report, session::How, variant};
+use crate::{Error, report::Report, variant};
+
+/// Why a session is over.
+#[derive(Debug, Clone, PartialEq)]
+pub enum How {
+    /// The run is over.
+    Finished(Outcome),
+    /// These steps wait for a person and nobody can be asked here.
+    Waiting(Vec<StepId>),
+    /// The engine was told to stop.
+    Stopped,
+}
 
 /// Drives a run from its present state until it is over, waits for people who cannot be asked, or is stopped. `opening` are
 /// the inputs that come before anything in the world: the start, or what a crash interrupted.
@@ -46,7 +57,7 @@ pub async fn drive<W: World>(
             Next::Quiet => {
                 let waiting = awaiting(&run);
                 let waits = !waiting.is_empty() || run.pause.is_some();
-                assert!(waits, "nothing is due, nobody is waited for, and the run is not over: {run:?}");
+                assert!(waits, "the run is not over, but nothing is due and no answer is awaited: {run:?}");
                 return Ok((run, How::Waiting(waiting)));
             }
         }

@@ -4,6 +4,6 @@ mod drive;
 mod recovery;
 mod world;
 
-pub use drive::drive;
+pub use drive::{How, drive};
 pub use recovery::{fold, interrupted, opening};
 pub use world::{Next, World};

@@ -37,8 +37,8 @@ pub fn interrupted(run: &Run) -> Vec<Input> {
     in_flight.map(|step| Input::Interrupted { step: step.id.clone() }).collect()
 }
 
-/// What comes before anything in the world where an engine goes on with a run: what was cut off, and then what somebody wants. Who
-/// goes on with a paused run wants it to go on.
+/// The first inputs when an engine continues a run: the calls that were cut off, then the request. Whoever continues a paused run
+/// unpauses it.
 pub fn opening(run: &Run, wanted: Option<Request>, who: impl FnOnce() -> Person) -> Vec<Input> {
     let unpaused = |who| Request { who, groups: BTreeSet::new(), command: Command::Unpause { reason: None } };
     let wanted = wanted.or_else(|| run.pause.as_ref().map(|_| unpaused(who())));

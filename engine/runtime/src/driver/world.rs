@@ -14,25 +14,25 @@ use crate::{Error, invoke::StepNote, journal::Recorded, report::Report};
 
 /// The world of a run. The real one is tokio and the disk; a virtual one is a queue ordered by time and a seed.
 pub trait World {
-    /// The present, never before an instant that was given out or journalled earlier.
+    /// The current time; never before a time that was returned or journalled earlier.
     fn now(&mut self) -> Timestamp;
 
-    /// Whether the engine was told to stop: nothing new may begin. Once it is true it stays true.
+    /// Whether the engine was told to stop: nothing new may begin. Once true, it stays true.
     fn is_stopping(&mut self) -> bool;
 
-    /// Waits until something happens. Dropping the future loses nothing. Where the engine was told to stop, it brings what
-    /// the calls in flight still answer, and `Stopped` when all have ended.
+    /// Waits until something happens. Dropping the future loses nothing. If the engine was told to stop, it returns the remaining
+    /// answers of the calls in flight, and `Stopped` when all have ended.
     fn next(&mut self) -> impl Future<Output = Next> + Send;
 
-    /// Makes what is in flight equal to what is due: starts what is missing, cancels what is surplus. Does nothing where the
-    /// engine was told to stop.
+    /// Makes what is in flight equal to what is due: starts what is missing, cancels what is surplus. Does nothing if the engine was
+    /// told to stop.
     fn reconcile(&mut self, due: Vec<Effect>);
 
-    /// Makes the events of one decision durable, all or none. Their effects have not begun, and the driver does nothing else until the
-    /// answer is there. After an error it goes on with nothing: whether they are durable is found out by who loads the run next.
+    /// Makes the events of one decision durable, all or none. Their effects have not begun, and the driver waits for the result. After
+    /// an error the driver stops: whoever loads the run next finds out whether they are durable.
     fn append(&mut self, at: Timestamp, events: &[Event]) -> impl Future<Output = Result<Vec<Recorded>, Error>> + Send;
 
-    /// Tells who asked for something that it cannot be done; nothing is recorded.
+    /// Answers a request that cannot be carried out; nothing is recorded.
     fn refuse(&mut self, _refusal: Refusal, _run: &Run) {}
 
     /// Shows what happened, with the state after it.
@@ -42,7 +42,7 @@ pub trait World {
 /// What happens next.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Next {
-    /// Something that may move the run on.
+    /// Something that may advance the run.
     Input(Timestamp, Input),
     /// A plugin said something.
     Note(StepNote),

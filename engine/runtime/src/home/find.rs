@@ -8,7 +8,7 @@ use crate::Error;
 /// The run that a person means to change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Meant {
-    /// Which.
+    /// The run.
     pub run: RunId,
     /// It was not named: it is what `last` stands for.
     pub is_last: bool,

@@ -9,8 +9,8 @@ use std::{
 use lifeboat_core::name::RunId;
 use serde_json::Value;
 
-use super::{RunFolder, sync_folder};
-use crate::{Error, holder::Holder, lock::RunLock};
+use super::RunFolder;
+use crate::{Error, holder::Holder, lock::RunLock, sync::sync_folder};
 
 /// The state folder of Lifeboat on this machine. Several processes may use it at once.
 #[derive(Debug, Clone, PartialEq, Eq)]

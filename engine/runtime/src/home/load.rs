@@ -1,55 +1,19 @@
 //! Loading a run: the plan, and the fold of the journal.
 
 use std::{
-    collections::BTreeMap,
     fs,
     io::ErrorKind,
     path::{Path, PathBuf},
 };
 
-use lifeboat_core::{
-    event::{Event, Person},
-    name::RunId,
-    plan::Plan,
-    run::Run,
-};
+use lifeboat_core::{event::Event, name::RunId, plan::Plan};
 
 use super::{ChangedFile, Home, Resources, RunFolder};
 use crate::{
     Error, driver,
-    journal::{self, Contents, Damage, End, Problem, Recorded},
+    journal::{self, Contents, Damage, Problem},
+    store::Loaded,
 };
-
-/// A run as it stands on disk.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Loaded {
-    /// What it executes.
-    pub plan: Plan,
-    /// Its state: the fold of the events.
-    pub run: Run,
-    /// Its journal.
-    pub events: Vec<Recorded>,
-    /// The bindings file's bytes.
-    pub bindings_source: Vec<u8>,
-    /// The runbook's bytes.
-    pub runbook_source: Vec<u8>,
-    /// Where the journal goes on.
-    pub end: End,
-    /// Bytes behind its end: a line that was being written when the engine ended.
-    pub torn_bytes: u64,
-}
-
-impl Loaded {
-    /// Whether it is a drill: a policy started it, and answers in it for people.
-    pub fn is_drill(&self) -> bool {
-        self.run.started.as_ref().is_some_and(|(_, facts)| matches!(facts.who, Person::Policy { .. }))
-    }
-
-    /// The people of each role, as the bindings named them when the run was started.
-    pub fn roles(&self) -> BTreeMap<String, Vec<String>> {
-        self.run.started.as_ref().map(|(_, facts)| facts.people.clone()).unwrap_or_default()
-    }
-}
 
 impl Home {
     /// Loads a run, live or not, without taking its lock. Refuses a damaged journal and a plan that is not the run's own.
@@ -119,7 +83,7 @@ fn read_plan(folder: &RunFolder, contents: &Contents) -> Result<Plan, Error> {
         Some(Event::RunStarted(started)) if started.plan_digest == digest => {
             serde_json::from_slice(&stored).map_err(|error| changed(error.to_string()))
         }
-        _ => Err(changed(format!("its digest is {digest}, which is not what the journal says"))),
+        _ => Err(changed(format!("its digest is {digest}, which differs from the one in the journal"))),
     }
 }
 

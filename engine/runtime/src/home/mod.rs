@@ -11,8 +11,8 @@ mod store;
 
 pub use find::Meant;
 pub use folder::Home;
-pub use list::{Listed, Standing};
-pub use load::Loaded;
 pub use run_folder::ChangedFile;
-pub(crate) use run_folder::{Resources, RunFolder, sync_folder};
+pub(crate) use run_folder::{Resources, RunFolder};
 pub use store::{FolderDesk, FolderLeases, FolderLog};
+
+pub use crate::store::{Listed, Loaded, Standing};

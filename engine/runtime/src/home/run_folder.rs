@@ -2,14 +2,14 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Write},
+    io::Write,
     path::{Path, PathBuf},
 };
 
 use lifeboat_core::diagnostic::SourceFile;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, session::NewRun};
+use crate::{Error, store::NewRun, sync::sync_folder};
 
 /// Paths and files of one run.
 #[derive(Debug, Clone)]
@@ -17,7 +17,7 @@ pub(crate) struct RunFolder {
     path: PathBuf,
 }
 
-/// `leases.json`: what the run must hold whenever it goes on.
+/// `leases.json`: what the run must hold whenever it continues.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Resources {
     pub(crate) resources: Vec<String>,
@@ -199,9 +199,4 @@ fn changed(kept: &Path, path: PathBuf) -> Option<ChangedFile> {
 
 fn json(path: &Path, value: &impl Serialize) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(value).map_err(|error| Error::disk(path)(error.into()))
-}
-
-/// A new name in a folder survives a power cut only when the folder itself was synced.
-pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
 }

@@ -5,8 +5,8 @@ use std::{fs, io::ErrorKind};
 use jiff::{Timestamp, tz::TimeZone};
 use lifeboat_core::{name::RunId, plan::Plan};
 
-use super::{Home, run_folder::sync_folder};
-use crate::Error;
+use super::Home;
+use crate::{Error, sync::sync_folder};
 
 /// 65,536 names a runbook and day; a day with so many runs that none of these tries finds a free one is an error.
 const TRIES: u32 = 64;

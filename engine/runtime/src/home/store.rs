@@ -16,15 +16,14 @@ use lifeboat_core::{
     operator::Command,
 };
 
-use super::{Home, Listed, Loaded, Resources, RunFolder};
+use super::{Home, Resources, RunFolder};
 use crate::{
     Error,
     control::{self, Control, Sent, Served},
     journal::{End, Journal, Recorded},
     lease::{Claim, Held, ListedLease, Loss},
     lock::RunLock,
-    session::NewRun,
-    store::{Deliver, Desk, Leases, Log, Owned, Store, Taken},
+    store::{Deliver, Desk, Leases, Listed, Loaded, Log, NewRun, Owned, Store, Taken},
 };
 
 impl Store for Home {

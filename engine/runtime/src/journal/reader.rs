@@ -1,7 +1,5 @@
 //! Reading a journal back: every record in order, or the line at which it cannot be trusted.
 
-use std::fmt;
-
 use jiff::Timestamp;
 use lifeboat_core::{event::Event, name::RunId};
 use serde::Deserialize;
@@ -10,6 +8,7 @@ use super::{
     FORMAT, Recorded,
     record::{hash, hash_of_name},
 };
+use crate::damage::{Damage, Problem};
 
 /// What a journal says.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,66 +44,7 @@ pub struct End {
     pub at: Option<Timestamp>,
 }
 
-/// Why a journal cannot be trusted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Damage {
-    /// The first line that is wrong, counted from 1.
-    pub line: u64,
-    /// What is wrong with it.
-    pub problem: Problem,
-}
-
-/// What is wrong with a line of a journal.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Problem {
-    /// It is no record.
-    NotARecord(String),
-    /// A record is missing or doubled.
-    Sequence {
-        /// What should stand there.
-        expected: u64,
-        /// What stands there.
-        found: u64,
-    },
-    /// A record before it was changed, or it comes from another journal.
-    Chain,
-    /// It says something that cannot follow what came before.
-    Illegal(String),
-    /// The journal is written in a format that this engine does not know.
-    Format(u64),
-    /// A sound record of a kind that this engine does not know: a newer one wrote it.
-    NewerEvent(String),
-}
-
-impl Damage {
-    /// The stable code.
-    pub fn code(&self) -> &'static str {
-        match self.problem {
-            Problem::Format(_) | Problem::NewerEvent(_) => "run-journal-format",
-            _ => "run-journal-damaged",
-        }
-    }
-}
-
-impl fmt::Display for Damage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: ", self.line)?;
-        match &self.problem {
-            Problem::NotARecord(why) => write!(f, "no record of a journal ({why})"),
-            Problem::Sequence { expected, found } => write!(f, "record {expected} should stand here, not {found}"),
-            Problem::Chain => f.write_str("its hash of the record before does not match: a record was changed"),
-            Problem::Illegal(why) => write!(f, "it cannot follow what came before ({why})"),
-            Problem::Format(found) => {
-                write!(f, "written in format {found} of the journal; this engine reads format {FORMAT}")
-            }
-            Problem::NewerEvent(kind) => {
-                write!(f, "an event `{kind}`, which this engine does not know: a newer one wrote the journal")
-            }
-        }
-    }
-}
-
-/// Reads a journal. An empty one has no records and is no damage.
+/// Reads a journal. An empty journal has no records and is not damaged.
 pub fn read(bytes: &[u8]) -> Result<Contents, Damage> {
     let mut records: Vec<Recorded> = Vec::new();
     let mut end = End { seq: 0, hash: String::new(), length: 0, at: None };
@@ -165,7 +105,7 @@ fn check_format(line: &[u8]) -> Result<(), Problem> {
     }
     match serde_json::from_slice::<Head>(line) {
         Ok(Head { format }) if format == u64::from(FORMAT) => Ok(()),
-        Ok(Head { format }) => Err(Problem::Format(format)),
+        Ok(Head { format }) => Err(Problem::Format { found: format, known: FORMAT }),
         Err(error) => Err(Problem::NotARecord(error.to_string())),
     }
 }

@@ -36,7 +36,7 @@ impl Lease {
             Ok(true) => Ok(()),
             Ok(false) => refused(self.why_lost()),
             Err(error) => refused(format!(
-                "nothing shows that `{}` still belongs to this run: cannot read `{}`: {error}",
+                "cannot confirm that `{}` still belongs to this run: cannot read `{}`: {error}",
                 self.record.resource,
                 self.path.display()
             )),
@@ -124,11 +124,11 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_that_can_not_be_read_is_lost() {
+    fn a_lease_that_cannot_be_read_is_lost() {
         let folder = tempfile::tempdir().unwrap();
         let held = held(folder.path(), "dr-003-a", Fate::Over);
         fs::remove_dir_all(folder.path()).unwrap();
-        assert!(refusal(&held).contains("nothing shows"), "{}", refusal(&held));
+        assert!(refusal(&held).contains("cannot confirm"), "{}", refusal(&held));
         fs::create_dir(folder.path()).unwrap();
         fs::write(&held.0[0].path, "").unwrap();
         refusal(&held);

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{TakeOver, Token};
-use crate::{holder::Holder, home::sync_folder};
+use crate::{holder::Holder, sync::sync_folder};
 
 /// Something that happened to a lease: a line of the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,7 +115,7 @@ impl History {
     }
 
     /// Adds a record and returns when it is durable. Where that fails nothing has happened: whoever reads a record that was not
-    /// synced goes on from a token that nobody uses.
+    /// synced continues from a token that nobody uses.
     pub(super) fn append(&mut self, record: &Record) -> io::Result<Written> {
         let mut line = serde_json::to_vec(record)?;
         line.push(b'\n');

@@ -7,7 +7,6 @@
 
 mod fence;
 mod history;
-mod loss;
 mod rules;
 mod take_over;
 mod term;
@@ -23,11 +22,11 @@ use lifeboat_core::name::RunId;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use fence::Held;
-pub use loss::{Loss, TakeOver};
 pub use take_over::{Claim, LeaseState, ListedLease};
 pub(crate) use take_over::{lost, present, take_over};
 pub use term::{Moment, Term, TermFence};
 
+pub use crate::loss::{Loss, TakeOver};
 use crate::{Error, holder::Holder};
 
 /// A number that only grows: of two holders of a lease, the one with the higher token has it.

@@ -8,16 +8,15 @@ use serde::Serialize;
 use super::{
     Fate, Token,
     history::{self, History},
-    loss::Loss,
 };
-use crate::{Error, holder::Holder};
+use crate::{Error, holder::Holder, loss::Loss};
 
 /// With which words a lease is taken over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     /// Who takes it.
     pub user: String,
-    /// Why.
+    /// The reason, as the person gave it.
     pub reason: String,
     /// Whether the person vouches for it that the holder is dead. Counts only where that cannot be seen from here: an engine
     /// that is alive on this machine is one.

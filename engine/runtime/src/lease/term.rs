@@ -68,7 +68,7 @@ impl TermFence {
     fn check_at(&self, now: Moment) -> Result<(), Reason> {
         match *self.0.borrow() {
             Some(until) if !now.reaches(until) => Ok(()),
-            Some(_) => Err(lost("the time for which this run has its leases is over, and they were not renewed")),
+            Some(_) => Err(lost("the leases of this run expired and were not renewed")),
             None => Err(lost("the leases of this run belong to another holder")),
         }
     }

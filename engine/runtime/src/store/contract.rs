@@ -5,54 +5,52 @@ use std::{collections::BTreeMap, future::Future, io, path::PathBuf, sync::Arc, t
 use jiff::Timestamp;
 use lifeboat_core::{event::Event, name::RunId, operator::Command};
 
-use super::{Arrived, Sent};
+use super::{Arrived, Listed, Loaded, NewRun, Sent};
 use crate::{
     Error,
-    home::{Listed, Loaded},
     invoke::Fence,
     journal::Recorded,
     lease::{Claim, ListedLease, Loss},
-    session::NewRun,
 };
 
-/// Keeps runs. Several processes may use one store at once; each run has one owner at a time.
+/// Keeps runs. Several processes may use a store at the same time; each run has one owner at a time.
 pub trait Store: Send + Sync + Sized {
-    /// Where the events of an owned run go.
+    /// The journal of an owned run.
     type Log: Log;
     /// The leases of an owned run.
     type Leases: Leases;
-    /// Where others reach the owner.
+    /// The place where other processes reach the owner.
     type Desk: Desk;
 
-    /// What tells this store from others where engines of several stores meet: the path of the folder, say.
+    /// Identifies this store to engines of other stores, for example by the path of its folder.
     fn name(&self) -> String;
 
-    /// The folder on this machine in which the steps of a run leave what their plugins said.
+    /// The folder on this machine that holds the log files of a run's steps.
     fn logs(&self, run: &RunId) -> PathBuf;
 
-    /// Keeps everything that a resumed run needs, durably, and makes this process the owner of the run. Until the first event is
-    /// appended no other command knows the run. Where it is refused, nothing is left behind.
+    /// Stores everything that a resumed run needs, durably, and makes this process the owner of the run. Until the first event is
+    /// appended, no other command sees the run. If it is refused, nothing is left behind.
     ///
     /// # Errors
-    /// `run-exists` where the run has begun before, `run-locked` where another process has it.
+    /// `run-exists` if the run was already started, `run-locked` if another process owns it.
     fn create(&self, new: &NewRun) -> impl Future<Output = Result<Owned<Self>, Error>> + Send;
 
     /// Makes this process the owner of a run and loads it: from then on no other process appends to it.
     ///
     /// # Errors
-    /// `run-locked` where another process owns it, and those of [`Store::load`].
+    /// `run-locked` if another process owns it, and the errors of [`Store::load`].
     fn own(&self, run: &RunId) -> impl Future<Output = Result<(Loaded, Owned<Self>), Error>> + Send;
 
     /// Loads a run, owned or not, as its last finished append left it.
     ///
     /// # Errors
-    /// `run-unknown`, `run-never-started`, and what says that the journal or the plan cannot be trusted.
+    /// `run-unknown`, `run-never-started`, `run-journal-damaged`, `run-journal-format`, `run-plan-changed`.
     fn load(&self, run: &RunId) -> impl Future<Output = Result<Loaded, Error>> + Send;
 
-    /// Every run with an event, the newest first, also those that cannot be loaded.
+    /// Every run with an event, newest first, including those that cannot be loaded.
     fn list(&self) -> impl Future<Output = Result<Vec<Listed>, Error>> + Send;
 
-    /// Asks the owner of a run for something. It is done within the patience or never: whoever asked has gone by then, and may have
+    /// Sends a request to the owner of a run. It is carried out within `patience` or never: after that time the person may have
     /// found another way.
     fn tell(
         &self,
@@ -64,77 +62,77 @@ pub trait Store: Send + Sync + Sized {
     /// Every lease that was ever taken, by resource.
     fn leases(&self) -> impl Future<Output = Result<Vec<ListedLease>, Error>> + Send;
 
-    /// Takes over the lease of a resource, or every lease of a run; all of them, or none where one is refused.
+    /// Takes over the lease of a resource, or every lease of a run: all of them, or none if one is refused.
     ///
     /// # Errors
-    /// `run-lease-held` while the owner of its run lives, `run-lease-elsewhere` where that cannot be seen and nobody vouches for it,
-    /// `run-lease-free` where no lease is meant by the name.
+    /// `run-lease-held` while the owner of its run lives; `run-lease-elsewhere` if that cannot be seen and nobody confirms that it is
+    /// dead; `run-lease-free` if no lease has that name.
     fn take_over(&self, name: &str, claim: &Claim) -> impl Future<Output = Result<Vec<Loss>, Error>> + Send;
 }
 
-/// A run that this process owns. It is given up when this is dropped, or the process ends; its leases stay with the run.
+/// A run that this process owns. Ownership ends when this is dropped or the process ends; the leases stay with the run.
 #[derive(Debug)]
 pub struct Owned<S: Store> {
-    /// Where its events go. Owning ends with it.
+    /// Its journal. Ownership ends when it is dropped.
     pub log: S::Log,
-    /// Its leases, none of which is taken yet.
+    /// Its leases, none of them taken yet.
     pub leases: S::Leases,
-    /// Where others reach its owner, closed so far.
+    /// The place where others reach its owner, not open yet.
     pub desk: S::Desk,
 }
 
 /// The journal of an owned run.
 pub trait Log: Send {
-    /// Appends the events of one decision, all or none, and returns when they are durable. An error may hide that they are: whoever
-    /// gets one appends no more, and the next owner finds out.
+    /// Appends the events of one decision, all or none, and returns when they are durable. After an error they may still be durable:
+    /// the caller must not append again, and the next owner finds out.
     ///
     /// # Errors
-    /// `run-owner-lost` where this process is not the owner any more; nothing is appended then, now or later.
+    /// `run-owner-lost` if this process is no longer the owner; nothing is appended, now or later.
     fn append(&mut self, at: Timestamp, events: &[Event]) -> impl Future<Output = Result<Vec<Recorded>, Error>> + Send;
 
-    /// Removes the run, of which no event was appended.
+    /// Removes the run, which must not have any event.
     fn discard(self) -> impl Future<Output = ()> + Send;
 }
 
 /// The leases of the resources with which a run was made; a dry-run has none.
 pub trait Leases: Send {
-    /// Takes all of them, each with a token higher than all before. Where one is refused, those that were taken stay with the run
-    /// until it is over or is found never to have begun.
+    /// Takes all of them, each with a token higher than all before. If one is refused, those already taken stay with the run until it
+    /// is over or is found never to have started.
     ///
     /// # Errors
-    /// `run-lease-held`, `run-lease-unfinished`, or `run-lease-lost` where one was taken over from this very run.
+    /// `run-lease-held`, `run-lease-unfinished`, or `run-lease-lost` if one was taken over from this run.
     fn take(&mut self) -> impl Future<Output = Result<Taken, Error>> + Send;
 
-    /// Gives back those that were taken: the run is over, or did not begin. What was taken over meanwhile is left alone.
+    /// Releases the taken leases: the run is over, or did not start. Leases that were taken over meanwhile are left alone.
     fn release(&mut self) -> impl Future<Output = ()> + Send;
 }
 
 /// Leases that an owner has.
 #[derive(Clone)]
 pub struct Taken {
-    /// Asked before each change of something outside. How it knows is the store's choice: a folder looks at the files, a store behind
-    /// a network gives [`crate::lease::Term`]s and lets a deadline be watched.
+    /// Asked before each change outside of the engine. The store decides how it knows: a folder looks at its files, a store behind a
+    /// network gives [`crate::lease::Term`]s and watches a deadline.
     pub fence: Arc<dyn Fence>,
     /// The resources.
     pub resources: Vec<String>,
 }
 
-/// Takes what others want of a run.
+/// Receives the requests of others to a run.
 pub type Deliver = Box<dyn Fn(Arrived) + Send + Sync>;
 
-/// Where others reach the owner of a run.
+/// The place where others reach the owner of a run.
 pub trait Desk: Send {
-    /// Lets others in. Who they are is what the store can prove, and their groups are those that the people of the run name. Each
-    /// request goes to `deliver`.
+    /// Starts to accept requests, each of which goes to `deliver`. The store determines who sends a request; `people` names the groups
+    /// that matter.
     fn open(
         &mut self,
         people: BTreeMap<String, Vec<String>>,
         deliver: Deliver,
     ) -> impl Future<Output = io::Result<()>> + Send;
 
-    /// Lets nobody in any more. What was asked before is still answered.
+    /// Accepts no more requests. Earlier requests are still answered.
     fn close(&mut self);
 
-    /// Waits, for a moment at most, until everybody has the answer to what they asked.
+    /// Waits, for a moment at most, until every request is answered.
     fn answered(&mut self) -> impl Future<Output = ()> + Send;
 }

@@ -6,7 +6,13 @@
 
 pub mod conformance;
 mod contract;
+mod listed;
+mod loaded;
+mod new_run;
 
 pub use contract::{Deliver, Desk, Leases, Log, Owned, Store, Taken};
+pub use listed::{Listed, Standing};
+pub use loaded::Loaded;
+pub use new_run::NewRun;
 
 pub use crate::control::{Answer, Arrived, Asked, Sent};

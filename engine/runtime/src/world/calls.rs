@@ -100,7 +100,7 @@ impl Calls {
         for call in wanted {
             let key = CallKey::of(&call);
             match self.flying.get(&key) {
-                // It moves where the run is paused, and where it goes on.
+                // It moves where the run is paused, and where it continues.
                 Some(flight) => drop(flight.deadline.send_if_modified(|at| {
                     let moves = *at != call.deadline;
                     *at = call.deadline;
@@ -203,7 +203,7 @@ fn log(answer: &Answer) {
     }
 }
 
-/// A session that is dropped in the middle leaves no call behind that goes on.
+/// A session that is dropped in the middle leaves no call behind that continues.
 impl Drop for Calls {
     fn drop(&mut self) {
         for flight in self.flying.values() {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp, Unit};
 
-/// A wall clock that was set back goes on from where it was, at the speed of the monotonic one; one that was set forward, or
+/// A wall clock that was set back continues from where it was, at the speed of the monotonic one; one that was set forward, or
 /// slept with the machine, is followed.
 #[derive(Debug, Clone)]
 pub(crate) struct Clock {

@@ -42,7 +42,7 @@ pub(super) enum Arrival {
 
 /// The call ended without an answer that means anything, so nobody knows how far it came.
 pub(super) fn lost() -> Failure {
-    Failure::Interrupted(Reason::new("run-call-lost", "the call ended without an answer; this is a bug of Lifeboat"))
+    Failure::Interrupted(Reason::new("run-call-lost", "the call ended without an answer; this is a bug in Lifeboat"))
 }
 
 /// The core's word for what a call brought back.
@@ -51,7 +51,7 @@ pub(super) fn input_of_answer(key: CallKey, answer: Answer) -> Input {
     match (purpose, answer) {
         (Purpose::Observe, Answer::Observed(observation)) => Input::Observed { step, attempt, observation },
         (Purpose::Observe, Answer::Ran(answer)) => {
-            let other = "the plugin answered another question";
+            let other = "the plugin answered a different question";
             let observation = answer.map(|_| Observation::Unknown(other.to_owned()));
             Input::Observed { step, attempt, observation }
         }

@@ -33,7 +33,7 @@ impl Logs {
             Err(_) if self.failed => None,
             Err(error) => {
                 self.failed = true;
-                let message = format!("log files cannot be written any more: {}: {error}", self.folder.display());
+                let message = format!("cannot write log files: {}: {error}", self.folder.display());
                 let note = Note::Log { level: Level::Warn, message, fields: Vec::new() };
                 Some(StepNote { step: step.clone(), note })
             }
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_can_not_be_written_is_told_once() {
+    fn a_log_that_cannot_be_written_is_told_once() {
         let mut logs = Logs::new(PathBuf::from("/nonexistent/logs"));
         let at = "2026-11-21T03:00:00Z".parse().unwrap();
         let warning = logs.write(at, &said("lost")).unwrap();

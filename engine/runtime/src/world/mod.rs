@@ -7,7 +7,9 @@ mod logs;
 mod notes;
 mod questions;
 mod real;
+mod surroundings;
 
 pub(crate) use clock::Clock;
 pub use clock::shown;
 pub(crate) use real::{Materials, RealWorld};
+pub use surroundings::Surroundings;

@@ -17,7 +17,7 @@ use tokio::sync::{
 };
 
 use super::{
-    Clock,
+    Clock, Surroundings,
     calls::Calls,
     inbox::{Arrival, input_of_answer, input_of_reply},
     logs::Logs,
@@ -31,7 +31,6 @@ use crate::{
     invoke::{Level, Note, StepNote},
     journal::Recorded,
     report::Report,
-    session::Surroundings,
     store::{Desk, Log, Store, Taken},
 };
 
@@ -93,9 +92,9 @@ impl<S: Store> RealWorld<S> {
         let deliver = move |arrived| drop(requests.send(Arrival::Request(arrived)));
         let opened = desk.open(people.clone(), Box::new(deliver)).await;
         let reachable = opened.is_ok();
-        // The run goes on all the same.
+        // The run continues without it.
         if let Err(error) = opened {
-            let message = format!("nobody can reach this engine from another terminal: {error}");
+            let message = format!("this engine cannot be reached from other terminals: {error}");
             let refusal = Refusal::new("run-control", message);
             surroundings.reporter.report(&Report::Refused(refusal), &Run::default());
         }
@@ -199,7 +198,7 @@ impl<S: Store> RealWorld<S> {
     fn write_log(&mut self, said: &StepNote, run: &Run) {
         let at = self.clock.now();
         if let Some(count) = self.notes.take_dropped() {
-            let message = format!("{count} lines were lost: the plugins talk faster than they can be written");
+            let message = format!("{count} log lines were dropped: plugins log faster than lines can be written");
             let note = Note::Log { level: Level::Warn, message, fields: Vec::new() };
             self.logs.write(at, &StepNote { step: said.step.clone(), note });
         }

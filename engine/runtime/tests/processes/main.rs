@@ -158,7 +158,7 @@ async fn a_suspended_engine_is_told_nothing_that_it_does_when_it_wakes_up() {
     let Told::Refused(refusal) = &told else { panic!("nobody was there: {told:?}") };
     assert_eq!(refusal.code, "run-control");
     let says = format!(
-        "stopped by a signal. The request has expired and is not carried out later; `kill -CONT {}`",
+        "stopped by a signal. The request has expired and will not be carried out; continue it with `kill -CONT {}`",
         started.0.id()
     );
     assert!(refusal.message.contains(&says), "{}", refusal.message);

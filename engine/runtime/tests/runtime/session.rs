@@ -310,7 +310,7 @@ async fn damage_is_refused_with_its_line() {
     check_damage(|text| without_line(&text, 1), journal, damaged, "line 2").await;
     check_damage(|text| without_line(&text, 0), journal, damaged, "line 1").await;
     check_damage(|text| text.replacen("{\"seq\":2", "\u{0}\"seq\":2", 1), journal, damaged, "line 2").await;
-    check_damage(|text| format!("{text}rubbish\n"), journal, damaged, "no record").await;
+    check_damage(|text| format!("{text}rubbish\n"), journal, damaged, "not a record").await;
     check_damage(|text| text.replacen("\"format\":1", "\"format\":2", 1), journal, "run-journal-format", "format 2")
         .await;
     check_damage(|text| text.replacen("sign-off", "sign-on", 1), "plan.json", "run-plan-changed", "digest").await;
@@ -372,9 +372,9 @@ async fn a_run_keeps_to_its_plan_and_knows_which_files_were_changed() {
 async fn a_list_that_can_not_be_had_fails_its_step_and_leaves_the_journal_sound() {
     let too_many = vec![0; ITEMS_MAX + 1];
     for (list, over, says) in [
-        (json!(too_many), "inputs.list", "100000 is the most"),
+        (json!(too_many), "inputs.list", "at most 100000 are allowed"),
         (json!([]), "inputs.list[7]", "its `for_each` has no value"),
-        (json!("text"), "inputs.list", "it is no list"),
+        (json!("text"), "inputs.list", "the value is not a list"),
     ] {
         let stage = Stage::new();
         let each = Each { over: Expression::new(over), item: Type::Json, max_parallel: 8, allow_empty: false };

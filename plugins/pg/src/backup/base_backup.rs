@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_can_not_leave_its_folder() {
+    fn a_name_cannot_leave_its_folder() {
         for name in ["", "..", ".", "a/b", "/etc", "a\0b"] {
             assert!(check_name(name).is_err(), "{name:?}");
         }

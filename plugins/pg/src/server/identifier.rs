@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn literals_can_not_be_left() {
+    fn literals_cannot_be_left() {
         let check = |text: &str, expect: &str| assert_eq!(quote_literal(text), expect);
         check("plain", "'plain'");
         check("it's", "'it''s'");

@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_before_a_gap_can_not_be_reached() {
+    fn what_lies_before_a_gap_cannot_be_reached() {
         let check = |numbers: &[u64], position: usize, expect: usize| {
             assert_eq!(archive(numbers).reaches_back(position), expect, "{numbers:?} from {position}");
         };

@@ -6,7 +6,7 @@ pub(super) fn holds(evidence: &Evidence<'_>) -> Result<(), String> {
     let back = evidence.records.windows(2).find(|pair| pair[1].at < pair[0].at);
     match back {
         Some(pair) => {
-            Err(format!("record {} is of {}, and the one before it of {}", pair[1].seq, pair[1].at, pair[0].at))
+            Err(format!("record {} has the time {}, but the previous one has {}", pair[1].seq, pair[1].at, pair[0].at))
         }
         None => Ok(()),
     }

@@ -10,7 +10,7 @@ pub(super) fn holds(evidence: &Evidence<'_>) -> Result<(), String> {
         let durable = usize::try_from(call.durable).unwrap_or(usize::MAX).min(evidence.records.len());
         if !evidence.records[..durable].iter().any(|record| begins(&record.event, call)) {
             return Err(format!(
-                "attempt {} of `{}` ({}) began before the journal said so",
+                "attempt {} of `{}` ({}) began before it was in the journal",
                 call.attempt,
                 call.step,
                 word(call.purpose)

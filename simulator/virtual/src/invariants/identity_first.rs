@@ -15,11 +15,11 @@ pub(super) fn holds(evidence: &Evidence<'_>) -> Result<(), String> {
         let Some(action) = step.and_then(|step| action(step, call)) else { continue };
         let mut destroyed = action.grants.iter().filter(|(_, effect)| **effect == Effect::Destroy).peekable();
         if action.effect == Effect::Destroy && destroyed.peek().is_none() {
-            return Err(format!("`{}` could destroy something, and no grant says where", call.step));
+            return Err(format!("`{}` could destroy something, but no grant names a role", call.step));
         }
         if let Some((role, _)) = destroyed.find(|(role, _)| !call.identified.contains(role)) {
             return Err(format!(
-                "`{}` could destroy what lies on `{role}` although nobody had compared which system plays that role",
+                "`{}` could destroy data on `{role}` before the identity of that system was compared",
                 call.step
             ));
         }

@@ -110,7 +110,7 @@ pub const ALL: [Invariant; 12] = [
     },
     Invariant {
         code: "test-undo-complete",
-        says: "a run that was rolled back leaves nothing of what it can take back",
+        says: "a run that was rolled back leaves nothing that it can undo",
         holds: undo_complete::holds,
     },
     Invariant {
@@ -122,18 +122,18 @@ pub const ALL: [Invariant; 12] = [
     Invariant { code: "test-clock-forward", says: "the clock of the run never goes back", holds: clock_forward::holds },
     Invariant {
         code: "test-success-is-real",
-        says: "what succeeded really did, every check included",
+        says: "what is reported as succeeded did succeed, every check included",
         holds: success_is_real::holds,
     },
     // One playing of a case cannot show it.
-    Invariant { code: SAME_AGAIN, says: "a case that is played again shows the same", holds: |_| Ok(()) },
+    Invariant { code: SAME_AGAIN, says: "a case that is played again has the same result", holds: |_| Ok(()) },
 ];
 
 const SAME_AGAIN: &str = "test-same-again";
 
 /// A case showed what is named so, and does not when it is played again: nothing that it says can be relied on.
 pub(super) fn not_again(code: &str) -> Broken {
-    let why = format!("this case showed `{code}` when it was played first, and does not when it is played again");
+    let why = format!("this case broke `{code}` when it was played first, but not when it was played again");
     Broken { code: SAME_AGAIN, why }
 }
 

@@ -45,7 +45,7 @@ fn needs_are_over(evidence: &Evidence<'_>, id: &StepId, met: &BTreeMap<&StepId, 
     let Some(step) = planned(evidence.plan, id) else { return Ok(()) };
     let needs = step.needs.iter().map(|need| &evidence.plan.steps[*need].id);
     match needs.into_iter().find(|need| !met.contains_key(need)) {
-        Some(need) => Err(format!("`{id}` was dealt with although `{need}`, which it needs, was not over")),
+        Some(need) => Err(format!("`{id}` was decided before `{need}`, which it needs, was over")),
         None => Ok(()),
     }
 }
@@ -55,7 +55,7 @@ fn needs_are_met(evidence: &Evidence<'_>, id: &StepId, met: &BTreeMap<&StepId, b
     let needs = step.needs.iter().map(|need| &evidence.plan.steps[*need]);
     let is_met = |need: &Step| met.get(&need.id).is_some_and(|met| *met || only_waits_for(step, need));
     match needs.into_iter().find(|need| !is_met(need)) {
-        Some(need) => Err(format!("`{id}` began although `{}`, which it needs, had not come to a good end", need.id)),
+        Some(need) => Err(format!("`{id}` began although `{}`, which it needs, had not succeeded", need.id)),
         None => Ok(()),
     }
 }

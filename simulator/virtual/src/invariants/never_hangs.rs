@@ -9,17 +9,19 @@ pub(super) fn holds(evidence: &Evidence<'_>) -> Result<(), String> {
     for (life, end) in evidence.lives.iter().enumerate() {
         match end {
             LifeEnd::Hung(why) => return Err(format!("the run hangs: {why}")),
-            LifeEnd::Defect(what) => return Err(format!("the engine found a defect in itself: {what}")),
+            LifeEnd::Defect(what) => return Err(format!("the engine found a bug in itself: {what}")),
             LifeEnd::Waiting(steps) if !is_paused(evidence, life) => somebody_is_asked(evidence, life, steps)?,
             _ => {}
         }
     }
     match evidence.lives.last() {
         Some(LifeEnd::Finished(_)) if evidence.outcome().is_some() => Ok(()),
-        Some(LifeEnd::Finished(_)) => Err("the engine says that the run is over, and its journal does not".to_owned()),
+        Some(LifeEnd::Finished(_)) => {
+            Err("the engine reports that the run is over, but its journal does not".to_owned())
+        }
         // What damaged journals mean is another rule's business.
         Some(LifeEnd::Damaged(_)) => Ok(()),
-        _ => Err("the run has no end".to_owned()),
+        _ => Err("the run does not end".to_owned()),
     }
 }
 
@@ -53,10 +55,10 @@ fn somebody_is_asked(evidence: &Evidence<'_>, life: usize, steps: &[StepId]) -> 
         )
     };
     if steps.is_empty() {
-        return Err("the run waits, and nobody was asked anything".to_owned());
+        return Err("the run waits, but nobody was asked".to_owned());
     }
     match steps.iter().find(|step| !stands(step)) {
-        Some(step) => Err(format!("the run waits for somebody who was not asked about `{step}`")),
+        Some(step) => Err(format!("the run waits for an answer about `{step}`, but nobody was asked")),
         None => Ok(()),
     }
 }

@@ -31,7 +31,7 @@ fn written_at_once(evidence: &Evidence<'_>) -> Result<(), String> {
 
 fn same_number(evidence: &Evidence<'_>, found: usize) -> Result<(), String> {
     let written = evidence.records.len();
-    if found == written { Ok(()) } else { Err(format!("{written} records were written, and {found} are there")) }
+    if found == written { Ok(()) } else { Err(format!("{written} records were written, but {found} are found")) }
 }
 
 /// Every record that was durable is the one that the next one points back to; `end` is the hash of the last one, where it is known.
@@ -41,7 +41,7 @@ fn chained(evidence: &Evidence<'_>, records: &[Recorded], end: Option<&String>) 
         let next = usize::try_from(*seq).ok().and_then(|place| records.get(place));
         let found = next.map(|record| &record.previous).or(end);
         if *seq > records.len() as u64 || found.is_some_and(|found| found != hash) {
-            return Err(format!("record {seq} was durable, and is not there any more"));
+            return Err(format!("record {seq} was durable, but is gone"));
         }
     }
     Ok(())
@@ -53,17 +53,17 @@ fn is_answered_truly(evidence: &Evidence<'_>, told: &RequestTold) -> Result<(), 
     if told.can_be_done != (answered == Answered::Recorded) {
         let (journal, engine) = if told.can_be_done { ("can", "refuses it") } else { ("cannot", "does it") };
         return Err(format!(
-            "what {} wants {journal} be done as the journal stands, and the engine {engine}",
+            "according to the journal, the request of {} {journal} be carried out, but the engine {engine}",
             told.who
         ));
     }
     let next = usize::try_from(told.before).ok().and_then(|place| evidence.records.get(place));
     match answered {
         Answered::Refused if after != told.before => {
-            Err(format!("what {} wanted was refused, and record {after} was written", told.who))
+            Err(format!("the request of {} was refused, but record {after} was written", told.who))
         }
         Answered::Recorded if next.is_none_or(|record| record.event.who() != Some(&told.who)) => {
-            Err(format!("what {} wanted was recorded, it was said, and the journal does not have it", told.who))
+            Err(format!("the request of {} was reported as recorded, but is not in the journal", told.who))
         }
         _ => Ok(()),
     }

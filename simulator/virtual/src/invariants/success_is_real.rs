@@ -99,7 +99,11 @@ fn succeeded(evidence: &Evidence<'_>, step: &StepId, attempt: u32, known_by: Kno
         // What is found may be of an earlier attempt, of which nobody knew. What comes later was not found.
         KnownBy::Observation | KnownBy::Operator => runs.any(|call| call.attempt <= attempt && call.effect.is_some()),
     };
-    if really { Ok(()) } else { Err(format!("`{step}` is called succeeded, and attempt {attempt} did not")) }
+    if really {
+        Ok(())
+    } else {
+        Err(format!("`{step}` is reported as succeeded, but attempt {attempt} did not succeed"))
+    }
 }
 
 /// Somebody really said yes; where it takes two, two different people did.
@@ -125,7 +129,7 @@ fn items(evidence: &Evidence<'_>, step: &StepId) -> Result<(), String> {
         })
     };
     match (0..count.unwrap_or(0)).map(|number| step.item(number)).find(|item| !done(item)) {
-        Some(item) => Err(format!("`{step}` is called succeeded, and `{item}` did not")),
+        Some(item) => Err(format!("`{step}` is reported as succeeded, but `{item}` did not succeed")),
         None => Ok(()),
     }
 }
@@ -134,7 +138,7 @@ fn items(evidence: &Evidence<'_>, step: &StepId) -> Result<(), String> {
 /// what passed before that says nothing of it.
 fn by_hand(evidence: &Evidence<'_>, step: &StepId, seq: u64) -> Result<(), String> {
     if !evidence.truth.is_done_by_hand(step) {
-        return Err(format!("`{step}` is called done by hand, and nobody did it"));
+        return Err(format!("`{step}` is reported as done by hand, but nobody did it"));
     }
     let verified = planned(evidence.plan, step).is_some_and(|planned| planned.verify().is_some());
     let reported = evidence.events_of(step).take_while(|record| record.seq < seq);
@@ -143,7 +147,7 @@ fn by_hand(evidence: &Evidence<'_>, step: &StepId, seq: u64) -> Result<(), Strin
         call.answer == Some(Ok(())) && reported.is_some_and(|reported| (reported.seq..seq).contains(&call.durable))
     };
     if verified && !evidence.truth.calls_of(step, Purpose::Verify).any(passed) {
-        return Err(format!("`{step}` is called done by hand, and its check did not pass"));
+        return Err(format!("`{step}` is reported as done by hand, but its check did not pass"));
     }
     Ok(())
 }

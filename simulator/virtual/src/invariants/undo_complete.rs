@@ -25,7 +25,7 @@ pub(super) fn holds(evidence: &Evidence<'_>) -> Result<(), String> {
         // What handlers do comes after the recovery, and is not taken back.
         let step = planned(evidence.plan, id).filter(|step| step.section == Section::Steps);
         if step.is_some_and(|step| step.undo.is_some()) && truth.is_left(id) {
-            return Err(format!("the run was rolled back, and what was done for `{id}` is still there"));
+            return Err(format!("the run was rolled back, but the effect of `{id}` remains"));
         }
     }
     last_first(evidence)
@@ -48,7 +48,7 @@ fn last_first(evidence: &Evidence<'_>) -> Result<(), String> {
         for need in rests_on(evidence.plan, place) {
             if moments(need).min().is_some_and(|need| need < own) {
                 let need = &evidence.plan.steps[need].id;
-                return Err(format!("`{need}` was taken back before `{}`, which rests on it", step.id));
+                return Err(format!("`{need}` was undone before `{}`, which depends on it", step.id));
             }
         }
     }

@@ -61,9 +61,9 @@ fn why(guard: &Guard, destroyers: &BTreeSet<&StepId>) -> String {
     let has = if destroyers.len() == 1 { "has" } else { "have" };
     if guard.roles.is_empty() {
         return format!(
-            "`{asks}` is asked when {before} {has} destroyed already, and nothing behind it changes anything"
+            "`{asks}` asks after {before} {has} already destroyed something, and no later step changes anything"
         );
     }
     let roles = list(&guard.roles);
-    format!("`{asks}` is asked when {before} {has} destroyed already, and behind it nothing but {roles} is changed")
+    format!("`{asks}` asks after {before} {has} already destroyed something, and later steps change only {roles}")
 }

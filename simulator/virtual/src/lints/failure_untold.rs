@@ -58,7 +58,7 @@ fn tells(plan: &Plan, step: &Step) -> bool {
 fn why(step: &Step, failed: &StepId) -> String {
     let roles = list(destroyed(step));
     if step.id == *failed {
-        return format!("`{}` has destroyed something on {roles} and then failed, and nobody is told of it", step.id);
+        return format!("`{}` destroyed something on {roles} and then failed, and nobody is told", step.id);
     }
-    format!("`{}` has destroyed something on {roles}, then `{failed}` failed, and nobody is told of it", step.id)
+    format!("`{}` destroyed something on {roles}, then `{failed}` failed, and nobody is told", step.id)
 }

@@ -36,7 +36,7 @@ fn refused(scene: &Scene<'_>, step: &Step, call: &CallMade) -> Option<String> {
     let destroyed = with_effect(action, |effect| effect == Effect::Destroy);
     let roles: Vec<_> = destroyed.filter(|role| scene.watch.subject.unproved(role).is_some()).collect();
     let why = format!(
-        "`{}` may destroy something on {}, and the bindings give nothing that proves what that is: the host refuses",
+        "`{}` may destroy data on {}, but the bindings do not prove its identity: the host refuses",
         step.id,
         list(&roles)
     );

@@ -78,8 +78,8 @@ pub const ALL: [Lint; 9] = [
         says: "an approval comes after the destruction that it should guard",
         look: Some(approval_late::look),
     },
-    Lint { code: unreachable::CODE, says: "a step is never done", look: None },
-    Lint { code: never_succeeds::CODE, says: "a step is done and never succeeds", look: None },
+    Lint { code: unreachable::CODE, says: "a step never runs", look: None },
+    Lint { code: never_succeeds::CODE, says: "a step runs and never succeeds", look: None },
     Lint {
         code: "path-unverified",
         says: "a run succeeded, and nothing looked at what it had changed",
@@ -92,7 +92,7 @@ pub const ALL: [Lint; 9] = [
     },
     Lint {
         code: "path-identity-unproved",
-        says: "a step destroys on a system that nothing proves to be the one that is meant",
+        says: "a step destroys on a system without a proven identity",
         look: Some(identity_unproved::look),
     },
 ];

@@ -97,7 +97,7 @@ fn why(timed: &Timed, made: u32) -> String {
         (first, last) => format!("attempts {first} to {last} of `{step}`"),
     };
     let (timeout, limit) = (brief(*timeout), brief(*limit));
-    format!("{lost} can never begin where each takes its {timeout}: the {limit} of the whole step are over before")
+    format!("{lost} can never begin if each takes its {timeout}: the whole step may take only {limit}")
 }
 
 fn brief(length: SignedDuration) -> String {

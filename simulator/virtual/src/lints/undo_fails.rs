@@ -31,7 +31,7 @@ fn flaw(scene: &Scene<'_>, id: &StepId, failure: &Failure) -> Option<Flawed> {
         // Whoever aborts a run that is being undone has cut it off, and knows.
         (_, "run-aborted") => return None,
         (_, "run-render") if went_by_itself(scene) => {
-            format!("`{}` cannot be taken back: {}", step.id, failure.reason().message)
+            format!("`{}` cannot be undone: {}", step.id, failure.reason().message)
         }
         (FailureKind::Interrupted, _) if !undo.idempotent => unrepeatable(&step.id, undo),
         _ => return None,
@@ -41,7 +41,8 @@ fn flaw(scene: &Scene<'_>, id: &StepId, failure: &Failure) -> Option<Flawed> {
 
 fn unrepeatable(step: &StepId, undo: &Invocation) -> String {
     format!(
-        "the undo of `{step}` (`{}`) is not safe to repeat: once it is cut off, nobody knows how far it came, and it is given up",
+        "the undo of `{step}` (`{}`) is not safe to repeat: if it is cut off, its effect is unknown, and it is \
+         given up",
         undo.action
     )
 }

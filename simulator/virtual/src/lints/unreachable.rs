@@ -78,7 +78,7 @@ fn why(plan: &Plan, coverage: &Coverage, place: usize, cases: u64) -> String {
     let because = match step.needs.iter().find(never) {
         _ if skipped => "its `when` was never true".to_owned(),
         Some(need) => format!("`{}`, which it needs, never succeeded", plan.steps[*need].id),
-        None => "nothing led there".to_owned(),
+        None => "no path leads to it".to_owned(),
     };
-    format!("`{}` was not begun in any of {cases} cases: {because}", step.id)
+    format!("`{}` did not start in any of {cases} cases: {because}", step.id)
 }

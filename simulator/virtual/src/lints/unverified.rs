@@ -80,7 +80,7 @@ fn unseen(scene: &Scene<'_>, changer: &Changer) -> Option<Flawed> {
     let looked = |role: &&RoleName| calls.iter().any(|call| call.began > effect && looked_at(scene.plan(), call, role));
     let roles: Vec<&RoleName> = changer.roles.iter().filter(|role| !looked(role)).collect();
     let them = if roles.len() == 1 { "it" } else { "them" };
-    let why = format!("`{}` has changed {}, and no step looks at {them} afterwards", changer.step, list(&roles));
+    let why = format!("`{}` changes {}, but no step looks at {them} afterwards", changer.step, list(&roles));
     (!roles.is_empty()).then(|| (changer.step.clone(), why))
 }
 

@@ -30,8 +30,8 @@ fn is_unlimited(step: &Step) -> bool {
 
 fn why(step: &Step) -> String {
     let limits = match &step.kind {
-        StepKind::Approve { .. } => "neither `timeout` nor `expires` ends",
-        _ => "no `timeout` ends",
+        StepKind::Approve { .. } => "neither `timeout` nor `expires` limits",
+        _ => "no `timeout` limits",
     };
-    format!("`{}` asks somebody, and {limits} the wait: where nobody comes, the run stands still for ever", step.id)
+    format!("`{}` asks somebody, and {limits} the wait: if nobody comes, the run waits for ever", step.id)
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use lifeboat_core::{bindings, diagnostic::Severity, name::RoleName, plan::Plan};
+use lifeboat_core::{diagnostic::Severity, fit, name::RoleName, plan::Plan};
 use lifeboat_launch::{
     Bound, Wrong,
     source::{self, Content},
@@ -22,15 +22,15 @@ pub(super) fn bound(home: &Home, copy: &Copy, given: Option<&PathBuf>, plan: &Pl
     let checked = source::bindings(given.unwrap_or(&recorded))?;
     print(&checked);
     let Content::Bindings(mut bindings) = checked.content else {
-        return Err(Problem::new(Exit::File, "the bindings are wrong: see above").into());
+        return Err(Problem::new(Exit::File, "the bindings are invalid; see above").into());
     };
     let is_machine = |role: &RoleName| role.as_str() == copy.machine;
     bindings.targets.retain(|role, _| is_machine(role));
     bindings.people.clear();
-    let (file, diagnostics) = (checked.file, bindings::check(plan, &bindings));
+    let (file, diagnostics) = (checked.file, fit::check(plan, &bindings));
     if diagnostics.iter().any(|finding| finding.severity == Severity::Error) {
         print_wrong(&Wrong { file, diagnostics });
-        return Err(Problem::new(Exit::File, "the bindings do not fit: see above").into());
+        return Err(Problem::new(Exit::File, "the bindings do not fit; see above").into());
     }
     Ok(Bound { bindings: *bindings, file })
 }

@@ -55,7 +55,7 @@ fn read(path: &Path) -> anyhow::Result<Bindings> {
     print(&checked);
     match checked.content {
         Content::Bindings(bindings) => Ok(*bindings),
-        _ => Err(Problem::new(Exit::File, "the bindings are wrong: see above").into()),
+        _ => Err(Problem::new(Exit::File, "the bindings are invalid; see above").into()),
     }
 }
 

@@ -1,8 +1,7 @@
 //! The place where the application's traffic is directed.
 
-use super::{Fact, Hold, Kind};
+use super::{Fact, Hold, Kind, access::access};
 use crate::{
-    bindings::grammar::access,
     grammar::{Object, Shape, optional, required},
     yaml::Node,
 };
@@ -29,8 +28,8 @@ static ENDPOINT: Object = Object {
     one_of: &["http", "command"],
     fields: &[
         access(),
-        optional("http", "A resource: GET shows the address, PUT sets it.", Shape::Object(&HTTP)),
-        optional("command", "Programs of the operator.", Shape::Object(&COMMAND)),
+        optional("http", "An HTTP resource: GET returns the address, PUT sets it.", Shape::Object(&HTTP)),
+        optional("command", "Programs that the operator provides.", Shape::Object(&COMMAND)),
     ],
 };
 
@@ -41,7 +40,11 @@ static COMMAND: Object = Object {
     one_of: &[],
     fields: &[
         required("show", "Prints the address: program and arguments.", Shape::List(&Shape::Text)),
-        required("switch", "Gets the new address as its last argument.", Shape::List(&Shape::Text)),
+        required(
+            "switch",
+            "Sets the address: program and arguments, followed by the new address.",
+            Shape::List(&Shape::Text),
+        ),
     ],
 };
 

@@ -4,7 +4,6 @@ use std::iter;
 
 use serde_json::Value;
 
-use super::{TargetKind, table::Kind};
 use crate::types::Type;
 
 /// Something that expressions may know of a kind of system.
@@ -21,13 +20,13 @@ pub(super) const fn text<K>(name: &'static str, value: fn(&K) -> Value) -> Fact<
 }
 
 /// The facts of a kind with their types.
-pub(super) fn types<K: Kind>() -> Vec<(&'static str, Type)> {
-    iter::once(("kind", Type::String)).chain(K::FACTS.iter().map(|fact| (fact.name, (fact.ty)()))).collect()
+pub(super) fn types<K>(facts: &[Fact<K>]) -> Vec<(&'static str, Type)> {
+    iter::once(("kind", Type::String)).chain(facts.iter().map(|fact| (fact.name, (fact.ty)()))).collect()
 }
 
 /// The facts of a system. One that its binding does not give is not there.
-pub(super) fn values<K: Kind>(kind: TargetKind, system: &K) -> Value {
-    let own = K::FACTS.iter().map(|fact| (fact.name.to_owned(), (fact.value)(system)));
+pub(super) fn values<K>(kind: &str, facts: &[Fact<K>], system: &K) -> Value {
+    let own = facts.iter().map(|fact| (fact.name.to_owned(), (fact.value)(system)));
     let given = own.filter(|(_, value)| !value.is_null());
-    Value::Object(iter::once(("kind".to_owned(), Value::from(kind.as_str()))).chain(given).collect())
+    Value::Object(iter::once(("kind".to_owned(), Value::from(kind))).chain(given).collect())
 }

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::{Fact, Hold, Kind, text};
+use super::{Fact, Hold, Kind, access::access, text};
 use crate::{
     action::Effect,
-    bindings::grammar::access,
     grammar::{Object, Shape, optional, required},
     types::Type,
     yaml::{Entry, Node},
@@ -39,7 +38,7 @@ pub enum Via {
     Container {
         /// `docker` or `podman`.
         engine: String,
-        /// Name or id.
+        /// Name or id of the container.
         name: String,
     },
     /// A host over SSH: everything else is in `ssh_config`.
@@ -54,7 +53,7 @@ pub enum Via {
 pub struct Program {
     /// Absolute path on the machine.
     pub path: String,
-    /// What running it can do.
+    /// The most that running it can do.
     pub effect: Effect,
 }
 
@@ -88,17 +87,17 @@ static MACHINE: Object = Object {
     one_of: &[],
     fields: &[
         access(),
-        optional("via", "How to get there; left out: local.", Shape::WordOr(&["local"], &VIA)),
+        optional("via", "How to reach it; default: local.", Shape::WordOr(&["local"], &VIA)),
         optional("user", "The user that programs run as.", Shape::Text),
-        optional("postgres_bin", "Folder of PostgreSQL's programs, which are then allowed.", Shape::Path),
+        optional("postgres_bin", "Folder of PostgreSQL's programs; setting it allows them.", Shape::Path),
         optional("programs", "Further programs that may be run.", Shape::Names(&Shape::Object(&PROGRAM))),
-        optional("folders", "Folders that may be used.", Shape::Names(&Shape::Object(&FOLDER))),
+        optional("folders", "Folders that steps may use, by name.", Shape::Names(&Shape::Object(&FOLDER))),
         optional(
             "ports",
-            "Ports for instances there: the address as the engine reaches it.",
+            "Ports for instances on it, each with the address at which the engine reaches it.",
             Shape::Ports(&Shape::HostPort),
         ),
-        optional("identity", "Content of `.lifeboat-identity` in the folder `work`.", Shape::Text),
+        optional("identity", "Expected content of `.lifeboat-identity` in the folder `work`.", Shape::Text),
     ],
 };
 
@@ -106,7 +105,7 @@ static VIA: Object = Object {
     what: "`via`",
     one_of: &["container", "ssh"],
     fields: &[
-        optional("container", "A container of the local engine.", Shape::Object(&CONTAINER)),
+        optional("container", "A container of the local container engine.", Shape::Object(&CONTAINER)),
         optional("ssh", "A host over SSH.", Shape::Object(&SSH)),
     ],
 };
@@ -115,15 +114,15 @@ static CONTAINER: Object = Object {
     what: "`container`",
     one_of: &[],
     fields: &[
-        optional("engine", "Its command line; left out: docker.", Shape::Word(&["docker", "podman"])),
-        required("name", "Name or id.", Shape::Text),
+        optional("engine", "Command of the container engine; default: docker.", Shape::Word(&["docker", "podman"])),
+        required("name", "Name or id of the container.", Shape::Text),
     ],
 };
 
 static SSH: Object = Object {
     what: "`ssh`",
     one_of: &[],
-    fields: &[required("host", "As `ssh` takes it; everything else is in `ssh_config`.", Shape::Text)],
+    fields: &[required("host", "Host name as `ssh` takes it; everything else belongs in `ssh_config`.", Shape::Text)],
 };
 
 static PROGRAM: Object = Object {
@@ -131,7 +130,7 @@ static PROGRAM: Object = Object {
     one_of: &[],
     fields: &[
         required("path", "Absolute path on the machine.", Shape::Path),
-        required("access", "What running it can do.", Shape::Word(Effect::WORDS)),
+        required("access", "The most that running it can do.", Shape::Word(Effect::WORDS)),
     ],
 };
 
@@ -140,11 +139,11 @@ static FOLDER: Object = Object {
     one_of: &[],
     fields: &[
         required("path", "Absolute path on the machine.", Shape::Path),
-        optional("access", "What may be done in it; left out: read.", Shape::Word(Effect::WORDS)),
+        optional("access", "The most that may be done in it; default: read.", Shape::Word(Effect::WORDS)),
         optional(
             "restore_command",
-            "Shell command that fetches the file `%f` of a WAL archive and writes it, plain, to `%p`, as in PostgreSQL: for \
-             archives whose segments are compressed, or lie in folders of their own.",
+            "Shell command that fetches the file `%f` of a WAL archive and writes it, uncompressed, to `%p`, as in \
+             PostgreSQL: for archives whose segments are compressed or kept in subfolders.",
             Shape::RestoreCommand,
         ),
     ],
@@ -204,7 +203,8 @@ impl Kind for Machine {
     }
 
     fn lacks_identity(&self) -> Option<&'static str> {
-        let help = "write a word of your choice into `.lifeboat-identity` in the folder `work`, and here as `identity`";
+        let help = "write a word of your choice into `.lifeboat-identity` in the folder `work`, \
+                    and set `identity` to it";
         self.identity.is_none().then_some(help)
     }
 

@@ -1,6 +1,7 @@
 //! The kinds of system that can play a role. Everything that one kind is apart from the others stands in its file; a kind is known
 //! to all the rest by its line in the table below.
 
+mod access;
 mod endpoint;
 mod fact;
 mod hold;

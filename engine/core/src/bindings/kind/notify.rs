@@ -5,15 +5,15 @@ use serde_json::json;
 use super::{Fact, Hold, Kind, text};
 use crate::{
     action::Effect,
-    bindings::SecretRef,
     grammar::{Object, Shape, optional, required},
+    secret::SecretRef,
     yaml::Node,
 };
 
 /// A channel to people.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Notify {
-    /// Which format it takes.
+    /// The format that it accepts.
     pub channel: Channel,
     /// Where to post; a reference where the address itself is the secret (Slack).
     pub url: Url,
@@ -43,10 +43,10 @@ static NOTIFY: Object = Object {
     what: "a `notify` target",
     one_of: &[],
     fields: &[
-        optional("access", "Left out: write.", Shape::Word(Effect::WORDS)),
-        required("channel", "Which format it takes.", Shape::Word(&["webhook", "slack"])),
-        required("url", "Where to post; a reference where the address is a secret.", Shape::Url),
-        optional("secret", "Key of the signature.", Shape::Secret),
+        optional("access", "The most that may be done with it; default: write.", Shape::Word(Effect::WORDS)),
+        required("channel", "The format that it accepts.", Shape::Word(&["webhook", "slack"])),
+        required("url", "URL to post to; a reference if the address is a secret.", Shape::Url),
+        optional("secret", "Key that signs the messages.", Shape::Secret),
     ],
 };
 

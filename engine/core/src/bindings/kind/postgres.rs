@@ -3,10 +3,10 @@
 use jiff::SignedDuration;
 use serde_json::json;
 
-use super::{Fact, Hold, Kind, text};
+use super::{Fact, Hold, Kind, access::access, text};
 use crate::{
-    bindings::{SecretRef, grammar::access},
     grammar::{Object, Shape, optional, required},
+    secret::SecretRef,
     types::Type,
     yaml::{Node, Yaml},
 };
@@ -50,14 +50,14 @@ static POSTGRES: Object = Object {
     fields: &[
         access(),
         required("host", "Host name or address.", Shape::Text),
-        optional("port", "TCP port; left out: 5432.", Shape::Int(1, 65535)),
+        optional("port", "TCP port; default: 5432.", Shape::Int(1, 65535)),
         required("database", "Database.", Shape::Text),
         required("user", "Role to log in as.", Shape::Text),
         optional("password", "Its password, as `env:NAME` or `file:/path`.", Shape::Secret),
-        optional("tls", "Encryption; left out: verify-full.", Shape::Word(&["disable", "verify-full"])),
-        optional("root_cert", "PEM file of root certificates; left out: the platform's.", Shape::Path),
-        optional("system_identifier", "Proves that it is the server that is meant.", Shape::Text),
-        optional("archive_interval", "How often a WAL segment is archived at the latest.", Shape::Duration),
+        optional("tls", "Encryption; default: verify-full.", Shape::Word(&["disable", "verify-full"])),
+        optional("root_cert", "PEM file of root certificates; default: those of the platform.", Shape::Path),
+        optional("system_identifier", "Proves that this is the intended server.", Shape::Text),
+        optional("archive_interval", "Longest time between two archived WAL segments.", Shape::Duration),
     ],
 };
 
@@ -127,7 +127,7 @@ impl Kind for Postgres {
     }
 
     fn lacks_identity(&self) -> Option<&'static str> {
-        let help = "add `system_identifier`, as `SELECT system_identifier FROM pg_control_system()` shows it";
+        let help = "add `system_identifier`, as printed by `SELECT system_identifier FROM pg_control_system()`";
         self.system_identifier.is_none().then_some(help)
     }
 

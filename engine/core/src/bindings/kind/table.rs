@@ -81,7 +81,7 @@ macro_rules! kinds {
 
             /// The facts of one, with their types.
             pub(crate) fn facts(self) -> Vec<(&'static str, crate::types::Type)> {
-                match self { $(Self::$Kind => fact::types::<$Kind>()),+ }
+                match self { $(Self::$Kind => fact::types(<$Kind as Kind>::FACTS)),+ }
             }
 
             /// One out of its YAML.
@@ -98,7 +98,7 @@ macro_rules! kinds {
 
             /// What expressions may know of it. A fact that its binding does not give is not there.
             pub fn facts(&self) -> serde_json::Value {
-                match self { $(Self::$Kind(system) => fact::values(self.kind(), system)),+ }
+                match self { $(Self::$Kind(system) => fact::values(self.kind().as_str(), <$Kind as Kind>::FACTS, system)),+ }
             }
 
             /// How an engine holds it on the target itself.
@@ -112,12 +112,12 @@ macro_rules! kinds {
             }
 
             /// The exclusive resources that a run has the leases of while it may change it.
-            pub(super) fn leases(&self) -> Vec<String> {
+            pub(crate) fn leases(&self) -> Vec<String> {
                 match self { $(Self::$Kind(system) => system.leases()),+ }
             }
 
             /// What to add to its binding so that a step may destroy something on it; `None` where nothing is lacking.
-            pub(super) fn lacks_identity(&self) -> Option<&'static str> {
+            pub(crate) fn lacks_identity(&self) -> Option<&'static str> {
                 match self { $(Self::$Kind(system) => system.lacks_identity()),+ }
             }
         }

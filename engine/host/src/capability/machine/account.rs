@@ -12,8 +12,8 @@ pub(super) struct Account {
 
 /// The user of that name.
 pub(super) fn of(name: &str) -> Result<Account, String> {
-    let passwd = fs::read_to_string("/etc/passwd").map_err(|error| format!("/etc/passwd cannot be read: {error}"))?;
-    find(&passwd, name).ok_or_else(|| format!("this machine has no user `{name}`"))
+    let passwd = fs::read_to_string("/etc/passwd").map_err(|error| format!("cannot read /etc/passwd: {error}"))?;
+    find(&passwd, name).ok_or_else(|| format!("the user `{name}` does not exist on this machine"))
 }
 
 fn find(passwd: &str, name: &str) -> Option<Account> {

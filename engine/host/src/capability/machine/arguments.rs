@@ -65,20 +65,20 @@ fn allowed(machine: &Machine, argument: &str, path: &str, needed: Effect) -> Res
 
 fn check_text(program: &str, position: usize, argument: &str) -> Result<(), String> {
     if argument.contains('\0') {
-        return Err("an argument holds a zero byte".to_owned());
+        return Err("an argument contains a zero byte".to_owned());
     }
     if argument.contains("..") {
-        return Err(format!("the argument `{argument}` holds `..`"));
+        return Err(format!("the argument `{argument}` contains `..`"));
     }
     if program == "tar" && runs_programs(argument, position) {
-        return Err(format!("the option `{argument}` of tar can run other programs"));
+        return Err(format!("the option `{argument}` of tar is refused: it can run other programs"));
     }
     // These run wherever no binding says otherwise, so they get only what is certain to stay below the folders.
     if let Some((_, options)) = PLAIN.iter().find(|(name, _)| *name == program)
         && !argument.starts_with('/')
         && !options.contains(&argument)
     {
-        return Err(format!("`{program}` takes absolute paths and {options:?} here, not `{argument}`"));
+        return Err(format!("`{program}` accepts only absolute paths and {options:?}, not `{argument}`"));
     }
     Ok(())
 }
@@ -124,7 +124,7 @@ fn relative_paths(argument: &str) -> impl Iterator<Item = &str> {
     [Some(argument), value].into_iter().flatten().filter(|path| !path.is_empty() && !path.starts_with('/'))
 }
 
-/// Whether a slash after it goes on with a path instead of starting one.
+/// Whether a slash after it continues with a path instead of starting one.
 fn is_path_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || !byte.is_ascii() || b"_-.%/+@~".contains(&byte)
 }

@@ -86,7 +86,7 @@ fn local(user: Option<&str>, words: &[String]) -> Result<Command, String> {
         // Drops the supplementary groups too.
         command.uid(account.uid).gid(account.gid);
     } else if !own.is_root() && own.as_raw() != account.uid {
-        return Err(format!("only root can run programs as `{user}`"));
+        return Err(format!("only root can run programs as the user `{user}`"));
     }
     Ok(command)
 }
@@ -99,7 +99,7 @@ fn on_path(program: &str) -> Option<PathBuf> {
 
 fn container(engine: &str, name: &str, user: Option<&str>, words: &[String]) -> Result<Command, String> {
     if name.starts_with('-') || !matches!(engine, "docker" | "podman") {
-        return Err(format!("`{engine} exec {name}` is no command for a container"));
+        return Err(format!("`{engine} exec {name}` is not a valid command for a container"));
     }
     let mut command = Command::new(engine);
     command.args(["exec", "-i", "-e", "LC_ALL=C", "-e", "TZ=UTC"]);
@@ -112,7 +112,7 @@ fn container(engine: &str, name: &str, user: Option<&str>, words: &[String]) -> 
 
 fn ssh(host: &str, user: Option<&str>, words: &[String]) -> Result<Command, String> {
     if host.starts_with('-') {
-        return Err(format!("`{host}` is no host"));
+        return Err(format!("`{host}` is not a valid host name"));
     }
     let mut command = Command::new("ssh");
     command.args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=15", "-o", "ServerAliveInterval=10"]);

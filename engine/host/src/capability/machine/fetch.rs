@@ -105,7 +105,7 @@ struct Held {
 }
 
 impl Folders {
-    /// Removes them, as far as they can be removed now; the programs that hold them go on where it takes longer.
+    /// Removes them, as far as they can be removed now; the programs that hold them continue where it takes longer.
     pub(super) async fn let_go(&self) {
         let mut held = std::mem::take(&mut *self.0.lock().await);
         for folder in held.values_mut() {
@@ -152,7 +152,7 @@ async fn hold(context: &CallContext, place: &Place<'_>, root: &str) -> Result<He
     }
     let path = path.trim_end_matches('\n').to_owned();
     if path.is_empty() {
-        return Err(broken(format!("no folder can be made below {root} for what is fetched")));
+        return Err(broken(format!("cannot make a folder below {root} for fetched files")));
     }
     Ok(Held { path, child, lifeline })
 }
@@ -182,7 +182,7 @@ pub(super) async fn fetch(
         denied("machine-fetch", format!("the folder `{folder}` of `{machine}` has no restore_command"))
     })?;
     if let Some(name) = names.iter().find(|name| !parts::is_name(name) || !is_plain(name)) {
-        return Err(failed("machine-file", format!("`{name}` is not the name of a file of an archive")));
+        return Err(failed("machine-file", format!("`{name}` is not the name of a file in an archive")));
     }
     let (path, kept) = match into {
         Some(path) => (path, context.own.machine.fetched.path(machine).await),
@@ -246,7 +246,7 @@ fn sizes(printed: &str, names: &[String], folder: &str) -> Result<Vec<u64>, Erro
         sizes.extend(line.parse::<u64>());
     }
     if sizes.len() != names.len() {
-        return Err(failed("machine-listing", "what was fetched cannot be read".to_owned()));
+        return Err(failed("machine-listing", "cannot read the fetched files".to_owned()));
     }
     Ok(sizes)
 }

@@ -130,7 +130,7 @@ pub(super) async fn list(context: &CallContext, machine: &str, path: &str) -> Re
     let place = Place::enter(context, machine, Effect::Read).await?;
     let allowed = place.allowed(path, Effect::Read)?;
     let listing = script(context, &place, &allowed, &[RESOLVE, LIST], Effect::Read, None, LISTING_BYTES_MAX).await?;
-    let odd = || failed("machine-listing", format!("the listing of `{path}` cannot be read"));
+    let odd = || failed("machine-listing", format!("cannot read the listing of `{path}`"));
     let mut entries = listing
         .split(|byte| *byte == 0)
         .filter(|line| !line.is_empty())
@@ -184,7 +184,7 @@ pub(super) async fn survey(context: &CallContext, machine: &str, path: &str) -> 
     let allowed = place.allowed(path, Effect::Read)?;
     let parts = [RESOLVE, &stranger::look(), SURVEY];
     let printed = script(context, &place, &allowed, &parts, Effect::Read, None, LISTING_BYTES_MAX).await?;
-    let odd = || failed("machine-listing", format!("what lies in `{path}` cannot be read"));
+    let odd = || failed("machine-listing", format!("cannot read what is in `{path}`"));
     tree(&String::from_utf8_lossy(&printed)).ok_or_else(odd)
 }
 
@@ -209,7 +209,7 @@ pub(super) async fn clear(context: &CallContext, machine: &str, path: &str, name
     for name in names {
         let allowed = place.allowed(&format!("{path}/{name}"), Effect::Destroy)?;
         if name.is_empty() || name.starts_with('/') || allowed.path == folder::normal(path) {
-            return Err(denied("machine-path", format!("`{name}` is no name below `{path}`")));
+            return Err(denied("machine-path", format!("`{name}` is not a name below `{path}`")));
         }
     }
     let allowed = place.allowed(path, Effect::Destroy)?;
@@ -302,18 +302,18 @@ fn answered(printed: Printed, place: &Place<'_>, allowed: &Allowed) -> Result<Ve
     match printed.exit.code {
         0 => Ok(printed.stdout),
         OUTSIDE => {
-            Err(denied("machine-path", format!("`{path}` on `{}` leads by a link out of {}", place.role, allowed.root)))
+            Err(denied("machine-path", format!("`{path}` on `{}` leads out of {} by a link", place.role, allowed.root)))
         }
         NOT_FOUND => Err(Error::NotFound(path.clone())),
         stranger::NEEDS_ROOT => {
             let number = stranger::NUMBER;
             let message = format!(
-                "`{path}` on `{}` belongs to the user {number} of a restored copy; root can read it",
+                "`{path}` on `{}` belongs to the user {number} of a restored copy; only root can read it",
                 place.role
             );
             Err(failed("machine-wall", message))
         }
-        EXISTS => Err(denied("machine-exists", format!("`{path}` is there already on `{}`", place.role))),
+        EXISTS => Err(denied("machine-exists", format!("`{path}` already exists on `{}`", place.role))),
         code => {
             let said = printed.exit.stderr.lines().last().unwrap_or("nothing").to_owned();
             Err(failed("machine-file", format!("`{path}` on `{}`: exit code {code}: {said}", place.role)))

@@ -16,15 +16,15 @@ pub(super) struct Allowed {
 /// Why a path may not be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refusal {
-    #[error("`{0}` is no absolute path without `..`")]
+    #[error("`{0}` is not an absolute path without `..`")]
     NotAbsolute(String),
-    #[error("`{0}` is below no folder of the binding")]
+    #[error("`{0}` is not below any folder of the binding")]
     Outside(String),
-    #[error("`{path}` lies in the folder `{folder}`, whose access is not enough")]
+    #[error("`{path}` is in the folder `{folder}`, whose `access` does not allow this")]
     Access { path: String, folder: String },
-    #[error("`{0}` is or holds a folder of the binding")]
+    #[error("`{0}` is or contains a folder of the binding")]
     Root(String),
-    #[error("`{0}` proves which machine this is; only its operator writes it")]
+    #[error("`{0}` proves the identity of the machine; only its operator may write it")]
     Identity(String),
 }
 

@@ -14,12 +14,12 @@ pub(super) async fn prove(context: &CallContext, place: &Place<'_>, needed: Effe
     let missing = |problem: &str| match needed {
         Effect::Destroy => Err(denied(
             "host-identity-missing",
-            format!("`{role}` may be destroyed on only when it proves that it is the machine meant: {problem}"),
+            format!("refusing to destroy: nothing proves that `{role}` is the intended machine; {problem}"),
         )),
         _ => Ok(()),
     };
     let Some(expected) = &place.machine.identity else {
-        return missing(&format!("{source} gives no `identity` for it"));
+        return missing(&format!("{source} does not set its `identity`"));
     };
     if context.own.machine.has_proved(role) {
         return Ok(());
@@ -27,12 +27,13 @@ pub(super) async fn prove(context: &CallContext, place: &Place<'_>, needed: Effe
     // An identity that is given must be found before anything is changed: the wrong machine is the one without the file.
     let absent = |problem: &str| match needed {
         Effect::Read => Ok(()),
-        _ => {
-            Err(denied("host-identity-missing", format!("`{role}` does not prove to be the machine meant: {problem}")))
-        }
+        _ => Err(denied(
+            "host-identity-missing",
+            format!("refusing to change: nothing proves that `{role}` is the intended machine; {problem}"),
+        )),
     };
     let Some(work) = place.machine.folders.get("work") else {
-        return absent(&format!("{source} gives it no folder `work`"));
+        return absent(&format!("{source} does not give it a folder `work`"));
     };
     let path = format!("{}/{FILE}", work.path.trim_end_matches('/'));
     match files::read_in(context, place, &path).await {
@@ -42,11 +43,9 @@ pub(super) async fn prove(context: &CallContext, place: &Place<'_>, needed: Effe
         }
         Ok(_) => Err(denied(
             "host-identity-mismatch",
-            format!(
-                "the file {path} of `{role}` is not what {source} expects as its `identity`: it is another machine"
-            ),
+            format!("the file {path} of `{role}` differs from the `identity` in {source}: it is another machine"),
         )),
-        Err(Error::NotFound(_)) => absent(&format!("the file {path} is not there")),
+        Err(Error::NotFound(_)) => absent(&format!("the file {path} does not exist")),
         Err(error) => Err(error),
     }
 }

@@ -23,9 +23,9 @@ const LONGEST: std::time::Duration = std::time::Duration::from_secs(400 * 24 * 6
 /// How long an answer can be that names another holder.
 const ANSWER_BYTES_MAX: u64 = 8 << 10;
 
-/// `$3` is who holds it. The file is that of engines on the machine itself, which lock it in the same way. One that another user
-/// has left is made anew, where it is nobody's. Whoever gives it free removes it while it still is locked; the next one sees that
-/// another file is there by now, or none.
+/// `$3` is who holds it. The file is that of engines on the machine itself, which lock it in the same way. A file that another
+/// user left, and that nobody locks, is replaced. Whoever releases it removes it while it is still locked; the next holder sees
+/// that another file is there by now, or none.
 const HOLD: &str = r#"path=$real/.lifeboat-lease
 command -v flock >/dev/null || { echo "not the program flock is not installed"; exit 0; }
 looks=0

@@ -59,7 +59,7 @@ pub(super) fn socket(context: &CallContext, machine: &str, folder: &str) -> Resu
     let place = Place::of(context, machine, Effect::Read);
     let found = place.and_then(|place| match place.machine.via {
         Via::Local => Ok(place.allowed(folder, Effect::Read)?.path),
-        _ => Err(denied("machine-path", format!("a socket on `{machine}` cannot be reached from here"))),
+        _ => Err(denied("machine-path", format!("a socket on `{machine}` cannot be reached from this machine"))),
     });
     found.map_err(|error| match error {
         Error::Denied(reason) | Error::Unreachable(reason) | Error::Failed(reason) => {
@@ -143,7 +143,7 @@ impl wit::Host for CallState {
     ) -> wasmtime::Result<Result<Resource<Process>, Error>> {
         let spawned = async {
             if self.context.own.machine.processes.load(Ordering::Relaxed) >= PROCESSES_MAX {
-                let message = format!("a call may have {PROCESSES_MAX} programs running at a time");
+                let message = format!("a call may run at most {PROCESSES_MAX} programs at a time");
                 return Err(failed("machine-processes", message));
             }
             process::spawn(&self.context, &machine, &program, &arguments, &keep).await

@@ -17,7 +17,7 @@ IFS= read -r length
 names=$(cat)
 while IFS= read -r name; do
   [ ! -L "$name" ] || exit 42
-  [ -f "$name" ] || { echo "$name is not there, or no file" >&2; exit 1; }
+  [ -f "$name" ] || { echo "$name does not exist or is not a file" >&2; exit 1; }
   [ "$offset" = 0 ] || { tail -c "+$((offset + 1))" -- "$name" | head -c "$length"; } || exit 1
 done <<END
 $names
@@ -39,7 +39,10 @@ pub(super) async fn read(
     }
     let bytes = names.len().saturating_mul(length as usize);
     if bytes > FILE_BYTES_MAX {
-        return Err(failed("machine-file-size", format!("{bytes} bytes are more than {} MiB", FILE_BYTES_MAX >> 20)));
+        return Err(failed(
+            "machine-file-size",
+            format!("{bytes} bytes exceed the limit of {} MiB", FILE_BYTES_MAX >> 20),
+        ));
     }
     if let Some(name) = names.iter().find(|name| !is_name(name)) {
         return Err(failed("machine-file", format!("`{name}` is not the name of a file")));

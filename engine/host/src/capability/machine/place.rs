@@ -40,8 +40,8 @@ impl<'a> Place<'a> {
         let binding = RoleName::new(role).ok().and_then(|role| context.bindings.targets.get(&role));
         match binding.map(|binding| (&binding.system, binding.line)) {
             Some((System::Machine(machine), line)) => Ok(Self { role, machine, as_root: false, source, line }),
-            Some(_) => Err(failed("host-refused-role", format!("the target `{role}` is no machine"))),
-            None => Err(failed("host-refused-role", format!("{source} binds no system to the target `{role}`"))),
+            Some(_) => Err(failed("host-refused-role", format!("the target `{role}` is not a machine"))),
+            None => Err(failed("host-refused-role", format!("{source} does not bind the target `{role}`"))),
         }
     }
 
@@ -69,7 +69,7 @@ impl<'a> Place<'a> {
         self.machine.folders.get(name).map(|folder| folder::normal(&folder.path)).ok_or_else(|| {
             let names: Vec<_> = self.machine.folders.keys().map(String::as_str).collect();
             let message = format!(
-                "`{}` has no folder `{name}` ({}:{} gives it {})",
+                "`{}` has no folder `{name}`; its folders at {}:{} are {}",
                 self.role,
                 self.source,
                 self.line,
@@ -102,7 +102,7 @@ impl<'a> Place<'a> {
         let everywhere = EVERYWHERE.iter().find(|(known, _)| *known == name);
         everywhere.map(|(name, effect)| Runnable { path: (*name).to_owned(), effect: *effect }).ok_or_else(|| {
             let message = format!(
-                "`{name}` is not among the programs of `{}`; to allow it, add it to `programs` at {}:{}",
+                "`{}` does not allow the program `{name}`; to allow it, add it to `programs` at {}:{}",
                 self.role, self.source, self.line
             );
             denied("machine-program", message)
@@ -113,7 +113,7 @@ impl<'a> Place<'a> {
     pub(super) fn words(&self, name: &str, program: &Runnable, given: &[String]) -> Result<Vec<String>, Error> {
         let start = start::folder(self.machine, program.effect);
         let paths = arguments::check(self.machine, name, &start, given).map_err(|problem| {
-            let message = format!("{problem}; the folders of `{}` stand at {}:{}", self.role, self.source, self.line);
+            let message = format!("{problem}; the folders of `{}` are at {}:{}", self.role, self.source, self.line);
             denied("machine-argument", message)
         })?;
         Ok(start::words(&start, &paths, &program.path, given))
@@ -122,7 +122,7 @@ impl<'a> Place<'a> {
     /// The path, where a folder of the binding allows it.
     pub(super) fn allowed(&self, path: &str, needed: Effect) -> Result<folder::Allowed, Error> {
         folder::allowed(&self.machine.folders, path, needed).map_err(|refusal| {
-            let message = format!("{refusal}; the folders of `{}` stand at {}:{}", self.role, self.source, self.line);
+            let message = format!("{refusal}; the folders of `{}` are at {}:{}", self.role, self.source, self.line);
             Error::Denied(Reason::new("machine-path", message).into())
         })
     }

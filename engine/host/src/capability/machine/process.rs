@@ -107,7 +107,7 @@ impl Process {
                 Ok(Ok(None)) => self.over = true,
                 Ok(Err(error)) => {
                     self.running.end().await;
-                    let message = format!("what `{}` prints cannot be read to its end: {error}", self.name);
+                    let message = format!("cannot read the output of `{}` to its end: {error}", self.name);
                     return Err(failed("machine-command", message));
                 }
                 Err(why) => {

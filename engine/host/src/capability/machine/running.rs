@@ -123,12 +123,12 @@ impl Running {
         }
         match start::not_started(exit.code, &exit.stderr) {
             Some(NotStarted::Outside(path)) => {
-                return Err(denied("machine-path", format!("`{path}` leads by a link out of its folder")));
+                return Err(denied("machine-path", format!("`{path}` leads out of its folder by a link")));
             }
             Some(NotStarted::NoFolder(path)) => {
                 return Err(failed(
                     "machine-command",
-                    format!("programs start in {path}, and that folder is not there"),
+                    format!("programs start in {path}, but that folder does not exist"),
                 ));
             }
             None => {}

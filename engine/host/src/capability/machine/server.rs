@@ -52,7 +52,7 @@ while find_server; [ "$found" ] && [ $n -lt 600 ]; do
     sleep 0.1
     n=$((n + 1))
 done
-[ -z "$found" ] || { echo "processes$found go on" >&2; exit 1; }
+[ -z "$found" ] || { echo "processes$found still run" >&2; exit 1; }
 give_back"#;
 
 /// `$4` and what follows is the command line of the server, or what goes before a program behind the wall.
@@ -100,7 +100,7 @@ pub(super) async fn subject<'a>(
     let allowed = place.allowed(&server.data, Effect::Mutate)?;
     let folder = allowed.path.rsplit_once('/').map_or("", |(above, _)| above).to_owned();
     if folder.is_empty() || !folder::is_below(&folder, &allowed.root) || folder == folder::normal(&allowed.root) {
-        return Err(denied("machine-path", format!("`{}` does not lie in a folder of its own", server.data)));
+        return Err(denied("machine-path", format!("`{}` is not in a folder of its own", server.data)));
     }
     let programs = control.path.rsplit_once('/').map_or("", |(above, _)| above).to_owned();
     let reads = server.reads.iter().map(|path| Ok(place.allowed(path, Effect::Read)?.path));
@@ -138,7 +138,7 @@ impl Subject<'_> {
 /// Starts a server behind a wall that [`super::trial::wall`] has found.
 pub(super) async fn start(context: &CallContext, machine: &str, server: &Server, wall: &str) -> Result<(), Error> {
     let subject = subject(context, machine, server).await?;
-    let kind = Kind::named(wall).ok_or_else(|| failed("machine-wall", format!("there is no wall `{wall}`")))?;
+    let kind = Kind::named(wall).ok_or_else(|| failed("machine-wall", format!("unknown wall `{wall}`")))?;
     let problem = subject.trial(context, kind).await?;
     if !problem.is_empty() {
         return Err(failed("machine-wall", format!("the wall `{wall}` does not hold: {problem}")));
@@ -148,7 +148,7 @@ pub(super) async fn start(context: &CallContext, machine: &str, server: &Server,
     arguments::check(subject.place.machine, SERVER, &starts_in, &settings)
         .map_err(|problem| denied("machine-argument", problem))?;
     let Some(barrier) = subject.barrier(kind)? else {
-        return Err(failed("machine-wall", format!("the wall `{wall}` does not hold any more")));
+        return Err(failed("machine-wall", format!("the wall `{wall}` no longer holds")));
     };
     let mut words = barrier.words;
     words.extend([format!("{}/{SERVER}", subject.layout.programs), "-D".to_owned(), subject.layout.data.clone()]);

@@ -118,7 +118,7 @@ impl Session {
         let Some(Hold::Work(machine)) = system.map(|binding| binding.system.hold()) else { return Ok(()) };
         let taken = self.0.lock().await.take_elsewhere(context, role, machine).await?;
         let WorkTaken::By(holder) = taken else { return Ok(()) };
-        let message = format!("`work` of `{role}` is being used by {holder}: this run lost it");
+        let message = format!("this run lost `work` of `{role}`, which is now in use by {holder}");
         Err(Error::Denied(context.refuse(Reason::new("run-lease-lost", message)).into()))
     }
 }
@@ -173,7 +173,7 @@ fn is_same(other: &Holder, own: &Holder) -> bool {
 
 fn named(other: Option<&Holder>) -> String {
     other.map_or_else(
-        || "another run, which has not signed yet".to_owned(),
+        || "another run, which has not written its name yet".to_owned(),
         |other| format!("the run `{}`, {other}", other.run),
     )
 }

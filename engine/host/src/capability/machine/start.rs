@@ -15,7 +15,7 @@ const OUTSIDE: &str = "lifeboat: leads out of its folder: ";
 const NO_FOLDER: &str = "lifeboat: is no folder: ";
 
 /// `$1` is where to start; then come pairs of an allowed folder and a path below it, then `--` and the program. A name without
-/// a slash is only looked at where something has it: most arguments are no paths. The program is the process that the shell
+/// a slash is only looked at where something has it: most arguments are not paths. The program is the process that the shell
 /// was, so that signals and exit codes are its own.
 const SCRIPT: &str = r#"start=$1
 if [ "$start" = /nonexistent ]; then cd /; else cd -- "$start" 2>/dev/null; fi || {

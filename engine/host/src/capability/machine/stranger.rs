@@ -10,7 +10,7 @@ use super::{
     wall::{BARE, Kind},
 };
 
-/// The user and group of servers behind this wall. It has no name anywhere; that it is nobody's is looked at before each use. It
+/// The user and group of servers behind this wall. It must not belong to any user or group, which is checked before each use. It
 /// is always the same, so that an operator can let it read the archive.
 pub(super) const NUMBER: u32 = 58_231;
 
@@ -62,7 +62,7 @@ pub(super) fn behind(kind: Kind) -> String {
 pub(super) fn needs(reads: &[String]) -> String {
     let reads: Vec<_> = reads.iter().map(|path| quoted(path)).collect();
     format!(
-        r#"[ "$(id -u)" = 0 ] || {{ echo "running as another user takes root"; exit 0; }}
+        r#"[ "$(id -u)" = 0 ] || {{ echo "running as another user requires root"; exit 0; }}
 for it in setpriv unshare; do command -v "$it" >/dev/null || {{ echo "the program $it is not installed"; exit 0; }}; done
 if grep -q "^[^:]*:[^:]*:{NUMBER}:" /etc/passwd /etc/group; then echo "the number {NUMBER} is a user's"; exit 0; fi
 chmod go+x -- "$folder" || exit 1

@@ -145,7 +145,7 @@ async fn parts_come_in_order_and_a_bad_file_is_named() {
         refused(heads(&["a", bad]).await, "machine-file");
     }
     let Err(Error::Failed(reason)) = heads(&["a", "missing"]).await else { panic!("refused") };
-    assert!(reason.message.contains("missing is not there"), "{}", reason.message);
+    assert!(reason.message.contains("missing does not exist"), "{}", reason.message);
     let gone = parts::read(&context, "here", &here.path("archive/gone"), &words(&["a"]), (0, 3)).await;
     refused(gone, "not-found");
 }

@@ -80,8 +80,11 @@ impl<'a> Subject<'a> {
             return Ok(format!("the path {} is too long for a socket", self.layout.socket()));
         }
         let Some(barrier) = self.barrier(kind)? else {
-            let what =
-                if kind.is_stranger() { "running as another user takes root" } else { "it is not this program's" };
+            let what = if kind.is_stranger() {
+                "running as another user requires root"
+            } else {
+                "it belongs to another program"
+            };
             return Ok(what.to_owned());
         };
         let net = if kind.holds_network() { "net=$(readlink /proc/self/ns/net)\n" } else { "net=\n" };
@@ -91,7 +94,7 @@ impl<'a> Subject<'a> {
         let said = said.trim();
         Ok(match said.strip_suffix("tried") {
             Some(reached) => reached.trim().replace('\n', "; "),
-            None => format!("it cannot be built: {}", said.lines().last().unwrap_or("nothing says why")),
+            None => format!("cannot build it: {}", said.lines().last().unwrap_or("no reason is given")),
         })
     }
 }
@@ -115,19 +118,23 @@ pub(super) async fn wall(
                 folders: kind.has_folders(),
                 network: kind.holds_network(),
                 socket: kind.has_socket(&subject.place),
-                lacking: if wanted == Some("none") { "the step asks for none".to_owned() } else { lacking.join("; ") },
+                lacking: if wanted == Some("none") {
+                    "the step asks for no wall".to_owned()
+                } else {
+                    lacking.join("; ")
+                },
             });
         }
         lacking.push(format!("`{}`: {problem}", kind.name()));
     }
     match wanted {
         Some(_) if !lacking.is_empty() => {
-            Err(failed("machine-wall", format!("the wall that is wanted does not hold: {}", lacking.join("; "))))
+            Err(failed("machine-wall", format!("the requested wall does not hold: {}", lacking.join("; "))))
         }
         _ => {
             let names: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
             let wanted = wanted.unwrap_or_default();
-            let message = format!("there is no wall `{wanted}` on `{machine}`, only {}", names.join(", "));
+            let message = format!("unknown wall `{wanted}` on `{machine}`; available are {}", names.join(", "));
             Err(failed("machine-wall", message))
         }
     }

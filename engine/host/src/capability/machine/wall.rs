@@ -132,7 +132,7 @@ impl Layout {
                 || path.split('/').any(|part| part == "..");
             let normal = normal(path);
             if odd || kept.iter().any(|kept| is_below(kept, &normal) || is_below(&normal, kept)) {
-                return Err(format!("the copy can have no folder of its own at `{path}`"));
+                return Err(format!("the copy cannot have a folder of its own at `{path}`"));
             }
         }
         Ok(())

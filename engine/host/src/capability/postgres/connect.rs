@@ -117,7 +117,7 @@ pub(super) async fn instance(
 fn address(context: &CallContext, machine: &str, port: u16) -> Result<(String, u16), Error> {
     let address = match system(context, machine)? {
         System::Machine(machine) => machine.ports.get(&port),
-        _ => return Err(invalid("host-refused-role", format!("the target `{machine}` is no machine"))),
+        _ => return Err(invalid("host-refused-role", format!("the target `{machine}` is not a machine"))),
     };
     let address = address.ok_or_else(|| {
         let message = format!("port {port} is not among the `ports` of `{machine}` in {}", context.bindings.source);
@@ -126,7 +126,7 @@ fn address(context: &CallContext, machine: &str, port: u16) -> Result<(String, u
     address
         .rsplit_once(':')
         .and_then(|(host, port)| Some((host.trim_matches(['[', ']']).to_owned(), port.parse().ok()?)))
-        .ok_or_else(|| invalid("machine-port", format!("`{address}` is no address of the form host:port")))
+        .ok_or_else(|| invalid("machine-port", format!("`{address}` is not of the form host:port")))
 }
 
 /// A session on a copy, with as many of the options as its server and its login take.
@@ -165,7 +165,7 @@ pub(super) async fn beside(
     database: &str,
 ) -> Result<Connection, Error> {
     let Some(config) = connection.beside() else {
-        let message = format!("the binding of `{}` names its one database: no other is opened", connection.role());
+        let message = format!("the binding of `{}` names its only database; no other can be opened", connection.role());
         return Err(denied(Reason::new("host-refused-role", message)));
     };
     let mut config = config.clone();
@@ -182,14 +182,14 @@ fn is_refused(error: &SqlError, setting: &str) -> bool {
 fn system<'a>(context: &'a CallContext, role: &str) -> Result<&'a System, Error> {
     let binding = RoleName::new(role).ok().and_then(|role| context.bindings.targets.get(&role));
     binding.map(|binding| &binding.system).ok_or_else(|| {
-        invalid("host-refused-role", format!("{} binds no system to the target `{role}`", context.bindings.source))
+        invalid("host-refused-role", format!("{} does not bind the target `{role}`", context.bindings.source))
     })
 }
 
 fn postgres<'a>(context: &'a CallContext, role: &str) -> Result<&'a Postgres, Error> {
     match system(context, role)? {
         System::Postgres(server) => Ok(server),
-        _ => Err(invalid("host-refused-role", format!("the target `{role}` is no PostgreSQL server"))),
+        _ => Err(invalid("host-refused-role", format!("the target `{role}` is not a PostgreSQL server"))),
     }
 }
 
@@ -225,13 +225,14 @@ pub(super) fn encryption(tls: &Tls) -> Result<Encryption, Error> {
         ),
         None => MakeRustlsConnect::with_native_certs()
             .map(|(connector, _)| connector)
-            .map_err(|_| wrong("this machine has no root certificates; name a file with `root_cert`".to_owned()))?,
+            .map_err(|_| wrong("this machine has no root certificates; set `root_cert` to a file".to_owned()))?,
     };
     Ok(Encryption::Tls(Arc::new(connector)))
 }
 
 fn roots(path: &Path) -> Result<RootCertStore, String> {
-    let named = |error: &dyn std::fmt::Display| format!("the root certificates in {}: {error}", path.display());
+    let named =
+        |error: &dyn std::fmt::Display| format!("cannot read the root certificates in {}: {error}", path.display());
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(path).map_err(|error| named(&error))? {
         roots.add(certificate.map_err(|error| named(&error))?).map_err(|error| named(&error))?;
@@ -272,7 +273,8 @@ async fn identify(context: &CallContext, connection: &Connection, server: &Postg
             return Ok(());
         }
         let message = format!(
-            "`{role}` may be destroyed in only when {} gives its `system_identifier`, to prove that it is the server meant",
+            "refusing to destroy: nothing proves that `{role}` is the intended server; {} does not set its \
+             `system_identifier`",
             context.bindings.source
         );
         return Err(denied(Reason::new("host-identity-missing", message)));

@@ -166,7 +166,7 @@ impl Connection {
 
     pub(super) async fn begin(&self, context: &CallContext, isolation: Isolation) -> Result<(), Error> {
         if self.in_transaction.load(Ordering::Relaxed) {
-            return Err(invalid("pg-transaction", "a transaction is open already on this connection"));
+            return Err(invalid("pg-transaction", "a transaction is already open on this connection"));
         }
         let isolation = match isolation {
             Isolation::ReadCommitted => "READ COMMITTED",
@@ -222,7 +222,7 @@ impl Connection {
         let rows = self.guarded(context, AtStake::Nothing, self.rows(sql, &[])).await?;
         match rows.rows.into_iter().flatten().next() {
             Some(Value::Text(identifier)) => Ok(identifier),
-            _ => Err(invalid("host-identity-mismatch", "the server does not say which system it is")),
+            _ => Err(invalid("host-identity-mismatch", "the server does not return its system identifier")),
         }
     }
 
@@ -293,9 +293,8 @@ impl Connection {
         let columns = statement.columns();
         if let Some(column) = columns.iter().find(|column| !value::is_supported(column.type_())) {
             let (name, ty) = (column.name(), column.type_().name());
-            let message = format!(
-                "the column `{name}` has the type {ty}, which is not handed to plugins: cast it, `{name}::text`"
-            );
+            let message =
+                format!("the column `{name}` has the type {ty}, which plugins cannot receive; cast it: `{name}::text`");
             return Err(invalid("pg-type", message));
         }
         let stream = self.client.query_raw(&statement, parameters.iter().map(Parameter)).await.map_err(broken)?;
@@ -307,12 +306,12 @@ impl Connection {
                 let raw: Raw<'_> = row.try_get(index).map_err(broken)?;
                 bytes += raw.len();
                 values.push(raw.value(column.type_()).map_err(|error| {
-                    invalid("pg-type", format!("the column `{}` cannot be read: {error}", column.name()))
+                    invalid("pg-type", format!("cannot read the column `{}`: {error}", column.name()))
                 })?);
             }
             rows.push(values);
             if rows.len() > ROWS_MAX || bytes > BYTES_MAX {
-                let message = format!("a query may return {ROWS_MAX} rows and {} MiB at most", BYTES_MAX >> 20);
+                let message = format!("a query may return at most {ROWS_MAX} rows and {} MiB", BYTES_MAX >> 20);
                 return Err(invalid("pg-rows", message));
             }
         }
@@ -325,7 +324,7 @@ impl Connection {
 }
 
 impl Drop for Connection {
-    /// A statement still in flight (the call was dropped) must not go on by itself on the server.
+    /// A statement still in flight (the call was dropped) must not keep running on the server.
     fn drop(&mut self) {
         if self.in_flight.load(Ordering::Relaxed)
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
@@ -355,7 +354,7 @@ fn fits(expected: usize, given: &[Value]) -> Result<(), Error> {
     if expected == given.len() {
         return Ok(());
     }
-    Err(invalid("pg-parameters", format!("the statement has {expected} parameters and {} were given", given.len())))
+    Err(invalid("pg-parameters", format!("the statement has {expected} parameters, but {} were given", given.len())))
 }
 
 /// Whether the server could not prove who it is, or does not encrypt at all: trying again does not help. A connection that

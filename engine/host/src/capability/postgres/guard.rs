@@ -82,11 +82,11 @@ pub(super) fn reading(sql: &str) -> Result<(), Reason> {
     if !READING.contains(&first) {
         let first = first.to_uppercase();
         return Err(refused(format!(
-            "`{first}` is no statement that reads; SELECT, WITH, VALUES, TABLE, SHOW and EXPLAIN are"
+            "`{first}` is not allowed; only SELECT, WITH, VALUES, TABLE, SHOW and EXPLAIN may read"
         )));
     }
     match tokens.iter().find_map(effect) {
-        Some(name) => Err(refused(format!("`{name}` has effects that a read-only transaction does not hold back"))),
+        Some(name) => Err(refused(format!("`{name}` has effects that a read-only transaction does not prevent"))),
         None => Ok(()),
     }
 }
@@ -98,7 +98,7 @@ pub(super) fn changing(sql: &str) -> Result<(), Reason> {
     if NEVER.contains(&first) {
         let first = first.to_uppercase();
         return Err(refused(format!(
-            "`{first}` is not for statements: use the connection's begin, commit, rollback, copy-between"
+            "`{first}` is not allowed in a statement; use the connection's begin, commit, rollback or copy-between"
         )));
     }
     Ok(())
@@ -111,14 +111,16 @@ pub(super) fn enclosed(sql: &str) -> Result<(), Reason> {
         match token {
             Token::Symbol('(') => depth += 1,
             Token::Symbol(')') => depth -= 1,
-            Token::Symbol(';') => return Err(refused("a query for a copy is one statement without `;`".to_owned())),
+            Token::Symbol(';') => {
+                return Err(refused("a query for a copy must be one statement without `;`".to_owned()));
+            }
             _ => {}
         }
         if depth < 0 {
             break;
         }
     }
-    if depth == 0 { Ok(()) } else { Err(refused("the brackets of a query for a copy must match".to_owned())) }
+    if depth == 0 { Ok(()) } else { Err(refused("the brackets of a query for a copy do not match".to_owned())) }
 }
 
 fn tokens(sql: &str) -> Result<Vec<Token>, Reason> {
@@ -204,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_can_not_leave_the_brackets_of_its_copy() {
+    fn a_query_cannot_leave_the_brackets_of_its_copy() {
         check(
             enclosed,
             &[

@@ -6,7 +6,7 @@ pub(super) fn column(name: &str) -> Result<String, String> {
         return Ok(name.to_owned());
     }
     if name.is_empty() || name.contains('\0') {
-        return Err(format!("`{name}` is no name of a column"));
+        return Err(format!("`{name}` is not the name of a column"));
     }
     Ok(format!("\"{}\"", name.replace('"', "\"\"")))
 }
@@ -18,7 +18,7 @@ pub(super) fn table(name: &str) -> Result<String, String> {
     if valid {
         Ok(name.to_owned())
     } else {
-        Err(format!("`{name}` is no name of a table; quote its parts: \"schema\".\"table\""))
+        Err(format!("`{name}` is not the name of a table; quote its parts: \"schema\".\"table\""))
     }
 }
 
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_can_not_leave_their_place() {
+    fn names_cannot_leave_their_place() {
         let tables = [
             ("orders", true),
             ("public.orders", true),

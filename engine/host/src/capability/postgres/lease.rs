@@ -2,8 +2,8 @@
 //!
 //! An engine that works on a run holds a connection of its own with an advisory lock, on a primary and on a standby alike. It is
 //! gone with the engine, so nobody has to take it over. Advisory locks are of one database; who holds the same key in another one
-//! is looked for too. Behind a pooler that hands out a session for a transaction only, a lock would stay with a session of the
-//! pooler and be nobody's: none is taken there, and whoever starts the run is told.
+//! is looked for too. Behind a pooler that gives out sessions for one transaction only, a lock would stay with a session of the
+//! pooler and belong to no run: none is taken there, and whoever starts the run is told.
 
 use lifeboat_core::{action::Effect, bindings::Postgres, failure::Reason};
 use tokio_postgres::{Client, Row};
@@ -147,7 +147,7 @@ fn holder(row: &Row) -> String {
             Some((process, host)) => format!("the run `{run}`, process {process} on {host}{since}"),
             None => format!("the run `{run}`{since}"),
         },
-        None => format!("a run that this login may not see (session {pid} of the server){since}"),
+        None => format!("a run that this login cannot see (session {pid} of the server){since}"),
     }
 }
 

@@ -16,11 +16,11 @@ pub(super) enum Token {
 /// Something that is not closed, or a form that hides names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unreadable {
-    /// A quote, comment or dollar quote goes on to the end.
+    /// A quote, comment or dollar quote continues to the end.
     #[error("a literal, quoted name or comment is not closed")]
     Open,
     /// `U&"…"` can spell any name.
-    #[error("names in the form U&\"…\" are not taken")]
+    #[error("names of the form U&\"…\" are not supported")]
     UnicodeName,
 }
 

@@ -51,7 +51,7 @@ impl CallState {
         if held.load(Ordering::Relaxed) >= CONNECTIONS_MAX {
             return Ok(Err(invalid(
                 "pg-connections",
-                format!("a call may hold {CONNECTIONS_MAX} connections at a time"),
+                format!("a call may hold at most {CONNECTIONS_MAX} connections at a time"),
             )));
         }
         held.fetch_add(1, Ordering::Relaxed);

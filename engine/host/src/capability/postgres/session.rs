@@ -42,7 +42,7 @@ impl lifetimes::Session for Session {
         match self.take(context, target.role.as_str(), server).await {
             Ok(Some(holder)) => Err(target.held(&format!("the server behind `{}`", target.role), &holder)),
             Ok(None) if self.is_pooled(server).await => {
-                Ok(Some(target.unproved("a pooler hands out its sessions for a transaction only")))
+                Ok(Some(target.unproved("a pooler gives out sessions for one transaction only")))
             }
             // One that does not answer may be what the run is there to bring back.
             Ok(None) | Err(Error::Connection(_)) => Ok(None),
@@ -63,7 +63,7 @@ impl Session {
         let Some(Hold::Server(server)) = system.map(|binding| binding.system.hold()) else { return Ok(()) };
         let refused = self.take(context, role, server).await?;
         refused.map_or(Ok(()), |holder| {
-            let message = format!("the server behind `{role}` is being used by {holder}: this run lost it");
+            let message = format!("this run lost the server behind `{role}`, which is now in use by {holder}");
             Err(Error::Denied(context.refuse(Reason::new("run-lease-lost", message)).into()))
         })
     }

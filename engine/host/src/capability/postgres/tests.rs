@@ -101,7 +101,7 @@ async fn engines_of_two_state_folders_do_not_change_one_server(server: &Server) 
     for other in [&second, &elsewhere] {
         let refusal = other.hold().await.unwrap_err();
         let named = format!(
-            "run-lease-held: the server behind `db` is being used by the run `dr-003-a`, process {}@",
+            "run-lease-held: the server behind `db` is in use by the run `dr-003-a`, process {}@",
             std::process::id()
         );
         assert!(refusal.starts_with(&named.replace('@', " on ")), "{refusal}");

@@ -32,7 +32,7 @@ pub(super) async fn records_are_in_order_and_chained<F: Form>(form: &F) -> Seen 
     let mut script = Script::new(RUN, 0);
     drop(script.begin(&store, &[]).await?);
     for _ in 0..3 {
-        // Each owner goes on with the chain where the one before left it.
+        // Each owner continues with the chain where the one before left it.
         let (loaded, mut owned) = store.own(&script.id).await.map_err(failed)?;
         script.append(&mut owned).await?;
         let next = store.load(&script.id).await.map_err(failed)?;

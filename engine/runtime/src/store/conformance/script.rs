@@ -20,8 +20,7 @@ use serde_json::json;
 use super::failed;
 use crate::{
     journal::{FORMAT, Journal, Recorded},
-    session::NewRun,
-    store::{Log, Owned, Store},
+    store::{Log, NewRun, Owned, Store},
 };
 
 const RUNBOOK: &str = "\

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Bindings;
 use crate::{
     action::Effect,
+    bindings::Bindings,
     diagnostic::{Code, Diagnostic, Span, codes},
     name::RoleName,
     plan::{Plan, StepKind},
@@ -22,20 +22,26 @@ pub fn check(plan: &Plan, bindings: &Bindings) -> Vec<Diagnostic> {
             continue;
         };
         if binding.system.kind() != declared.kind {
-            let message =
-                format!("`{role}` is a {} here, and the runbook wants a {}", binding.system.kind(), declared.kind);
+            let message = format!(
+                "`{role}` is bound to a system of kind {}; the runbook expects kind {}",
+                binding.system.kind(),
+                declared.kind
+            );
             found.push(finding(codes::BOUND_KIND, binding.line, message, None));
             continue;
         }
         let Some(effect) = used.get(role).copied() else { continue };
         if effect > binding.access {
-            let message =
-                format!("the runbook needs {} of `{role}`, and {} is given", effect.access(), binding.access.access());
-            let help = format!("say `access: {}` if that is what you want", effect.access());
+            let message = format!(
+                "the runbook needs `access: {}` on `{role}`; the bindings grant `{}`",
+                effect.access(),
+                binding.access.access()
+            );
+            let help = format!("set `access: {}` if this is intended", effect.access());
             found.push(finding(codes::BOUND_ACCESS, binding.line, message, Some(help)));
         }
         if let (Effect::Destroy, Some(help)) = (effect, binding.system.lacks_identity()) {
-            let message = format!("a step may destroy something on `{role}`, and nothing here proves what it is");
+            let message = format!("a step may destroy data on `{role}`, but the bindings do not prove its identity");
             found.push(finding(codes::NO_IDENTITY, binding.line, message, Some(help.to_owned())));
         }
     }
@@ -71,7 +77,7 @@ fn check_people(plan: &Plan, bindings: &Bindings, found: &mut Vec<Diagnostic>) {
         }
         if bindings.people.is_empty() {
             let message =
-                format!("`{id}` asks {roles}, and nobody is named for that: whoever can reach the run may answer");
+                format!("`{id}` asks {roles}, but the bindings name nobody: anyone who can reach the run may answer");
             let help = format!("add `people: {{ {}: [LOGIN, \"group:NAME\"] }}`", by[0]);
             found.push(finding(codes::NO_PEOPLE, 0, message, Some(help)));
         } else if named.is_empty() {
@@ -79,11 +85,11 @@ fn check_people(plan: &Plan, bindings: &Bindings, found: &mut Vec<Diagnostic>) {
             found.push(finding(
                 codes::NOBODY,
                 0,
-                format!("`{id}` asks {roles}, and nobody is named for that"),
+                format!("`{id}` asks {roles}, but `people` names nobody for that role"),
                 Some(help),
             ));
         } else if *four_eyes && named.len() == 1 && !named.iter().any(|entry| entry.starts_with("group:")) {
-            let message = format!("`{id}` takes two people, and only one is named for {roles}");
+            let message = format!("`{id}` needs two people, but `people` names only one for {roles}");
             found.push(finding(codes::NOBODY, 0, message, None));
         }
     }

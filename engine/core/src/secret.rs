@@ -14,14 +14,14 @@ pub enum SecretRef {
     File(String),
 }
 
-/// A text that is no reference to a secret.
+/// A text that is not a reference to a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a secret is given by reference, as `env:NAME` or `file:/path`, never in the file itself")]
+#[error("a secret must be a reference (`env:NAME` or `file:/path`), not plain text")]
 pub struct NotAReference;
 
 impl SecretRef {
     /// The reference under this key of a mapping.
-    pub(super) fn under(node: &Node, key: &str) -> Option<Self> {
+    pub(crate) fn under(node: &Node, key: &str) -> Option<Self> {
         Self::try_from(node.text_of(key)?.to_owned()).ok()
     }
 }

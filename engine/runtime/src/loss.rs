@@ -16,7 +16,7 @@ pub struct TakeOver {
     pub user: String,
     /// The machine on which that was done.
     pub host: String,
-    /// Why.
+    /// The reason, as the person gave it.
     pub reason: String,
     /// Whether only the word of that user says that the holder is dead.
     pub holder_declared_dead: bool,
@@ -27,7 +27,7 @@ pub struct TakeOver {
 pub struct Loss {
     /// The target.
     pub resource: String,
-    /// When.
+    /// The time of the take-over.
     pub at: Timestamp,
     /// To whom, and why.
     pub take_over: TakeOver,

@@ -12,9 +12,11 @@ use cel::{Context, Env, Value as Cel};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{Analysis, ExpressionError, Part, Reference, analyse, order, parts, value, words};
 use crate::{
     event::{Outcome, RunStarted},
+    expression::{
+        Analysis, Expression, ExpressionError, Part, Reference, Template, analyse, order, parts, value, words,
+    },
     name::{RoleName, StepId},
     plan::{CallIndex, CalledInput, Plan, Step, StepIndex, StepKind},
     types::{RecordField, Type},
@@ -48,7 +50,7 @@ impl Budget {
     fn evaluate(&self) -> Result<(), ExpressionError> {
         let left = self.evaluations.get().checked_sub(1);
         self.evaluations.set(left.ok_or_else(|| {
-            ExpressionError::new(format!("more than {EVALUATIONS_MAX} expressions would have to be evaluated for it"))
+            ExpressionError::new(format!("it needs more than {EVALUATIONS_MAX} evaluations of expressions"))
         })?);
         Ok(())
     }
@@ -56,7 +58,7 @@ impl Budget {
     fn render(&self, value: &Value) -> Result<(), ExpressionError> {
         let left = self.bytes.get().checked_sub(value::weight(value));
         self.bytes.set(left.ok_or_else(|| {
-            ExpressionError::new(format!("its expressions give more than {RENDERED_BYTES_MAX} bytes"))
+            ExpressionError::new(format!("its expressions render to more than {RENDERED_BYTES_MAX} bytes"))
         })?);
         Ok(())
     }
@@ -125,13 +127,32 @@ impl<'a> Ending<'a> {
 }
 
 impl Scope<'_> {
-    /// The value with every expression replaced by what it gives.
-    pub(super) fn render(&self, template: &Value) -> Result<Value, ExpressionError> {
+    /// The value of a condition.
+    pub(crate) fn is_true(&self, condition: &Expression) -> Result<bool, ExpressionError> {
+        match self.evaluate(condition.as_str())? {
+            Value::Bool(yes) => Ok(yes),
+            _ => Err(ExpressionError::new(format!("`{}` is neither true nor false", condition.as_str().trim()))),
+        }
+    }
+
+    /// The template with every expression replaced by its value.
+    pub(crate) fn render(&self, template: &Template) -> Result<Value, ExpressionError> {
+        self.render_value(template.as_value())
+    }
+
+    /// As [`Scope::render`], as text.
+    pub(crate) fn render_text(&self, template: &Template) -> Result<String, ExpressionError> {
+        Ok(value::as_text(&self.render(template)?))
+    }
+
+    fn render_value(&self, template: &Value) -> Result<Value, ExpressionError> {
         Ok(match template {
             Value::String(text) => self.render_string(text)?,
-            Value::Array(items) => Value::Array(items.iter().map(|item| self.render(item)).collect::<Result<_, _>>()?),
+            Value::Array(items) => {
+                Value::Array(items.iter().map(|item| self.render_value(item)).collect::<Result<_, _>>()?)
+            }
             Value::Object(entries) => {
-                let render = |(key, value): (&String, &Value)| Ok((key.clone(), self.render(value)?));
+                let render = |(key, value): (&String, &Value)| Ok((key.clone(), self.render_value(value)?));
                 Value::Object(entries.iter().map(render).collect::<Result<Map<_, _>, ExpressionError>>()?)
             }
             other => other.clone(),
@@ -179,11 +200,11 @@ impl Scope<'_> {
     fn look_up(&self, reference: &Reference) -> Result<Value, ExpressionError> {
         let path = &reference.path;
         if path[0] == "item" && self.item.is_none() {
-            return Err(ExpressionError::new("there is no `item` here: the step has no `for_each`"));
+            return Err(ExpressionError::new("`item` is not defined: the step has no `for_each`"));
         }
         let missing = |at: usize| {
             let (before, key) = (path[..at].join("."), &path[at]);
-            ExpressionError::new(format!("`{}`: there is no `{key}` in `{before}`", path.join(".")))
+            ExpressionError::new(format!("`{}`: `{before}` has no `{key}`", path.join(".")))
         };
         let (found, from) = match path[0].as_str() {
             "inputs" => (self.input(&path[1])?.map(|(value, _)| value), 2),
@@ -248,7 +269,7 @@ impl Scope<'_> {
         let Some(CalledInput { ty, value }) = call.inputs.get(name) else { return Ok(None) };
         let wrong = |problem: String| ExpressionError::new(format!("the input `{name}` of `{}`: {problem}", call.path));
         let outside = Scope { within: call.within, ..*self };
-        let value = outside.render(value.as_value()).map_err(|error| wrong(error.message))?;
+        let value = outside.render(value).map_err(|error| wrong(error.message))?;
         ty.check(&value).map_err(|mismatch| wrong(mismatch.to_string()))?;
         Ok(Some((value, ty)))
     }
@@ -352,7 +373,7 @@ fn outputs_of(references: &[Reference]) -> BTreeMap<&str, Outputs<'_>> {
 }
 
 /// The declared types of what `steps.<id>.outputs` has.
-pub(crate) fn output_types(step: &Step) -> Cow<'_, BTreeMap<String, Type>> {
+fn output_types(step: &Step) -> Cow<'_, BTreeMap<String, Type>> {
     match &step.kind {
         StepKind::Uses(invocation) if step.each.is_some() => {
             // Its own `undo` sees what one item told, everybody else the list.
@@ -372,6 +393,6 @@ pub(crate) fn output_types(step: &Step) -> Cow<'_, BTreeMap<String, Type>> {
 fn spend(budget: &mut usize, value: &Value) -> Result<(), ExpressionError> {
     *budget = budget
         .checked_sub(value::weight(value))
-        .ok_or_else(|| ExpressionError::new("the expression looks at too much data; let the action give less back"))?;
+        .ok_or_else(|| ExpressionError::new("the expression reads too much data; make the action return less"))?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod delay;
 mod deletion;
+mod emptying;
 mod error;
 #[expect(clippy::module_inception, reason = "the trait is what the module is about")]
 mod fault;
@@ -16,7 +17,8 @@ pub use error::FaultError;
 pub use fault::{Bite, Fault, FaultKind, Scene, Struck, Wanted};
 
 /// Every kind.
-pub const FAULTS: [FaultKind; 5] = [deletion::KIND, host_crash::KIND, partition::KIND, delay::KIND, packet_loss::KIND];
+pub const FAULTS: [FaultKind; 6] =
+    [deletion::KIND, emptying::KIND, host_crash::KIND, partition::KIND, delay::KIND, packet_loss::KIND];
 
 /// The parameters by kind, as the grammar wants them.
 pub(crate) static PARAMETERS: [(&str, &Object); FAULTS.len()] = parameters();

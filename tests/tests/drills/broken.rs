@@ -125,3 +125,33 @@ fn a_server_that_stays_dead_is_a_report() -> Result<()> {
     ensure!(rehearsal.left()?.is_empty(), "left behind: {:?}", rehearsal.left()?);
     Ok(())
 }
+
+/// A `TRUNCATE` deletes no row that could be put back. The runbook refuses, says which transaction it was, and changes nothing: a miss.
+#[test]
+fn a_disaster_that_the_runbook_refuses_is_a_miss() -> Result<()> {
+    let _alone = alone();
+    let rehearsal = Rehearsal::changed(&[
+        ("kind: accidental-deletion", "kind: table-emptied"),
+        ("habits: { made_again: 10, accounts_closed: 5 }", "habits: { made_again: 0, accounts_closed: 0 }"),
+    ])?;
+    let report = held(&rehearsal, 1)?;
+    let episode = &report["episodes"][0];
+    ensure!(report["verdict"] == "missed" && episode["outcome"] == "failed", "{episode:#}");
+    let (bite, left) = (&episode["faults"][0]["bite"][0]["count"], &episode["rpo"]["residual_damage"]);
+    // The application has deleted orders since, and their items with them: these should be away.
+    let stays_away = left.as_u64() > Some(8000) && left.as_u64() <= bite.as_u64();
+    ensure!(bite.as_u64() >= Some(9000) && stays_away, "the rows stay away: {bite} {left}");
+    let steps = episode["steps"].as_array().context("steps")?;
+    let state = |id: &str| steps.iter().find(|step| step["id"] == id).map(|step| (&step["state"], &step["summary"]));
+    let (state_of_find, said) = state("find").context("the search")?;
+    ensure!(*state_of_find == "failed" && said.as_str().is_some_and(|said| said.contains("TRUNCATE")), "{said}");
+    let story = episode["faults"][0]["story"].as_str().context("a story")?;
+    let transaction = story.split(' ').nth(1).context("a transaction")?;
+    ensure!(said.as_str().is_some_and(|said| said.contains(transaction)), "{transaction}: {said}");
+    for changing in ["restore", "merge", "settle"] {
+        ensure!(state(changing).is_some_and(|(state, _)| state == "cancelled"), "{changing} has run: {steps:#?}");
+    }
+    ensure!(report["writes"]["unexpected"] == 0, "nothing was put back: {}", report["writes"]);
+    ensure!(failed(&report).contains(&"runbook-succeeded"), "{}", report["checks"]);
+    Ok(())
+}

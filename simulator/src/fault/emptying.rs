@@ -1,0 +1,74 @@
+//! A table is emptied by `TRUNCATE`, and with it every table that refers to it: no row is deleted, the files are replaced.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use async_trait::async_trait;
+use lifeboat_core::document::Object;
+use serde_json::json;
+use tokio_postgres::{Client, Error};
+
+use super::{
+    error::FaultError,
+    fault::{Bite, Fault, FaultKind, Scene, Struck, Wanted},
+};
+use crate::{
+    measurement::FinalState,
+    model::Collection,
+    store::postgres::{connect, read_where, table},
+};
+
+const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+const DAMAGED_TABLE: &str = "damaged_table";
+const AFTER_DAMAGE: &str = "after_damage";
+
+pub(super) const KIND: FaultKind = FaultKind {
+    name: "table-emptied",
+    parameters: &Object { what: "the fault `table-emptied`", one_of: &[], fields: &[] },
+    systems: &[],
+    regions: &[],
+    told: &[DAMAGED_TABLE],
+    known: &[AFTER_DAMAGE],
+    make: |_| Ok(Box::new(TableEmptied)),
+};
+
+/// As a clean-up does that was meant for another database.
+#[derive(Debug)]
+struct TableEmptied;
+
+#[async_trait]
+impl Fault for TableEmptied {
+    async fn strike(&self, scene: &Scene<'_>) -> Result<Struck, FaultError> {
+        (scene.say)("emptying the table of the items of orders".to_owned());
+        let login = scene.testbed.login(scene.store, scene.door).ok_or(FaultError::NoServer)?;
+        let mut client = connect(&login, CONNECT_WITHIN).await?;
+        empty(&mut client, scene).await.map_err(FaultError::doing("the mistaken TRUNCATE"))
+    }
+}
+
+async fn empty(client: &mut Client, scene: &Scene<'_>) -> Result<Struck, Error> {
+    let name = table(Collection::OrderItems);
+    let transaction = client.transaction().await?;
+    // Nobody writes between what is read and what is removed.
+    transaction.execute(&format!("LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE"), &[]).await?;
+    let removed: FinalState = read_where(transaction.client(), Collection::OrderItems, "true").await?;
+    let began = scene.clock.now();
+    transaction.execute(&format!("TRUNCATE {name}"), &[]).await?;
+    let sql = "SELECT pg_current_xact_id()::text::bigint, pg_relation_size($1::text::regclass)";
+    let row = transaction.query_one(sql, &[&name]).await?;
+    let (xid, bytes): (i64, i64) = (row.get(0), row.get(1));
+    transaction.commit().await?;
+    let ended = scene.clock.now();
+    // What is left in the file says that it went, whatever was counted before.
+    let gone = if bytes == 0 { removed.len() as u64 } else { 0 };
+    Ok(Struck {
+        kind: KIND.name,
+        began,
+        ended,
+        story: format!("transaction {xid} emptied {name} of {gone} rows"),
+        told: BTreeMap::from([(DAMAGED_TABLE, format!("public.{name}"))]),
+        known: BTreeMap::from([(AFTER_DAMAGE, json!(scene.clock.wall(ended)))]),
+        removed,
+        changed: FinalState::new(),
+        bite: vec![Bite { what: name.to_owned(), count: gone, wanted: Wanted::Some }],
+    })
+}

@@ -64,6 +64,8 @@ steps:
 struct Restores;
 
 impl Invoke for Restores {
+    lifeboat_runtime::holds_nothing!();
+
     fn invoke(&self, request: Request) -> Pending<Answer> {
         let step = request.call.step.as_str().to_owned();
         let done = |outputs: Value| Ok(Done { outputs, summary: String::new() });

@@ -4,10 +4,14 @@
 use std::sync::Arc;
 
 use lifeboat_core::{
+    failure::Reason,
     name::{RunId, StepId},
     run::Run,
 };
-use lifeboat_runtime::invoke::{Answer, Invoke, Pending, Request};
+use lifeboat_runtime::{
+    holder::Holder,
+    invoke::{Answer, Invoke, Pending, Request},
+};
 
 /// The id of the runbook of such a run.
 pub const RUNBOOK: &str = "COPIES";
@@ -47,5 +51,13 @@ impl Invoke for OnBehalf {
         request.run = self.run.clone();
         request.call.step = self.step.clone();
         self.invoke.invoke(request)
+    }
+
+    fn hold(&self, holder: Holder) -> Pending<Result<Vec<Reason>, Reason>> {
+        self.invoke.hold(holder)
+    }
+
+    fn let_go(&self) -> Pending<()> {
+        self.invoke.let_go()
     }
 }

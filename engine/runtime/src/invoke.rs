@@ -25,15 +25,28 @@ pub trait Invoke: Send + Sync {
 
     /// Takes the targets themselves for the run on which this engine works, so that engines with other state folders are kept away,
     /// where a target can hold that. Says which cannot; refuses where another run has one (`run-lease-held`). Asked once before the
-    /// first call, and not for a dry-run.
-    fn hold(&self, _holder: Holder) -> Pending<Result<Vec<Reason>, Reason>> {
-        Box::pin(std::future::ready(Ok(Vec::new())))
-    }
+    /// first call, and not for a dry-run. There is no default: whoever stands in front of plugins must pass it on.
+    fn hold(&self, holder: Holder) -> Pending<Result<Vec<Reason>, Reason>>;
 
-    /// Gives free what [`Invoke::hold`] took: the engine works on the run no more.
-    fn let_go(&self) -> Pending<()> {
-        Box::pin(std::future::ready(()))
-    }
+    /// Releases what [`Invoke::hold`] took: the engine no longer works on the run.
+    fn let_go(&self) -> Pending<()>;
+}
+
+/// The part of [`Invoke`] of something that has no targets which could be held.
+#[macro_export]
+macro_rules! holds_nothing {
+    () => {
+        fn hold(
+            &self,
+            _: $crate::holder::Holder,
+        ) -> $crate::invoke::Pending<Result<Vec<lifeboat_core::failure::Reason>, lifeboat_core::failure::Reason>> {
+            Box::pin(std::future::ready(Ok(Vec::new())))
+        }
+
+        fn let_go(&self) -> $crate::invoke::Pending<()> {
+            Box::pin(std::future::ready(()))
+        }
+    };
 }
 
 /// One call with its surroundings.

@@ -13,7 +13,10 @@ use lifeboat_core::{
     input::{Done, Purpose},
     types::Type,
 };
-use lifeboat_runtime::invoke::{Answer, Invoke, Pending, Request};
+use lifeboat_runtime::{
+    holder::Holder,
+    invoke::{Answer, Invoke, Pending, Request},
+};
 use serde_json::{Map, Value, json};
 
 use super::{Breakage, Control};
@@ -75,6 +78,14 @@ impl Invoke for Saboteur {
             }
             _ => self.inner.invoke(request),
         }
+    }
+
+    fn hold(&self, holder: Holder) -> Pending<Result<Vec<Reason>, Reason>> {
+        self.inner.hold(holder)
+    }
+
+    fn let_go(&self) -> Pending<()> {
+        self.inner.let_go()
     }
 }
 

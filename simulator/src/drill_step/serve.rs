@@ -166,6 +166,8 @@ mod tests {
     struct Plugins;
 
     impl Invoke for Plugins {
+        lifeboat_runtime::holds_nothing!();
+
         fn invoke(&self, request: Request) -> Pending<Answer> {
             let summary = request.call.action.to_string();
             Box::pin(std::future::ready(Answer::Ran(Ok(Done { outputs: json!({}), summary }))))

@@ -35,6 +35,8 @@ const ALLOWANCE_S: f64 = 0.1;
 struct NoOp;
 
 impl Invoke for NoOp {
+    lifeboat_runtime::holds_nothing!();
+
     fn invoke(&self, _request: Request) -> Pending<Answer> {
         let done = Done { outputs: json!({}), summary: String::new() };
         Box::pin(std::future::ready(Answer::Ran(Ok(done))))

@@ -31,6 +31,8 @@ const BAR_RATIO: f64 = 1.5;
 struct Asking(Mutex<Duration>);
 
 impl Invoke for Asking {
+    lifeboat_runtime::holds_nothing!();
+
     fn invoke(&self, request: Request) -> Pending<Answer> {
         *self.0.lock().unwrap() = median(CHECKS, || request.fence.check().unwrap());
         let done = Done { outputs: json!({}), summary: String::new() };

@@ -254,6 +254,8 @@ mod tests {
     }
 
     impl Invoke for Slow {
+        crate::holds_nothing!();
+
         fn invoke(&self, request: Request) -> Pending<Answer> {
             let (said, go, began) = (Arc::clone(&self.said), self.go.clone(), self.began.clone());
             Box::pin(async move {
@@ -293,6 +295,8 @@ mod tests {
     struct Watching(UnboundedSender<Option<Timestamp>>);
 
     impl Invoke for Watching {
+        crate::holds_nothing!();
+
         fn invoke(&self, request: Request) -> Pending<Answer> {
             let told = self.0.clone();
             Box::pin(async move {

@@ -215,6 +215,8 @@ async fn the_leases_of_a_killed_engine_are_taken_over_and_those_of_a_live_one_ar
 struct Asking;
 
 impl Invoke for Asking {
+    lifeboat_runtime::holds_nothing!();
+
     fn invoke(&self, request: Request) -> Pending<Answer> {
         Box::pin(async move {
             let line = tokio::task::spawn_blocking(|| {

@@ -53,6 +53,8 @@ struct Guarded {
 }
 
 impl Invoke for Guarded {
+    lifeboat_runtime::holds_nothing!();
+
     fn invoke(&self, request: Request) -> Pending<Answer> {
         let (began, go) = (self.began.clone(), self.go.clone());
         async move {

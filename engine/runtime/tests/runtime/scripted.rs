@@ -76,6 +76,8 @@ impl Plugin {
 pub(crate) struct Shared(pub(crate) Arc<Plugin>);
 
 impl Invoke for Shared {
+    lifeboat_runtime::holds_nothing!();
+
     fn invoke(&self, request: Request) -> Pending<Answer> {
         let plugin = Arc::clone(&self.0);
         let step = request.call.step.clone();

@@ -1,5 +1,6 @@
 //! What the end-to-end tests share: the built binary, and where the repository lies.
 
+pub mod bindings;
 pub mod finding;
 pub mod rehearsal;
 pub mod scene;

@@ -1,19 +1,16 @@
 //! A loaded server, and copies of its archive and its backups that are damaged or packed: what tests of restoring and verifying
 //! start from.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt, path::PathBuf, process::Command};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tokio_postgres::Client;
 
-use crate::stand::{Stand, connect, files_below};
+use crate::{
+    bindings,
+    stand::{Stand, connect, files_below},
+};
 
 /// Verifies a backup; ` PARAMETERS` is replaced.
 pub const VERIFY: &str = "
@@ -115,17 +112,17 @@ impl Scene {
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir(&folder)?;
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o755))?;
-        let mut text = fs::read_to_string(&self.stand.bindings)?;
         for source in [self.stand.testbed.archive_folder(), self.stand.testbed.backups_folder()] {
             let target = folder.join(source.file_name().context("a name")?);
             let copied = Command::new("cp").arg("-a").arg(&source).arg(&target).status()?;
             ensure!(copied.success(), "{} is not copied", source.display());
-            let quoted = |path: &Path| Value::from(path.display().to_string()).to_string();
-            ensure!(text.contains(&quoted(&source)), "{} is not in the bindings", source.display());
-            text = text.replace(&quoted(&source), &quoted(&target));
         }
         let bindings = folder.join("bindings.yaml");
-        fs::write(&bindings, text)?;
+        bindings::changed(&self.stand.bindings, &bindings, |targets| {
+            for name in ["archive", "backups"] {
+                targets["recovery"]["folders"][name]["path"] = folder.join(name).display().to_string().into();
+            }
+        })?;
         Ok(Variant { scene: self, folder, bindings })
     }
 }
@@ -143,11 +140,9 @@ impl Variant<'_> {
     pub fn fetched_by(&self, command: &str) -> Result<()> {
         let folder = self.archive("");
         let command = command.replace("ARCHIVE", folder.display().to_string().trim_end_matches('/'));
-        let text = fs::read_to_string(&self.bindings)?;
-        let line = text.lines().find(|line| line.trim_start().starts_with("archive: {")).context("the archive")?;
-        let (before, _) = line.split_once(", restore_command:").or_else(|| line.split_once(" }")).context("its end")?;
-        let line_with = format!("{before}, restore_command: {} }}", Value::from(command));
-        Ok(fs::write(&self.bindings, text.replace(line, &line_with))?)
+        bindings::changed(&self.bindings, &self.bindings, |targets| {
+            targets["recovery"]["folders"]["archive"]["restore_command"] = command.into();
+        })
     }
 
     /// A file of the archive.

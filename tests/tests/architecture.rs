@@ -62,7 +62,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("testcontainers", &["lifeboat-simulator"]),
     ("cel", &["lifeboat-core"]),
     ("petgraph", &["lifeboat-core"]),
-    ("serde-saphyr", &["lifeboat-core"]),
+    ("serde-saphyr", &["lifeboat-core", "lifeboat-tests"]),
     ("anstream", &["lifeboat"]),
     ("anstyle", &["lifeboat"]),
     ("clap", &["lifeboat"]),

@@ -3,8 +3,11 @@
 use std::{fs, path::PathBuf, process::Output};
 
 use anyhow::{Context, Result, ensure};
-use lifeboat_tests::stand::{Stand, connect};
-use serde_json::Value;
+use lifeboat_tests::{
+    bindings,
+    stand::{Stand, connect},
+};
+use serde_json::{Value, json};
 
 /// A binding with one port, and a work folder with so long a path that no socket fits into it: each copy needs the port.
 async fn with_one_port(stand: &Stand) -> Result<(PathBuf, PathBuf)> {
@@ -13,14 +16,13 @@ async fn with_one_port(stand: &Stand) -> Result<(PathBuf, PathBuf)> {
     let made = format!("mkdir -m 700 {long} && cp {work}/.lifeboat-identity {long}/");
     let server = connect(&stand.testbed.observer()).await?;
     server.batch_execute(&format!("COPY (SELECT 1) TO PROGRAM '{made}'")).await?;
-    let text = fs::read_to_string(&stand.bindings)?;
-    let text = text.replace(&format!("work: {{ path: \"{work}\""), &format!("work: {{ path: \"{long}\""));
-    let (before, rest) = text.split_once("    ports:\n").context("ports")?;
-    let (first, others) = rest.split_once('\n').context("a port")?;
-    let others: String =
-        others.lines().skip_while(|line| line.starts_with("      ")).map(|line| format!("{line}\n")).collect();
     let path = stand.home.path().join("one-port.yaml");
-    fs::write(&path, format!("{before}    ports:\n{first}\n{others}"))?;
+    bindings::changed(&stand.bindings, &path, |targets| {
+        let recovery = &mut targets["recovery"];
+        recovery["folders"]["work"]["path"] = long.as_str().into();
+        let one = recovery["ports"].as_object().and_then(|ports| ports.iter().next());
+        recovery["ports"] = one.map(|(port, address)| json!({ port.as_str(): address })).unwrap_or_default();
+    })?;
     Ok((path, long.into()))
 }
 

@@ -79,10 +79,10 @@ impl Runbook {
 fn a_drill_that_is_met_tells_its_numbers_and_one_that_is_missed_fails_the_run() -> Result<()> {
     let _alone = alone();
     let runbook = Runbook::new(
-        "  - { id: good, drill: { scenario: small.yaml } }\n  \
+        "  - { id: good, drill: { scenario: drill.yaml } }\n  \
            - { id: late, when: \"steps.good.outputs.rto_s.high < 600.0\", drill: { scenario: late.yaml }, \
                retry: { attempts: 3 } }\n  \
-           - { id: never, drill: { scenario: small.yaml } }\n",
+           - { id: never, drill: { scenario: drill.yaml } }\n",
     )?;
     runbook.add_late_drill()?;
     let ended = watched(runbook.run(), |_, _| Ok(()))?;
@@ -118,7 +118,7 @@ fn a_drill_that_is_met_tells_its_numbers_and_one_that_is_missed_fails_the_run() 
 #[test]
 fn a_drill_ends_with_its_engine_and_is_held_again() -> Result<()> {
     let _alone = alone();
-    let runbook = Runbook::new("  - { id: rehearse, drill: { scenario: small.yaml } }\n")?;
+    let runbook = Runbook::new("  - { id: rehearse, drill: { scenario: drill.yaml } }\n")?;
     let until_recovering = |command: Command, end: fn(u32) -> Result<()>| -> Result<Ended> {
         let mut reached = false;
         let ended = watched(command, |line, pid| {

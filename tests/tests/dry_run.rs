@@ -79,7 +79,7 @@ async fn a_dry_run_finds_the_wrong_machine_and_the_wrong_login() -> Result<()> {
     let stand = damaged().await?;
     let bindings = fs::read_to_string(&stand.bindings)?;
     for (right, wrong, code, exit) in [
-        ("identity: \"", "identity: \"not-", "host-identity-mismatch", 6),
+        ("    identity: ", "    identity: not-", "host-identity-mismatch", 6),
         ("user: lifeboat\n", "user: nobody_at_all\n", "pg-login", 1),
     ] {
         ensure!(bindings.contains(right), "the bindings have no `{right}`:\n{bindings}");

@@ -10,7 +10,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use lifeboat_tests::stand::{Stand, connect, files_below};
+use lifeboat_tests::{
+    bindings,
+    stand::{Stand, connect, files_below},
+};
 use tokio_postgres::Client;
 
 /// Restores a backup with all of its WAL, and looks at it.
@@ -228,9 +231,8 @@ impl Fixture {
         let work = self.stand.testbed.work_folder().display().to_string();
         let long = format!("{work}/{}", "long".repeat(20));
         self.shell(&format!("mkdir -m 700 {long} && cp {work}/.lifeboat-identity {long}/")).await?;
-        let text = fs::read_to_string(&self.stand.bindings)?;
         let path = self.stand.home.path().join("without-a-wall.yaml");
-        fs::write(&path, text.replace(&format!("work: {{ path: \"{work}\""), &format!("work: {{ path: \"{long}\"")))?;
+        bindings::with_long_work_folder(&self.stand.bindings, &path, &long)?;
         Ok(path)
     }
 }

@@ -4,7 +4,7 @@
 use std::{fs, net::SocketAddr};
 
 use anyhow::{Context, Result, ensure};
-use lifeboat_tests::{finding::superuser, stand::Stand};
+use lifeboat_tests::{bindings, finding::superuser, stand::Stand};
 use tokio::net::TcpSocket;
 
 const RESTORE: &str = r#"lifeboat: 1
@@ -27,14 +27,11 @@ steps:
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_moves_on_from_a_port_that_only_its_server_finds_taken() -> Result<()> {
     let stand = Stand::loaded(1).await?;
-    let text = fs::read_to_string(&stand.bindings)?;
-    let mut ports: Vec<u16> = text
-        .split("    ports:\n")
-        .nth(1)
-        .context("ports of the machine")?
-        .lines()
-        .map_while(|line| line.trim().split_once(':')?.0.parse().ok())
-        .collect();
+    let mut ports: Vec<u16> = Vec::new();
+    bindings::changed(&stand.bindings, &stand.bindings, |targets| {
+        let declared = targets["recovery"]["ports"].as_object().into_iter().flatten();
+        ports.extend(declared.filter_map(|(port, _)| port.parse::<u16>().ok()));
+    })?;
     // They are tried in order.
     ports.sort_unstable();
     ensure!(ports.len() >= 3, "{ports:?}");
@@ -44,8 +41,7 @@ async fn a_copy_moves_on_from_a_port_that_only_its_server_finds_taken() -> Resul
     let server = superuser(&stand).await?;
     let make = format!("mkdir -m 700 {long} && cp {work}/.lifeboat-identity {long}/");
     server.batch_execute(&format!("COPY (SELECT 1) TO PROGRAM '{make}'")).await?;
-    let text = text.replace(&format!("work: {{ path: \"{work}\""), &format!("work: {{ path: \"{long}\""));
-    fs::write(&stand.bindings, text)?;
+    bindings::with_long_work_folder(&stand.bindings, &stand.bindings, &long)?;
 
     let mut held = Vec::new();
     for port in &ports[..2] {

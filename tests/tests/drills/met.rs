@@ -81,7 +81,7 @@ fn without_root() -> Result<()> {
     fs::copy(lifeboat(), &binary)?;
     let runbook = rehearsal.home.path().join("dr-003-accidental-deletion.yaml");
     fs::copy(repository().join("workflows/dr-003-accidental-deletion.yaml"), &runbook)?;
-    let small = rehearsal.home.path().join("small.yaml");
+    let small = rehearsal.home.path().join("drill.yaml");
     let text = fs::read_to_string(&small)?;
     let text = text.lines().map(|line| match line.split_once("runbook:") {
         Some((indent, _)) => format!("{indent}runbook: {}\n", runbook.display()),

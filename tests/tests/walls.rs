@@ -94,8 +94,9 @@ impl Fixture {
         self.server.batch_execute(&format!("ALTER SYSTEM SET archive_command = '{command}'")).await?;
         self.server.batch_execute("SELECT pg_reload_conf()").await?;
         self.shell(&format!("chmod -R go+rX {archive}")).await?;
-        for folder in [self.stand.testbed.folder(), &self.stand.testbed.work_folder()] {
-            fs::set_permissions(folder, fs::Permissions::from_mode(0o711))?;
+        let root = self.stand.testbed.folder();
+        for folder in ["", "primary", "recovery", "recovery/work"] {
+            fs::set_permissions(root.join(folder), fs::Permissions::from_mode(0o711))?;
         }
         Ok(())
     }

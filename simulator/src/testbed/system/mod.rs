@@ -1,6 +1,5 @@
 //! What can stand in a testbed: a file a kind, and a line in this table.
 
-mod bindings;
 mod entry;
 mod inbox;
 mod kind;
@@ -10,17 +9,18 @@ mod standby;
 mod switch;
 #[expect(clippy::module_inception, reason = "the trait is what the module is about")]
 mod system;
+mod targets;
 mod webhook;
 
 use lifeboat_core::document::Object;
 
 use super::spec::SystemSpec;
-pub(super) use bindings::serialise;
 pub use entry::WorkEntry;
 pub use inbox::{Notification, Signature};
 pub use kind::SystemKind;
 pub(super) use kind::{Built, Order};
 pub use system::{Door, System};
+pub(super) use targets::serialise;
 
 /// Every kind.
 pub const SYSTEMS: [SystemKind; 5] = [postgres::KIND, standby::KIND, machine::KIND, switch::KIND, webhook::KIND];

@@ -1,4 +1,5 @@
-//! The host of a server dies: nothing answers any more, not even that there is nothing. Its disk stays, as the last `fsync` left it.
+//! The host of a server dies: nothing answers any more, not even that there is nothing. Its disk stays as the server had written it: what
+//! a real host loses of its cache, because nothing had called `fsync`, is not lost here.
 
 use async_trait::async_trait;
 use lifeboat_core::document::{Object, Shape, required};
@@ -57,6 +58,9 @@ impl Fault for HostCrash {
         self.in_the_way.put(scene.testbed.network(), gone);
         server.kill().await?;
         let ended = scene.clock.now();
+        if server.runs().await {
+            return Err(FaultError::NoEffect { kind: KIND.name, seen: format!("the server of {name} runs") });
+        }
         let bite = vec![Bite { what: "server".to_owned(), count: 1, wanted: Wanted::Exactly(1) }];
         Ok(Struck::without_damage(KIND.name, began, ended, bite, format!("the host of {name} is gone")))
     }

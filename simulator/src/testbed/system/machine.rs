@@ -102,7 +102,8 @@ async fn build(order: Order<'_>) -> Result<Arc<dyn System>, TestbedError> {
 /// Writes the file by which the engine knows the machine.
 async fn identify(room: &Room, name: &str) -> Result<String, TestbedError> {
     let identity = format!("{name}-{}", &token()?[..12]);
-    room.place.write(&room.path(&format!("{name}/work/{IDENTITY}")), &identity).await?;
+    let file = [name, "work", IDENTITY].join("/");
+    room.place.write(&room.path(&file), &identity).await?;
     Ok(identity)
 }
 

@@ -14,13 +14,21 @@ use lifeboat_tests::stand::files_below;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("lifeboat-core", &[]),
     ("lifeboat-present", &["lifeboat-core"]),
+    ("lifeboat-programs", &["lifeboat-core"]),
     ("lifeboat-runtime", &["lifeboat-core"]),
-    ("lifeboat-host", &["lifeboat-core", "lifeboat-runtime"]),
+    ("lifeboat-host", &["lifeboat-core", "lifeboat-programs", "lifeboat-runtime"]),
     ("lifeboat-bundle", &[]),
     ("lifeboat-launch", &["lifeboat-core", "lifeboat-runtime", "lifeboat-host", "lifeboat-bundle"]),
     (
         "lifeboat-simulator",
-        &["lifeboat-core", "lifeboat-present", "lifeboat-runtime", "lifeboat-host", "lifeboat-launch"],
+        &[
+            "lifeboat-core",
+            "lifeboat-present",
+            "lifeboat-programs",
+            "lifeboat-runtime",
+            "lifeboat-host",
+            "lifeboat-launch",
+        ],
     ),
     ("lifeboat-virtual", &["lifeboat-core", "lifeboat-runtime"]),
     (

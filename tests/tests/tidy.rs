@@ -97,6 +97,21 @@ fn plans_and_starts_are_put_together_in_few_places() {
     }
 }
 
+/// The engine and the testbeds run programs in a place by the same crate: a second way would end or step down differently.
+#[test]
+fn programs_are_run_in_a_place_by_one_crate() {
+    // Written in pieces so that this file does not find itself.
+    let marks = [concat!("kill_process_", "group(group"), concat!("\"ex", "ec\", \"-i\""), concat!("Batch", "Mode=yes")];
+    let sources = tracked(".rs");
+    let code = |file: &PathBuf| read(file).split("#[cfg(test)]").next().unwrap_or_default().to_owned();
+    for mark in marks {
+        let found: Vec<_> = sources.iter().filter(|file| code(file).contains(mark)).collect();
+        assert!(!found.is_empty(), "`{mark}` is looked for, and nothing has it");
+        let others: Vec<_> = found.into_iter().filter(|file| !file.starts_with("engine/programs/src")).collect();
+        assert!(others.is_empty(), "`{mark}` belongs in `engine/programs`: {others:?}");
+    }
+}
+
 /// What a drill measures are records, wherever they are kept: a store that is added changes nothing here.
 #[test]
 fn what_is_measured_knows_no_store() {

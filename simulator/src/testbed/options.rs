@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 pub use lifeboat_present::drill::Backend;
 use tokio_util::sync::CancellationToken;
 
-use super::{binaries, docker, error::TestbedError, place::Account, spec::SystemSpec};
+use super::{binaries, docker, error::TestbedError, place, spec::SystemSpec};
 
 /// How a testbed is built.
 #[derive(Debug, Clone)]
@@ -66,7 +66,7 @@ pub struct Unavailable {
 pub fn available(backend: Backend) -> Result<(), Unavailable> {
     match backend {
         Backend::Process => {
-            Account::of_servers()?;
+            place::account_of_servers()?;
             binaries::find(None).map(drop)
         }
         Backend::Container => docker::answers(),

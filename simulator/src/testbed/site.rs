@@ -7,6 +7,9 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use lifeboat_core::bindings::Via;
+use lifeboat_programs::Account;
+
 use super::{
     binaries,
     container::{self, Containers, INSTANCE_PORTS, SERVER_PORT},
@@ -15,7 +18,7 @@ use super::{
     ground::Ground,
     network::{End, Network},
     options::{Backend, TestbedOptions},
-    place::{Account, Call, Place},
+    place::{self, Call, Place, SERVERS_USER},
     ports,
     secrets::Secrets,
     server::Server,
@@ -66,10 +69,6 @@ pub(super) struct Room {
     pub(super) near: String,
     /// The address of this machine at which its ports are.
     pub(super) here: String,
-    /// The container with its engine, where it is one.
-    pub(super) container: Option<(String, String)>,
-    /// The user that it runs programs as.
-    pub(super) user: Option<String>,
 }
 
 impl Room {
@@ -85,7 +84,7 @@ impl<'a> Site<'a> {
             Backend::Process => {
                 let binaries = binaries::find(options.postgres_major)?;
                 let bin = binaries.folder.to_string_lossy().into_owned();
-                Host::Process { bin, account: Account::of_servers()? }
+                Host::Process { bin, account: place::account_of_servers()? }
             }
             Backend::Container => {
                 let major = options.postgres_major;
@@ -108,7 +107,7 @@ impl<'a> Site<'a> {
         let Host::Process { account: Some(account), .. } = &self.host else { return Ok(()) };
         let root = self.ground.layout.root.clone();
         self.give(std::slice::from_ref(&root))?;
-        let place = Place::Local(Some(account.clone()));
+        let place = Place { via: Via::Local, user: Some(account.name.clone()) };
         place
             .run("test", Call::new(&["-x", &root.to_string_lossy()]))
             .await
@@ -159,7 +158,7 @@ impl<'a> Site<'a> {
             ports::free(count).map_err(|source| TestbedError::Resource { what: "the servers' ports", source })?;
         let address = self.address(end.region.as_deref(), SYSTEMS).to_string();
         Ok(Room {
-            place: Place::Local(account.cloned()),
+            place: Place { via: Via::Local, user: account.map(|account| account.name.clone()) },
             root: self.ground.layout.root.to_string_lossy().into_owned(),
             end,
             bin: bin.to_owned(),
@@ -167,8 +166,6 @@ impl<'a> Site<'a> {
             ports: free.into_iter().map(|port| (port, port)).collect(),
             near: address.clone(),
             here: address,
-            container: None,
-            user: account.map(|account| account.name.clone()),
         })
     }
 
@@ -193,7 +190,10 @@ impl<'a> Site<'a> {
         };
         let running = containers.start(end.system.as_deref().unwrap_or_default(), own, shared, ports).await?;
         Ok(Room {
-            place: Place::Container { engine: ENGINE.into(), name: running.name.clone() },
+            place: Place {
+                via: Via::Container { engine: ENGINE.into(), name: running.name.clone() },
+                user: Some(SERVERS_USER.to_owned()),
+            },
             root: container::ROOT.to_owned(),
             end,
             bin: format!("/usr/lib/postgresql/{}/bin", image.tag),
@@ -201,8 +201,6 @@ impl<'a> Site<'a> {
             ports: running.ports,
             near: running.name.clone(),
             here: Ipv4Addr::LOCALHOST.to_string(),
-            container: Some((ENGINE.into(), running.name)),
-            user: Some("postgres".into()),
         })
     }
 

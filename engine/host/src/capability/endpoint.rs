@@ -9,6 +9,7 @@ use lifeboat_core::{
     failure::Reason,
     name::RoleName,
 };
+use lifeboat_programs::Group;
 use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
@@ -18,7 +19,6 @@ use tokio::{
 use super::{
     Outward,
     client::{self, Client},
-    group::{self, Group},
     lifetimes,
 };
 use crate::{
@@ -167,7 +167,7 @@ async fn run(context: &CallContext, role: &str, words: &[String], last: Option<S
     command.args(["-s", "KILL", &format!("{:.3}", (context.left() + MARGIN).as_secs_f64())]);
     command.arg(program).args(arguments).args(last);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    group::first_of_its_own(&mut command);
+    Group::lead(&mut command);
     let broken = |error: io::Error| invalid("endpoint-command", format!("`{program}`: {error}"));
     let mut child = command.spawn().map_err(broken)?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());

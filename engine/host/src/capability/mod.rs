@@ -2,7 +2,6 @@
 
 mod client;
 mod endpoint;
-mod group;
 mod http;
 mod lifetimes;
 pub(crate) mod machine;

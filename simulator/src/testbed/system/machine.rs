@@ -3,7 +3,10 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
-use lifeboat_core::document::{Object, Shape, optional, required};
+use lifeboat_core::{
+    bindings::Via,
+    document::{Object, Shape, optional, required},
+};
 use lifeboat_present::drill::{Fidelity, SystemInfo};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -74,7 +77,7 @@ async fn build(order: Order<'_>) -> Result<Arc<dyn System>, TestbedError> {
     let folder = site.ground.layout.root.join(name);
     let identity = identify(&room, name).await?;
     let (host, port) = site.reach(&room.end, server).await?;
-    if room.container.is_some() {
+    if room.place.via != Via::Local {
         let password_line = format!("*:*:*:{}:{}\n", roles::ENGINE, site.secrets.engine);
         let script = ["-c", "umask 077; cat > ~postgres/.pgpass"];
         room.place.run("sh", Call { stdin: password_line.as_bytes(), ..Call::new(&script) }).await?;
@@ -108,9 +111,10 @@ async fn identify(room: &Room, name: &str) -> Result<String, TestbedError> {
 }
 
 fn binding(room: &Room, name: &str, of: &str, identity: &str) -> Value {
-    let via = match &room.container {
-        None => json!("local"),
-        Some((engine, name)) => json!({ "container": { "engine": engine, "name": name } }),
+    let via = match &room.place.via {
+        Via::Local => json!("local"),
+        Via::Container { engine, name } => json!({ "container": { "engine": engine, "name": name } }),
+        Via::Ssh { host } => json!({ "ssh": { "host": host } }),
     };
     let folder = |owner: &str, name: &str, access: &str| {
         (name.to_owned(), json!({ "path": room.path(&format!("{owner}/{name}")), "access": access }))
@@ -133,7 +137,7 @@ fn binding(room: &Room, name: &str, of: &str, identity: &str) -> Value {
         "ports": ports.collect::<Map<_, _>>(),
         "identity": identity,
     });
-    if let Some(user) = &room.user {
+    if let Some(user) = &room.place.user {
         binding["user"] = json!(user);
     }
     binding

@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
+use lifeboat_programs::{Account, quoted};
+
 use super::{
-    account,
-    command::quoted,
     place::Place,
     wall::{BARE, ETC, Layout, SYSTEM},
 };
@@ -22,7 +22,7 @@ pub(super) fn behind() -> Option<String> {
 pub(super) fn options(place: &Place<'_>, layout: &Layout) -> Result<Vec<String>, String> {
     let mut words = vec![confine::COMMAND.to_owned()];
     if let Some(user) = place.machine.user.as_deref().filter(|_| place.as_root) {
-        let account = account::of(user)?;
+        let account = Account::of(user)?;
         words.push(format!("--user={}:{}", account.uid, account.gid));
     }
     for path in [layout.data.as_str(), layout.socket().as_str(), "/dev/null"] {

@@ -4,6 +4,7 @@
 use std::process::Stdio;
 
 use lifeboat_core::bindings::Machine;
+use lifeboat_programs::Group;
 use lifeboat_runtime::holder::Holder;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -16,7 +17,7 @@ use super::{
     files::{self, RESOLVE},
     folder, running,
 };
-use crate::{call::CallContext, capability::group::Group, wit::lifeboat::machine::machine::Error};
+use crate::{call::CallContext, wit::lifeboat::machine::machine::Error};
 
 /// No run takes so long; the lock of one that does is taken again before its next change.
 const LONGEST: std::time::Duration = std::time::Duration::from_secs(400 * 24 * 60 * 60);

@@ -1,7 +1,6 @@
 //! The `machine` capability: allow-listed programs and files below allowed folders, on this machine, in a container or over
 //! SSH. One implementation serves all three: everything, file operations too, is a program behind a command prefix.
 
-mod account;
 mod arguments;
 mod command;
 mod confined;

@@ -6,6 +6,7 @@ use std::{
 };
 
 use lifeboat_core::bindings::Via;
+use lifeboat_programs::Group;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     process::{ChildStderr, ChildStdin, ChildStdout},
@@ -20,7 +21,6 @@ use super::{
 };
 use crate::{
     call::CallContext,
-    capability::group::Group,
     wit::lifeboat::machine::machine::{Error, Reason},
 };
 

@@ -2,11 +2,10 @@
 //! say is never believed: that of a copied backup names the original, and behind a wall numbers are others.
 
 use lifeboat_core::action::Effect;
+use lifeboat_programs::quoted;
 
 use super::{
-    arguments,
-    command::quoted,
-    denied, failed,
+    arguments, denied, failed,
     files::{self, More, RESOLVE},
     folder::{self, Allowed},
     place::Place,

@@ -3,9 +3,9 @@
 //! names what runs as root.
 
 use lifeboat_core::bindings::Via;
+use lifeboat_programs::quoted;
 
 use super::{
-    command::quoted,
     place::Place,
     wall::{BARE, Kind},
 };

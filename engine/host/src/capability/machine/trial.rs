@@ -1,7 +1,8 @@
 //! Which wall a machine offers, found by trial: a program behind it must fail to reach what lies outside.
 
+use lifeboat_programs::quoted;
+
 use super::{
-    command::quoted,
     confined, failed,
     place::Place,
     server::{FOLDER, Subject, subject},

@@ -62,7 +62,7 @@ impl Invoke for Saboteur {
         match (&self.control.breakage, known) {
             (Breakage::Does(_), Some(_)) => {
                 let outputs = self.catalogue.get(&request.call.action).map(claims).unwrap_or_default();
-                let done = Done { outputs, summary: "did nothing and says that all is well".to_owned() };
+                let done = Done { outputs, summary: "did nothing and reports success".to_owned() };
                 Box::pin(std::future::ready(Answer::Ran(Ok(done))))
             }
             (Breakage::With(parameters), Some(known)) => {

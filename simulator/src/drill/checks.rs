@@ -130,7 +130,7 @@ impl Rule {
             let at_most = looked.recover.map(|recover| recover.at_most).unwrap_or_default();
             measured = false;
             detail = format!(
-                "not measured: the drill gives a recovery {at_most:?} and ended this one then; until then, {detail}"
+                "not measured: the drill ended this recovery after {at_most:?}, its time limit; until then, {detail}"
             );
         }
         let episode = (self.scope == Scope::Episode).then_some(looked.number);

@@ -23,7 +23,7 @@ pub(super) fn control(control: &Control, held: &DrillReport) -> document::Contro
             "{}verdict {}, {} of {} damaged rows not back; checks that did not hold: {}",
             if struck { "" } else { "the breakage was never reached; " },
             held.verdict,
-            held.residual_damage().map_or_else(|| "unknown how many".to_owned(), |rows| rows.to_string()),
+            held.residual_damage().map_or_else(|| "an unknown number".to_owned(), |rows| rows.to_string()),
             held.writes.damaged_rows,
             if failed.is_empty() { "none".to_owned() } else { failed.join(", ") }
         ),

@@ -67,7 +67,7 @@ impl Stage<'_> {
             let state = match caught_up {
                 Ok(Ok(())) => read_everything(endpoint.as_ref()).await,
                 Ok(Err(why)) => Err(why),
-                Err(_elapsed) => Err(format!("it had not caught up within {CATCHES_UP_WITHIN:?}")),
+                Err(_elapsed) => Err(format!("it did not catch up within {CATCHES_UP_WITHIN:?}")),
             };
             replicas.push((standby, state));
         }

@@ -105,18 +105,18 @@ impl fmt::Display for Phase {
             Self::BackingUp => f.write_str("taking a base backup"),
             Self::Steady { length } => write!(f, "writers and probes run for {length:?}"),
             Self::Unsteady { missing } => {
-                write!(f, "the drill goes on without a fault, because it is not steady yet: {}", missing.join("; "))
+                write!(f, "the drill continues without a fault because it is not steady yet: {}", missing.join("; "))
             }
             Self::Lagging { standby, at_most } => {
                 write!(f, "watching the standby `{standby}`, for at most {at_most:?}")
             }
-            Self::Quiet => f.write_str("no fault: watching"),
+            Self::Quiet => f.write_str("watching, without a fault"),
             Self::Striking { doing } => f.write_str(doing),
-            Self::Struck { story } => write!(f, "{story}; the application goes on"),
+            Self::Struck { story } => write!(f, "{story}; the application continues"),
             Self::Healing { fault } => write!(f, "ending the fault `{fault}`"),
             Self::Unhealed { why } => write!(f, "a fault could not be ended: {why}"),
             Self::Noticing => f.write_str("waiting for monitoring to notice"),
-            Self::Unnoticed { within } => write!(f, "nobody noticed within {within:?}: there is no recovery"),
+            Self::Unnoticed { within } => write!(f, "monitoring noticed nothing within {within:?}; no recovery starts"),
             Self::Recovering { probe } => write!(f, "noticed by the probe `{probe}`; the engine takes over"),
             Self::Settling => f.write_str("waiting for a stable window"),
             Self::Reading => f.write_str("stopping the writers and reading every row back"),
@@ -124,7 +124,7 @@ impl fmt::Display for Phase {
             Self::TearingDown => f.write_str("tearing the systems down"),
             Self::Leaving { folder } => {
                 let folder = folder.display();
-                write!(f, "leaving the systems standing in {folder}; `lifeboat drill --remove {folder}` removes them")
+                write!(f, "leaving the systems running in {folder}; `lifeboat drill --remove {folder}` removes them")
             }
         }
     }

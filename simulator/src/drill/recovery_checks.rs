@@ -69,7 +69,7 @@ pub(super) static RECOVERY: [Rule; 11] = [
 fn target_empty_before(looked: &Looked<'_>) -> Seen {
     let before = names(&looked.evidence.work_before);
     let detail =
-        if before.is_empty() { "nothing lies in the work folder".to_owned() } else { format!("there was {before}") };
+        if before.is_empty() { "the work folder is empty".to_owned() } else { format!("the work folder has {before}") };
     seen(before.is_empty(), detail)
 }
 
@@ -102,7 +102,8 @@ fn fault_took_rows(looked: &Looked<'_>) -> Seen {
     let struck = &looked.episode.struck;
     let stories = struck.iter().map(|struck| struck.story.clone());
     let short = struck.iter().flat_map(|struck| &struck.bite).filter(|bite| !bite.holds());
-    let said: Vec<String> = stories.chain(short.map(|bite| format!("{bite}, which is not what was meant"))).collect();
+    let said: Vec<String> =
+        stories.chain(short.map(|bite| format!("{bite}, which is not the intended damage"))).collect();
     let detail = if said.is_empty() { "there was no fault".to_owned() } else { said.join("; ") };
     seen(!struck.is_empty() && struck.iter().all(Struck::has_bitten), detail)
 }
@@ -125,8 +126,8 @@ fn application_went_on(looked: &Looked<'_>) -> Seen {
         && i64::try_from(closed) == Ok(wanted.accounts_closed)
         && (closed == 0 || emptied >= closed);
     let detail = format!(
-        "{made_again} of {} deleted customers were made again; {closed} of {} accounts were closed, whose orders had lost \
-         {emptied} items",
+        "{made_again} of {} deleted customers were made again; {closed} of {} accounts were closed after their orders had \
+         lost {emptied} items",
         wanted.made_again, wanted.accounts_closed
     );
     seen(holds, detail)
@@ -181,7 +182,7 @@ fn newer_rows_stay(looked: &Looked<'_>) -> Seen {
     let overwritten = made_again.iter().filter(|again| !stays(again)).count();
     let raised = closed.iter().filter(|id| state.contains_key(&customer(**id))).count();
     let detail = format!(
-        "of {} rows made again {overwritten} are not as they were made; of {} closed accounts {raised} are back",
+        "{overwritten} of {} rows made again are not as the application made them; {raised} of {} closed accounts are back",
         made_again.len(),
         closed.len()
     );
@@ -224,10 +225,10 @@ fn copy_removed(looked: &Looked<'_>) -> Seen {
     let detail = match (left.is_empty(), missing, copies.is_empty(), kept.is_empty()) {
         (false, ..) => format!("left: {}", names(left.iter().copied())),
         (true, Some(missing), ..) => {
-            format!("the copy {} is gone, and {} rows were in it that are nowhere else", missing.name, missing.left)
+            format!("the copy {} is gone with {} rows that exist nowhere else", missing.name, missing.left)
         }
         (true, None, false, _) => format!(
-            "the copy {} stays for the rows that could not go back; beside it the run keeps {}",
+            "the copy {} is kept for the rows that could not be put back; the run also keeps {}",
             names(copies.iter().copied()),
             records()
         ),
@@ -265,7 +266,7 @@ fn people_told(looked: &Looked<'_>) -> Seen {
         detail.push_str(&format!("; never arrived: {}", list(&silent)));
     }
     if doubtful > 0 {
-        detail.push_str(&format!("; {doubtful} without one"));
+        detail.push_str(&format!("; {doubtful} arrived without a valid signature"));
     }
     seen(silent.is_empty() && doubtful == 0 && !told.is_empty(), detail)
 }

@@ -341,9 +341,9 @@ fn lost_writes(evidence: &Evidence, damage: &[Damage], losses: &Losses) -> Vec<L
             write.changes.iter().filter_map(|change| change.key()).map(|key| key.to_string()).collect();
         let damaged = write.changes.iter().filter_map(|change| change.key()).any(|key| is_damaged(&key));
         let why = match (damaged, began.zip(write.ended).map(|(began, ended)| ended < began)) {
-            (true, _) => "its row was removed by the fault and is not back",
-            (false, Some(true)) => "acknowledged before the fault, and taken with it or by the recovery",
-            (false, _) => "acknowledged after the fault, and taken by the recovery",
+            (true, _) => "the fault removed its row, which is not back",
+            (false, Some(true)) => "acknowledged before the fault, lost by the fault or the recovery",
+            (false, _) => "acknowledged after the fault, lost by the recovery",
         };
         LostWrite {
             write: write.id,
@@ -361,15 +361,15 @@ fn scaled(request: &DrillRequest) -> Vec<Scaled> {
         name: "stability window".to_owned(),
         drill: format!("{:?}", windows.stable),
         production: format!("{:?}", windows.stable_in_production),
-        worst_case: "A relapse later than the drill's window is not seen here.".to_owned(),
+        worst_case: "The drill does not see a relapse after its window.".to_owned(),
     };
     let archive = request.spec.archive().map(|archive| Scaled {
         name: "archive interval".to_owned(),
         drill: format!("{:?}", archive.interval),
         production: format!("{:?}", archive.in_production),
         worst_case: format!(
-            "The runbook archives the current segment itself. Where the primary cannot do that any more, up to {:?} of \
-             writes are outside the archive.",
+            "The runbook archives the current segment itself. If the primary can no longer do that, up to {:?} of writes \
+             are not in the archive.",
             archive.in_production
         ),
     });

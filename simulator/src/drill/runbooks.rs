@@ -107,7 +107,7 @@ fn controls_can_be_seen(document: &mut Document<'_>) {
         let Some(red_by) = control["red_by"].as_str() else { continue };
         let reds: Vec<&str> = MEASURES.into_iter().chain(results()).collect();
         if !reds.contains(&red_by) {
-            let message = format!("nothing called `{red_by}` can turn a drill red");
+            let message = format!("`{red_by}` cannot turn a drill red");
             let path = ["controls", &place.to_string(), "red_by"];
             document.contradiction(&path, message, format!("one of {}", reds.join(", ")));
         }

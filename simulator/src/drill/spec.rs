@@ -262,13 +262,13 @@ fn sizes_fit(document: &mut Document<'_>) {
             ("order_items", size.order_items, "orders", size.orders),
         ] {
             if rows < least {
-                let message = format!("`{name}` is {rows}, and there are {least} {of}");
-                document.contradiction(&[key, name], message, format!("no fewer than `{of}`"));
+                let message = format!("`{name}` is {rows}, fewer than the {least} {of}");
+                document.contradiction(&[key, name], message, format!("at least as many as `{of}`"));
             }
         }
         if size.damaged_customers > size.customers {
-            let message = format!("{} customers cannot be taken of {}", size.damaged_customers, size.customers);
-            document.contradiction(&[key, "damaged_customers"], message, "at most all");
+            let message = format!("the fault cannot delete {} of {} customers", size.damaged_customers, size.customers);
+            document.contradiction(&[key, "damaged_customers"], message, "more than there are");
         }
     }
 }
@@ -300,12 +300,11 @@ fn stability_fits(document: &mut Document<'_>) {
     let length = |document: &Document<'_>, path: &[&str]| document.get::<SignedDuration>(path);
     let Some(interval) = length(document, &["probes", "interval"]) else { return };
     if interval.is_zero() {
-        let message = "probes cannot follow each other without time between them";
+        let message = "the interval between probes cannot be zero";
         return document.contradiction(&["probes", "interval"], message, "longer than zero");
     }
     if length(document, &["windows", "stable"]).is_some_and(|stable| stable < interval.saturating_mul(4)) {
-        let message =
-            format!("the window of stability is shorter than four probes, of which there is one each {interval:#}");
+        let message = format!("the stability window is shorter than four probe intervals of {interval:#}");
         document.contradiction(&["windows", "stable"], message, "too short");
     }
 }
@@ -414,7 +413,7 @@ mod tests {
         let (head, _) = shipped.split_once("  - lag:").expect("is there");
         let Err(DrillError::Diagnostics { diagnostics, .. }) = parse(head.to_owned()) else { panic!("no mistake") };
         assert_eq!(diagnostics.len(), 1, "{diagnostics:#?}");
-        assert_eq!(diagnostics[0].message, "nothing is recovered in this drill, and nothing is measured");
+        assert_eq!(diagnostics[0].message, "this drill recovers nothing and measures nothing");
     }
 
     #[test]

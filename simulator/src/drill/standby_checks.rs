@@ -45,7 +45,7 @@ fn faults_had_effect(looked: &Looked<'_>) -> Seen {
 fn service_undisturbed(looked: &Looked<'_>) -> Seen {
     match outage(&looked.evidence.probes, &looked.evidence.rule, None) {
         Outage::None { resolution } => {
-            Seen::Holds(format!("no probe failed; the longest time without one was {resolution:.2} s"))
+            Seen::Holds(format!("no probe failed; the longest gap between two probes was {resolution:.2} s"))
         }
         Outage::Unmeasured(missing) => Seen::Unknown(missing.to_string()),
         Outage::Seen { .. } => {

@@ -51,7 +51,7 @@ pub(super) fn fit(document: &mut Document<'_>) {
 
 fn regions_are_named(document: &mut Document<'_>, name: &str, spec: &SystemSpec) {
     if spec.region() == Some(OUTSIDE) {
-        let message = format!("`{OUTSIDE}` is what is in no region");
+        let message = format!("`{OUTSIDE}` means everything that is in no region");
         document.contradiction(&["systems", name, "region"], message, "leave `region` out");
     }
 }

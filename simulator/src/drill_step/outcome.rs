@@ -21,7 +21,7 @@ pub(super) fn of_report(report: &DrillReport, folder: &Path) -> Result<Done, Fai
     let summary = summary(report);
     let reason = |code: &str| {
         let open = open(report);
-        Reason::new(code, format!("{summary}{open}; `lifeboat report {}` tells the whole story", report.run))
+        Reason::new(code, format!("{summary}{open}; run `lifeboat report {}` for the full report", report.run))
     };
     match report.verdict {
         Verdict::Met => Ok(Done { outputs: outputs(report, folder), summary }),
@@ -60,7 +60,7 @@ fn summary(report: &DrillReport) -> String {
     let length = |length: Option<Interval>| length.map_or_else(|| "unmeasured".to_owned(), |length| length.to_string());
     let was = if report.verdict == Verdict::Unmeasured { "is" } else { "was" };
     if report.episodes.is_empty() {
-        return format!("{} {was} {}; nothing had to be recovered", report.drill, report.verdict);
+        return format!("{} {was} {}; no recovery was needed", report.drill, report.verdict);
     }
     format!("{} {was} {}: RTO {}, RPO {}", report.drill, report.verdict, length(rto), length(rpo))
 }

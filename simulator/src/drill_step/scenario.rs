@@ -25,7 +25,7 @@ pub(super) fn testbed(parameters: &Value) -> Result<Backend, String> {
         Some(word) => {
             let both = [Backend::Process, Backend::Container];
             let named = both.into_iter().find(|backend| backend.as_str() == word);
-            named.ok_or_else(|| format!("there is no testbed `{word}`: it is `process` or `container`"))
+            named.ok_or_else(|| format!("there is no testbed `{word}`; use `process` or `container`"))
         }
     }
 }

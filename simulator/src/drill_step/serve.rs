@@ -110,7 +110,7 @@ async fn held(request: Request, drill: DrillRequest, home: &Home) -> Result<Done
     match ended.unwrap_or_else(|error| Err(DrillError::Panicked(error.to_string()))) {
         Ok(report) => of_report(&report, &folder_of(&report, home)),
         Err(DrillError::Stopped) if out_of_time => {
-            let message = "the time of this attempt was up before the drill was over; its systems are torn down";
+            let message = "the time limit of this attempt expired before the drill ended; its systems are torn down";
             Err(Failure::Transient(Reason::new(DrillError::Stopped.code(), message)))
         }
         Err(error) => Err(of_error(&error)),
@@ -234,13 +234,13 @@ mod tests {
         let late = Request { deadline: overdue, ..request(HOLD, json!({ "scenario": "dr-003" })) };
         let (kind, code, message) = failed(server(home.path()).invoke(late).await);
         assert_eq!((kind, code.as_str()), (FailureKind::Transient, "drill-stopped"));
-        assert!(message.contains("the time of this attempt was up"), "{message}");
+        assert!(message.contains("the time limit of this attempt expired"), "{message}");
 
         let cancelled = request(HOLD, json!({ "scenario": "dr-003" }));
         cancelled.cancel.cancel();
         let (kind, code, message) = failed(server(home.path()).invoke(cancelled).await);
         assert_eq!((kind, code.as_str()), (FailureKind::Transient, "drill-stopped"));
-        assert!(!message.contains("the time"), "{message}");
+        assert!(!message.contains("the time limit"), "{message}");
         assert!(!home.path().join("runs").exists(), "nothing was held");
     }
 }

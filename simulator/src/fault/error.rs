@@ -12,7 +12,7 @@ pub enum FaultError {
     #[error(transparent)]
     Connect(#[from] ConnectError),
     /// Its parameters are not what they should be.
-    #[error("the fault cannot be made: {0}")]
+    #[error("the fault cannot be injected: {0}")]
     Parameters(#[from] serde_json::Error),
     /// No table knows its kind.
     #[error("there is no fault `{0}`")]

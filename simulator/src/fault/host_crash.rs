@@ -59,7 +59,10 @@ impl Fault for HostCrash {
         server.kill().await?;
         let ended = scene.clock.now();
         if server.runs().await {
-            return Err(FaultError::NoEffect { kind: KIND.name, seen: format!("the server of {name} runs") });
+            return Err(FaultError::NoEffect {
+                kind: KIND.name,
+                seen: format!("the server of {name} is still running"),
+            });
         }
         let bite = vec![Bite { what: "server".to_owned(), count: 1, wanted: Wanted::Exactly(1) }];
         Ok(Struck::without_damage(KIND.name, began, ended, bite, format!("the host of {name} is gone")))

@@ -27,7 +27,7 @@ pub(super) const KIND: FaultKind = FaultKind {
             FROM,
             TO,
             ONE_WAY,
-            required("percent", "How many pieces of a hundred are lost.", Shape::Int(1, 90)),
+            required("percent", "The percentage of pieces that are lost.", Shape::Int(1, 90)),
             required("retransmit_after", "How long the sender waits before it sends a piece again.", Shape::Duration),
         ],
     },
@@ -58,7 +58,7 @@ impl Fault for Loss {
         let Parameters { way, percent, retransmit_after } = &self.parameters;
         let retransmit_after = Duration::try_from(*retransmit_after).unwrap_or_default();
         let paths = way.paths(KIND.name, scene)?;
-        (scene.say)(format!("losing {percent} of a hundred pieces {}", way.words()));
+        (scene.say)(format!("losing {percent} % of the traffic {}", way.words()));
         let began = scene.clock.now();
         let verdict = Verdict::Lose { percent: *percent, retransmit_after };
         self.in_the_way.put(scene.testbed.network(), way.hindrances(verdict));
@@ -68,7 +68,7 @@ impl Fault for Loss {
             asked += 1;
             if round_trip(*path).await.is_none_or(|took| took >= retransmit_after) {
                 let late = Bite { what: "late answers".to_owned(), count: 1, wanted: Wanted::Some };
-                let story = format!("{percent} of a hundred pieces are lost {}; answer {asked} was late", way.words());
+                let story = format!("{percent} % of the traffic {} is lost; answer {asked} was late", way.words());
                 return Ok(Struck::without_damage(KIND.name, began, ended, vec![late], story));
             }
         }

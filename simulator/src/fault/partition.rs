@@ -42,7 +42,7 @@ impl Fault for Partition {
         }
         let count = paths.len() as u64;
         let bite = vec![Bite { what: "paths without an answer".to_owned(), count, wanted: Wanted::Some }];
-        let story = format!("nothing arrives {} ({count} paths)", self.way.words());
+        let story = format!("no traffic arrives {} ({count} paths)", self.way.words());
         Ok(Struck::without_damage(KIND.name, began, ended, bite, story))
     }
 

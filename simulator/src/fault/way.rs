@@ -29,7 +29,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 pub(super) const FROM: Field = required("from", "A region, or `outside`.", Shape::Name);
 pub(super) const TO: Field = required("to", "A region, or `outside`.", Shape::Name);
 pub(super) const ONE_WAY: Field =
-    optional("one_way", "Only what goes from the one to the other; otherwise what comes back too.", Shape::Bool);
+    optional("one_way", "Only traffic from `from` to `to`; by default both directions.", Shape::Bool);
 pub(super) const REGIONS: &[&str] = &["from", "to"];
 
 /// The parameters that all faults of the network have.
@@ -87,7 +87,7 @@ impl Way {
         let [from, to] = self.sides();
         let paths = scene.testbed.network().addresses_between(&from, &to);
         if paths.is_empty() {
-            let seen = format!("no path leads between {} and {}", self.from, self.to);
+            let seen = format!("no path connects {} and {}", self.from, self.to);
             return Err(FaultError::NoEffect { kind, seen });
         }
         Ok(paths)

@@ -108,14 +108,15 @@ fn judged(longest: Option<Interval>, wanted: &LagObjective) -> (Verdict, Option<
     if let Some(at_least) = wanted.at_least
         && longest.is_none_or(|longest| longest.low < at_least.as_secs_f64())
     {
-        let why = format!("the lag was {measured}; nothing shows that it was as long as {at_least:#}");
+        let why = format!("the lag was {measured}, which does not prove a lag of {at_least:#}");
         return (Verdict::Unmeasured, Some(why));
     }
     let Some(at_most) = wanted.at_most else { return (Verdict::Met, None) };
     match judge(longest, Some(at_most)) {
-        Verdict::Unmeasured => {
-            (Verdict::Unmeasured, Some(format!("the lag was {measured}, and {at_most:#} lies within that")))
-        }
+        Verdict::Unmeasured => (
+            Verdict::Unmeasured,
+            Some(format!("the lag was {measured}, and the limit of {at_most:#} lies within that range")),
+        ),
         judged => (judged, None),
     }
 }

@@ -23,5 +23,5 @@ pub fn judge(measured: Option<Interval>, objective: Option<SignedDuration>) -> V
 pub(super) fn undecided(measured: Option<Interval>, objective: Option<SignedDuration>) -> Option<String> {
     let Some(objective) = objective else { return Some("the runbook states no objective".to_owned()) };
     let measured = measured.filter(|_| judge(measured, Some(objective)) == Verdict::Unmeasured)?;
-    Some(format!("it was {measured}, and the objective of {objective:#} lies within that"))
+    Some(format!("it was {measured}, and the objective of {objective:#} lies within that range"))
 }

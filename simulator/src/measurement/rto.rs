@@ -59,8 +59,8 @@ pub fn rto(outage: &Outage, instants: &Instants, objective: Option<SignedDuratio
     let to_stable = |from: Option<Bracket>| from.zip(stability).map(|(from, stability)| until_stable(from, stability));
     let (from, unknown) = match clock {
         ObjectiveClock::Onset => (onset, "there is no onset"),
-        ObjectiveClock::Detect => (instants.detect.map(exact), "nobody noticed"),
-        ObjectiveClock::Declare => (instants.declare.map(exact), "nobody declared a disaster"),
+        ObjectiveClock::Detect => (instants.detect.map(exact), "monitoring did not notice"),
+        ObjectiveClock::Declare => (instants.declare.map(exact), "no disaster was declared"),
     };
     let judged = to_stable(from);
     let verdict = judge(judged, objective);

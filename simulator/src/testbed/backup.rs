@@ -52,7 +52,7 @@ impl BackupSource {
     pub(super) async fn take(&self, label: &str) -> Result<BackupInfo, TestbedError> {
         let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
         if label.is_empty() || label.starts_with('.') || !label.chars().all(plain) {
-            let message = format!("`{label}` is no label: letters, digits, `-`, `_` and `.` only");
+            let message = format!("`{label}` is not a valid label; use only letters, digits, `-`, `_` and `.`");
             return Err(TestbedError::Program { program: "pg_basebackup".into(), message });
         }
         let folder = format!("{}/{label}", self.folder);
@@ -110,7 +110,7 @@ fn parse_label(text: &str) -> Result<(String, String), TestbedError> {
         .map(|(lsn, segment)| (lsn.to_owned(), segment.trim_end_matches(')').to_owned()))
         .ok_or_else(|| TestbedError::Program {
             program: "pg_basebackup".into(),
-            message: "its backup_label names no start of the WAL".into(),
+            message: "its backup_label does not say where the WAL starts".into(),
         })
 }
 

@@ -40,7 +40,7 @@ pub(super) fn answers() -> Result<(), Unavailable> {
 
 /// Whether an image with PostgreSQL is here.
 pub(super) fn has_image() -> Result<(), Unavailable> {
-    let reason = "no image with PostgreSQL is here; `docker pull postgres:17` or `simulator/images/build` brings one";
+    let reason = "this machine has no image with PostgreSQL; run `docker pull postgres:17` or `simulator/images/build`";
     Image::here(&BUILDABLE).map(drop).ok_or_else(|| Unavailable { reason: reason.to_owned() })
 }
 
@@ -101,7 +101,7 @@ impl Image {
             return Err(TestbedError::Image { major, message: format!("it cannot be pulled ({pull_failure})") });
         }
         build(major).map_err(|message| {
-            let message = format!("it cannot be pulled ({pull_failure}) nor built ({message})");
+            let message = format!("it can be neither pulled ({pull_failure}) nor built ({message})");
             TestbedError::Image { major, message }
         })?;
         Self::present("lifeboat/postgres", major, "built now")
@@ -111,7 +111,7 @@ impl Image {
     /// The first that nothing has to be fetched for.
     fn here(majors: &[u16]) -> Option<Self> {
         let names = majors.iter().flat_map(|major| ["postgres", "lifeboat/postgres"].map(|name| (name, *major)));
-        names.into_iter().find_map(|(name, major)| Self::present(name, major, "was here"))
+        names.into_iter().find_map(|(name, major)| Self::present(name, major, "already here"))
     }
 
     fn present(name: &str, major: u16, how: &str) -> Option<Self> {

@@ -19,7 +19,7 @@ pub enum TestbedError {
         source: io::Error,
     },
     /// The folder cannot be entered by the user that must run PostgreSQL.
-    #[error("{} cannot be entered by the user {user}, which runs PostgreSQL: choose another folder", path.display())]
+    #[error("the user {user}, which runs PostgreSQL, cannot enter {}: choose another folder", path.display())]
     Unreachable {
         /// The folder.
         path: PathBuf,
@@ -84,7 +84,7 @@ pub enum TestbedError {
     #[error("the start of the testbed was stopped")]
     Stopped,
     /// Something of the testbed is still there after its teardown.
-    #[error("left behind by the teardown: {}", left.join(", "))]
+    #[error("the teardown left behind: {}", left.join(", "))]
     Leftover {
         /// Processes, containers, folders.
         left: Vec<String>,

@@ -135,7 +135,7 @@ pub fn remove(folder: &Path) -> Result<String, TestbedError> {
         return Err(failed(io::Error::other(format!("the format is `{}`, not `{FORMAT}`", guard.format))));
     }
     if !guard.owner.is_gone() {
-        return Err(failed(io::Error::other("the drill that it belongs to is still being held")));
+        return Err(failed(io::Error::other("its drill is still running")));
     }
     let left = clear(&folder.canonicalize().map_err(failed)?, &guard.id, guard.backend);
     if left.is_empty() { Ok(guard.id) } else { Err(TestbedError::Leftover { left }) }

@@ -173,11 +173,14 @@ async fn build(site: &Site<'_>) -> Result<Built, TestbedError> {
         let Some((name, spec)) = next else {
             let waiting: Vec<&str> =
                 systems.keys().map(String::as_str).filter(|name| !built.contains_key(*name)).collect();
-            let message = "it names a system that is not there, or that names it".to_owned();
+            let message = "it refers to a system that does not exist or that refers back to it".to_owned();
             return Err(TestbedError::System { name: waiting.join(", "), message });
         };
         site.options.go_on()?;
-        let unknown = || TestbedError::System { name: name.clone(), message: format!("no kind `{}`", spec.kind()) };
+        let unknown = || TestbedError::System {
+            name: name.clone(),
+            message: format!("the kind `{}` does not exist", spec.kind()),
+        };
         let kind = system::kind(spec.kind()).ok_or_else(unknown)?;
         let made = (kind.build)(Order { name, spec, site, built: &built }).await?;
         built.insert(name.clone(), made);

@@ -119,5 +119,5 @@ impl Deref for OneServer {
 }
 
 fn no_server() -> TestbedError {
-    TestbedError::System { name: PRIMARY.to_owned(), message: "it does not stand".to_owned() }
+    TestbedError::System { name: PRIMARY.to_owned(), message: "it does not exist".to_owned() }
 }

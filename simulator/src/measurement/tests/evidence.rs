@@ -205,5 +205,5 @@ fn thin_evidence_says_what_is_missing() {
         "too few probes: in 3s without a failed probe there are at most 0 good ones of `read, pooled connection`, and 15 are needed",
     );
     check(&service(9 * SECOND), "the probes ended after 1.9 s without a failed probe, and 3s are needed");
-    check(&probes(12 * SECOND, &[1_000], |at| at < 5 * SECOND), "there was no time of 3s without a failed probe");
+    check(&probes(12 * SECOND, &[1_000], |at| at < 5 * SECOND), "no period of 3s passed without a failed probe");
 }

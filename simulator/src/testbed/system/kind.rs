@@ -45,7 +45,7 @@ impl Order<'_> {
     /// The server of that name.
     pub(super) fn server(&self, name: &str) -> Result<&Server, TestbedError> {
         let found = self.built.get(name).and_then(|system| system.server());
-        found.ok_or_else(|| self.wrong(format!("`{name}` is no server")))
+        found.ok_or_else(|| self.wrong(format!("`{name}` is not a server")))
     }
 
     pub(super) fn end(&self, region: Option<String>) -> End {

@@ -27,8 +27,8 @@ pub(super) const KIND: SystemKind = SystemKind {
         what: "the system `machine`",
         one_of: &[],
         fields: &[
-            required("of", "The server whose copies are restored on it.", Shape::Name),
-            optional("region", "Where it is placed.", Shape::Name),
+            required("of", "The server for whose copies it is used.", Shape::Name),
+            optional("region", "The region of the machine.", Shape::Name),
         ],
     },
     names: &[("of", &["postgres"])],

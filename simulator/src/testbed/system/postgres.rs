@@ -38,7 +38,7 @@ pub(super) const KIND: SystemKind = SystemKind {
         what: "the system `postgres`",
         one_of: &[],
         fields: &[
-            optional("region", "Where it is placed.", Shape::Name),
+            optional("region", "The region of the server.", Shape::Name),
             required("archive", "How often it archives its WAL.", Shape::Object(&ARCHIVE)),
         ],
     },
@@ -51,8 +51,8 @@ static ARCHIVE: Object = Object {
     what: "the block `archive`",
     one_of: &[],
     fields: &[
-        required("interval", "A segment is archived at the latest after so long.", Shape::Duration),
-        required("in_production", "What it would be in production.", Shape::Duration),
+        required("interval", "The longest time until a segment is archived.", Shape::Duration),
+        required("in_production", "The interval in production.", Shape::Duration),
     ],
 };
 
@@ -196,7 +196,7 @@ impl System for Postgres {
         let patience = Duration::from_secs(u64::from(self.server.archive_timeout_s) * 2 + 5);
         match timeout(patience, self.archived()).await {
             Ok(archived) => archived.map(|()| Some(clock.now())),
-            Err(_elapsed) => Err(format!("the archive did not have it within {patience:?}")),
+            Err(_elapsed) => Err(format!("the WAL did not reach the archive within {patience:?}")),
         }
     }
 

@@ -36,7 +36,7 @@ pub(super) const KIND: SystemKind = SystemKind {
         one_of: &[],
         fields: &[
             required("of", "The server that it follows.", Shape::Name),
-            optional("region", "Where it is placed.", Shape::Name),
+            optional("region", "The region of the standby.", Shape::Name),
             required(
                 "mode",
                 "Whether a commit waits for it (`sync`) or not (`async`).",
@@ -104,7 +104,7 @@ async fn follows(superuser: &Superuser, slot: &str, mode: Mode) -> Result<(), Te
         Ok(())
     };
     let late = |_elapsed| TestbedError::ServerStart {
-        message: format!("the standby {slot} does not follow within {FOLLOWS_WITHIN:?}"),
+        message: format!("the standby {slot} does not stream within {FOLLOWS_WITHIN:?}"),
     };
     timeout(FOLLOWS_WITHIN, following).await.map_err(late)?
 }

@@ -20,7 +20,7 @@ pub(super) const KIND: SystemKind = SystemKind {
     parameters: &Object {
         what: "the system `switch`",
         one_of: &[],
-        fields: &[required("to", "The server that it directs to at first.", Shape::Name)],
+        fields: &[required("to", "The server that gets the traffic at first.", Shape::Name)],
     },
     names: &[("to", &["postgres", "standby"])],
     is_store: false,

@@ -1,5 +1,5 @@
-//! The action `drill/hold`, which the `drill` steps of a runbook run: how it is declared, and which steps of a plan run it. What serves
-//! it is [`crate::drill_step`].
+//! The action `drill/hold`, which the `drill` steps of a runbook run: its declaration, and the steps of a plan that run it.
+//! [`crate::drill_step`] serves it.
 
 use lifeboat_core::{
     action::{Action, Effect, Field},
@@ -12,7 +12,7 @@ use super::error::DrillError;
 /// The name of the action.
 pub const HOLD: &str = "drill/hold";
 
-/// The action as a plugin would declare it. It touches nothing but systems of its own, so it is idempotent and its effect is `read`.
+/// The action as a plugin would declare it. It touches only systems of its own, so it is idempotent and its effect is `read`.
 pub fn hold_action() -> Action {
     let interval = "record{low: float, high?: float}";
     let name = ActionName::new(HOLD).unwrap_or_else(|error| unreachable!("it is a name: {error}"));

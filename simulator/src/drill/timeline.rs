@@ -1,5 +1,5 @@
-//! What happens in a drill must make sense in its order: a recovery comes after what it recovers from, and knows only what can be
-//! known by then.
+//! The timeline of a drill must make sense in its order: a recovery comes after the fault that it recovers from, and uses only
+//! facts that are known at that point.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::spec::{LagSpec, Moment, RecoverSpec};
 use crate::fault;
 
-/// When the probe that failed was last seen good: of monitoring, which watches every drill.
+/// When the failed probe was last good. Monitoring, which watches every drill, provides this fact.
 pub(super) const LAST_GOOD_PROBE: &str = "last_good_probe";
 
 /// Checks the order of the timeline, the facts that its recoveries ask for, and the controls.
@@ -41,7 +41,7 @@ pub(super) fn fits(document: &mut Document<'_>) {
                 let message = "there is no fault before this recovery";
                 document.contradiction(&["timeline", &place, "recover"], message, "recovers from nothing");
             }
-            // What a fault would tell that is not known itself has been said already.
+            // An unknown fault has already been reported, so its facts are not.
             Moment::Recover(_) if !all_known => {}
             Moment::Recover(recover) => recovery_fits(document, &place, recover, &told),
             Moment::Heal(kind) if !struck.contains(kind) && all_known => {
@@ -65,7 +65,7 @@ pub(super) fn fits(document: &mut Document<'_>) {
     controls_fit(document, all_known.then_some(&known));
 }
 
-/// Something must be wanted, and whoever waits must know for what.
+/// A limit must be set, and `within` needs a lag to wait for.
 fn lag_fits(document: &mut Document<'_>, place: &str, lag: &LagSpec) {
     let path = ["timeline", place, "lag"];
     match (lag.at_most, lag.at_least) {
@@ -91,7 +91,7 @@ fn recovery_fits(document: &mut Document<'_>, place: &str, recover: &RecoverSpec
     }
 }
 
-/// Without a steady time before the first disaster nothing shows that the service was well.
+/// Without a steady time before the first fault there is no proof that the service was healthy.
 fn steady_first(document: &mut Document<'_>, moments: &[Option<Moment>]) {
     let first = moments.first().and_then(Option::as_ref);
     if first.is_some_and(|first| !matches!(first, Moment::Steady(_))) {
@@ -100,7 +100,7 @@ fn steady_first(document: &mut Document<'_>, moments: &[Option<Moment>]) {
     }
 }
 
-/// What a control changes may depend on what the faults know, where these are known themselves.
+/// The parameters of a control may depend on the facts of the faults, if the faults themselves are known.
 fn controls_fit(document: &mut Document<'_>, known: Option<&BTreeSet<&str>>) {
     let controls = document.get::<Vec<Value>>(&["controls"]).unwrap_or_default();
     for (place, control) in (0..).zip(controls) {

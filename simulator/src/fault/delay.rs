@@ -1,4 +1,4 @@
-//! Everything between two regions arrives later than it did.
+//! All traffic between two regions arrives later than before.
 
 use std::time::Duration;
 

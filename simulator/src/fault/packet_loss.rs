@@ -1,4 +1,4 @@
-//! Some of what is sent between two regions is lost and sent again, as TCP does it: it arrives, later, and what follows it waits.
+//! Some of the traffic between two regions is lost and sent again, as TCP does: it arrives later, and what follows it waits.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use super::{
 };
 use crate::proxy::Verdict;
 
-/// So many questions are asked at most until an answer is late. At one lost piece of a hundred, each way, fewer than one drill in
-/// ten thousand sees none.
+/// The most questions that are asked until an answer is late. With 1 % loss in each direction, fewer than one drill in ten
+/// thousand sees no late answer.
 const QUESTIONS: usize = 500;
 
 pub(super) const KIND: FaultKind = FaultKind {

@@ -1,4 +1,4 @@
-//! Two regions, or a region and the outside, do not hear each other any more: what is sent is taken and never arrives.
+//! Two regions, or a region and the outside, can no longer reach each other: what is sent is accepted and never arrives.
 
 use async_trait::async_trait;
 use lifeboat_core::document::Object;

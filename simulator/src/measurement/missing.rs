@@ -1,4 +1,4 @@
-//! What was missing where something could not be measured.
+//! What was missing when something could not be measured.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 use super::probe::ProbeKind;
 
-/// What the probes do not show. As text it is the end of "not measured: …".
+/// What the probes do not prove. As text it is the end of "not measured: …".
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Missing {
     /// There is no probe at all.
@@ -26,14 +26,14 @@ pub enum Missing {
         made: usize,
         /// How many there must be.
         wanted: usize,
-        /// In the fullest window of this length; `None`: in all.
+        /// In the fullest window of this length; `None`: in total.
         window: Option<SignedDuration>,
     },
-    /// The service was well when the probes ended, but not for long enough.
+    /// The service was healthy when the probes ended, but not for long enough.
     Time {
-        /// So long, in seconds.
+        /// How long it was healthy, in seconds.
         watched_s: f64,
-        /// Of this.
+        /// The length that is needed.
         window: SignedDuration,
     },
     /// Some probe failed in every window.

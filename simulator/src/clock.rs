@@ -17,12 +17,12 @@ use serde::{Deserialize, Serialize};
 pub struct At(pub i64);
 
 impl At {
-    /// An instant so many seconds after the start of the clock.
+    /// The instant this many seconds after the start of the clock.
     pub fn from_secs_f64(seconds: f64) -> Self {
         Self((seconds * 1e6) as i64)
     }
 
-    /// Seconds since `earlier`; negative where this instant lies before it.
+    /// Seconds since `earlier`; negative if this instant is before it.
     pub fn seconds_since(self, earlier: Self) -> f64 {
         (self.0 - earlier.0) as f64 / 1e6
     }
@@ -71,7 +71,7 @@ impl Clock {
         self.wall.saturating_add(SignedDuration::from_micros(at.0)).unwrap_or(self.wall)
     }
 
-    /// The instant of a wall time that the engine wrote: right as long as nobody sets the machine's clock during the drill.
+    /// The instant of a wall time that the engine wrote: correct unless the machine's clock is set during the drill.
     pub fn at(&self, wall: Timestamp) -> At {
         At(i64::try_from(wall.duration_since(self.wall).as_micros()).unwrap_or(i64::MAX))
     }

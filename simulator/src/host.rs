@@ -1,7 +1,8 @@
-//! How busy the machine is on which a drill is held: a probe that was never made, because the machine had no time for it, says
-//! nothing of the service.
+//! How busy the machine is on which a drill is held: a probe that was never made because the machine had no time for it says
+//! nothing about the service.
 //!
-//! Read before the drill and at its end, and told in its report. What a system does not offer (`/proc` of Linux) is left out.
+//! Read before the drill and at its end, and included in its report. Values that a system does not offer (they are in Linux's `/proc`) are
+//! left out.
 
 use std::{
     fs,
@@ -14,11 +15,11 @@ use std::{
 pub use lifeboat_present::drill::{Load, Readiness};
 use tokio::{task::spawn_blocking, time::sleep_until};
 
-/// So many timers are watched, four of them an interval of the probes.
+/// How many timers are watched: four per probe interval.
 const TIMERS: u32 = 20;
 /// How long a thread tries to run without a pause.
 const SPIN: Duration = Duration::from_millis(100);
-/// A thread that gets less of a processor than this waits longer than it works.
+/// A thread with a smaller share of a processor waits longer than it works.
 const SHARE_AT_LEAST: f64 = 0.5;
 
 /// The load now.
@@ -39,7 +40,7 @@ fn parse(average: &str, pressure: &str) -> Load {
     }
 }
 
-/// Measures for about a second what probes at that interval have to expect.
+/// Measures for about a second how well the machine can make probes at that interval.
 pub async fn readiness(interval: Duration) -> Readiness {
     let share = spawn_blocking(cpu_share).await.ok().flatten();
     judged(share, lateness(interval / 4).await, interval)
@@ -58,7 +59,7 @@ fn judged(cpu_share: Option<f64>, mut late: Vec<f64>, interval: Duration) -> Rea
     }
 }
 
-/// How much later than wanted the timers of the probes' own runtime fire, in seconds.
+/// How late the timers of the probes' runtime fire, in seconds.
 async fn lateness(interval: Duration) -> Vec<f64> {
     let begin = tokio::time::Instant::now();
     let mut late = Vec::new();

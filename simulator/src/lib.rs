@@ -1,4 +1,4 @@
-//! The drill simulator: real servers, a disaster, the real engine, and what the recovery cost.
+//! The drill simulator: real servers, a disaster, the real engine, and the cost of the recovery.
 
 pub mod clock;
 pub mod controls;

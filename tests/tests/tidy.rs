@@ -101,7 +101,8 @@ fn plans_and_starts_are_put_together_in_few_places() {
 #[test]
 fn programs_are_run_in_a_place_by_one_crate() {
     // Written in pieces so that this file does not find itself.
-    let marks = [concat!("kill_process_", "group(group"), concat!("\"ex", "ec\", \"-i\""), concat!("Batch", "Mode=yes")];
+    let marks =
+        [concat!("kill_process_", "group(group"), concat!("\"ex", "ec\", \"-i\""), concat!("Batch", "Mode=yes")];
     let sources = tracked(".rs");
     let code = |file: &PathBuf| read(file).split("#[cfg(test)]").next().unwrap_or_default().to_owned();
     for mark in marks {

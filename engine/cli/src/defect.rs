@@ -74,7 +74,7 @@ mod tests {
         });
         assert_eq!((caught, torn_down.swap(false, Ordering::SeqCst)), (Exit::Bug, true));
 
-        // As in a task of its own, whose end nobody asks for.
+        // As in a detached task, whose result is never read.
         watch.panicked.store(false, Ordering::SeqCst);
         let alone = watch.exit_after(|| {
             block_on(async { drop(tokio::spawn(async { panic!("in a task") }).await) });
@@ -82,7 +82,7 @@ mod tests {
         });
         assert_eq!(alone, Exit::Bug);
 
-        // As where nobody catches it.
+        // As if nothing catches it.
         let uncaught = watch.exit_after(|| {
             block_on(async {
                 let _testbed = Testbed(torn_down.clone());

@@ -142,7 +142,7 @@ fn say(ended: &Ended) {
     }
 }
 
-/// What the run has left on machines: it keeps its ports and its space until somebody removes it.
+/// What the run left on machines: it uses its ports and its space until a person removes it.
 fn say_copies(home: &Home, ended: &Ended) -> anyhow::Result<()> {
     if matches!(ended.how, How::Finished(_)) {
         for copy in copies::left_by(home, &home.load(&ended.run)?)? {

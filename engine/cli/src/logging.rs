@@ -41,7 +41,7 @@ pub(crate) fn install() -> Result<(), Problem> {
         Some("json") => lines.json().boxed(),
         Some(other) => return Err(unusable(format!("{FORMAT} is `{other}`; it must be `text` or `json`"))),
     };
-    // Nobody else in this process wants to be told.
+    // No other code in this process wants to be told.
     drop(tracing_subscriber::registry().with(lines.with_filter(targets)).try_init());
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Which run somebody means who wants to change one. A name says it. `last` says it where only one run is not over, and is asked
-//! about on a terminal: what it stands for changes while one types.
+//! Which run a person means to change. A name says it. `last` says it where only one run is not over, and is asked about on a
+//! terminal: what it stands for changes while one types.
 
 use lifeboat_core::{name::StepId, run::Run};
 use lifeboat_present::{elapsed, step::waits_for, words};
@@ -43,7 +43,7 @@ fn ambiguous(meant: &Meant) -> Problem {
     Problem::coded("run-ambiguous", message).hint("name the run; `lifeboat runs` shows what each of them waits for")
 }
 
-/// Asks whether that is what is meant, where it was not named and somebody can be asked. `about` is shown before, whatever is asked.
+/// Asks whether that is the intended run, if it was not named and somebody can be asked. `about` is shown first in any case.
 pub(crate) fn confirm(meant: &Meant, about: &[String], question: &str) -> Result<(), Problem> {
     if !meant.is_last || !can_be_asked() {
         return Ok(());

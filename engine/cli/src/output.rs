@@ -81,7 +81,7 @@ pub(crate) fn json(value: &impl Serialize) -> serde_json::Result<()> {
     Ok(())
 }
 
-/// JSON with what steers a terminal as escapes, which mean the same to whoever reads it as data.
+/// JSON with terminal control characters as escapes, which mean the same to programs that read it as data.
 fn escaped(json: &str) -> String {
     let mut escaped = String::with_capacity(json.len());
     for c in json.chars() {

@@ -47,7 +47,7 @@ pub(crate) struct Of {
     pub(crate) json: bool,
 }
 
-/// A run that somebody wants to tell something, as it stands.
+/// A run to which a person sends a request, in its current state.
 pub(crate) struct Case {
     pub(crate) home: Home,
     pub(crate) run: RunId,

@@ -213,7 +213,7 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
-    /// Somebody said when users first noticed: the RTO counts from then.
+    /// A person stated when users first noticed: the RTO counts from then.
     OnsetStated {
         /// The time at which users first noticed.
         onset: Timestamp,
@@ -236,7 +236,7 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
-    /// Somebody or something asked to end the run early. Nothing new starts.
+    /// A person or a program requested the early end of the run. Nothing new starts.
     AbortRequested {
         /// The person who did it, or the policy of a drill.
         who: Person,
@@ -400,7 +400,7 @@ pub enum Mode {
     DryRun,
 }
 
-/// Somebody, or a named policy that stands in for somebody in a drill.
+/// A person, or a named policy that stands in for one in a drill.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Person {

@@ -26,7 +26,7 @@ pub enum Failure {
     Transient(Reason),
     /// It will not work the next time either.
     Permanent(Reason),
-    /// The attempt was cut off and nobody knows how far it came.
+    /// The attempt was cut off, and it is unknown how far it came.
     Interrupted(Reason),
 }
 

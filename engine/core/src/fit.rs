@@ -66,7 +66,7 @@ pub fn unproved<'a>(plan: &Plan, bindings: &'a Bindings) -> impl Iterator<Item =
         .map(|(role, _)| role)
 }
 
-/// A bindings file that names people must name those of every role that is asked: nobody else could answer.
+/// A bindings file that names people must name them for every role that is asked: otherwise nobody could answer.
 fn check_people(plan: &Plan, bindings: &Bindings, found: &mut Vec<Diagnostic>) {
     for step in &plan.steps {
         let StepKind::Approve { by, four_eyes, .. } = &step.kind else { continue };

@@ -6,7 +6,7 @@
 pub enum Mutant {
     /// An effect begins before its event is on disk.
     EffectBeforeEvent,
-    /// What cannot be repeated is repeated after an attempt of which nobody knows how far it came.
+    /// What cannot be repeated is repeated after an attempt of unknown effect.
     BlindRepeat,
     /// A step begins when one of its needs is met, not all.
     AnyNeed,

@@ -17,7 +17,7 @@ use crate::{
     plan::{Invocation, Objectives, OnFailure, Plan, Retry, RunbookRef, Section, Step, StepKind},
 };
 
-/// What an engine may do after a call whose end nobody saw.
+/// What an engine may do after a call whose end it did not see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repeat {
     /// Run it again.
@@ -87,7 +87,7 @@ pub fn question(message: &str) -> StepKind {
     StepKind::Approve { by: Vec::new(), message: Template::new(message), four_eyes: false, expires: None }
 }
 
-/// A step that waits for a yes. Whoever makes another kind of step of it has one that is tried as often as [`uses`] is.
+/// A step that waits for an approval. Changed to another kind of step, it is tried as often as [`uses`] is.
 #[track_caller]
 pub fn approve(name: &str, needs: &[usize]) -> Step {
     tried_again(step(name, needs, question("Go on?")))

@@ -1,6 +1,6 @@
-//! Compiled components on disk, so that a run starts at once. An artefact is native code: only one that this module wrote
-//! itself, into a folder that nobody else may write, whose digest still matches, is ever loaded. So each user has a folder of
-//! their own, also where a team shares the one above it.
+//! Compiled components on disk, so that a run starts at once. An artefact is native code: only one that this module wrote itself,
+//! into a folder that no other user may write, whose digest still matches, is ever loaded. So each user has a folder of their
+//! own, also where a team shares the one above it.
 
 use std::{
     collections::hash_map::DefaultHasher,
@@ -151,7 +151,7 @@ mod tests {
         let own = only(&shared);
         fs::write(cache.file("kept"), "x").unwrap();
 
-        // Somebody who may write the shared folder puts another one in its place.
+        // A user who may write the shared folder replaces it with another one.
         fs::rename(&own, shared.join("aside")).unwrap();
         DirBuilder::new().mode(0o777).create(&own).unwrap();
         fs::set_permissions(&own, fs::Permissions::from_mode(0o770)).unwrap();

@@ -180,7 +180,7 @@ impl CallContext {
         self.changing.load(Ordering::Relaxed)
     }
 
-    /// Says that a change was cut off: nobody knows whether it took effect.
+    /// Says that a change was cut off: it is unknown whether it took effect.
     pub(crate) fn note_uncertain(&self) {
         self.uncertain.store(true, Ordering::Relaxed);
     }

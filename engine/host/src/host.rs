@@ -62,7 +62,7 @@ pub struct PluginInfo {
 #[derive(Clone)]
 pub struct Host {
     plugins: Arc<BTreeMap<String, Loaded>>,
-    /// Actions that somebody serves who stands between the engine and this host.
+    /// Actions that a decorator between the engine and this host serves.
     in_front: Catalogue,
     permits: Arc<Semaphore>,
     limits: Limits,

@@ -1,4 +1,4 @@
-//! A runbook, bindings and inputs that somebody gives together: everything that is wrong with them is found at once.
+//! A runbook, bindings and inputs that are given together: all their problems are found at once.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Files that somebody names: read, told apart and checked. What was found stays with the file, for whoever shows it.
+//! Files that a person names: read, classified and checked. The findings stay with the file, for the caller that shows them.
 
 use std::{fs, path::Path, path::PathBuf};
 
@@ -39,7 +39,7 @@ pub enum Kind {
     Runbook,
     /// Systems.
     Bindings,
-    /// A rehearsal. What is wrong with one is known to whoever holds it.
+    /// A drill. The code that holds drills knows how to check one.
     Drill,
 }
 

@@ -1,4 +1,4 @@
-//! What people did in a run, as other programs read it: one entry for each record of the journal that somebody stands behind.
+//! What people did in a run, as other programs read it: one entry for each record of the journal that a person caused.
 
 use jiff::Timestamp;
 use lifeboat_core::{
@@ -7,7 +7,7 @@ use lifeboat_core::{
 };
 use serde::Serialize;
 
-/// What somebody did.
+/// What a person did.
 #[derive(Debug, Serialize)]
 pub struct Deed<'a> {
     at: Timestamp,

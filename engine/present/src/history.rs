@@ -37,7 +37,7 @@ pub struct Holding {
     /// Recovery point in seconds; `None` where it was not measured.
     #[serde(default)]
     pub rpo_s: Option<Interval>,
-    /// Acknowledged writes that are missing; `None` where nobody could look.
+    /// Acknowledged writes that are missing; `None` if they could not be counted.
     #[serde(default)]
     pub lost: Option<u64>,
     /// Seconds that it took from its start to the end of its teardown, without its controls; `None` in lines of earlier versions.

@@ -2,7 +2,7 @@
 //! exporter of metrics show the same, because all of them ask here.
 //!
 //! Everything is a pure function of what `lifeboat-core` knows, of the events of a journal, and of the time that the caller gives.
-//! Nothing here reads a file or a clock, prints, or knows a terminal: how a [`Tone`] looks is the business of whoever shows it.
+//! Nothing here reads a file or a clock, prints, or knows a terminal: the caller that shows a [`Tone`] decides how it looks.
 
 pub mod budget;
 pub mod deeds;

@@ -6,7 +6,7 @@ use lifeboat_core::name::RunId;
 
 use crate::{damage::Damage, holder::Holder, loss::Loss};
 
-/// A failure of the shell: the run's state could not be kept, found or trusted, or somebody else has it.
+/// A failure of the shell: the run's state could not be stored, found or trusted, or another owner has it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file or folder of the state could not be written.

@@ -102,7 +102,7 @@ pub(crate) enum Attempt {
     Busy(Option<Holder>),
 }
 
-/// Somebody who only looks whether a lock is free holds it for an instant; a few short waits tell that from a real holder.
+/// A process that only tests whether a lock is free holds it for an instant; a few short waits distinguish that from a real holder.
 const LOOKS: u32 = 5;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
@@ -120,11 +120,11 @@ pub(crate) fn try_hold(path: &Path) -> io::Result<Attempt> {
     Ok(Attempt::Taken(HeldFile { file }))
 }
 
-/// Whether somebody holds a file at this moment.
+/// Whether a process holds a file at this moment.
 pub(crate) enum Presence {
-    /// Nobody does.
+    /// No process does.
     Nobody,
-    /// Somebody does, who may not have signed it yet.
+    /// A process does, and may not have signed it yet.
     Somebody(Option<Holder>),
 }
 
@@ -167,7 +167,7 @@ impl HeldFile {
     }
 }
 
-/// A signature that was cut off by a crash names nobody: its writer had not begun to work yet.
+/// A signature that was cut off by a crash names no holder: its writer had not begun to work yet.
 fn read(file: &mut File) -> io::Result<Option<Holder>> {
     let mut text = String::new();
     file.seek(SeekFrom::Start(0))?;

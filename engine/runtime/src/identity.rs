@@ -1,4 +1,4 @@
-//! Who somebody is, as the operating system says.
+//! The identity of a person, according to the operating system.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

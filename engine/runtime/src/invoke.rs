@@ -25,7 +25,7 @@ pub trait Invoke: Send + Sync {
 
     /// Takes the targets themselves for the run on which this engine works, so that engines with other state folders are kept away,
     /// where a target can hold that. Says which cannot; refuses where another run has one (`run-lease-held`). Asked once before the
-    /// first call, and not for a dry-run. There is no default: whoever stands in front of plugins must pass it on.
+    /// first call, and not for a dry-run. There is no default: every decorator in front of plugins must pass it on.
     fn hold(&self, holder: Holder) -> Pending<Result<Vec<Reason>, Reason>>;
 
     /// Releases what [`Invoke::hold`] took: the engine no longer works on the run.

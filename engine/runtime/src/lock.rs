@@ -34,7 +34,8 @@ impl RunLock {
         }
     }
 
-    /// Whether it is still the lock of the run in that folder. One whose file was removed, or put back from a copy, keeps nobody out.
+    /// Whether it is still the lock of the run in that folder. A lock whose file was removed, or restored from a copy, excludes no other
+    /// engine.
     pub(crate) fn is_held(&self, folder: &Path) -> io::Result<bool> {
         self.file.is_at(&folder.join("lock"))
     }
@@ -83,7 +84,7 @@ impl FolderLock {
         loop {
             match holder::try_hold(&path)? {
                 Attempt::Busy(other) => return Ok(FolderTaken::By(other.map(Box::new))),
-                // Whoever had it removed it in between: the file that is there now is another one.
+                // Its holder removed it in between: the file that is there now is another one.
                 Attempt::Taken(file) if !file.is_at(&path)? => {}
                 Attempt::Taken(mut file) => {
                     file.sign(holder)?;

@@ -17,7 +17,7 @@ pub trait People: Send + Sync {
     fn ask(&self, step: StepId, question: Question, cancel: CancellationToken) -> Pending<Option<Reply>>;
 }
 
-/// What somebody answered.
+/// The answer of a person.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reply {
     /// The person who answered, or the policy of a drill.
@@ -26,7 +26,7 @@ pub struct Reply {
     pub answer: ReplyAnswer,
 }
 
-/// What somebody answered, by kind of question.
+/// The answer of a person, by kind of question.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ReplyAnswer {
     /// To `Question::Approve`.

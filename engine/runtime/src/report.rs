@@ -12,7 +12,7 @@ pub enum Report {
     Recorded(Recorded),
     /// A plugin said something.
     Note(StepNote),
-    /// What somebody wanted at the engine's own terminal cannot be done, or nobody can reach the engine from another one.
+    /// A request at the engine's own terminal cannot be carried out, or the engine cannot be reached from another terminal.
     Refused(Refusal),
 }
 

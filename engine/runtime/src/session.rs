@@ -70,12 +70,12 @@ pub async fn start<S: Store>(store: &S, new: NewRun, surroundings: Surroundings)
     session.drive(owned, taken, (run, vec![opening]), surroundings).await
 }
 
-/// Goes on with a run after a crash, a stop, a pause, or where somebody can be asked now. A run that is over stays as it is.
+/// Continues a run after a crash, a stop or a pause, or when somebody can be asked now. A run that is over stays as it is.
 pub async fn resume<S: Store>(store: &S, run: &RunId, surroundings: Surroundings) -> Result<Ended, Error> {
     go_on(store, run, None, surroundings).await
 }
 
-/// As [`resume`], of a run that is over and that somebody reopens with what they want.
+/// As [`resume`], for a run that is over and that a person reopens with a request.
 pub async fn reopen<S: Store>(
     store: &S,
     run: &RunId,
@@ -172,7 +172,7 @@ impl Session {
         invoke.let_go().await;
         let (state, how) = driven?;
         if let How::Finished(_) = how {
-            // The run is still owned here: nobody else finds it over before its leases are free.
+            // The run is still owned here: no other engine finds it over before its leases are free.
             leases.release().await;
         }
         Ok(Ended { run: self.run, how, state, at: world.now() })

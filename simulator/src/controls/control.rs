@@ -1,16 +1,16 @@
-//! A breakage that a drill can be held with.
+//! A breakage with which a drill can be held.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::ledger::Name;
 
-/// A breakage, and by what the drill must see it.
+/// A breakage, and what must detect it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Control {
     /// Its name in the report.
     pub name: String,
-    /// The step that it breaks, and that must say, wrongly, that it succeeded; `None` where it breaks the drill itself.
+    /// The step that it breaks, which must wrongly report success; `None` if it breaks the drill itself.
     pub step: Option<String>,
     /// What happens instead.
     #[serde(flatten)]
@@ -19,13 +19,13 @@ pub struct Control {
     pub red_by: String,
 }
 
-/// What happens instead of what should.
+/// What happens instead of the correct behaviour.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Breakage {
-    /// The step does what this word says; there is but one.
+    /// The step does what this word says; there is only one word.
     Does(Nothing),
-    /// The step gets these parameters instead of its own. `{ fact: NAME }` stands for what the fault knows.
+    /// The step gets these parameters instead of its own. `{ fact: NAME }` stands for a fact that the injected fault knows.
     With(Map<String, Value>),
     /// The step leaves out each n-th damaged record of a collection.
     LeavesOut(LeftOut),
@@ -34,7 +34,7 @@ pub enum Breakage {
     LosesAcknowledgement(u64),
 }
 
-/// The step does nothing, and says that it did.
+/// The step does nothing and reports success.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Nothing {
@@ -46,8 +46,8 @@ pub enum Nothing {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LeftOut {
-    /// Of which collection.
+    /// The collection of the records.
     pub collection: Name,
-    /// One of so many.
+    /// One record in this many is left out.
     pub each: usize,
 }

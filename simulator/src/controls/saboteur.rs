@@ -27,7 +27,7 @@ use crate::{
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
-/// What the saboteur needs to know of the disaster.
+/// What the saboteur needs to know about the disaster.
 #[derive(Debug, Clone)]
 pub struct Known {
     /// The facts of the fault, by name.
@@ -38,7 +38,7 @@ pub struct Known {
     pub observer: Arc<dyn Endpoint>,
 }
 
-/// An [`Invoke`] that passes every call on, but for those of the step that it breaks.
+/// An [`Invoke`] that passes on every call except those of the step that it breaks.
 pub struct Saboteur {
     inner: Arc<dyn Invoke>,
     control: Control,
@@ -55,14 +55,14 @@ impl Saboteur {
 
 impl Invoke for Saboteur {
     fn invoke(&self, mut request: Request) -> Pending<Answer> {
-        // What is done for each item of a list is a step of its own: `settle[0]`.
+        // Each item of a list is a step of its own: `settle[0]`.
         let (step, _item) = request.call.step.as_str().split_once('[').unwrap_or((request.call.step.as_str(), ""));
         let is_meant = self.control.step.as_deref() == Some(step);
         let known = self.known.get().filter(|_| is_meant && request.call.purpose == Purpose::Run);
         match (&self.control.breakage, known) {
             (Breakage::Does(_), Some(_)) => {
                 let outputs = self.catalogue.get(&request.call.action).map(claims).unwrap_or_default();
-                let done = Done { outputs, summary: "did nothing and says that all is well".to_owned() };
+                let done = Done { outputs, summary: "did nothing and reports success".to_owned() };
                 Box::pin(std::future::ready(Answer::Ran(Ok(done))))
             }
             (Breakage::With(parameters), Some(known)) => {
@@ -124,7 +124,7 @@ fn empty(ty: &Type) -> Value {
     }
 }
 
-/// Takes some of the records away again before the step is known to have ended: as if it had left them out.
+/// Removes some of the records again before the step is known to have ended, as if the step had left them out.
 async fn leave_out(running: Pending<Answer>, keys: Vec<Key>, observer: Arc<dyn Endpoint>) -> Answer {
     let answer = running.await;
     if !matches!(answer, Answer::Ran(Ok(_))) {

@@ -25,16 +25,16 @@ use crate::{
 #[derive(Clone, Copy)]
 pub(super) struct Looked<'a> {
     pub(super) evidence: &'a Evidence,
-    /// `None` where the records could not be read.
+    /// `None` if the records could not be read.
     pub(super) losses: Option<&'a Losses>,
     pub(super) spec: &'a DrillSpec,
     pub(super) holding: &'a Holding,
-    /// Counted from 1. The checks of the whole drill are asked with the first one.
+    /// Counted from 1. The checks of the whole drill run with the first one.
     pub(super) number: usize,
     pub(super) episode: &'a Episode,
     /// The engine's run in it.
     pub(super) run: &'a str,
-    /// `None` where nothing is recovered.
+    /// `None` if nothing is recovered.
     pub(super) recover: Option<&'a RecoverSpec>,
     /// The steps of the runbook that tell people something.
     pub(super) telling: &'a [String],
@@ -50,7 +50,7 @@ pub(super) struct Rule {
     pub(super) look: fn(&Looked<'_>) -> Seen,
 }
 
-/// Of what a check is.
+/// What a check is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
     /// The whole drill.
@@ -89,7 +89,7 @@ const fn result(name: &'static str, look: fn(&Looked<'_>) -> Seen) -> Rule {
     Rule { name, kind: CheckKind::Result, scope: Scope::Drill, applies: always, look }
 }
 
-/// Those that every drill has, whatever strikes.
+/// The checks that every drill has, whatever the fault.
 static UNDISTURBED: [Rule; 6] = [
     evidence("enough-writes-before-fault", enough_writes),
     evidence("every-kind-of-write-before-fault", all_kinds_of_writes),
@@ -125,12 +125,12 @@ impl Rule {
             Scope::Drill => episodes.any(Episode::out_of_time),
             Scope::Episode => looked.episode.out_of_time(),
         };
-        // The drill has ended the recovery itself: what is not right yet might have become so.
+        // The drill ended the recovery itself: what is not right yet might still have become right.
         if cut_short && self.kind == CheckKind::Result && !passed {
             let at_most = looked.recover.map(|recover| recover.at_most).unwrap_or_default();
             measured = false;
             detail = format!(
-                "not measured: the drill gives a recovery {at_most:?} and ended this one then; until then, {detail}"
+                "not measured: the drill ended this recovery after {at_most:?}, its time limit; until then, {detail}"
             );
         }
         let episode = (self.scope == Scope::Episode).then_some(looked.number);
@@ -166,7 +166,7 @@ fn all_kinds_of_writes(looked: &Looked<'_>) -> Seen {
     seen(missing.is_empty(), detail)
 }
 
-/// What every kind of probe saw before the fault. One that answered after it had begun belongs to the outage.
+/// What every kind of probe saw before the fault. A probe that answered after the fault had begun belongs to the outage.
 fn healthy_before(looked: &Looked<'_>) -> Seen {
     let probes = &looked.evidence.probes;
     let Episode { steady_from, steady_until, .. } = *looked.episode;
@@ -181,7 +181,7 @@ fn healthy_before(looked: &Looked<'_>) -> Seen {
 fn ledger_complete(looked: &Looked<'_>) -> Seen {
     let pending = looked.evidence.pending();
     let written = looked.evidence.history.count(WriteOutcome::Ok) as u64;
-    // The marker was written before the writers began, and habits are nobody's of them.
+    // The marker was written before the writers began, and no writer makes the writes of habits.
     let writers = looked.evidence.writers.acknowledged + 1 + looked.evidence.by_habit();
     let handed_in = looked.evidence.handed_in;
     let passed = pending == 0 && written == handed_in && writers == handed_in;

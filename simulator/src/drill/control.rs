@@ -1,4 +1,4 @@
-//! What the negative controls and the run without a fault came to.
+//! The results of the negative controls and of the run without a fault.
 
 use crate::{
     controls::Control,
@@ -6,8 +6,8 @@ use crate::{
     report::{self as document, Check, CheckKind, ControlRun, DrillReport, EpisodeReport},
 };
 
-/// A control is red by the check that should see it. One that fails for another reason, such as a server that did not start before
-/// the broken step had passed, has shown nothing.
+/// A control counts as red only if the check that should detect it fails. A control that fails for another reason, such as a
+/// server that did not start before the broken step, proves nothing.
 pub(super) fn control(control: &Control, held: &DrillReport) -> document::ControlReport {
     let step = control.step.as_deref();
     let struck = step.is_some_and(|id| held.steps().any(|step| step.id == id && step.state == "succeeded"));
@@ -23,19 +23,19 @@ pub(super) fn control(control: &Control, held: &DrillReport) -> document::Contro
             "{}verdict {}, {} of {} damaged rows not back; checks that did not hold: {}",
             if struck { "" } else { "the breakage was never reached; " },
             held.verdict,
-            held.residual_damage().map_or_else(|| "unknown how many".to_owned(), |rows| rows.to_string()),
+            held.residual_damage().map_or_else(|| "an unknown number".to_owned(), |rows| rows.to_string()),
             held.writes.damaged_rows,
             if failed.is_empty() { "none".to_owned() } else { failed.join(", ") }
         ),
     }
 }
 
-/// What a control can be red by that is no check.
+/// What can turn a control red and is not a check.
 pub(super) const MEASURES: [&str; 3] = ["residual-damage", "rto", "rpo"];
 
-/// Whether what must turn red has: `None` where nobody could look.
+/// Whether the check that must turn red did; `None` if it could not be evaluated.
 fn seen(red_by: &str, held: &DrillReport) -> Option<bool> {
-    // One that was missed shows it, whatever is unknown of the others.
+    // One missed objective is enough, whatever is unknown about the others.
     let missed = |of: fn(&EpisodeReport) -> Verdict| {
         let verdicts: Vec<Verdict> = held.episodes.iter().map(of).collect();
         let is_missed = verdicts.contains(&Verdict::Missed);
@@ -54,8 +54,8 @@ fn seen(red_by: &str, held: &DrillReport) -> Option<bool> {
     }
 }
 
-/// What the controls and the run without a fault say of the drill: a breakage that it looked at and did not see, or a loss where
-/// nothing was broken, is proof against it. One that was never reached, and a busy machine's failed probe, prove nothing.
+/// What the controls and the run without a fault say about the drill: an undetected breakage, or a loss without a breakage, is
+/// proof against it. A breakage that was never reached, and a failed probe on a busy machine, prove nothing.
 pub(super) fn proves(controls: &[document::ControlReport], quiet: &DrillReport) -> Verdict {
     let control = |control: &document::ControlReport| match (control.turned_red, control.measured) {
         (true, _) => Verdict::Met,

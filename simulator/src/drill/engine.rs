@@ -69,7 +69,7 @@ impl Engine {
         Ok(Self { home, host, recover: recover.clone(), plan, run, sources })
     }
 
-    /// The folder of the run, where everything of the drill lies.
+    /// The folder of the run, which holds all files of the drill.
     pub(super) fn folder(&self) -> PathBuf {
         self.home.run_folder(&self.run)
     }
@@ -84,7 +84,7 @@ impl Engine {
         Ok(Bound::of(source::check_bindings(file).against(&self.plan))?)
     }
 
-    /// Runs the plan to its end, or until `stop` fires or `at_most` is over.
+    /// Runs the plan to its end, or until `stop` fires or `at_most` has passed.
     pub(super) async fn execute(&self, order: Order<'_>) -> Result<Executed, DrillError> {
         let runbook = Runbook { plan: self.plan.clone(), sources: self.sources.clone() };
         let ready = Ready::new(runbook, self.bound(order.bindings)?, &order.inputs)?;
@@ -118,7 +118,7 @@ impl Engine {
             order.observer.engine(&report, &run);
         }
         let (events, state) = std::mem::take(&mut *relay.seen.lock().unwrap_or_else(PoisonError::into_inner));
-        // A run that came to its end all the same was not cut short.
+        // A run that ended by itself all the same was not cut short.
         let out_of_time = out_of_time && !matches!(&ended, Ok(Ended { how: session::How::Finished(_), .. }));
         Ok(Executed { ended, events, state, out_of_time })
     }
@@ -136,8 +136,8 @@ pub(super) struct Order<'a> {
     pub(super) at_most: Duration,
 }
 
-/// Hands the engine's reports to the drill's observer, which lives on the drill's side, and keeps the events with the state
-/// that they lead to: of an engine that cannot go on there is nothing else.
+/// Hands the engine's reports to the drill's observer, which lives on the drill's side, and keeps the events with the resulting
+/// state: an engine that cannot continue leaves nothing else.
 struct Relay {
     sender: mpsc::UnboundedSender<(Report, Run)>,
     seen: Mutex<(Vec<Recorded>, Run)>,

@@ -27,7 +27,7 @@ pub(super) struct Episode {
     pub(super) steady_until: At,
     /// The faults, in order.
     pub(super) struck: Vec<Struck>,
-    /// What the application did to the damage, because it did not know of it.
+    /// What the application did to the damage because it was unaware of it.
     pub(super) gone_on: GoneOn,
     pub(super) detection: Option<Detection>,
     pub(super) executed: Option<Executed>,
@@ -38,10 +38,10 @@ pub(super) struct Episode {
     pub(super) load_at_fault: Load,
 }
 
-/// A copy that is not removed because of what only it has.
+/// A copy that is not removed because it holds the only instance of some rows.
 pub(super) struct KeptCopy<'a> {
     pub(super) name: &'a str,
-    /// Rows that could not go back.
+    /// Rows that could not be put back.
     pub(super) left: u64,
 }
 
@@ -62,7 +62,7 @@ impl Episode {
         Cow::Owned(probes.iter().filter(|probe| probe.ended <= until).cloned().collect())
     }
 
-    /// Whether the drill itself ended the recovery, because it had taken as long as the drill gives it.
+    /// Whether the drill itself ended the recovery because its time limit had passed.
     pub(super) fn out_of_time(&self) -> bool {
         self.executed.as_ref().is_some_and(|executed| executed.out_of_time)
     }
@@ -86,12 +86,12 @@ impl Episode {
         }
     }
 
-    /// Why the engine could not begin or go on.
+    /// Why the engine could not begin or continue.
     pub(super) fn engine_error(&self) -> Option<String> {
         self.executed.as_ref()?.ended.as_ref().err().map(|error| format!("{}: {error}", error.code()))
     }
 
-    /// The copy of which the run says that it has what is nowhere else.
+    /// The copy that, according to the run, holds rows that exist nowhere else.
     pub(super) fn kept_copy(&self) -> Option<KeptCopy<'_>> {
         let left = self.output("merge", "rows_left").and_then(Value::as_u64).filter(|rows| *rows > 0)?;
         let name = self.output("restore", "instance").and_then(Value::as_str)?;

@@ -1,4 +1,4 @@
-//! Why a drill could not be held. A drill that was held and went badly is a report, not an error.
+//! Why a drill could not be held. A drill that was held with a bad result is a report, not an error.
 
 use std::path::PathBuf;
 
@@ -22,9 +22,9 @@ pub enum DrillError {
     /// There is no such drill.
     #[error("there is no drill `{name}`; built in: {known}")]
     UnknownDrill {
-        /// What was asked for.
+        /// The requested name.
         name: String,
-        /// What there is.
+        /// The drills that exist.
         known: String,
     },
     /// A file could not be read or written.
@@ -59,10 +59,10 @@ pub enum DrillError {
     /// The plugins could not be loaded or bound.
     #[error(transparent)]
     Host(#[from] lifeboat_host::HostError),
-    /// The engine could not begin or go on.
+    /// The engine could not begin or continue.
     #[error(transparent)]
     Engine(#[from] lifeboat_runtime::error::Error),
-    /// The application could not be set up, or the records not be read.
+    /// The application could not be set up, or the records could not be read.
     #[error("{what} failed: {source}")]
     Database {
         /// What was tried.
@@ -73,16 +73,16 @@ pub enum DrillError {
     /// The application's path could not be reached.
     #[error("the application cannot connect: {0}")]
     Connect(#[from] ConnectError),
-    /// What should keep the application's records keeps none.
+    /// The system that should store the application's records cannot store any.
     #[error("the system `{name}` keeps no records")]
     NoStore {
         /// Its name.
         name: String,
     },
-    /// A disaster could not be made.
+    /// A fault could not be injected.
     #[error(transparent)]
     Fault(#[from] FaultError),
-    /// The writers could not go on.
+    /// The writers could not continue.
     #[error(transparent)]
     Workload(#[from] WorkloadError),
     /// The ledger could not be written or read.

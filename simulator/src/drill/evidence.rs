@@ -1,4 +1,4 @@
-//! Everything that one holding of a drill brought to light, before it is measured.
+//! All evidence of one holding of a drill, before it is measured.
 
 use jiff::Timestamp;
 
@@ -12,10 +12,10 @@ use crate::{
     workload::WriterReport,
 };
 
-/// What was read after the disaster, or why it could not be: then it is unmeasured, and never taken for right.
+/// What was read after the disaster, or why the read failed: then the result is unmeasured, and never taken for correct.
 pub(super) type Reading<T> = Result<T, String>;
 
-/// A while in which a standby was watched.
+/// A period in which a standby was watched.
 #[derive(Debug)]
 pub(super) struct Lagged {
     pub(super) spec: LagSpec,
@@ -25,7 +25,7 @@ pub(super) struct Lagged {
     pub(super) faults: Vec<String>,
 }
 
-/// What a walk through the timeline brought.
+/// The evidence from one walk through the timeline.
 #[derive(Default)]
 pub(super) struct Walked {
     /// One a recovery, in order.
@@ -48,28 +48,28 @@ pub(super) struct Evidence {
     pub(super) rule: StabilityRule,
     /// One a recovery, in order.
     pub(super) episodes: Vec<Episode>,
-    /// What happened after the last recovery; everything, where nothing is recovered.
+    /// What happened after the last recovery; everything, if nothing is recovered.
     pub(super) rest: Episode,
     /// The times in which standbys were watched, in order.
     pub(super) lagged: Vec<Lagged>,
     /// Every look at a standby.
     pub(super) sightings: Vec<Sighting>,
-    /// What each standby has in the end.
+    /// What each standby has at the end.
     pub(super) replicas: Vec<(String, Reading<FinalState>)>,
     pub(super) writers: WriterReport,
     /// Acknowledgements that were handed to the ledger, the marker's among them.
     pub(super) handed_in: u64,
-    /// One a server that has a machine for its copies.
+    /// One for each server that has a machine for its copies.
     pub(super) backups: Vec<BackupInfo>,
     pub(super) backup_ended: At,
     pub(super) marker: Key,
-    /// What lay in the work folder before the fault, and what at the end.
+    /// The content of the work folder before the fault and at the end.
     pub(super) work_before: Vec<WorkEntry>,
     pub(super) work_after: Reading<Vec<WorkEntry>>,
     pub(super) systems: Vec<SystemInfo>,
     pub(super) notifications: Vec<Notification>,
     pub(super) bindings_digest: String,
-    /// What the machine could do before the drill, and the load at the end.
+    /// The capacity of the machine before the drill, and the load at the end.
     pub(super) ready: Readiness,
     pub(super) load_at_end: Load,
 }
@@ -95,7 +95,7 @@ impl Evidence {
         self.episodes.iter().chain([&self.rest])
     }
 
-    /// The first episode, in which the undisturbed time lies.
+    /// The first episode, which includes the undisturbed time.
     pub(super) fn first(&self) -> &Episode {
         self.episodes.first().unwrap_or(&self.rest)
     }

@@ -19,18 +19,22 @@ pub(super) static DRILL: Object = Object {
     fields: &[
         required("lifeboat", "Version of the language: 1.", Shape::Version),
         required("drill", "Its name in reports.", Shape::Text),
-        required("systems", "What stands in the testbed.", Shape::Names(&Shape::ByKind(&testbed::PARAMETERS))),
-        required("size", "How much is loaded.", Shape::Object(&SIZE)),
-        optional("control_size", "How much is loaded for the controls; otherwise the same.", Shape::Object(&SIZE)),
+        required("systems", "The systems of the testbed.", Shape::Names(&Shape::ByKind(&testbed::PARAMETERS))),
+        required("size", "How much data is loaded.", Shape::Object(&SIZE)),
+        optional(
+            "control_size",
+            "How much data is loaded for the controls; by default the same.",
+            Shape::Object(&SIZE),
+        ),
         required("workload", "The application's writers.", Shape::Object(&WORKLOAD)),
         required("probes", "What watches the application.", Shape::Object(&PROBES)),
-        required("windows", "How long a service must be well.", Shape::Object(&WINDOWS)),
+        required("windows", "How long the service must be healthy.", Shape::Object(&WINDOWS)),
         optional(
             "approvals",
-            "Who answers the runbooks' questions; needed where something is recovered.",
+            "What answers the runbooks' questions; required with a recovery.",
             Shape::Object(&APPROVALS),
         ),
-        required("timeline", "What happens, one thing after the other.", Shape::List(&Shape::Object(&MOMENT))),
+        required("timeline", "What happens, in order.", Shape::List(&Shape::Object(&MOMENT))),
         optional("controls", "Known breakages that must turn the drill red.", Shape::List(&Shape::Object(&CONTROL))),
     ],
 };
@@ -39,10 +43,10 @@ static MOMENT: Object = Object {
     what: "an entry of the timeline",
     one_of: &["steady", "fault", "recover", "heal", "lag"],
     fields: &[
-        optional("steady", "Writers and probes run undisturbed for so long.", Shape::Duration),
+        optional("steady", "How long writers and probes run undisturbed.", Shape::Duration),
         optional("fault", "A disaster strikes.", Shape::ByKind(&fault::PARAMETERS)),
-        optional("recover", "A runbook is executed.", Shape::Object(&RECOVER)),
-        optional("heal", "The disaster of that kind ends, as far as it can end by itself.", Shape::Name),
+        optional("recover", "The engine executes a runbook.", Shape::Object(&RECOVER)),
+        optional("heal", "Ends the fault of that kind, as far as it can end by itself.", Shape::Name),
         optional("lag", "A standby is watched.", Shape::Object(&LAG)),
     ],
 };
@@ -52,14 +56,14 @@ static LAG: Object = Object {
     one_of: &["during", "within"],
     fields: &[
         required("of", "The standby.", Shape::Name),
-        optional("during", "It is watched for so long.", Shape::Duration),
+        optional("during", "How long it is watched.", Shape::Duration),
         optional(
             "within",
-            "It is watched until it is at most `at_most` behind, and must be so by then.",
+            "The time in which its lag must fall to `at_most`; it is watched until then.",
             Shape::Duration,
         ),
-        optional("at_most", "It must never be further behind.", Shape::Duration),
-        optional("at_least", "It must be so far behind at some time.", Shape::Duration),
+        optional("at_most", "Its lag must never exceed this.", Shape::Duration),
+        optional("at_least", "Its lag must reach this at some time.", Shape::Duration),
     ],
 };
 
@@ -69,9 +73,9 @@ static RECOVER: Object = Object {
     fields: &[
         required("runbook", "The runbook, relative to the drill file.", Shape::Text),
         required("restored_by", "The step whose success means that the data is back.", Shape::Name),
-        optional("roles", "Roles that systems of other names play.", Shape::Names(&Shape::Name)),
+        optional("roles", "Roles that are played by systems with other names.", Shape::Names(&Shape::Name)),
         optional("inputs", "The runbook's inputs.", Shape::Names(&Shape::Object(&FACT))),
-        required("at_most", "The engine is stopped after so long.", Shape::Duration),
+        required("at_most", "The engine is stopped after this time.", Shape::Duration),
     ],
 };
 
@@ -80,7 +84,7 @@ static CONTROL: Object = Object {
     one_of: &["does", "with", "leaves_out"],
     fields: &[
         required("name", "Its name in the report.", Shape::Name),
-        required("step", "The step that it breaks, and that says that it succeeded all the same.", Shape::Name),
+        required("step", "The step that it breaks, which reports success all the same.", Shape::Name),
         optional("does", "What the step does instead: nothing.", Shape::Word(&["nothing"])),
         optional("with", "Parameters that the step gets instead of its own.", Shape::Names(&Shape::Any)),
         optional("leaves_out", "What the step leaves out.", Shape::Object(&LEFT_OUT)),
@@ -92,8 +96,8 @@ static LEFT_OUT: Object = Object {
     what: "the block `leaves_out`",
     one_of: &[],
     fields: &[
-        required("collection", "Of these damaged records.", Shape::Name),
-        required("each", "One of so many.", Shape::Int(1, 1_000_000)),
+        required("collection", "The collection of the damaged records.", Shape::Name),
+        required("each", "Leaves out one record in this many.", Shape::Int(1, 1_000_000)),
     ],
 };
 
@@ -104,7 +108,7 @@ static SIZE: Object = Object {
         required("customers", "Rows of `customers`.", ROWS),
         required("orders", "Rows of `orders`.", ROWS),
         required("order_items", "Rows of `order_items`.", ROWS),
-        optional("damaged_customers", "Customers that the disaster takes, where it takes any.", ROWS),
+        optional("damaged_customers", "Customers that the fault deletes, if it deletes any.", ROWS),
     ],
 };
 
@@ -113,10 +117,10 @@ static WORKLOAD: Object = Object {
     one_of: &[],
     fields: &[
         required("store", "The system that keeps its records.", Shape::Name),
-        optional("through", "The switch by which it goes there.", Shape::Name),
+        optional("through", "The switch through which it reaches the store.", Shape::Name),
         required("writers", "How many writers.", Shape::Int(1, 64)),
-        required("writes_per_second", "Writes a second, of all writers together.", Shape::Int(1, 10_000)),
-        optional("habits", "What it does after the disaster, not knowing of it.", Shape::Object(&HABITS)),
+        required("writes_per_second", "Writes per second of all writers together.", Shape::Int(1, 10_000)),
+        optional("habits", "What it does after the fault, unaware of the damage.", Shape::Object(&HABITS)),
     ],
 };
 
@@ -127,7 +131,7 @@ static HABITS: Object = Object {
         required("made_again", "Deleted customers who are made again under the same key.", Shape::Int(0, 1_000)),
         required(
             "accounts_closed",
-            "Customers who stay, lose their items, and are then removed.",
+            "Customers who are not deleted, lose their items, and are then removed.",
             Shape::Int(0, 1_000),
         ),
     ],
@@ -137,10 +141,10 @@ static PROBES: Object = Object {
     what: "the block `probes`",
     one_of: &[],
     fields: &[
-        required("interval", "From one probe of a kind to the next.", Shape::Duration),
-        required("answer_within", "A probe without an answer has failed after so long.", Shape::Duration),
+        required("interval", "The time from one probe of a kind to the next.", Shape::Duration),
+        required("answer_within", "A probe without an answer fails after this time.", Shape::Duration),
         required("sampled_customers", "Customers whose content is watched.", Shape::Int(2, 10_000)),
-        required("detect_after", "So many failures in a row make monitoring notice.", Shape::Int(1, 1_000)),
+        required("detect_after", "How many failures in a row make monitoring notice.", Shape::Int(1, 1_000)),
     ],
 };
 
@@ -149,7 +153,7 @@ static WINDOWS: Object = Object {
     one_of: &[],
     fields: &[
         required("stable", "A window this long without a failed probe counts as stable.", Shape::Duration),
-        required("stable_in_production", "What it would be in production.", Shape::Duration),
+        required("stable_in_production", "The window in production.", Shape::Duration),
     ],
 };
 
@@ -158,10 +162,13 @@ static APPROVALS: Object = Object {
     one_of: &[],
     fields: &[
         required("policy", "The name of the rule.", Shape::Text),
-        required("comment", "What it says with each yes.", Shape::Text),
-        required("evidence", "What it hands in where a step is done by hand.", Shape::Names(&Shape::Text)),
+        required("comment", "The comment with each approval.", Shape::Text),
+        required("evidence", "The evidence for steps that are done by hand.", Shape::Names(&Shape::Text)),
     ],
 };
 
-static FACT: Object =
-    Object { what: "an input", one_of: &[], fields: &[required("fact", "What a responder would know.", Shape::Name)] };
+static FACT: Object = Object {
+    what: "an input",
+    one_of: &[],
+    fields: &[required("fact", "A fact that a responder would know.", Shape::Name)],
+};

@@ -1,5 +1,5 @@
-//! The action `drill/hold`, which the `drill` steps of a runbook run: how it is declared, and which steps of a plan run it. What serves
-//! it is [`crate::drill_step`].
+//! The action `drill/hold`, which the `drill` steps of a runbook run: its declaration, and the steps of a plan that run it.
+//! [`crate::drill_step`] serves it.
 
 use lifeboat_core::{
     action::{Action, Effect, Field},
@@ -12,26 +12,31 @@ use super::error::DrillError;
 /// The name of the action.
 pub const HOLD: &str = "drill/hold";
 
-/// The action as a plugin would declare it. It touches nothing but systems of its own, so it is idempotent and its effect is `read`.
+/// The action as a plugin would declare it. It touches only systems of its own, so it is idempotent and its effect is `read`.
 pub fn hold_action() -> Action {
     let interval = "record{low: float, high?: float}";
     let name = ActionName::new(HOLD).unwrap_or_else(|error| unreachable!("it is a name: {error}"));
     Action {
         name,
-        doc: "Holds a drill on systems of its own, and succeeds where its verdict is `met`. A drill that is missed fails with \
-              `drill-missed`, one that is unmeasured with `drill-unmeasured`."
+        doc: "Holds a drill on systems of its own, and succeeds if its verdict is `met`. A missed drill fails with \
+              `drill-missed`, an unmeasured one with `drill-unmeasured`."
             .to_owned(),
         parameters: vec![
-            field("scenario", "string", true, "A drill by its name, or the path of a drill file, seen from the runbook."),
-            field("testbed", "string", false, "`process` or `container`; left out: `process`."),
+            field(
+                "scenario",
+                "string",
+                true,
+                "A drill by its name, or the path of a drill file, relative to the runbook.",
+            ),
+            field("testbed", "string", false, "`process` or `container`; by default `process`."),
         ],
         outputs: vec![
-            field("drill", "string", true, "The drill's name, as reports and `lifeboat history` have it."),
-            field("verdict", "string", true, "`met`: with any other one the step fails."),
+            field("drill", "string", true, "The drill's name, as reports and `lifeboat history` show it."),
+            field("verdict", "string", true, "`met`; with any other verdict the step fails."),
             field("run", "string", true, "The run of the drill's first recovery, for `lifeboat report`."),
             field("report", "string", true, "The path of its `report.json`."),
-            field("rto_s", interval, false, "Seconds of the longest recovery; none where it was not measured."),
-            field("rpo_s", interval, false, "Seconds of writes that it lost; none where it was not measured."),
+            field("rto_s", interval, false, "Seconds of the longest recovery; absent if it was not measured."),
+            field("rpo_s", interval, false, "Seconds of writes that it lost; absent if they were not measured."),
         ],
         effect: Effect::Read,
         idempotent: true,

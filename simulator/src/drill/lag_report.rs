@@ -31,7 +31,7 @@ fn lag_report(lagged: &Lagged, evidence: &Evidence, interval: Duration, with_fau
     let lag = lag_of(&within, &wanted);
     let caught_up = spec.within.zip(spec.at_most).and_then(|(_, at_most)| caught_up(&within, *from, at_most));
     let in_time = spec.within.map_or(Verdict::Met, |within| judge(caught_up, Some(within)));
-    let late = (in_time == Verdict::Unmeasured).then(|| "nothing shows when it had caught up".to_owned());
+    let late = (in_time == Verdict::Unmeasured).then(|| "no look at the standby shows when it caught up".to_owned());
     let Lag { longest, median, sightings, verdict, missing } = lag;
     let wall = |at: &At| -> Timestamp { evidence.wall(*at) };
     let seconds = |length: Option<SignedDuration>| length.map(|length| length.as_secs_f64());

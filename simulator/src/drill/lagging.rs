@@ -1,4 +1,4 @@
-//! A standby is watched for a while.
+//! Watches a standby for a while.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,9 +19,9 @@ use crate::{
     testbed::Door,
 };
 
-/// So much longer than it may take a standby is watched, so that one that is late is seen to be.
+/// A standby is watched for this much longer than it may take, so that a late one is seen to be late.
 const BEYOND: SignedDuration = SignedDuration::from_secs(2);
-/// A standby without writes that has not caught up by then never will.
+/// A standby that has not caught up after this time, although there are no writes, never will.
 const CATCHES_UP_WITHIN: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(50);
 
@@ -50,7 +50,7 @@ impl Stage<'_> {
                     caught_up(&lags, from, at_most).is_some_and(|took| took.high.is_some())
                 };
                 let waiting = under_way.sightings.wait_until(&spec.of, is_there);
-                // Whether it came about is read from the sightings by the measurement.
+                // The measurement reads the result from the sightings.
                 timeout((within + BEYOND).unsigned_abs(), waiting).await.ok();
             }
             _ => sleep(at_most.unsigned_abs()).await,
@@ -67,7 +67,7 @@ impl Stage<'_> {
             let state = match caught_up {
                 Ok(Ok(())) => read_everything(endpoint.as_ref()).await,
                 Ok(Err(why)) => Err(why),
-                Err(_elapsed) => Err(format!("it had not caught up within {CATCHES_UP_WITHIN:?}")),
+                Err(_elapsed) => Err(format!("it did not catch up within {CATCHES_UP_WITHIN:?}")),
             };
             replicas.push((standby, state));
         }

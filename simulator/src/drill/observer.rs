@@ -9,7 +9,7 @@ use super::phase::Phase;
 pub trait DrillObserver: Send + Sync {
     /// The drill enters a phase; `holding`: the name of the control that is being held, empty for the drill itself.
     fn phase(&self, holding: &str, phase: &Phase);
-    /// The engine reports, with the state of its run afterwards.
+    /// The engine reports something; with the state of its run after that.
     fn engine(&self, report: &Report, run: &Run);
 }
 

@@ -1,5 +1,5 @@
-//! Faults that may have struck and were not healed. Each is here before it strikes and until its healing has succeeded, so that a
-//! panic, an error or a stop between leaves it here, for the end of the drill.
+//! Faults that may have struck and were not healed. Each is here from before it strikes until its healing has succeeded, so that
+//! after a panic, an error or a stop it is healed at the end of the drill.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -19,7 +19,8 @@ impl<F: Clone> OpenFaults<F> {
         self.faults().push((kind.to_owned(), fault));
     }
 
-    /// Heals those of the kind, or all, the youngest first, each whatever became of the others; the first error of them.
+    /// Heals the faults of the kind, or all, the youngest first. A failure does not keep the others from being healed; returns the first
+    /// error.
     pub(super) async fn heal<E>(&self, kind: Option<&str>, heal: impl AsyncFn(F) -> Result<(), E>) -> Result<(), E> {
         let is_meant = |struck: &String| kind.is_none_or(|kind| struck == kind);
         let mut places: Vec<usize> = (0..)
@@ -32,7 +33,7 @@ impl<F: Clone> OpenFaults<F> {
             let Some((_, fault)) = self.faults().get(place).cloned() else { continue };
             let ended = heal(fault).await;
             if ended.is_ok() {
-                // Only younger ones have gone so far, so the place is still its own.
+                // Only younger faults have been removed so far, so the index is still correct.
                 self.faults().remove(place);
             }
             healed = healed.and(ended);

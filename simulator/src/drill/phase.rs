@@ -1,4 +1,4 @@
-//! Where a drill is, for whoever watches it: a terminal, a page, a metric.
+//! The phase of a drill, for those who watch it: a terminal, a page, a metric.
 
 use std::{fmt, path::PathBuf, time::Duration};
 
@@ -10,9 +10,9 @@ use crate::testbed::Backend;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "phase", rename_all = "snake_case")]
 pub enum Phase {
-    /// The machine was looked at.
+    /// The machine was examined.
     Machine {
-        /// What it can do.
+        /// Its capacity for probes.
         readiness: String,
     },
     /// The runbooks are compiled.
@@ -24,17 +24,17 @@ pub enum Phase {
     },
     /// The application's records are loaded.
     Loading {
-        /// So many.
+        /// How many.
         records: i64,
     },
     /// A base backup is taken.
     BackingUp,
     /// Writers and probes run undisturbed.
     Steady {
-        /// At least so long.
+        /// At least this long.
         length: Duration,
     },
-    /// They go on, because they have not been undisturbed or often enough.
+    /// They continue, because they were disturbed or too few.
     Unsteady {
         /// What is missing.
         missing: Vec<String>,
@@ -43,7 +43,7 @@ pub enum Phase {
     Lagging {
         /// Which one.
         standby: String,
-        /// For so long at the longest.
+        /// At most this long.
         at_most: Duration,
     },
     /// No fault strikes: the drill only watches.
@@ -53,7 +53,7 @@ pub enum Phase {
         /// What it does.
         doing: String,
     },
-    /// It has struck, and the application goes on.
+    /// The fault has struck, and the application continues.
     Struck {
         /// What it did.
         story: String,
@@ -72,7 +72,7 @@ pub enum Phase {
     Noticing,
     /// It never did.
     Unnoticed {
-        /// Within so long.
+        /// Within this time.
         within: Duration,
     },
     /// The engine recovers.
@@ -80,7 +80,7 @@ pub enum Phase {
         /// The probe by which it was noticed.
         probe: &'static str,
     },
-    /// The recovery has ended, and the service must be well for a while.
+    /// The recovery has ended, and the service must be healthy for a while.
     Settling,
     /// The writers stop, and every record is read back.
     Reading,
@@ -88,7 +88,7 @@ pub enum Phase {
     Measuring,
     /// The systems are removed.
     TearingDown,
-    /// The systems stay, because that was asked for.
+    /// The systems stay, as requested.
     Leaving {
         /// Where.
         folder: PathBuf,
@@ -105,18 +105,18 @@ impl fmt::Display for Phase {
             Self::BackingUp => f.write_str("taking a base backup"),
             Self::Steady { length } => write!(f, "writers and probes run for {length:?}"),
             Self::Unsteady { missing } => {
-                write!(f, "the drill goes on without a fault, because it is not steady yet: {}", missing.join("; "))
+                write!(f, "the drill continues without a fault because it is not steady yet: {}", missing.join("; "))
             }
             Self::Lagging { standby, at_most } => {
                 write!(f, "watching the standby `{standby}`, for at most {at_most:?}")
             }
-            Self::Quiet => f.write_str("no fault: watching"),
+            Self::Quiet => f.write_str("watching, without a fault"),
             Self::Striking { doing } => f.write_str(doing),
-            Self::Struck { story } => write!(f, "{story}; the application goes on"),
+            Self::Struck { story } => write!(f, "{story}; the application continues"),
             Self::Healing { fault } => write!(f, "ending the fault `{fault}`"),
             Self::Unhealed { why } => write!(f, "a fault could not be ended: {why}"),
             Self::Noticing => f.write_str("waiting for monitoring to notice"),
-            Self::Unnoticed { within } => write!(f, "nobody noticed within {within:?}: there is no recovery"),
+            Self::Unnoticed { within } => write!(f, "monitoring noticed nothing within {within:?}; no recovery starts"),
             Self::Recovering { probe } => write!(f, "noticed by the probe `{probe}`; the engine takes over"),
             Self::Settling => f.write_str("waiting for a stable window"),
             Self::Reading => f.write_str("stopping the writers and reading every row back"),
@@ -124,7 +124,7 @@ impl fmt::Display for Phase {
             Self::TearingDown => f.write_str("tearing the systems down"),
             Self::Leaving { folder } => {
                 let folder = folder.display();
-                write!(f, "leaving the systems standing in {folder}; `lifeboat drill --remove {folder}` removes them")
+                write!(f, "leaving the systems running in {folder}; `lifeboat drill --remove {folder}` removes them")
             }
         }
     }

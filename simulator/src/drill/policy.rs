@@ -10,20 +10,20 @@ use lifeboat_runtime::{
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-/// Approves, and hands in what the drill file names. It has no hands: a step that asks for anything else, or for nothing but that
-/// something be done, keeps the drill waiting and so fails it.
+/// Approves, and gives the evidence that the drill file names. It cannot do work: a step that asks for other evidence, or only
+/// for work to be done, keeps the drill waiting and so fails it.
 #[derive(Debug, Clone)]
 pub struct DrillPolicy {
     /// Its name, as the journal and the report show it.
     pub name: String,
-    /// What it says with each yes.
+    /// Its comment with each approval.
     pub comment: String,
-    /// What it hands in, by the name of the evidence.
+    /// The evidence that it gives, by name.
     pub evidence: BTreeMap<String, String>,
 }
 
 impl DrillPolicy {
-    /// Everything that is asked for, where all of it is text that the drill file has.
+    /// All evidence that is asked for, if each piece is text and the drill file has it.
     fn hand_in(&self, wanted: &BTreeMap<String, Type>) -> Option<ReplyAnswer> {
         let text = |(name, ty): (&String, &Type)| {
             let text = (*ty == Type::String).then(|| self.evidence.get(name)).flatten()?;

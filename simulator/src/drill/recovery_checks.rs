@@ -29,12 +29,12 @@ const fn result(name: &'static str, scope: Scope, look: fn(&Looked<'_>) -> Seen)
     Rule { name, kind: CheckKind::Result, scope, applies: with_fault, look }
 }
 
-/// One that there is only where copies can be restored.
+/// A check that exists only if copies can be restored.
 const fn of_copies(rule: Rule) -> Rule {
     Rule { applies: with_copies, ..rule }
 }
 
-/// One that there is only where records were damaged, and not what they are kept in.
+/// A check that exists only if records were damaged, not the system that stores them.
 const fn of_damage(rule: Rule) -> Rule {
     Rule { applies: with_damage, ..rule }
 }
@@ -51,7 +51,7 @@ fn with_copies(looked: &Looked<'_>) -> bool {
     with_fault(looked) && !looked.evidence.backups.is_empty()
 }
 
-/// Those of a drill in which something strikes.
+/// The checks of a drill with a fault.
 pub(super) static RECOVERY: [Rule; 11] = [
     of_copies(evidence("restore-target-empty-before", Scope::Drill, target_empty_before)),
     of_copies(evidence("marker-after-base-backup", Scope::Drill, marker_is_younger)),
@@ -69,7 +69,7 @@ pub(super) static RECOVERY: [Rule; 11] = [
 fn target_empty_before(looked: &Looked<'_>) -> Seen {
     let before = names(&looked.evidence.work_before);
     let detail =
-        if before.is_empty() { "nothing lies in the work folder".to_owned() } else { format!("there was {before}") };
+        if before.is_empty() { "the work folder is empty".to_owned() } else { format!("the work folder has {before}") };
     seen(before.is_empty(), detail)
 }
 
@@ -102,19 +102,20 @@ fn fault_took_rows(looked: &Looked<'_>) -> Seen {
     let struck = &looked.episode.struck;
     let stories = struck.iter().map(|struck| struck.story.clone());
     let short = struck.iter().flat_map(|struck| &struck.bite).filter(|bite| !bite.holds());
-    let said: Vec<String> = stories.chain(short.map(|bite| format!("{bite}, which is not what was meant"))).collect();
+    let said: Vec<String> =
+        stories.chain(short.map(|bite| format!("{bite}, which is not the intended damage"))).collect();
     let detail = if said.is_empty() { "there was no fault".to_owned() } else { said.join("; ") };
     seen(!struck.is_empty() && struck.iter().all(Struck::has_bitten), detail)
 }
 
-/// The application made deleted keys again, and removed what deleted rows belonged to, before anybody recovered anything.
+/// The application made deleted keys again, and removed the parents of deleted rows, before the recovery began.
 fn application_went_on(looked: &Looked<'_>) -> Seen {
     let removed = |key: &Key| looked.episode.struck.iter().any(|struck| struck.removed.contains_key(key));
     let GoneOn { made_again, closed } = &looked.episode.gone_on;
     let wanted = looked.spec.workload.habits;
     let is_removed = |id: i64| removed(&Collection::Customers.key(id));
     let made_again = made_again.iter().filter(|(id, _)| is_removed(*id)).count();
-    // An account was closed by somebody who stayed, and whose items the deletion had taken.
+    // A closed account is that of a customer who was not deleted but whose items were.
     let emptied = looked.episode.struck.iter().flat_map(|struck| &struck.removed).filter(|(key, record)| {
         let order = record.state.parent.clone().map(|id| Key { collection: Collection::Orders.name(), id });
         key.collection == Collection::OrderItems.name() && order.is_some_and(|order| !removed(&order))
@@ -125,8 +126,8 @@ fn application_went_on(looked: &Looked<'_>) -> Seen {
         && i64::try_from(closed) == Ok(wanted.accounts_closed)
         && (closed == 0 || emptied >= closed);
     let detail = format!(
-        "{made_again} of {} deleted customers were made again; {closed} of {} accounts were closed, whose orders had lost \
-         {emptied} items",
+        "{made_again} of {} deleted customers were made again; {closed} of {} accounts were closed after their orders had \
+         lost {emptied} items",
         wanted.made_again, wanted.accounts_closed
     );
     seen(holds, detail)
@@ -167,7 +168,8 @@ fn marker_survives(looked: &Looked<'_>) -> Seen {
     seen(passed, detail)
 }
 
-/// What the application made again under a deleted key is newer than anything in the copy, and what it removed itself stays away.
+/// A row that the application made again under a deleted key is newer than any in the copy; a row that the application removed itself stays
+/// removed.
 fn newer_rows_stay(looked: &Looked<'_>) -> Seen {
     let state = match &looked.evidence.state {
         Ok(state) => state,
@@ -181,14 +183,14 @@ fn newer_rows_stay(looked: &Looked<'_>) -> Seen {
     let overwritten = made_again.iter().filter(|again| !stays(again)).count();
     let raised = closed.iter().filter(|id| state.contains_key(&customer(**id))).count();
     let detail = format!(
-        "of {} rows made again {overwritten} are not as they were made; of {} closed accounts {raised} are back",
+        "{overwritten} of {} rows made again are not as the application made them; {raised} of {} closed accounts are back",
         made_again.len(),
         closed.len()
     );
     seen(overwritten + raised == 0, detail)
 }
 
-/// Where the application has made keys again or removed parents, rows are left over, and a run that calls that a plain success
+/// If the application has made keys again or removed parents, some rows cannot be put back, and a run that reports plain success
 /// has not looked.
 fn runbook_succeeded(looked: &Looked<'_>) -> Seen {
     let outcome = looked.episode.outcome();
@@ -203,9 +205,9 @@ fn runbook_succeeded(looked: &Looked<'_>) -> Seen {
 }
 
 /// Nothing may be left in the work folder but the run's own records: plain files that a step names in its outputs, such as the
-/// list of the rows that were put back, or that name the run, such as the note of what the merge did. A folder is never one of
-/// these: that is a copy, or what is left of one. A copy stays where the run says that rows are in it which are nowhere else, and
-/// then it must be there.
+/// list of the rows that were put back, or that name the run, such as the note of what the merge did. A folder is never such a
+/// record: it is a copy, or the rest of one. A copy is kept if the run says that it holds rows that exist nowhere else; then it
+/// must be there.
 fn copy_removed(looked: &Looked<'_>) -> Seen {
     let after = match &looked.evidence.work_after {
         Ok(after) => after,
@@ -224,10 +226,10 @@ fn copy_removed(looked: &Looked<'_>) -> Seen {
     let detail = match (left.is_empty(), missing, copies.is_empty(), kept.is_empty()) {
         (false, ..) => format!("left: {}", names(left.iter().copied())),
         (true, Some(missing), ..) => {
-            format!("the copy {} is gone, and {} rows were in it that are nowhere else", missing.name, missing.left)
+            format!("the copy {} is gone with {} rows that exist nowhere else", missing.name, missing.left)
         }
         (true, None, false, _) => format!(
-            "the copy {} stays for the rows that could not go back; beside it the run keeps {}",
+            "the copy {} is kept for the rows that could not be put back; the run also keeps {}",
             names(copies.iter().copied()),
             records()
         ),
@@ -237,7 +239,7 @@ fn copy_removed(looked: &Looked<'_>) -> Seen {
     seen(passed, detail)
 }
 
-/// The names of files that steps name with their whole path in their outputs.
+/// The names of files whose full paths are in the outputs of steps.
 fn records(looked: &Looked<'_>) -> Vec<String> {
     let runs = looked.evidence.episodes.iter().filter_map(Episode::run);
     let outputs = runs.flat_map(|run| &run.steps).filter_map(|step| match &step.state {
@@ -248,7 +250,7 @@ fn records(looked: &Looked<'_>) -> Vec<String> {
     paths.filter_map(|path| path.strip_prefix('/')?.rsplit_once('/')).map(|(_, name)| name.to_owned()).collect()
 }
 
-/// Each step that tells people must have reached them, whatever the run made of it: such a step may fail and the run go on.
+/// Each step that notifies people must have reached them, whatever its result in the run: such a step may fail without ending the run.
 fn people_told(looked: &Looked<'_>) -> Seen {
     let sent = &looked.evidence.notifications;
     let is_valid = |id: &str| {
@@ -265,12 +267,12 @@ fn people_told(looked: &Looked<'_>) -> Seen {
         detail.push_str(&format!("; never arrived: {}", list(&silent)));
     }
     if doubtful > 0 {
-        detail.push_str(&format!("; {doubtful} without one"));
+        detail.push_str(&format!("; {doubtful} arrived without a valid signature"));
     }
     seen(silent.is_empty() && doubtful == 0 && !told.is_empty(), detail)
 }
 
-/// The steps of a plan that had something to tell people: those for a failure only where there was one.
+/// The steps of a plan that had to notify people: those for a failure only if there was one.
 pub(super) fn telling(plan: &Plan, outcome: Option<Outcome>) -> Vec<String> {
     let went_well = matches!(outcome, Some(Outcome::Succeeded | Outcome::SucceededWithExceptions));
     let tells = |step: &&Step| {

@@ -1,4 +1,4 @@
-//! From evidence to report: measures, checks, and says what they come to.
+//! From evidence to report: measures, checks, and gives the verdict.
 
 use std::{collections::HashMap, thread};
 
@@ -57,7 +57,7 @@ pub(super) fn assemble(
     let lags = lag_reports(evidence, request.spec.probes.interval, holding.fault);
     let verdict = measured.iter().fold(verdict(&checks), |verdict, it| verdict.and(it.rto.verdict).and(it.rpo.verdict));
     let verdict = lags.iter().fold(verdict, |verdict, lag| verdict.and(lag.verdict));
-    // What the timeline has and what never came about was not measured.
+    // An entry of the timeline that never happened was not measured.
     let wanted = request.spec.timeline.iter().filter(|moment| matches!(moment, Moment::Lag(_))).count();
     let anything = !(measured.is_empty() && lags.is_empty());
     let all_held = anything && measured.len() == engines.len() && lags.len() == wanted;
@@ -146,8 +146,8 @@ struct Measured<'a> {
     rpo: Rpo,
 }
 
-/// Measures one episode. `before`: when the recovered state of the one before took over; a write that was acknowledged by then and is
-/// missing counts for that one.
+/// Measures one episode. `before`: when the recovered state of the previous episode took over; a missing write that was acknowledged
+/// before then counts for that episode.
 fn measure<'a>(
     engine: &'a Engine,
     episode: &'a Episode,
@@ -175,7 +175,7 @@ fn later(at: At, before: Option<At>) -> bool {
     before.is_none_or(|before| at > before)
 }
 
-/// The losses without what an earlier recovery answers for.
+/// The losses, without those that count for an earlier recovery.
 fn of_episode(history: &History, losses: &Losses, before: Option<At>) -> Losses {
     let mut own = losses.clone();
     if before.is_some() {
@@ -208,8 +208,8 @@ impl Measured<'_> {
     }
 }
 
-/// A result that is wrong is a miss; evidence that is missing, and a result that could not be looked at, leave the drill
-/// unmeasured, whatever the numbers say.
+/// A wrong result is a miss; missing evidence, or a result that could not be examined, leaves the drill unmeasured, whatever the
+/// numbers say.
 pub(super) fn verdict(checks: &[Check]) -> Verdict {
     let of = |check: &Check| match (check.passed, check.kind, check.measured) {
         (true, ..) => Verdict::Met,
@@ -219,7 +219,7 @@ pub(super) fn verdict(checks: &[Check]) -> Verdict {
     checks.iter().map(of).reduce(Verdict::and).unwrap_or(Verdict::Unmeasured)
 }
 
-/// What the faults of an episode did, as one.
+/// The combined damage of the faults of an episode.
 fn damage(episode: &Episode) -> Option<Damage> {
     let began = episode.fault()?;
     Some(Damage { began, records: episode.struck.iter().flat_map(Struck::damage).collect() })
@@ -240,7 +240,7 @@ fn instants(recover: &RecoverSpec, evidence: &Evidence, episode: &Episode) -> In
     }
 }
 
-/// The first acknowledged write and the first good content probe after that instant: the later of the two.
+/// The first acknowledged write or the first good content probe after that instant, whichever is later.
 fn first_service(evidence: &Evidence, after: At) -> Option<At> {
     let write = evidence.history.acknowledged().map(|(at, _)| at).filter(|at| *at > after).min()?;
     let good = |probe: &&measurement::Probe| probe.ok && probe.kind == ProbeKind::Content && probe.ended > after;
@@ -341,9 +341,9 @@ fn lost_writes(evidence: &Evidence, damage: &[Damage], losses: &Losses) -> Vec<L
             write.changes.iter().filter_map(|change| change.key()).map(|key| key.to_string()).collect();
         let damaged = write.changes.iter().filter_map(|change| change.key()).any(|key| is_damaged(&key));
         let why = match (damaged, began.zip(write.ended).map(|(began, ended)| ended < began)) {
-            (true, _) => "its row was removed by the fault and is not back",
-            (false, Some(true)) => "acknowledged before the fault, and taken with it or by the recovery",
-            (false, _) => "acknowledged after the fault, and taken by the recovery",
+            (true, _) => "the fault removed its row, which is not back",
+            (false, Some(true)) => "acknowledged before the fault, lost by the fault or the recovery",
+            (false, _) => "acknowledged after the fault, lost by the recovery",
         };
         LostWrite {
             write: write.id,
@@ -361,15 +361,15 @@ fn scaled(request: &DrillRequest) -> Vec<Scaled> {
         name: "stability window".to_owned(),
         drill: format!("{:?}", windows.stable),
         production: format!("{:?}", windows.stable_in_production),
-        worst_case: "A relapse later than the drill's window is not seen here.".to_owned(),
+        worst_case: "The drill does not see a relapse after its window.".to_owned(),
     };
     let archive = request.spec.archive().map(|archive| Scaled {
         name: "archive interval".to_owned(),
         drill: format!("{:?}", archive.interval),
         production: format!("{:?}", archive.in_production),
         worst_case: format!(
-            "The runbook archives the current segment itself. Where the primary cannot do that any more, up to {:?} of \
-             writes are outside the archive.",
+            "The runbook archives the current segment itself. If the primary can no longer do that, up to {:?} of writes \
+             are not in the archive.",
             archive.in_production
         ),
     });

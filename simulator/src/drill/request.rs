@@ -19,7 +19,7 @@ use crate::{controls::Control, model::Size, testbed::Backend};
 struct BuiltIn {
     name: &'static str,
     drill: &'static str,
-    /// The runbooks that it names: how it names them, and their texts.
+    /// The runbooks that it names: their names in the file, and their texts.
     runbooks: &'static [(&'static str, &'static str)],
 }
 
@@ -40,17 +40,17 @@ const BUILT_IN: [BuiltIn; 2] = [
 pub struct DrillRequest {
     /// What to do.
     pub spec: DrillSpec,
-    /// The drill file, for the places in it.
+    /// The drill file, for positions in it.
     pub file: SourceFile,
-    /// The runbooks that the engine executes, by how the drill file names them.
+    /// The runbooks that the engine executes, by their names in the drill file.
     pub runbooks: BTreeMap<String, SourceFile>,
     /// Processes or containers.
     pub backend: Backend,
-    /// PostgreSQL's major version; none: the newest that there is.
+    /// PostgreSQL's major version; `None`: the newest available one.
     pub postgres_major: Option<u16>,
-    /// Draws the writes and samples.
+    /// The seed of the writes and samples.
     pub seed: u64,
-    /// Leave the systems standing.
+    /// Leave the systems running.
     pub keep: bool,
     /// The engine's state folder (`$LIFEBOAT_HOME`).
     pub home: PathBuf,
@@ -87,13 +87,13 @@ impl DrillRequest {
         })
     }
 
-    /// The runbook of a recovery; an empty one where the caller took it away.
+    /// The runbook of a recovery; an empty one if the caller removed it.
     pub(super) fn runbook(&self, recover: &RecoverSpec) -> SourceFile {
         let empty = || SourceFile { name: recover.runbook.clone(), text: String::new() };
         self.runbooks.get(&recover.runbook).cloned().unwrap_or_else(empty)
     }
 
-    /// Those of them that rehearse a recovery, and so have to be held again and again.
+    /// The built-in drills that rehearse a recovery, and so have to be repeated.
     pub fn rehearsals() -> impl Iterator<Item = &'static str> {
         BUILT_IN.iter().filter(|known| !known.runbooks.is_empty()).map(|known| known.name)
     }

@@ -33,13 +33,13 @@ use crate::{
     testbed::{Testbed, TestbedOptions},
 };
 
-/// Ctrl-C is heard of within this time.
+/// Ctrl-C takes effect within this time.
 const HEARD_WITHIN: Duration = Duration::from_millis(200);
 
-/// Holds the drill, its controls where they are asked for, and leaves the report in the run's folder.
+/// Holds the drill, and its controls if requested, and leaves the report in the run's folder.
 ///
 /// # Errors
-/// Where the drill could not be held. A recovery that failed or was too slow is a report.
+/// If the drill could not be held. A recovery that failed or was too slow is a report.
 pub async fn run(request: DrillRequest, observer: &dyn DrillObserver) -> Result<DrillReport, DrillError> {
     let home = Home::open(&request.home)?;
     let holding = Holding {
@@ -123,7 +123,7 @@ async fn held(
         phase(Phase::TearingDown);
     }
     let cleared = testbed.stop().await;
-    // Whoever stops a drill, even now, wants no verdict; that something is left behind he must know all the same.
+    // A person who stops a drill, even now, wants no verdict, but must be told if something is left behind.
     if request.stop.is_cancelled() {
         cleared?;
         return Err(DrillError::Stopped);
@@ -133,13 +133,13 @@ async fn held(
     Ok(evidence)
 }
 
-/// Whether a start failed because the drill is to end: of a program that Ctrl-C has ended too (an image that is pulled or built)
-/// one may hear before one hears of Ctrl-C itself.
+/// Whether a start failed because the drill is to end: Ctrl-C also ends a program that pulls or builds an image, and that failure
+/// may be reported before Ctrl-C itself is.
 async fn is_stopped(request: &DrillRequest) -> bool {
     timeout(HEARD_WITHIN, request.stop.cancelled()).await.is_ok()
 }
 
-/// A run that the engine never began leaves no folder behind that looks like one.
+/// If the engine never began the run, no folder stays that looks like a run.
 fn forget_empty_run(folder: PathBuf) {
     if !folder.join("journal.jsonl").exists() {
         // Nothing depends on it: the error that ended the drill is what the caller must see.

@@ -1,4 +1,4 @@
-//! A drill held against the runbooks that it names: what it says of their steps and inputs must be so.
+//! Compares a drill with the runbooks that it names: what it says about their steps and inputs must be true.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -20,11 +20,11 @@ use super::{
 };
 use crate::controls::Control;
 
-/// The plans of runbooks, by how a drill file names them.
+/// The plans of runbooks, by their names in a drill file.
 type Plans = BTreeMap<String, Plan>;
 
-/// Everything that is wrong with a drill file, and with what it says of its runbooks, which lie beside it. What is wrong within
-/// a runbook is not told here.
+/// All problems of a drill file, and of what it says about its runbooks, which are beside it. Problems within a runbook are not
+/// reported here.
 pub fn check(file: &SourceFile, catalogue: &Catalogue) -> Vec<Diagnostic> {
     let mut document = DrillSpec::document(file);
     let catalogue = &with_drills(catalogue);
@@ -51,11 +51,11 @@ pub fn check(file: &SourceFile, catalogue: &Catalogue) -> Vec<Diagnostic> {
 }
 
 impl DrillRequest {
-    /// Whether its files say that it can be held: its runbooks have no errors, hold no drill themselves, and are as the drill file
-    /// has them.
+    /// Whether the drill can be held according to its files: its runbooks have no errors, hold no drill themselves, and match the
+    /// drill file.
     ///
     /// # Errors
-    /// The first file with errors; of the drill file, everything that does not fit its runbooks.
+    /// The first file with errors; for the drill file, everything that does not match its runbooks.
     pub fn check(&self, catalogue: &Catalogue) -> Result<(), DrillError> {
         let catalogue = &with_drills(catalogue);
         let mut plans = Plans::new();
@@ -83,14 +83,14 @@ pub(super) fn compiled(file: SourceFile, catalogue: &Catalogue) -> Result<Runboo
     Ok(Runbook { plan, sources })
 }
 
-/// What is wrong with what a drill file says of these runbooks.
+/// The problems of what a drill file says about these runbooks.
 fn problems(file: &SourceFile, plans: &Plans) -> Vec<Diagnostic> {
     let mut document = DrillSpec::document(file);
     runbooks_fit(&mut document, plans);
     document.finish::<DrillSpec>().err().unwrap_or_default()
 }
 
-/// The recoveries of a file, as far as it can be read, with their places in the timeline.
+/// The recoveries of a file, as far as it can be read, with their indexes in the timeline.
 fn recoveries(document: &Document<'_>) -> Vec<(String, RecoverSpec)> {
     let moments = document.get::<Vec<serde_json::Value>>(&["timeline"]).unwrap_or_default();
     let recovery = |(place, moment): (usize, serde_json::Value)| match serde_json::from_value(moment) {
@@ -100,14 +100,14 @@ fn recoveries(document: &Document<'_>) -> Vec<(String, RecoverSpec)> {
     moments.into_iter().enumerate().filter_map(recovery).collect()
 }
 
-/// A control can only be seen by what can turn a drill red.
+/// A control can be detected only by something that can turn a drill red.
 fn controls_can_be_seen(document: &mut Document<'_>) {
     let controls = document.get::<Vec<serde_json::Value>>(&["controls"]).unwrap_or_default();
     for (place, control) in controls.iter().enumerate() {
         let Some(red_by) = control["red_by"].as_str() else { continue };
         let reds: Vec<&str> = MEASURES.into_iter().chain(results()).collect();
         if !reds.contains(&red_by) {
-            let message = format!("nothing called `{red_by}` can turn a drill red");
+            let message = format!("`{red_by}` cannot turn a drill red");
             let path = ["controls", &place.to_string(), "red_by"];
             document.contradiction(&path, message, format!("one of {}", reds.join(", ")));
         }

@@ -10,11 +10,11 @@ use serde_json::to_vec_pretty;
 use super::error::DrillError;
 use crate::report::{self, DrillReport};
 
-/// Keeps the report over several runs of a drill beside them, in a folder named after the last one with `-series` behind it,
-/// which no run is ever called.
+/// Keeps the report over several runs of a drill beside them, in a folder named after the last one with the suffix `-series`,
+/// which no run name has.
 ///
 /// # Errors
-/// Where it cannot be written.
+/// If it cannot be written.
 pub fn save_series(runs: &Path, last: &str, report: &DrillReport) -> Result<PathBuf, DrillError> {
     let folder = runs.join(format!("{last}-series"));
     fs::create_dir_all(&folder).map_err(DrillError::file(&folder, "written"))?;

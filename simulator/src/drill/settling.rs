@@ -1,4 +1,4 @@
-//! After a recovery: whether the service stays well, and whether the recovered state is as safe as the one before.
+//! After a recovery: whether the service stays healthy, and whether the recovered state is as safe as the state before.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use crate::{
     probes::is_down,
 };
 
-/// The probes are judged so often while a stable window is waited for.
+/// How often the probes are evaluated while the drill waits for a stable window.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 impl Stage<'_> {
@@ -26,16 +26,16 @@ impl Stage<'_> {
         let probes = spec.windows.stable.as_millis() / spec.probes.interval.as_millis().max(1);
         StabilityRule {
             window: SignedDuration::try_from(spec.windows.stable).unwrap_or(SignedDuration::MAX),
-            // Half of the schedule: a busy machine may skip slots, and still a relapse cannot hide between so many.
+            // Half of the schedule: a busy machine may skip slots, but a relapse cannot hide between this many probes.
             probes_at_least: usize::try_from(probes / 2).unwrap_or(usize::MAX).max(2),
         }
     }
 
-    /// Waits until the measurement can prove a stable window; the end of the last probe that it needed, or `None` where none came
-    /// about.
+    /// Waits until the measurement can prove a stable window; the end of the last probe that it needed, or `None` if there was no
+    /// such window.
     ///
-    /// A run that did not end well gets the time that a window would need, and no more. After one that did, a service that is
-    /// plainly down gets a few windows; where only probes are missing, the drill waits as long as a recovery may take.
+    /// After a run that did not end well, it waits only as long as one window needs. After one that did, a service that is
+    /// clearly down gets a few windows; if only probes are missing, the drill waits as long as a recovery may take.
     pub(super) async fn stability(
         &self,
         under_way: &UnderWay,
@@ -61,12 +61,12 @@ impl Stage<'_> {
             proven = is_stable.then(|| probes.iter().map(|probe| probe.ended).max()).flatten();
             is_stable || (begun.elapsed() > patience && is_down(probes, spec.probes.detect_after))
         };
-        // Whether it came about is read from the probes by the measurement.
+        // The measurement reads the result from the probes.
         let _ = timeout(at_most, under_way.log.wait_until(settled)).await;
         proven
     }
 
-    /// Waits until every system is as safe as before the recovery, such as by its archive. `None`: one is not, or nobody can tell.
+    /// Waits until every system is as safe as before the recovery, such as by its archive. `None`: one is not, or that is not known.
     pub(super) async fn redundancy(&self, under_way: &UnderWay, executed: &Executed) -> Option<At> {
         if !executed.ended.as_ref().is_ok_and(|ended| matches!(ended.how, How::Finished(_))) {
             return None;

@@ -35,14 +35,14 @@ pub struct DrillSpec {
     pub workload: WorkloadSpec,
     /// The probes.
     pub probes: ProbeSpec,
-    /// How long a service must be well.
+    /// How long the service must be healthy.
     pub windows: Windows,
-    /// What stands in the testbed, by name.
+    /// The systems of the testbed, by name.
     pub systems: BTreeMap<String, SystemSpec>,
-    /// Who answers the runbooks' questions; there are none without a recovery.
+    /// What answers the runbooks' questions; without a recovery there are no questions.
     #[serde(default)]
     pub approvals: Approvals,
-    /// What happens, one thing after the other.
+    /// What happens, in order.
     pub timeline: Vec<Moment>,
     /// Known breakages that must turn the drill red.
     #[serde(default)]
@@ -53,13 +53,13 @@ pub struct DrillSpec {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Moment {
-    /// Writers and probes run undisturbed for so long.
+    /// Writers and probes run undisturbed for this time.
     Steady(#[serde(deserialize_with = "duration")] Duration),
     /// A disaster.
     Fault(FaultSpec),
     /// A runbook is executed: an episode of the report.
     Recover(RecoverSpec),
-    /// The disaster of that kind ends, as far as it can end by itself.
+    /// The fault of that kind ends, as far as it can end by itself.
     Heal(String),
     /// A standby is watched: how far is it behind?
     Lag(LagSpec),
@@ -79,7 +79,7 @@ impl FaultSpec {
     /// The disaster itself.
     ///
     /// # Errors
-    /// Where the spec does not fit the tables, which the grammar refuses.
+    /// If the spec does not match the tables, which the grammar refuses.
     pub fn fault(&self) -> Result<Box<dyn Fault>, FaultError> {
         let kind = fault::kind(self.kind()).ok_or_else(|| FaultError::Unknown(self.kind().to_owned()))?;
         Ok((kind.make)(&self.0)?)
@@ -92,7 +92,7 @@ impl FaultSpec {
 pub struct RecoverSpec {
     /// The runbook, relative to the drill file.
     pub runbook: String,
-    /// Which system plays a role that is not called as it is. Each other system plays the role of its own name.
+    /// Which system plays a role of another name. Each other system plays the role of its own name.
     #[serde(default)]
     pub roles: BTreeMap<String, String>,
     /// The step whose success means that the data is back.
@@ -100,27 +100,27 @@ pub struct RecoverSpec {
     /// The runbook's inputs, each filled with something that a responder would know.
     #[serde(default)]
     pub inputs: BTreeMap<String, FactInput>,
-    /// The engine is stopped after so long.
+    /// The engine is stopped after this time.
     #[serde(deserialize_with = "duration")]
     pub at_most: Duration,
 }
 
-/// For how long a standby is watched, and what is wanted of it.
+/// How long a standby is watched, and the limits for its lag.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LagSpec {
     /// The standby.
     pub of: String,
-    /// For so long.
+    /// How long.
     #[serde(default)]
     pub during: Option<SignedDuration>,
-    /// Instead: until it is no further behind than `at_most`, at the longest for so long.
+    /// Instead: until its lag is at most `at_most`, but not longer than this.
     #[serde(default)]
     pub within: Option<SignedDuration>,
-    /// It must never be further behind.
+    /// Its lag must never exceed this.
     #[serde(default)]
     pub at_most: Option<SignedDuration>,
-    /// It must have been so far behind at some time, or what should slow it does not.
+    /// Its lag must reach this at some time; otherwise what should slow it does not.
     #[serde(default)]
     pub at_least: Option<SignedDuration>,
 }
@@ -131,14 +131,14 @@ pub struct LagSpec {
 pub struct WorkloadSpec {
     /// The system that keeps its records.
     pub store: String,
-    /// The switch by which it goes there; `None`: on its own path.
+    /// The switch through which it reaches the store; `None`: on its own path.
     pub through: Option<String>,
-    /// What it does after the disaster, not knowing of it.
+    /// What it does after the fault, unaware of the damage.
     #[serde(default)]
     pub habits: Habits,
     /// How many.
     pub writers: u32,
-    /// In sum.
+    /// Of all writers together.
     pub writes_per_second: u32,
 }
 
@@ -146,26 +146,26 @@ pub struct WorkloadSpec {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProbeSpec {
-    /// From one probe of a kind to the next.
+    /// The time from one probe of a kind to the next.
     #[serde(deserialize_with = "duration")]
     pub interval: Duration,
-    /// Then it has failed.
+    /// A probe without an answer fails after this time.
     #[serde(deserialize_with = "duration")]
     pub answer_within: Duration,
-    /// Customers in the content sample; an order and an item of each are looked at too.
+    /// Customers in the content sample; an order and an item of each are read too.
     pub sampled_customers: usize,
-    /// So many failures in a row make monitoring notice.
+    /// How many failures in a row make monitoring notice.
     pub detect_after: usize,
 }
 
-/// How long a service must be well.
+/// How long the service must be healthy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Windows {
     /// A window this long without a failed probe counts as stable.
     #[serde(deserialize_with = "duration")]
     pub stable: Duration,
-    /// What it would be in production.
+    /// The window in production.
     #[serde(deserialize_with = "duration")]
     pub stable_in_production: Duration,
 }
@@ -176,9 +176,9 @@ pub struct Windows {
 pub struct Approvals {
     /// Its name.
     pub policy: String,
-    /// What it says.
+    /// Its comment.
     pub comment: String,
-    /// What it hands in where a step is done by hand, by the name of the evidence.
+    /// The evidence that it gives for steps that are done by hand, by name.
     pub evidence: BTreeMap<String, String>,
 }
 
@@ -189,11 +189,11 @@ impl Approvals {
     }
 }
 
-/// An input that is filled with something a responder would know.
+/// An input that is filled with a fact that a responder would know.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FactInput {
-    /// The name of a fact: one that a disaster before the recovery tells, or one of monitoring.
+    /// The name of a fact: from a fault before the recovery, or from monitoring.
     pub fact: String,
 }
 
@@ -205,7 +205,7 @@ fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::E
 }
 
 impl DrillSpec {
-    /// Reads a drill file; everything that is wrong with it is told at once.
+    /// Reads a drill file and reports all its problems at once.
     ///
     /// # Errors
     /// [`DrillError::Diagnostics`] with each problem and its place.
@@ -214,7 +214,7 @@ impl DrillSpec {
         document.finish().map_err(|diagnostics| DrillError::Diagnostics { file: file.clone(), diagnostics })
     }
 
-    /// The file with everything that is wrong with it by itself.
+    /// The file with the problems that it has on its own, without its runbooks.
     pub(super) fn document(file: &SourceFile) -> Document<'_> {
         let mut document = Document::read(file, &DRILL);
         sizes_fit(&mut document);
@@ -242,18 +242,18 @@ impl DrillSpec {
         watched.collect()
     }
 
-    /// The archive of the store, where it has one.
+    /// The archive of the store, if it has one.
     pub fn archive(&self) -> Option<ArchiveSpec> {
         self.systems.get(&self.workload.store).and_then(SystemSpec::archive)
     }
 
-    /// How long the drill lets a recovery take, in the longest case; `None`: nothing is recovered.
+    /// The longest time that the drill allows for a recovery; `None`: nothing is recovered.
     pub fn recovery_at_most(&self) -> Option<Duration> {
         self.recoveries().map(|recover| recover.at_most).max()
     }
 }
 
-/// Each row needs the one that it belongs to, and the disaster can only take what is there.
+/// Each row needs its parent, and the fault can delete only rows that exist.
 fn sizes_fit(document: &mut Document<'_>) {
     for key in ["size", "control_size"] {
         let Some(size) = document.get::<Size>(&[key]) else { continue };
@@ -262,18 +262,18 @@ fn sizes_fit(document: &mut Document<'_>) {
             ("order_items", size.order_items, "orders", size.orders),
         ] {
             if rows < least {
-                let message = format!("`{name}` is {rows}, and there are {least} {of}");
-                document.contradiction(&[key, name], message, format!("no fewer than `{of}`"));
+                let message = format!("`{name}` is {rows}, fewer than the {least} {of}");
+                document.contradiction(&[key, name], message, format!("at least as many as `{of}`"));
             }
         }
         if size.damaged_customers > size.customers {
-            let message = format!("{} customers cannot be taken of {}", size.damaged_customers, size.customers);
-            document.contradiction(&[key, "damaged_customers"], message, "at most all");
+            let message = format!("the fault cannot delete {} of {} customers", size.damaged_customers, size.customers);
+            document.contradiction(&[key, "damaged_customers"], message, "more than there are");
         }
     }
 }
 
-/// Only who is deleted can be made again, and an account is closed by a customer who stays.
+/// Only a deleted customer can be made again, and only a customer who was not deleted closes an account.
 fn habits_fit(document: &mut Document<'_>) {
     let Some(habits) = document.get::<Habits>(&["workload", "habits"]) else { return };
     for key in ["size", "control_size"] {
@@ -300,12 +300,11 @@ fn stability_fits(document: &mut Document<'_>) {
     let length = |document: &Document<'_>, path: &[&str]| document.get::<SignedDuration>(path);
     let Some(interval) = length(document, &["probes", "interval"]) else { return };
     if interval.is_zero() {
-        let message = "probes cannot follow each other without time between them";
+        let message = "the interval between probes cannot be zero";
         return document.contradiction(&["probes", "interval"], message, "longer than zero");
     }
     if length(document, &["windows", "stable"]).is_some_and(|stable| stable < interval.saturating_mul(4)) {
-        let message =
-            format!("the window of stability is shorter than four probes, of which there is one each {interval:#}");
+        let message = format!("the stability window is shorter than four probe intervals of {interval:#}");
         document.contradiction(&["windows", "stable"], message, "too short");
     }
 }
@@ -414,7 +413,7 @@ mod tests {
         let (head, _) = shipped.split_once("  - lag:").expect("is there");
         let Err(DrillError::Diagnostics { diagnostics, .. }) = parse(head.to_owned()) else { panic!("no mistake") };
         assert_eq!(diagnostics.len(), 1, "{diagnostics:#?}");
-        assert_eq!(diagnostics[0].message, "nothing is recovered in this drill, and nothing is measured");
+        assert_eq!(diagnostics[0].message, "this drill recovers nothing and measures nothing");
     }
 
     #[test]

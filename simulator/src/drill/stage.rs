@@ -1,4 +1,4 @@
-//! What happens while the systems stand: load, backup, load under way, the timeline, full read.
+//! What happens while the systems run: load, backup, load under way, the timeline, full read.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -32,9 +32,9 @@ use crate::{
 };
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
-/// A full read that takes longer is given up: it hangs.
+/// A full read that takes longer hangs and is abandoned.
 const READ_WITHIN: Duration = Duration::from_secs(600);
-/// A machine that is not steady after so long never will be.
+/// A machine that is not steady after this time never will be.
 const STEADY_WITHIN: Duration = Duration::from_secs(60);
 const PROBES: &str = "probes.jsonl";
 const SIGHTINGS: &str = "standbys.jsonl";
@@ -43,9 +43,9 @@ const SIGHTINGS: &str = "standbys.jsonl";
 pub(super) struct Stage<'a> {
     pub(super) request: &'a DrillRequest,
     pub(super) holding: &'a Holding,
-    /// One a recovery of the timeline.
+    /// One for each recovery of the timeline.
     pub(super) engines: &'a [Engine],
-    /// Where everything of the drill lies.
+    /// The folder with all files of the drill.
     pub(super) folder: &'a Path,
     pub(super) testbed: &'a Testbed,
     pub(super) observer: &'a dyn DrillObserver,
@@ -53,7 +53,7 @@ pub(super) struct Stage<'a> {
     pub(super) ready: Readiness,
 }
 
-/// What stands before the application is set off.
+/// What exists before the application starts.
 struct Prepared {
     clock: Clock,
     baseline: Baseline,
@@ -64,7 +64,7 @@ struct Prepared {
     work: Vec<WorkEntry>,
 }
 
-/// The application under way, and who watches it.
+/// The running application, and what watches it.
 pub(super) struct UnderWay {
     pub(super) clock: Clock,
     pub(super) ledger: Arc<Ledger>,
@@ -85,8 +85,8 @@ struct Found {
 }
 
 impl Stage<'_> {
-    /// Plays the whole drill. From the disaster on, what fails belongs to what is measured: the ledger, the probes and the
-    /// journal are on disk as they come about, and what cannot be read is evidence that is missing, not an error.
+    /// Plays the whole drill. After the disaster, failures are part of what is measured: the ledger, the probes and the journal
+    /// are written to disk as they happen, and what cannot be read is missing evidence, not an error.
     pub(super) async fn play(&self) -> Result<Evidence, DrillError> {
         let bindings = self.bindings()?;
         let prepared = self.unless_stopped(self.prepare()).await?;
@@ -126,14 +126,14 @@ impl Stage<'_> {
         })
     }
 
-    /// The digest of the bindings, after every runbook was held against them.
+    /// The digest of the bindings, after every runbook was checked against them.
     fn bindings(&self) -> Result<String, DrillError> {
         let digest = |engine: &Engine| Ok(engine.bindings(&self.testbed.bindings(&engine.recover.roles))?.digest);
         let digests: Result<Vec<String>, DrillError> = self.engines.iter().map(digest).collect();
         Ok(digests?.pop().unwrap_or_default())
     }
 
-    /// Gives up what is being done when the drill is to end. The engine is not asked this way: it ends its calls first.
+    /// Abandons the current work when the drill is to end. The engine is not stopped this way: it ends its calls first.
     pub(super) async fn unless_stopped<T>(
         &self,
         doing: impl Future<Output = Result<T, DrillError>>,
@@ -164,7 +164,7 @@ impl Stage<'_> {
         Ok(Prepared { clock, baseline, backups, backup_ended, ledger, marker, work })
     }
 
-    /// By which way the application reaches its store.
+    /// The route by which the application reaches its store.
     pub(super) fn door(&self) -> Door {
         self.testbed.door(self.request.spec.workload.through.as_deref())
     }
@@ -174,7 +174,7 @@ impl Stage<'_> {
         self.endpoint(&self.request.spec.workload.store, self.door())
     }
 
-    /// The observer's path, beside everything that a fault can reach.
+    /// The observer's path, which no fault can reach.
     pub(super) fn observer(&self) -> Result<Arc<dyn Endpoint>, DrillError> {
         self.endpoint(&self.request.spec.workload.store, Door::Observer)
     }
@@ -226,8 +226,8 @@ impl Stage<'_> {
         Ok(UnderWay { clock, ledger: Arc::clone(ledger), log, sightings, workload, probers, lookouts })
     }
 
-    /// Lets the application and the probes run until they have done so for long enough, undisturbed and often enough to be
-    /// evidence; that time. A machine that never gets there is told so, and the checks will say what is missing.
+    /// Lets the application and the probes run until they are evidence: undisturbed, long enough and often enough. Returns that
+    /// time. If the machine never gets there, the observer is told, and the checks say what is missing.
     pub(super) async fn steady(&self, under_way: &UnderWay, length: Duration) -> Result<(At, At), DrillError> {
         let (spec, clock) = (&self.request.spec, under_way.clock);
         (self.phase)(Phase::Steady { length });
@@ -250,7 +250,7 @@ impl Stage<'_> {
         }
     }
 
-    /// Ends the application and looks at what is left.
+    /// Stops the application and examines the result.
     async fn wind_up(&self, under_way: UnderWay) -> Result<Found, DrillError> {
         let UnderWay { workload, probers, lookouts, .. } = under_way;
         let writers = workload.stop().await?;
@@ -276,7 +276,7 @@ pub(super) async fn read_everything(endpoint: &dyn Endpoint) -> Reading<FinalSta
     timeout(READ_WITHIN, reading).await.unwrap_or_else(|_elapsed| Err(format!("no answer within {READ_WITHIN:?}")))
 }
 
-/// The driver's own text says little; what stands behind it says why. An error that only passes another on says nothing new.
+/// The driver's own text says little; its source says why. An error that only wraps another one adds nothing.
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut texts: Vec<String> =
         std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect();

@@ -1,4 +1,4 @@
-//! The checks of standbys, and of a drill in which nothing has to be recovered.
+//! The checks of standbys, and of a drill without a recovery.
 
 use super::checks::{Looked, Rule, Scope, Seen, differing, seen};
 use crate::{
@@ -16,7 +16,7 @@ const fn rule(
     Rule { name, kind, scope: Scope::Drill, applies, look }
 }
 
-/// Those of a drill that watches standbys or recovers nothing.
+/// The checks of a drill that watches standbys or recovers nothing.
 pub(super) static STANDBYS: [Rule; 3] = [
     rule("faults-had-effect", CheckKind::Evidence, unrecovered_faults, faults_had_effect),
     rule("service-undisturbed", CheckKind::Result, nothing_is_recovered, service_undisturbed),
@@ -41,11 +41,11 @@ fn faults_had_effect(looked: &Looked<'_>) -> Seen {
     seen(struck.iter().all(Struck::has_bitten), said.join("; "))
 }
 
-/// Where nothing is recovered, the application must not have noticed anything.
+/// If nothing is recovered, the application must not have noticed anything.
 fn service_undisturbed(looked: &Looked<'_>) -> Seen {
     match outage(&looked.evidence.probes, &looked.evidence.rule, None) {
         Outage::None { resolution } => {
-            Seen::Holds(format!("no probe failed; the longest time without one was {resolution:.2} s"))
+            Seen::Holds(format!("no probe failed; the longest gap between two probes was {resolution:.2} s"))
         }
         Outage::Unmeasured(missing) => Seen::Unknown(missing.to_string()),
         Outage::Seen { .. } => {

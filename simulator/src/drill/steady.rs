@@ -1,4 +1,4 @@
-//! What the time before the fault must show. The drill waits for it and its checks judge it, by the same two functions.
+//! The evidence that the time before the fault must give. The drill waits for it and its checks evaluate it, with the same two functions.
 
 use super::spec::{ProbeSpec, WorkloadSpec};
 use crate::{
@@ -6,8 +6,8 @@ use crate::{
     measurement::{Probe, ProbeKind},
 };
 
-/// What is wrong with the probes that ended between the two: one failed, or a kind was made less than half as often as planned,
-/// because a kind that hardly looked has seen nothing.
+/// What is wrong with the probes that ended between the two instants: one failed, or a kind was made less than half as often as
+/// planned and so is no evidence.
 pub(super) fn probes_missing(probes: &[Probe], from: At, until: At, spec: &ProbeSpec) -> Option<String> {
     let within: Vec<&Probe> = probes.iter().filter(|probe| probe.ended >= from && probe.ended < until).collect();
     let seconds = until.seconds_since(from);
@@ -20,14 +20,14 @@ pub(super) fn probes_missing(probes: &[Probe], from: At, until: At, spec: &Probe
     Some(format!("{}: {} probes in {seconds:.1} s, at least {wanted} wanted", few.title(), made(few)))
 }
 
-/// Half of what the schedule asks for is enough to see a loss; less is another load than the drill says it is.
+/// Half of the scheduled writes are enough to see a loss; with fewer the load is not the one that the drill claims.
 pub(super) fn writes_missing(acknowledged: usize, from: At, until: At, spec: &WorkloadSpec) -> Option<String> {
     let wanted = until.seconds_since(from) * f64::from(spec.writes_per_second) / 2.0;
     let enough = acknowledged > 0 && acknowledged as f64 >= wanted;
     (!enough).then(|| writes_seen(acknowledged, from, until, spec))
 }
 
-/// How many writes there were, and how many there should be.
+/// The number of writes, and the number that is needed.
 pub(super) fn writes_seen(acknowledged: usize, from: At, until: At, spec: &WorkloadSpec) -> String {
     let seconds = until.seconds_since(from);
     let wanted = seconds * f64::from(spec.writes_per_second) / 2.0;

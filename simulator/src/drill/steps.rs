@@ -9,7 +9,7 @@ use lifeboat_core::{
 
 use crate::report::StepReport;
 
-/// Every step of the plan, with the path that the end of the recovery waited for.
+/// Every step of the plan, with the critical path of the recovery.
 pub(super) fn steps(plan: &Plan, run: Option<&Run>, restored_by: &str) -> Vec<StepReport> {
     let critical = run.map(|run| critical_path(plan, run, restored_by)).unwrap_or_default();
     let report = |(index, step): (usize, &lifeboat_core::plan::Step)| {
@@ -28,7 +28,7 @@ pub(super) fn steps(plan: &Plan, run: Option<&Run>, restored_by: &str) -> Vec<St
     plan.steps.iter().enumerate().map(report).collect()
 }
 
-/// Backwards from the step that restores: of the steps that each needs, the one that ended last is what it waited for.
+/// Goes backwards from the step that restores: among the steps that a step needs, it waited for the one that ended last.
 fn critical_path(plan: &Plan, run: &Run, restored_by: &str) -> BTreeSet<usize> {
     let mut path = BTreeSet::new();
     let mut next = plan.steps.iter().position(|step| step.id.as_str() == restored_by);

@@ -1,4 +1,4 @@
-//! The systems of a drill must fit each other, and what the rest of the file says of them.
+//! The systems of a drill must match each other and the rest of the file.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,8 +14,8 @@ use crate::{
 /// The systems that can be read, by name.
 type Systems = BTreeMap<String, SystemSpec>;
 
-/// Checks what the systems name of each other, the application's store and switch, the roles of the recoveries, and what the faults are
-/// about.
+/// Checks the references between systems, the application's store and switch, the roles of the recoveries, and the targets of the
+/// faults.
 pub(super) fn fit(document: &mut Document<'_>) {
     let Some(systems) = document.get::<Systems>(&["systems"]) else { return };
     for (name, spec) in &systems {
@@ -51,12 +51,12 @@ pub(super) fn fit(document: &mut Document<'_>) {
 
 fn regions_are_named(document: &mut Document<'_>, name: &str, spec: &SystemSpec) {
     if spec.region() == Some(OUTSIDE) {
-        let message = format!("`{OUTSIDE}` is what is in no region");
+        let message = format!("`{OUTSIDE}` means everything that is in no region");
         document.contradiction(&["systems", name, "region"], message, "leave `region` out");
     }
 }
 
-/// The systems and regions that a fault is about, by the tables of faults.
+/// The systems and regions that a fault names, by the tables of faults.
 fn fault_fits(document: &mut Document<'_>, systems: &Systems, place: &str, spec: &Value) {
     let Some(kind) = spec["kind"].as_str().and_then(fault::kind) else { return };
     for (key, kinds) in kind.systems {
@@ -89,14 +89,14 @@ fn is_there<'s>(
 
 fn is_one_of(document: &mut Document<'_>, systems: &Systems, path: &[&str], name: &str, kinds: &[&str]) {
     let Some(found) = is_there(document, systems, path, name) else { return };
-    // One of a kind that nobody knows has been reported already.
+    // A system of an unknown kind has already been reported.
     if testbed::kind(found.kind()).is_some() && !kinds.contains(&found.kind()) {
         let message = format!("`{name}` is a `{}`", found.kind());
         document.contradiction(path, message, format!("must be a {}", kinds.join(" or a ")));
     }
 }
 
-/// Systems that cannot be built one after the other, because each waits for another one. A system names one other at most.
+/// Systems that cannot be built in any order because each waits for another one. A system names at most one other.
 fn circles(document: &mut Document<'_>, systems: &Systems) {
     let named = |name: &str| systems.get(name).and_then(|spec| testbed::named(spec).next());
     for name in systems.keys() {

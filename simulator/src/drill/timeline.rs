@@ -1,5 +1,5 @@
-//! What happens in a drill must make sense in its order: a recovery comes after what it recovers from, and knows only what can be
-//! known by then.
+//! The timeline of a drill must make sense in its order: a recovery comes after the fault that it recovers from, and uses only
+//! facts that are known at that point.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::spec::{LagSpec, Moment, RecoverSpec};
 use crate::fault;
 
-/// When the probe that failed was last seen good: of monitoring, which watches every drill.
+/// When the failed probe was last good. Monitoring, which watches every drill, provides this fact.
 pub(super) const LAST_GOOD_PROBE: &str = "last_good_probe";
 
 /// Checks the order of the timeline, the facts that its recoveries ask for, and the controls.
@@ -19,7 +19,7 @@ pub(super) fn fits(document: &mut Document<'_>) {
     let (mut struck, mut told) = (BTreeSet::new(), BTreeSet::from([LAST_GOOD_PROBE]));
     let mut known = BTreeSet::new();
     if moments.is_empty() {
-        document.contradiction(&["timeline"], "nothing happens in this drill", "add what happens");
+        document.contradiction(&["timeline"], "the timeline is empty", "add at least one entry");
     }
     let mut all_known = true;
     for (place, moment) in (0..).zip(&moments) {
@@ -41,11 +41,11 @@ pub(super) fn fits(document: &mut Document<'_>) {
                 let message = "there is no fault before this recovery";
                 document.contradiction(&["timeline", &place, "recover"], message, "recovers from nothing");
             }
-            // What a fault would tell that is not known itself has been said already.
+            // An unknown fault has already been reported, so its facts are not.
             Moment::Recover(_) if !all_known => {}
             Moment::Recover(recover) => recovery_fits(document, &place, recover, &told),
             Moment::Heal(kind) if !struck.contains(kind) && all_known => {
-                let message = format!("`{kind}` has not struck by then");
+                let message = format!("the fault `{kind}` has not struck before this entry");
                 document.contradiction(&["timeline", &place, "heal"], message, "heals nothing");
             }
             Moment::Heal(_) => {}
@@ -55,23 +55,23 @@ pub(super) fn fits(document: &mut Document<'_>) {
     steady_first(document, &moments);
     let recovers = |moment: &Option<Moment>| matches!(moment, Some(Moment::Recover(_)));
     if !moments.iter().any(|moment| recovers(moment) || matches!(moment, None | Some(Moment::Lag(_)))) {
-        let message = "nothing is recovered in this drill, and nothing is measured";
+        let message = "this drill recovers nothing and measures nothing";
         document.contradiction(&["timeline"], message, "add `recover` or `lag`");
     }
     if moments.iter().any(recovers) && document.get::<Value>(&["approvals"]).is_none() {
-        let message = "a runbook is executed, and nobody is named who answers its questions";
+        let message = "the drill executes a runbook but has no policy that answers its questions";
         document.contradiction(&["timeline"], message, "add `approvals` to the file");
     }
     controls_fit(document, all_known.then_some(&known));
 }
 
-/// Something must be wanted, and whoever waits must know for what.
+/// A limit must be set, and `within` needs a lag to wait for.
 fn lag_fits(document: &mut Document<'_>, place: &str, lag: &LagSpec) {
     let path = ["timeline", place, "lag"];
     match (lag.at_most, lag.at_least) {
-        (None, None) => document.contradiction(&path, "nothing is wanted of the lag", "add `at_most` or `at_least`"),
+        (None, None) => document.contradiction(&path, "the block `lag` sets no limit", "add `at_most` or `at_least`"),
         (None, Some(_)) if lag.within.is_some() => {
-            document.contradiction(&path, "`within` waits for a lag of `at_most`", "add `at_most`");
+            document.contradiction(&path, "`within` needs `at_most`, the lag to wait for", "add `at_most`");
         }
         (Some(at_most), Some(at_least)) if at_least > at_most => {
             document.contradiction(&path, "`at_least` is longer than `at_most`", "cannot both hold");
@@ -84,23 +84,23 @@ fn recovery_fits(document: &mut Document<'_>, place: &str, recover: &RecoverSpec
     for (name, input) in &recover.inputs {
         if !told.contains(input.fact.as_str()) {
             let facts = told.iter().map(|fact| format!("`{fact}`")).collect::<Vec<_>>().join(", ");
-            let message = format!("nobody would know `{}` by then", input.fact);
+            let message = format!("the fact `{}` is not known at this point", input.fact);
             let path = ["timeline", place, "recover", "inputs", name, "fact"];
-            document.contradiction(&path, message, format!("known are {facts}"));
+            document.contradiction(&path, message, format!("known facts: {facts}"));
         }
     }
 }
 
-/// Without a steady time before the first disaster nothing shows that the service was well.
+/// Without a steady time before the first fault there is no proof that the service was healthy.
 fn steady_first(document: &mut Document<'_>, moments: &[Option<Moment>]) {
     let first = moments.first().and_then(Option::as_ref);
     if first.is_some_and(|first| !matches!(first, Moment::Steady(_))) {
-        let message = "the timeline must begin with `steady`: a service that was not seen well cannot be seen failing";
+        let message = "the timeline must begin with `steady`: only a service that was seen healthy can be seen to fail";
         document.contradiction(&["timeline", "0"], message, "comes too early");
     }
 }
 
-/// What a control changes may depend on what the faults know, where these are known themselves.
+/// The parameters of a control may depend on the facts of the faults, if the faults themselves are known.
 fn controls_fit(document: &mut Document<'_>, known: Option<&BTreeSet<&str>>) {
     let controls = document.get::<Vec<Value>>(&["controls"]).unwrap_or_default();
     for (place, control) in (0..).zip(controls) {
@@ -108,7 +108,7 @@ fn controls_fit(document: &mut Document<'_>, known: Option<&BTreeSet<&str>>) {
         let mut facts = BTreeSet::new();
         collect_facts(&control["with"], &mut facts);
         for fact in facts.iter().filter(|fact| known.is_some_and(|known| !known.contains(fact.as_str()))) {
-            let message = format!("no fault of this drill knows `{fact}`");
+            let message = format!("no fault of this drill provides the fact `{fact}`");
             document.contradiction(&["controls", &place, "with"], message, "would be empty");
         }
     }

@@ -35,14 +35,14 @@ use crate::{
     },
 };
 
-/// Monitoring that has not noticed a disaster by then never will.
+/// Monitoring that has not noticed a disaster after this time never will.
 const NOTICED_WITHIN: Duration = Duration::from_secs(30);
 
 /// The faults that may have struck and were not healed.
 type Open = OpenFaults<Arc<dyn Fault>>;
 
 impl Stage<'_> {
-    /// Walks through the timeline, and heals what is still open when it ends, however it ends.
+    /// Walks through the timeline, and heals the open faults when it ends, however it ends.
     pub(super) async fn walk(&self, under_way: &UnderWay) -> Result<Walked, DrillError> {
         let open = Open::default();
         let walked = AssertUnwindSafe(self.moments(under_way, &open)).catch_unwind().await;
@@ -63,7 +63,7 @@ impl Stage<'_> {
             match moment {
                 Moment::Steady(length) => {
                     let steady = self.unless_stopped(self.steady(under_way, *length)).await?;
-                    // After a fault it is no time that shows how well the service was before.
+                    // After a fault, this time is no evidence for the service's health before the fault.
                     if walked.rest.struck.is_empty() {
                         (walked.rest.steady_from, walked.rest.steady_until) = steady;
                     }
@@ -118,7 +118,7 @@ impl Stage<'_> {
         }
         let say = |doing| (self.phase)(Phase::Striking { doing });
         let scene = self.scene(under_way, &say);
-        // One that fails half-way, is stopped or panics has to be healed too.
+        // A fault that fails half-way, is stopped or panics has to be healed too.
         let fault: Arc<dyn Fault> = Arc::from(fault);
         open.begin(spec.kind(), Arc::clone(&fault));
         let struck = self.unless_stopped(async { Ok(fault.strike(&scene).await?) }).await?;
@@ -133,7 +133,7 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// What the application does to the damage, because it does not know of it.
+    /// What the application does to the damage because it is unaware of it.
     async fn go_on(&self, under_way: &UnderWay) -> Result<GoneOn, DrillError> {
         let mut client = self.client(&self.application()?).await?;
         let habits = &self.request.spec.workload.habits;
@@ -162,12 +162,12 @@ impl Stage<'_> {
         Ok(true)
     }
 
-    /// Detection, recovery and what follows it. False: nobody noticed, so that there was no recovery.
+    /// Detection, recovery and what follows it. False: monitoring did not notice, so that there was no recovery.
     async fn recover(&self, under_way: &UnderWay, engine: &Engine, episode: &mut Episode) -> Result<bool, DrillError> {
         let began = episode.fault().unwrap_or_else(|| under_way.clock.now());
         (self.phase)(Phase::Noticing);
         let noticing = under_way.log.detect(began, self.request.spec.probes.detect_after);
-        // Whoever notices when the recovery should be over has not noticed.
+        // Monitoring that notices only after the recovery should be over has not noticed.
         let within = NOTICED_WITHIN.min(engine.recover.at_most);
         let noticing = async { Ok(timeout(within, noticing).await.ok()) };
         let Some(detection) = self.unless_stopped(noticing).await? else {
@@ -215,7 +215,7 @@ impl Stage<'_> {
         if self.request.stop.is_cancelled() { Err(DrillError::Stopped) } else { Ok(executed) }
     }
 
-    /// What the saboteur may know. Set for it alone: neither the engine nor a plugin can see it.
+    /// What the saboteur may know. Only the saboteur gets it: neither the engine nor a plugin can see it.
     fn known(&self, struck: &[Struck]) -> Result<Arc<OnceLock<Known>>, DrillError> {
         let mut removed: Vec<Key> = struck.iter().flat_map(|struck| struck.removed.keys()).cloned().collect();
         removed.sort_unstable();

@@ -1,4 +1,5 @@
-//! What is wrong with the drills that a runbook names, told before anything runs. What only a run tells, an expression, is left out.
+//! The problems of the drills that a runbook names, reported before anything runs. A drill that is named by an expression, which only a run
+//! can evaluate, is left out.
 
 use std::path::Path;
 
@@ -13,13 +14,13 @@ use serde_json::Value;
 use super::scenario::seen_from;
 use crate::drill::{DrillError, DrillRequest, HOLD};
 
-/// The keys of a runbook under which steps stand.
+/// The keys of a runbook that contain steps.
 const SECTIONS: [&str; 3] = ["steps", "on_failure", "finally"];
-/// Where a step can have an action: its own, the check of work by hand, and what takes it back.
+/// Where a step can have an action: its own, the check of manual work, and the undo.
 const ACTIONS: [&[&str]; 3] = [&[], &["manual", "verify"], &["undo"]];
 
-/// The runbook, with everything that is wrong with the drills that it and those that it calls name. One that names a drill that cannot
-/// be held has no plan.
+/// The runbook, with the problems of the drills that it and its called runbooks name. A runbook that names a drill that cannot be held
+/// has no plan.
 pub fn check(mut checked: Checked, catalogue: &Catalogue) -> Checked {
     if checked.plan().is_none() {
         return checked;
@@ -118,7 +119,7 @@ mod tests {
         Catalogue::new([hold_action()])
     }
 
-    /// The runbook in a folder in which these files lie, and what was found in it, each with the text that it underlines.
+    /// Checks the runbook in a folder with these files; returns each finding with the text that it underlines.
     fn found(folder: &TempDir, runbook: &str) -> Vec<(&'static str, String)> {
         let path = folder.path().join("a.yaml");
         fs::write(&path, format!("lifeboat: 1\nid: A\nname: A\nsteps:\n{runbook}")).unwrap();

@@ -1,4 +1,4 @@
-//! The `drill` steps of runbooks: which drills they name, what is wrong with that before anything runs, and the decorator of
+//! The `drill` steps of runbooks: which drills they name, the problems of these before anything runs, and the decorator of
 //! [`Invoke`](lifeboat_runtime::invoke::Invoke) that holds them. The engine knows an action, `drill/hold`, and nothing else.
 
 mod check;

@@ -19,15 +19,15 @@ use crate::{
 pub struct NamedDrill {
     /// The step.
     pub step: StepId,
-    /// What the runbook says; an expression where only the run tells.
+    /// The text in the runbook; an expression if only the run decides.
     pub scenario: String,
-    /// The name in reports and in the history; `None` where only the run tells which drill it is, or its file cannot be read.
+    /// The name in reports and in the history; `None` if only the run decides which drill it is, or if its file cannot be read.
     pub drill: Option<String>,
-    /// On which testbed.
+    /// The testbed of the drill.
     pub backend: Backend,
 }
 
-/// The drills of a plan, in its order. `runbook`: where it lies.
+/// The drills of a plan, in its order. `runbook`: the path of the runbook.
 pub fn drills(plan: &Plan, runbook: &Path) -> Vec<NamedDrill> {
     plan.steps.iter().filter_map(|step| named(plan, runbook, step)).collect()
 }

@@ -1,4 +1,4 @@
-//! What a drill tells of itself, for those who watch the run that holds it.
+//! The progress of a drill, for those who watch the run that holds it.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use lifeboat_runtime::{
 
 use crate::drill::{DrillObserver, Phase};
 
-/// Tells the phases of a drill, and what its engine begins, as log lines of the step.
+/// Reports the phases of a drill, and the steps that its engine starts, as log lines of the step.
 pub(super) struct Notes(pub(super) Arc<dyn Fn(Note) + Send + Sync>);
 
 impl Notes {

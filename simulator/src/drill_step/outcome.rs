@@ -1,4 +1,4 @@
-//! What the engine is answered: a drill that was met is a step that succeeded, and nothing else is.
+//! The answer to the engine: only a drill that was met is a step that succeeded.
 
 use std::path::Path;
 
@@ -15,13 +15,13 @@ use crate::{
     testbed::TestbedError,
 };
 
-/// What came of a drill whose files lie in that folder. One that was missed is not tried again: a recovery that meets its objectives
-/// only sometimes does not meet them. One that is unmeasured has shown nothing, so another one may be held.
+/// The result of a drill with its files in that folder. A missed drill is not repeated: a recovery that meets its objectives only
+/// sometimes does not meet them. An unmeasured drill proves nothing, so it may be repeated.
 pub(super) fn of_report(report: &DrillReport, folder: &Path) -> Result<Done, Failure> {
     let summary = summary(report);
     let reason = |code: &str| {
         let open = open(report);
-        Reason::new(code, format!("{summary}{open}; `lifeboat report {}` tells the whole story", report.run))
+        Reason::new(code, format!("{summary}{open}; run `lifeboat report {}` for the full report", report.run))
     };
     match report.verdict {
         Verdict::Met => Ok(Done { outputs: outputs(report, folder), summary }),
@@ -30,8 +30,8 @@ pub(super) fn of_report(report: &DrillReport, folder: &Path) -> Result<Done, Fai
     }
 }
 
-/// A drill that could not be held. Systems that did not come up, or broke where no fault was, may do better the next time; files that
-/// are wrong, and a machine that lacks a program, will not.
+/// A drill that could not be held. Systems that did not start, or that failed without a fault, may work the next time; wrong files,
+/// or a machine without a program, will not.
 pub(super) fn of_error(error: &DrillError) -> Failure {
     let reason = Reason::new(error.code(), error.to_string());
     match error {
@@ -60,12 +60,12 @@ fn summary(report: &DrillReport) -> String {
     let length = |length: Option<Interval>| length.map_or_else(|| "unmeasured".to_owned(), |length| length.to_string());
     let was = if report.verdict == Verdict::Unmeasured { "is" } else { "was" };
     if report.episodes.is_empty() {
-        return format!("{} {was} {}; nothing had to be recovered", report.drill, report.verdict);
+        return format!("{} {was} {}; no recovery was needed", report.drill, report.verdict);
     }
     format!("{} {was} {}: RTO {}, RPO {}", report.drill, report.verdict, length(rto), length(rpo))
 }
 
-/// What did not hold, or could not be looked at.
+/// The checks that did not hold or could not be evaluated.
 fn open(report: &DrillReport) -> String {
     let is_open = |check: &&Check| match report.verdict {
         Verdict::Missed => check.kind == CheckKind::Result && check.measured && !check.passed,

@@ -1,4 +1,4 @@
-//! Which drill a step means: a drill of this binary by its name, or a file, seen from the runbook in which the step stands.
+//! Which drill a step means: a drill of this binary by its name, or a file, relative to the runbook with the step.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{drill::DrillRequest, testbed::Backend};
 
-/// What [`DrillRequest::new`] takes for what a runbook in that folder names.
+/// The argument of [`DrillRequest::new`] for a drill that a runbook in that folder names.
 pub(super) fn seen_from(folder: &Path, scenario: &str) -> String {
     if DrillRequest::built_in().any(|known| known.eq_ignore_ascii_case(scenario)) {
         return scenario.to_owned();
@@ -18,20 +18,20 @@ pub(super) fn seen_from(folder: &Path, scenario: &str) -> String {
     folder.join(scenario).display().to_string()
 }
 
-/// The testbed that the parameters of a step name. Without one it is that of `lifeboat drill`.
+/// The testbed that the parameters of a step name; by default that of `lifeboat drill`.
 pub(super) fn testbed(parameters: &Value) -> Result<Backend, String> {
     match parameters.get("testbed").and_then(Value::as_str) {
         None => Ok(Backend::Process),
         Some(word) => {
             let both = [Backend::Process, Backend::Container];
             let named = both.into_iter().find(|backend| backend.as_str() == word);
-            named.ok_or_else(|| format!("there is no testbed `{word}`: it is `process` or `container`"))
+            named.ok_or_else(|| format!("there is no testbed `{word}`; use `process` or `container`"))
         }
     }
 }
 
-/// The folder of the runbook in which a step of the plan stands, or an item of it: that of a called runbook is seen from the one that
-/// calls it. `runbook`: where the plan's own runbook lies.
+/// The folder of the runbook that contains a step of the plan or an item of that step: the path of a called runbook is relative to
+/// the calling one. `runbook`: the path of the plan's own runbook.
 pub(super) fn folder(plan: &Plan, runbook: &Path, step: &StepId) -> PathBuf {
     let (name, _item) = step.as_str().split_once('[').unwrap_or((step.as_str(), ""));
     let planned = plan.steps.iter().find(|planned| planned.id.as_str() == name);

@@ -1,5 +1,5 @@
-//! Stands between the engine and the plugins, and holds the drills that steps ask for: by the same code as `lifeboat drill`, on a testbed
-//! of their own. What a drill leaves is a run of the same state folder, so that the history and the reports have it beside all others.
+//! Stands between the engine and the plugins, and holds the drills that steps ask for: by the same code as `lifeboat drill`, on their own
+//! testbeds. A drill leaves a run in the same state folder, so that the history and the reports include it.
 
 use std::{
     path::{Path, PathBuf},
@@ -33,11 +33,11 @@ use crate::{
     testbed::TestbedError,
 };
 
-/// Two drills at once would take the machine's time from each other, and measure that.
+/// Two drills at once would compete for the machine, and measure that.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
-/// Serves the drills of a plan whose runbook lies there, and passes every other call on. `runbook`: `None` of one that is in no file;
-/// its drill files are seen from the working directory.
+/// Serves the drills of a plan and passes every other call on. `runbook`: the path of the plan's runbook; `None` if it is not in a
+/// file, and then paths of drill files are relative to the working directory.
 pub fn serve(inner: Arc<dyn Invoke>, plan: &Plan, runbook: Option<PathBuf>, home: &Home) -> Arc<dyn Invoke> {
     let (plan, runbook) = (Arc::new(plan.clone()), runbook.unwrap_or_default());
     Arc::new(Server { inner, plan, runbook, home: home.clone() })
@@ -52,7 +52,7 @@ struct Server {
 
 impl Invoke for Server {
     fn invoke(&self, request: Request) -> Pending<Answer> {
-        // Nobody asks what became of a drill: it can be held again.
+        // An interrupted drill needs no observation: it can be held again.
         if request.call.action.to_string() != HOLD || request.call.purpose == Purpose::Observe {
             return self.inner.invoke(request);
         }
@@ -92,8 +92,8 @@ fn held_back(drill: &DrillRequest) -> Failure {
     Failure::Denied(Reason::new(HELD_BACK, message))
 }
 
-/// Holds the drill on a thread of its own, which tears everything down even where nobody waits for the answer any more: a process that
-/// ends waits for it.
+/// Holds the drill on a thread of its own, which tears everything down even if the caller no longer waits for the answer: a process
+/// that ends waits for the thread.
 async fn held(request: Request, drill: DrillRequest, home: &Home) -> Result<Done, Failure> {
     let stop = request.cancel.child_token();
     let _ends_with_the_call = stop.clone().drop_guard();
@@ -110,14 +110,14 @@ async fn held(request: Request, drill: DrillRequest, home: &Home) -> Result<Done
     match ended.unwrap_or_else(|error| Err(DrillError::Panicked(error.to_string()))) {
         Ok(report) => of_report(&report, &folder_of(&report, home)),
         Err(DrillError::Stopped) if out_of_time => {
-            let message = "the time of this attempt was up before the drill was over; its systems are torn down";
+            let message = "the time limit of this attempt expired before the drill ended; its systems are torn down";
             Err(Failure::Transient(Reason::new(DrillError::Stopped.code(), message)))
         }
         Err(error) => Err(of_error(&error)),
     }
 }
 
-/// Blocks for as long as the drill is held. Its tasks are not among those of the engine that holds it, so that neither waits for the
+/// Blocks until the drill ends. Its tasks are separate from those of the engine that holds it, so that neither waits for the
 /// other's.
 fn hold(drill: DrillRequest, notes: &Notes) -> Result<DrillReport, DrillError> {
     let no_threads = |source| TestbedError::Resource { what: "threads for the drill", source };
@@ -130,7 +130,7 @@ fn hold(drill: DrillRequest, notes: &Notes) -> Result<DrillReport, DrillError> {
     })
 }
 
-/// When the time of the call is up: that of the step, or where it has none, that of every call.
+/// The deadline of the call: that of the step, or by default that of every call.
 async fn over(deadline: &Deadline) {
     match deadline.at() {
         Some(_) => deadline.passed().await,
@@ -234,13 +234,13 @@ mod tests {
         let late = Request { deadline: overdue, ..request(HOLD, json!({ "scenario": "dr-003" })) };
         let (kind, code, message) = failed(server(home.path()).invoke(late).await);
         assert_eq!((kind, code.as_str()), (FailureKind::Transient, "drill-stopped"));
-        assert!(message.contains("the time of this attempt was up"), "{message}");
+        assert!(message.contains("the time limit of this attempt expired"), "{message}");
 
         let cancelled = request(HOLD, json!({ "scenario": "dr-003" }));
         cancelled.cancel.cancel();
         let (kind, code, message) = failed(server(home.path()).invoke(cancelled).await);
         assert_eq!((kind, code.as_str()), (FailureKind::Transient, "drill-stopped"));
-        assert!(!message.contains("the time"), "{message}");
+        assert!(!message.contains("the time limit"), "{message}");
         assert!(!home.path().join("runs").exists(), "nothing was held");
     }
 }

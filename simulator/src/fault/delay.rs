@@ -1,4 +1,4 @@
-//! Everything between two regions arrives later than it did.
+//! All traffic between two regions arrives later than before.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub(super) const KIND: FaultKind = FaultKind {
     parameters: &Object {
         what: "the fault `delay`",
         one_of: &[],
-        fields: &[FROM, TO, ONE_WAY, required("by", "How much later, each way.", Shape::Duration)],
+        fields: &[FROM, TO, ONE_WAY, required("by", "The added delay in each direction.", Shape::Duration)],
     },
     systems: &[],
     regions: REGIONS,
@@ -47,7 +47,7 @@ impl Fault for Delay {
         let Parameters { way, by } = &self.parameters;
         let by = Duration::try_from(*by).unwrap_or_default();
         let paths = way.paths(KIND.name, scene)?;
-        (scene.say)(format!("delaying what goes {} by {by:?}", way.words()));
+        (scene.say)(format!("delaying traffic {} by {by:?}", way.words()));
         let began = scene.clock.now();
         self.in_the_way.put(scene.testbed.network(), way.hindrances(Verdict::Delay(by)));
         let ended = scene.clock.now();
@@ -60,7 +60,7 @@ impl Fault for Delay {
         }
         let count = paths.len() as u64;
         let bite = vec![Bite { what: "paths with a later answer".to_owned(), count, wanted: Wanted::Some }];
-        let story = format!("what goes {} arrives {by:?} later ({count} paths)", way.words());
+        let story = format!("traffic {} arrives {by:?} later ({count} paths)", way.words());
         Ok(Struck::without_damage(KIND.name, began, ended, bite, story))
     }
 

@@ -33,7 +33,7 @@ pub(super) const KIND: FaultKind = FaultKind {
     make: |_| Ok(Box::new(AccidentalDeletion)),
 };
 
-/// As an application's mistaken clean-up would.
+/// As an application's mistaken clean-up would do.
 #[derive(Debug)]
 struct AccidentalDeletion;
 
@@ -58,7 +58,7 @@ async fn delete(client: &mut Client, scene: &Scene<'_>, emptied: &[i64]) -> Resu
     let orders = format!("IN (SELECT id FROM orders WHERE customer_id {range})");
     let emptied: Vec<String> = emptied.iter().map(ToString::to_string).collect();
     let emptied = format!("ANY ('{{{}}}'::int8[])", emptied.join(","));
-    // What it is about to remove, with its content, read in the same transaction.
+    // The rows that it is about to remove, with their content, read in the same transaction.
     let mut removed = FinalState::new();
     for (collection, condition) in [
         (Collection::Customers, format!("id {range}")),
@@ -95,7 +95,7 @@ async fn delete(client: &mut Client, scene: &Scene<'_>, emptied: &[i64]) -> Resu
     })
 }
 
-/// Rows that the server counted: of the customers as many as were meant, and by cascade of everything else.
+/// Rows that the server counted: the intended number of customers, and the rows of other tables that the cascade deleted.
 fn taken(collection: Collection, count: i64, size: &Size) -> Bite {
     let unsigned = |number: i64| u64::try_from(number).unwrap_or_default();
     let wanted = match collection {

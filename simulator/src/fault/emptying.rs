@@ -1,4 +1,4 @@
-//! A table is emptied by `TRUNCATE`, and with it every table that refers to it: no row is deleted, the files are replaced.
+//! A table is emptied by `TRUNCATE`, and with it every table that refers to it: no row is deleted; the files are replaced.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -31,7 +31,7 @@ pub(super) const KIND: FaultKind = FaultKind {
     make: |_| Ok(Box::new(TableEmptied)),
 };
 
-/// As a clean-up does that was meant for another database.
+/// As a clean-up that was meant for another database does.
 #[derive(Debug)]
 struct TableEmptied;
 
@@ -48,7 +48,7 @@ impl Fault for TableEmptied {
 async fn empty(client: &mut Client, scene: &Scene<'_>) -> Result<Struck, Error> {
     let name = table(Collection::OrderItems);
     let transaction = client.transaction().await?;
-    // Nobody writes between what is read and what is removed.
+    // No write comes between the read and the removal.
     transaction.execute(&format!("LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE"), &[]).await?;
     let removed: FinalState = read_where(transaction.client(), Collection::OrderItems, "true").await?;
     let began = scene.clock.now();
@@ -58,7 +58,7 @@ async fn empty(client: &mut Client, scene: &Scene<'_>) -> Result<Struck, Error> 
     let (xid, bytes): (i64, i64) = (row.get(0), row.get(1));
     transaction.commit().await?;
     let ended = scene.clock.now();
-    // What is left in the file says that it went, whatever was counted before.
+    // The remaining file size proves the removal, whatever was counted before.
     let gone = if bytes == 0 { removed.len() as u64 } else { 0 };
     Ok(Struck {
         kind: KIND.name,

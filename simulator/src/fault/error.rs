@@ -1,20 +1,20 @@
-//! Why a disaster could not be made.
+//! Why a fault could not be injected.
 
 use crate::{
     store::{ConnectError, StoreError},
     testbed::TestbedError,
 };
 
-/// A disaster that did not happen.
+/// A fault that could not be injected.
 #[derive(Debug, thiserror::Error)]
 pub enum FaultError {
-    /// What it acts on could not be reached.
+    /// The target of the fault could not be reached.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// Its parameters are not what they should be.
-    #[error("the fault cannot be made: {0}")]
+    /// Its parameters are wrong.
+    #[error("the fault cannot be injected: {0}")]
     Parameters(#[from] serde_json::Error),
-    /// No table knows its kind.
+    /// Its kind is in no table.
     #[error("there is no fault `{0}`")]
     Unknown(String),
     /// The application's records are not in a PostgreSQL server.
@@ -23,7 +23,7 @@ pub enum FaultError {
     /// A system could not be stopped, started or reached.
     #[error(transparent)]
     Testbed(#[from] TestbedError),
-    /// It does not show: what was done has not had the effect that makes it this fault.
+    /// The fault had no effect: what was done does not show the damage that defines this kind.
     #[error("the fault `{kind}` has no effect: {seen}")]
     NoEffect {
         /// Its kind.
@@ -31,7 +31,7 @@ pub enum FaultError {
         /// What was seen instead.
         seen: String,
     },
-    /// A system did not do what was asked of it.
+    /// A system did not do what was requested.
     #[error("{what} failed: {source}")]
     Refused {
         /// What was tried.

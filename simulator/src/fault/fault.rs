@@ -1,4 +1,4 @@
-//! What every disaster has in common.
+//! What all faults have in common.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,36 +20,36 @@ use crate::{
     workload::shop::Habits,
 };
 
-/// A disaster. It knows exactly what it did; that is for the measurement alone and never reaches the engine.
+/// A fault. It knows exactly what it did; only the measurement gets that knowledge, never the engine.
 #[async_trait]
 pub trait Fault: Debug + Send + Sync {
     /// Strikes, once.
     ///
     /// # Errors
-    /// Where it could not: then there was no disaster, and there is no drill.
+    /// If it could not: then there was no disaster, and the drill cannot be held.
     async fn strike(&self, scene: &Scene<'_>) -> Result<Struck, FaultError>;
 
-    /// Ends what can end by itself, such as a cut network. It is called at the latest when the drill ends, also after an error. What
-    /// a recovery has to undo is not its business.
+    /// Ends what can end by itself, such as a cut network. It is called when the drill ends at the latest, also after an error. It
+    /// does not undo what a recovery has to undo.
     ///
     /// # Errors
-    /// Where it could not.
+    /// If it could not.
     async fn heal(&self, _scene: &Scene<'_>) -> Result<(), FaultError> {
         Ok(())
     }
 }
 
-/// What a disaster can reach.
+/// What a fault can reach.
 pub struct Scene<'a> {
     /// The systems.
     pub testbed: &'a Testbed,
     /// The system that keeps the application's records.
     pub store: &'a str,
-    /// By which way the application reaches it.
+    /// The route by which the application reaches it.
     pub door: Door,
     /// How much was loaded.
     pub size: &'a Size,
-    /// What the application will do afterwards.
+    /// What the application will do after the fault.
     pub habits: &'a Habits,
     /// The observer's clock.
     pub clock: &'a Clock,
@@ -57,7 +57,7 @@ pub struct Scene<'a> {
     pub say: &'a (dyn Fn(String) + Sync),
 }
 
-/// What a disaster did.
+/// What a fault did.
 #[derive(Debug, Clone)]
 pub struct Struck {
     /// Its kind.
@@ -68,40 +68,40 @@ pub struct Struck {
     pub ended: At,
     /// The records that it removed, as they were just before.
     pub removed: FinalState,
-    /// Likewise those that are there and are not as they were.
+    /// The records that it changed, as they were just before.
     pub changed: FinalState,
     /// The proof that it was a disaster.
     pub bite: Vec<Bite>,
     /// The same in words, such as which transaction it was.
     pub story: String,
-    /// What a responder would know, by the names of the kind's `told`.
+    /// The facts that a responder would know, by the names in the kind's `told`.
     pub told: BTreeMap<&'static str, String>,
-    /// What nobody can know, by the names of the kind's `known`: for controls alone.
+    /// The facts that no responder can know, by the names in the kind's `known`: only for controls.
     pub known: BTreeMap<&'static str, Value>,
 }
 
-/// A part of what a disaster did, as the system counted it.
+/// A part of the damage, as the system counted it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bite {
-    /// Of what.
+    /// What was counted.
     pub what: String,
-    /// So many.
+    /// How many.
     pub count: u64,
-    /// It should have been so many.
+    /// How many there should have been.
     pub wanted: Wanted,
 }
 
 /// How many there should have been.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
-    /// So many.
+    /// Exactly this many.
     Exactly(u64),
     /// At least one.
     Some,
 }
 
 impl Bite {
-    /// Whether it was as many as it should have been.
+    /// Whether the number is right.
     pub fn holds(&self) -> bool {
         match self.wanted {
             Wanted::Exactly(wanted) => self.count == wanted,
@@ -120,7 +120,7 @@ impl fmt::Display for Bite {
 }
 
 impl Struck {
-    /// What a disaster did that touched no record.
+    /// The result of a fault that touched no record.
     pub(super) fn without_damage(kind: &'static str, began: At, ended: At, bite: Vec<Bite>, story: String) -> Self {
         let (removed, changed) = (FinalState::new(), FinalState::new());
         Self { kind, began, ended, removed, changed, bite, story, told: BTreeMap::new(), known: BTreeMap::new() }
@@ -131,36 +131,36 @@ impl Struck {
         self.removed.keys().chain(self.changed.keys()).cloned().collect()
     }
 
-    /// How much it did, in all.
+    /// The total of the counted damage.
     pub fn total(&self) -> u64 {
         self.bite.iter().map(|bite| bite.count).sum()
     }
 
-    /// Whether it did all that makes it this disaster.
+    /// Whether it did everything that defines this fault.
     pub fn has_bitten(&self) -> bool {
         !self.bite.is_empty() && self.bite.iter().all(Bite::holds)
     }
 }
 
-/// A kind of disaster: a line of the table.
+/// A kind of fault: a line of the table.
 pub struct FaultKind {
     /// Its name in a drill file.
     pub name: &'static str,
     /// Its parameters.
     pub parameters: &'static Object,
-    /// The parameters that name a system, each with the kinds that it may be of.
+    /// The parameters that name a system, each with the kinds that the system may have.
     pub systems: &'static [(&'static str, &'static [&'static str])],
     /// The parameters that name a region, or the outside.
     pub regions: &'static [&'static str],
-    /// The facts of which it tells a responder.
+    /// The facts that it gives to a responder.
     pub told: &'static [&'static str],
     /// The facts that only controls may use.
     pub known: &'static [&'static str],
-    /// Makes one from its parameters, which fit the table.
+    /// Makes one from its parameters, which match the table.
     pub make: fn(&Value) -> serde_json::Result<Box<dyn Fault>>,
 }
 
-/// The parameters of a fault, which fit its table.
+/// The parameters of a fault, which match its table.
 pub(super) fn parameters<T: DeserializeOwned>(value: &Value) -> serde_json::Result<T> {
     serde_json::from_value(value.clone())
 }

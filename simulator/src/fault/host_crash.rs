@@ -1,5 +1,5 @@
-//! The host of a server dies: nothing answers any more, not even that there is nothing. Its disk stays as the server had written it: what
-//! a real host loses of its cache, because nothing had called `fsync`, is not lost here.
+//! The host of a server dies: nothing answers any more, not even with a refused connection. Its disk stays as the server wrote it: unlike
+//! a real host, this one does not lose cached data for which `fsync` was never called.
 
 use async_trait::async_trait;
 use lifeboat_core::document::{Object, Shape, required};
@@ -53,19 +53,22 @@ impl Fault for HostCrash {
         let server = self.server(scene)?;
         (scene.say)(format!("crashing the host of {name}"));
         let began = scene.clock.now();
-        // First: a dead host says goodbye to nobody, and what is on the way dies with it.
+        // The network first: a dead host closes no connections, and data in transit is lost.
         let gone = Hindrance::between(&Side::System(name.clone()), &Side::Anywhere, Verdict::BlackHole);
         self.in_the_way.put(scene.testbed.network(), gone);
         server.kill().await?;
         let ended = scene.clock.now();
         if server.runs().await {
-            return Err(FaultError::NoEffect { kind: KIND.name, seen: format!("the server of {name} runs") });
+            return Err(FaultError::NoEffect {
+                kind: KIND.name,
+                seen: format!("the server of {name} is still running"),
+            });
         }
         let bite = vec![Bite { what: "server".to_owned(), count: 1, wanted: Wanted::Exactly(1) }];
         Ok(Struck::without_damage(KIND.name, began, ended, bite, format!("the host of {name} is gone")))
     }
 
-    /// The host starts again, and the server with it. One that the fault did not get to kill runs still.
+    /// The host starts again, and the server with it. A server that the fault did not kill in time is still running.
     async fn heal(&self, scene: &Scene<'_>) -> Result<(), FaultError> {
         self.in_the_way.clear(scene.testbed.network());
         let server = self.server(scene)?;

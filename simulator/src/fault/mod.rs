@@ -1,4 +1,4 @@
-//! Disasters: a file each, and a line in this table.
+//! Faults: each has a file, and a line in this table.
 
 mod delay;
 mod deletion;
@@ -20,7 +20,7 @@ pub use fault::{Bite, Fault, FaultKind, Scene, Struck, Wanted};
 pub const FAULTS: [FaultKind; 6] =
     [deletion::KIND, emptying::KIND, host_crash::KIND, partition::KIND, delay::KIND, packet_loss::KIND];
 
-/// The parameters by kind, as the grammar wants them.
+/// The parameters by kind, as the grammar needs them.
 pub(crate) static PARAMETERS: [(&str, &Object); FAULTS.len()] = parameters();
 
 const fn parameters() -> [(&'static str, &'static Object); FAULTS.len()] {

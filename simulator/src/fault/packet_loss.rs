@@ -1,4 +1,4 @@
-//! Some of what is sent between two regions is lost and sent again, as TCP does it: it arrives, later, and what follows it waits.
+//! Some of the traffic between two regions is lost and sent again, as TCP does: it arrives later, and what follows it waits.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use super::{
 };
 use crate::proxy::Verdict;
 
-/// So many questions are asked at most until an answer is late. At one lost piece of a hundred, each way, fewer than one drill in
-/// ten thousand sees none.
+/// The most questions that are asked until an answer is late. With 1 % loss in each direction, fewer than one drill in ten
+/// thousand sees no late answer.
 const QUESTIONS: usize = 500;
 
 pub(super) const KIND: FaultKind = FaultKind {
@@ -27,7 +27,7 @@ pub(super) const KIND: FaultKind = FaultKind {
             FROM,
             TO,
             ONE_WAY,
-            required("percent", "How many pieces of a hundred are lost.", Shape::Int(1, 90)),
+            required("percent", "The percentage of pieces that are lost.", Shape::Int(1, 90)),
             required("retransmit_after", "How long the sender waits before it sends a piece again.", Shape::Duration),
         ],
     },
@@ -58,7 +58,7 @@ impl Fault for Loss {
         let Parameters { way, percent, retransmit_after } = &self.parameters;
         let retransmit_after = Duration::try_from(*retransmit_after).unwrap_or_default();
         let paths = way.paths(KIND.name, scene)?;
-        (scene.say)(format!("losing {percent} of a hundred pieces {}", way.words()));
+        (scene.say)(format!("losing {percent} % of the traffic {}", way.words()));
         let began = scene.clock.now();
         let verdict = Verdict::Lose { percent: *percent, retransmit_after };
         self.in_the_way.put(scene.testbed.network(), way.hindrances(verdict));
@@ -68,7 +68,7 @@ impl Fault for Loss {
             asked += 1;
             if round_trip(*path).await.is_none_or(|took| took >= retransmit_after) {
                 let late = Bite { what: "late answers".to_owned(), count: 1, wanted: Wanted::Some };
-                let story = format!("{percent} of a hundred pieces are lost {}; answer {asked} was late", way.words());
+                let story = format!("{percent} % of the traffic {} is lost; answer {asked} was late", way.words());
                 return Ok(Struck::without_damage(KIND.name, began, ended, vec![late], story));
             }
         }

@@ -1,4 +1,4 @@
-//! Two regions, or a region and the outside, do not hear each other any more: what is sent is taken and never arrives.
+//! Two regions, or a region and the outside, can no longer reach each other: what is sent is accepted and never arrives.
 
 use async_trait::async_trait;
 use lifeboat_core::document::Object;
@@ -42,7 +42,7 @@ impl Fault for Partition {
         }
         let count = paths.len() as u64;
         let bite = vec![Bite { what: "paths without an answer".to_owned(), count, wanted: Wanted::Some }];
-        let story = format!("nothing arrives {} ({count} paths)", self.way.words());
+        let story = format!("no traffic arrives {} ({count} paths)", self.way.words());
         Ok(Struck::without_damage(KIND.name, began, ended, bite, story))
     }
 

@@ -1,4 +1,4 @@
-//! The way that a fault of the network is about: from one region to another, or both ways.
+//! The direction that a network fault affects: from one region to another, or both.
 
 use std::{
     io,
@@ -21,18 +21,18 @@ use crate::{
     testbed::{Hindrance, Imposed, Network, Side},
 };
 
-/// Asks a PostgreSQL server whether it speaks TLS, which it answers with one byte before anybody has logged in.
+/// Asks a PostgreSQL server whether it supports TLS; it answers with one byte, before any login.
 const TLS_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
-/// An answer that takes longer is none.
+/// A slower answer counts as no answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
 pub(super) const FROM: Field = required("from", "A region, or `outside`.", Shape::Name);
 pub(super) const TO: Field = required("to", "A region, or `outside`.", Shape::Name);
 pub(super) const ONE_WAY: Field =
-    optional("one_way", "Only what goes from the one to the other; otherwise what comes back too.", Shape::Bool);
+    optional("one_way", "Only traffic from `from` to `to`; by default both directions.", Shape::Bool);
 pub(super) const REGIONS: &[&str] = &["from", "to"];
 
-/// The parameters that all faults of the network have.
+/// The parameters that all network faults have.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Way {
     from: String,
@@ -41,18 +41,18 @@ pub(super) struct Way {
     one_way: bool,
 }
 
-/// What is in the way by now, to be taken away again.
+/// The current obstacles, to be removed again.
 #[derive(Debug, Default)]
 pub(super) struct InTheWay(Mutex<Vec<Imposed>>);
 
 impl InTheWay {
-    /// Puts something in the way.
+    /// Adds an obstacle.
     pub(super) fn put(&self, network: &Network, hindrances: impl IntoIterator<Item = Hindrance>) {
         let imposed = network.impose(hindrances);
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(imposed);
     }
 
-    /// Takes all of it away.
+    /// Removes all obstacles.
     pub(super) fn clear(&self, network: &Network) {
         for imposed in self.0.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             network.lift(imposed);
@@ -65,7 +65,7 @@ impl Way {
         [&self.from, &self.to].map(|name| Side::Region(name.clone()))
     }
 
-    /// What is to be put in the way.
+    /// The obstacle to add.
     pub(super) fn hindrances(&self, verdict: Verdict) -> Vec<Hindrance> {
         let [from, to] = self.sides();
         match self.one_way {
@@ -74,20 +74,20 @@ impl Way {
         }
     }
 
-    /// How often what is in the way counts for a question and its answer.
+    /// How many times the obstacle affects a question with its answer.
     pub(super) fn passes(&self) -> u32 {
         if self.one_way { 1 } else { 2 }
     }
 
-    /// Where the paths listen that it is about.
+    /// The listening addresses of the affected paths.
     ///
     /// # Errors
-    /// There is none: then a fault of it would be none.
+    /// If there is no such path: then the fault would have no effect.
     pub(super) fn paths(&self, kind: &'static str, scene: &Scene<'_>) -> Result<Vec<SocketAddr>, FaultError> {
         let [from, to] = self.sides();
         let paths = scene.testbed.network().addresses_between(&from, &to);
         if paths.is_empty() {
-            let seen = format!("no path leads between {} and {}", self.from, self.to);
+            let seen = format!("no path connects {} and {}", self.from, self.to);
             return Err(FaultError::NoEffect { kind, seen });
         }
         Ok(paths)
@@ -102,7 +102,7 @@ impl Way {
     }
 }
 
-/// How long a question to a server and its answer take on a path; `None`: there is no answer.
+/// The round-trip time of a question to a server on a path; `None`: no answer.
 pub(super) async fn round_trip(path: SocketAddr) -> Option<Duration> {
     let begun = Instant::now();
     let asking = async {

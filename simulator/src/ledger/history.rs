@@ -1,16 +1,16 @@
-//! The ledger folded into one entry a write: what measurement reads.
+//! The ledger folded into one entry per write, which the measurement reads.
 
 use std::collections::BTreeMap;
 
 use super::record::{Change, Entry, EntryKind, Id, Key, Operation, State, WriteId};
 use crate::clock::At;
 
-/// The initial load: acknowledged as one, each record at version 1 and write 0.
+/// The initial load: acknowledged as a whole, each record at version 1 and write 0.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Baseline {
     /// When the load was acknowledged.
     pub acknowledged: At,
-    /// Every record with what it belongs to.
+    /// Every record with its parent.
     pub records: BTreeMap<Key, Option<Id>>,
 }
 
@@ -21,14 +21,14 @@ impl Baseline {
     }
 }
 
-/// What became of a write.
+/// The result of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WriteOutcome {
     /// Acknowledged.
     Ok,
     /// Refused: without effect.
     Failed,
-    /// Nobody knows.
+    /// Not known.
     Unknown,
     /// The ledger has no answer: the drill ended before one came, or a line is missing.
     Pending,
@@ -39,19 +39,19 @@ pub enum WriteOutcome {
 pub struct Write {
     /// Its unique id.
     pub id: WriteId,
-    /// Which writer.
+    /// The writer, counted from 0.
     pub writer: u32,
-    /// When the schedule wanted it.
+    /// When it was scheduled.
     pub scheduled: At,
     /// When it was sent.
     pub invoked: At,
-    /// When the answer, or the loss of it, was seen.
+    /// When the answer arrived, or its loss was noticed.
     pub ended: Option<At>,
     /// What became of it.
     pub outcome: WriteOutcome,
     /// What kind of write.
     pub operation: Operation,
-    /// What it does, record by record; keys filled in where the store told them.
+    /// What it does, record by record; with the keys that the store returned.
     pub changes: Vec<Change>,
 }
 

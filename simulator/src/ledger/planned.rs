@@ -1,4 +1,4 @@
-//! A write that is decided and not sent yet.
+//! A write that is decided but not sent yet.
 
 use super::record::{Change, Id, Name, Operation};
 
@@ -9,9 +9,9 @@ pub struct Planned {
     pub operation: Operation,
     /// The collection of the record that it names.
     pub collection: Name,
-    /// That record; `None` where the store makes the key.
+    /// That record; `None` if the store makes the key.
     pub id: Option<Id>,
-    /// What the record belongs to.
+    /// The parent of the record.
     pub parent: Option<Id>,
     /// What it does, record by record.
     pub changes: Vec<Change>,

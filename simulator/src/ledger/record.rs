@@ -1,4 +1,4 @@
-//! What one line of `ledger.jsonl` says.
+//! The content of a line of `ledger.jsonl`.
 
 use std::{borrow::Cow, fmt};
 
@@ -16,7 +16,7 @@ pub type WriteId = u64;
 pub struct Name(Cow<'static, str>);
 
 impl Name {
-    /// A name that is known to the program.
+    /// A name that is a constant of the program.
     pub const fn fixed(name: &'static str) -> Self {
         Self(Cow::Borrowed(name))
     }
@@ -33,7 +33,7 @@ impl fmt::Display for Name {
     }
 }
 
-/// What tells a record from the others of its collection. Stores differ in what they take for that.
+/// The key of a record in its collection. Stores use different types for it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Id {
@@ -44,7 +44,7 @@ pub enum Id {
 }
 
 impl Id {
-    /// The number, where it is one.
+    /// The number, if the key is one.
     pub fn number(&self) -> Option<i64> {
         match self {
             Self::Number(number) => Some(*number),
@@ -68,7 +68,7 @@ impl fmt::Display for Id {
     }
 }
 
-/// A record, wherever it is: a row, an item, an object, a secret.
+/// A record in any kind of store: a row, an item, an object, a secret.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Key {
     /// Its collection.
@@ -83,13 +83,13 @@ impl fmt::Display for Key {
     }
 }
 
-/// What a record is after a write: compared, never interpreted. Its content follows from the write's id, so it need not be
-/// written down.
+/// The state of a record after a write: compared, never interpreted. The write's id determines the content, so the ledger does
+/// not store it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     /// Counted from 1, one more with each write to the record.
     pub version: u64,
-    /// The record that it belongs to, where there is one.
+    /// The parent record, if there is one.
     pub parent: Option<Id>,
 }
 
@@ -98,14 +98,14 @@ pub struct State {
 pub struct Change {
     /// The collection.
     pub collection: Name,
-    /// Which record; `None` where the store makes the key of a new one, so that it is not known before the acknowledgement.
+    /// Which record; `None` if the store makes the key of a new record, so that it is unknown before the acknowledgement.
     pub id: Option<Id>,
-    /// The record afterwards; `None`: it is deleted, itself or with what it belonged to.
+    /// The record after the write; `None`: it is deleted, itself or with its parent.
     pub after: Option<State>,
 }
 
 impl Change {
-    /// The record, where its key is known.
+    /// The record, if its key is known.
     pub fn key(&self) -> Option<Key> {
         Some(Key { collection: self.collection.clone(), id: self.id.clone()? })
     }
@@ -119,7 +119,7 @@ pub enum Operation {
     Insert,
     /// A new version of a record.
     Update,
-    /// A record goes, with those that belong to it.
+    /// A record is deleted, with its children.
     Delete,
 }
 
@@ -137,7 +137,7 @@ pub struct Entry {
     pub kind: EntryKind,
 }
 
-/// What a line of the ledger says of its write.
+/// What a line of the ledger says about its write.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "phase", rename_all = "snake_case")]
 pub enum EntryKind {
@@ -145,7 +145,7 @@ pub enum EntryKind {
     Invoked {
         /// Which writer, counted from 0.
         writer: u32,
-        /// When the schedule wanted it: the difference to `at` is the stall.
+        /// When it was scheduled: the difference to `at` is the stall.
         scheduled: At,
         /// What kind of write.
         operation: Operation,
@@ -162,7 +162,7 @@ pub enum EntryKind {
         /// Why.
         reason: String,
     },
-    /// Time-out or lost connection: nobody knows.
+    /// Time-out or lost connection: the result is not known.
     Unknown {
         /// Why.
         reason: String,

@@ -1,4 +1,4 @@
-//! The live ledger: hands out write ids and writes each line before its caller goes on.
+//! The live ledger: assigns write ids and writes each line before its caller continues.
 
 use std::{
     path::{Path, PathBuf},
@@ -51,7 +51,7 @@ impl Ledger {
         self.inner().drop_acknowledgement = Some(nth);
     }
 
-    /// Where it lies.
+    /// The path of the ledger.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -98,7 +98,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Enters that nobody knows what became of the write.
+    /// Enters that the result of the write is not known.
     pub fn unknown(&self, invocation: Invocation, reason: String) -> Result<(), LedgerError> {
         self.inner().file.append(&self.entry(invocation.id, EntryKind::Unknown { reason }))
     }

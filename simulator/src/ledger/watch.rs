@@ -1,4 +1,4 @@
-//! What a sample of records should look like right now, for the content probes.
+//! The expected current states of a sample of records, for the content probes.
 
 use std::collections::HashMap;
 
@@ -29,14 +29,14 @@ struct Watched {
 }
 
 impl Watch {
-    /// Watches these records, given with what they belong to, as they were loaded.
+    /// Watches these records, given with their parents, as they were loaded.
     pub fn new(records: impl IntoIterator<Item = (Key, Option<Id>)>) -> Self {
         let loaded = |parent| Expectation { write: 0, state: Some(Baseline::state(parent)) };
         let watched = |parent| Watched { states: vec![loaded(parent)], acknowledged: 0 };
         Self { records: records.into_iter().map(|(key, parent)| (key, watched(parent))).collect() }
     }
 
-    /// A write to the record is on its way: from now on its state is possible too.
+    /// A write to the record is in progress: from now on its state is possible too.
     pub fn invoked(&mut self, key: &Key, write: WriteId, state: Option<State>) {
         if let Some(record) = self.records.get_mut(key) {
             record.states.push(Expectation { write, state });

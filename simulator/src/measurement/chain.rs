@@ -1,12 +1,12 @@
-//! What the ledger allows one record to be, and which of its writes the record shows.
+//! The states of one record that the ledger allows, and which of its writes the record shows.
 //!
-//! Writes to one record never overlap: each has one writer, which waits for each answer, and which leaves a record alone
-//! after an answer that never came. So the writes of a record form a chain, and the final record says how far along it is.
+//! Writes to one record never overlap: each record has one writer, which waits for each answer and never touches a record again
+//! after a missing answer. So the writes of a record form a chain, and the final record says how far along it is.
 
 use super::loss::FinalRecord;
 use crate::ledger::{State, WriteId, WriteOutcome};
 
-/// A write to the record. `write` is the place in `History::writes`; `None` stands for the load.
+/// A write to the record. `write` is the index in `History::writes`; `None` stands for the load.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Link {
     pub(super) write: Option<usize>,
@@ -16,7 +16,7 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// A link for a write that may have had an effect; `None` for one that had none.
+    /// A link for a write that may have had an effect; `None` if it had none.
     pub(super) fn of(index: usize, id: WriteId, outcome: WriteOutcome, after: Option<State>) -> Option<Self> {
         match outcome {
             WriteOutcome::Failed => None,
@@ -28,8 +28,8 @@ impl Link {
     }
 }
 
-/// How far along its chain the record is: so many links are shown or were overwritten by later ones; the rest is not there.
-/// `None`: the record is nothing that the ledger knows.
+/// How far along its chain the record is: the number of links that it shows or that later ones overwrote; the rest is missing.
+/// `None`: the ledger knows no such state of the record.
 pub(super) fn shown(links: &[Link], record: Option<&FinalRecord>) -> Option<usize> {
     let shows = |count: usize| match (count.checked_sub(1).map(|last| &links[last]), record) {
         (None, None) => true,
@@ -47,7 +47,7 @@ pub(super) fn is_deleted(links: &[Link]) -> bool {
     links.last().is_some_and(|link| link.acknowledged && link.after.is_none())
 }
 
-/// Whether the record should be there by everything that was acknowledged.
+/// Whether the record should exist according to all acknowledged writes.
 pub(super) fn must_exist(links: &[Link]) -> bool {
     let settled = links.iter().rposition(|link| link.acknowledged);
     settled.is_some_and(|last| links[last..].iter().all(|link| link.after.is_some()))

@@ -1,8 +1,8 @@
-//! How far a standby was behind: what it showed of the health check's beats, held against the beats that the primary acknowledged.
+//! How far a standby was behind: compares the heartbeats that it showed with those that the primary acknowledged.
 //!
-//! The lag at an instant is the time since the oldest acknowledged beat that the standby lacks, and 0 where it lacks none. A sighting
-//! of the standby shows the newest beat that it has. So the lag was at most the time since that beat was sent; and at least the
-//! time since a younger beat was acknowledged. Between the two lies what the interval of the beats leaves open.
+//! The lag at an instant is the time since the oldest acknowledged beat that the standby lacks, and 0 if it lacks none. A sighting of
+//! the standby shows the newest beat that it has. So the lag was at most the time since that beat was sent; and at least the time
+//! since a younger beat was acknowledged. The difference between the bounds comes from the interval of the beats.
 
 use std::collections::BTreeMap;
 
@@ -22,43 +22,43 @@ const BEATING: [ProbeKind; 2] = [ProbeKind::PooledWrite, ProbeKind::FreshWrite];
 /// A look at a standby.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sighting {
-    /// Of which one.
+    /// The name of the standby.
     pub standby: String,
     /// When it was asked.
     pub started: At,
-    /// When it had answered.
+    /// When it answered.
     pub ended: At,
-    /// The newest beat of each lane that it has, or why it did not say.
+    /// The newest beat that it has of each lane, or why there is no answer.
     pub beats: Result<BTreeMap<String, At>, String>,
 }
 
-/// What is wanted of a standby for a while.
+/// The limits for a standby in a period.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LagObjective {
     /// The lag is never longer.
     pub at_most: Option<SignedDuration>,
     /// The lag is as long as this at some time: the proof that what should slow it does.
     pub at_least: Option<SignedDuration>,
-    /// So many sightings, below which nothing is known.
+    /// The least number of sightings; with fewer the result is unmeasured.
     pub sightings: usize,
 }
 
-/// What was measured of a standby for a while.
+/// The measured lag of a standby in a period.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lag {
-    /// The longest; `None` where nothing was seen.
+    /// The longest lag; `None` if there was no sighting.
     pub longest: Option<Interval>,
-    /// The one in the middle.
+    /// The median lag.
     pub median: Option<Interval>,
-    /// How often it was seen.
+    /// The number of sightings.
     pub sightings: usize,
-    /// Over what was wanted.
+    /// The verdict on the limits.
     pub verdict: Verdict,
-    /// What was missing, where it is unmeasured.
+    /// What was missing, if it is unmeasured.
     pub missing: Option<String>,
 }
 
-/// The lag of each of these sightings of one standby, in order. One without an answer shows nothing.
+/// The lag of each of these sightings of one standby, in order. A sighting without an answer is no evidence.
 pub fn lags(sightings: &[Sighting], probes: &[Probe]) -> Vec<(At, Interval)> {
     let acknowledged = BEATING.map(|kind| {
         let mut beats: Vec<(At, At)> = probes
@@ -74,11 +74,11 @@ pub fn lags(sightings: &[Sighting], probes: &[Probe]) -> Vec<(At, Interval)> {
 
 fn lag(sighting: &Sighting, acknowledged: &[(ProbeKind, Vec<(At, At)>)]) -> Option<Interval> {
     let seen = sighting.beats.as_ref().ok()?;
-    // A lane that the standby knows nothing of bounds nothing from above; the younger beat of two bounds tighter.
+    // A lane of which the standby has no beat gives no upper bound; of two beats the younger one gives the tighter bound.
     let newest = acknowledged.iter().filter_map(|(kind, _)| seen.get(kind.title())).max()?;
     let lacks = |(kind, beats): &(ProbeKind, Vec<(At, At)>)| {
         let has = seen.get(kind.title()).copied().unwrap_or(At(i64::MIN));
-        // What was sent after the beat that it has, and was acknowledged before it was asked.
+        // The beats that were sent after the newest one that it has, and were acknowledged before it was asked.
         let after = beats.partition_point(|(sent, _)| *sent <= has);
         beats[after..].iter().map(|(_, ended)| *ended).filter(|ended| *ended < sighting.started).min()
     };
@@ -86,7 +86,7 @@ fn lag(sighting: &Sighting, acknowledged: &[(ProbeKind, Vec<(At, At)>)]) -> Opti
     Some(Interval::between(low, sighting.ended.seconds_since(*newest)))
 }
 
-/// What the lags of a while come to.
+/// The result of the lags in a period.
 pub fn lag_of(lags: &[(At, Interval)], wanted: &LagObjective) -> Lag {
     let sightings = lags.len();
     let high = |interval: &Interval| interval.high.unwrap_or(f64::INFINITY);
@@ -108,20 +108,21 @@ fn judged(longest: Option<Interval>, wanted: &LagObjective) -> (Verdict, Option<
     if let Some(at_least) = wanted.at_least
         && longest.is_none_or(|longest| longest.low < at_least.as_secs_f64())
     {
-        let why = format!("the lag was {measured}; nothing shows that it was as long as {at_least:#}");
+        let why = format!("the lag was {measured}, which does not prove a lag of {at_least:#}");
         return (Verdict::Unmeasured, Some(why));
     }
     let Some(at_most) = wanted.at_most else { return (Verdict::Met, None) };
     match judge(longest, Some(at_most)) {
-        Verdict::Unmeasured => {
-            (Verdict::Unmeasured, Some(format!("the lag was {measured}, and {at_most:#} lies within that")))
-        }
+        Verdict::Unmeasured => (
+            Verdict::Unmeasured,
+            Some(format!("the lag was {measured}, and the limit of {at_most:#} lies within that range")),
+        ),
         judged => (judged, None),
     }
 }
 
-/// When a standby had caught up: the first sighting since `from` that shows a lag of `at_most`, as the time since `from`.
-/// Where there is none, at least as long as the last sighting that shows a longer one.
+/// When a standby had caught up: the first sighting since `from` that shows a lag of `at_most`, as the time since `from`. If
+/// there is no such sighting, the time is at least that of the last sighting that shows a longer lag.
 pub fn caught_up(lags: &[(At, Interval)], from: At, at_most: SignedDuration) -> Option<Interval> {
     let at_most = at_most.as_secs_f64();
     let since: Vec<&(At, Interval)> = lags.iter().filter(|(at, _)| *at >= from).collect();
@@ -157,11 +158,11 @@ mod tests {
     fn the_lag_lies_between_what_it_has_and_what_it_lacks() {
         let probes = each_tenth_of_a_second();
         let lags = |sighting: Sighting| super::lags(&[sighting], &probes);
-        // It has the newest beat: nothing shows that it lacks anything.
+        // It has the newest beat: there is no proof that it lacks anything.
         assert_eq!(lags(sighting(1_050_000, 1_000_000))[0].1, Interval::between(0.0, 0.051));
         // It lacks the beat that was acknowledged at 1.105 s.
         assert_eq!(lags(sighting(3_000_000, 1_000_000))[0].1, Interval::between(1.895, 2.001));
-        // A beat that was never acknowledged is not lacked.
+        // A beat that was never acknowledged does not count as lacking.
         let refused: Vec<Probe> =
             probes.iter().cloned().map(|probe| Probe { ok: probe.started <= At(1_000_000), ..probe }).collect();
         assert_eq!(super::lags(&[sighting(3_000_000, 1_000_000)], &refused)[0].1, Interval::between(0.0, 2.001));

@@ -1,4 +1,4 @@
-//! The probes by kind, ready to be asked what was seen when.
+//! The probes by kind, indexed by time.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ pub(super) struct Lanes<'a> {
     kinds: BTreeMap<ProbeKind, Lane<'a>>,
     /// By their starts.
     failed: Vec<&'a Probe>,
-    /// The latest end among the failed probes up to each place.
+    /// The latest end among the failed probes up to each index.
     latest: Vec<At>,
     observed_until: At,
 }
@@ -20,12 +20,12 @@ struct Lane<'a> {
     probes: Vec<&'a Probe>,
     /// The ends of the good ones, sorted.
     good: Vec<At>,
-    /// By their ends: whether the youngest probe that had ended by then had failed.
+    /// By their ends: whether the youngest probe that had ended at that instant had failed.
     down: Vec<(At, bool)>,
 }
 
 impl<'a> Lanes<'a> {
-    /// `since`: a failed probe that had ended by then does not count. `None` where there is no probe at all.
+    /// `since`: a failed probe that had ended at that instant does not count. `None` if there is no probe at all.
     pub(super) fn of(probes: &'a [Probe], since: At) -> Option<Self> {
         let observed_until = probes.iter().map(|probe| probe.ended).max()?;
         let is_bad = |probe: &Probe| !probe.ok && probe.ended >= since;
@@ -48,7 +48,7 @@ impl<'a> Lanes<'a> {
         self.kinds.get(&kind).map_or(&[], |lane| &lane.probes)
     }
 
-    /// The failed probe that was known first.
+    /// The failed probe that ended first.
     pub(super) fn first_bad(&self) -> Option<&'a Probe> {
         self.failed.iter().copied().min_by_key(|probe| (probe.ended, probe.started, probe.kind))
     }
@@ -83,7 +83,7 @@ impl<'a> Lanes<'a> {
         begun.checked_sub(1).is_some_and(|last| self.latest[last] > from)
     }
 
-    /// Whether the last probe of each kind that had ended by then was good. A kind of which none had ended says nothing.
+    /// Whether the last probe of each kind that had ended at that instant was good. A kind without such a probe does not count.
     pub(super) fn are_well(&self, at: At) -> bool {
         let is_down = |lane: &Lane<'_>| {
             let ended = lane.down.partition_point(|(end, _)| *end <= at);
@@ -101,7 +101,7 @@ impl<'a> Lanes<'a> {
 
 impl<'a> Lane<'a> {
     fn of(mut probes: Vec<&'a Probe>, is_bad: impl Fn(&Probe) -> bool) -> Self {
-        // Of two that cannot be told apart by time the failed one counts as the later: the order of the log must not matter.
+        // Of two probes with the same time the failed one counts as the later one: the order of the log must not matter.
         probes.sort_by_key(|probe| (probe.started, probe.ended, !probe.ok));
         let mut good: Vec<At> = probes.iter().filter(|probe| probe.ok).map(|probe| probe.ended).collect();
         good.sort_unstable();

@@ -1,4 +1,4 @@
-//! Which acknowledged writes are missing after the recovery, and what is there that should not be.
+//! Which acknowledged writes are missing after the recovery, and which records should not exist.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -10,7 +10,7 @@ use crate::ledger::{Baseline, History, Key, State, WriteId, WriteOutcome};
 /// A record as the full read after the drill found it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FinalRecord {
-    /// The write it says it is from.
+    /// The write that it names as its origin.
     pub write: WriteId,
     /// Version and parent.
     pub state: State,
@@ -21,7 +21,7 @@ pub struct FinalRecord {
 /// Every record that the full read found.
 pub type FinalState = HashMap<Key, FinalRecord>;
 
-/// What is wrong with a record that is there.
+/// What is wrong with an existing record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnexpectedKind {
@@ -29,11 +29,11 @@ pub enum UnexpectedKind {
     RaisedFromTheDead,
     /// No write in the ledger can have made it.
     NeverWritten,
-    /// It says that it is from a write, but its content is not.
+    /// It names a write as its origin, but does not have the content of that write.
     WrongContent,
 }
 
-/// A record that should not be there, or not so.
+/// A record that should not exist, or not in this state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unexpected {
     /// The record.
@@ -42,20 +42,20 @@ pub struct Unexpected {
     pub kind: UnexpectedKind,
 }
 
-/// What the final state says of the ledger's writes.
+/// What the final state says about the ledger's writes.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Losses {
-    /// Places in `History::writes` of acknowledged writes whose effect is not there.
+    /// Indexes in `History::writes` of acknowledged writes whose effect is missing.
     pub lost: BTreeSet<usize>,
-    /// Loaded records that should be there and are not.
+    /// Loaded records that should exist and do not.
     pub lost_loaded: BTreeSet<Key>,
-    /// Unknown writes whose effect is there.
+    /// Unknown writes whose effect is present.
     pub unknown_found: BTreeSet<usize>,
-    /// Unknown writes whose effect is not there.
+    /// Unknown writes whose effect is missing.
     pub unknown_missing: BTreeSet<usize>,
-    /// Unknown writes of which nothing can be said, because a later write replaced the record.
+    /// Unknown writes whose effect cannot be determined because a later write replaced the record.
     pub unknown_hidden: BTreeSet<usize>,
-    /// Records that should not be there, or not so, ordered by key.
+    /// Records that should not exist, or not in this state, ordered by key.
     pub unexpected: Vec<Unexpected>,
     /// Records that are not in a state that the acknowledged writes allow, ordered.
     pub wrong: BTreeSet<Key>,
@@ -76,7 +76,7 @@ pub fn losses(history: &History, state: &FinalState) -> Losses {
     found
 }
 
-/// The chain of each record. An insert whose answer never came has no key; the record that carries its id tells it.
+/// The chain of each record. An insert without an answer has no key; the record that carries its id provides it.
 fn chains(history: &History, state: &FinalState) -> BTreeMap<Key, Vec<Link>> {
     let mut chains: BTreeMap<Key, Vec<Link>> = BTreeMap::new();
     for (key, parent) in &history.baseline.records {
@@ -133,7 +133,7 @@ fn examine(found: &mut Losses, key: &Key, links: &[Link], record: Option<&FinalR
     found.unknown_hidden.extend(unanswered(&links[..shown.saturating_sub(1)]));
 }
 
-/// An unknown write of several records counts once: found where one of its records shows it, else missing, else hidden. One
+/// An unknown write of several records counts once: found if one of its records shows it, else missing, else hidden. A write
 /// without a key that no record shows is missing.
 fn sort_unknown(history: &History, found: &mut Losses) {
     for (index, write) in history.writes.iter().enumerate() {

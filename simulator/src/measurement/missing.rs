@@ -1,4 +1,4 @@
-//! What was missing where something could not be measured.
+//! What was missing when something could not be measured.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 use super::probe::ProbeKind;
 
-/// What the probes do not show. As text it is the end of "not measured: …".
+/// What the probes do not prove. As text it is the end of "not measured: …".
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Missing {
     /// There is no probe at all.
@@ -26,14 +26,14 @@ pub enum Missing {
         made: usize,
         /// How many there must be.
         wanted: usize,
-        /// In the fullest window of this length; `None`: in all.
+        /// In the fullest window of this length; `None`: in total.
         window: Option<SignedDuration>,
     },
-    /// The service was well when the probes ended, but not for long enough.
+    /// The service was healthy when the probes ended, but not for long enough.
     Time {
-        /// So long, in seconds.
+        /// How long it was healthy, in seconds.
         watched_s: f64,
-        /// Of this.
+        /// The length that is needed.
         window: SignedDuration,
     },
     /// Some probe failed in every window.
@@ -51,11 +51,11 @@ impl fmt::Display for Missing {
             Self::Probes => f.write_str("there are no probes"),
             Self::Sight => f.write_str("no probe saw the fault"),
             Self::HealthBefore { kind } => {
-                write!(f, "the probe `{}` was not seen good right before it failed", kind.title())
+                write!(f, "the probe `{}` had no good result right before it failed", kind.title())
             }
             Self::GoodProbes { kind, made, wanted, window: Some(window) } => write!(
                 f,
-                "too few probes: in {window:#} without a failed probe there are at most {made} good ones of `{}`, and {wanted} are \
+                "too few probes: in {window:#} without a failed probe there are at most {made} good ones of `{}`; {wanted} are \
                  needed",
                 kind.title()
             ),
@@ -65,7 +65,7 @@ impl fmt::Display for Missing {
             Self::Time { watched_s, window } => {
                 write!(f, "the probes ended after {watched_s:.1} s without a failed probe, and {window:#} are needed")
             }
-            Self::QuietWindow { window } => write!(f, "there was no time of {window:#} without a failed probe"),
+            Self::QuietWindow { window } => write!(f, "no period of {window:#} passed without a failed probe"),
             Self::LastingStability => {
                 f.write_str("a probe failed again after a stable window, and no stable window came after that")
             }

@@ -1,7 +1,7 @@
-//! What the recovery really cost: pure functions over the ledger, the probes, the instants and the final state.
+//! The real cost of the recovery: pure functions over the ledger, the probes, the instants and the final state.
 //!
-//! The definitions are those of the drill documentation. Every duration is an interval: an objective is met where its upper
-//! end lies within it and missed where its lower end lies beyond it; everything else is unmeasured, and says what was missing.
+//! The definitions are those of the drill documentation. Every duration is an interval: an objective is met if the upper end of
+//! the interval is within it, and missed if the lower end is beyond it; everything else is unmeasured, and says what was missing.
 //! Nothing here reads a clock or a server, so the same code measures a drill, a control run and a made-up history.
 
 mod chain;

@@ -3,8 +3,8 @@
 use jiff::SignedDuration;
 use lifeboat_present::drill::{Interval, Verdict};
 
-/// Holds a measurement against its objective. Each of the two answers needs proof: `met` that it cannot have been longer, `missed`
-/// that it cannot have been shorter.
+/// Compares a measurement with its objective. Both verdicts need proof: `met`, that it cannot have been longer; `missed`, that it
+/// cannot have been shorter.
 pub fn judge(measured: Option<Interval>, objective: Option<SignedDuration>) -> Verdict {
     let (Some(Interval { low, high }), Some(objective)) =
         (measured, objective.map(|objective| objective.as_secs_f64()))
@@ -18,10 +18,10 @@ pub fn judge(measured: Option<Interval>, objective: Option<SignedDuration>) -> V
     }
 }
 
-/// Why [`judge`] could not say: there is no objective, or it lies between the bounds. `None` where it could, and where nothing was
-/// measured, of which the measurement knows the reason.
+/// Why [`judge`] could not decide: there is no objective, or it is between the bounds. `None` if it could decide, or if nothing
+/// was measured, for which the measurement gives the reason.
 pub(super) fn undecided(measured: Option<Interval>, objective: Option<SignedDuration>) -> Option<String> {
     let Some(objective) = objective else { return Some("the runbook states no objective".to_owned()) };
     let measured = measured.filter(|_| judge(measured, Some(objective)) == Verdict::Unmeasured)?;
-    Some(format!("it was {measured}, and the objective of {objective:#} lies within that"))
+    Some(format!("it was {measured}, and the objective of {objective:#} lies within that range"))
 }

@@ -1,9 +1,9 @@
-//! The outage as the probes saw it: its onset, and from when on the service was stable again.
+//! The outage as the probes saw it: its onset, and when the service was stable again.
 //!
 //! Two questions are kept apart, because they need different evidence. *Not before*: a failed probe proves that the service was
-//! down at some moment of it, so no stable window can hold it whole. *Not after*: a window proves that the service was stable
-//! only where enough good probes lie in it and none that failed. A probe that was never made proves nothing in either direction,
-//! so that a machine too busy to probe makes the bounds wider and never the service worse.
+//! down at some moment during the probe, so no stable window can contain the whole probe. *Not after*: a window proves that the
+//! service was stable only if it contains enough good probes and no failed one. A probe that was never made proves nothing in
+//! either direction, so a machine that is too busy to probe widens the bounds but never makes the service look worse.
 
 use jiff::SignedDuration;
 
@@ -14,16 +14,16 @@ use super::{
 };
 use crate::clock::At;
 
-/// What a stable window is. Whether a single probe is good is the prober's to say: one that answers too late has failed.
+/// The definition of a stable window. The prober decides whether a single probe is good: a late answer is a failure.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StabilityRule {
     /// How long every probe must be good.
     pub window: SignedDuration,
-    /// So many good probes of each kind must lie in the window.
+    /// The window must contain this many good probes of each kind.
     pub probes_at_least: usize,
 }
 
-/// An instant that is known only to lie between two probes. `point` is the one the definitions name.
+/// An instant that is known only to be between two probes. `point` is the instant that the definitions name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bracket {
     /// Not before.
@@ -34,22 +34,22 @@ pub struct Bracket {
     pub high: At,
 }
 
-/// From when on the service was stable.
+/// When the service was stable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stability {
-    /// Not before: every window that begins earlier holds a failed probe whole.
+    /// Not before: every window that begins earlier contains a whole failed probe.
     pub not_before: At,
     /// The start of the first window that is proven, which the definitions call `t_stable`.
     pub first: Option<At>,
-    /// Not after: the start of the first proven window after which no probe failed any more. Later than `first` only where the
-    /// service failed again while it was still being watched.
+    /// Not after: the start of the first proven window after which no probe failed. Later than `first` only if the service failed
+    /// again while it was still watched.
     pub not_after: Option<At>,
 }
 
-/// What the probes say of the service.
+/// What the probes say about the service.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outage {
-    /// There are too few probes to say anything, none saw the fault, or the service was not well when the fault came.
+    /// There are too few probes for a result, none saw the fault, or the service was not healthy when the fault struck.
     Unmeasured(Missing),
     /// There was no fault and every probe was good; an outage shorter than `resolution` (seconds) could have been missed.
     None {
@@ -62,15 +62,15 @@ pub enum Outage {
         onset: Bracket,
         /// When it was over.
         stability: Stability,
-        /// What is missing where `stability` has no upper bound.
+        /// What is missing if `stability` has no upper bound.
         missing: Option<Missing>,
     },
 }
 
 /// Finds the outage. The order of the probes does not matter.
 ///
-/// `fault` is when the fault began, which the injector knows: a probe that had ended by then cannot have seen it, so neither
-/// the onset nor the stable window are looked for among those. Without a fault every failed probe is an outage.
+/// `fault` is when the fault began, which the injector knows: a probe that had ended before cannot have seen it, so it counts
+/// neither for the onset nor for the stable window. Without a fault every failed probe is an outage.
 pub fn outage(probes: &[Probe], rule: &StabilityRule, fault: Option<At>) -> Outage {
     let Some(lanes) = Lanes::of(probes, fault.unwrap_or(At(i64::MIN))) else {
         return Outage::Unmeasured(Missing::Probes);
@@ -96,8 +96,8 @@ fn undisturbed(lanes: &Lanes<'_>, rule: &StabilityRule) -> Outage {
     Outage::None { resolution: gaps.fold(0.0, f64::max) }
 }
 
-/// An onset needs a good probe of the same kind right before the failed one: a service that was never seen healthy, or was down
-/// already when the fault came, has none.
+/// An onset needs a good probe of the same kind right before the failed one: a service that was never seen healthy, or was
+/// already down when the fault struck, has no onset.
 fn onset(lanes: &Lanes<'_>, first: &Probe) -> Option<Bracket> {
     let last = lanes.of_kind(first.kind).iter().rfind(|probe| probe.started < first.started)?;
     let high = first.ended;
@@ -122,11 +122,11 @@ fn seen(lanes: &Lanes<'_>, rule: &StabilityRule, onset: Bracket) -> Outage {
     }
 }
 
-/// The first instant from which on no failed probe lies wholly in the window. Whether there were probes does not matter: what
-/// nobody looked at may have been well.
+/// The first instant at which no whole failed probe is in the window. Whether there were probes does not matter: a service that
+/// was not watched may have been healthy.
 fn not_before(lanes: &Lanes<'_>, rule: &StabilityRule, onset: Bracket) -> At {
     let failed = lanes.failed();
-    // The earliest end among the failed probes from each place on.
+    // The earliest end among the failed probes from each index on.
     let mut ends: Vec<At> = failed.iter().map(|probe| probe.ended).collect();
     for place in (1..ends.len()).rev() {
         ends[place - 1] = ends[place - 1].min(ends[place]);
@@ -153,7 +153,8 @@ impl Windows<'_> {
         !self.lanes.fails_between(start, start + self.rule.window)
     }
 
-    /// It was watched to its end, every kind was well at its start, and enough good probes lie in it. Quiet is for the caller.
+    /// The window was watched to its end, every kind was good at its start, and it contains enough good probes. The caller checks that no
+    /// probe failed.
     fn is_proven(&self, start: At) -> bool {
         let (_, good) = self.fewest(start);
         start + self.rule.window <= self.lanes.observed_until()
@@ -168,7 +169,7 @@ impl Windows<'_> {
         all.into_iter().fold(all[0], |least, next| if next.1 < least.1 { next } else { least })
     }
 
-    /// What kept the window that came nearest from being proven.
+    /// What was missing in the window that came closest to a proof.
     fn nearest(&self, starts: &[At]) -> Missing {
         let window = self.rule.window;
         let calm = starts.iter().copied().filter(|start| self.is_quiet(*start) && self.lanes.are_well(*start));

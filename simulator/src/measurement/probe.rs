@@ -9,15 +9,15 @@ use crate::clock::At;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProbeKind {
-    /// A read over a connection that is kept.
+    /// A read over a kept connection.
     PooledRead,
-    /// A write over a connection that is kept.
+    /// A write over a kept connection.
     PooledWrite,
-    /// A read over a connection made for it.
+    /// A read over a new connection.
     FreshRead,
-    /// A write over a connection made for it.
+    /// A write over a new connection.
     FreshWrite,
-    /// A sample of rows has the content that the ledger says.
+    /// A sample of rows has the content that the ledger expects.
     Content,
 }
 
@@ -38,7 +38,7 @@ impl ProbeKind {
 }
 
 impl Probe {
-    /// What the time line shows of it, in the lane of its kind.
+    /// What the timeline shows of it, in the lane of its kind.
     pub fn drawn(&self) -> DrawnProbe {
         let lane = ProbeKind::ALL.iter().position(|kind| *kind == self.kind).unwrap_or_default();
         let seconds = |at: At| at.0 as f64 / 1e6;
@@ -46,7 +46,7 @@ impl Probe {
     }
 }
 
-/// One probe, done. What it saw was so at some instant between its start and its end.
+/// One finished probe. What it saw was true at some instant between its start and its end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Probe {
     /// Its kind.

@@ -1,4 +1,4 @@
-//! RPO: the span of acknowledged writes that are missing after the recovery, split by what took them.
+//! RPO: the span of acknowledged writes that are missing after the recovery, split by the cause of the loss.
 
 use std::collections::BTreeSet;
 
@@ -14,16 +14,16 @@ use crate::{
     ledger::{History, Key, WriteOutcome},
 };
 
-/// What the injector knows of the damage. Used for the measurement only; the engine never sees it.
+/// What the injector knows about the damage. Used for the measurement only; the engine never sees it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Damage {
     /// `T_c`: when the first damaging operation was sent.
     pub began: At,
-    /// The records that it took.
+    /// The records that it removed or changed.
     pub records: BTreeSet<Key>,
 }
 
-/// What was measured of the RPO. `None`: it could not be measured.
+/// The measured RPO. `None`: it could not be measured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rpo {
     /// `t_freeze`: the last write acknowledged before the recovered state took over.
@@ -34,24 +34,24 @@ pub struct Rpo {
     pub pre_fault: Option<Interval>,
     /// The part that was acknowledged after `T_c`: `t_freeze − min(ack)`.
     pub collateral: Option<Interval>,
-    /// Damaged records that are still not right. `None` where there was no damage to look for, or nobody could look.
+    /// Damaged records that are still not right. `None` if there was no damage to look for, or if the records could not be read.
     pub residual_damage: Option<usize>,
-    /// Shortest loss that the workload could have shown, in seconds: the longest pause between two acknowledgements before
-    /// the damage (before `t_freeze`, where there was none).
+    /// Shortest loss that the workload could have shown, in seconds: the longest pause between two acknowledgements before the
+    /// damage (before `t_freeze`, if there was no damage).
     pub resolution: Option<f64>,
-    /// Acknowledged writes that are still there although an older one is lost.
+    /// Acknowledged writes that still exist although an older one is lost.
     pub after_first_hole: Option<usize>,
     /// `actual` against the objective, and no residual damage.
     pub verdict: Verdict,
-    /// What was missing, where the verdict is `unmeasured`.
+    /// What was missing, if the verdict is `unmeasured`.
     pub missing: Option<String>,
 }
 
 /// A lost write: sent, acknowledged.
 type Span = (At, At);
 
-/// Measures the RPO. `losses`: `None` where the final state could not be read, which leaves all but the instants unmeasured.
-/// `takes_over`: when the recovered state took over; `None`: it never did, and the service stands as it is.
+/// Measures the RPO. `losses`: `None` if the final state could not be read, which leaves everything but the instants unmeasured.
+/// `takes_over`: when the recovered state took over; `None`: it never did, and the service is as it was.
 pub fn rpo(
     history: &History,
     losses: Option<&Losses>,
@@ -122,9 +122,8 @@ fn split(lost: &[Span], damage: Option<&Damage>) -> (Vec<Span>, Vec<Span>) {
     lost.iter().partition(|(_, acknowledged)| damage.is_none_or(|damage| *acknowledged < damage.began))
 }
 
-/// The lower bound counts acknowledgements of lost writes; the upper one counts from when they were sent, and takes in
-/// writes without an answer that are not there, because the server may have acknowledged them. It is never finer than the
-/// resolution.
+/// The lower bound counts acknowledgements of lost writes; the upper one counts from when they were sent, and includes missing
+/// writes without an answer, because the server may have acknowledged them. It is never finer than the resolution.
 fn interval(until: At, lost: &[Span], unknown: &[At], resolution: f64) -> Interval {
     let seconds = |earliest: Option<At>| earliest.map(|at| until.seconds_since(at));
     let low = seconds(lost.iter().map(|(_, acknowledged)| *acknowledged).min());
@@ -132,7 +131,7 @@ fn interval(until: At, lost: &[Span], unknown: &[At], resolution: f64) -> Interv
     Interval::between(low.unwrap_or(0.0), high.map_or(resolution, |high| high.max(resolution)))
 }
 
-/// The longest pause between two acknowledgements up to `until`. One acknowledgement alone shows nothing.
+/// The longest pause between two acknowledgements up to `until`. A single acknowledgement gives no pause.
 fn resolution(acknowledged: &[At], until: Option<At>) -> Option<f64> {
     let until = until?;
     let before = acknowledged.partition_point(|at| *at <= until);

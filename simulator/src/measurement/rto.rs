@@ -1,4 +1,4 @@
-//! RTO: from the user's side, with detection, decision and procedure told apart.
+//! RTO: from the user's side, split into detection, decision and procedure.
 
 use jiff::SignedDuration;
 use lifeboat_core::plan::Clock as ObjectiveClock;
@@ -30,12 +30,12 @@ pub struct Instants {
     pub damage: Option<At>,
 }
 
-/// What was measured of the RTO. `None`: it could not be measured.
+/// The measured RTO. `None`: it could not be measured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rto {
     /// `t_stable − t_onset`.
     pub service: Option<Interval>,
-    /// From the instant that the objective's clock names.
+    /// The time from the instant that the objective's clock names.
     pub judged: Option<Interval>,
     /// `t_stable − t_start`.
     pub procedure: Option<Interval>,
@@ -43,9 +43,9 @@ pub struct Rto {
     pub decision: Option<Interval>,
     /// `t_redundant − t_onset`.
     pub redundancy: Option<Interval>,
-    /// `judged` against the objective.
+    /// The verdict on `judged`, compared with the objective.
     pub verdict: Verdict,
-    /// What was missing, where the verdict is `unmeasured`.
+    /// What was missing, if the verdict is `unmeasured`.
     pub missing: Option<String>,
 }
 
@@ -59,8 +59,8 @@ pub fn rto(outage: &Outage, instants: &Instants, objective: Option<SignedDuratio
     let to_stable = |from: Option<Bracket>| from.zip(stability).map(|(from, stability)| until_stable(from, stability));
     let (from, unknown) = match clock {
         ObjectiveClock::Onset => (onset, "there is no onset"),
-        ObjectiveClock::Detect => (instants.detect.map(exact), "nobody noticed"),
-        ObjectiveClock::Declare => (instants.declare.map(exact), "nobody declared a disaster"),
+        ObjectiveClock::Detect => (instants.detect.map(exact), "monitoring did not notice"),
+        ObjectiveClock::Declare => (instants.declare.map(exact), "no disaster was declared"),
     };
     let judged = to_stable(from);
     let verdict = judge(judged, objective);

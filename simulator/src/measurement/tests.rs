@@ -162,7 +162,7 @@ fn a_loss_that_is_only_possible_is_no_miss() {
         "{possible:?}"
     );
     assert_eq!(possible.verdict, Verdict::Unmeasured);
-    assert!(possible.missing.is_some_and(|missing| missing.contains("the objective of 1s lies within that")));
+    assert!(possible.missing.is_some_and(|missing| missing.contains("the objective of 1s lies within that range")));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The collections of the shop, however a store keeps them.
+//! The collections of the shop, independent of the store.
 
 use crate::ledger::{Change, Id, Key, Name, State};
 

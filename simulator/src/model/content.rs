@@ -4,7 +4,7 @@
 use super::collection::Collection;
 use crate::ledger::{Id, WriteId};
 
-/// Who put a record's content there.
+/// What put a record's content there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// The initial load; the record's key.
@@ -14,7 +14,7 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// The origin of a record that says it is from that write.
+    /// The origin of a record that names that write.
     pub fn of(write: WriteId, id: &Id) -> Self {
         match id {
             Id::Number(number) if write == 0 => Self::Loaded(*number),

@@ -1,5 +1,5 @@
-//! The model application, a shop: customers, their orders, the items of these. What its records hold, and how many are loaded; every
-//! store can keep it.
+//! The model application, a shop: customers, their orders, the items of these. The content of its records, and how many are loaded;
+//! every store can hold them.
 
 mod collection;
 mod content;

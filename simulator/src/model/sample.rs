@@ -1,12 +1,12 @@
-//! Which records the content probes look at.
+//! The records that the content probes read.
 
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
 use super::{collection::Collection, size::Size};
 use crate::ledger::{Id, Key};
 
-/// A seeded sample of loaded records with their parents: half of the customers among them will be damaged, and of each customer
-/// an order and an item are looked at too, where there are any.
+/// A seeded sample of loaded records with their parents: half of the customers among them will be damaged, and for each customer
+/// an order and an item are read too, if there are any.
 pub fn sample(size: &Size, customers: usize, seed: u64) -> Vec<(Key, Option<Id>)> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x005a_3b1e);
     let (first, last) = size.damaged();

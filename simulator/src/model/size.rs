@@ -1,14 +1,14 @@
-//! How much is loaded, and what belongs to what in it.
+//! How much data is loaded, and the parents of the records.
 
 use serde::{Deserialize, Serialize};
 
 use super::collection::Collection;
 use crate::ledger::{Baseline, Id};
 
-/// One in so many customers was referred by another.
+/// One customer in this many was referred by another.
 const REFERRED_EACH: i64 = 20;
 
-/// How much is loaded, and how many customers the deletion takes.
+/// How much data is loaded, and how many customers the fault deletes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Size {
@@ -18,7 +18,7 @@ pub struct Size {
     pub orders: i64,
     /// Items, dealt out to the orders in turn.
     pub order_items: i64,
-    /// Customers that a disaster takes which takes any, with all that belongs to them.
+    /// Customers that a deleting fault deletes, with everything that belongs to them.
     #[serde(default)]
     pub damaged_customers: i64,
 }
@@ -29,7 +29,7 @@ impl Size {
         self.customers + self.orders + self.order_items
     }
 
-    /// Keys of the customers that will be deleted: from the middle of all, first and last.
+    /// Keys of the customers that will be deleted: the first and the last, from the middle of all.
     pub fn damaged(&self) -> (i64, i64) {
         let first = (self.customers - self.damaged_customers) / 2 + 1;
         (first, first + self.damaged_customers - 1)
@@ -44,7 +44,7 @@ impl Size {
         }
     }
 
-    /// What a loaded record belongs to.
+    /// The parent of a loaded record.
     pub fn parent(&self, collection: Collection, id: i64) -> Option<i64> {
         match collection {
             Collection::Customers => referrer(self, id),
@@ -63,8 +63,8 @@ impl Size {
     }
 }
 
-/// Who referred a loaded customer; for the most nobody did. The prime scatters the referrers over all customers, so that
-/// some of those who stay were referred by some who are deleted.
+/// Who referred a loaded customer; most have no referrer. The prime scatters the referrers over all customers, so that some of
+/// those who stay were referred by some who are deleted.
 pub(crate) fn referrer(size: &Size, customer: i64) -> Option<i64> {
     (customer % REFERRED_EACH == 0).then(|| customer.wrapping_mul(7919).rem_euclid(size.customers) + 1)
 }

@@ -1,4 +1,4 @@
-//! The content probe: do the sampled records look as the ledger says?
+//! The content probe: do the sampled records have the content that the ledger expects?
 
 use crate::{
     ledger::{Expectation, Ledger},

@@ -1,4 +1,4 @@
-//! Looks at standbys all the time, each on a path that no fault of the network reaches: what do they have by now?
+//! Watches standbys continuously, each on a path that no network fault reaches: which beats do they have?
 
 use std::{
     fs::File,
@@ -54,7 +54,7 @@ impl Sightings {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
     }
 
-    /// Waits until those of a standby satisfy the caller, who is asked again after each sighting.
+    /// Waits until the sightings of a standby satisfy the condition, which is evaluated again after each sighting.
     pub async fn wait_until(&self, standby: &str, mut reached: impl FnMut(&[Sighting]) -> bool) {
         let mut count = self.count.subscribe();
         while !reached(&self.of(standby)) {
@@ -63,10 +63,10 @@ impl Sightings {
         }
     }
 
-    /// Whether every sighting is in the file, and the file on the disk.
+    /// Whether every sighting is in the file, and the file is on disk.
     ///
     /// # Errors
-    /// Why one could not be kept.
+    /// Why a sighting could not be written.
     pub fn kept(&self) -> io::Result<()> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         match &taken.1 {
@@ -77,7 +77,7 @@ impl Sightings {
 
     fn push(&self, sighting: Sighting) {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        // A file with a gap would be no evidence: after a line that could not be written there is none.
+        // A file with a gap would be no evidence: after a line that could not be written, nothing more is written.
         if let Ok(file) = &mut taken.1 {
             let line = serde_json::to_string(&sighting).map_err(io::Error::from);
             if let Err(error) = line.and_then(|line| writeln!(file, "{line}")) {
@@ -96,7 +96,7 @@ impl Sightings {
 pub struct Lookouts(#[expect(dead_code, reason = "the tasks end with it")] JoinSet<()>);
 
 impl Lookouts {
-    /// Starts one task a standby.
+    /// Starts one task per standby.
     pub fn start(
         watched: impl IntoIterator<Item = Watched>,
         interval: Duration,

@@ -14,8 +14,8 @@ use crate::{
     measurement::{Probe, ProbeKind},
 };
 
-/// Every probe of a drill in the order in which they ended. Each is on disk as soon as it is known, so that the evidence is
-/// there however the drill ends.
+/// Every probe of a drill in the order in which they ended. Each is on disk as soon as it is known, so that the evidence exists
+/// however the drill ends.
 #[derive(Debug)]
 pub struct ProbeLog {
     taken: Mutex<Taken>,
@@ -25,7 +25,7 @@ pub struct ProbeLog {
 #[derive(Debug)]
 struct Taken {
     probes: Vec<Probe>,
-    /// Where they are kept, or why they cannot be.
+    /// The file that stores them, or why they cannot be stored.
     file: io::Result<File>,
 }
 
@@ -34,7 +34,7 @@ struct Taken {
 pub struct Detection {
     /// When the rule fired.
     pub at: At,
-    /// The start of the last good probe of the lane: what a responder takes for the earliest moment of the damage.
+    /// The start of the last good probe of the lane: a responder's estimate of the earliest moment of the damage.
     pub last_good: At,
     /// Which lane.
     pub kind: ProbeKind,
@@ -47,7 +47,7 @@ impl ProbeLog {
         Ok(Self { taken: Mutex::new(taken), count: watch::Sender::new(0) })
     }
 
-    /// Takes a probe.
+    /// Adds a probe.
     pub fn push(&self, probe: Probe) {
         let mut taken = self.taken();
         taken.keep(&probe);
@@ -74,7 +74,7 @@ impl ProbeLog {
         }
     }
 
-    /// Waits until the probes so far satisfy the caller; asked again after each probe.
+    /// Waits until the probes so far satisfy the condition, which is evaluated again after each probe.
     pub async fn wait_until(&self, mut reached: impl FnMut(&[Probe]) -> bool) {
         let mut count = self.count.subscribe();
         while !reached(&self.taken().probes) {
@@ -82,10 +82,10 @@ impl ProbeLog {
         }
     }
 
-    /// Whether every probe is in the file, and the file on the disk.
+    /// Whether every probe is in the file, and the file is on disk.
     ///
     /// # Errors
-    /// Why a probe could not be kept.
+    /// Why a probe could not be written.
     pub fn kept(&self) -> io::Result<()> {
         let mut taken = self.taken();
         match &taken.file {
@@ -100,7 +100,7 @@ impl ProbeLog {
 }
 
 impl Taken {
-    /// A file with a gap would be no evidence: after a line that could not be written there is none.
+    /// A file with a gap would be no evidence: after a line that could not be written, nothing more is written.
     fn keep(&mut self, probe: &Probe) {
         let Ok(file) = &mut self.file else { return };
         let line = serde_json::to_vec(probe).map_err(io::Error::from);
@@ -114,7 +114,7 @@ impl Taken {
     }
 }
 
-/// Whether monitoring would say now that some lane is down.
+/// Whether monitoring would now report a lane as down.
 pub fn is_down(probes: &[Probe], in_a_row: usize) -> bool {
     detect(probes, At(i64::MIN), in_a_row).is_some()
 }

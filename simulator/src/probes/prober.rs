@@ -1,4 +1,4 @@
-//! One task a kind of probe, each on its own fixed schedule.
+//! One task per kind of probe, each on its own fixed schedule.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,7 +23,7 @@ pub struct ProbePlan {
     pub application: Arc<dyn Endpoint>,
     /// From one probe of a kind to the next.
     pub interval: Duration,
-    /// A probe without an answer after so long has failed.
+    /// A probe without an answer after this time has failed.
     pub answer_within: Duration,
 }
 
@@ -35,7 +35,7 @@ pub struct Probers {
 }
 
 impl Probers {
-    /// Starts one task a kind.
+    /// Starts one task per kind.
     pub fn start(plan: &ProbePlan, ledger: &Arc<Ledger>, log: &Arc<ProbeLog>, clock: Clock) -> Self {
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
@@ -53,7 +53,7 @@ impl Probers {
         Self { tasks, stop }
     }
 
-    /// Ends the probes after the one that each is at.
+    /// Ends the probes; each finishes its current one first.
     pub async fn stop(mut self) {
         self.stop.cancel();
         while self.tasks.join_next().await.is_some() {}
@@ -120,8 +120,8 @@ impl Prober {
     }
 }
 
-/// An answer that came too late is no answer. The timer alone does not see to that: it looks only where the answer is not
-/// there yet. From here on `ok` is all that anyone needs to know of a probe.
+/// An answer that came too late is no answer. The timer alone does not ensure that, because it is checked only while there is no
+/// answer yet. From here on `ok` says everything that matters about a probe.
 fn in_time(answer: Result<(), String>, took_s: f64, within: Duration) -> Result<(), String> {
     if answer.is_ok() && took_s > within.as_secs_f64() {
         return Err(format!("answered after {took_s:.2} s, later than {within:?}"));

@@ -13,7 +13,7 @@ use super::{
 /// How a connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ending {
-    /// In good order.
+    /// Closed normally.
     Close,
     /// With a reset.
     Reset,
@@ -22,11 +22,11 @@ enum Ending {
 /// The other side of a client's connection.
 struct Server {
     stream: TcpStream,
-    /// What it was called when it was reached.
+    /// Its address when the connection was made.
     upstream: Arc<str>,
 }
 
-/// Carries a client's connection until one side, a rule or a switch of the server ends it.
+/// Carries a client's connection until a side, a rule or a switch to another server ends it.
 pub(super) async fn serve(client: TcpStream, number: u64, setting: watch::Receiver<Setting>, counters: Arc<Counters>) {
     let ending = match open(&client, number, setting.clone()).await {
         Ok(server) => carry(&client, server, number, setting, &counters).await,
@@ -54,7 +54,7 @@ async fn open(client: &TcpStream, number: u64, mut setting: watch::Receiver<Sett
     }
 }
 
-/// A client that was accepted can no longer be refused; a reset is the nearest to it.
+/// A client that was accepted can no longer be refused; a reset is closest to that.
 async fn reach(upstream: Arc<str>) -> Result<Server, Ending> {
     let stream = connect(&upstream).await.map_err(|_| Ending::Reset)?;
     Ok(Server { stream, upstream })
@@ -90,7 +90,7 @@ async fn carry(
     ending
 }
 
-/// A side that was reset resets the other one, as a wire would.
+/// A reset on one side resets the other one, as on a direct connection.
 fn ending_of(done: &io::Result<((), ())>) -> Ending {
     match done {
         Ok(_) => Ending::Close,
@@ -98,7 +98,7 @@ fn ending_of(done: &io::Result<((), ())>) -> Ending {
     }
 }
 
-/// Resolves when a rule, or a switch to another server, ends the connection; idle connections feel it through this.
+/// Resolves when a rule, or a switch to another server, ends the connection; this also ends idle connections.
 async fn doom(number: u64, upstream: &str, mut setting: watch::Receiver<Setting>) -> Ending {
     loop {
         let now = setting.borrow_and_update().clone();

@@ -1,4 +1,4 @@
-//! The proxy's control resource, which stands in for a load balancer's API: where does the traffic go, and switch it.
+//! The proxy's control resource, which stands in for a load balancer's API: it shows the traffic's destination and switches it.
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ struct Endpoint {
 /// Serves until it is aborted.
 pub(super) async fn serve(listener: TcpListener, setting: watch::Sender<Setting>) {
     let routes = Router::new().route("/endpoint", get(show).put(switch)).with_state(setting);
-    // `serve` only returns where there is a graceful shutdown, and there is none: the proxy aborts the task.
+    // `serve` returns only after a graceful shutdown, which never happens: the proxy aborts the task.
     axum::serve(listener, routes).await.ok();
 }
 

@@ -22,7 +22,7 @@ use super::{
 /// The wait after a connection that could not be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
-/// What went through a proxy.
+/// The traffic through a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProxyStatistics {
     /// Connections accepted; the first has the number 0.
@@ -47,15 +47,15 @@ impl Proxy {
     /// Listens on a free loopback port and forwards to `upstream` (`host:port`).
     ///
     /// # Errors
-    /// Where no port can be had.
+    /// If no port is free.
     pub async fn start(upstream: &str) -> io::Result<Self> {
         Self::start_at(Ipv4Addr::LOCALHOST, upstream).await
     }
 
-    /// The same at another address of this machine, such as that of a network that it shares with containers.
+    /// As `start`, at another address of this machine, such as that of a network that it shares with containers.
     ///
     /// # Errors
-    /// Where the address is not this machine's, or no port can be had.
+    /// If the address is not this machine's, or no port is free.
     pub async fn start_at(address: Ipv4Addr, upstream: &str) -> io::Result<Self> {
         let (setting, watching) = watch::channel(Setting { upstream: upstream.into(), rules: Arc::new([]) });
         let listener = TcpListener::bind((address, 0)).await?;
@@ -77,7 +77,7 @@ impl Proxy {
         format!("http://{}/endpoint", self.control)
     }
 
-    /// Replaces the rules. They bite at once, also on open connections.
+    /// Replaces the rules. They take effect at once, also on open connections.
     pub fn set_rules(&self, rules: impl IntoIterator<Item = Rule>) {
         let rules = rules.into_iter().collect();
         self.setting.send_modify(|setting| setting.rules = rules);
@@ -88,7 +88,7 @@ impl Proxy {
         self.set_rules([Rule::all(verdict)]);
     }
 
-    /// Takes all rules away.
+    /// Removes all rules.
     pub fn heal(&self) {
         self.set_rules([]);
     }
@@ -103,7 +103,7 @@ impl Proxy {
         self.setting.send_modify(|setting| setting.upstream = upstream.into());
     }
 
-    /// What went through so far.
+    /// The traffic so far.
     pub fn statistics(&self) -> ProxyStatistics {
         ProxyStatistics {
             accepted: self.counters.accepted.load(Ordering::Relaxed),
@@ -131,7 +131,7 @@ async fn accept(listener: TcpListener, setting: watch::Receiver<Setting>, counte
                     let number = counters.accepted.fetch_add(1, Ordering::Relaxed);
                     connections.spawn(connection::serve(client, number, setting.clone(), Arc::clone(&counters)));
                 }
-                // The client is gone already, or the process is out of file descriptors until others have ended.
+                // The client has already gone, or the process has no free file descriptor until other connections end.
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             },
             Some(_) = connections.join_next() => {}

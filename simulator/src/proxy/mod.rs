@@ -1,9 +1,9 @@
-//! The TCP fault proxy: the application's traffic goes through one, so that its path can be slowed, cut or swallowed. The engine
-//! and those who look on from outside have paths of their own.
+//! The TCP fault proxy: the application's traffic goes through one, so that its path can be slowed, cut or turned into a black
+//! hole. The engine and the observers have their own paths.
 //!
-//! A proxy holds an ordered list of [`Rule`]s; the first that matches gives the [`Verdict`] for a piece of traffic.
-//! Rules can be changed at any time and bite at once, also on connections that are open and idle. Nothing here knows
-//! what the traffic means.
+//! A proxy holds an ordered list of [`Rule`]s; the first that matches gives the [`Verdict`] for a piece of traffic. Rules can be
+//! changed at any time and take effect at once, also on connections that are open and idle. Nothing here knows what the traffic
+//! means.
 
 mod connection;
 mod control;

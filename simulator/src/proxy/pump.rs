@@ -1,7 +1,7 @@
 //! Carries bytes one way. A reader stamps what it reads with the time of its delivery; a writer delivers in order.
 //!
-//! Between the two lies a bounded queue, so that a delay does not lower the throughput and a black hole takes in only so
-//! much before TCP's own flow control stops the sender, as a real one would.
+//! Between the two is a bounded queue, so that a delay does not lower the throughput and a black hole accepts only a limited
+//! amount before TCP's own flow control stops the sender, as a real one would.
 
 use std::{
     io,
@@ -21,13 +21,13 @@ use super::{
     setting::{Setting, changed},
 };
 
-/// Bytes read at once; with the queue's length 4 MiB is the most that is held: about as much as TCP's window grows to on a long path,
-/// which bounds the throughput in the same way.
+/// Bytes read at once; with the queue's length, at most 4 MiB are held: about the size to which TCP's window grows on a long path,
+/// which limits the throughput in the same way.
 const CHUNK_BYTES: usize = 16 * 1024;
 const QUEUE_CHUNKS: usize = 256;
-/// A throttled writer writes so many times a second, so that the flow is even.
+/// How often per second a throttled writer writes, so that the flow is even.
 const THROTTLE_SLICES_PER_S: u64 = 20;
-/// A piece arrives after so many losses at the latest.
+/// A piece arrives after this many losses at the latest.
 const LOSSES_MAX: u32 = 6;
 
 /// One direction of one connection.
@@ -49,7 +49,7 @@ struct Chunk {
     bytes: Vec<u8>,
 }
 
-/// Carries until the source is at its end, and passes the end on.
+/// Carries bytes until the source ends, and passes the end on.
 pub(super) async fn pump(from: &TcpStream, to: &TcpStream, lane: Lane<'_>) -> io::Result<()> {
     let (queue, queued) = mpsc::channel(QUEUE_CHUNKS);
     let reading = Lane { setting: lane.setting.clone(), ..lane };
@@ -80,7 +80,7 @@ async fn read(from: &TcpStream, mut lane: Lane<'_>, queue: mpsc::Sender<Chunk>) 
     }
 }
 
-/// How often a piece is lost before it arrives. One that is lost for ever would be a connection that is cut.
+/// How often a piece is lost before it arrives. A piece that is lost for ever would be a cut connection.
 fn losses(chance: &mut ChaCha8Rng, percent: u8) -> u32 {
     let lost = |_: &u32| chance.random_range(0..100) < percent;
     u32::try_from((0..LOSSES_MAX).take_while(lost).count()).unwrap_or(LOSSES_MAX)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Which way a piece of traffic goes.
+/// The direction of a piece of traffic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// From the client to the server.
@@ -16,38 +16,38 @@ pub enum Direction {
 pub enum Verdict {
     /// It passes.
     Pass,
-    /// It arrives so much later; order and throughput stay.
+    /// It arrives later by this time; order and throughput stay.
     Delay(Duration),
     /// It flows at most at this rate, for each connection and direction.
     Throttle {
-        /// Bytes a second; 0 is taken as 1.
+        /// Bytes per second; 0 counts as 1.
         bytes_per_s: u64,
     },
-    /// So many pieces of a hundred are lost and sent again: each arrives so much later, and what follows it waits, as TCP has it.
-    /// A piece is what is read at once, 16 KiB at most; the time is the sender's retransmission time-out.
+    /// A percentage of the pieces is lost and sent again: each arrives later, and what follows it waits, as in TCP. A piece is
+    /// what is read at once, at most 16 KiB; the time is the sender's retransmission time-out.
     Lose {
-        /// Of a hundred pieces; from 0 to 100.
+        /// Lost pieces in percent, from 0 to 100.
         percent: u8,
         /// A piece that is lost again waits again.
         retransmit_after: Duration,
     },
-    /// Both sides of the connection are closed in good order; new connections are closed as soon as they are accepted.
+    /// Both sides of the connection are closed normally; new connections are closed as soon as they are accepted.
     Cut,
     /// Both sides of the connection are reset; new connections are reset as soon as they are accepted.
     Reset,
-    /// Connections are accepted and what is sent is taken, but nothing arrives and nothing is answered. When the rule
-    /// goes, what was held arrives, as TCP's own repetitions would make it.
+    /// Connections and data are accepted, but nothing arrives and nothing is answered. When the rule is removed, the held data
+    /// arrives, as after TCP's retransmissions.
     BlackHole,
 }
 
 impl Verdict {
-    /// Whether the connection ends by it.
+    /// Whether it ends the connection.
     pub(super) fn is_fatal(self) -> bool {
         matches!(self, Self::Cut | Self::Reset)
     }
 }
 
-/// One rule. What is `None` matches everything.
+/// One rule. `None` matches everything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     /// Traffic in this direction only. Opening a connection is traffic to the server.
@@ -75,7 +75,7 @@ impl Rule {
     }
 }
 
-/// The verdict of the first rule that matches, [`Verdict::Pass`] where none does.
+/// The verdict of the first rule that matches, [`Verdict::Pass`] if none does.
 pub(super) fn judge(rules: &[Rule], connection: u64, direction: Direction) -> Verdict {
     rules.iter().find(|rule| rule.matches(connection, direction)).map_or(Verdict::Pass, |rule| rule.verdict)
 }

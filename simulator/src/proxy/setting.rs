@@ -1,4 +1,4 @@
-//! What all connections of a proxy share: what they obey, and what they count.
+//! The state that all connections of a proxy share: the setting and the counters.
 
 use std::sync::{Arc, atomic::AtomicU64};
 
@@ -6,14 +6,14 @@ use tokio::sync::watch;
 
 use super::rule::Rule;
 
-/// What connections obey. Each looks at the newest one, and is woken when it changes.
+/// The setting of all connections. Each reads the newest one, and is woken when it changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Setting {
     pub(super) upstream: Arc<str>,
     pub(super) rules: Arc<[Rule]>,
 }
 
-/// Waits for the next setting. The sender lives as long as the proxy, and with the proxy all of this is aborted.
+/// Waits for the next setting. The sender lives as long as the proxy, and all of this is aborted with the proxy.
 pub(super) async fn changed(setting: &mut watch::Receiver<Setting>) {
     if setting.changed().await.is_err() {
         std::future::pending::<()>().await;

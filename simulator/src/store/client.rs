@@ -11,32 +11,32 @@ use crate::{
     model::Size,
 };
 
-/// A path to a store, with a login: the application's, or the observer's beside everything that a fault can reach.
+/// A path to a store, with a login: the application's, or the observer's, which no fault can reach.
 #[async_trait]
 pub trait Endpoint: Debug + Send + Sync {
     /// Connects.
     async fn connect(&self, within: Duration) -> Result<Box<dyn Client>, ConnectError>;
 }
 
-/// A connection to a store. A call that is given up leaves it unusable.
+/// A connection to a store. An abandoned call leaves it unusable.
 #[async_trait]
 pub trait Client: Send {
     /// Whether it is known to be broken.
     fn is_closed(&self) -> bool;
 
-    /// Makes the collections and loads them, acknowledged as one, each record at version 1 and write 0.
+    /// Makes the collections and loads them, acknowledged as a whole, each record at version 1 and write 0.
     async fn load(&mut self, size: &Size) -> Result<(), StoreError>;
 
-    /// What is best done once after the load and is no part of it, such as statistics.
+    /// Work that is best done once after the load and is not part of it, such as statistics.
     async fn settle(&mut self) -> Result<(), StoreError>;
 
     /// Does a write. The record carries the write's id from then on.
     async fn write(&mut self, planned: &Planned, write: WriteId) -> Answer;
 
-    /// These records, as far as they are there, each with whether its content is what its write put there.
+    /// The existing ones of these records, each with whether it has the content of its write.
     async fn read(&mut self, keys: &[Key]) -> Result<FinalState, StoreError>;
 
-    /// Every record, as of one moment where the store has such a thing.
+    /// Every record, in one snapshot if the store supports that.
     async fn read_all(&mut self) -> Result<FinalState, StoreError>;
 
     /// Reads a little, as a health check does.
@@ -45,22 +45,22 @@ pub trait Client: Send {
     /// Writes a little beside the records, as a health check does: the lane's last beat.
     async fn beat(&mut self, lane: &str, at: At) -> Result<(), StoreError>;
 
-    /// The last beat of each lane that it has.
+    /// The last beat of each lane in the store.
     async fn beats(&mut self) -> Result<BTreeMap<String, At>, StoreError>;
 }
 
-/// What became of a write.
+/// The result of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// It is done; with the key that the store made for a new record.
+    /// It succeeded; with the key that the store made for a new record.
     Done(Option<Id>),
-    /// It has no effect, for certain.
+    /// It certainly has no effect.
     Refused(String),
-    /// Nobody knows.
+    /// Not known.
     Unknown(String),
 }
 
-/// No connection came about.
+/// No connection could be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The store or the path to it refused.
@@ -71,7 +71,7 @@ pub enum ConnectError {
     TimedOut(Duration),
 }
 
-/// A store did not do what was asked of it.
+/// A store did not do what was requested.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct StoreError(Box<dyn Error + Send + Sync>);

@@ -1,5 +1,5 @@
-//! What an application or an observer does with a store, on one path to it. A store is a module: it keeps the records of the model
-//! application in its own way, and neither the ledger nor the measurement knows which one it is.
+//! The operations of an application or an observer on a store, over one path. A store is a module: it stores the records of the
+//! model application in its own way, and neither the ledger nor the measurement knows which one it is.
 
 mod client;
 pub mod postgres;

@@ -1,4 +1,4 @@
-//! Base backups as the testbed takes them.
+//! The base backups that the testbed takes.
 
 use std::path::PathBuf;
 
@@ -24,13 +24,13 @@ pub struct BackupInfo {
     pub ended: Timestamp,
     /// Where its WAL starts, from its `backup_label`: `0/2000028`.
     pub start_lsn: String,
-    /// The segment in which that lies.
+    /// The segment that contains that position.
     pub start_segment: String,
     /// The sum of the sizes of its files.
     pub bytes: u64,
 }
 
-/// Where backups are taken, and of what.
+/// The source and the destination of backups.
 #[derive(Debug)]
 pub(super) struct BackupSource {
     /// The place that has the backups folder.
@@ -39,7 +39,7 @@ pub(super) struct BackupSource {
     pub(super) bin: String,
     /// The backups folder there.
     pub(super) folder: String,
-    /// The same as seen by this process.
+    /// The same folder as seen by this process.
     pub(super) here: PathBuf,
     /// The server as reached from there.
     pub(super) host: String,
@@ -52,7 +52,7 @@ impl BackupSource {
     pub(super) async fn take(&self, label: &str) -> Result<BackupInfo, TestbedError> {
         let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
         if label.is_empty() || label.starts_with('.') || !label.chars().all(plain) {
-            let message = format!("`{label}` is no label: letters, digits, `-`, `_` and `.` only");
+            let message = format!("`{label}` is not a valid label; use only letters, digits, `-`, `_` and `.`");
             return Err(TestbedError::Program { program: "pg_basebackup".into(), message });
         }
         let folder = format!("{}/{label}", self.folder);
@@ -72,7 +72,7 @@ impl BackupSource {
             "--checkpoint=fast",
             "--wal-method=stream",
             "--manifest-checksums=SHA256",
-            // A testbed does not outlive its machine, and how long its backup takes is nobody's measurement.
+            // A testbed does not outlive its machine, so its backup need not be durable.
             "--no-sync",
         ];
         let started = Timestamp::now();
@@ -110,7 +110,7 @@ fn parse_label(text: &str) -> Result<(String, String), TestbedError> {
         .map(|(lsn, segment)| (lsn.to_owned(), segment.trim_end_matches(')').to_owned()))
         .ok_or_else(|| TestbedError::Program {
             program: "pg_basebackup".into(),
-            message: "its backup_label names no start of the WAL".into(),
+            message: "its backup_label does not say where the WAL starts".into(),
         })
 }
 

@@ -9,10 +9,10 @@ use std::{
 
 use super::options::Unavailable;
 
-/// What a testbed needs of them.
+/// The programs that a testbed needs.
 const NEEDED: [&str; 5] = ["postgres", "initdb", "pg_ctl", "pg_basebackup", "pg_waldump"];
 
-/// A folder with a whole set of PostgreSQL's programs.
+/// A folder with a complete set of PostgreSQL's programs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Binaries {
     pub(super) folder: PathBuf,
@@ -35,7 +35,7 @@ pub(super) fn find(major: Option<u16>) -> Result<Binaries, Unavailable> {
     })
 }
 
-/// Where distributions put them.
+/// The folders in which distributions install them.
 fn candidates() -> Vec<PathBuf> {
     let mut folders = Vec::new();
     if let Ok(output) = Command::new("pg_config").process_group(0).arg("--bindir").output() {

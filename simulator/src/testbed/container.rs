@@ -29,13 +29,13 @@ pub(super) const ROOT: &str = "/srv/lifeboat";
 /// A running container of a testbed.
 #[derive(Debug)]
 pub(super) struct Running {
-    /// Its name, by which others on the network know it too.
+    /// Its name, which is also its host name on the network.
     pub(super) name: String,
-    /// Ports there and on this machine's loopback.
+    /// Ports in the container, and on this machine's loopback.
     pub(super) ports: Vec<(u16, u16)>,
 }
 
-/// What the containers of a region have in common.
+/// The common settings of the containers of a region.
 #[derive(Debug)]
 pub(super) struct Containers<'a> {
     /// Names the testbed.
@@ -47,7 +47,7 @@ pub(super) struct Containers<'a> {
 }
 
 impl Containers<'_> {
-    /// Starts a container with these folders, and gives its own ones, of which the first holds the others, to its user `postgres`.
+    /// Starts a container with these folders, and makes its user `postgres` the owner of its own ones; the first contains the others.
     pub(super) async fn start(
         &self,
         system: &str,
@@ -63,8 +63,8 @@ impl Containers<'_> {
             let outside = container.get_host_port_ipv4(port.tcp()).await.map_err(|error| refused(&error))?;
             published.push((*port, outside));
         }
-        // The testbed removes its containers by their label, in the same way after success, failure and panic, also
-        // outside of a runtime, where testcontainers' own guard could not.
+        // The testbed removes its containers by their label, in the same way after success, failure and panic, also outside a
+        // runtime, where testcontainers' own guard cannot.
         std::mem::forget::<ContainerAsync<GenericImage>>(container);
         let mut arguments = vec!["exec", "-u", "root", &name, "chown", "postgres:postgres"];
         let inside: Vec<String> = own.iter().map(|folder| format!("{ROOT}/{folder}")).collect();
@@ -82,7 +82,7 @@ impl Containers<'_> {
         let image = ports.iter().fold(GenericImage::new(&self.image.name, &self.image.tag), |image, port| {
             image.with_exposed_port(port.tcp())
         });
-        // Published on the loopback address only: a testbed is nobody else's business.
+        // Published on the loopback address only: no other machine needs a testbed.
         let loopback = PortBinding { host_ip: Some(Ipv4Addr::LOCALHOST.to_string()), host_port: None };
         let bindings: HashMap<_, _> =
             ports.iter().map(|port| (format!("{port}/tcp"), Some(vec![loopback.clone()]))).collect();
@@ -93,7 +93,7 @@ impl Containers<'_> {
             .with_label(LABEL, self.id)
             .with_label(OWNER_LABEL, Owner::current().to_string())
             .with_host_config_modifier(move |host| {
-                // Somebody must reap what a killed server leaves.
+                // The init must reap the zombies of a killed server.
                 host.init = Some(true);
                 host.publish_all_ports = Some(false);
                 host.port_bindings = Some(bindings.clone());

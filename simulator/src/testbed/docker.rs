@@ -1,4 +1,4 @@
-//! The container engine, by its command line: what the containers' own life needs beyond testcontainers.
+//! The container engine, through its command line: what containers need beyond testcontainers.
 //!
 //! The engine's command line is needed anyway, because the host's `machine` capability reaches into containers with it;
 //! and unlike a client library it can be called while a program unwinds.
@@ -17,7 +17,7 @@ use super::{error::TestbedError, options::Unavailable, owner::Owner};
 pub(super) const ENGINE: &str = "docker";
 /// The label of everything a testbed makes; its value names the testbed.
 pub(super) const LABEL: &str = "org.lifeboat.testbed";
-/// The label that says whose it is.
+/// The label that names its owner.
 pub(super) const OWNER_LABEL: &str = "org.lifeboat.owner";
 /// The label of containers that are to stay.
 pub(super) const KEEP_LABEL: &str = "org.lifeboat.keep";
@@ -38,14 +38,14 @@ pub(super) fn answers() -> Result<(), Unavailable> {
     Err(Unavailable { reason: format!("no container engine answers to `{ENGINE}`: {reason}") })
 }
 
-/// Whether an image with PostgreSQL is here.
+/// Whether this machine has an image with PostgreSQL.
 pub(super) fn has_image() -> Result<(), Unavailable> {
-    let reason = "no image with PostgreSQL is here; `docker pull postgres:17` or `simulator/images/build` brings one";
+    let reason = "this machine has no image with PostgreSQL; run `docker pull postgres:17` or `simulator/images/build`";
     Image::here(&BUILDABLE).map(drop).ok_or_else(|| Unavailable { reason: reason.to_owned() })
 }
 
-/// Runs the command line and returns what it printed. Ctrl-C at the terminal does not reach it: a teardown must not be cut
-/// off by it.
+/// Runs the command line and returns what it printed. Ctrl-C at the terminal does not reach it, because it must not cut off a
+/// teardown.
 pub(super) fn run(doing: &'static str, arguments: &[&str]) -> Result<String, TestbedError> {
     finish(doing, Command::new(ENGINE).process_group(0).args(arguments))
 }
@@ -60,7 +60,7 @@ pub(super) async fn blocking<T: Send + 'static>(
     }
 }
 
-/// The same for what takes long and leaves nothing half done: Ctrl-C at the terminal ends it.
+/// The same for commands that take long and leave nothing half done: Ctrl-C at the terminal ends them.
 fn run_long(doing: &'static str, arguments: &[&str]) -> Result<String, TestbedError> {
     finish(doing, Command::new(ENGINE).args(arguments))
 }
@@ -80,12 +80,12 @@ fn finish(doing: &'static str, command: &mut Command) -> Result<String, TestbedE
 pub(super) struct Image {
     pub(super) name: String,
     pub(super) tag: String,
-    /// Its id and how it came about, for the report.
+    /// Its id and its origin, for the report.
     pub(super) origin: String,
 }
 
 impl Image {
-    /// The official image where it is here or can be pulled, else one built from the distribution's packages.
+    /// The official image if it is present or can be pulled, else one built from the distribution's packages.
     pub(super) fn provide(major: Option<u16>) -> Result<Self, TestbedError> {
         let wanted: Vec<u16> = major.map_or_else(|| BUILDABLE.to_vec(), |major| vec![major]);
         if let Some(image) = Self::here(&wanted) {
@@ -101,17 +101,17 @@ impl Image {
             return Err(TestbedError::Image { major, message: format!("it cannot be pulled ({pull_failure})") });
         }
         build(major).map_err(|message| {
-            let message = format!("it cannot be pulled ({pull_failure}) nor built ({message})");
+            let message = format!("it can be neither pulled ({pull_failure}) nor built ({message})");
             TestbedError::Image { major, message }
         })?;
         Self::present("lifeboat/postgres", major, "built now")
             .ok_or_else(|| TestbedError::Image { major, message: "the build left no image".into() })
     }
 
-    /// The first that nothing has to be fetched for.
+    /// The first image for which nothing has to be fetched.
     fn here(majors: &[u16]) -> Option<Self> {
         let names = majors.iter().flat_map(|major| ["postgres", "lifeboat/postgres"].map(|name| (name, *major)));
-        names.into_iter().find_map(|(name, major)| Self::present(name, major, "was here"))
+        names.into_iter().find_map(|(name, major)| Self::present(name, major, "already here"))
     }
 
     fn present(name: &str, major: u16, how: &str) -> Option<Self> {
@@ -126,7 +126,7 @@ impl Image {
     }
 }
 
-/// Runs the script that is part of this program; what it says of itself is shown only where it fails.
+/// Runs the script that is part of this program; its output is shown only if it fails.
 fn build(major: u16) -> Result<(), String> {
     let text = |error: std::io::Error| error.to_string();
     let mut script = Command::new("bash");
@@ -141,7 +141,7 @@ fn build(major: u16) -> Result<(), String> {
     if output.status.success() { Ok(()) } else { Err(said) }
 }
 
-/// Empties the folders of a testbed from inside of its containers.
+/// Empties the folders of a testbed from inside its containers.
 pub(super) fn empty(testbed: &str) {
     let script = "cd /srv/lifeboat && find . -mindepth 2 -delete";
     for (container, _) in labelled(&format!("{LABEL}={testbed}")).unwrap_or_default() {
@@ -149,10 +149,10 @@ pub(super) fn empty(testbed: &str) {
     }
 }
 
-/// How often a removal is tried: Ctrl-C can hit a command in the moment before it has a process group of its own.
+/// How often a removal is tried: Ctrl-C can reach a command just before it has its own process group.
 const REMOVALS: u32 = 3;
 
-/// Removes containers (with their volumes) and networks; what is not there is fine. Returns what is still there.
+/// Removes containers (with their volumes) and networks; missing ones are no error. Returns the ones that remain.
 pub(super) fn remove(testbed: &str) -> Vec<String> {
     let mut left = Vec::new();
     for _ in 0..REMOVALS {
@@ -184,7 +184,7 @@ fn labelled(filter: &str) -> Result<Vec<(String, String)>, TestbedError> {
     listed("listing containers", &["ps", "--all"], filter)
 }
 
-/// The same of networks.
+/// The same for networks.
 fn networks(filter: &str) -> Result<Vec<(String, String)>, TestbedError> {
     listed("listing networks", &["network", "ls"], filter)
 }
@@ -197,9 +197,9 @@ fn listed(doing: &'static str, list: &[&str], filter: &str) -> Result<Vec<(Strin
     Ok(lines.map(|(id, rest)| (id.into(), rest.into())).collect())
 }
 
-/// Removes the containers and networks of testbeds whose owner has died, except those that are to stay.
+/// Removes the containers and networks of testbeds whose owner has died, except those that are kept.
 pub(super) fn sweep() -> Vec<String> {
-    // Where it is not known which are to stay, all do: the next sweep tries again.
+    // If it is not known which are kept, all stay: the next sweep tries again.
     let (Ok(kept), Ok(all)) = (labelled(KEEP_LABEL), labelled(LABEL)) else { return Vec::new() };
     let Ok(networks) = networks(LABEL) else { return Vec::new() };
     let testbed = |labels: &str| Some(labels.split_once(' ')?.0.to_owned());
@@ -216,7 +216,7 @@ pub(super) fn sweep() -> Vec<String> {
     testbeds.into_iter().collect()
 }
 
-/// The network of a region of a testbed, made where it is not there; its name.
+/// The network of a region of a testbed, made if it does not exist; returns its name.
 pub(super) fn provide_network(testbed: &str, region: Option<&str>) -> Result<String, TestbedError> {
     let name = match region {
         None => format!("lifeboat-{testbed}"),

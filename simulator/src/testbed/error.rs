@@ -13,13 +13,13 @@ pub enum TestbedError {
     /// A folder or file could not be made, read or removed.
     #[error("{}: {source}", path.display())]
     Folder {
-        /// Which one.
+        /// The path.
         path: PathBuf,
         /// Why.
         source: io::Error,
     },
-    /// The folder cannot be entered by the user that must run PostgreSQL.
-    #[error("{} cannot be entered by the user {user}, which runs PostgreSQL: choose another folder", path.display())]
+    /// The user that must run PostgreSQL cannot enter the folder.
+    #[error("the user {user}, which runs PostgreSQL, cannot enter {}: choose another folder", path.display())]
     Unreachable {
         /// The folder.
         path: PathBuf,
@@ -31,7 +31,7 @@ pub enum TestbedError {
     Program {
         /// Its name.
         program: String,
-        /// What it said, or why it could not be run.
+        /// Its output, or why it could not be run.
         message: String,
     },
     /// PostgreSQL did not start.
@@ -48,7 +48,7 @@ pub enum TestbedError {
         /// The server's or the driver's answer.
         source: tokio_postgres::Error,
     },
-    /// No image with PostgreSQL could be had.
+    /// No image with PostgreSQL is available.
     #[error("no image with PostgreSQL {major}: {message}")]
     Image {
         /// The major version.
@@ -56,7 +56,7 @@ pub enum TestbedError {
         /// Why, and what to do.
         message: String,
     },
-    /// A system cannot be built as it is asked for.
+    /// A system cannot be built as requested.
     #[error("the system `{name}`: {message}")]
     System {
         /// Its name.
@@ -72,19 +72,19 @@ pub enum TestbedError {
         /// Its answer.
         message: String,
     },
-    /// The operating system had no port or no random bytes to give.
+    /// The operating system gave no port or no random bytes.
     #[error("{what}: {source}")]
     Resource {
-        /// For what.
+        /// What was needed.
         what: &'static str,
         /// Why.
         source: io::Error,
     },
-    /// The start was given up, as its caller wished.
+    /// The caller stopped the start.
     #[error("the start of the testbed was stopped")]
     Stopped,
-    /// Something of the testbed is still there after its teardown.
-    #[error("left behind by the teardown: {}", left.join(", "))]
+    /// Parts of the testbed remain after its teardown.
+    #[error("the teardown left behind: {}", left.join(", "))]
     Leftover {
         /// Processes, containers, folders.
         left: Vec<String>,

@@ -1,8 +1,8 @@
-//! What a testbed stands on and must be cleared of at its end: folder, server processes, containers.
+//! What a testbed uses and must be cleared at its end: folder, server processes, containers.
 //!
-//! It is the first thing made and the last thing dropped, so that a start that fails half-way, a panic and an orderly
-//! stop all clear the same things in the same way. A file in the folder names the owner, for the case that the owner
-//! is killed: the next testbed that starts sweeps what dead owners left.
+//! It is made first and dropped last, so that a failed start, a panic and a normal stop all clear the same things in the same
+//! way. A file in the folder names the owner, in case the owner is killed: the next testbed that starts removes what dead owners
+//! left.
 
 use std::{fs, io, path::Path, time::Duration};
 
@@ -28,7 +28,7 @@ struct Guard {
 }
 
 const FORMAT: &str = "lifeboat.testbed/1";
-/// How often a folder that does not get empty is removed, and the pause between.
+/// How often the removal of a folder that does not become empty is tried, and the pause between the tries.
 const REMOVALS: u32 = 20;
 const REMOVAL_PAUSE: Duration = Duration::from_millis(50);
 
@@ -45,7 +45,7 @@ pub(super) struct Ground {
 }
 
 impl Ground {
-    /// Makes the folders, and the file that says whose they are.
+    /// Makes the folders, and the file that names their owner.
     pub(super) fn lay(parent: &Path, backend: Backend, keep: bool) -> Result<Self, TestbedError> {
         let layout = Layout::create(parent)?;
         let name = layout.root.file_name().unwrap_or_default().to_string_lossy();
@@ -59,12 +59,12 @@ impl Ground {
         Ok(ground)
     }
 
-    /// The systems serve: from now on they are kept, where that was asked for. A start that fails half-way is cleared.
+    /// The systems serve: from now on they are kept, if requested. A start that fails half-way is cleared.
     pub(super) fn stands(&mut self) {
         self.stands = true;
     }
 
-    /// Clears everything and says what is left; does nothing for a testbed that is to be kept.
+    /// Clears everything and returns what remains; does nothing for a testbed that is kept.
     pub(super) fn clear(mut self) -> Result<(), TestbedError> {
         let left = self.clear_now();
         if left.is_empty() { Ok(()) } else { Err(TestbedError::Leftover { left }) }
@@ -80,7 +80,7 @@ impl Ground {
 
 impl Drop for Ground {
     fn drop(&mut self) {
-        // Nobody is left to tell: `stop` tells, and the sweep of the next start tries again.
+        // A drop cannot report what remains: `stop` does, and the sweep of the next start tries again.
         self.clear_now();
     }
 }
@@ -102,8 +102,8 @@ fn clear(root: &Path, id: &str, backend: Backend) -> Vec<String> {
     left
 }
 
-/// A program that was killed a moment ago may still be within its last system call, and make one more file: so a folder that
-/// does not get empty is tried again.
+/// A program that was just killed may still be in its last system call and make one more file, so a folder that does not become
+/// empty is tried again.
 fn remove_whole(root: &Path) -> io::Result<()> {
     for _ in 1..REMOVALS {
         match fs::remove_dir_all(root) {
@@ -115,7 +115,7 @@ fn remove_whole(root: &Path) -> io::Result<()> {
     fs::remove_dir_all(root)
 }
 
-/// Files in the folders belong to the containers' users: who is not root can only remove them from inside.
+/// Files in the folders belong to the containers' users: without root, they can be removed only from inside.
 fn empty_from_inside(id: &str) {
     if !rustix::process::geteuid().is_root() {
         docker::empty(id);
@@ -125,7 +125,7 @@ fn empty_from_inside(id: &str) {
 /// Removes a testbed that was kept, and returns its name.
 ///
 /// # Errors
-/// Where the folder is no testbed's, its drill is still being held, or something could not be removed.
+/// If the folder is not a testbed's, its drill is still running, or something could not be removed.
 pub fn remove(folder: &Path) -> Result<String, TestbedError> {
     let failed = |source| TestbedError::Folder { path: folder.join("testbed.json"), source };
     let guard: Guard = fs::read(folder.join("testbed.json"))
@@ -135,7 +135,7 @@ pub fn remove(folder: &Path) -> Result<String, TestbedError> {
         return Err(failed(io::Error::other(format!("the format is `{}`, not `{FORMAT}`", guard.format))));
     }
     if !guard.owner.is_gone() {
-        return Err(failed(io::Error::other("the drill that it belongs to is still being held")));
+        return Err(failed(io::Error::other("its drill is still running")));
     }
     let left = clear(&folder.canonicalize().map_err(failed)?, &guard.id, guard.backend);
     if left.is_empty() { Ok(guard.id) } else { Err(TestbedError::Leftover { left }) }

@@ -1,4 +1,4 @@
-//! Where a testbed's files lie: on this machine, and as its systems see them.
+//! The paths of a testbed's files: on this machine, and as its systems see them.
 
 use std::{
     fs, io,
@@ -8,10 +8,10 @@ use std::{
 
 use super::error::TestbedError;
 
-/// What a testbed's folder is called, so that an abandoned one is recognised.
+/// The name of a testbed's folder, by which an abandoned one is recognised.
 pub(super) const PREFIX: &str = "lifeboat-testbed-";
 
-/// The folders of a testbed under one root: one a system, and one for secrets.
+/// The folders of a testbed under one root: one for each system, and one for secrets.
 #[derive(Debug, Clone)]
 pub(super) struct Layout {
     pub(super) root: PathBuf,
@@ -28,7 +28,7 @@ impl Layout {
         let root = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent).map_err(failed(parent))?;
         let layout = Self { root: root.path().canonicalize().map_err(failed(root.path()))? };
         layout.make("secrets")?;
-        // From here on whoever holds the layout removes it, not the temporary folder's own guard.
+        // From here on the owner of the layout removes it, not the temporary folder's own guard.
         let _: PathBuf = root.keep();
         Ok(layout)
     }
@@ -46,7 +46,7 @@ impl Layout {
         self.root.join("secrets")
     }
 
-    /// The file that says whose testbed this is.
+    /// The file that names the testbed's owner.
     pub(super) fn guard(&self) -> PathBuf {
         self.root.join("testbed.json")
     }

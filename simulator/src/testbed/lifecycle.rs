@@ -24,10 +24,10 @@ use super::{
 };
 use crate::store::Endpoint;
 
-/// Running systems. Dropping it tears everything down as well as it can; [`Testbed::stop`] also says what was left.
+/// Running systems. Dropping it tears down everything that it can; [`Testbed::stop`] also reports what remains.
 #[derive(Debug)]
 pub struct Testbed {
-    // Fields are dropped in this order: nothing is removed while something still serves from it.
+    // Fields are dropped in this order: nothing is removed while it is still in use.
     systems: Built,
     network: Arc<Network>,
     swept: Vec<String>,
@@ -35,10 +35,10 @@ pub struct Testbed {
 }
 
 impl Testbed {
-    /// Builds the systems and waits until they serve. What testbeds of dead processes left is cleared first.
+    /// Builds the systems and waits until they serve. First removes what testbeds of dead processes left.
     ///
     /// # Errors
-    /// Where a system cannot be built; what was built until then is gone again.
+    /// If a system cannot be built; the systems built so far are removed again.
     pub async fn start(options: TestbedOptions) -> Result<Self, TestbedError> {
         available(options.backend)?;
         let parent = options.folder.clone().unwrap_or_else(env::temp_dir);
@@ -52,28 +52,28 @@ impl Testbed {
         Ok(Self { systems, network, swept, ground })
     }
 
-    /// The paths between regions and from outside.
+    /// The paths between regions and from the outside.
     pub fn network(&self) -> &Network {
         &self.network
     }
 
-    /// How an application or an observer reaches a store. `None`: there is no such store.
+    /// The path of an application or an observer to a store. `None`: there is no such store.
     pub fn endpoint(&self, store: &str, door: Door) -> Option<Arc<dyn Endpoint>> {
         self.systems.get(store)?.endpoint(door)
     }
 
-    /// The same as a login, where the store is a PostgreSQL server.
+    /// The same as a login, if the store is a PostgreSQL server.
     pub fn login(&self, store: &str, door: Door) -> Option<Config> {
         self.systems.get(store)?.login(door)
     }
 
-    /// The application's door to a store, directly or by way of a switch.
+    /// The application's path to a store, directly or through a switch.
     pub fn door(&self, through: Option<&str>) -> Door {
         let switch = through.and_then(|name| self.systems.get(name)?.switch());
         switch.map_or(Door::Application, |switch| Door::Through(switch.address()))
     }
 
-    /// The server of that name, to be hurt.
+    /// The server of that name, for faults.
     pub fn server(&self, name: &str) -> Option<&Server> {
         self.systems.get(name)?.server()
     }
@@ -86,7 +86,7 @@ impl Testbed {
     /// Takes a base backup of each server that has a machine for its backups.
     ///
     /// # Errors
-    /// Where `pg_basebackup` fails, or the label is no plain name.
+    /// If `pg_basebackup` fails, or the label is not a plain name.
     pub async fn base_backups(&self, label: &str) -> Result<Vec<BackupInfo>, TestbedError> {
         let mut taken = Vec::new();
         for system in self.systems.values() {
@@ -97,8 +97,8 @@ impl Testbed {
         Ok(taken)
     }
 
-    /// Bindings for the engine: each role played by that system, and each system playing the role of its own name; secrets by reference
-    /// to files of mode 0600.
+    /// Bindings for the engine: each of these roles with its system, and each system also in the role of its own name; secrets are
+    /// references to files of mode 0600.
     pub fn bindings(&self, roles: &BTreeMap<String, String>) -> String {
         let own = self.systems.keys().map(|name| (name, name));
         let targets = own.chain(roles).filter_map(|(role, name)| {
@@ -108,22 +108,22 @@ impl Testbed {
         serialise(&targets.collect())
     }
 
-    /// What the systems are.
+    /// Descriptions of the systems.
     pub fn infos(&self) -> Vec<SystemInfo> {
         self.systems.values().map(|system| system.info()).collect()
     }
 
-    /// What people have been told so far, oldest first.
+    /// The notifications so far, oldest first.
     pub fn notifications(&self) -> Vec<Notification> {
         let mut told: Vec<Notification> = self.systems.values().flat_map(|system| system.notifications()).collect();
         told.sort_by_key(|notification| notification.at);
         told
     }
 
-    /// What runs have left in the systems, by name.
+    /// What runs left in the systems, by name.
     ///
     /// # Errors
-    /// Where it cannot be read.
+    /// If it cannot be read.
     pub async fn inventory(&self, runs: &[&str]) -> Result<Vec<WorkEntry>, TestbedError> {
         let mut entries = Vec::new();
         for system in self.systems.values() {
@@ -132,7 +132,7 @@ impl Testbed {
         Ok(entries)
     }
 
-    /// Names of the testbeds of dead processes that were cleared before this one was built.
+    /// Names of the testbeds of dead processes that were removed before this one was built.
     pub fn swept(&self) -> &[String] {
         &self.swept
     }
@@ -147,10 +147,10 @@ impl Testbed {
         self.ground.layout.root.join(system).join(name)
     }
 
-    /// Tears everything down, unless it is to be kept.
+    /// Tears everything down, unless it is kept.
     ///
     /// # Errors
-    /// What was left behind.
+    /// What remains.
     pub async fn stop(self) -> Result<(), TestbedError> {
         let Self { ground, network, systems, .. } = self;
         drop((systems, network));
@@ -163,7 +163,7 @@ impl Testbed {
     }
 }
 
-/// Builds each system after those that it names.
+/// Builds each system after the one that it names.
 async fn build(site: &Site<'_>) -> Result<Built, TestbedError> {
     let mut built = Built::new();
     let systems = &site.options.systems;
@@ -173,11 +173,14 @@ async fn build(site: &Site<'_>) -> Result<Built, TestbedError> {
         let Some((name, spec)) = next else {
             let waiting: Vec<&str> =
                 systems.keys().map(String::as_str).filter(|name| !built.contains_key(*name)).collect();
-            let message = "it names a system that is not there, or that names it".to_owned();
+            let message = "it refers to a system that does not exist or that refers back to it".to_owned();
             return Err(TestbedError::System { name: waiting.join(", "), message });
         };
         site.options.go_on()?;
-        let unknown = || TestbedError::System { name: name.clone(), message: format!("no kind `{}`", spec.kind()) };
+        let unknown = || TestbedError::System {
+            name: name.clone(),
+            message: format!("the kind `{}` does not exist", spec.kind()),
+        };
         let kind = system::kind(spec.kind()).ok_or_else(unknown)?;
         let made = (kind.build)(Order { name, spec, site, built: &built }).await?;
         built.insert(name.clone(), made);
@@ -185,7 +188,7 @@ async fn build(site: &Site<'_>) -> Result<Built, TestbedError> {
     Ok(built)
 }
 
-/// Off the async threads, since it waits for what it ends. A panic in it would be a bug, and the testbed can do without.
+/// Runs off the async threads because it waits for processes to end. A panic in it would be a bug, and is ignored here.
 async fn sweep(parent: PathBuf, backend: Backend) -> Vec<String> {
     tokio::task::spawn_blocking(move || ground::sweep(&parent, backend)).await.unwrap_or_default()
 }

@@ -1,8 +1,8 @@
-//! Testbeds: the real systems of a drill, built before it and torn down after it, whatever happens between.
+//! Testbeds: the real systems of a drill, built before it and torn down after it, whatever happens.
 //!
-//! A testbed is a number of systems (`system/`, a file a kind) that a drill file names, placed in regions or in none, and the paths
-//! between them, each with a fault proxy. [`Backend::Process`] runs PostgreSQL's own binaries on this machine, a range of loopback
-//! addresses a region; [`Backend::Container`] runs containers, a network a region. No caller needs to know which.
+//! A testbed consists of systems (`system/`, one file per kind) that a drill file names, in regions or in none, and the paths
+//! between them, each with a fault proxy. [`Backend::Process`] runs PostgreSQL's own binaries on this machine, with a range of
+//! loopback addresses per region; [`Backend::Container`] runs containers, with a network per region. No caller needs to know which.
 
 mod backup;
 mod binaries;

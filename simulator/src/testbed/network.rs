@@ -1,5 +1,5 @@
-//! The paths of a testbed. Whatever goes from one region to another, and whatever comes from outside to a system that is placed in a
-//! region, passes a fault proxy of its own, so that a region can be cut off, slowed or lost in each direction.
+//! The paths of a testbed. Each path from one region to another, and from the outside to a system in a region, has its own fault
+//! proxy, so that a region can be cut off, slowed or lost in each direction.
 
 use std::{
     io,
@@ -15,9 +15,9 @@ pub const OUTSIDE: &str = "outside";
 /// One end of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct End {
-    /// `None`: outside of all regions.
+    /// `None`: outside all regions.
     pub(super) region: Option<String>,
-    /// `None`: no system of the testbed, but who uses it.
+    /// `None`: not a system of the testbed, but a user of it.
     pub(super) system: Option<String>,
 }
 
@@ -37,7 +37,7 @@ impl End {
     }
 }
 
-/// What a fault of the network is about.
+/// What a network fault affects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Side {
     /// A region, or [`OUTSIDE`].
@@ -48,14 +48,14 @@ pub enum Side {
     Anywhere,
 }
 
-/// What becomes of the traffic from one side to the other.
+/// The verdict on the traffic from one side to the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hindrance {
-    /// Where the traffic comes from.
+    /// The source of the traffic.
     pub from: Side,
-    /// Where it goes to.
+    /// The destination of the traffic.
     pub to: Side,
-    /// What becomes of it.
+    /// The verdict on it.
     pub verdict: Verdict,
 }
 
@@ -66,7 +66,7 @@ impl Hindrance {
         [way(one, other), way(other, one)]
     }
 
-    /// The rule for a path, where it is about it.
+    /// The rule for a path, if the path is affected.
     fn rule(&self, path: &Path) -> Option<Rule> {
         let is = |from: &End, to: &End| from.is(&self.from) && to.is(&self.to);
         if is(&path.from, &path.to) {
@@ -79,7 +79,7 @@ impl Hindrance {
     }
 }
 
-/// A path from who connects to who is connected to.
+/// A path from the connecting side to the side that it connects to.
 #[derive(Debug)]
 struct Path {
     from: End,
@@ -87,11 +87,11 @@ struct Path {
     proxy: Proxy,
 }
 
-/// Names what was put in the way, to take it away again.
+/// Names an obstacle, so that it can be removed again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Imposed(u64);
 
-/// All paths, and what is in their way.
+/// All paths and their obstacles.
 #[derive(Debug, Default)]
 pub struct Network(Mutex<State>);
 
@@ -114,8 +114,8 @@ impl Network {
         Ok(address)
     }
 
-    /// Puts something in the way, at once and also for what is connected. Where several things are in the way of the same traffic, the
-    /// gravest counts.
+    /// Adds an obstacle, which takes effect at once, also on open connections. If several obstacles affect the same traffic, the most
+    /// severe one counts.
     pub fn impose(&self, hindrances: impl IntoIterator<Item = Hindrance>) -> Imposed {
         let mut state = self.state();
         state.count += 1;
@@ -125,14 +125,14 @@ impl Network {
         Imposed(number)
     }
 
-    /// Takes it away. What has been taken away already is no error.
+    /// Removes an obstacle. One that is already gone is no error.
     pub fn lift(&self, imposed: Imposed) {
         let mut state = self.state();
         state.imposed.retain(|(number, _)| *number != imposed.0);
         state.obey();
     }
 
-    /// Where those listen that lead from one side to the other, or back.
+    /// The listening addresses of the paths from one side to the other, or back.
     pub fn addresses_between(&self, one: &Side, other: &Side) -> Vec<SocketAddr> {
         let is =
             |path: &Arc<Path>| (path.from.is(one) && path.to.is(other)) || (path.from.is(other) && path.to.is(one));
@@ -161,7 +161,7 @@ impl Path {
     }
 }
 
-/// The first rule that matches counts: what lets nothing through comes before what only slows.
+/// The first rule that matches counts: verdicts that block come before verdicts that only slow.
 fn gravity(verdict: Verdict) -> u8 {
     match verdict {
         Verdict::BlackHole => 0,

@@ -1,4 +1,4 @@
-//! The testbed of [`SystemSpec::one_server`], by the names of its systems: for whoever tries a single action on a real server.
+//! The testbed of [`SystemSpec::one_server`], with names for its systems: for tests of a single action on a real server.
 
 use std::{collections::BTreeMap, ops::Deref, path::PathBuf};
 
@@ -22,7 +22,7 @@ pub struct OneServer {
 }
 
 impl OneServer {
-    /// Builds them; a segment is archived after so many seconds at the latest.
+    /// Builds them; a segment is archived after this many seconds at the latest.
     ///
     /// # Errors
     /// As [`Testbed::start`].
@@ -53,7 +53,7 @@ impl OneServer {
     /// Takes a base backup with a manifest.
     ///
     /// # Errors
-    /// Where `pg_basebackup` fails, or the label is no plain name.
+    /// If `pg_basebackup` fails, or the label is not a plain name.
     pub async fn base_backup(&self, label: &str) -> Result<BackupInfo, TestbedError> {
         self.testbed.base_backups(label).await?.pop().ok_or_else(no_server)
     }
@@ -76,7 +76,7 @@ impl OneServer {
     /// Kills the server as `kill -9` of its postmaster does, and waits until none of its processes is left.
     ///
     /// # Errors
-    /// Where it does not run.
+    /// If it does not run.
     pub async fn kill_primary(&self) -> Result<(), TestbedError> {
         self.primary()?.kill().await
     }
@@ -84,23 +84,23 @@ impl OneServer {
     /// Starts the server again and waits until it serves.
     ///
     /// # Errors
-    /// Where it does not come up.
+    /// If it does not start.
     pub async fn start_primary(&self) -> Result<(), TestbedError> {
         self.primary()?.start().await
     }
 
-    /// Stops the server in good order (a fast shutdown).
+    /// Stops the server normally (a fast shutdown).
     ///
     /// # Errors
-    /// Where it does not end in time.
+    /// If it does not end in time.
     pub async fn stop_primary(&self) -> Result<(), TestbedError> {
         self.primary()?.stop().await
     }
 
-    /// Tears everything down, unless it is to be kept.
+    /// Tears everything down, unless it is kept.
     ///
     /// # Errors
-    /// What was left behind.
+    /// What remains.
     pub async fn stop(self) -> Result<(), TestbedError> {
         self.testbed.stop().await
     }
@@ -119,5 +119,5 @@ impl Deref for OneServer {
 }
 
 fn no_server() -> TestbedError {
-    TestbedError::System { name: PRIMARY.to_owned(), message: "it does not stand".to_owned() }
+    TestbedError::System { name: PRIMARY.to_owned(), message: "it does not exist".to_owned() }
 }

@@ -1,4 +1,4 @@
-//! What a testbed is asked to be, and whether this machine can be it.
+//! The options of a testbed, and whether this machine can run it.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -7,30 +7,30 @@ use tokio_util::sync::CancellationToken;
 
 use super::{binaries, docker, error::TestbedError, place, spec::SystemSpec};
 
-/// How a testbed is built.
+/// The options of a testbed.
 #[derive(Debug, Clone)]
 pub struct TestbedOptions {
-    /// What the systems run in.
+    /// How the systems run.
     pub backend: Backend,
-    /// Leave everything standing at the end, for a person to look at.
+    /// Keep everything running at the end, so that a person can examine it.
     pub keep: bool,
-    /// What stands in it, by name.
+    /// The systems, by name.
     pub systems: BTreeMap<String, SystemSpec>,
-    /// Size of a WAL segment in MiB, a power of two; none: PostgreSQL's own.
+    /// Size of a WAL segment in MiB, a power of two; `None`: PostgreSQL's default.
     pub wal_segment_mib: Option<u16>,
-    /// PostgreSQL's major version; none: the newest that there is.
+    /// PostgreSQL's major version; `None`: the newest available one.
     pub postgres_major: Option<u16>,
-    /// The testbed makes its folder in here; none: the machine's folder for temporary files. The user that runs
+    /// The folder in which the testbed makes its own; `None`: the machine's folder for temporary files. The user that runs
     /// PostgreSQL must be able to enter it.
     pub folder: Option<PathBuf>,
-    /// Fires when the start should be given up: it ends with [`super::TestbedError::Stopped`] as soon as it can without
-    /// leaving anything behind.
+    /// Fires when the start should be abandoned: it ends with [`super::TestbedError::Stopped`] as soon as it can without leaving
+    /// anything behind.
     pub stop: CancellationToken,
 }
 
 impl TestbedOptions {
-    /// Whether to go on. Asked between the steps of a start: a step that is cut off, such as a container that is being made or
-    /// a server that is being forked, could appear after everything has been cleared.
+    /// Whether to continue. Checked between the steps of a start: what an interrupted step makes, such as a container or a server
+    /// process, could appear after everything has been cleared.
     pub(super) fn go_on(&self) -> Result<(), TestbedError> {
         if self.stop.is_cancelled() { Err(TestbedError::Stopped) } else { Ok(()) }
     }
@@ -58,8 +58,8 @@ pub struct Unavailable {
     pub reason: String,
 }
 
-/// Whether a testbed of this backend can be started on this machine. It looks and changes nothing; a container image
-/// that is not there yet is no obstacle where it can be pulled or built.
+/// Whether a testbed of this backend can be started on this machine. It only looks and changes nothing; a missing container image
+/// is no obstacle if it can be pulled or built.
 ///
 /// # Errors
 /// What is missing, so that a caller can skip loudly.
@@ -73,7 +73,7 @@ pub fn available(backend: Backend) -> Result<(), Unavailable> {
     }
 }
 
-/// Whether a testbed of this backend can be started on this machine with what is here, so that nothing has to be fetched.
+/// Whether a testbed of this backend can be started on this machine without fetching anything.
 ///
 /// # Errors
 /// What is missing, so that a caller can skip loudly.

@@ -1,13 +1,12 @@
-//! Whose a testbed is, so that one whose owner has died can be told from one in use.
+//! The owner of a testbed, which tells an abandoned testbed from one in use.
 //!
-//! A process number alone proves nothing, since numbers are used again: the start time belongs to it, and the boot and
-//! the host in which it counts.
+//! A process number alone proves nothing, because numbers are reused: the start time, the boot and the host are needed too.
 
 use std::{fmt, fs, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-/// A process, named so that no other one can be taken for it.
+/// A process, named so that it cannot be confused with another one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Owner {
     host: String,
@@ -24,7 +23,7 @@ impl Owner {
         Self { host: kernel("hostname"), boot: kernel("random/boot_id"), pid, started: start_of(pid).unwrap_or(0) }
     }
 
-    /// Whether it is known to have ended. Of a process on another host nothing is known.
+    /// Whether it is known to have ended. That is never known of a process on another host.
     pub(super) fn is_gone(&self) -> bool {
         let here = Self::current();
         if self.host != here.host {

@@ -1,14 +1,14 @@
 //! Free loopback ports for servers that start later.
 //!
-//! They lie below the range from which the kernel takes the ports of outgoing connections: otherwise a connection could
-//! sit on a port between its choice and the server's start.
+//! They are below the range from which the kernel takes the ports of outgoing connections: otherwise a connection could take a
+//! port between its choice and the server's start.
 
 use std::{fs, io, net::TcpListener};
 
 const FIRST: u16 = 15_000;
 const ATTEMPTS: u32 = 1_000;
 
-/// So many different ports that nothing listens on.
+/// This many different ports on which nothing listens.
 pub(super) fn free(count: usize) -> io::Result<Vec<u16>> {
     let end = ephemeral_start().filter(|start| *start > FIRST + 1_000).unwrap_or(32_768);
     // All are held until the last is found, so that they differ.

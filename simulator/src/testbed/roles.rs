@@ -1,4 +1,4 @@
-//! Who may log in to a server, and what a server says of itself.
+//! The login roles of a server, and how a server identifies itself.
 
 use tokio_postgres::{Config, NoTls};
 
@@ -8,14 +8,14 @@ use super::{error::TestbedError, secrets::Secrets};
 pub(super) const DATABASE: &str = "app";
 /// The role that owns it.
 pub(super) const APPLICATION: &str = "app";
-/// The superuser that the cluster was made with.
+/// The superuser with which the cluster was made.
 pub(super) const SUPERUSER: &str = "postgres";
-/// The superuser that looks on from outside.
+/// The superuser of the observer.
 pub(super) const OBSERVER: &str = "observer";
-/// The role the engine logs in as: a superuser, as the account of those who recover a cluster is.
+/// The role the engine logs in as: a superuser, like the account of people who recover a cluster.
 pub(super) const ENGINE: &str = "lifeboat";
 
-/// What a server says of itself.
+/// How a server identifies itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Identity {
     /// `15.13 (Debian 15.13-0+deb12u1)`.
@@ -46,7 +46,7 @@ pub(super) async fn create((host, port): &(String, u16), secrets: &Secrets) -> R
     Ok(())
 }
 
-/// Asks a server who it is.
+/// Asks a server for its identity.
 pub(super) async fn identify((host, port): &(String, u16), secrets: &Secrets) -> Result<Identity, TestbedError> {
     let sql = "SELECT current_setting('server_version'), system_identifier::text FROM pg_control_system()";
     let superuser = Superuser::connect(DATABASE, host, *port, secrets).await?;
@@ -58,7 +58,7 @@ pub(super) async fn identify((host, port): &(String, u16), secrets: &Secrets) ->
     Ok(Identity { version: row.get(0), system_identifier: row.get(1) })
 }
 
-/// A superuser's connection beside everything that a fault can do.
+/// A superuser's connection that no fault can reach.
 pub(super) struct Superuser(tokio_postgres::Client);
 
 impl Superuser {
@@ -71,7 +71,7 @@ impl Superuser {
         let failed = |source| TestbedError::Sql { doing: "connecting as the superuser", source };
         let mut login = login(host, port, SUPERUSER, &secrets.superuser);
         let (client, connection) = login.dbname(database).connect(NoTls).await.map_err(failed)?;
-        // It ends with the client; its errors show in the client's calls.
+        // It ends with the client; the client's calls return its errors.
         tokio::spawn(connection);
         Ok(Self(client))
     }

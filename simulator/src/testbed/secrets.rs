@@ -12,11 +12,11 @@ use super::{error::TestbedError, layout::Layout};
 /// All of a testbed's secrets.
 #[derive(Clone)]
 pub(super) struct Secrets {
-    /// Of PostgreSQL's role `postgres`.
+    /// The password of PostgreSQL's role `postgres`.
     pub(super) superuser: String,
     pub(super) application: String,
     pub(super) observer: String,
-    /// Of the role the engine logs in as.
+    /// The password of the role the engine logs in as.
     pub(super) engine: String,
     /// Signs notifications.
     pub(super) webhook: String,
@@ -34,7 +34,7 @@ impl Secrets {
         Ok(Self { superuser: token()?, application: token()?, observer: token()?, engine: token()?, webhook: token()? })
     }
 
-    /// Writes one for the engine, and says where.
+    /// Writes a secret for the engine; returns the reference to it.
     pub(super) fn write(layout: &Layout, name: &str, secret: &str) -> Result<PathBuf, TestbedError> {
         let path = layout.secrets().join(name);
         write_private(&path, secret).map_err(|source| TestbedError::Folder { path: path.clone(), source })?;
@@ -47,7 +47,7 @@ fn write_private(path: &PathBuf, secret: &str) -> io::Result<()> {
     writeln!(file, "{secret}")
 }
 
-/// 48 hexadecimal digits: nothing that any syntax would need quoted.
+/// 48 hexadecimal digits, which no syntax needs to quote.
 pub(super) fn token() -> Result<String, TestbedError> {
     let mut bytes = [0; 24];
     getrandom::fill(&mut bytes)

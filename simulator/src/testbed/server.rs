@@ -1,4 +1,4 @@
-//! A PostgreSQL server of a testbed: made, configured, started, stopped and killed by running programs in its place.
+//! A PostgreSQL server of a testbed: made, configured, started, stopped and killed by programs that run in its place.
 
 use std::time::Duration;
 
@@ -11,29 +11,29 @@ use super::{
 };
 
 const START_TIMEOUT_S: u32 = 60;
-/// Attempts to start after a kill: the processes of the dead server may need a moment to notice.
+/// Attempts to start after a kill: the processes of the dead server may need a moment to end.
 const RESTART_ATTEMPTS: u32 = 10;
 
-/// A server that is managed in its place.
+/// A server that is managed by programs in its place.
 #[derive(Debug)]
 pub struct Server {
     pub(super) place: Place,
-    /// Its folder there, which has its data, its log, its archive and its sockets.
+    /// Its folder there, with its data, log, archive and sockets.
     pub(super) folder: String,
     /// Folder of PostgreSQL's programs there.
     pub(super) bin: String,
-    /// Where it stands.
+    /// The place in which it runs.
     pub(super) end: End,
-    /// Where it is reached from within its own region.
+    /// Its address within its own region.
     pub(super) near: (String, u16),
-    /// Where it is reached from this process, beside all that a fault of the network can do.
+    /// Its address for this process, which no network fault can reach.
     pub(super) direct: (String, u16),
     pub(super) reach: Reach,
     pub(super) archive_timeout_s: u32,
     pub(super) wal_segment_mib: Option<u16>,
 }
 
-/// From where a server is reached.
+/// From where a server can be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Reach {
     /// From this machine only, at this address.
@@ -42,7 +42,7 @@ pub(super) enum Reach {
     Network,
 }
 
-/// What a standby follows.
+/// The server that a standby follows.
 #[derive(Debug)]
 pub(super) struct Upstream {
     pub(super) host: String,
@@ -81,7 +81,7 @@ impl Server {
             "--data-checksums",
             "--encoding=UTF8",
             "--no-locale",
-            // Nothing in a cluster that is a second old is worth waiting for the disk; the server itself syncs.
+            // A cluster that is a second old is not worth waiting for the disk; the server itself syncs.
             "--no-sync",
         ];
         arguments.extend(segments.as_deref());
@@ -94,7 +94,7 @@ impl Server {
         self.place.write(&format!("{data}/pg_hba.conf"), &self.access()).await
     }
 
-    /// Makes the cluster as a copy of another one, which it follows from its start on.
+    /// Makes the cluster as a copy of another one, which it follows as soon as it starts.
     pub(super) async fn follow(&self, upstream: &Upstream, secrets: &Secrets) -> Result<(), TestbedError> {
         let (data, port) = (self.data(), upstream.port.to_string());
         let mut arguments =
@@ -129,7 +129,7 @@ impl Server {
         self.place.write(&format!("{data}/standby.signal"), "").await
     }
 
-    /// Adds to the configuration; of two lines for one parameter the last one counts.
+    /// Adds to the configuration; the last of several lines for a parameter counts.
     async fn configure(&self, lines: &str) -> Result<(), TestbedError> {
         let arguments = ["-c", "cat >> \"$0\"", &format!("{}/postgresql.conf", self.data())];
         let call = Call { stdin: lines.as_bytes(), ..Call::new(&arguments) };
@@ -182,7 +182,7 @@ impl Server {
     /// Starts it and waits until it serves, crash recovery included.
     ///
     /// # Errors
-    /// Where it does not come up.
+    /// If it does not start.
     pub async fn start(&self) -> Result<(), TestbedError> {
         let data = self.data();
         let log = self.path("log");
@@ -210,7 +210,7 @@ impl Server {
         TestbedError::ServerStart { message: format!("{error}\n{}", tail.trim_end()) }
     }
 
-    /// Whether it runs.
+    /// Whether it is running.
     pub async fn runs(&self) -> bool {
         self.place.run(&self.program("pg_ctl"), Call::new(&["status", "-D", &self.data()])).await.is_ok()
     }
@@ -218,25 +218,24 @@ impl Server {
     /// A fast shutdown: sessions are ended, a checkpoint is written.
     ///
     /// # Errors
-    /// Where it does not end in time.
+    /// If it does not end in time.
     pub async fn stop(&self) -> Result<(), TestbedError> {
         let data = self.data();
         let arguments = ["stop", "-s", "-w", "-t", "60", "-m", "fast", "-D", &data];
         self.place.run(&self.program("pg_ctl"), Call::new(&arguments)).await.map(drop)
     }
 
-    /// `kill -9` of the postmaster; its children end as they notice, which is waited for.
+    /// `kill -9` of the postmaster; waits until its children have noticed and ended.
     ///
     /// # Errors
-    /// Where it does not run.
+    /// If it does not run.
     pub async fn kill(&self) -> Result<(), TestbedError> {
         self.place.run("sh", Call::new(&["-c", KILL, &self.data()])).await.map(drop)
     }
 }
 
-/// Afterwards the shared memory is released and the lock files are removed: where nobody reaps it, the dead postmaster stays
-/// as a zombie, which PostgreSQL takes for a running server, and a server that is not started again would leave its
-/// segment behind.
+/// Then releases the shared memory and removes the lock files: if nothing reaps the dead postmaster, it stays as a zombie, which
+/// PostgreSQL takes for a running server, and a server that is not started again would leave its segment behind.
 const KILL: &str = r#"
 read -r postmaster <"$0/postmaster.pid" && kill -9 "$postmaster" || exit 1
 for _ in $(seq 600); do
@@ -255,8 +254,8 @@ echo "processes of the killed server do not end" >&2
 exit 1
 "#;
 
-/// Copies a segment under another name, syncs it, and renames it: a segment in the archive is whole. One that is there
-/// already must be the same, which happens when the server was killed between the copy and its own note of it.
+/// Copies a segment under another name, syncs it, and renames it: a segment in the archive is whole. An existing segment must be
+/// identical; this happens if the server was killed after the copy but before it recorded the copy.
 fn archive_command(archive: &str) -> String {
     let to = shell_word(archive).replace('%', "%%");
     format!(

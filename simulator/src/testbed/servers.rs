@@ -1,7 +1,7 @@
-//! PostgreSQL servers on this machine, found by where they work rather than by remembered numbers.
+//! PostgreSQL servers on this machine, found by their working directory rather than by remembered process numbers.
 //!
-//! Each process of a server has the data folder as its working directory. So a testbed's own server, copies that a
-//! runbook has restored, and what a killed parent left behind are all found alike, and nothing else ever is.
+//! Each process of a server has the data folder as its working directory. So this finds a testbed's own server, copies that a
+//! runbook restored, and what a killed parent left behind, and nothing else.
 
 use std::{
     fs,
@@ -40,8 +40,8 @@ pub(super) fn below(folder: &Path) -> Vec<ServerProcess> {
         .collect()
 }
 
-/// Ends all servers below `folder` and waits for it: first as `pg_ctl stop -m immediate` does, which releases shared
-/// memory, then the hard way. Their data is about to be removed, so no checkpoint is worth waiting for.
+/// Ends all servers below `folder` and waits for their end: first as `pg_ctl stop -m immediate` does, which releases shared
+/// memory, then by killing them. Their data is about to be removed, so no checkpoint is needed.
 pub(super) fn end_below(folder: &Path) {
     let all = below(folder);
     let first = all.iter().filter(|process| all.iter().all(|other| other.pid != process.parent));

@@ -1,5 +1,5 @@
-//! Where systems are put: folders, containers or processes, networks. Up to the point from which on a system does not need to know
-//! which of the two backends it stands in.
+//! Provides systems with folders, containers or processes, and networks, so that a system does not need to know which of the two
+//! backends it runs in.
 
 use std::{
     net::Ipv4Addr,
@@ -24,18 +24,18 @@ use super::{
     server::Server,
 };
 
-/// The last part of the addresses of a region on processes: its systems, and the proxies by which it leaves.
+/// The last part of the addresses of a region on processes: its systems, and the proxies for its outgoing traffic.
 const SYSTEMS: u8 = 1;
 const EXITS: u8 = 9;
 
-/// Everything that building a system needs.
+/// Everything that is needed to build a system.
 pub(super) struct Site<'a> {
     pub(super) options: &'a TestbedOptions,
     pub(super) ground: &'a Ground,
     pub(super) secrets: Arc<Secrets>,
     pub(super) network: Arc<Network>,
     host: Host,
-    /// The regions that have been seen, in that order.
+    /// The regions so far, in the order of their first use.
     regions: Mutex<Vec<String>>,
 }
 
@@ -44,7 +44,7 @@ enum Host {
     Container { image: Image },
 }
 
-/// What a system is for the one who asks for a room.
+/// The purpose of a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Use {
     /// A server: one port.
@@ -53,7 +53,7 @@ pub(super) enum Use {
     Instances,
 }
 
-/// A place with folders and ports in which a system is built.
+/// A place with folders and ports for a system.
 pub(super) struct Room {
     pub(super) place: Place,
     /// The root of the testbed's folders there.
@@ -61,18 +61,18 @@ pub(super) struct Room {
     pub(super) end: End,
     /// Folder of PostgreSQL's programs there.
     pub(super) bin: String,
-    /// Where the programs come from.
+    /// The origin of the programs.
     pub(super) origin: String,
     /// Ports there, and of this machine.
     pub(super) ports: Vec<(u16, u16)>,
-    /// How its region calls it.
+    /// Its host name in its region.
     pub(super) near: String,
-    /// The address of this machine at which its ports are.
+    /// This machine's address for its ports.
     pub(super) here: String,
 }
 
 impl Room {
-    /// A folder of the testbed as it is called there.
+    /// The path of a testbed folder in that place.
     pub(super) fn path(&self, folder: &str) -> String {
         format!("{}/{folder}", self.root)
     }
@@ -91,7 +91,7 @@ impl<'a> Site<'a> {
                 let image = tokio::task::spawn_blocking(move || Image::provide(major)).await.map_err(|error| {
                     TestbedError::Engine { doing: "providing an image", message: error.to_string() }
                 })?;
-                // Pulling and building hear Ctrl-C themselves, and what they then say is not why the drill ends.
+                // Ctrl-C also reaches the commands that pull and build, and their failure is then not why the drill ends.
                 options.go_on()?;
                 Host::Container { image: image? }
             }
@@ -102,7 +102,7 @@ impl<'a> Site<'a> {
         Ok(site)
     }
 
-    /// Makes sure that the servers' user gets to the folders.
+    /// Makes sure that the servers' user can enter the folders.
     async fn let_the_servers_in(&self) -> Result<(), TestbedError> {
         let Host::Process { account: Some(account), .. } = &self.host else { return Ok(()) };
         let root = self.ground.layout.root.clone();
@@ -124,7 +124,7 @@ impl<'a> Site<'a> {
         Ok(())
     }
 
-    /// Makes the folders, which belong to the system, and a place that can use them and `shared`, which belong to another one.
+    /// Makes the system's folders, and a place that can use them and the `shared` folders of another system.
     pub(super) async fn room(
         &self,
         end: End,
@@ -204,7 +204,7 @@ impl<'a> Site<'a> {
         })
     }
 
-    /// How `from` reaches the server: on the way that a fault of the network can hit, where there is one.
+    /// The address by which `from` reaches the server: through a path that network faults can affect, if there is one.
     pub(super) async fn reach(&self, from: &End, to: &Server) -> Result<(String, u16), TestbedError> {
         if from.region == to.end.region {
             return Ok(if from.system.is_some() { to.near.clone() } else { to.direct.clone() });
@@ -244,7 +244,7 @@ impl<'a> Site<'a> {
         u8::try_from(place + 1).unwrap_or(u8::MAX)
     }
 
-    /// The network of a region, which is made where it is not there yet.
+    /// The network of a region, which is made if it does not exist yet.
     async fn network_of(&self, region: Option<&str>) -> Result<String, TestbedError> {
         let (id, region) = (self.ground.id.clone(), region.map(str::to_owned));
         docker::blocking(move || docker::provide_network(&id, region.as_deref())).await

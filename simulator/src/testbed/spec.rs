@@ -1,4 +1,4 @@
-//! What should stand in a testbed, as data.
+//! The systems of a testbed, as data.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -15,10 +15,10 @@ pub struct SystemSpec(Value);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ArchiveSpec {
-    /// A segment is archived at the latest after so long.
+    /// The longest time until a segment is archived.
     #[serde(deserialize_with = "duration")]
     pub interval: Duration,
-    /// What it would be in production.
+    /// The interval in production.
     #[serde(deserialize_with = "duration")]
     pub in_production: Duration,
 }
@@ -43,12 +43,12 @@ impl SystemSpec {
         self.0["kind"].as_str().unwrap_or_default()
     }
 
-    /// Where it is placed; `None`: in no region.
+    /// Its region; `None`: in no region.
     pub fn region(&self) -> Option<&str> {
         self.0["region"].as_str()
     }
 
-    /// Its archive; `None` where its kind has none.
+    /// Its archive; `None` if its kind has none.
     pub fn archive(&self) -> Option<ArchiveSpec> {
         serde_json::from_value(self.0["archive"].clone()).ok()
     }
@@ -69,7 +69,7 @@ impl SystemSpec {
         serde_json::from_value(self.0.clone())
     }
 
-    /// A server `primary` that archives every so often, a machine `recovery` for its copies, and a webhook `oncall`.
+    /// A server `primary` that archives at this interval, a machine `recovery` for its copies, and a webhook `oncall`.
     pub fn one_server(archive_seconds: u32) -> BTreeMap<String, Self> {
         let archive = json!({ "interval": format!("{archive_seconds}s"), "in_production": "5m" });
         let systems = [

@@ -1,4 +1,4 @@
-//! The writers: each follows its own fixed schedule, whatever the store does, so that a stall shows.
+//! The writers: each follows its own fixed schedule, whatever the store does, so that a stall is visible.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,21 +15,21 @@ use crate::{
     store::{Answer, Client, Endpoint},
 };
 
-/// A write without an answer after so long is unknown, and its connection is given up.
+/// A write without an answer after this time is unknown, and its connection is abandoned.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 const CONNECT_WITHIN: Duration = Duration::from_secs(1);
 
 /// When the writers write.
 #[derive(Debug, Clone, Copy)]
 pub struct Schedule {
-    /// Writes a second of all writers in sum.
+    /// Writes per second of all writers together.
     pub writes_per_second: u32,
 }
 
-/// The writers could not go on; a store that fails is no reason, a ledger that cannot be written is.
+/// The writers could not continue. A failing store does not stop them; a ledger that cannot be written does.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkloadError {
-    /// Of the ledger.
+    /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     /// A writer panicked.
@@ -86,10 +86,10 @@ impl Workload {
         Self { tasks, stop }
     }
 
-    /// Lets each writer end its write, and says what they did in sum.
+    /// Lets each writer end its write, and returns their totals.
     ///
     /// # Errors
-    /// Where the ledger could not be written, or a writer panicked.
+    /// If the ledger could not be written, or a writer panicked.
     pub async fn stop(mut self) -> Result<WriterReport, WorkloadError> {
         self.stop.cancel();
         let mut sum = WriterReport::default();
@@ -160,17 +160,17 @@ async fn send(client: &mut dyn Client, planned: &Planned, write: WriteId) -> Ans
 /// A write that was acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
-    /// Of the write.
+    /// The id of the write.
     pub write: WriteId,
-    /// Of the record, where the store made it.
+    /// The key of the record, if the store made it.
     pub id: Option<Id>,
 }
 
-/// Sends one write through the ledger, outside of any schedule. `None`: it was refused, or nobody knows what became of it, as
-/// the ledger says.
+/// Sends one write through the ledger, outside any schedule. `None`: it was refused, or its result is unknown; the ledger says
+/// which.
 ///
 /// # Errors
-/// Where the ledger cannot be written.
+/// If the ledger cannot be written.
 pub async fn write_once(
     client: &mut dyn Client,
     ledger: &Ledger,

@@ -1,4 +1,4 @@
-//! Who decides what is written.
+//! Decides what is written.
 
 use crate::ledger::{Id, Planned};
 
@@ -6,8 +6,8 @@ use crate::ledger::{Id, Planned};
 pub trait Generator: Send {
     /// The next write.
     fn draw(&mut self) -> Planned;
-    /// Takes over what an acknowledged write did; `id`: the key that the store made for the new record.
+    /// Records the effect of an acknowledged write; `id`: the key that the store made for the new record.
     fn acknowledged(&mut self, planned: &Planned, id: Option<&Id>);
-    /// Leaves everything alone to which a write belongs whose end nobody knows.
+    /// From now on leaves the records of a write with an unknown result alone.
     fn uncertain(&mut self, planned: &Planned);
 }

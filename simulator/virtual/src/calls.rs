@@ -116,7 +116,7 @@ impl VirtualWorld<'_> {
         }
         let before = self.truth.calls_of(&call.step, call.purpose).last();
         let old = before.filter(|before| {
-            // What an engine that is gone had called answers nobody.
+            // The calls of an engine that has ended get no answer.
             let over = before.attempt < call.attempt;
             over && self.case.of_call(call.purpose, &call.step, before.nth).any(|fault| fault == CallFault::AnswerOld)
         });

@@ -39,7 +39,7 @@ pub(super) enum Told {
     AppendFault { fault: AppendFault },
 }
 
-/// What happened in a case, if somebody wants to know.
+/// What happened in a case, if the story is requested.
 #[derive(Debug, Default)]
 pub(super) struct Chronicle {
     lines: Option<Vec<(Timestamp, Told)>>,
@@ -51,7 +51,7 @@ impl Chronicle {
         Self { lines: Some(Vec::new()) }
     }
 
-    /// Adds a line, which costs nothing where nobody wants to know.
+    /// Adds a line, which costs nothing if the story is not requested.
     pub(super) fn tell(&mut self, at: Timestamp, told: impl FnOnce() -> Told) {
         if let Some(lines) = &mut self.lines {
             lines.push((at, told()));

@@ -39,7 +39,7 @@ pub struct StepCoverage {
     pub crashed: Option<u64>,
     /// Another engine owned the run while it was under way.
     pub taken_over: Option<u64>,
-    /// Nobody knew how far an attempt had come.
+    /// It was unknown how far an attempt had come.
     pub interrupted: Option<u64>,
     /// Its condition was false.
     pub skipped: Option<u64>,

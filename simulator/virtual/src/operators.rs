@@ -82,7 +82,7 @@ impl VirtualWorld<'_> {
         intents.filter(|intent| !self.operators.come.contains(intent))
     }
 
-    /// Somebody tells the engine something.
+    /// A person sends a request to the engine.
     pub(super) fn tell(&mut self, intent: Intent) -> Option<Input> {
         let place = self.operators.open.iter().position(|open| *open == intent)?;
         self.operators.open.remove(place);
@@ -239,7 +239,7 @@ impl VirtualWorld<'_> {
         }
     }
 
-    /// What somebody hands in who did the work of a step.
+    /// The evidence of a person who did the work of a step.
     fn work_done(&self, step: &StepId) -> Value {
         match planned(&self.subject.plan, step).map(|step| &step.kind) {
             Some(StepKind::Uses(_)) => {
@@ -323,7 +323,7 @@ fn waits(step: &StepRun) -> bool {
     matches!(step.state, StepState::BackingOff { .. }) || is_undecided(step)
 }
 
-/// Nobody knows what became of an attempt, and somebody has to say it.
+/// The result of an attempt is unknown, and a person has to state it.
 fn is_undecided(step: &StepRun) -> bool {
     matches!(step.state, StepState::Awaiting(Awaiting::Decision { .. }))
 }

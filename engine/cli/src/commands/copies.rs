@@ -185,7 +185,7 @@ async fn remove(order: Remove, global: &Global) -> anyhow::Result<Exit> {
     let home = engine::home_to_read(global)?;
     let held = find(&home, &order.copy)?;
     let copy = &held.copy;
-    // Nobody continues the run while its copy goes.
+    // No engine continues the run while its copy is removed.
     let _lock = RunLock::take(&home.run_folder(&copy.run), &copy.run).map_err(|error| in_use(error, &held))?;
     if matches!(held.by, Owner::Live | Owner::NotOver) {
         return Err(not_over(&held).into());
@@ -210,7 +210,7 @@ async fn remove(order: Remove, global: &Global) -> anyhow::Result<Exit> {
     execution.close(&home, ended)
 }
 
-/// The copy that somebody names.
+/// The copy that a person names.
 fn find(home: &Home, name: &str) -> anyhow::Result<Held> {
     let mut held = copies::all(home)?;
     held.retain(|held| held.copy.name() == name || format!("{}/{}", held.copy.run, held.copy.step) == name);

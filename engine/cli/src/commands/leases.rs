@@ -118,7 +118,7 @@ fn take_over(home: &Home, order: TakeOver) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The run that `last` stands for, with somebody's yes where they can be asked.
+/// The run that `last` stands for, confirmed if somebody can be asked.
 fn last(home: &Home) -> anyhow::Result<String> {
     let meant = meant::find(home, "last")?;
     let has = |lease: &ListedLease| lease.state.holder().is_some_and(|holder| holder.run == meant.run);

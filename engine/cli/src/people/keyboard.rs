@@ -20,24 +20,24 @@ pub(super) enum Typed {
     Line(String),
     /// The terminal is gone.
     Gone,
-    /// Nobody wants to know any more.
+    /// The caller no longer waits.
     CalledOff,
 }
 
-/// Forgets what was typed so far: whoever typed it may not have read the question, and a shell must not get the rest of an answer.
+/// Discards what was typed so far: the person may not have read the question, and a shell must not get the rest of an answer.
 pub(super) fn forget() {
     // A terminal that is gone has nothing to forget.
     let _ = tcflush(stdin(), QueueSelector::IFlush);
 }
 
-/// The next line that somebody types.
+/// The next line that a person types.
 pub(super) async fn line(cancel: &CancellationToken) -> Typed {
     let stop = cancel.clone();
     let (tell, told) = oneshot::channel();
     std::thread::spawn(move || {
         let wanted = || !stop.is_cancelled() && !tell.is_closed();
         let line = std::iter::repeat_with(ready).take_while(|_| wanted()).find_map(|line| line);
-        // Nobody may want to know any more.
+        // The caller may no longer wait.
         let _ = tell.send(line.unwrap_or(Typed::Gone));
     });
     tokio::select! {
@@ -61,7 +61,7 @@ fn ready() -> Option<Typed> {
     }
 }
 
-/// A terminal in its usual mode gives a line at a time, and nothing where somebody ended the input.
+/// A terminal in its usual mode gives a line at a time, and nothing after the end of input.
 fn read() -> Typed {
     let mut bytes = [0_u8; 4096];
     match rustix::io::read(stdin(), &mut bytes) {

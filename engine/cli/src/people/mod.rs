@@ -58,7 +58,7 @@ struct Terminal {
 }
 
 impl Responder {
-    /// Gives the prepared answers first, then asks where somebody can be asked.
+    /// Gives the prepared answers first, then asks if somebody can be asked.
     pub(crate) fn new(
         prepared: Answers,
         (run, roles): (RunId, BTreeMap<String, Vec<String>>),

@@ -83,7 +83,7 @@ impl View for Lines {
     }
 }
 
-/// What somebody wanted cannot be done.
+/// A request cannot be carried out.
 pub(super) fn refused(refusal: &Refusal) -> String {
     format!("{} {}", styled(BAD, format_args!("refused[{}]:", refusal.code)), refusal.message)
 }

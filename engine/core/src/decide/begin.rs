@@ -44,7 +44,7 @@ pub(super) fn begin(draft: &mut Draft<'_>, index: Slot) {
     }
 }
 
-/// What a `when` that is false means. A run has nothing to make up for where nobody had to be asked.
+/// What a `when` that is false means. A run has nothing to make up for if nobody had to be asked.
 fn left_out(kind: &StepKind) -> SkipReason {
     match kind {
         StepKind::Approve { .. } | StepKind::Manual { .. } => SkipReason::NotAsked,
@@ -177,8 +177,8 @@ pub(super) fn in_scope<T>(
         .unwrap_or_else(|| Err(ExpressionError { message: "the run has not started".to_owned(), at: None }))
 }
 
-/// The time of the whole step passed while nobody worked on the run, or while it was found out what became of an attempt. Of one
-/// that can be repeated nobody found out.
+/// The time of the whole step passed while no engine worked on the run, or while the result of an attempt was being found out.
+/// That is not done for an attempt that can be repeated.
 fn out_of_time(planned: &Step, last: &Failure) -> Failure {
     let message = format!("the whole step ran out of time; last failure: {}", last.reason().message);
     let reason = Reason::new("run-timed-out", message);

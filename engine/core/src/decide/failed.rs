@@ -28,7 +28,7 @@ fn run_failed(draft: &mut Draft<'_>, index: Slot, attempt: &Attempt, failure: Fa
         draft.emit(Event::StepSkipped { step: draft.id(index), reason });
         return;
     }
-    // What a dry-run tried has changed nothing: nobody need find out.
+    // A dry-run has changed nothing, so its effect need not be found out.
     if failure.kind() == FailureKind::Interrupted && !action.idempotent && !draft.is_dry_run() {
         return interrupted::find_out(draft, index, attempt, action, failure.reason().clone());
     }

@@ -1,8 +1,8 @@
 //! What follows if the effect of an attempt is unknown. It is never silently repeated unless repeating does no harm.
 //!
-//! Where the engine ended, whoever watches over it starts it again, and the run continues by itself: what ends that is time, never a
-//! count. So that an action which takes its engine with it costs little until then, attempts that follow each other at once begin
-//! farther and farther apart; one that ran for longer than that is followed by the next one at once.
+//! If the engine ended, its supervisor starts it again, and the run continues by itself: what ends that is time, never a count. So
+//! that an action which takes its engine with it costs little until then, attempts that follow each other at once begin farther and
+//! farther apart; one that ran for longer than that is followed by the next one at once.
 
 use jiff::{SignedDuration, Timestamp};
 

@@ -2,7 +2,7 @@
 
 use super::{Code, Diagnostic, Severity, SourceFile, Span, codes};
 
-/// Findings of one file that are kept; of a hostile file nobody reads more.
+/// How many findings of one file are kept; nobody reads more of a hostile file.
 const FINDINGS_MAX: usize = 1_000;
 
 /// The findings of one file so far.

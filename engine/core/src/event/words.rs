@@ -53,7 +53,7 @@ pub enum SkipReason {
         /// The rendered parameters of the action.
         parameters: Value,
     },
-    /// In a dry-run: it would ask somebody. Steps that need it continue.
+    /// In a dry-run: it would ask a person. Steps that need it continue.
     WouldAsk {
         /// The question, or the instruction.
         message: String,
@@ -125,7 +125,7 @@ pub enum Outcome {
     Failed,
     /// A step failed and everything was undone.
     RolledBack,
-    /// Somebody ended it.
+    /// A person ended it.
     Aborted,
     /// A dry-run ended. Nothing was changed.
     DryRun,

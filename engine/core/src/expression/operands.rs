@@ -51,7 +51,7 @@ struct Operands<'a> {
 }
 
 impl Operands<'_> {
-    /// The type of a part; `None` where nobody knows it, or it lies too deep for anybody to have written it.
+    /// The type of a part; `None` if it is unknown, or nested deeper than an author would write.
     fn infer(&mut self, node: &IdedExpr) -> Option<Type> {
         if self.depth >= DEPTH_MAX {
             return None;

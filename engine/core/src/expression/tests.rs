@@ -151,7 +151,7 @@ fn is_of_types(error: &str) -> bool {
     !of_this_value.iter().any(|word| error.contains(word))
 }
 
-/// What CEL gives and nobody means: it does not look at the other side, compares what is never equal, or adds keys to a list.
+/// What CEL evaluates but no author means: it does not look at the other side, compares what is never equal, or adds keys to a list.
 fn is_lenient(expression: &str, value: &Value) -> bool {
     expression.contains("||")
         || expression.contains(" in ") && *value == json!(false)

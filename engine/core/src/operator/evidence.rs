@@ -38,7 +38,7 @@ pub(super) fn check(plan: &Plan, index: StepIndex, evidence: &Value) -> Result<(
     if given.is_empty() && asks_for_some(plan, index) { nothing() } else { Ok(()) }
 }
 
-/// Refuses what is missing or of the wrong type: whoever says that an attempt took effect says with what.
+/// Refuses what is missing or of the wrong type: a person who says that an attempt took effect must give its outputs.
 pub(super) fn outputs(plan: &Plan, index: StepIndex, given: &Value) -> Result<(), Refusal> {
     let Some(given) = given.as_object() else {
         return refuse("the evidence must be an object of names and values".to_owned());

@@ -19,7 +19,7 @@ use crate::{
     run::{Awaiting, Next, Phase, Readiness, Run, Settling, Slot, StepRun, StepState},
 };
 
-/// The event that records what somebody wants, which is legal in this state; or why it cannot be done.
+/// The event that records a request, if it is legal in this state; else why it cannot be carried out.
 pub fn judge(plan: &Plan, run: &Run, request: &Request, now: Timestamp) -> Result<Event, Refusal> {
     let case = Case { plan, run, request, now };
     match &request.command {

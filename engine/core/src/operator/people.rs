@@ -14,7 +14,7 @@ const GROUP: &str = "group:";
 /// answered.
 ///
 /// # Errors
-/// `operator-role` where somebody else has the role, `operator-role-unknown` where nobody has.
+/// `operator-role` if somebody else has the role, `operator-role-unknown` if nobody has it.
 pub fn may_answer(
     people: &BTreeMap<String, Vec<String>>,
     by: &[String],

@@ -59,7 +59,7 @@ pub(super) fn retry(case: &Case<'_>, asked: &Retry<'_>) -> Result<Event, Refusal
     Ok(Event::StepsReopened { steps, who: case.who(), reason: asked.reason.clone() })
 }
 
-/// Whoever says that an attempt of unknown effect may be repeated must have looked.
+/// A person who says that an attempt of unknown effect may be repeated must have looked.
 fn may_run_again(case: &Case<'_>, index: Slot, confirmed: bool) -> Result<(), Refusal> {
     case.not_over_yet(index)?;
     if confirmed || is_repeatable(case, index) {

@@ -28,7 +28,7 @@ pub(super) struct Agenda {
     pub(super) ready: BTreeSet<Slot>,
     /// Steps that may have to be undone, in the order in which they stand in the plan.
     pub(super) undoable: BTreeSet<(StepIndex, Slot)>,
-    /// Those whose undo has failed, and that somebody wants to be undone once more.
+    /// Steps whose undo has failed, and for which a person requested another undo.
     pub(super) undoable_again: BTreeSet<(StepIndex, Slot)>,
     /// How far taking back has come: what stands behind it was looked at, and is not looked at again.
     pub(super) taken_back_to: Option<(StepIndex, Slot)>,

@@ -1,4 +1,4 @@
-//! What is left of the time that a recovery may take. Computed here and nowhere else, so that whoever shows it shows the same.
+//! What is left of the time that a recovery may take. Computed only here, so that all views show the same.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -10,9 +10,9 @@ use crate::plan::Objectives;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Since {
-    /// Users noticed, as somebody said.
+    /// Users noticed, as a person stated.
     Onset,
-    /// The run started: nobody said when users noticed, and the budget flatters.
+    /// The run started: nobody stated when users noticed, so the budget is too optimistic.
     Start,
 }
 

@@ -125,7 +125,7 @@ impl Run {
 /// What ended a run early: the first thing of that kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cause {
-    /// The step whose failure it was; `None` where somebody ended the run.
+    /// The step whose failure it was; `None` if a person ended the run.
     pub step: Option<StepId>,
     /// Why, for people.
     pub why: String,

@@ -56,7 +56,7 @@ pub(super) fn after(state: &StepState, at: Timestamp, event: &Event) -> Option<S
     }
 }
 
-/// With `four_eyes` a first yes waits for that of somebody else.
+/// With `four_eyes`, a first approval waits for that of another person.
 fn after_answer(awaiting: &Awaiting, at: Timestamp, event: &Event) -> Option<StepState> {
     let Awaiting::Approval { four_eyes, expires, approved_by, .. } = awaiting else { return None };
     let Event::ApprovalAnswered { who, approved, comment, .. } = event else { return None };
@@ -76,7 +76,7 @@ fn after_answer(awaiting: &Awaiting, at: Timestamp, event: &Event) -> Option<Ste
     })
 }
 
-/// The attempt of which nobody knows what became of it.
+/// The attempt whose result is unknown.
 fn undecided(state: &StepState) -> Option<&Attempt> {
     match state {
         StepState::Interrupted(attempt) | StepState::Observing(attempt) => Some(attempt),

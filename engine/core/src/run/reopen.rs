@@ -35,8 +35,8 @@ impl Run {
     }
 }
 
-/// What follows where somebody wants everything of a run undone that is over. What could not be undone is wanted once more,
-/// and people are told again how it ends.
+/// What follows if a person requests the undo of everything in a run that is over. What could not be undone is requested once
+/// more, and people are told again how it ends.
 pub(super) fn taken_back(run: &Run, at: Timestamp, event: &Event) -> Option<Change> {
     let Event::AbortRequested { who, undo: true, .. } = event else { return None };
     if !run.can_be_taken_back() {

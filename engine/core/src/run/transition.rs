@@ -416,7 +416,7 @@ fn after_retry_scheduled(state: &StepState, until: Timestamp) -> Option<StepStat
     }
 }
 
-/// A wait is over where somebody says so, and what is not yet decided is decided.
+/// A wait ends if a person says so, and what is not yet decided is decided.
 fn after_retry_requested(state: &StepState, at: Timestamp) -> Option<StepState> {
     match state {
         StepState::BackingOff { failure, next, .. }

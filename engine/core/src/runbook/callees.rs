@@ -36,7 +36,7 @@ fn entries(node: Option<&Node>) -> &[Entry] {
 fn inputs(findings: &mut Findings<'_>, context: &mut Context<'_, '_>, place: usize, call: &Call<'_>) {
     let given = entries(call.inputs);
     let Some(called) = context.called(call) else {
-        // Nobody knows their types; what they refer to must be there anyway.
+        // Their types are unknown; what they refer to must exist anyway.
         return given.iter().for_each(|entry| uses::value(findings, context, place, &entry.value, &Type::Json, false));
     };
     for entry in given {

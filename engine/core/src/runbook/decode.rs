@@ -164,7 +164,7 @@ fn retry(node: &Node) -> Retry {
     Retry {
         attempts,
         backoff,
-        // The first wait is never cut short by a limit that nobody wrote.
+        // The first wait is never cut short by a limit that is not in the runbook.
         backoff_max: duration(node, "backoff_max").unwrap_or(standard.backoff_max.max(backoff)),
         on: node.get("on").map(listed).unwrap_or(standard.on),
     }

@@ -1,4 +1,4 @@
-//! The other files of a runbook: handed in by whoever compiles, because the core reads none.
+//! The other files of a runbook: provided by the caller of the compiler, because the core reads no files.
 
 use crate::diagnostic::SourceFile;
 

@@ -26,7 +26,7 @@ pub(super) struct Order {
 }
 
 impl Order {
-    /// Whether `earlier` has always ended before `later` starts. With a circle nobody knows, so everything counts as earlier.
+    /// Whether `earlier` has always ended before `later` starts. With a circle that is undecidable, so everything counts as earlier.
     pub(super) fn is_before(&self, earlier: usize, later: usize) -> bool {
         self.ancestors.as_ref().is_none_or(|ancestors| ancestors.is_before(earlier, later))
     }

@@ -85,7 +85,7 @@ impl Type {
         }
     }
 
-    /// The type of a key of a value of this type: `None` where there is no such key, `json` where nobody can know.
+    /// The type of a key of a value of this type: `None` if there is no such key, `json` if it cannot be known.
     pub fn key(&self, name: &str) -> Option<&Type> {
         const ANY: &Type = &Type::Json;
         match self {

@@ -83,7 +83,7 @@ macro_rules! lifetimes {
         /// The sessions of all capabilities.
         #[derive(Default)]
         pub(crate) struct Sessions {
-            /// In whose name targets are held; none where nobody asked for it: a dry-run changes nothing.
+            /// The run for which targets are held; none if that was not requested: a dry-run changes nothing.
             holder: Mutex<Option<Holder>>,
             $(pub(crate) $module: super::$module::Session,)+
         }

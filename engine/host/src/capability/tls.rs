@@ -6,7 +6,7 @@ use std::sync::Once;
 pub(crate) fn install_provider() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // Somebody else in the process may have chosen one already, which is as good.
+        // Other code in the process may already have chosen one, which is just as good.
         let _already = rustls::crypto::ring::default_provider().install_default();
     });
 }

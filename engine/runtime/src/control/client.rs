@@ -1,4 +1,4 @@
-//! The end of whoever wants something of a live run.
+//! The client end of the control socket: sends requests to a live run.
 
 use std::{io, path::Path, time::Duration};
 
@@ -29,8 +29,8 @@ pub enum Sent {
 /// An engine that takes a request in the last moment has so long to write it down and to answer.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(1);
 
-/// Asks the engine that works on the run in that folder. It does what is asked within the patience, or never: whoever asked has gone
-/// by then, and may have found another way.
+/// Asks the engine that works on the run in that folder. It does what is asked within the patience, or never: the client has gone by
+/// then, and may have found another way.
 pub(crate) async fn send(folder: &Path, run: &RunId, command: &Command, patience: Duration) -> io::Result<Sent> {
     let expires = Timestamp::now().checked_add(patience).unwrap_or(Timestamp::MAX);
     let asked = ask(folder, run, command, expires);

@@ -14,7 +14,7 @@ pub(super) const VERSION: &str = "control/1";
 /// The longest line that is read; evidence is the longest thing that is handed in.
 pub(super) const LINE_BYTES_MAX: u64 = 1 << 20;
 
-/// What somebody asks for.
+/// What a client asks for.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Call {
     /// [`VERSION`].
@@ -24,7 +24,7 @@ pub(super) struct Call {
     /// Behind `sudo`, who called it. Believed of root alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) sudo_user: Option<String>,
-    /// When it is not to be done any more, because nobody waits for it.
+    /// When it must no longer be carried out, because no client waits for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) expires: Option<Timestamp>,
     /// What is wanted.
@@ -67,7 +67,7 @@ impl Reply {
     }
 }
 
-/// Reads what somebody asks for, of this run and in this version.
+/// Reads a client's request to this run, in this version.
 pub(super) fn read_call(line: &[u8], run: &RunId) -> Result<Call, Refusal> {
     /// What stands in the line of every version.
     #[derive(Deserialize)]

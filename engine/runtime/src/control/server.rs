@@ -36,7 +36,7 @@ pub struct Arrived {
     pub(crate) expires: Option<Timestamp>,
 }
 
-/// Whoever waits for what becomes of a request.
+/// The client that waits for the result of a request.
 #[derive(Debug)]
 pub struct Asked(oneshot::Receiver<Answer>);
 
@@ -48,7 +48,7 @@ impl Asked {
 }
 
 impl Arrived {
-    /// A request, which is not to be done any more when it expires, or when nobody waits for it.
+    /// A request, which must not be carried out after it expires, or when no client waits for it.
     pub fn new(request: Request, expires: Option<Timestamp>) -> (Self, Asked) {
         let (answer, asked) = oneshot::channel();
         (Self { request, answer, expires }, Asked(asked))
@@ -65,11 +65,11 @@ impl Arrived {
         let _ = self.answer.send(answer);
     }
 
-    /// The request, where somebody still waits for what becomes of it.
+    /// The request, if a client still waits for its result.
     pub(crate) fn wanted(self, now: Timestamp) -> Option<(Request, oneshot::Sender<Answer>)> {
         let expired = self.expires.is_some_and(|expires| expires <= now);
         if expired {
-            // Whoever is there in spite of that asks again.
+            // A client that is still there asks again.
             let _ = self.answer.send(Err(late()));
             return None;
         }
@@ -86,7 +86,7 @@ pub(crate) struct Control {
     places: Arc<Semaphore>,
 }
 
-/// Connections that are still served when nobody listens any more.
+/// Connections that are still served after the server has stopped listening.
 #[derive(Debug)]
 pub(crate) struct Served(Arc<Semaphore>);
 
@@ -157,7 +157,7 @@ async fn serve(mut stream: UnixStream, desk: &Desk) -> io::Result<()> {
     let mut reader = BufReader::new(read.take(LINE_BYTES_MAX));
     let answer = match tokio::time::timeout(PATIENCE, reader.read_until(b'\n', &mut line)).await {
         Ok(Ok(_)) => tokio::select! {
-            // First, so that the request of somebody who has gone is seen to be one.
+            // First, so that a request from a client that has gone is recognised.
             biased;
             () = gone(&mut reader) => return Ok(()),
             answer = desk.answer(&line, uid) => answer,
@@ -165,7 +165,7 @@ async fn serve(mut stream: UnixStream, desk: &Desk) -> io::Result<()> {
         Ok(Err(error)) => return Err(error),
         Err(_) => Err(Refusal::new("run-control", "no request was received")),
     };
-    // Without an answer the other end sees that nobody is there any more.
+    // Without an answer, the other end sees that the engine has gone.
     let mut line = serde_json::to_vec(&Reply::new(answer))?;
     line.push(b'\n');
     write.write_all(&line).await?;
@@ -238,7 +238,7 @@ mod tests {
         assert!(waits.try_recv().unwrap().is_err_and(|refusal| refusal.message.contains("expired")));
     }
 
-    /// An engine that slept while somebody asked and went away finds the request and a closed connection.
+    /// An engine that slept while a client asked and left finds the request and a closed connection.
     #[tokio::test]
     async fn a_request_whose_asker_has_gone_does_not_arrive() {
         let folder = tempfile::tempdir().unwrap();

@@ -21,7 +21,7 @@ const PATH_BYTES_MAX: usize = 100;
 ///
 /// Its owner may connect, and its group where the group may write into the folder: they could write the journal as well.
 pub(super) fn listen(folder: &Path) -> io::Result<UnixListener> {
-    // Made where nobody else can reach it, and moved when its permissions are right.
+    // Made where no other user can reach it, and moved when its permissions are right.
     let private = folder.join(".control");
     let _ = fs::remove_dir_all(&private);
     DirBuilder::new().mode(0o700).create(&private)?;

@@ -88,7 +88,7 @@ async fn take<W: World>(plan: &Plan, run: &mut Run, at: Timestamp, input: &Input
     Ok(())
 }
 
-/// The decision up to where something would begin: what nobody will start must not stand in the journal as started. The rest
+/// The decision up to where something would begin: the journal must not record as started what no engine will start. The rest
 /// follows when the run is resumed, as after a crash in the middle of it.
 fn known(plan: &Plan, run: &mut Run, at: Timestamp, input: &Input) -> Vec<Event> {
     let mut events = decide(plan, run, input, at);

@@ -22,7 +22,7 @@ pub fn fold(plan: &Plan, records: &[Recorded]) -> Result<Run, Damage> {
     Ok(run)
 }
 
-/// What a resumed engine tells the core first: nobody knows how far these calls came.
+/// What a resumed engine tells the core first: it is unknown how far these calls came.
 pub fn interrupted(run: &Run) -> Vec<Input> {
     let in_flight = run.steps.iter().filter(|step| {
         matches!(

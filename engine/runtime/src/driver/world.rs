@@ -29,7 +29,7 @@ pub trait World {
     fn reconcile(&mut self, due: Vec<Effect>);
 
     /// Makes the events of one decision durable, all or none. Their effects have not begun, and the driver waits for the result. After
-    /// an error the driver stops: whoever loads the run next finds out whether they are durable.
+    /// an error the driver stops: the next engine that loads the run finds out whether they are durable.
     fn append(&mut self, at: Timestamp, events: &[Event]) -> impl Future<Output = Result<Vec<Recorded>, Error>> + Send;
 
     /// Answers a request that cannot be carried out; nothing is recorded.

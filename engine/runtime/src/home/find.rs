@@ -17,8 +17,8 @@ pub struct Meant {
 }
 
 impl Home {
-    /// The run that somebody means who wants to change one. As [`Home::find`], but `last` never is a drill, and comes with the
-    /// other runs that are not over.
+    /// The run that a person means to change. As [`Home::find`], but `last` never is a drill, and comes with the other runs that
+    /// are not over.
     pub fn find_to_change(&self, text: &str) -> Result<Meant, Error> {
         if text != "last" {
             return Ok(Meant { run: self.find(text)?, is_last: false, others: Vec::new() });

@@ -30,7 +30,7 @@ impl Home {
         Ok(home)
     }
 
-    /// The folder for somebody who only reads: nothing is made, and one that is not there has no runs.
+    /// The folder for a reader: nothing is made, and a missing folder has no runs.
     pub fn to_read(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }

@@ -1,4 +1,4 @@
-//! The state folder as a store: a run belongs to whoever has locked its folder, until that process ends.
+//! The state folder as a store: a run belongs to the process that has locked its folder, until that process ends.
 
 use std::{
     collections::BTreeMap,

@@ -114,8 +114,8 @@ impl History {
         Ok(Self { file, records: Records::of(&bytes), end: bytes.len() as u64 })
     }
 
-    /// Adds a record and returns when it is durable. Where that fails nothing has happened: whoever reads a record that was not
-    /// synced continues from a token that nobody uses.
+    /// Adds a record and returns when it is durable. If that fails, nothing has happened: a reader of a record that was not
+    /// synced continues from an unused token.
     pub(super) fn append(&mut self, record: &Record) -> io::Result<Written> {
         let mut line = serde_json::to_vec(record)?;
         line.push(b'\n');

@@ -33,18 +33,18 @@ impl Records {
         Ok(Record { token: self.next_token(), at: Timestamp::now(), resource: resource.to_owned(), what })
     }
 
-    /// Whoever took the lease with that record gives it back; `None` where it is not theirs any more.
+    /// The owner that took the lease with that record gives it back; `None` if it is no longer theirs.
     pub fn releasing(&self, taken: &Record) -> Option<Record> {
         let ours = self.last().is_some_and(|last| last.token == taken.token);
         let (token, resource) = (taken.token, taken.resource.clone());
         ours.then(|| Record { token, at: Timestamp::now(), resource, what: What::Released })
     }
 
-    /// Somebody takes the lease of the resource from the run that has it. From then on whatever still works for that run can change
-    /// nothing.
+    /// A person takes the lease of the resource from the run that has it. From then on, anything that still works for that run can
+    /// change nothing.
     ///
     /// # Errors
-    /// `run-lease-held` while its engine lives, `run-lease-elsewhere` where that cannot be seen and nobody vouches for it, and
+    /// `run-lease-held` while its engine lives, `run-lease-elsewhere` if that cannot be seen and nobody vouches for it, and
     /// `run-lease-free` where no run has it.
     pub fn taking_over(
         &self,

@@ -44,7 +44,7 @@ pub enum LeaseState {
     Live(Holder),
     /// The engine is gone, and its run is not over.
     Unfinished(Holder),
-    /// The engine was on another machine, no engine has the run here, and the run is not over: from here nobody can see more.
+    /// The engine was on another machine, no engine has the run here, and the run is not over: more cannot be seen from here.
     Elsewhere(Holder),
     /// Nobody.
     Free,

@@ -1,5 +1,5 @@
 //! Leases for a time: a store behind a network cannot be asked before each change, so it gives a run its leases for a while, and
-//! whoever works for the run watches how long that is.
+//! the engine that works for the run watches how long that is.
 
 use std::time::{Duration, Instant};
 

@@ -37,9 +37,9 @@ pub enum Standing {
     Live,
     /// A person must answer, whether an engine waits for that or not.
     Waiting,
-    /// Somebody paused it, and it continues when it is resumed, whether an engine waits for that or not.
+    /// A person paused it, and it continues when it is resumed, whether an engine waits for that or not.
     Paused(Box<Pause>),
-    /// It is not over and nobody works on it: `lifeboat resume` continues.
+    /// It is not over and no engine works on it: `lifeboat resume` continues.
     Resumable,
     /// It is not over and cannot continue: a lease of it was taken over.
     Fenced(Box<Loss>),

@@ -36,11 +36,11 @@ pub(super) enum Arrival {
     Answer { key: CallKey, ticket: Ticket, answer: Answer },
     /// A person answered, or nobody could be asked.
     Reply { step: StepId, ticket: Ticket, reply: Option<Reply> },
-    /// Somebody at another terminal wants something.
+    /// A person at another terminal sent a request.
     Request(Arrived),
 }
 
-/// The call ended without an answer that means anything, so nobody knows how far it came.
+/// The call ended without a usable answer, so it is unknown how far it came.
 pub(super) fn lost() -> Failure {
     Failure::Interrupted(Reason::new("run-call-lost", "the call ended without an answer; this is a bug in Lifeboat"))
 }

@@ -18,7 +18,7 @@ const ASKED_ANEW_MAX: u32 = 5;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Wanted {
     pub(super) question: Question,
-    /// How long somebody may take to answer.
+    /// How long a person may take to answer.
     pub(super) within: Option<SignedDuration>,
 }
 
@@ -65,7 +65,7 @@ impl Questions {
         self.asked.values().all(|asked| asked.nobody)
     }
 
-    /// The question whose time is over first. Where nobody can be asked no time counts.
+    /// The question whose time ends first. While nobody can be asked, no time counts.
     pub(super) fn first_expiry(&self) -> Option<(Timestamp, StepId)> {
         if self.held.is_some() {
             return None;
@@ -79,7 +79,7 @@ impl Questions {
         self.asked.values().for_each(|asked| asked.cancel.cancel());
     }
 
-    /// The run is paused, or not: what time somebody had left to answer, they have after the pause.
+    /// The run is paused, or not: the time that was left for an answer is still left after the pause.
     pub(super) fn hold(&mut self, held: bool, now: Timestamp) {
         match self.held {
             None if held => self.held = Some(now),
@@ -122,8 +122,8 @@ impl Questions {
         reply
     }
 
-    /// The last answer did not count: the same is asked anew, a few times, because it is still open. Whoever cannot answer it is to
-    /// wait for the answer of others then, and to say that nobody can be asked where none can come.
+    /// The last answer did not count: the same is asked anew, a few times, because it is still open. An asker that cannot answer it
+    /// must then wait for the answer of others, and report that nobody can be asked if none can come.
     pub(super) fn refused(&mut self) {
         let Some((step, asked)) = self.answered.take() else { return };
         let times = self.lacking.entry(step.clone()).or_default();
@@ -140,7 +140,7 @@ impl Questions {
         self.asked.insert(step.clone(), Asked { question, ticket, cancel, until, nobody: false });
         let arrivals = self.arrivals.clone();
         tokio::spawn(async move {
-            // Where asking panicked the question stays open, as where nobody is there, instead of being waited for in vain.
+            // If asking panicked, the question stays open, as if nobody were there, so that nothing waits for it in vain.
             let reply = reply.await.unwrap_or(None);
             // A session that is over takes no answers; the next one asks again.
             let _ = arrivals.send(Arrival::Reply { step, ticket, reply });
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
     use crate::invoke::Pending;
 
-    /// Somebody who has one answer to everything.
+    /// A person who gives the same answer to everything.
     struct Always(Option<ReplyAnswer>);
 
     impl People for Always {

@@ -127,7 +127,7 @@ impl<S: Store> RealWorld<S> {
         while let Some(note) = self.notes.ready() {
             self.report(Report::Note(note), run);
         }
-        // What the driver had and could not write, and what comes from now on, is answered by whoever wanted to hand it in.
+        // What the driver had and could not write, and what comes from now on, is answered by its sender.
         self.waits = None;
         self.arrivals.close();
         while let Ok(arrival) = self.arrivals.try_recv() {
@@ -155,7 +155,7 @@ impl<S: Store> RealWorld<S> {
         }
     }
 
-    /// What somebody answered, with the groups that make them who may.
+    /// What a person answered, with the groups that give them the right to answer.
     fn with_groups(&self, input: Input) -> Input {
         match decide::request(&input) {
             Some(mut request) => {
@@ -173,7 +173,7 @@ impl<S: Store> RealWorld<S> {
                 biased;
                 Some(arrival) = self.arrivals.recv() => Some(arrival),
                 note = self.notes.next() => return Next::Note(note),
-                // Whoever ended has sent its answer before.
+                // A task that ended has already sent its answer.
                 () = self.calls.ended() => self.arrivals.try_recv().ok(),
             };
             let Some(arrival) = arrived else { return self.notes.ready().map_or(Next::Stopped, Next::Note) };

@@ -1,4 +1,4 @@
-//! `pg/amcheck`: holds tables and indexes of a copy against each other, with the extension `amcheck`.
+//! `pg/amcheck`: compares tables and indexes of a copy with each other, using the extension `amcheck`.
 
 use lifeboat_plugin::{Action, Call, Connection, Effect, Failure, Outcome, Runtime, postgres::Value};
 use serde::Deserialize;

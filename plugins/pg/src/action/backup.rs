@@ -1,4 +1,4 @@
-//! `pg/backup`: a base backup, checked as soon as it is there.
+//! `pg/backup`: a base backup, checked as soon as it exists.
 
 use lifeboat_plugin::{Action, Call, Effect, Failure, Machine, Outcome};
 use serde::Deserialize;
@@ -58,8 +58,8 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let name = match finished(caps, machine, &folder, &prefix)? {
         Some(name) => name,
         None => {
-            // Each attempt has a folder of its own: what a killed one has left has no manifest and is never taken for a
-            // backup, and this action may not remove anything.
+            // Each attempt has its own folder: what a killed attempt left has no manifest and is never taken for a backup, and
+            // this action may not remove anything.
             let name = format!("{prefix}-{}", call.attempt);
             take(caps, &parameters, &format!("{folder}/{name}"))?;
             name
@@ -77,7 +77,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     Outcome::new(outputs, format!("{name}: {} bytes from {}, checked", backup.size_bytes, backup.start_lsn))
 }
 
-/// What an earlier attempt of the same call has finished.
+/// The backup that an earlier attempt of the same call finished.
 fn finished(caps: &impl Machine, machine: &str, folder: &str, prefix: &str) -> Result<Option<String>, Failure> {
     let backups = base_backup::list(caps, machine, folder)?;
     Ok(backups.into_iter().map(|backup| backup.name).find(|name| name.starts_with(prefix)))

@@ -1,4 +1,4 @@
-//! `pg/check`: named assertions in SQL. All are asked before one that fails is reported.
+//! `pg/check`: named assertions in SQL. All are evaluated before a failure is reported.
 
 use lifeboat_plugin::{Action, Call, Connection, Effect, Failure, Outcome, postgres::Value};
 use serde::{Deserialize, Serialize};

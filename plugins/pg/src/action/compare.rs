@@ -1,5 +1,5 @@
-//! `pg/compare`: what became of the rows that a transaction removed: back with their content, there with other content,
-//! without their parent, missing, or lost.
+//! `pg/compare`: the state of the rows that a transaction removed: back with their content, present with other content, without
+//! their parent, missing, or lost.
 
 use lifeboat_plugin::{Action, Call, Effect, Failure, Outcome};
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ use crate::{
     server::{Capabilities, identifier::TableName},
 };
 
-/// Examples that are told in all.
+/// The most examples that are reported in total.
 const EXAMPLES_MAX: usize = 10;
 /// Examples of one table of rows that were only changed.
 const CHANGED_EXAMPLES: usize = 3;
@@ -134,7 +134,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     Outcome::new(outputs, summary)
 }
 
-/// Rows that the transaction only changed: how many are not as they were, and what a person is told of them.
+/// Rows that the transaction only changed: how many are not as they were, and what a person is told about them.
 fn changed<C: Capabilities>(comparison: &mut Comparison<'_, C>, set: &ExactSet) -> Result<(u64, String), Failure> {
     let (mut differ, mut examples) = (0, Vec::new());
     for (name, tuples) in &set.changed {

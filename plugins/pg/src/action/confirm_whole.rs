@@ -1,5 +1,5 @@
-//! `pg/confirm-whole`: whether a copy from before the first transaction can have every removed row as it was. It reads the set alone:
-//! what a copy really has, `pg/compare` and the merge look at.
+//! `pg/confirm-whole`: whether a copy from before the first transaction can have every removed row as it was. It reads only the set:
+//! `pg/compare` and the merge look at what a copy really has.
 //!
 //! A step of its own, so that a run in which something is lost for good does not end as a plain success, whatever else went well.
 

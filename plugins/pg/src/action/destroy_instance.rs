@@ -51,7 +51,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     Outcome::new(json!({ "removed": removed, "files_removed": files_removed }), summary)
 }
 
-/// Whether there was a copy, and what became of it.
+/// Whether there was a copy, and what happened to it.
 fn destroy<C: Capabilities>(
     call: &Call,
     caps: &C,
@@ -62,7 +62,7 @@ fn destroy<C: Capabilities>(
     let name = &instance.map_or_else(|| marker::instance_of(&call.key), str::to_owned);
     let folder = marker::folder(caps, machine, name)?;
     let Some(marker) = marker::find(caps, machine, name)? else {
-        // An attempt that ended before it wrote its marker has left a folder and nothing in it.
+        // An attempt that ended before it wrote its marker left an empty folder.
         let empty = caps
             .list_folder(machine, &folder)
             .is_ok_and(|entries| entries.iter().all(|entry| entry.name.starts_with(".lifeboat-new.")));
@@ -79,7 +79,7 @@ fn destroy<C: Capabilities>(
     if instance.is_running()? {
         instance.stop()?;
     }
-    // The marker goes last: whatever interrupts this, what is left still says whose it is.
+    // The marker is removed last: after any interruption, what is left still names its owner.
     instance.remove_files()?;
     caps.remove(machine, &instance.log())?;
     caps.remove(machine, &folder)?;

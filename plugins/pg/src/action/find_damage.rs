@@ -87,7 +87,7 @@ struct Touched {
     updated: u64,
 }
 
-/// What the exact set is made of, and what is said of it.
+/// The content of the exact set, and what is reported about it.
 struct Sorted {
     set: ExactSet,
     tables: Vec<Touched>,
@@ -265,7 +265,7 @@ fn range<C: Capabilities>(
     if exact == 0 && times.begin_after(&since)? {
         reader.caps.warn("nothing in the archive is older than `since`; older segments may have been removed");
     }
-    // A gap that only the margin reaches is no reason to refuse.
+    // A gap that only the margin reaches is not a reason to refuse.
     let reached = archive.reaches_back(exact);
     let first = times.position_of(&near)?.clamp(reached, exact);
     let far_first = times.position_of(&far)?.clamp(reached, first);
@@ -290,7 +290,7 @@ fn listed(connection: &impl Connection, culprit: &Culprit, files: &[TableFile]) 
     culprit.candidates.iter().map(one).collect()
 }
 
-/// Says whose transactions they were, where the server's log says so.
+/// Names the clients of the transactions, if the server's log names them.
 fn name_clients<C: Capabilities>(connection: &C::Connection, caps: &C, machine: &str, listed: &mut [Listed]) {
     let Some(log) = ServerLog::open(connection, caps, machine) else { return };
     let transactions: Vec<_> = listed.iter().map(|it| (it.xid, it.commit_time.clone())).collect();
@@ -300,7 +300,7 @@ fn name_clients<C: Capabilities>(connection: &C::Connection, caps: &C, machine: 
     }
 }
 
-/// All outputs but those that take other facts.
+/// All outputs except those that need other facts.
 fn outputs(
     connection: &impl Connection,
     culprit: &Culprit,
@@ -356,7 +356,7 @@ fn summary(outputs: &Outputs, table: &str) -> String {
     )
 }
 
-/// pg_waldump prints times in the zone of the machine that it runs on; where that is not UTC, the server converts.
+/// pg_waldump prints times in the zone of the machine that it runs on; if that is not UTC, the server converts them.
 fn rfc3339(connection: &impl Connection, time: &str) -> Result<String, Failure> {
     if let Some(time) = search::utc(time) {
         return Ok(format!("{}Z", time.replacen(' ', "T", 1)));
@@ -368,7 +368,7 @@ fn rfc3339(connection: &impl Connection, time: &str) -> Result<String, Failure> 
     rows.one()?.get("time")
 }
 
-/// Gives each file its table. What belongs to the server itself (catalogs, TOAST) comes back by itself, but for large objects.
+/// Assigns each file to its table. What belongs to the server itself (catalogs, TOAST) comes back by itself, except large objects.
 fn sort(layout: &Layout, transactions: &[Candidate], removals: &Removals<'_>) -> Result<Sorted, Failure> {
     let xids: Vec<u32> = transactions.iter().map(|it| it.xid).collect();
     let commit = transactions.first().map_or(Lsn(0), |first| first.lsn);
@@ -378,7 +378,7 @@ fn sort(layout: &Layout, transactions: &[Candidate], removals: &Removals<'_>) ->
     let mut changes = Changes { dropped_files: removals.dropped_files(transactions), ..Changes::default() };
     if let Some(objects) = files.objects {
         set.objects = removed.remove(&objects.metadata).unwrap_or_default();
-        // Whoever takes an object away takes its parts away: these say nothing more.
+        // Removing an object removes its parts, so these add nothing.
         let parts = removed.remove(&objects.data).map_or(0, |parts| parts.len());
         let kept = changed.remove(&objects.data).map_or(0, |parts| parts.len());
         changed.remove(&objects.metadata);
@@ -428,7 +428,7 @@ fn touched(set: &ExactSet) -> Vec<Touched> {
     tables.into_iter().map(one).collect()
 }
 
-/// Says what a responder must know of the set before it is used.
+/// Reports what a responder must know about the set before it is used.
 fn warn(caps: &impl Capabilities, removals: &Removals<'_>, outputs: &Outputs) {
     if outputs.others > 0 {
         caps.warn(&outputs.candidates_text);
@@ -453,7 +453,7 @@ fn warn(caps: &impl Capabilities, removals: &Removals<'_>, outputs: &Outputs) {
     }
 }
 
-/// Writes the exact set; its path and digest. Where places of changed rows make it too large, it goes without them.
+/// Writes the exact set; its path and digest. If places of changed rows make it too large, it is written without them.
 fn write(
     call: &Call,
     caps: &impl Capabilities,

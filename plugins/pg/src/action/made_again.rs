@@ -99,7 +99,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     Outcome::new(Outputs { rows, tables, text: text.clone() }, text)
 }
 
-/// From the first commit on: whoever inserts the key of a row that is being deleted waits for the end of that deletion.
+/// From the first commit on: a transaction that inserts the key of a row that is being deleted waits for the end of that deletion.
 fn since<'a>(archive: &'a Archive, set: &ExactSet) -> Result<Span<'a>, Failure> {
     let segments = archive.segments.get(archive.position(set.commit)..).unwrap_or_default();
     archive.whole(segments)?;

@@ -51,7 +51,7 @@ pub(crate) fn declare() -> Vec<Action> {
     ]
 }
 
-/// Runs the action that the call names; none where there is no such action.
+/// Runs the action that the call names; `None` if there is no such action.
 pub(crate) fn run(call: &Call, caps: &impl Capabilities) -> Option<Result<Outcome, Failure>> {
     const UNCHANGED: &str = "nothing was changed";
     let (done, doing, after) = match call.action.as_str() {

@@ -51,7 +51,7 @@ struct Parameters {
     backups: Option<String>,
 }
 
-/// What is returned, and kept beside the instance so that a repeated call returns it again.
+/// The result, which is kept beside the instance so that a repeated call returns it again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Outputs {
     instance: String,
@@ -191,7 +191,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
 struct Basis<'a, P> {
     origin: Origin,
     plan: copying::Plan,
-    /// The copy's own WAL, where its server cannot read the archive itself.
+    /// The copy's own WAL, if its server cannot read the archive itself.
     own: Option<OwnWal>,
     environment: Environment<'a>,
     tablespaces: Tablespaces<P>,
@@ -220,7 +220,7 @@ impl<'a, P: Process> Basis<'a, P> {
     }
 }
 
-/// A restore that ends before anything is copied leaves nothing behind. What cannot be removed now goes with the next attempt.
+/// A restore that ends before anything is copied leaves nothing behind. The next attempt removes what cannot be removed now.
 fn withdraw<C: Capabilities>(instance: &Instance<'_, C>, failure: Failure) -> Failure {
     if let Err(left) = instance.caps.remove(instance.machine, instance.folder) {
         instance.caps.warn(&format!("{} was not removed: {}", instance.folder, Failure::from(left).reason().message));
@@ -228,7 +228,7 @@ fn withdraw<C: Capabilities>(instance: &Instance<'_, C>, failure: Failure) -> Fa
     failure
 }
 
-/// What a copy is made from, up to where.
+/// What a copy is made from, and up to which point.
 struct Origin {
     facts: Facts,
     moment: Option<Moment>,
@@ -306,7 +306,7 @@ fn outputs(goal: &Goal<'_>, reached: Reached, stopped: String, origin: &Origin, 
     }
 }
 
-/// Where a copy comes up.
+/// Where a copy starts.
 struct Place<'a, C: Capabilities> {
     instance: &'a Instance<'a, C>,
     environment: &'a Environment<'a>,
@@ -315,9 +315,9 @@ struct Place<'a, C: Capabilities> {
 }
 
 impl<C: Capabilities> Place<'_, C> {
-    /// Configures the copy, starts it and waits for its target. A port that was free when it was looked at can be taken when the
-    /// server binds it, or be bound by a program that does not listen: the copy moves on to the next one, which costs a start
-    /// and no recovery.
+    /// Configures the copy, starts it and waits for its target. A port that was free when it was tested can be taken when the
+    /// server binds it, or be bound by a program that does not listen: the copy then tries the next one, which costs a start but
+    /// no recovery.
     fn bring_up(
         &self,
         folders: &[String],
@@ -369,8 +369,8 @@ fn last_record(choice: &Choice) -> Option<Lsn> {
     }
 }
 
-/// A copy that will never be of use does not keep its server, its port and its space; its log and its marker stay. What cannot be
-/// removed now is named beside the reason, and goes with the next attempt.
+/// A useless copy does not keep its server, its port and its space; its log and its marker stay. What cannot be removed now is
+/// named in the reason, and the next attempt removes it.
 fn abandon<C: Capabilities>(instance: &Instance<'_, C>, marker: &Marker, failure: Failure) -> Failure {
     if !matches!(failure, Failure::Permanent(_) | Failure::Denied(_)) {
         return failure;
@@ -396,8 +396,8 @@ fn outcome(outputs: Outputs, again: bool) -> Result<Outcome, Failure> {
     Outcome::new(outputs, summary)
 }
 
-/// Makes the instance's folder this call's own. Where an earlier attempt of the same call had claimed it: returns what that
-/// attempt reached if it still runs, or removes what it has left.
+/// Claims the instance's folder for this call. If an earlier attempt of the same call had claimed it, returns what that attempt
+/// reached if it still runs, or removes what it left.
 fn claim<C: Machine>(call: &Call, instance: &Instance<'_, C>, marker: &mut Marker) -> Result<Option<Outputs>, Failure> {
     let Instance { caps, machine, folder, .. } = *instance;
     caps.create_folder(machine, folder)?;
@@ -429,7 +429,7 @@ fn claim<C: Machine>(call: &Call, instance: &Instance<'_, C>, marker: &mut Marke
     Ok(None)
 }
 
-/// Writes every file that configures the server anew, so that nothing of the original's applies.
+/// Writes every file that configures the server anew, so that no setting of the original applies.
 fn configure<C: Machine>(instance: &Instance<'_, C>, goal: &Goal<'_>, login: &Login) -> Result<(), Failure> {
     let write = |name: &str, content: &str| {
         instance.caps.write_file(instance.machine, &format!("{}/{name}", instance.data()), content.as_bytes())

@@ -1,6 +1,6 @@
-//! `pg/settle-conflicts`: carries out what a person decided about rows that are there with other content than they had.
+//! `pg/settle-conflicts`: carries out what a person decided about rows that exist with different content than before.
 //!
-//! A row is changed only where it still has the very content that the merge saw: whoever changed it since wins.
+//! A row is changed only if it still has exactly the content that the merge saw: a later change wins.
 
 use std::collections::BTreeSet;
 
@@ -48,7 +48,7 @@ struct Outputs {
 enum Decision {
     Keep,
     Take,
-    /// Of these columns alone: `prefs`, or with their table, `public.settings.prefs`.
+    /// Only these columns: `prefs`, or with their table, `public.settings.prefs`.
     TakeColumns(Vec<String>),
 }
 
@@ -71,7 +71,7 @@ impl Decision {
         }
     }
 
-    /// The columns to take in a table; none where it takes none there.
+    /// The columns to take in a table; `None` if it takes none there.
     fn columns(&self, matched: &Matched) -> Vec<String> {
         let table = matched.now.name.plain();
         let may = |name: &String| {
@@ -181,7 +181,7 @@ fn outcome(outputs: Outputs) -> Result<Outcome, Failure> {
 
 type Subject<'a> = (&'a Matched, &'a Rows, Vec<String>);
 
-/// The tables with something to take, and the columns. Fails where a column is in none of them.
+/// The tables with something to take, and the columns. Fails if a column is in none of them.
 fn subjects<'a>(tables: &'a [Matched], left: &'a Left, decision: &Decision) -> Result<Vec<Subject<'a>>, Failure> {
     let mut subjects = Vec::new();
     for matched in tables {

@@ -137,7 +137,7 @@ fn segment_size(connection: &impl Connection) -> Result<SegmentSize, Failure> {
     u64::try_from(size).ok().and_then(SegmentSize::new).ok_or_else(odd)
 }
 
-/// Where the archive lies.
+/// The location of the archive.
 struct Folder<'a, C> {
     caps: &'a C,
     machine: &'a str,
@@ -146,7 +146,7 @@ struct Folder<'a, C> {
 }
 
 impl<C: Capabilities> Folder<'_, C> {
-    /// Whether the segment is there, whole. Fails at once where segments come there in another form.
+    /// Whether the segment is there and whole. Fails at once if segments arrive there in another form.
     fn has(&self, segment: &str) -> Result<bool, Failure> {
         let entries = self.caps.list_folder(self.machine, &self.path)?;
         archive::check_format(self.caps, self.machine, &self.path, &entries, self.size)?;

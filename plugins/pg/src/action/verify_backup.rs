@@ -1,4 +1,4 @@
-//! `pg/verify-backup`: whether a base backup is intact and the archive goes on from it without a gap.
+//! `pg/verify-backup`: whether a base backup is intact and the archive continues from it without a gap.
 
 use jiff::Timestamp;
 use lifeboat_plugin::{Action, Call, Effect, Failure, Machine, Outcome};
@@ -21,9 +21,9 @@ use crate::{
     },
 };
 
-/// So many programs read WAL at a time, unless an action is told otherwise.
+/// How many programs read WAL at a time, unless an action specifies otherwise.
 const PROCESSES: u8 = 2;
-/// A call may have so many.
+/// The most that a call may have.
 const PROCESSES_MAX: u8 = 8;
 
 #[derive(Debug, Deserialize)]
@@ -146,7 +146,7 @@ fn outcome(
     Outcome::new(outputs, summary)
 }
 
-/// The backup, and what else lies there.
+/// The backup, and what else is in the folder.
 fn pick<C: Capabilities>(
     caps: &C,
     folder: &str,
@@ -174,8 +174,8 @@ fn pick<C: Capabilities>(
     Ok((backup, described))
 }
 
-/// Takes backups of another cluster than the one whose WAL is archived out of the whole ones. Where only one cluster has backups,
-/// the archive is held against it later.
+/// Removes from the whole backups those of a cluster other than the one whose WAL is archived. If only one cluster has backups,
+/// the archive is compared with it later.
 fn sort_out<C: Capabilities>(
     caps: &C,
     machine: &str,
@@ -209,7 +209,7 @@ fn sort_out<C: Capabilities>(
     Ok(sorted)
 }
 
-/// Holds the files against the manifest with pg_verifybackup; the WAL is looked at in the archive instead.
+/// Compares the files with the manifest, using pg_verifybackup; the WAL is checked in the archive instead.
 pub(super) fn check_files(caps: &impl Machine, machine: &str, path: &str) -> Result<(), Failure> {
     let output = caps.run(machine, "pg_verifybackup", &["-n".to_owned(), "-q".to_owned(), path.to_owned()], None)?;
     if output.succeeded() {
@@ -230,8 +230,8 @@ fn from_begin<'a>(archive: &'a Archive, backup: &Backup) -> Result<&'a [Segment]
     Ok(segments)
 }
 
-/// Whether a transaction that committed at the moment or later is in the archive: by the WAL, as a file's time says only when it
-/// was copied last.
+/// Whether a transaction that committed at the moment or later is in the archive: by the WAL, because a file's time says only
+/// when it was last copied.
 fn check_reach(
     caps: &impl Capabilities,
     machine: &str,

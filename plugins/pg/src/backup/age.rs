@@ -1,4 +1,4 @@
-//! When a base backup was begun, by what is written in it. The times of its files say when they were copied here, at best.
+//! When a base backup was begun, by its content. The times of its files say at best when they were copied here.
 
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use lifeboat_plugin::{Failure, Machine, machine};
@@ -19,8 +19,8 @@ struct File {
     last_modified: String,
 }
 
-/// When the backup in that folder was begun. `start_time` is that of its label, in whatever zone the server's log has; the
-/// manifest says it in UTC.
+/// When the backup in that folder was begun. `start_time` is that of its label, in the time zone of the server's log; the
+/// manifest has it in UTC.
 pub fn taken(caps: &impl Machine, machine: &str, path: &str, start_time: &str) -> Result<Timestamp, Failure> {
     if let Some(taken) = universal(start_time) {
         return Ok(taken);
@@ -45,7 +45,7 @@ fn by_manifest(content: &[u8]) -> Option<Timestamp> {
     universal(&label.last_modified)
 }
 
-/// `2026-11-21 03:55:28 GMT`; none where it is of another zone, whose abbreviation may mean several.
+/// `2026-11-21 03:55:28 GMT`; `None` for other zones, whose abbreviations are ambiguous.
 fn universal(text: &str) -> Option<Timestamp> {
     let (time, zone) = text.rsplit_once(' ')?;
     if !["UTC", "GMT"].contains(&zone) {

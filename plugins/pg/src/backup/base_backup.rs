@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::wal::{segment::Lsn, timeline::Chain};
 
-/// The folder of a binding where base backups lie, unless an action is told otherwise.
+/// The folder of a binding that contains base backups, unless an action specifies otherwise.
 pub const BACKUPS: &str = "backups";
 
 /// What the host reads in one file at most.
@@ -20,13 +20,13 @@ pub struct Backup {
     pub label: String,
     /// Where replay begins.
     pub start_lsn: Lsn,
-    /// Where it is consistent; none where the manifest is missing or too large to read.
+    /// Where it is consistent; `None` if the manifest is missing or too large to read.
     pub end_lsn: Option<Lsn>,
     /// When it was begun, as the server wrote it: `2026-11-21 03:55:28 UTC`.
     pub start_time: String,
     /// The timeline it was begun on.
     pub timeline: u32,
-    /// Of its files, in bytes; 0 where the manifest is missing or too large to read.
+    /// The size of its files in bytes; 0 if the manifest is missing or too large to read.
     pub size_bytes: u64,
     /// When its manifest was written (milliseconds since 1970): not before its end.
     pub finished_ms: u64,
@@ -35,7 +35,7 @@ pub struct Backup {
 }
 
 impl Backup {
-    /// Whether the WAL of the chain's timeline goes on from it.
+    /// Whether the WAL of the chain's timeline continues from it.
     pub fn leads_to(&self, chain: &Chain) -> bool {
         chain.writer(self.start_lsn) == self.timeline
     }
@@ -67,7 +67,7 @@ pub struct Unusable {
 }
 
 impl Unusable {
-    /// Whether it may be newer than that backup. What cannot be told counts as newer; a file's time says nothing of a backup.
+    /// Whether it may be newer than that backup. If that is unknown, it counts as newer; a file's time says nothing about a backup.
     pub fn is_newer(&self, than: &Backup) -> bool {
         if !self.is_backup {
             return false;
@@ -86,7 +86,7 @@ impl Unusable {
     }
 }
 
-/// What lies in a folder of backups.
+/// The content of a folder of backups.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Folders {
     /// Whole backups, by the position where they begin.
@@ -234,7 +234,7 @@ fn look(caps: &impl Machine, machine: &str, folder: &str, name: &str) -> Result<
             true,
         ))),
         Ok(None) => Ok(Err(unusable(name, "is no base backup", false))),
-        // A manifest that was cut short does not take the begin of its backup along.
+        // A truncated manifest does not hide where its backup begins.
         Err(failure) if failure.code() == "pg-backup-damaged" => {
             let label = caps.read_file(machine, &format!("{path}/backup_label")).unwrap_or_default();
             let label = parse_label(&String::from_utf8_lossy(&label));

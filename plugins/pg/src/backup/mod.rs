@@ -1,4 +1,4 @@
-//! Base backups: what they say of themselves, and how old they are.
+//! Base backups: what they say about themselves, and how old they are.
 
 pub mod age;
 pub mod base_backup;

@@ -1,4 +1,4 @@
-//! Digests: of what a run writes down, and as short names for what it makes.
+//! Digests: of what a run writes, and as short names for what it makes.
 
 use std::fmt::Write as _;
 

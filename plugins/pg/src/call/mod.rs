@@ -1,4 +1,4 @@
-//! What every action needs of its call: parameters, durations, digests.
+//! What every action needs from its call: parameters, durations, digests.
 
 pub mod digest;
 pub mod duration;

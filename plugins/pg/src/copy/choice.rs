@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// What is asked for.
+/// The request.
 #[derive(Debug, Clone, Copy)]
 pub struct Wish<'a> {
     /// Where recovery stops.
@@ -33,7 +33,7 @@ pub struct Wish<'a> {
     pub system_identifier: u64,
 }
 
-/// What is chosen.
+/// The choice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice {
     /// Where to begin.
@@ -59,8 +59,8 @@ struct Found {
     commit: Option<Lsn>,
 }
 
-/// The wished backup, or the newest one that was consistent before the target. Every segment that is read or needed has been
-/// looked at: it is the cluster's own, and begins like one.
+/// The requested backup, or the newest one that was consistent before the target. Every segment that is read or needed was
+/// checked: it belongs to the cluster, and begins like a segment.
 pub fn choose<C: Machine + Runtime>(
     caps: &C,
     machine: &str,
@@ -147,7 +147,7 @@ fn ended_by<C: Machine>(reader: &Reader<'_, C>, backup: &Backup, moment: &Moment
     if let Some(commit) = commits::last_before(reader, end)? {
         return Ok(commit.is_by(moment));
     }
-    // Nothing in the archive committed before: then nobody wrote while it was taken, and it begins when its label says.
+    // Nothing in the archive committed before: then there were no writes while it was taken, and its begin is that of its label.
     let begun = backup.start_time.strip_suffix(" UTC").or_else(|| backup.start_time.strip_suffix(" GMT"));
     Ok(begun.is_some_and(|begun| begun <= moment.text.as_str()))
 }
@@ -162,7 +162,7 @@ fn between(archive: &Archive, first: u64, last: u64) -> &[Segment] {
 fn commit_of<C: Machine>(reader: &Reader<'_, C>, xid: u32, segments: &[Segment]) -> Result<Option<Lsn>, Failure> {
     reader.archive.whole(segments)?;
     let one = Pass { xid: Some(xid), ..Pass::of(&["Transaction"]) };
-    // COMMIT PREPARED is written in no transaction, or in another one: its text alone names the one that it ends.
+    // COMMIT PREPARED is written in no transaction, or in another one: only its text names the one that it ends.
     let prepared = Pass { keep: vec![vec![format!("COMMIT_PREPARED {xid}: ")]], ..Pass::of(&["Transaction"]) };
     for pass in [one, prepared] {
         let mut found = None;

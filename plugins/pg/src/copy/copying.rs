@@ -1,5 +1,5 @@
-//! Making a copy's files from a backup's, so that the two share none: everything that leads out of the backup is looked at before
-//! a byte is copied.
+//! Makes a copy's files from a backup's, so that the two share no file: every link out of the backup is checked before a byte is
+//! copied.
 
 use std::collections::VecDeque;
 
@@ -10,7 +10,7 @@ use lifeboat_plugin::{
 
 use crate::copy::instance::Instance;
 
-/// What is needed on top of the copy's own size, in percent: WAL that is fetched, and the log.
+/// The space that is needed beyond the copy's own size, in percent: for fetched WAL and the log.
 const SPARE_PERCENT: u64 = 10;
 /// Where a data folder keeps its tablespaces.
 const TABLESPACES: &str = "pg_tblspc";
@@ -21,11 +21,11 @@ const DATABASES: &str = "base";
 const WAL: &str = "pg_wal/";
 /// How `cp` copies.
 const COPY: [&str; 2] = ["-a", "--reflink=auto"];
-/// So many programs copy at once.
+/// How many programs copy at once.
 const AT_ONCE: usize = 4;
 
-/// What a copy must not take over from files that were copied from a running server: whose process it is, what is replicated
-/// from it, what is left of its sessions, what it has not archived yet, and how recovery was told to begin.
+/// What a copy must not take over from files that were copied from a running server: its process, its replication, the rest of
+/// its sessions, what it has not archived yet, and the settings of its recovery.
 const LEFT_OUT: [&str; 18] = [
     "postmaster.pid",
     "postmaster.opts",
@@ -66,18 +66,18 @@ pub fn tablespaces(connection: &impl Connection) -> Result<Vec<Tablespace>, Fail
     rows.iter().map(|row| Ok(Tablespace { oid: row.get("oid")?, folder: row.get("folder")? })).collect()
 }
 
-/// What is copied, and where from.
+/// What is copied, and from where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// The backup's folder, with every link followed: a link itself would be copied as one.
     source: String,
-    /// Folders outside of it that hold its tablespaces.
+    /// Folders outside it that contain its tablespaces.
     tablespaces: Vec<Tablespace>,
     /// The size of all of it.
     bytes: u64,
 }
 
-/// Looks through the backup. Every link that leads out of it is either a tablespace of its own, or refused.
+/// Searches the backup. Every link out of it is either one of its tablespaces, or refused.
 pub fn plan<C: Machine>(caps: &C, machine: &str, source: &str, original: &[Tablespace]) -> Result<Plan, Failure> {
     let tree = caps.survey(machine, source)?;
     let map = match caps.read_file(machine, &format!("{source}/tablespace_map")) {
@@ -115,7 +115,7 @@ fn list_tablespaces<C: Machine>(caps: &C, machine: &str, source: &str) -> Result
     }
 }
 
-/// Whether a relative link leads nowhere but below the folder that is copied.
+/// Whether a relative link stays below the folder that is copied.
 fn stays_inside(target: &str) -> bool {
     !target.starts_with('/') && target.split('/').all(|part| part != "..")
 }

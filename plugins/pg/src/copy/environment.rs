@@ -1,4 +1,4 @@
-//! What a restored copy stands on: which programs run it, which wall stands around it, what no setting keeps inside of it, and
+//! The environment of a restored copy: the programs that run it, the wall around it, the risks that no setting contains, and
 //! where it listens.
 
 use std::collections::BTreeMap;
@@ -19,10 +19,10 @@ use crate::{
 /// The number in the name of a socket, where the binding gives no port.
 const SOCKET_PORT: u16 = 5432;
 
-/// What the original says of itself.
+/// What the original says about itself.
 #[derive(Debug, Clone)]
 pub struct Original {
-    /// How the action is logged in there.
+    /// The login of the action on the original.
     pub login: Login,
     /// The tablespaces that it uses now.
     pub tablespaces: Vec<Tablespace>,
@@ -31,7 +31,7 @@ pub struct Original {
 }
 
 impl Original {
-    /// Asks it.
+    /// Queries the original.
     pub fn ask(connection: &impl Connection) -> Result<Self, Failure> {
         Ok(Self {
             login: server::login(connection, &instance::REPLAY_LIMITS)?,
@@ -41,19 +41,19 @@ impl Original {
     }
 }
 
-/// What the step wants of the copy.
+/// What the step requests for the copy.
 #[derive(Debug, Clone, Copy)]
 pub struct Wishes<'a> {
     /// Further settings.
     pub settings: &'a BTreeMap<String, String>,
     /// Risks that it accepts.
     pub accepted: &'a [String],
-    /// The wall that must stand around it.
+    /// The wall that must be around it.
     pub wall: Option<&'a str>,
 }
 
-/// The folders in which the WAL of a copy creates tablespaces: read while the backup is copied where a wall gives the copy folders
-/// of its own in their place, and before that where nothing does.
+/// The folders in which the WAL of a copy creates tablespaces: read while the backup is copied if a wall gives the copy its own
+/// folders in their place, and before that otherwise.
 pub enum Tablespaces<P> {
     /// Still being read.
     Reading(TablespaceSearch<P>),
@@ -62,10 +62,10 @@ pub enum Tablespaces<P> {
 }
 
 impl<P: Process> Tablespaces<P> {
-    /// Waits for what is still being read.
+    /// Waits for the reading to end.
     ///
     /// # Errors
-    /// Where the WAL could not be read.
+    /// If the WAL could not be read.
     pub fn folders(self) -> Result<Vec<String>, Failure> {
         match self {
             Self::Reading(search) => search.folders(),
@@ -74,7 +74,7 @@ impl<P: Process> Tablespaces<P> {
     }
 }
 
-/// What is found out before anything is copied.
+/// The facts that are determined before anything is copied.
 #[derive(Debug, Clone)]
 pub struct Environment<'a> {
     /// The wall that the machine offers. It was tried out, so that its name is a fact.
@@ -86,7 +86,8 @@ pub struct Environment<'a> {
 }
 
 impl<'a> Environment<'a> {
-    /// Looks at the machine, where the copy will read its WAL from the folder `wal`; refuses risks that are known already and that nobody has accepted.
+    /// Examines the machine, on which the copy will read its WAL from the folder `wal`; refuses risks that are already known and not
+    /// accepted.
     pub fn find<C: Capabilities>(
         instance: &Instance<'_, C>,
         wishes: Wishes<'a>,
@@ -116,8 +117,8 @@ impl<'a> Environment<'a> {
         Ok(Self { wall, wishes, version, risks, server })
     }
 
-    /// Where no folder of the copy can take the place of a tablespace's, the search ends before anything is copied, and a tablespace
-    /// that nobody has accepted is refused.
+    /// If no folder of the copy can replace a tablespace's, the search ends before anything is copied, and a tablespace that is not
+    /// accepted is refused.
     pub fn tablespaces<P: Process>(&self, search: TablespaceSearch<P>) -> Result<Tablespaces<P>, Failure> {
         if self.wall.folders {
             return Ok(Tablespaces::Reading(search));
@@ -127,13 +128,13 @@ impl<'a> Environment<'a> {
         Ok(Tablespaces::Known(folders))
     }
 
-    /// What nothing keeps inside, with these folders in its WAL.
+    /// The risks that nothing contains, with these folders in the WAL.
     fn risks(&self, folders: &[String]) -> Result<Vec<Risk>, Failure> {
         let mut risks = self.risks.clone();
         if !self.wall.folders && !folders.is_empty() {
             let what = format!("its WAL creates tablespaces in {}, and replay writes there", folders.join(", "));
             if self.wall.files {
-                // Replay ends there: the wall keeps it from writing, and nothing stands in the place of the folder.
+                // Replay ends there: the wall prevents the write, and no other folder replaces this one.
                 return Err(isolation::no_folders(&what, &self.wall));
             }
             risks.push(Risk { name: "tablespaces", what });
@@ -168,7 +169,7 @@ impl<'a> Environment<'a> {
     }
 
     /// The first port of the binding that neither another instance holds nor anything listens on, and on which no start of this call
-    /// was refused. A copy that is reached by a socket shares no port with anybody.
+    /// was refused. A copy that is reached by a socket shares no port.
     pub fn free_port<C: Machine>(
         &self,
         instance: &Instance<'_, C>,

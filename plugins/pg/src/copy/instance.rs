@@ -25,7 +25,7 @@ pub const REPLAY_LIMITS: [&str; 5] = [
     "max_locks_per_transaction",
 ];
 
-/// What the configuration of an instance says.
+/// The settings of an instance's configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Configuration {
     /// Its name.
@@ -36,7 +36,7 @@ pub struct Configuration {
     pub listen: String,
     /// Fetches WAL from the archive.
     pub restore_command: RestoreCommand,
-    /// Which timeline is followed: never the newest one that happens to lie in the archive.
+    /// Which timeline is followed: never just the newest one in the archive.
     pub timeline: u32,
     /// Where recovery stops.
     pub target: Vec<(&'static str, String)>,
@@ -49,8 +49,8 @@ pub struct Configuration {
 }
 
 impl Configuration {
-    /// `postgresql.conf`. It stands alone: nothing of the original's applies, which may load programs, send mail or
-    /// overwrite the archive. What must hold comes last and wins.
+    /// `postgresql.conf`. It is complete: no setting of the original applies, because these may load programs, send mail or
+    /// overwrite the archive. Required settings come last and win.
     pub fn print(&self) -> String {
         let mut text = "# Written by Lifeboat for a restored copy.\n".to_owned();
         let mut line = |name: &str, value: &str| {
@@ -62,7 +62,7 @@ impl Configuration {
         line("min_wal_size", &quote_setting(&format!("{min_wal_mb}MB")));
         line("max_wal_size", &quote_setting(&format!("{max_wal_mb}MB")));
         line("dynamic_shared_memory_type", "mmap");
-        // A copy whose machine fails is made anew: nothing starts one again that was not stopped.
+        // A copy whose machine fails is made anew: a copy that was not stopped properly is never started again.
         line("fsync", "off");
         for (name, value) in &self.settings {
             line(name, &quote_setting(value));
@@ -157,7 +157,7 @@ pub struct Instance<'a, C> {
     pub machine: &'a str,
     /// Its folder.
     pub folder: &'a str,
-    /// How it is started, where this call starts it.
+    /// How it is started, if this call starts it.
     pub startup: Option<&'a Startup>,
 }
 
@@ -181,12 +181,12 @@ impl<C: Machine> Instance<'_, C> {
         format!("{}/server.log", self.folder)
     }
 
-    /// Where its sockets lie, if it has one.
+    /// The folder of its socket, if it has one.
     pub fn socket(&self) -> String {
         format!("{}/socket", self.folder)
     }
 
-    /// Starts the server and does not wait until it answers; fails where it ends at once.
+    /// Starts the server and does not wait until it answers; fails if it ends at once.
     pub fn start(&self) -> Result<(), Failure> {
         let startup = self
             .startup
@@ -203,7 +203,7 @@ impl<C: Machine> Instance<'_, C> {
         }
     }
 
-    /// Ends the server at once; one that does not run is fine. No other server is touched.
+    /// Ends the server at once; if it does not run, that is no error. No other server is touched.
     pub fn stop(&self) -> Result<(), Failure> {
         match self.caps.stop_server(self.machine, &self.data()) {
             Ok(()) | Err(machine::Error::NotFound(_)) => Ok(()),

@@ -1,5 +1,5 @@
-//! What keeps a restored copy from acting on the world outside of its folder, as far as settings can: its command line, which
-//! no file and no catalog overrides, and which further settings a runbook may give.
+//! The settings that keep a restored copy from acting outside its folder, as far as settings can: its command line, which no file
+//! and no catalog overrides, and the further settings that a runbook may give.
 
 use std::collections::BTreeMap;
 
@@ -43,7 +43,7 @@ pub fn can_refuse_foreign_tables(version: ServerVersion) -> bool {
 pub struct Door<'a> {
     /// Its port, also a part of its socket's name.
     pub port: u16,
-    /// On which addresses, where it has no socket.
+    /// Its addresses, if it has no socket.
     pub listen: &'a str,
     /// The folder of its socket.
     pub socket: Option<&'a str>,
@@ -118,7 +118,7 @@ pub fn preload(settings: &BTreeMap<String, String>) -> &str {
 }
 
 /// Settings that a runbook may give: limits, memory, speed, how much is logged, and the libraries that the WAL needs. A list of
-/// what is refused would forget the next one that runs a program or names a path.
+/// refused settings would miss the next one that runs a program or names a path.
 const ALLOWED: [&str; 53] = [
     "autovacuum_work_mem",
     "bgwriter_delay",
@@ -202,7 +202,7 @@ fn is_word(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
-/// Something that settings cannot keep inside of a copy.
+/// A risk that settings cannot contain within a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Risk {
     /// What a person lists under `accept`.
@@ -211,7 +211,7 @@ pub struct Risk {
     pub what: String,
 }
 
-/// What only a wall around its network keeps inside.
+/// The risks that only a wall around its network contains.
 pub fn risks(version: ServerVersion, settings: &BTreeMap<String, String>, foreign_tables: bool) -> Vec<Risk> {
     let mut risks = Vec::new();
     let preload = preload(settings);
@@ -235,7 +235,7 @@ pub fn has_foreign_tables(connection: &impl Connection) -> Result<bool, Failure>
 /// Names of all risks that a person can accept.
 pub const RISKS: [&str; 3] = ["tablespaces", "libraries", "foreign-tables"];
 
-/// Refuses risks that nobody has accepted; the accepted ones, in words, are returned.
+/// Refuses risks that are not accepted; returns the accepted ones, in words.
 pub fn weigh(risks: &[Risk], accepted: &[String], wall: &machine::Wall) -> Result<String, Failure> {
     let (yes, no): (Vec<_>, Vec<_>) = risks.iter().partition(|risk| accepted.iter().any(|name| name == risk.name));
     let words = |risks: &[&Risk]| risks.iter().map(|risk| risk.what.as_str()).collect::<Vec<_>>().join("; ");
@@ -256,7 +256,7 @@ pub fn weigh(risks: &[Risk], accepted: &[String], wall: &machine::Wall) -> Resul
     Err(Failure::denied("pg-not-isolated", message))
 }
 
-/// Refuses tablespaces where a wall keeps replay from them and gives no folders in their place.
+/// Refuses tablespaces if a wall blocks replay from them and gives no folders in their place.
 pub fn no_folders(what: &str, wall: &machine::Wall) -> Failure {
     let message = format!(
         "the copy cannot be replayed behind the wall `{}`: {what}, and it gives the copy no folder in their place. \
@@ -267,7 +267,7 @@ pub fn no_folders(what: &str, wall: &machine::Wall) -> Failure {
     Failure::denied("pg-not-isolated", message)
 }
 
-/// Refuses names that are no risk.
+/// Refuses names that are not risks.
 pub fn check_accepted(accepted: &[String]) -> Result<(), Failure> {
     match accepted.iter().find(|name| !RISKS.contains(&name.as_str())) {
         Some(name) => {

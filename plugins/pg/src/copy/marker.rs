@@ -1,5 +1,5 @@
-//! The marker of an instance: says which run made it and how to reach it. It is written before anything is restored, so
-//! that nothing without an owner can be left behind, and nothing that belongs to somebody else is ever removed.
+//! The marker of an instance: says which run made it and how to reach it. It is written before anything is restored, so that
+//! nothing without an owner can be left behind, and nothing of another owner is ever removed.
 
 use lifeboat_plugin::{Failure, Machine, Postgres, machine, postgres};
 use serde::{Deserialize, Serialize};
@@ -39,7 +39,7 @@ pub fn instance_of(key: &str) -> String {
     format!("lb-{}", short_hash(key))
 }
 
-/// An instance is one folder below `work`; a name that is none is refused before it becomes a path.
+/// An instance is one folder directly below `work`; any other name is refused before it becomes a path.
 pub fn folder(caps: &impl Machine, machine: &str, instance: &str) -> Result<String, Failure> {
     let digits = instance.strip_prefix("lb-").unwrap_or_default();
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -49,7 +49,7 @@ pub fn folder(caps: &impl Machine, machine: &str, instance: &str) -> Result<Stri
     Ok(format!("{}/{instance}", caps.folder(machine, WORK)?))
 }
 
-/// Where an instance's marker lies.
+/// The path of an instance's marker.
 pub fn path(folder: &str) -> String {
     format!("{folder}/{FILE}")
 }
@@ -66,7 +66,7 @@ pub fn find(caps: &impl Machine, machine: &str, instance: &str) -> Result<Option
     }
 }
 
-/// The marker of an instance; fails with `pg-no-instance` where there is none.
+/// The marker of an instance; fails with `pg-no-instance` if there is none.
 pub fn read(caps: &impl Machine, machine: &str, instance: &str) -> Result<Marker, Failure> {
     find(caps, machine, instance)?.ok_or_else(|| {
         let message = format!("there is no copy `{instance}` on `{machine}`: it was removed, or never restored");
@@ -99,7 +99,7 @@ pub fn record(folder: &str) -> String {
 pub struct FoundInstance {
     /// Its name.
     pub name: String,
-    /// Whose it is; none where its folder does not say.
+    /// Its owner; `None` if its folder does not say.
     pub marker: Option<Marker>,
     /// Whether its server runs.
     pub running: bool,

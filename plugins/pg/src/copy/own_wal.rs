@@ -1,5 +1,5 @@
-//! The WAL of a copy whose archive is read through a `restore_command`: its server cannot reach outside of its folder, so what it
-//! replays is fetched into that folder before it starts, and goes with it.
+//! The WAL of a copy whose archive is read through a `restore_command`: its server cannot reach outside its folder, so the WAL
+//! that it replays is fetched into that folder before it starts, and is removed with it.
 
 use lifeboat_plugin::{Failure, Machine, Runtime, machine::Error};
 
@@ -19,7 +19,7 @@ pub const FOLDER: &str = "wal";
 /// What is fetched for a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnWal {
-    /// Where it will lie.
+    /// The destination.
     pub path: String,
     /// The folder of the binding.
     folder: String,

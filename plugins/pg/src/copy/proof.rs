@@ -1,11 +1,11 @@
-//! What a restore has to reach, and whether it did: by what the copy's log says of the end of its recovery, and by positions.
+//! What a restore has to reach, and whether it did: by what the copy's log says about the end of its recovery, and by positions.
 //! Recovery that ends somewhere else is never taken for the target.
 
 use lifeboat_plugin::Failure;
 
 use crate::wal::{end::End, segment::Lsn};
 
-/// Where a server stands.
+/// The replay state of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reached {
     /// Replayed so far.
@@ -52,7 +52,7 @@ enum Stop<'a> {
 }
 
 impl Expected {
-    /// How far replay must come at least; none for a moment.
+    /// How far replay must come at least; `None` for a moment.
     pub fn lsn(&self) -> Option<Lsn> {
         match self {
             Self::Latest(end) => Some(end.lsn),
@@ -62,7 +62,7 @@ impl Expected {
         }
     }
 
-    /// Holds what was reached against what had to be; gives the line of the log that says where recovery stopped. Fails with
+    /// Compares what was reached with what had to be; returns the line of the log that says where recovery stopped. Fails with
     /// `pg-end-not-proven`.
     pub fn prove(&self, log: &str, reached: &Reached) -> Result<String, Failure> {
         let line = stopping(log).ok_or_else(|| not_proven("its log does not say that recovery stopped at a target"))?;

@@ -1,4 +1,4 @@
-//! Waiting until a restored server has reached its target, and has proven it.
+//! Waits until a restored server has reached its target, and has proven it.
 
 use lifeboat_plugin::{Connection, Failure, postgres};
 
@@ -33,8 +33,8 @@ pub struct Goal<'a> {
     pub choice: &'a Choice,
 }
 
-/// Starts the server and waits until it has reached its target and answers queries; gives where it stands, and what its log says
-/// of the end of recovery. Where the WAL asks for larger limits, it is started again with them. The call's deadline bounds it.
+/// Starts the server and waits until it has reached its target and answers queries; returns its replay state, and what its log
+/// says about the end of recovery. If the WAL needs larger limits, it is started again with them. The call's deadline bounds it.
 pub fn run<C: Capabilities>(instance: &Instance<'_, C>, goal: &Goal<'_>) -> Result<(Reached, String), Failure> {
     let mut configuration = goal.configuration.clone();
     for restarts in 1..=RESTARTS_MAX {
@@ -111,7 +111,7 @@ fn connect<C: Capabilities>(instance: &Instance<'_, C>, goal: &Goal<'_>) -> Resu
     }
 }
 
-/// Where the server stands; none where the connection was lost, as it is when recovery ends badly.
+/// The replay state of the server; `None` if the connection was lost, as it is when recovery ends badly.
 fn look(connection: &impl Connection) -> Result<Option<Reached>, Failure> {
     let answer = connection.query(
         "SELECT pg_is_in_recovery() AS in_recovery,
@@ -196,7 +196,7 @@ fn explain<C: Capabilities>(instance: &Instance<'_, C>, goal: &Goal<'_>, failure
     })
 }
 
-/// What the end of replay before the target means, where the WAL up to the target is in the archive: not that the archive ends.
+/// What the end of replay before the target means if the WAL up to the target is in the archive: not that the archive ends.
 fn early(log: &str, choice: &Choice, size: SegmentSize) -> Option<(&'static str, String)> {
     let line = unreadable::last_line(log);
     let place = line.and_then(|line| unreadable::place(line, &choice.chain, size));

@@ -1,5 +1,5 @@
 //! The `restore_command` of a copy. PostgreSQL takes every failure of it for the end of the archive, unless it ends with more
-//! than 125: so it says "not there" only where that is proven, and ends recovery for everything else, with one line in the log.
+//! than 125: so it says "not there" only if that is proven, and ends recovery for everything else, with one line in the log.
 
 use lifeboat_plugin::Failure;
 
@@ -15,7 +15,7 @@ pub struct RestoreCommand {
     pub archive: String,
     /// Of its segments; a file of another size is none.
     pub segment_size: SegmentSize,
-    /// The name of a segment that lies in it: where that is gone, the archive is, and nothing about it is known.
+    /// The name of a segment in the archive: if that is gone, the archive is gone, and nothing about it is known.
     pub witness: String,
 }
 
@@ -34,7 +34,7 @@ impl RestoreCommand {
             &format!("[ -f {archive}/{witness} ] || no \"the archive no longer holds \"{witness}"),
             "exit 1;; *) no \"$s\";; esac",
             "case \"$s\" in \"regular file/\"*|\"regular empty file/\"*) ;; *) no \"is not a file but a ${s%%%%/*}\";; esac",
-            // Whatever waits for this segment is told that it is not there, and why.
+            // The server, which waits for this segment, is told that it is not there, and why.
             &format!(
                 "case %f in *.*) ;; *) if [ \"${{s##*/}}\" != {bytes} ]; then echo \"{mark}%f: has ${{s##*/}} bytes, not \
                  {bytes}\" >&2; exit 1; fi;; esac"
@@ -45,7 +45,7 @@ impl RestoreCommand {
     }
 }
 
-/// What the command said in a server's log last, as the failure that it is.
+/// The command's last line in a server's log, as a failure.
 pub fn failure(log: &str) -> Option<Failure> {
     let line = log.lines().rev().find(|line| line.starts_with(MARK))?;
     let (name, reason) = line[MARK.len()..].split_once(": ")?;

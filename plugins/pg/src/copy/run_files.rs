@@ -1,6 +1,6 @@
 //! What a run writes into `work` beside its copies: exact sets, what a merge did and what it left, what was settled. The names of these
-//! files begin with the run, so that it can be seen whose they are, and they go together when nothing needs them any more: a run
-//! that failed needs them to go on, and a merge that was interrupted is known to have taken effect only by its record.
+//! files begin with the run, so that their owner is known, and they are removed together when nothing needs them any more: a failed run
+//! needs them to continue, and only its record shows whether an interrupted merge took effect.
 
 use lifeboat_plugin::{Call, Failure, Machine, machine::EntryKind};
 
@@ -12,7 +12,7 @@ fn prefix(run: &str) -> String {
     format!("{}.", if plain { run.to_owned() } else { short_hash(run) })
 }
 
-/// Where a file of the call lies: the same for every attempt. `kind` is what it is (`merge`), `end` how its name ends (`.json`).
+/// The path of a file of the call: the same for every attempt. `kind` is what it is (`merge`), `end` how its name ends (`.json`).
 pub fn path(call: &Call, caps: &impl Machine, machine: &str, kind: &str, end: &str) -> Result<String, Failure> {
     let (folder, prefix) = (caps.folder(machine, WORK)?, prefix(&call.run));
     Ok(format!("{folder}/{prefix}{kind}-{}{end}", short_hash(&call.key)))

@@ -1,5 +1,5 @@
-//! Settings of logins that a copy inherits by its catalog and that a login of ours cannot turn off: what a superuser's session names
-//! itself, another one may not.
+//! Settings of logins that a copy inherits by its catalog and that a login of ours cannot turn off: what a superuser's session may
+//! set, another login's may not.
 
 use lifeboat_plugin::{Connection, Failure};
 
@@ -16,7 +16,7 @@ const LIBRARIES: &str = "SELECT o.option_value AS libraries,
     AND NOT has_parameter_privilege(session_user, 'session_preload_libraries', 'SET')
   ORDER BY s.setrole <> 0 DESC, s.setdatabase <> 0 DESC LIMIT 1";
 
-/// What the login's sessions on a copy will load, in words; none where they load nothing, or can say so themselves.
+/// What the login's sessions on a copy will load, in words; `None` if they load nothing, or can set that themselves.
 pub fn preloaded(primary: &impl Connection) -> Result<Option<String>, Failure> {
     let rows = primary.query(LIBRARIES, &[])?;
     let Some(row) = rows.first() else { return Ok(None) };

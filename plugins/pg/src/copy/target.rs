@@ -36,7 +36,7 @@ impl Target {
     }
 
     /// Recovery settings. A time is given as the server printed it in UTC. The latest state is that after the archive's last
-    /// record: without a target, recovery would take whatever stops it for the end.
+    /// record: without a target, recovery would take anything that stops it for the end.
     pub fn settings(&self, moment: Option<&Moment>, last_record: Option<Lsn>) -> Vec<(&'static str, String)> {
         let inclusive = ("recovery_target_inclusive", "on".to_owned());
         match self {

@@ -77,8 +77,8 @@ impl Deleters {
         }
     }
 
-    /// What a record of the resource manager Transaction makes of it: a transaction takes effect with its
-    /// subtransactions, and what was rolled back is forgotten. A transaction that removed nothing is returned too.
+    /// Handles a record of the resource manager Transaction: a transaction takes effect with its subtransactions, and what was
+    /// rolled back is forgotten. A transaction that removed nothing is returned too.
     pub fn settle(&mut self, record: &Record) -> Option<Candidate> {
         match &record.kind {
             Kind::Commit { time, subtransactions, dropped } => {
@@ -167,7 +167,7 @@ impl Largest {
         Self { limit, kept: Vec::new(), seen: 0 }
     }
 
-    /// Takes a candidate; the smallest goes where there are too many, except those that are asked for by name.
+    /// Takes a candidate; if there are too many, the smallest is dropped, except those that are asked for by name.
     pub fn take(&mut self, candidate: Candidate, wanted: &Wanted) {
         self.seen += 1;
         self.kept.push(candidate);
@@ -185,7 +185,7 @@ impl Largest {
         candidates
     }
 
-    /// Those that are wanted; the largest one only where no other removed a fifth as much.
+    /// The requested candidates; the largest one only if no other removed a fifth as much.
     pub fn verdict(&self, wanted: &Wanted) -> Verdict {
         let candidates = self.ordered();
         match wanted {

@@ -1,5 +1,5 @@
-//! What the catalog says about the files of tables, as far as reading the WAL needs it: whose they are, and which partitions a
-//! row can move between.
+//! What the catalog says about the files of tables, as far as reading the WAL needs it: their tables, and the partitions between
+//! which a row can move.
 
 use std::collections::HashMap;
 
@@ -45,7 +45,7 @@ impl Layout {
         !self.files.internal.contains(&file) || self.files.objects.is_some_and(|objects| objects.has(file))
     }
 
-    /// Whether a row can have come here from another partition; of a file that nobody has any more nothing is known.
+    /// Whether a row can have come here from another partition; nothing is known about a file that no table has any more.
     pub fn may_be_moved_to(&self, file: Filenode) -> bool {
         self.leaves.contains_key(&file) || !self.files.tables.contains_key(&file)
     }

@@ -1,7 +1,7 @@
-//! Records of a server's log: which transaction a record belongs to, and what its client called itself. PostgreSQL writes them as CSV,
+//! Records of a server's log: which transaction a record belongs to, and the name that its client gave. PostgreSQL writes them as CSV,
 //! as JSON, or as text behind a prefix of the operator's choice.
 //!
-//! What a client calls itself is only what it says.
+//! A client can give any name, so the name proves nothing.
 
 use serde_json::Value;
 
@@ -69,7 +69,7 @@ impl Format {
 }
 
 fn client(application: &str, user: Option<&str>) -> Option<Client> {
-    // A program that gives no name is not told from one whose name is not known.
+    // A program without a name is not distinguished from one whose name is unknown.
     let application = application.trim();
     let user = user.map(str::trim).filter(|user| !user.is_empty());
     (!application.is_empty()).then(|| Client { application: application.to_owned(), user: user.map(str::to_owned) })
@@ -257,7 +257,7 @@ mod tests {
         }
         let padded = text("%t|%-6p|%10x|%a|").expect("a prefix");
         check(&padded, "2026-11-21 03:55:29 UTC|77    |       734|cron|LOG:  x", 734, Some(("cron", None)));
-        // Where one value ends and the next begins nobody knows.
+        // It is unknown where one value ends and the next begins.
         check(&text("%t %x %a%u ").expect("a prefix"), "2026-11-21 03:55:29 UTC 734 cronapp LOG:  x", 734, None);
     }
 

@@ -1,6 +1,6 @@
-//! Rows that were made and removed again after a deletion, in the tables of its exact set. Where such a row had the key of one that
-//! was removed, the application has removed that key on purpose since, and the row must not come back. The WAL names places, not
-//! keys, so these rows can only be counted.
+//! Rows that were made and removed again after a deletion, in the tables of its exact set. If such a row had the key of a removed
+//! one, the application has since removed that key on purpose, and the row must not come back. The WAL names places, not keys, so
+//! these rows can only be counted.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

@@ -1,4 +1,4 @@
-//! Finding what damaged tables: which transactions, what they removed, and what is known of them.
+//! Finding what damaged tables: which transactions, what they removed, and what is known about them.
 
 pub mod deleters;
 pub mod layout;

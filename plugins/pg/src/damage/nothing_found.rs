@@ -1,5 +1,5 @@
-//! Why no transaction removed rows of a table: what the WAL and the catalog show instead, each as a sentence with what to do. It is
-//! looked at only where nothing was found.
+//! Why no transaction removed rows of a table: what the WAL and the catalog show instead, each as a sentence with what to do. It
+//! runs only if nothing was found.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-/// So many transactions are named for each thing that was found.
+/// How many transactions are named for each finding.
 const NAMED_MAX: usize = 3;
 
 /// What was done to the rows of a file.
@@ -120,7 +120,7 @@ pub struct Inquiry<'a, C: Capabilities> {
 }
 
 impl<C: Capabilities> Inquiry<'_, C> {
-    /// The failure that says why nobody removed rows.
+    /// The failure that says why no transaction removed rows.
     pub fn nobody(&self, nobody: &Nobody<'_>) -> Result<Failure, Failure> {
         let traces = self.traces(nobody.span)?;
         let mut reasons = Vec::new();
@@ -148,7 +148,7 @@ impl<C: Capabilities> Inquiry<'_, C> {
         Ok(Failure::permanent("pg-no-damage-found", message))
     }
 
-    /// The failure that says what became of a table with a new file.
+    /// The failure that says what happened to a table with a new file.
     pub fn rewritten(&self, rewrite: &Rewrite, span: Span<'_>) -> Result<Failure, Failure> {
         let traces = self.traces(span)?;
         let (commit, time) = rewrite.commit.clone().unwrap_or((Lsn(0), String::new()));
@@ -264,7 +264,7 @@ impl<C: Capabilities> Inquiry<'_, C> {
         })
     }
 
-    /// Whether the server writes on behind the end of the archive.
+    /// Whether the server has written beyond the end of the archive.
     fn not_archived(&self) -> Result<Option<String>, Failure> {
         let rows = self.connection.query(
             "SELECT CASE WHEN NOT pg_is_in_recovery() THEN pg_walfile_name(pg_current_wal_insert_lsn())::text END AS name",

@@ -1,9 +1,9 @@
 //! What exactly some transactions removed: a fold over everything that they wrote, in the order of the WAL, from before the first
 //! record to the last commit. It keeps places, not lines.
 //!
-//! The places are those of a copy that stands just before the first of their commits. Of one transaction its own records say it
-//! all: whatever else it saw was committed before. Of several, rows can have been moved in between by others, which are
-//! followed too: all that committed from the first of the transactions to the last one.
+//! The places are those of a copy that stands just before the first of their commits. For one transaction, its own records
+//! suffice: everything else that it saw was committed before. For several, other transactions can have moved rows in between; all
+//! transactions that committed from the first of them to the last are followed too.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -67,16 +67,16 @@ enum Writer {
     Other,
 }
 
-/// What the WAL did not say for certain.
+/// What the WAL leaves uncertain.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Doubts {
-    /// Rows that were moved to another partition, nobody knows for certain where.
+    /// Rows that were moved to another partition; it is not certain where.
     pub moves: u64,
     /// Rows that they seem to have inserted themselves and removed again, where moved rows could have gone.
     pub own_where_moved: u64,
     /// Rows removed from files that they made themselves.
     pub in_new_files: u64,
-    /// Rows removed from files that others made meanwhile: where they lay before is not known.
+    /// Rows removed from files that others made meanwhile: their earlier places are unknown.
     pub in_files_made_meanwhile: u64,
     /// Removed rows that they may have inserted themselves, on pages that were filled with `COPY`. The copy knows: there only
     /// rows from before the first commit are visible.
@@ -132,7 +132,7 @@ impl<'a> Removals<'a> {
             kind => {
                 let Some(file) = written_file(kind) else { return };
                 if self.layout.files.internal.contains(&file) {
-                    // What belongs to the server itself comes back by itself, but for large objects. A moved row's TOAST is
+                    // What belongs to the server itself comes back by itself, except large objects. A moved row's TOAST is
                     // written before the row.
                     if self.layout.files.objects.is_some_and(|objects| objects.has(file)) {
                         self.write(writer, record.xid, kind, None);
@@ -184,7 +184,7 @@ impl<'a> Removals<'a> {
         }
     }
 
-    /// Whether a row of ours from before has left its partition, nobody knows where to.
+    /// Whether a row from before that these transactions moved has left its partition for an unknown place.
     fn is_lost(&self, xid: u32, moving: &Moving) -> bool {
         matches!(moving.version.origin, Origin::Before(_)) && self.members.contains(&xid)
     }
@@ -251,7 +251,7 @@ impl<'a> Removals<'a> {
         transactions.iter().flat_map(|each| &each.dropped).filter(|node| !is_new(node)).count()
     }
 
-    /// Fails where the set would be incomplete or name the wrong rows.
+    /// Fails if the set would be incomplete or name the wrong rows.
     pub fn check(&self, transactions: &[Candidate]) -> Result<(), Failure> {
         let xid = transactions.first().map_or(0, |first| first.xid);
         if self.doubts.in_new_files > 0 && self.dropped_files(transactions) > 0 {

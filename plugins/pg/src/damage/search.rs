@@ -30,7 +30,7 @@ use crate::{
 
 mod refusal;
 
-/// More candidates than this are only counted.
+/// Further candidates are only counted.
 const CANDIDATES_MAX: usize = 20;
 /// Of the transactions that are put back, no more are listed as candidates.
 const CHOSEN_LISTED_MAX: usize = 50;
@@ -38,15 +38,15 @@ const CHOSEN_LISTED_MAX: usize = 50;
 pub const TOGETHER_MAX: usize = 5_000;
 /// More relations, or subtransactions, than this are read in one pass that prints more and is sifted by the host.
 pub(crate) const PASSES_MAX: usize = 4;
-/// So many segments are looked through at once for a mark, going back; half as many the time before.
+/// How many segments are searched at once for a mark, going back; half as many the time before.
 const SEGMENTS_BACK_MAX: usize = 64;
 
-/// A transaction that committed at most so many seconds before `since` counts like one that committed later: so long a commit can
-/// take to be flushed and seen.
+/// A transaction that committed at most this many seconds before `since` counts like one that committed later: a commit can take
+/// this long to be flushed and seen.
 pub const FLUSH_SECONDS: i64 = 5;
-/// The same, where it is the only one at all.
+/// The same, if it is the only one.
 pub const NEAR_SECONDS: i64 = 60;
-/// One that committed at most so many seconds before `since` is named.
+/// A transaction that committed at most this many seconds before `since` is named.
 pub const FAR_SECONDS: i64 = 600;
 
 /// When the transactions can have committed, and where in the archive that is.
@@ -78,7 +78,7 @@ pub struct Search<'a, C> {
     pub range: &'a Range,
     /// The table's files today.
     pub files: &'a [TableFile],
-    /// The transactions, where they are known.
+    /// The transactions, if they are known.
     pub wanted: &'a Wanted,
 }
 
@@ -87,9 +87,9 @@ pub struct Search<'a, C> {
 pub enum Finding<'a> {
     /// With the transactions.
     Culprit(Culprit),
-    /// The table has a new file, where the places of the WAL mean nothing.
+    /// The table has a new file, in which the places of the WAL mean nothing.
     Rewritten(Rewrite, Span<'a>),
-    /// Nobody removed rows of the table.
+    /// No transaction removed rows of the table.
     Nobody(Nobody<'a>),
 }
 
@@ -108,7 +108,7 @@ pub struct Culprit {
     pub(crate) marks: Marks,
 }
 
-/// What is known where nobody removed rows.
+/// What is known if no transaction removed rows.
 #[derive(Debug)]
 pub struct Nobody<'a> {
     /// What was searched.
@@ -157,7 +157,7 @@ impl<C: Capabilities> Search<'_, C> {
         let rewrite = found.rewrites.iter().rfind(|rewrite| self.counts(rewrite)).cloned();
         let is_named = matches!(self.wanted, Wanted::These(_));
         match (self.verdict(&found), rewrite) {
-            // What was deleted after a TRUNCATE says nothing of the disaster that the TRUNCATE may be.
+            // Deletions after a TRUNCATE say nothing about the TRUNCATE, which may be the disaster.
             (_, Some(rewrite)) if !is_named => Ok(Finding::Rewritten(rewrite, found.span)),
             (Verdict::These(transactions), _) => Ok(Finding::Culprit(found.culprit(transactions))),
             (Verdict::Nobody | Verdict::NotThere(_), Some(rewrite)) => Ok(Finding::Rewritten(rewrite, found.span)),
@@ -235,7 +235,7 @@ impl<C: Capabilities> Search<'_, C> {
         kept.take(candidate, self.wanted);
     }
 
-    /// Of what committed long before `since`, a single transaction is taken where there is none later.
+    /// Of the transactions that committed long before `since`, a single one is taken if there is none later.
     fn verdict(&self, found: &Found<'_>) -> Verdict {
         let verdict = found.largest.verdict(self.wanted);
         if verdict != Verdict::Nobody || *self.wanted != Wanted::Largest {
@@ -299,7 +299,7 @@ impl<C: Capabilities> Search<'_, C> {
         Ok(())
     }
 
-    /// The last mark in the segments before position `end` that is accepted; none where they end, or at a gap.
+    /// The last mark in the segments before position `end` that is accepted; `None` if the segments end, or at a gap.
     pub(crate) fn last_mark(&self, end: usize, accept: impl Fn(&Mark) -> bool) -> Result<Option<Mark>, Failure> {
         let archive = self.reader.archive;
         let floor = archive.reaches_back(end.min(archive.segments.len() - 1));

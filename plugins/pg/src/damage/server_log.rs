@@ -1,6 +1,6 @@
-//! Who ran a transaction, by the server's own log, where that can be read: in the folder `log` of the machine's binding. The WAL says
-//! nothing of it. A server is not asked for its log: whoever may read files through it may read all of them. Only a bounded part of
-//! the log around the commit is read, and what is not found is not said.
+//! Who ran a transaction, by the server's own log, if that can be read: in the folder `log` of the machine's binding. The WAL does
+//! not say it. A server is not asked for its log: a login that may read files through it may read all of them. Only a bounded part of
+//! the log around the commit is read, and what is not found is left out.
 
 use lifeboat_plugin::{
     Connection, Failure, Machine, Runtime,
@@ -14,9 +14,9 @@ use crate::{
     server,
 };
 
-/// Folder of a binding in which the server's log lies, where that is on the machine.
+/// Folder of a binding that contains the server's log, if that is on the machine.
 const LOG: &str = "log";
-/// So many transactions are looked up.
+/// How many transactions are looked up.
 const LOOKED_UP_MAX: usize = 10;
 /// Of each of so many files: the one that was written at the commit, and the next one.
 const FILES_MAX: usize = 2;
@@ -35,7 +35,7 @@ struct File {
     modified_ms: u64,
 }
 
-/// Where the log lies.
+/// The location of the log.
 struct Place<'a, C: Machine + Runtime> {
     caps: &'a C,
     machine: &'a str,
@@ -51,7 +51,7 @@ pub struct ServerLog<'a, C: Machine + Runtime, P: Connection> {
 }
 
 impl<'a, C: Machine + Runtime, P: Connection> ServerLog<'a, C, P> {
-    /// None where it cannot be read, or says nothing of transactions.
+    /// `None` if it cannot be read, or does not name transactions.
     pub fn open(connection: &'a P, caps: &'a C, machine: &'a str) -> Option<Self> {
         let place = Place { caps, machine, folder: caps.folder(machine, LOG).ok()? };
         let prefix = server::setting(connection, "log_line_prefix").ok()??;
@@ -84,7 +84,7 @@ impl<'a, C: Machine + Runtime, P: Connection> ServerLog<'a, C, P> {
         let (ms, text): (i64, String) = (rows.one()?.get("ms")?, rows.one()?.get("text")?);
         let ms = u64::try_from(ms).unwrap_or_default();
         for kind in [Format::is_json, Format::is_csv, Format::is_text] {
-            // Some file systems tell when a file was written in whole seconds.
+            // Some file systems record the time of a write in whole seconds.
             let files = self.files.iter().filter(|(file, format)| kind(format) && file.modified_ms + 1_000 >= ms);
             for (file, format) in files.take(FILES_MAX) {
                 let end = (self.position(file, &text)? + AFTER_BYTES).min(file.bytes);

@@ -1,7 +1,7 @@
 //! What several transactions removed together, from one copy before the first of them.
 //!
-//! Between the first commit and the last one others went on: what they inserted is in no such copy, and what they changed has
-//! moved. So everything that was written in that time to the files in question is read, whoever wrote it.
+//! Between the first commit and the last one, other transactions continued: what they inserted is in no such copy, and what they
+//! changed has moved. So everything that was written to these files in that time is read, by any transaction.
 
 use std::collections::BTreeSet;
 

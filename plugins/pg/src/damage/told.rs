@@ -1,5 +1,5 @@
-//! What find-damage tells people in whole sentences, for the sign-off and the report: which transactions there were, and what the
-//! chosen ones did besides removing rows. Expressions of a runbook cannot walk over lists.
+//! What find-damage reports to people in whole sentences, for the sign-off and the report: which transactions there were, and
+//! what the chosen ones did besides removing rows. Expressions of a runbook cannot walk over lists.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::server::identifier::TableName;
 
-/// So many transactions are told one by one, of the chosen ones and of the others each.
+/// How many transactions are listed one by one, of the chosen ones and of the others.
 const TOLD_MAX: usize = 8;
 
 /// A transaction that removed rows of the table.
@@ -25,10 +25,10 @@ pub struct Listed {
     pub chosen: bool,
     /// Whether it committed shortly before `since`.
     pub early: bool,
-    /// What its client called itself, where the server's log says so.
+    /// The name that its client gave, if the server's log has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub application: Option<String>,
-    /// The role of its client, where that is known too.
+    /// The role of its client, if that is known too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
 }

@@ -35,7 +35,7 @@ pub struct RowVersion {
 }
 
 impl RowVersion {
-    /// Of a row that nobody has changed yet.
+    /// Of a row that no transaction has changed yet.
     pub fn of(origin: Origin) -> Self {
         Self { origin, changed: false, outdated: false }
     }
@@ -65,7 +65,7 @@ impl Written {
         self.versions.insert(place, (origin, flags));
     }
 
-    /// A row version ended; returns what it was, where it is known here.
+    /// A row version ended; returns what it was, if it is known here.
     pub fn remove(&mut self, place: Place) -> Option<RowVersion> {
         let packed = self.find(place)?;
         let version = self.versions.remove(&packed)?;
@@ -138,7 +138,7 @@ mod tests {
     }
 
     proptest! {
-        /// It is a map, whatever it looks like inside.
+        /// It behaves as a map, whatever its internal form.
         #[test]
         fn it_is_what_a_map_would_be(steps in prop::collection::vec((places(), prop::option::of(versions())), 0..60)) {
             let (mut written, mut model) = (Written::default(), HashMap::new());

@@ -23,7 +23,7 @@ const SERVER: &str = "SELECT pg_is_in_recovery() AS standby,
                    AND (s.setrole = 0 OR s.setrole = (SELECT oid FROM pg_roles WHERE rolname = current_user))
                    AND c.setting ~ '^default_transaction_read_only=(on|true|yes|1)$') AS read_only";
 
-/// What the server as a whole has against it.
+/// The obstacles of the server as a whole.
 pub fn of_server(primary: &impl Connection) -> Result<Vec<Obstacle>, Failure> {
     let rows = primary.query(SERVER, &[])?;
     let row = rows.one()?;
@@ -74,7 +74,7 @@ const TABLE: &str = "SELECT row_security_active(c.oid) AS hidden,
             AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')) AS lockers
    FROM pg_class c WHERE c.oid = $1::bigint::oid";
 
-/// What one table has against it; `xid` is the transaction that did the damage: what the catalog got later is newer.
+/// The obstacles of one table; `xid` is the transaction that did the damage: what the catalog got later is newer.
 pub fn of_table(primary: &impl Connection, oid: i64, table: &Table, xid: u32) -> Result<Findings, Failure> {
     let rows = primary.query(TABLE, &[Value::from(oid), Value::from(xid.to_string())])?;
     let row = rows.one()?;

@@ -1,5 +1,5 @@
-//! What a foreign key became when the row that it pointed at was removed: null, or the default of its column. Only where that is
-//! known for certain can it be told whether it still is so.
+//! What a foreign key became when the row that it pointed at was removed: null, or the default of its column. Only if that is
+//! certain can it be decided whether it is still so.
 
 use std::collections::BTreeMap;
 

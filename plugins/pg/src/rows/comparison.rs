@@ -1,4 +1,4 @@
-//! Holds the rows of a set against the server: by key, and by content where the key is there.
+//! Compares the rows of a set with the server: by key, and by content if the key exists.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +21,7 @@ const NO_PLACES: &str = "{}";
 /// Rows of one table of which both versions are shown.
 const EXAMPLES: usize = 5;
 
-/// What became of the rows of one table, by place in the copy.
+/// The state of the rows of one table, by place in the copy.
 #[derive(Debug, Default)]
 pub struct Compared {
     /// Rows of the set.

@@ -14,7 +14,7 @@ use crate::{
 const CHUNK_BYTES: i64 = 1 << 20;
 const OBJECTS_AT_ONCE: usize = 1_000;
 
-/// What became of large objects.
+/// The state of large objects.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Objects {
     /// Put back.

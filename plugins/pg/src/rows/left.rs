@@ -1,6 +1,6 @@
-//! What a merge could not put back, by place: the rows whose parent is gone, and those of which something else is there. Later
-//! steps read it: a row that is known to be left is not missing, and an older version replaces only the very content that a
-//! person was shown.
+//! What a merge could not put back, by place: the rows whose parent is gone, and those in whose place there is other content.
+//! Later steps read it: a row that is known to be left is not missing, and an older version replaces only exactly the content
+//! that a person was shown.
 //!
 //! ```text
 //! lifeboat-left 1
@@ -21,7 +21,7 @@ use lifeboat_plugin::{Failure, Machine};
 use crate::{call::digest, server::identifier::TableName};
 
 const FIRST_LINE: &str = "lifeboat-left 1";
-/// Of so many rows at most the content that was shown is kept: the file has a limit.
+/// The most rows whose shown content is kept: the file has a limit.
 pub const SHOWN_MAX: usize = 200_000;
 
 /// Blocks and offsets.

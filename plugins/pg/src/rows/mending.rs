@@ -1,6 +1,6 @@
-//! Rows that the transaction only changed. What it did to them is taken back where that is exact: a foreign key that became null
-//! or its default because its row was removed (`ON DELETE SET NULL`, `SET DEFAULT`), is so still, and whose row is back. All others
-//! are counted and told.
+//! Rows that the transaction only changed. What it did to them is undone if that is exact: a foreign key that became null or its
+//! default because its row was removed (`ON DELETE SET NULL`, `SET DEFAULT`), is so still, and whose row is back. All others are
+//! counted and reported.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ const ROWS_AT_ONCE: usize = 20_000;
 /// Examples of one table.
 const EXAMPLES: usize = 3;
 
-/// What became of rows that were only changed.
+/// The state of rows that were only changed.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Mended {
     /// Foreign keys that point at their row again.

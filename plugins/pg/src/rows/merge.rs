@@ -146,7 +146,7 @@ impl<'a> Merge<'a> {
         format!("DO {}", quote_literal(&body))
     }
 
-    /// Of the staged rows that were not put back: sets those aside that have other content in the server, or none under their
+    /// Of the staged rows that were not put back: sets aside those that have other content in the server, or no row under their
     /// key.
     pub fn keep_conflicts(&self) -> String {
         let (stage, table, position, place) = (self.stage(), self.table(), self.position, quote_identifier(PLACE));

@@ -13,7 +13,7 @@ pub const GIVE_A_DEFAULT: &str =
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Triggers {
-    /// They forbid it: nobody knows what they would do a second time.
+    /// They forbid it: their effect the second time is unknown.
     #[default]
     Refuse,
     /// They fire.
@@ -61,7 +61,7 @@ pub fn refuse(obstacles: &[Obstacle]) -> Result<(), Failure> {
     }
 }
 
-/// What the catalog of the server alone tells of a table.
+/// What the catalog of the server alone says about a table.
 pub fn of_table(table: &Table, triggers: Triggers, superuser: bool) -> Vec<Obstacle> {
     let name = table.name.plain();
     let mut found = Vec::new();

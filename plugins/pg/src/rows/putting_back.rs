@@ -20,7 +20,7 @@ use crate::{
     server::Capabilities,
 };
 
-/// Examples that are told in all.
+/// The most examples that are reported in total.
 const EXAMPLES_MAX: usize = 10;
 /// Rows that are read back at once: the host hands over 100,000 at most.
 const PAGE: usize = 50_000;

@@ -159,7 +159,7 @@ pub struct Reference {
     pub clearing: Clearing,
 }
 
-/// What becomes of a foreign key when the referenced row goes.
+/// What happens to a foreign key when the referenced row is deleted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Clearing {
     /// `ON DELETE SET NULL`.

@@ -1,5 +1,5 @@
 //! What surrounds the tables of a set and decides whether rows can go back into them: collations of another version, encodings,
-//! foreign tables, and a configuration file that lets nobody write.
+//! foreign tables, and a configuration file that forbids all writes.
 
 use lifeboat_plugin::{Connection, Failure, postgres::Value};
 
@@ -38,7 +38,7 @@ const FOREIGN: &str = "WITH RECURSIVE above AS (SELECT inhparent AS oid FROM pg_
         below AS (SELECT oid FROM above UNION SELECT i.inhrelid FROM below JOIN pg_inherits i ON i.inhparent = below.oid)
  SELECT c.oid::regclass::text AS name FROM below JOIN pg_class c ON c.oid = below.oid WHERE c.relkind = 'f' ORDER BY 1";
 
-/// What the server and its database have against it.
+/// The obstacles of the server and its database.
 pub fn of_server(primary: &impl Connection) -> Result<Findings, Failure> {
     let mut found = Findings::default();
     found.obstacles.extend(read_only_file(primary)?);

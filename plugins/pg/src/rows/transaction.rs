@@ -69,17 +69,17 @@ impl<T: Serialize> TransactionRecord<T> {
     }
 }
 
-/// What became of an earlier attempt.
+/// The result of an earlier attempt.
 pub enum Past<T> {
     /// It committed.
     Done(T),
     /// It did not, or there was none.
     NotDone,
-    /// Nobody knows, and why.
+    /// Its result is unknown, and why.
     Unknown(String),
 }
 
-/// What an earlier attempt returned, if it committed; fails with `pg-merge-unknown` where nobody knows.
+/// What an earlier attempt returned, if it committed; fails with `pg-merge-unknown` if that is unknown.
 pub fn before<T: Serialize + DeserializeOwned>(
     caps: &(impl Machine + Runtime),
     primary: &impl Connection,

@@ -1,4 +1,4 @@
-//! The databases of a restored copy. A backup holds all of them, so what is verified is verified in each.
+//! The databases of a restored copy. A backup contains all of them, so what is verified is verified in each.
 
 use lifeboat_plugin::{Connection, Failure};
 

@@ -1,4 +1,4 @@
-//! What the extension `amcheck` can look at in a database, and whether it is there.
+//! What the extension `amcheck` can check in a database, and whether it exists.
 //!
 //! Checking an index for an entry of each row evaluates its expressions and its predicate with the rights of its owner, and every
 //! check of an index calls its comparison functions. Functions that users wrote can do anything, so they are not run: the check

@@ -1,4 +1,4 @@
-//! The server that an action talks to, and what it says of itself.
+//! The server that an action talks to, and what it says about itself.
 
 mod capabilities;
 pub mod databases;

@@ -1,4 +1,4 @@
-//! The WAL archive on a machine: which segments it has, and whose they are.
+//! The WAL archive on a machine: its segments, and the clusters and timelines that wrote them.
 
 use lifeboat_plugin::{
     Failure, Machine, Runtime,
@@ -14,7 +14,7 @@ use crate::wal::{
     timeline::{self, Chain},
 };
 
-/// The folder of a binding where the archive lies, unless an action is told otherwise.
+/// The folder of a binding that contains the archive, unless an action specifies otherwise.
 pub const ARCHIVE: &str = "archive";
 /// So many history files of other timelines are read for what they say; all are named.
 const HISTORIES_READ_MAX: usize = 8;
@@ -116,7 +116,7 @@ fn chain<C: Machine + Runtime>(
     })
 }
 
-/// Names the timelines that are left out: somebody promoted a copy that archives here, or the server was promoted since.
+/// Names the timelines that are left out: a copy that archives here was promoted, or the server was promoted since.
 fn warn_of_strays<C: Machine + Runtime>(caps: &C, machine: &str, path: &str, entries: &[Entry], chain: &Chain) {
     let strays = entries.iter().filter_map(|entry| timeline::of_history_file(&entry.name));
     for (index, stray) in strays.filter(|stray| !chain.includes(*stray)).enumerate() {

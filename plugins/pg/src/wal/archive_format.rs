@@ -27,7 +27,7 @@ pub fn is_packed(rest: &str) -> bool {
     }
 }
 
-/// A folder that only one of the known tools makes, and whose it is.
+/// A folder that only one of the known tools makes, and the tool.
 fn tool(entry: &Entry) -> Option<&'static str> {
     let name = entry.name.as_str();
     let of_log_file = name.len() == 16 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'A'..=b'F'));

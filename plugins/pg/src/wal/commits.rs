@@ -1,5 +1,5 @@
-//! Where a moment lies in the WAL, by the times of commits. A file's time only says when the file was written last, which a copy
-//! of the archive changes: it says where to look first, and commits before and behind prove it.
+//! The position of a moment in the WAL, by the times of commits. A file's time only says when the file was written last, which a
+//! copy of the archive changes: it says where to look first, and commits before and behind prove it.
 
 use std::{cell::RefCell, collections::BTreeMap};
 
@@ -146,9 +146,9 @@ impl<'a, C: Machine> Times<'a, C> {
         Ok(!self.first_from(0)?.is_some_and(|commit| commit.is_by(moment)))
     }
 
-    /// The number of the segment with the first commit later than the moment; none where there is none, so that nothing shows that the
-    /// archive reaches the moment. A segment that cannot be read, and a transaction that was rolled back behind the last commit, are
-    /// for the server to judge: it stops there too, by a time that is not known here.
+    /// The number of the segment with the first commit later than the moment; `None` if there is none, so that there is no proof that
+    /// the archive reaches the moment. A segment that cannot be read, and a transaction that was rolled back behind the last commit,
+    /// are for the server to judge: it stops there too, by a time that is not known here.
     pub fn end_of(&self, moment: &Moment) -> Result<Option<u64>, Failure> {
         let segments = &self.reader.archive.segments;
         let mut rolled_back = false;
@@ -192,7 +192,7 @@ impl<'a, C: Machine> Times<'a, C> {
                     break Known { from: position, to: self.reader.archive.position(lsn).max(at), commit };
                 }
                 Look::Nothing => (at, count) = (at + own, (count * 2).min(SEGMENTS_AT_ONCE_MAX)),
-                // Whatever stands behind the damage is looked at by itself.
+                // The part behind the damage is examined separately.
                 Look::Broken if own > 1 => count = 1,
                 Look::Broken => at += 1,
             }

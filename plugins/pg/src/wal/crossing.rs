@@ -28,7 +28,7 @@ pub enum Crossing {
     Nobody,
     /// This transaction; 0 is none.
     By(u32),
-    /// It cannot be told.
+    /// It is unknown.
     Unknown,
 }
 

@@ -2,8 +2,8 @@
 //! by side: the `restore_command` of the binding fetches what is read, into a folder of the call's own, when it is read.
 //!
 //! [`Fetching`] stands between an action and the machine: it lists such an archive under the names that PostgreSQL gives its files,
-//! and leads `pg_waldump` and every reading of a file to what was fetched. No action knows of it but `pg/restore`, whose server
-//! needs files of its own.
+//! and leads `pg_waldump` and every reading of a file to what was fetched. Only `pg/restore` knows about it, because its server
+//! needs its own files.
 
 mod delegate;
 mod listing;
@@ -28,13 +28,13 @@ use crate::wal::{
 
 /// The folder of a binding below which the call's own lies.
 const WORK: &str = "work";
-/// What was fetched stays for the next reading up to so many bytes; then the oldest goes.
+/// What was fetched stays for the next reading, up to this many bytes; then the oldest is removed.
 const KEPT_BYTES: u64 = 4 << 30;
 /// Readings that may still go on: what they read stays.
 const READINGS: usize = 8;
-/// So many files are fetched by one call of the machine.
+/// How many files one call of the machine fetches.
 pub const AT_ONCE: usize = 16;
-/// So much stays free on the machine's disk.
+/// How much stays free on the machine's disk.
 pub const FREE_BYTES: u64 = 64 << 20;
 
 /// Capabilities with which such archives are read like others.
@@ -52,7 +52,7 @@ struct Fetched {
     path: String,
     /// Of its segments, as soon as one was read.
     size: Cell<Option<SegmentSize>>,
-    /// What lies there, under PostgreSQL's names.
+    /// Its files, under PostgreSQL's names.
     names: RefCell<BTreeSet<String>>,
     /// What was fetched, oldest first.
     here: RefCell<VecDeque<String>>,
@@ -100,7 +100,7 @@ impl<'a, C: Machine + Runtime> Fetching<'a, C> {
         if archive.size.get().is_none()
             && let (Some(oldest), Some(newest)) = (segments().next().cloned(), segments().next_back().cloned())
         {
-            // One that is damaged is told where it is needed, and the others may do without.
+            // A damaged one is reported if it is needed; other readings may not need it.
             let size = self.size(machine, archive, &newest);
             archive.size.set(Some(size.or_else(|error| self.size(machine, archive, &oldest).map_err(|_| error))?));
         }
@@ -155,7 +155,7 @@ impl<'a, C: Machine + Runtime> Fetching<'a, C> {
         Ok(())
     }
 
-    /// Removes what was fetched longest ago and nothing reads any more, and refuses what the disk does not hold.
+    /// Removes the oldest fetched files that nothing reads any more, and refuses what does not fit on the disk.
     fn make_room(&self, machine: &str, archive: &Fetched, wanted: &[String], more: usize) -> Result<(), Error> {
         let bytes = archive.size.get().map_or(0, SegmentSize::bytes);
         if more == 0 || bytes == 0 {

@@ -1,8 +1,8 @@
 //! Reads all of an archive's WAL with pg_waldump, which checks every record as replay does, several parts at a time.
 //!
-//! Told to print nothing, it does little more than that: it ends well only where it came to the end of its part, and names what it
-//! cannot read otherwise. How far the archive reaches is then asked of its last segment alone, as counting what is read costs half as
-//! much again.
+//! Told to print nothing, it does little more than that: it succeeds only if it reaches the end of its part, and otherwise names what
+//! it cannot read. How far the archive reaches is then asked of its last segment alone, as counting what is read costs half as much
+//! again.
 
 use std::collections::VecDeque;
 

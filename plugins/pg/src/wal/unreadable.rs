@@ -1,4 +1,4 @@
-//! Where the WAL is damaged, by what PostgreSQL's reader of it says: pg_waldump and a server in recovery use the same words.
+//! Where the WAL is damaged, according to PostgreSQL's reader: pg_waldump and a server in recovery use the same words.
 
 use crate::wal::{
     segment::{Lsn, Segment, SegmentSize},

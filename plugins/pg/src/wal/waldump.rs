@@ -68,7 +68,7 @@ pub enum Kind {
     Delete(Place),
     /// A row left this place for another partition, where it is inserted next.
     MoveAway(Place),
-    /// An insertion lost the race for a unique key (`ON CONFLICT`) and took its own row version away, never seen by anybody.
+    /// An insertion lost the race for a unique key (`ON CONFLICT`) and removed its own row version, which no other transaction saw.
     TakeBack(Place),
     /// A row version was replaced.
     Update {
@@ -123,7 +123,7 @@ pub fn parse(line: &str) -> Option<Record> {
     let (xid, kind) = match word(line.strip_prefix("rmgr: ")?) {
         "Heap" => (xid, heap(description)?),
         "Heap2" => (xid, heap2(description)?),
-        // What a cut may have taken from the end of a line matters to nobody where messages are the end.
+        // If a line ends with messages, what a cut removed from its end does not matter.
         "Transaction" if cut && !description.contains("inval msgs: ") => return None,
         "Transaction" => transaction(xid, description)?,
         "Storage" => (xid, storage(description).unwrap_or(Kind::Other)),

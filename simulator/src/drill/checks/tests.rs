@@ -381,7 +381,10 @@ fn what_the_drill_cut_short_is_unmeasured() {
         open.iter().map(|check| check.name.as_str()).collect::<Vec<_>>(),
         ["rows-equal-ledger", "runbook-succeeded", "copy-removed"]
     );
-    assert!(open.iter().all(|check| !check.passed && check.detail.contains("gives a recovery 600s")), "{open:?}");
+    assert!(
+        open.iter().all(|check| !check.passed && check.detail.contains("ended this recovery after 600s")),
+        "{open:?}"
+    );
 }
 
 fn forget(case: &mut Case, operation: Operation, collection: Collection) {

@@ -197,13 +197,13 @@ fn thin_evidence_says_what_is_missing() {
     });
     check(
         &few,
-        "too few probes: in 3s without a failed probe there are at most 11 good ones of `content of sampled rows`, and 15 are needed",
+        "too few probes: in 3s without a failed probe there are at most 11 good ones of `content of sampled rows`; 15 are needed",
     );
     few.retain(|probe| probe.kind != ProbeKind::PooledRead);
     check(
         &few,
-        "too few probes: in 3s without a failed probe there are at most 0 good ones of `read, pooled connection`, and 15 are needed",
+        "too few probes: in 3s without a failed probe there are at most 0 good ones of `read, pooled connection`; 15 are needed",
     );
     check(&service(9 * SECOND), "the probes ended after 1.9 s without a failed probe, and 3s are needed");
-    check(&probes(12 * SECOND, &[1_000], |at| at < 5 * SECOND), "there was no time of 3s without a failed probe");
+    check(&probes(12 * SECOND, &[1_000], |at| at < 5 * SECOND), "no period of 3s passed without a failed probe");
 }

@@ -157,7 +157,7 @@ fn an_outage_without_an_end_is_longer_than_seen() {
     let service = of(3600).service.expect("seen");
     assert!(service.high.is_none() && service.low > 5.0, "{service:?}");
     assert_eq!(of(3600).verdict, Verdict::Unmeasured);
-    assert_eq!(of(3600).missing.as_deref(), Some("there was no time of 3s without a failed probe"));
+    assert_eq!(of(3600).missing.as_deref(), Some("no period of 3s passed without a failed probe"));
     assert_eq!((of(5).verdict, of(5).missing), (Verdict::Missed, None));
 }
 

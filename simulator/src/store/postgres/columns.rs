@@ -1,4 +1,4 @@
-//! Which columns hold what of a record.
+//! The columns of a record.
 
 use crate::model::Collection;
 
@@ -7,7 +7,7 @@ pub fn table(collection: Collection) -> &'static str {
     collection.as_str()
 }
 
-/// The column that names what a row belongs to. That of a customer may be NULL.
+/// The column that names the parent of a row. That of a customer may be NULL.
 pub(super) fn parent(collection: Collection) -> &'static str {
     match collection {
         Collection::Customers => "referrer_id",

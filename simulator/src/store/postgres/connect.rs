@@ -12,7 +12,7 @@ pub async fn connect(config: &Config, within: Duration) -> Result<Client, Connec
     let connecting = timeout(within, config.connect(NoTls)).await;
     let connected = connecting.map_err(|_elapsed| ConnectError::TimedOut(within))?;
     let (client, connection) = connected.map_err(|error| ConnectError::Refused(error.into()))?;
-    // The driver's error is also the client's next one, which is where it is looked at.
+    // The client's next call returns the driver's error, and it is handled there.
     tokio::spawn(async move { drop(connection.await) });
     Ok(client)
 }

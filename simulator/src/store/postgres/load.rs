@@ -24,7 +24,7 @@ pub(super) async fn load(client: &mut Client, size: &Size) -> Result<(), Error> 
     transaction.commit().await
 }
 
-/// What autovacuum would do in the first minutes.
+/// Does what autovacuum would do in the first minutes.
 pub(super) async fn settle(client: &Client) -> Result<(), Error> {
     for collection in Collection::ALL {
         client.batch_execute(&format!("VACUUM (ANALYZE) {}", table(collection))).await?;

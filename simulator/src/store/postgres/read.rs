@@ -1,4 +1,4 @@
-//! Reads rows and checks each one's content against the write that it says it is from.
+//! Reads rows and checks each one's content against the write that it names as its origin.
 
 use futures::{TryStreamExt, pin_mut};
 use tokio_postgres::{Client, Error, IsolationLevel, Row, types::ToSql};
@@ -44,7 +44,7 @@ pub(super) async fn read_keys(client: &Client, keys: &[Key]) -> Result<FinalStat
 /// The rows of a table for which the condition holds.
 ///
 /// # Errors
-/// Of the server.
+/// If the server refuses the query.
 pub async fn read_where(client: &Client, collection: Collection, condition: &str) -> Result<FinalState, Error> {
     let query = format!("SELECT {} WHERE {condition}", from(collection));
     let rows = client.query_raw(&query, std::iter::empty::<i64>()).await?;
@@ -57,14 +57,14 @@ pub async fn read_where(client: &Client, collection: Collection, condition: &str
     Ok(state)
 }
 
-/// The columns of a record, and where they are from.
+/// The columns of a record, and their table.
 fn from(collection: Collection) -> String {
     let [first, second, third] = fields(collection);
     let (parent, table) = (parent(collection), table(collection));
     format!("id, {parent}, version, write_id, {first}::text, {second}::text, {third}::text FROM {table}")
 }
 
-/// The record in a row of which the first columns are something else.
+/// The record in a row whose first columns are something else.
 fn record(collection: Collection, row: &Row, skipped: usize) -> (Key, FinalRecord) {
     let key = collection.key(row.get(skipped));
     let unsigned = |number: i64| u64::try_from(number).unwrap_or(u64::MAX);

@@ -13,18 +13,18 @@ use serde::Serialize;
 use sha2::Sha256;
 use tokio::{net::TcpListener, task::JoinHandle};
 
-/// More notifications than any drill sends; the rest is refused, so that a runbook in a loop fills no memory.
+/// More notifications than any drill sends; further ones are refused, so that a runbook in a loop cannot fill the memory.
 const NOTIFICATIONS_MAX: usize = 10_000;
 
-/// What became of a notification's signature.
+/// The state of a notification's signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Signature {
-    /// It is the one that the shared secret gives.
+    /// It is correct for the shared secret.
     Valid,
-    /// It is another one.
+    /// It is wrong.
     Wrong,
-    /// There is none.
+    /// There is no signature.
     Missing,
 }
 
@@ -35,9 +35,9 @@ pub struct Notification {
     pub at: Timestamp,
     /// The sender's idempotency key (`lifeboat-id`).
     pub id: Option<String>,
-    /// Whether it can be believed.
+    /// Whether it is authentic.
     pub signature: Signature,
-    /// The JSON that was posted; a string where it was no JSON.
+    /// The JSON that was posted; a string if it was not JSON.
     pub body: serde_json::Value,
 }
 
@@ -62,7 +62,7 @@ impl Inbox {
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared { key: key.to_owned(), received: Mutex::default() });
         let routes = Router::new().route("/hook", post(receive)).with_state(Arc::clone(&shared));
-        // `serve` returns only after a graceful shutdown, and there is none: dropping the webhook aborts it.
+        // `serve` returns only after a graceful shutdown, which never happens: dropping the webhook aborts it.
         let serving = tokio::spawn(async { axum::serve(listener, routes).await.unwrap_or(()) });
         Ok(Self { address, shared, serving })
     }
@@ -83,7 +83,7 @@ impl Drop for Inbox {
     }
 }
 
-/// Like a real receiver it refuses what it cannot believe; unlike one it keeps it, so that a drill can tell.
+/// Like a real receiver, it refuses what is not authentic; unlike one, it keeps it, so that a drill can report it.
 async fn receive(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> StatusCode {
     let signature = check(&shared.key, &headers, &body);
     let notification = Notification {

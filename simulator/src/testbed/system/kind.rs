@@ -1,4 +1,4 @@
-//! A kind of system, and what building one needs.
+//! A kind of system, and what is needed to build one.
 
 use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
 
@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use super::System;
 use crate::testbed::{error::TestbedError, network::End, server::Server, site::Site, spec::SystemSpec};
 
-/// The systems that stand already, by name.
+/// The systems that are already built, by name.
 pub(in crate::testbed) type Built = BTreeMap<String, Arc<dyn System>>;
 
 type Building<'a> = Pin<Box<dyn Future<Output = Result<Arc<dyn System>, TestbedError>> + Send + 'a>>;
@@ -19,11 +19,11 @@ pub struct SystemKind {
     pub name: &'static str,
     /// Its parameters.
     pub parameters: &'static Object,
-    /// The parameters that name another system, each with the kinds that it may be of.
+    /// The parameters that name another system, each with the kinds that the system may have.
     pub names: &'static [(&'static str, &'static [&'static str])],
     /// Whether it keeps the records of an application.
     pub is_store: bool,
-    /// Builds one; what it names stands by then.
+    /// Builds one; the system that it names is already built.
     pub(in crate::testbed) build: for<'a> fn(Order<'a>) -> Building<'a>,
 }
 
@@ -37,7 +37,7 @@ pub(in crate::testbed) struct Order<'a> {
 }
 
 impl Order<'_> {
-    /// Its parameters, which fit the table.
+    /// Its parameters, which match the table.
     pub(super) fn parameters<T: DeserializeOwned>(&self) -> Result<T, TestbedError> {
         self.spec.parameters().map_err(|error| self.wrong(error.to_string()))
     }
@@ -45,7 +45,7 @@ impl Order<'_> {
     /// The server of that name.
     pub(super) fn server(&self, name: &str) -> Result<&Server, TestbedError> {
         let found = self.built.get(name).and_then(|system| system.server());
-        found.ok_or_else(|| self.wrong(format!("`{name}` is no server")))
+        found.ok_or_else(|| self.wrong(format!("`{name}` is not a server")))
     }
 
     pub(super) fn end(&self, region: Option<String>) -> End {

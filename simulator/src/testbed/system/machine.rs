@@ -1,4 +1,4 @@
-//! A machine on which copies of a server are restored; it has the server's backups and sees its archive.
+//! A machine on which copies of a server are restored; it has the server's backups and can read its archive.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -21,7 +21,7 @@ use crate::testbed::{
     site::{Room, Use},
 };
 
-/// The file by which the engine knows the machine.
+/// The file by which the engine identifies the machine.
 const IDENTITY: &str = ".lifeboat-identity";
 
 pub(super) const KIND: SystemKind = SystemKind {
@@ -30,8 +30,8 @@ pub(super) const KIND: SystemKind = SystemKind {
         what: "the system `machine`",
         one_of: &[],
         fields: &[
-            required("of", "The server whose copies are restored on it.", Shape::Name),
-            optional("region", "Where it is placed.", Shape::Name),
+            required("of", "The server for whose copies it is used.", Shape::Name),
+            optional("region", "The region of the machine.", Shape::Name),
         ],
     },
     names: &[("of", &["postgres"])],
@@ -45,7 +45,7 @@ struct Parameters {
     region: Option<String>,
 }
 
-/// Prints the kind and the name of each entry, and `names` with the name of each small file in which one of the runs is named.
+/// Prints the kind and the name of each entry, and `names` with the name of each small file that names one of the runs.
 const LIST_WORK: &str = r#"
 cd "$0" || exit 1
 find . -mindepth 1 -maxdepth 1 -printf '%y %f\n' || exit 1
@@ -102,7 +102,7 @@ async fn build(order: Order<'_>) -> Result<Arc<dyn System>, TestbedError> {
     }))
 }
 
-/// Writes the file by which the engine knows the machine.
+/// Writes the file by which the engine identifies the machine.
 async fn identify(room: &Room, name: &str) -> Result<String, TestbedError> {
     let identity = format!("{name}-{}", &token()?[..12]);
     let file = [name, "work", IDENTITY].join("/");
@@ -167,8 +167,8 @@ impl System for Machine {
         Some(self.binding.clone())
     }
 
-    /// What lies in the folder for copies, by name, but for the file by which the engine knows the machine. It is looked at as the user
-    /// whom it belongs to: others may not see into it.
+    /// The entries of the folder for copies, by name, except the file by which the engine identifies the machine. Read as the owner of
+    /// the folder, because other users cannot read it.
     async fn inventory(&self, runs: &[&str]) -> Result<Vec<WorkEntry>, TestbedError> {
         let arguments = [&["-c", LIST_WORK, self.work.as_str()], runs].concat();
         let listed = self.place.run("sh", Call::new(&arguments)).await?;

@@ -1,4 +1,4 @@
-//! What can stand in a testbed: a file a kind, and a line in this table.
+//! The kinds of systems: each has a file, and a line in this table.
 
 mod entry;
 mod inbox;
@@ -25,7 +25,7 @@ pub(super) use targets::serialise;
 /// Every kind.
 pub const SYSTEMS: [SystemKind; 5] = [postgres::KIND, standby::KIND, machine::KIND, switch::KIND, webhook::KIND];
 
-/// The parameters by kind, as the grammar wants them.
+/// The parameters by kind, as the grammar needs them.
 pub(crate) static PARAMETERS: [(&str, &Object); SYSTEMS.len()] = parameters();
 
 const fn parameters() -> [(&'static str, &'static Object); SYSTEMS.len()] {
@@ -38,7 +38,7 @@ const fn parameters() -> [(&'static str, &'static Object); SYSTEMS.len()] {
     parameters
 }
 
-/// The systems that a system names: the parameter, the name, and the kinds that may be named there.
+/// The systems that a system names: the parameter, the name, and the allowed kinds.
 pub fn named(spec: &SystemSpec) -> impl Iterator<Item = (&'static str, &str, &'static [&'static str])> {
     let names = kind(spec.kind()).map(|kind| kind.names).unwrap_or_default();
     names.iter().filter_map(|(key, kinds)| Some((*key, spec.text(key)?, *kinds)))

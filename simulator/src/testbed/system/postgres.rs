@@ -38,7 +38,7 @@ pub(super) const KIND: SystemKind = SystemKind {
         what: "the system `postgres`",
         one_of: &[],
         fields: &[
-            optional("region", "Where it is placed.", Shape::Name),
+            optional("region", "The region of the server.", Shape::Name),
             required("archive", "How often it archives its WAL.", Shape::Object(&ARCHIVE)),
         ],
     },
@@ -51,8 +51,8 @@ static ARCHIVE: Object = Object {
     what: "the block `archive`",
     one_of: &[],
     fields: &[
-        required("interval", "A segment is archived at the latest after so long.", Shape::Duration),
-        required("in_production", "What it would be in production.", Shape::Duration),
+        required("interval", "The longest time until a segment is archived.", Shape::Duration),
+        required("in_production", "The interval in production.", Shape::Duration),
     ],
 };
 
@@ -69,9 +69,9 @@ pub(super) struct Postgres {
     pub(super) kind: &'static str,
     pub(super) server: Server,
     pub(super) secrets: Arc<Secrets>,
-    /// Where the application reaches it.
+    /// Its address for the application.
     pub(super) application: (String, u16),
-    /// Where the engine does.
+    /// Its address for the engine.
     engine: (String, u16),
     identity: Identity,
     origin: String,
@@ -91,7 +91,7 @@ async fn build(order: Order<'_>) -> Result<Arc<dyn System>, TestbedError> {
     Ok(Arc::new(Postgres::of(&order, KIND.name, server, origin).await?))
 }
 
-/// A server in a room of its own, which has no data yet; and where its programs come from.
+/// A server in its own room, without data yet; and the origin of its programs.
 pub(super) async fn server(
     order: &Order<'_>,
     region: Option<String>,
@@ -132,7 +132,7 @@ impl Postgres {
     ) -> Result<Self, TestbedError> {
         let site = order.site;
         let application = site.path(&End::users(), &server).await?;
-        // Who is outside of all regions as it is goes to a server without a region on no way that a fault can hit.
+        // A client outside all regions reaches a server without a region directly, so no network fault can affect it.
         let engine = if server.end.region.is_some() { application.clone() } else { server.direct.clone() };
         let identity = roles::identify(&server.direct, &site.secrets).await?;
         let file = format!("{}-password", order.name);
@@ -141,7 +141,7 @@ impl Postgres {
         Ok(Self { name, kind, server, secrets, application, engine, identity, origin, password })
     }
 
-    /// The archive has the WAL up to what is written now.
+    /// Waits until the archive has the WAL up to the current position.
     async fn archived(&self) -> Result<(), String> {
         let text = |error: tokio_postgres::Error| error.to_string();
         let client = connect(&self.observer(), CONNECT_WITHIN).await.map_err(|error| error.to_string())?;
@@ -196,7 +196,7 @@ impl System for Postgres {
         let patience = Duration::from_secs(u64::from(self.server.archive_timeout_s) * 2 + 5);
         match timeout(patience, self.archived()).await {
             Ok(archived) => archived.map(|()| Some(clock.now())),
-            Err(_elapsed) => Err(format!("the archive did not have it within {patience:?}")),
+            Err(_elapsed) => Err(format!("the WAL did not reach the archive within {patience:?}")),
         }
     }
 

@@ -1,4 +1,4 @@
-//! A standby that streams from a server, in its region or across from another one.
+//! A standby that streams from a server in the same region or in another one.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-/// A standby that does not follow by then never will.
+/// A standby that does not stream after this time never will.
 const FOLLOWS_WITHIN: Duration = Duration::from_secs(60);
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(100);
@@ -36,7 +36,7 @@ pub(super) const KIND: SystemKind = SystemKind {
         one_of: &[],
         fields: &[
             required("of", "The server that it follows.", Shape::Name),
-            optional("region", "Where it is placed.", Shape::Name),
+            optional("region", "The region of the standby.", Shape::Name),
             required(
                 "mode",
                 "Whether a commit waits for it (`sync`) or not (`async`).",
@@ -90,7 +90,7 @@ async fn build(order: Order<'_>) -> Result<Arc<dyn System>, TestbedError> {
     Ok(Arc::new(Standby(postgres)))
 }
 
-/// Waits until the primary says that it streams to it, in that mode.
+/// Waits until the primary reports that it streams to the standby in that mode.
 async fn follows(superuser: &Superuser, slot: &str, mode: Mode) -> Result<(), TestbedError> {
     let state = match mode {
         Mode::Async => "state = 'streaming'",
@@ -104,7 +104,7 @@ async fn follows(superuser: &Superuser, slot: &str, mode: Mode) -> Result<(), Te
         Ok(())
     };
     let late = |_elapsed| TestbedError::ServerStart {
-        message: format!("the standby {slot} does not follow within {FOLLOWS_WITHIN:?}"),
+        message: format!("the standby {slot} does not stream within {FOLLOWS_WITHIN:?}"),
     };
     timeout(FOLLOWS_WITHIN, following).await.map_err(late)?
 }
@@ -123,7 +123,7 @@ impl System for Standby {
         self.0.endpoint(door)
     }
 
-    /// As long as it is a standby, it is what protects another one, and has nothing of its own.
+    /// While it is a standby, it is the protection of another server, and has no archive of its own.
     async fn protected(&self, clock: &Clock) -> Result<Option<At>, String> {
         let client = connect(&self.0.observer(), CONNECT_WITHIN).await.map_err(|error| error.to_string())?;
         let row = client.query_one("SELECT pg_is_in_recovery()", &[]).await.map_err(|error| error.to_string())?;

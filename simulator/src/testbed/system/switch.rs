@@ -20,7 +20,7 @@ pub(super) const KIND: SystemKind = SystemKind {
     parameters: &Object {
         what: "the system `switch`",
         one_of: &[],
-        fields: &[required("to", "The server that it directs to at first.", Shape::Name)],
+        fields: &[required("to", "The server that gets the traffic at first.", Shape::Name)],
     },
     names: &[("to", &["postgres", "standby"])],
     is_store: false,
@@ -40,7 +40,7 @@ struct Switch {
 
 async fn build(order: Order<'_>) -> Result<Arc<dyn System>, TestbedError> {
     let Parameters { to } = order.parameters()?;
-    // The same way that the engine's bindings name, so that a runbook that switches back comes back to it.
+    // The same address as in the engine's bindings, so that a runbook that switches back restores it.
     let (host, port) = order.site.reach(&End::users(), order.server(&to)?).await?;
     let proxy = Proxy::start(&format!("{host}:{port}")).await;
     let proxy = proxy.map_err(|source| TestbedError::Resource { what: "the switch", source })?;

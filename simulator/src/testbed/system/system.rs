@@ -1,4 +1,4 @@
-//! What every system has in common.
+//! What all systems have in common.
 
 use std::{fmt::Debug, net::SocketAddr, sync::Arc};
 
@@ -15,59 +15,59 @@ use crate::{
     testbed::{backup::BackupInfo, error::TestbedError, server::Server},
 };
 
-/// By which way a store is reached.
+/// The route to a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Door {
-    /// The observer's: directly, as a superuser, beside everything that a fault of the network can do.
+    /// The observer's: directly, as a superuser, so that no network fault can affect it.
     Observer,
     /// The application's.
     Application,
-    /// The application's, by way of a switch that listens there.
+    /// The application's, through a switch that listens at this address.
     Through(SocketAddr),
 }
 
-/// Something that stands in a testbed. Dropped, it ends what it serves in this process; programs and containers are the ground's.
+/// A system of a testbed. When dropped, it ends what it serves in this process; the ground ends programs and containers.
 #[async_trait]
 pub trait System: Debug + Send + Sync {
     /// What it is.
     fn info(&self) -> SystemInfo;
 
-    /// The target by which a runbook reaches it; `None` where no runbook does.
+    /// The target by which a runbook reaches it; `None` if no runbook does.
     fn binding(&self) -> Option<Value> {
         None
     }
 
-    /// How an application or an observer reaches what it keeps; `None` where it keeps nothing.
+    /// The path of an application or an observer to its records; `None` if it stores none.
     fn endpoint(&self, _door: Door) -> Option<Arc<dyn Endpoint>> {
         None
     }
 
-    /// Whether its state is as safe as before a recovery, such as in an archive, is waited for; since when. `Ok(None)`: it has no such
-    /// thing.
+    /// Waits until its state is as safe as before a recovery, for example archived, and returns when that was. `Ok(None)`: it has no
+    /// such protection.
     ///
     /// # Errors
-    /// Why it is not, or why nobody knows.
+    /// Why it is not, or why that is not known.
     async fn protected(&self, _clock: &Clock) -> Result<Option<At>, String> {
         Ok(None)
     }
 
-    /// What runs have left in it. `runs`: those whose names are looked for.
+    /// What runs left in it. `runs`: the runs whose names are searched for.
     ///
     /// # Errors
-    /// Where it cannot be read.
+    /// If it cannot be read.
     async fn inventory(&self, _runs: &[&str]) -> Result<Vec<WorkEntry>, TestbedError> {
         Ok(Vec::new())
     }
 
-    /// Takes a base backup of what it stands for; `None` where it takes none.
+    /// Takes a base backup of its server; `None` if it does not take backups.
     ///
     /// # Errors
-    /// Where it fails.
+    /// If it fails.
     async fn back_up(&self, _label: &str) -> Option<Result<BackupInfo, TestbedError>> {
         None
     }
 
-    /// What people were told by way of it, the oldest first.
+    /// The notifications that it received, the oldest first.
     fn notifications(&self) -> Vec<Notification> {
         Vec::new()
     }
@@ -77,12 +77,12 @@ pub trait System: Debug + Send + Sync {
         None
     }
 
-    /// The login of that door, where it is a PostgreSQL server.
+    /// The login for that route, if it is a PostgreSQL server.
     fn login(&self, _door: Door) -> Option<Config> {
         None
     }
 
-    /// The proxy that it is, where it directs traffic.
+    /// Its proxy, if it directs traffic.
     fn switch(&self) -> Option<&Proxy> {
         None
     }

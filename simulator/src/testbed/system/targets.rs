@@ -1,11 +1,11 @@
-//! The bindings file that lets the engine find the systems, made from what each of them says of itself.
+//! The bindings file that lets the engine find the systems, made from the description of each.
 
 use std::collections::BTreeMap;
 
 use lifeboat_core::document;
 use serde_json::{Value, json};
 
-/// The file, with a target a role.
+/// The file, with a target for each role.
 pub(in crate::testbed) fn serialise(targets: &BTreeMap<String, Value>) -> String {
     document::write(&json!({ "lifeboat": 1, "targets": targets }))
 }
@@ -19,7 +19,7 @@ mod tests {
 
     use super::*;
 
-    /// Whatever a folder is called, the engine reads what was meant.
+    /// The engine reads the values correctly, whatever the name of the folder.
     #[test]
     fn awkward_names_come_back_whole() {
         let awkward = "file:/tmp/it's \"here\": #1 {x}\\n- %/primary-password";

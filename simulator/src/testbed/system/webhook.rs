@@ -1,4 +1,4 @@
-//! The people on call, as far as a drill has them: a webhook that records what it is sent.
+//! Stands in for the people on call: a webhook that records what it receives.
 
 use std::{path::PathBuf, sync::Arc};
 

@@ -1,5 +1,5 @@
-//! What an application that does not know of the damage does to it before anybody recovers: it makes records again under
-//! keys that were deleted, and removes records on which deleted ones depended, because somebody meant it.
+//! What an application that is unaware of the damage does before the recovery: it makes records again under deleted keys, and
+//! intentionally removes records on which deleted ones depended.
 
 use std::collections::BTreeSet;
 
@@ -14,36 +14,36 @@ use crate::{
     workload::driver::write_once,
 };
 
-/// The ledger's number of whoever has these habits; the writers count from 0.
+/// The writer number of these habits in the ledger; the writers count from 0.
 const WRITER: u32 = u32::MAX - 1;
 
-/// How often the application does so. The customers concerned are nobody else's: no writer touches them or what is theirs.
+/// How often the application does so. No writer touches the customers concerned or their records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Habits {
     /// Deleted customers who are made again under the same key, with other content.
     pub made_again: i64,
-    /// Customers who stay, lose only the items of their orders, and are then removed because they asked for it.
+    /// Customers who are not deleted, lose only the items of their orders, and are then removed at their own request.
     pub accounts_closed: i64,
 }
 
-/// What came of the habits: the writes that were acknowledged.
+/// The result of the habits: the acknowledged writes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GoneOn {
-    /// Keys of customers who are there again, each with the write that made it.
+    /// Keys of customers who exist again, each with the write that made it.
     pub made_again: Vec<(i64, u64)>,
     /// Keys of customers whose accounts were closed.
     pub closed: Vec<i64>,
 }
 
 impl GoneOn {
-    /// Takes in what was done later.
+    /// Adds what was done later.
     pub fn extend(&mut self, later: Self) {
         self.made_again.extend(later.made_again);
         self.closed.extend(later.closed);
     }
 
-    /// How many writes that were.
+    /// The number of writes.
     pub fn writes(&self) -> u64 {
         (self.made_again.len() + self.closed.len()) as u64
     }
@@ -57,7 +57,7 @@ impl Habits {
         (0..self.made_again).map(|number| first + between / 2 + number * between).collect()
     }
 
-    /// Customers before the deleted ones who have an order with an item, and whom no customer names as referrer.
+    /// Customers before the deleted ones who have an order with an item and are no customer's referrer.
     pub fn accounts_closed(&self, size: &Size) -> Vec<i64> {
         let referrers: BTreeSet<i64> = (1..=size.customers).filter_map(|id| referrer(size, id)).collect();
         let (first, _) = size.damaged();
@@ -66,8 +66,8 @@ impl Habits {
         (1..first).rev().filter(usable).take(wanted).collect()
     }
 
-    /// The customers whom no writer may touch. Those who stay and lose their referrer are among them: of a record that the deletion and
-    /// then a writer has changed, nobody can say by itself whether it is as it should be, and the drill could end in two ways.
+    /// The customers whom no writer may touch. They include the remaining customers who lose their referrer: if the deletion and then a
+    /// writer changed a record, its correct state is ambiguous, and the drill could end in two ways.
     pub(super) fn reserved(&self, size: &Size) -> BTreeSet<i64> {
         let (first, last) = size.damaged();
         let is_damaged = |id: i64| (first..=last).contains(&id);
@@ -82,11 +82,11 @@ pub fn orders_of(size: &Size, customers: &[i64]) -> Vec<i64> {
     (1..=size.orders).filter(|order| customers.contains(&parent_of_order(size, *order))).collect()
 }
 
-/// Does what the habits say, write by write, through the ledger. A write that the store refuses, or never answers, is not part
-/// of the answer.
+/// Performs the habits write by write, through the ledger. The result does not include a write that the store refuses or never
+/// answers.
 ///
 /// # Errors
-/// Where the ledger cannot be written.
+/// If the ledger cannot be written.
 pub async fn go_on(
     client: &mut dyn Client,
     habits: &Habits,

@@ -12,7 +12,7 @@ use crate::{
 /// Writes one order of a customer that will be damaged. It goes through the ledger like any other write. Returns its key.
 ///
 /// # Errors
-/// Where it was not acknowledged.
+/// If it was not acknowledged.
 pub async fn write_marker(
     client: &mut dyn Client,
     ledger: &Ledger,

@@ -1,4 +1,4 @@
-//! What the writers of the shop do, and what the application does besides.
+//! The writes of the shop's writers, and the application's other writes.
 
 mod habits;
 mod marker;

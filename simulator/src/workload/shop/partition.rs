@@ -19,7 +19,7 @@ use crate::{
 /// A record of the shop.
 type Record = (Collection, i64);
 
-/// What the writer knows of a record.
+/// What the writer knows about a record.
 #[derive(Debug, Clone, Copy)]
 struct Known {
     version: u64,
@@ -33,13 +33,13 @@ pub struct Partition {
     records: HashMap<Record, Known>,
     keys: BTreeMap<Collection, Vec<i64>>,
     items: HashMap<i64, BTreeSet<i64>>,
-    /// Trees with a write that nobody knows the end of: left alone, so that each record's writes stay in a known order.
+    /// Trees with a write whose result is unknown: left alone, so that each record's writes stay in a known order.
     uncertain: BTreeSet<i64>,
 }
 
 impl Partition {
-    /// The loaded records of writer `number` of `writers`, but for those that the application's habits need for themselves. The
-    /// same seed draws the same writes.
+    /// The loaded records of writer `number` of `writers`, except those that the application's habits use. The same seed gives
+    /// the same writes.
     pub fn new(size: &Size, habits: &Habits, number: u32, writers: u32, seed: u64) -> Self {
         let reserved = habits.reserved(size);
         let mut partition = Self {
@@ -88,7 +88,7 @@ impl Partition {
         Some(planned(Operation::Delete, collection, Some(id), parent, changes))
     }
 
-    /// A record that is there and not in an uncertain tree; a few draws are enough, because most records are neither.
+    /// An existing record that is not in an uncertain tree; a few draws are enough, because most records qualify.
     fn pick(&mut self, collection: Collection) -> Option<i64> {
         let keys = self.keys.get(&collection).map_or(0, Vec::len);
         (keys > 0).then_some(())?;
@@ -131,8 +131,8 @@ impl Partition {
 }
 
 impl Generator for Partition {
-    /// Inserts, updates and deletes over all collections, more of them further down the tree. Customers are never deleted by the
-    /// writers: that is the disaster's business.
+    /// Inserts, updates and deletes over all collections, more of them further down the tree. The writers never delete customers:
+    /// only the fault does.
     fn draw(&mut self) -> Planned {
         let (operation, collection) = match self.rng.random_range(0..100) {
             0..5 => (Operation::Insert, Collection::Customers),

@@ -97,7 +97,7 @@ fn people_hear_of_a_failure_behind_a_destruction() {
     undo: { uses: test/remove, with: { machine: machine } }
   - { id: inspect, uses: test/inspect, with: { machine: machine }, on_failure: undo }
 ";
-    // Where it is taken back nothing is left of it; where that fails too, somebody must know.
+    // Where it is taken back nothing is left of it; if that fails too, people must be told.
     assert_eq!(found(&format!("steps:{taken_back}on_failure:\n{told}")), [""; 0]);
     assert_eq!(found(&format!("steps:{taken_back}")), untold);
 }

@@ -1,4 +1,4 @@
-//! Where the machine of a copy is: as the run that made the copy knew it, or as somebody says now.
+//! Where the machine of a copy is: as the run that made the copy knew it, or as a person specifies now.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! What the machines show of copies, where somebody wants them to be looked at.
+//! What the machines show about copies, if a person wants them to be examined.
 
 use std::path::Path;
 

@@ -3,7 +3,7 @@
 //! An engine that works on a run holds a connection of its own with an advisory lock, on a primary and on a standby alike. It is
 //! gone with the engine, so nobody has to take it over. Advisory locks are of one database; who holds the same key in another one
 //! is looked for too. Behind a pooler that gives out sessions for one transaction only, a lock would stay with a session of the
-//! pooler and belong to no run: none is taken there, and whoever starts the run is told.
+//! pooler and belong to no run: none is taken there, and the person who starts the run is told.
 
 use lifeboat_core::{action::Effect, bindings::Postgres, failure::Reason};
 use tokio_postgres::{Client, Row};
@@ -31,7 +31,7 @@ const PREFIX: &str = "lifeboat lease ";
 pub(super) enum Taken {
     /// It is held as long as this is kept.
     Held(Box<ServerLease>),
-    /// Somebody else has it: who, for people.
+    /// Another engine has it: which one, for people.
     By(String),
     /// A pooler stands before the server.
     Pooled,
@@ -55,7 +55,7 @@ pub(super) fn sign(holder: &lifeboat_runtime::holder::Holder) -> String {
     name.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).take(NAME_BYTES_MAX).collect()
 }
 
-/// Takes the lease of the server, where nobody else has it.
+/// Takes the lease of the server, if no other engine has it.
 pub(super) async fn take(context: &CallContext, role: &str, server: &Postgres, sign: &str) -> Result<Taken, Error> {
     let connection = open(context, role, server, sign).await?;
     let pooled = async {
@@ -69,12 +69,13 @@ pub(super) async fn take(context: &CallContext, role: &str, server: &Postgres, s
         Ok(true) => return Ok(Taken::Pooled),
         Err(error) => return Err(error),
     }
-    // Whether it was got shows below: whoever else has the key is in the list.
+    // Whether the lock was acquired is seen below: another holder of the key is in the list.
     one(context, &connection, &format!("SELECT pg_try_advisory_lock({KEY})")).await?;
     let others = others(context, &connection, sign).await?;
     Ok(match others {
         Some(holder) => Taken::By(holder),
-        // Held by nobody else and not free: another session of this engine has it, as the server plays two roles under two addresses.
+        // Not held by another engine and not free: another session of this engine has it, as the server plays two roles under two
+        // addresses.
         None => Taken::Held(Box::new(ServerLease { connection })),
     })
 }
@@ -165,7 +166,7 @@ async fn bounded<T>(context: &CallContext, work: impl Future<Output = Result<T, 
     context.bounded(work).await.unwrap_or_else(|cut| Err(Error::Connection(cut.reason().into())))
 }
 
-/// The reason of an error, for whoever starts the run.
+/// The reason of an error, for the person who starts the run.
 pub(super) fn reason(error: Error) -> Reason {
     match error {
         Error::Denied(reason) | Error::Connection(reason) | Error::Invalid(reason) => {

@@ -68,7 +68,7 @@ impl Session {
         })
     }
 
-    /// Who has the server, where that is somebody else.
+    /// Who has the server, if it is another engine.
     async fn take(&self, context: &CallContext, role: &str, server: &Postgres) -> Result<Option<String>, Error> {
         let Some(holder) = context.sessions.holder() else { return Ok(None) };
         let mut servers = self.0.lock().await;

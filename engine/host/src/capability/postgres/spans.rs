@@ -1,4 +1,4 @@
-//! What operators debug with: which statement is on its way. Its text can hold what nobody may read, and so can its parameters.
+//! What operators debug with: which statement is running. Its text and its parameters can contain secrets.
 
 use tracing::Span;
 

@@ -111,7 +111,7 @@ impl Script {
         Ok(())
     }
 
-    /// What somebody would append who does not know that the run is not theirs any more.
+    /// What an owner would append that does not know that it has lost the run.
     pub(super) fn stale(&self) -> (Timestamp, Vec<Event>) {
         let who = Person::User { name: "grace".to_owned() };
         (self.at, vec![Event::OnsetStated { who, onset: self.at }])

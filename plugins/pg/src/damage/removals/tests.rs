@@ -13,7 +13,7 @@ const PARTS: [Filenode; 3] = [
     Filenode { tablespace: 1663, database: 5, node: 203 },
 ];
 const TOAST: Filenode = Filenode { tablespace: 1663, database: 5, node: 300 };
-/// Rewritten since: nobody's today.
+/// Rewritten since: it belongs to no table today.
 const GONE: Filenode = Filenode { tablespace: 1663, database: 5, node: 400 };
 
 fn layout() -> Layout {
@@ -71,7 +71,7 @@ fn a_row_comes_back_as_it_was_before_the_transaction() {
     check(&[update(5, 1)], &[]);
     check(&[one(Kind::Insert(at(TABLE, 1, 1))), delete(1, 1)], &[]);
     check(&[one(Kind::Insert(at(TABLE, 1, 1))), again(1, 2), delete(1, 2)], &[]);
-    // The place of a row that lost a race is the next one's, whoever that is.
+    // The place of a row that lost a race goes to the next row, whoever writes it.
     let lost = at(TABLE, 0, 5);
     check(&[one(Kind::Insert(lost)), one(Kind::TakeBack(lost)), delete(0, 5)], &[(0, 5)]);
     let many = |offsets| one(Kind::InsertMany { file: TABLE, block: 0, offsets });

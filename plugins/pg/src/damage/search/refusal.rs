@@ -1,4 +1,4 @@
-//! What is said where the search cannot name the transactions.
+//! The message if the search cannot name the transactions.
 
 use lifeboat_plugin::Failure;
 

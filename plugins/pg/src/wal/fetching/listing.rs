@@ -1,4 +1,4 @@
-//! What lies in an archive, whatever form its files have: each under the name that PostgreSQL asks for.
+//! The files of an archive, in any form: each under the name that PostgreSQL asks for.
 
 use std::collections::BTreeMap;
 

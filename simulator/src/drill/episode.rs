@@ -91,19 +91,22 @@ impl Episode {
         self.executed.as_ref()?.ended.as_ref().err().map(|error| format!("{}: {error}", error.code()))
     }
 
-    /// The copy that, according to the run, holds rows that exist nowhere else.
+    /// The copy that, according to the run, holds rows that exist nowhere else. Steps say so by the names of their outputs, which are
+    /// the same in every runbook: `rows_left`, and `instance` for the copy.
     pub(super) fn kept_copy(&self) -> Option<KeptCopy<'_>> {
-        let left = self.output("merge", "rows_left").and_then(Value::as_u64).filter(|rows| *rows > 0)?;
-        let name = self.output("restore", "instance").and_then(Value::as_str)?;
+        let left = self.outputs("rows_left").filter_map(Value::as_u64).max().filter(|rows| *rows > 0)?;
+        let name = self.outputs("instance").filter_map(Value::as_str).next_back()?;
         Some(KeptCopy { name, left })
     }
 
-    fn output(&self, step: &str, name: &str) -> Option<&Value> {
-        let step = self.run()?.steps.iter().find(|ran| ran.id.as_str() == step)?;
-        match &step.state {
-            StepState::Succeeded { outputs, .. } => outputs.get(name),
+    /// The outputs of that name of the steps that succeeded, in their order.
+    fn outputs(&self, name: &str) -> impl DoubleEndedIterator<Item = &Value> {
+        let steps = self.run().into_iter().flat_map(|run| &run.steps);
+        let succeeded = steps.filter_map(|step| match &step.state {
+            StepState::Succeeded { outputs, .. } => Some(outputs),
             _ => None,
-        }
+        });
+        succeeded.filter_map(move |outputs| outputs.get(name))
     }
 
     /// The first failure among the steps.

@@ -1,7 +1,12 @@
 //! Faults that may have struck and were not healed. Each is here from before it strikes until its healing has succeeded, so that
 //! after a panic, an error or a stop it is healed at the end of the drill.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use futures::FutureExt;
 
 /// The faults with their kinds, the oldest first.
 #[derive(Debug)]
@@ -41,6 +46,16 @@ impl<F: Clone> OpenFaults<F> {
         healed
     }
 
+    /// Does the work and heals whatever is open afterwards, also if the work panicked.
+    pub(super) async fn heal_after<T, E>(
+        &self,
+        work: impl Future<Output = T>,
+        heal: impl AsyncFn(F) -> Result<(), E>,
+    ) -> (std::thread::Result<T>, Result<(), E>) {
+        let worked = AssertUnwindSafe(work).catch_unwind().await;
+        (worked, self.heal(None, heal).await)
+    }
+
     /// The kinds of those that are open, the oldest first.
     pub(super) fn kinds(&self) -> Vec<String> {
         self.faults().iter().map(|(kind, _)| kind.clone()).collect()
@@ -77,6 +92,23 @@ mod tests {
         assert_eq!(tried.take(), [4, 2, 1]);
         assert_eq!(open.heal(None, async |_| Ok::<(), i32>(())).await, Ok(()));
         assert!(open.faults().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_fault_that_panics_while_it_strikes_is_healed() {
+        let open = OpenFaults::default();
+        let striking = async {
+            open.begin("cut", 1);
+            panic!("in the middle of a strike");
+        };
+        let healed = RefCell::new(Vec::new());
+        let heal = async |fault: i32| {
+            healed.borrow_mut().push(fault);
+            Err("not yet")
+        };
+        let (struck, ended): (std::thread::Result<()>, _) = open.heal_after(striking, &heal).await;
+        assert!(struck.is_err() && ended == Err("not yet"), "both are known");
+        assert_eq!(healed.take(), [1]);
     }
 
     #[tokio::test]

@@ -367,11 +367,17 @@ fn scaled(request: &DrillRequest) -> Vec<Scaled> {
         name: "archive interval".to_owned(),
         drill: format!("{:?}", archive.interval),
         production: format!("{:?}", archive.in_production),
-        worst_case: format!(
-            "The runbook archives the current segment itself. If the primary can no longer do that, up to {:?} of writes \
-             are not in the archive.",
-            archive.in_production
-        ),
+        worst_case: match request.spec.recoveries().next() {
+            Some(_) => format!(
+                "The runbook archives the current segment itself. If the primary can no longer do that, up to {:?} of \
+                 writes are not in the archive.",
+                archive.in_production
+            ),
+            None => format!(
+                "This drill recovers nothing from the archive. Up to {:?} of writes are not in it.",
+                archive.in_production
+            ),
+        },
     });
     std::iter::once(stable).chain(archive).collect()
 }

@@ -3,12 +3,10 @@
 use std::{
     any::Any,
     collections::BTreeMap,
-    panic::AssertUnwindSafe,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
-use futures::FutureExt;
 use tokio::time::{sleep, timeout};
 
 use super::{
@@ -45,9 +43,9 @@ impl Stage<'_> {
     /// Walks through the timeline, and heals the open faults when it ends, however it ends.
     pub(super) async fn walk(&self, under_way: &UnderWay) -> Result<Walked, DrillError> {
         let open = Open::default();
-        let walked = AssertUnwindSafe(self.moments(under_way, &open)).catch_unwind().await;
         let scene = self.scene(under_way, &|_| ());
-        let healed: Result<(), DrillError> = open.heal(None, async |fault| Ok(fault.heal(&scene).await?)).await;
+        let heal = async |fault: Arc<dyn Fault>| Ok(fault.heal(&scene).await?);
+        let (walked, healed): (_, Result<(), DrillError>) = open.heal_after(self.moments(under_way, &open), heal).await;
         let walked = walked.unwrap_or_else(|panic| Err(DrillError::Panicked(panic_text(&*panic))));
         if let (Err(_), Err(error)) = (&walked, &healed) {
             (self.phase)(Phase::Unhealed { why: error.to_string() });

@@ -51,6 +51,10 @@ impl Fault for HostCrash {
     async fn strike(&self, scene: &Scene<'_>) -> Result<Struck, FaultError> {
         let name = &self.parameters.system;
         let server = self.server(scene)?;
+        let no_effect = |seen| FaultError::NoEffect { kind: KIND.name, seen };
+        if !server.runs().await {
+            return Err(no_effect(format!("the server of {name} was not running before it")));
+        }
         (scene.say)(format!("crashing the host of {name}"));
         let began = scene.clock.now();
         // The network first: a dead host closes no connections, and data in transit is lost.
@@ -59,12 +63,13 @@ impl Fault for HostCrash {
         server.kill().await?;
         let ended = scene.clock.now();
         if server.runs().await {
-            return Err(FaultError::NoEffect {
-                kind: KIND.name,
-                seen: format!("the server of {name} is still running"),
-            });
+            return Err(no_effect(format!("the server of {name} is still running")));
         }
-        let bite = vec![Bite { what: "server".to_owned(), count: 1, wanted: Wanted::Exactly(1) }];
+        let bite = vec![Bite {
+            what: "server that ran before and no longer does".to_owned(),
+            count: 1,
+            wanted: Wanted::Exactly(1),
+        }];
         Ok(Struck::without_damage(KIND.name, began, ended, bite, format!("the host of {name} is gone")))
     }
 

@@ -18,6 +18,9 @@ use crate::proxy::Verdict;
 /// thousand sees no late answer.
 const QUESTIONS: usize = 500;
 
+/// Questions before the fault, none of which may be late: otherwise a late one shows nothing.
+const BEFORE: usize = 20;
+
 pub(super) const KIND: FaultKind = FaultKind {
     name: "loss",
     parameters: &Object {
@@ -59,6 +62,12 @@ impl Fault for Loss {
         let retransmit_after = Duration::try_from(*retransmit_after).unwrap_or_default();
         let paths = way.paths(KIND.name, scene)?;
         (scene.say)(format!("losing {percent} % of the traffic {}", way.words()));
+        for path in paths.iter().cycle().take(BEFORE) {
+            if is_late(round_trip(*path, retransmit_after).await, retransmit_after) {
+                let seen = format!("an answer took longer than {retransmit_after:?} before it");
+                return Err(FaultError::NoEffect { kind: KIND.name, seen });
+            }
+        }
         let began = scene.clock.now();
         let verdict = Verdict::Lose { percent: *percent, retransmit_after };
         self.in_the_way.put(scene.testbed.network(), way.hindrances(verdict));
@@ -66,8 +75,10 @@ impl Fault for Loss {
         let mut asked = 0;
         for path in paths.iter().cycle().take(QUESTIONS) {
             asked += 1;
-            if round_trip(*path).await.is_none_or(|took| took >= retransmit_after) {
-                let late = Bite { what: "late answers".to_owned(), count: 1, wanted: Wanted::Some };
+            if is_late(round_trip(*path, retransmit_after).await, retransmit_after) {
+                let what =
+                    format!("late answer after {asked} questions; none was late among {BEFORE} before the fault");
+                let late = Bite { what, count: 1, wanted: Wanted::Some };
                 let story = format!("{percent} % of the traffic {} is lost; answer {asked} was late", way.words());
                 return Ok(Struck::without_damage(KIND.name, began, ended, vec![late], story));
             }
@@ -79,4 +90,9 @@ impl Fault for Loss {
         self.in_the_way.clear(scene.testbed.network());
         Ok(())
     }
+}
+
+/// Whether at least one piece of the question or its answer was sent again.
+fn is_late(took: Option<Duration>, retransmit_after: Duration) -> bool {
+    took.is_none_or(|took| took >= retransmit_after)
 }

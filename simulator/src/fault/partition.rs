@@ -1,5 +1,7 @@
 //! Two regions, or a region and the outside, can no longer reach each other: what is sent is accepted and never arrives.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use lifeboat_core::document::Object;
 
@@ -31,17 +33,24 @@ impl Fault for Partition {
     async fn strike(&self, scene: &Scene<'_>) -> Result<Struck, FaultError> {
         let paths = self.way.paths(KIND.name, scene)?;
         (scene.say)(format!("cutting the network {}", self.way.words()));
+        for path in &paths {
+            if round_trip(*path, Duration::ZERO).await.is_none() {
+                let seen = "a path gave no answer before it".to_owned();
+                return Err(FaultError::NoEffect { kind: KIND.name, seen });
+            }
+        }
         let began = scene.clock.now();
         self.in_the_way.put(scene.testbed.network(), self.way.hindrances(Verdict::BlackHole));
         let ended = scene.clock.now();
         for path in &paths {
-            if let Some(took) = round_trip(*path).await {
+            if let Some(took) = round_trip(*path, Duration::ZERO).await {
                 let seen = format!("an answer came within {took:?}");
                 return Err(FaultError::NoEffect { kind: KIND.name, seen });
             }
         }
         let count = paths.len() as u64;
-        let bite = vec![Bite { what: "paths without an answer".to_owned(), count, wanted: Wanted::Some }];
+        let bite =
+            vec![Bite { what: "paths that answered before and no longer do".to_owned(), count, wanted: Wanted::Some }];
         let story = format!("no traffic arrives {} ({count} paths)", self.way.words());
         Ok(Struck::without_damage(KIND.name, began, ended, bite, story))
     }

@@ -80,6 +80,12 @@ impl Superuser {
         self.0.execute(sql, &[]).await.map(drop).map_err(|source| TestbedError::Sql { doing, source })
     }
 
+    /// The text that the statement answers with; empty: it answers with nothing.
+    pub(super) async fn text(&self, doing: &'static str, sql: &str) -> Result<String, TestbedError> {
+        let rows = self.0.query(sql, &[]).await.map_err(|source| TestbedError::Sql { doing, source })?;
+        Ok(rows.first().map(|row| row.get(0)).unwrap_or_default())
+    }
+
     /// Whether the statement answers with true.
     pub(super) async fn holds(&self, doing: &'static str, sql: &str) -> Result<bool, TestbedError> {
         let rows = self.0.query(sql, &[]).await.map_err(|source| TestbedError::Sql { doing, source })?;

@@ -65,6 +65,13 @@ fn two_regions_on_processes() -> Result<()> {
         .current_dir(repository())
         .output()?;
     ensure!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+    let told = std::process::Command::new(lifeboat())
+        .args(["report", "last"])
+        .env("LIFEBOAT_HOME", rehearsal.state())
+        .current_dir(repository())
+        .output()?;
+    let lines = String::from_utf8_lossy(&told.stdout);
+    ensure!(told.status.success() && lines.contains("standby-lag"), "{lines}{}", String::from_utf8_lossy(&told.stderr));
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! `lifeboat report`: what a run did, told again.
 
-use std::{fs, path::Path};
+use std::fs;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
@@ -47,7 +47,7 @@ enum Format {
 
 pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<Exit> {
     let home = engine::home_to_read(global)?;
-    let run = home.find(&arguments.run)?;
+    let run = home.find_to_read(&arguments.run)?;
     let folder = home.run_folder(&run);
     match if arguments.json { Format::Json } else { arguments.format } {
         Format::Text => print_text(&home, &run)?,
@@ -67,20 +67,25 @@ fn no_drill(run: &RunId) -> Problem {
     Problem::new(Exit::Failed, format!("`{run}` has no report page")).hint("only drills have a report page")
 }
 
-/// The whole journal as a person reads it.
+/// The whole journal as a person reads it. A drill in which no engine ran has none.
 fn print_text(home: &Home, run: &RunId) -> anyhow::Result<()> {
-    let loaded = home.load(run)?;
-    loaded.events.iter().for_each(|recorded| data(view::tell(recorded, &loaded.run)));
-    if let Some(report) = drill_report(&home.run_folder(run))? {
+    let has_run = home.journal(run).exists();
+    if has_run {
+        let loaded = home.load(run)?;
+        loaded.events.iter().for_each(|recorded| data(view::tell(recorded, &loaded.run)));
+    }
+    if let Some(report) = drill_report(home, run)? {
         let report = drill::read(&report).with_context(|| format!("the report of `{run}` cannot be read"))?;
-        data("");
+        if has_run {
+            data("");
+        }
         drill::lines(&report).iter().map(painted).for_each(data);
     }
     Ok(())
 }
 
 fn print_json(home: &Home, run: &RunId) -> anyhow::Result<()> {
-    match drill_report(&home.run_folder(run))? {
+    match drill_report(home, run)? {
         Some(report) => data_as_is(format_args!("{}\n", report.trim_end())),
         None => {
             let loaded = home.load(run)?;
@@ -91,8 +96,8 @@ fn print_json(home: &Home, run: &RunId) -> anyhow::Result<()> {
 }
 
 /// `report.json` of a drill, as it was written then.
-fn drill_report(folder: &Path) -> anyhow::Result<Option<String>> {
-    match fs::read_to_string(folder.join("report.json")) {
+fn drill_report(home: &Home, run: &RunId) -> anyhow::Result<Option<String>> {
+    match fs::read_to_string(home.report(run)) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.into()),

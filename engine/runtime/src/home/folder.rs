@@ -55,6 +55,11 @@ impl Home {
         self.folder(run).journal()
     }
 
+    /// The report of a drill.
+    pub fn report(&self, run: &RunId) -> PathBuf {
+        self.run_folder(run).join("report.json")
+    }
+
     /// Where an engine that works on a run logs for those who debug, where its terminal shows something else.
     pub fn engine_log(&self, run: &RunId) -> PathBuf {
         self.folder(run).engine_log()

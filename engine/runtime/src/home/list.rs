@@ -53,7 +53,7 @@ impl Home {
         serde_json::from_str::<Dated>(&line).ok().map(|dated| dated.at)
     }
 
-    fn folder_changed_at(&self, run: &RunId) -> Option<Timestamp> {
+    pub(super) fn folder_changed_at(&self, run: &RunId) -> Option<Timestamp> {
         fs::metadata(self.run_folder(run)).and_then(|facts| facts.modified()).ok()?.try_into().ok()
     }
 

@@ -337,6 +337,25 @@ async fn a_run_is_found_by_what_people_type() {
     assert_eq!(code("dr-003"), "run-ambiguous");
 }
 
+/// A drill in which no engine runs has no journal, but its report is read like every other one.
+#[tokio::test]
+async fn a_drill_without_a_run_is_found_by_those_who_read() {
+    let stage = Stage::new();
+    assert_eq!(stage.home.find_to_read("last").unwrap_err().code(), "run-unknown");
+    let run = waiting(&stage).await.run;
+    assert_eq!(stage.home.find_to_read("last").unwrap(), run);
+    let held = stage.home.new_name("standby-lag", Timestamp::now()).unwrap();
+    assert_eq!(stage.home.find_to_read("standby").unwrap_err().code(), "run-unknown", "it has left nothing to read");
+    fs::write(stage.home.report(&held), "{}").unwrap();
+    assert_eq!(stage.home.find_to_read("standby").unwrap(), held);
+    assert_eq!(stage.home.find_to_read("last").unwrap(), held);
+    assert_eq!(stage.home.find("last").unwrap(), run, "it is no run of an engine");
+    let series = stage.home.path().join("runs").join(format!("{run}-series"));
+    fs::create_dir(&series).unwrap();
+    fs::write(series.join("report.json"), "{}").unwrap();
+    assert_eq!(stage.home.find_to_read("dr-003").unwrap(), run, "the report over several drills is no drill");
+}
+
 #[tokio::test]
 async fn a_run_keeps_to_its_plan_and_knows_which_files_were_changed() {
     let stage = Stage::new();

@@ -81,13 +81,30 @@ async fn build(order: Order<'_>) -> Result<Arc<dyn System>, TestbedError> {
     let superuser = Superuser::connect(roles::DATABASE, host, *port, &site.secrets).await?;
     follows(&superuser, &upstream.slot, Mode::Async).await?;
     if mode == Mode::Sync {
-        let sql = format!("ALTER SYSTEM SET synchronous_standby_names = '\"{}\"'", upstream.slot);
-        superuser.execute("naming the synchronous standby", &sql).await?;
-        superuser.execute("reading the configuration again", "SELECT pg_reload_conf()").await?;
-        follows(&superuser, &upstream.slot, Mode::Sync).await?;
+        if superuser.holds("looking at the upstream server", "SELECT pg_is_in_recovery()").await? {
+            let message =
+                format!("`{of}` is a standby, for which no commit waits: only a primary has synchronous standbys");
+            return Err(TestbedError::System { name: order.name.to_owned(), message });
+        }
+        make_synchronous(&superuser, &upstream.slot).await?;
     }
     let postgres = Postgres::of(&order, KIND.name, server, format!("{origin}; base backup of {of}")).await?;
     Ok(Arc::new(Standby(postgres)))
+}
+
+/// Commits wait for this standby too, and for those that they have waited for so far.
+async fn make_synchronous(superuser: &Superuser, slot: &str) -> Result<(), TestbedError> {
+    let named = superuser.text("reading the synchronous standbys", "SHOW synchronous_standby_names").await?;
+    let mut all: Vec<&str> = named.split('"').skip(1).step_by(2).collect();
+    all.push(slot);
+    let list: Vec<String> = all.iter().map(|name| format!("\"{name}\"")).collect();
+    let sql = format!("ALTER SYSTEM SET synchronous_standby_names = 'FIRST {} ({})'", list.len(), list.join(", "));
+    superuser.execute("naming the synchronous standbys", &sql).await?;
+    superuser.execute("reading the configuration again", "SELECT pg_reload_conf()").await?;
+    for slot in all {
+        follows(superuser, slot, Mode::Sync).await?;
+    }
+    Ok(())
 }
 
 /// Waits until the primary reports that it streams to the standby in that mode.

@@ -59,7 +59,7 @@ fn whole(folder: &Path) -> Result<Value> {
     let schema = jsonschema::validator_for(&schema())?;
     let problems: Vec<String> = schema.iter_errors(&report).map(|error| error.to_string()).collect();
     ensure!(problems.is_empty(), "{problems:?}");
-    for file in ["report.html", "ledger.jsonl", "probes.jsonl"] {
+    for file in ["report.html", "report.md", "junit.xml", "ledger.jsonl", "probes.jsonl"] {
         ensure!(fs::metadata(folder.join(file))?.len() > 0, "{file} is empty");
     }
     Ok(report)

@@ -4,6 +4,7 @@ mod course;
 mod head;
 mod measured;
 mod origin;
+mod points;
 mod proven;
 mod reasons;
 mod written;

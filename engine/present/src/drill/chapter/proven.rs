@@ -1,6 +1,6 @@
 //! What holds the numbers: the checks, the controls, the run without a fault.
 
-use super::{Block, Chapter, NOT_MEASURED, chapter, interval, sheet, words};
+use super::{Block, Chapter, NOT_MEASURED, chapter, interval, points::verdict, sheet, words};
 use crate::{
     Text, Tone,
     drill::{Check, CheckKind, ControlReport, DrillReport, NotApplied, Verdict},
@@ -42,7 +42,7 @@ pub(super) fn checks(report: &DrillReport) -> Chapter {
 pub(super) fn checklist(report: &DrillReport) -> Option<Chapter> {
     let checklist = report.checklist.as_ref()?;
     let rows = checklist.points.iter().map(|point| {
-        let verdict = match (point.verdict(report), report.verdict) {
+        let verdict = match (verdict(point, report), report.verdict) {
             (None, _) => Text::toned(Tone::Warn, "not shown by this drill"),
             (Some(Verdict::Met), Verdict::Unmeasured) => Text::toned(Tone::Warn, "seen, but not proven"),
             (Some(Verdict::Met), _) => Text::toned(Tone::Good, "shown"),

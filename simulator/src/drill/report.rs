@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     clock::At,
-    fault::Struck,
+    fault::{Bite, Struck},
     ledger::{History, Key, WriteOutcome},
     measurement::{
         self, Damage, Instants, Losses, Outage, Probe, ProbeKind, Rpo, Rto, UnexpectedKind, Verdict, losses, outage,
@@ -77,6 +77,7 @@ pub(super) fn assemble(
         writes: writes(evidence, losses.as_ref(), after_first_hole),
         lost_writes: losses.as_ref().map(|losses| lost_writes(evidence, &damage, losses)).unwrap_or_default(),
         episodes: measured.into_iter().map(|measured| measured.report(evidence)).collect(),
+        faults: faults(&evidence.rest),
         lags,
         checks,
         not_applied: Some(not_applied),
@@ -195,22 +196,28 @@ impl Measured<'_> {
     fn report(self, evidence: &Evidence) -> EpisodeReport {
         let Self { engine, episode, instants, outage, rto, rpo, .. } = self;
         let objectives = &engine.plan.objectives;
-        let fault = |struck: &Struck| FaultReport {
-            kind: struck.kind.to_owned(),
-            story: struck.story.clone(),
-            bite: struck.bite.iter().map(|bite| BiteReport { what: bite.what.clone(), count: bite.count }).collect(),
-        };
         EpisodeReport {
             runbook: RunbookReport { id: engine.plan.runbook.id.clone(), digest: engine.plan.runbook.digest.clone() },
             run: engine.run.to_string(),
             outcome: episode.outcome().to_owned(),
-            faults: episode.struck.iter().map(fault).collect(),
+            faults: faults(episode),
             instants: wall_instants(evidence, &instants, &outage, &rpo),
             rto: rto_report(rto, objectives),
             rpo: rpo_report(rpo, objectives),
             steps: steps(&engine.plan, episode.run(), &engine.recover.restored_by),
         }
     }
+}
+
+/// What struck, with the proof that it did.
+fn faults(episode: &Episode) -> Vec<FaultReport> {
+    let bite = |bite: &Bite| BiteReport { what: bite.what.clone(), count: bite.count };
+    let fault = |struck: &Struck| FaultReport {
+        kind: struck.kind.to_owned(),
+        story: struck.story.clone(),
+        bite: struck.bite.iter().map(bite).collect(),
+    };
+    episode.struck.iter().map(fault).collect()
 }
 
 /// A result that is wrong is a miss; evidence that is missing, and a result that could not be looked at, leave the drill

@@ -2,7 +2,6 @@
 //! is how that looks.
 
 use lifeboat_present::{
-    Text,
     drill::{Block, Chapter, Proof, chapters, proof, reasons, sentence},
     xml::escape,
 };
@@ -144,10 +143,6 @@ fn section(html: &mut String, Chapter { id, title, blocks }: &Chapter, report: &
 fn block(block: &Block, report: &DrillReport) -> String {
     match block {
         Block::Words(text) => format!("<p class=\"dim\">{}</p>", shown(text)),
-        Block::List(items) => {
-            let item = |text: &Text| format!("<li>{}</li>", shown(text));
-            format!("<ul>{}</ul>", items.iter().map(item).collect::<String>())
-        }
         Block::Table(sheet) => table(sheet),
         Block::TimeLine => {
             let picture = time_line::draw(report);

@@ -126,8 +126,8 @@ svg .path { stroke: var(--critical); fill: none; stroke-dasharray: 3 2 }
   .many td[data-label] { display: grid; grid-template-columns: 8rem 1fr; gap: .6rem } .many td[data-label]::before { content: attr(data-label); color: var(--dim) }
 }
 @media print {
-  svg, .many { min-width: 0 } body { max-width: none; padding: 0; font-size: 10pt } .verdict { background: none } nav { display: none }
-  .wide { overflow: visible } h2, caption { break-after: avoid } tr, .card, svg { break-inside: avoid } thead { display: table-header-group }
+  :root { font-size: 12px } svg, .many { min-width: 0 } body { max-width: none; padding: 0; font-size: 12px } .verdict { background: none } nav { display: none }
+  .wide { overflow: visible } h2, caption, thead { break-after: avoid } tbody tr:first-child { break-before: avoid } tr, .card, svg { break-inside: avoid } thead { display: table-header-group }
 }
 ";
 

@@ -37,6 +37,9 @@ pub struct DrillReport {
     pub testbed: TestbedReport,
     /// One a recovery, in the order of the timeline; fewer than the drill file has where one was never begun.
     pub episodes: Vec<EpisodeReport>,
+    /// What struck after the last recovery; everything, where nothing is recovered.
+    #[serde(default)]
+    pub faults: Vec<FaultReport>,
     /// How far standbys were behind, one a look that the drill file asks for.
     #[serde(default)]
     pub lags: Vec<LagReport>,

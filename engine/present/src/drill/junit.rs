@@ -325,7 +325,7 @@ mod tests {
         }
 
         #[test]
-        fn it_is_well_formed_whatever_is_in_it(report in testing::reports(), text in any::<String>()) {
+        fn it_is_well_formed_whatever_is_in_it(report in testing::reports(), text in testing::texts()) {
             let mut report = report;
             testing::fill(&mut report, &text);
             let document = junit(&report);

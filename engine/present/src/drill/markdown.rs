@@ -34,9 +34,6 @@ fn against(report: &DrillReport) -> String {
 fn block(block: &Block) -> String {
     match block {
         Block::Words(text) => format!("\n{}\n", line(&shown(text))),
-        Block::List(items) => {
-            format!("\n{}", items.iter().map(|item| format!("- {}\n", line(&shown(item)))).collect::<String>())
-        }
         Block::Table(sheet) => table(sheet),
         // Its numbers stand in the tables below it.
         Block::TimeLine => String::new(),

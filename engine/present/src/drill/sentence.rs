@@ -41,7 +41,7 @@ fn capital(text: &str) -> String {
 fn rehearsed(report: &DrillReport) -> (String, &'static str) {
     let recoveries: Vec<String> = report.episodes.iter().map(recovery).collect();
     match recoveries.len() {
-        0 => (format!("the drill {}{}", report.drill, faults_of(&report.lags)), "was held"),
+        0 => (format!("the drill {}{}", report.drill, with_faults(report)), "was held"),
         1 => (joined(&recoveries), "was rehearsed"),
         _ => (joined(&recoveries), "were rehearsed"),
     }
@@ -58,9 +58,12 @@ fn recovery(episode: &EpisodeReport) -> String {
     }
 }
 
-fn faults_of(lags: &[LagReport]) -> String {
+/// What struck in a drill that recovers nothing. Earlier versions only say what was not healed while a standby was watched.
+fn with_faults(report: &DrillReport) -> String {
+    let struck = report.faults.iter().map(|fault| &fault.kind);
+    let open = report.lags.iter().flat_map(|lag| &lag.faults).filter(|_| report.faults.is_empty());
     let mut faults: Vec<String> = Vec::new();
-    for fault in lags.iter().flat_map(|lag| &lag.faults).map(|fault| spaced(fault)) {
+    for fault in struck.chain(open).map(|fault| spaced(fault)) {
         if !faults.contains(&fault) {
             faults.push(fault);
         }
@@ -191,15 +194,15 @@ fn watched(lags: &[LagReport]) -> Vec<String> {
         return Vec::new();
     }
     let count = |verdict: Verdict| lags.iter().filter(|lag| lag.verdict == verdict).count();
-    let parts = [(Verdict::Met, "passed"), (Verdict::Missed, "failed"), (Verdict::Unmeasured, "measured nothing")];
+    let parts = [(Verdict::Met, "passed"), (Verdict::Missed, "failed"), (Verdict::Unmeasured, "proved nothing")];
     let ended: Vec<(usize, &str)> =
         parts.map(|(verdict, word)| (count(verdict), word)).into_iter().filter(|(count, _)| *count > 0).collect();
     let mut said = vec![match ended.as_slice() {
-        [(1, word)] => format!("the look at a standby {word}"),
-        [(all, word)] => format!("all {all} looks at a standby {word}"),
+        [(1, word)] => format!("a standby was watched once, which {word}"),
+        [(all, word)] => format!("a standby was watched {all} times, all of which {word}"),
         parts => {
             let parts: Vec<String> = parts.iter().map(|(count, word)| format!("{count} {word}")).collect();
-            format!("of {} looks at a standby {}", lags.len(), joined(&parts))
+            format!("a standby was watched {} times, of which {}", lags.len(), joined(&parts))
         }
     }];
     let highs: Option<Vec<f64>> = lags.iter().map(|lag| lag.longest_s?.high).collect();

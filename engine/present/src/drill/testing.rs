@@ -71,6 +71,13 @@ prop_compose! {
     }
 }
 
+/// Texts as nobody wants them: markup, controls, and what XML cannot hold.
+pub(crate) fn texts() -> impl Strategy<Value = String> {
+    let wild =
+        prop::sample::select(vec!['<', '>', '&', '"', '\'', ']', '\0', '\u{1b}', '\u{b}', '\u{fffe}', '\r', '\n', '|']);
+    proptest::collection::vec(prop_oneof![wild, any::<char>()], 0..12).prop_map(String::from_iter)
+}
+
 /// A report in which every text is markup for somebody.
 pub(crate) fn hostile() -> DrillReport {
     let mut report = report();

@@ -57,12 +57,12 @@ fn systems(report: &DrillReport) -> Text {
 }
 
 fn stories(report: &DrillReport) -> String {
-    let struck = report.episodes.iter().flat_map(|episode| &episode.faults);
+    let struck = report.episodes.iter().flat_map(|episode| &episode.faults).chain(&report.faults);
     let mut stories: Vec<String> = struck.map(|fault| format!("{}: {}", fault.kind, fault.story)).collect();
-    for fault in report.lags.iter().flat_map(|lag| &lag.faults) {
-        if !stories.contains(fault) {
-            stories.push(fault.clone());
-        }
+    // Earlier versions do not say what struck where nothing was recovered.
+    if stories.is_empty() {
+        stories.extend(report.lags.iter().flat_map(|lag| &lag.faults).cloned());
+        stories.dedup();
     }
     if stories.is_empty() { "the report names no fault".to_owned() } else { stories.join("; ") }
 }

@@ -34,8 +34,6 @@ pub struct Chapter {
 pub enum Block {
     /// A paragraph.
     Words(Text),
-    /// A list.
-    List(Vec<Text>),
     /// A table.
     Table(Sheet),
     /// The course of the drill as a picture, where one can be drawn.

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::drill::{
-    SystemInfo,
+    FaultReport, SystemInfo,
     testing::{check, lag, report, reports},
 };
 
@@ -71,6 +71,10 @@ const STORIES: [(&str, Change); 14] = [
     }),
     ("standbys alone", |report| {
         report.drill = "standby-lag".to_owned();
+        let fault = &report.episodes[0].faults[0];
+        report.faults = ["delay", "loss", "delay", "host-crash"]
+            .map(|kind| FaultReport { kind: kind.to_owned(), ..fault.clone() })
+            .into();
         report.episodes.clear();
         report.lags = vec![lag(Verdict::Met, Some(0.4), &[]), lag(Verdict::Met, Some(3.01), &["host-crash"])];
     }),

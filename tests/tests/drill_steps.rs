@@ -93,6 +93,8 @@ fn a_drill_that_is_met_tells_its_numbers_and_one_that_is_missed_fails_the_run() 
     ensure!((&outputs["drill"], &outputs["verdict"]) == (&"DR-003".into(), &"met".into()), "{outputs}");
     let report: Value = serde_json::from_slice(&fs::read(outputs["report"].as_str().context("a path")?)?)?;
     ensure!(report["run"] == outputs["run"] && report["verdict"] == "met", "{report:#}");
+    let run = runbook.folder()?.file_name().map(|name| name.to_string_lossy().into_owned()).context("a run")?;
+    ensure!(report["held"]["for_step"] == format!("step `good` of run `{run}`"), "{}", report["held"]);
     ensure!(outputs["rto_s"] == report["episodes"][0]["rto"]["service_s"], "{outputs} of {report:#}");
     ensure!(outputs["rto_s"]["high"].as_f64() > Some(0.0), "an outage took no time: {outputs}");
 

@@ -19,5 +19,6 @@ pub mod step;
 mod text;
 mod values;
 pub mod words;
+pub mod xml;
 
 pub use text::{Part, Text, Tone};

@@ -18,7 +18,7 @@ use crate::{
     ledger::{Name, Operation, WriteOutcome},
     measurement::{FinalState, Losses, ProbeKind},
     model::Collection,
-    report::{Check, CheckKind},
+    report::{Check, CheckKind, NotApplied},
 };
 
 /// Everything that checks look at.
@@ -47,6 +47,8 @@ pub(super) struct Rule {
     pub(super) scope: Scope,
     /// Whether there is anything to look at.
     pub(super) applies: fn(&Looked<'_>) -> bool,
+    /// What that needs of a drill, in words.
+    pub(super) needs: &'static str,
     pub(super) look: fn(&Looked<'_>) -> Seen,
 }
 
@@ -82,11 +84,11 @@ pub(super) fn with_fault(looked: &Looked<'_>) -> bool {
 }
 
 const fn evidence(name: &'static str, look: fn(&Looked<'_>) -> Seen) -> Rule {
-    Rule { name, kind: CheckKind::Evidence, scope: Scope::Drill, applies: always, look }
+    Rule { name, kind: CheckKind::Evidence, scope: Scope::Drill, applies: always, needs: "nothing", look }
 }
 
 const fn result(name: &'static str, look: fn(&Looked<'_>) -> Seen) -> Rule {
-    Rule { name, kind: CheckKind::Result, scope: Scope::Drill, applies: always, look }
+    Rule { name, kind: CheckKind::Result, scope: Scope::Drill, applies: always, needs: "nothing", look }
 }
 
 /// The checks that every drill has, whatever the fault.
@@ -99,18 +101,38 @@ static UNDISTURBED: [Rule; 6] = [
     result("endpoints-agree", endpoints_agree),
 ];
 
-/// The names of the checks that can say that a recovery is wrong.
+fn rules() -> impl Iterator<Item = &'static Rule> {
+    UNDISTURBED.iter().chain(&RECOVERY).chain(&STANDBYS)
+}
+
+/// The names of all checks.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    rules().map(|rule| rule.name)
+}
+
+/// The names of those that can say that a recovery is wrong.
 pub(super) fn results() -> impl Iterator<Item = &'static str> {
-    let rules = UNDISTURBED.iter().chain(&RECOVERY).chain(&STANDBYS);
-    rules.filter(|rule| rule.kind == CheckKind::Result).map(|rule| rule.name)
+    rules().filter(|rule| rule.kind == CheckKind::Result).map(|rule| rule.name)
 }
 
 /// All checks of an episode; for the first one also those of the whole drill.
 pub(super) fn checks(looked: &Looked<'_>) -> Vec<Check> {
-    let is_asked = |rule: &&Rule| rule.scope == Scope::Episode || looked.number == 1;
-    let rules =
-        UNDISTURBED.iter().chain(&RECOVERY).chain(&STANDBYS).filter(is_asked).filter(|rule| (rule.applies)(looked));
-    rules.map(|rule| rule.check(looked)).collect()
+    asked(looked).filter(|rule| (rule.applies)(looked)).map(|rule| rule.check(looked)).collect()
+}
+
+/// Those of them that have nothing to look at.
+pub(super) fn not_applied(looked: &Looked<'_>) -> Vec<NotApplied> {
+    let told = |rule: &Rule| NotApplied {
+        name: rule.name.to_owned(),
+        episode: rule.episode(looked),
+        needs: rule.needs.to_owned(),
+    };
+    asked(looked).filter(|rule| !(rule.applies)(looked)).map(told).collect()
+}
+
+fn asked(looked: &Looked<'_>) -> impl Iterator<Item = &'static Rule> {
+    let is_first = looked.number == 1;
+    rules().filter(move |rule| rule.scope == Scope::Episode || is_first)
 }
 
 impl Rule {
@@ -133,8 +155,13 @@ impl Rule {
                 "not measured: the drill ended this recovery after {at_most:?}, its time limit; until then, {detail}"
             );
         }
-        let episode = (self.scope == Scope::Episode).then_some(looked.number);
+        let episode = self.episode(looked);
         Check { name: self.name.to_owned(), episode, kind: self.kind, passed, measured, detail }
+    }
+
+    /// Where nothing is recovered there is no episode that it could be of.
+    fn episode(&self, looked: &Looked<'_>) -> Option<usize> {
+        (self.scope == Scope::Episode && looked.recover.is_some()).then_some(looked.number)
     }
 }
 

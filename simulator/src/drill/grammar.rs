@@ -36,6 +36,29 @@ pub(super) static DRILL: Object = Object {
         ),
         required("timeline", "What happens, in order.", Shape::List(&Shape::Object(&MOMENT))),
         optional("controls", "Known breakages that must turn the drill red.", Shape::List(&Shape::Object(&CONTROL))),
+        optional("checklist", "The check list that it is held for.", Shape::Object(&CHECKLIST)),
+    ],
+};
+
+static CHECKLIST: Object = Object {
+    what: "the block `checklist`",
+    one_of: &[],
+    fields: &[
+        required("source", "Whose list it is.", Shape::Text),
+        required("points", "Its points, in its order.", Shape::List(&Shape::Object(&POINT))),
+    ],
+};
+
+static POINT: Object = Object {
+    what: "a point of the check list",
+    one_of: &[],
+    fields: &[
+        required("point", "Its words.", Shape::Text),
+        required(
+            "shown_by",
+            "Checks, steps of the runbooks, or `rto`, `rpo`, `residual-damage`, `this-report`; none: nothing shows it.",
+            Shape::List(&Shape::Name),
+        ),
     ],
 };
 

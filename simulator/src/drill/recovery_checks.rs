@@ -21,22 +21,25 @@ use crate::{
     workload::shop::GoneOn,
 };
 
+/// What a check of a recovery needs.
+const RECOVERED: &str = "a recovery from a fault";
+
 const fn evidence(name: &'static str, scope: Scope, look: fn(&Looked<'_>) -> Seen) -> Rule {
-    Rule { name, kind: CheckKind::Evidence, scope, applies: with_fault, look }
+    Rule { name, kind: CheckKind::Evidence, scope, applies: with_fault, needs: RECOVERED, look }
 }
 
 const fn result(name: &'static str, scope: Scope, look: fn(&Looked<'_>) -> Seen) -> Rule {
-    Rule { name, kind: CheckKind::Result, scope, applies: with_fault, look }
+    Rule { name, kind: CheckKind::Result, scope, applies: with_fault, needs: RECOVERED, look }
 }
 
 /// A check that exists only if copies can be restored.
 const fn of_copies(rule: Rule) -> Rule {
-    Rule { applies: with_copies, ..rule }
+    Rule { applies: with_copies, needs: "a recovery from a fault, and a machine on which copies are restored", ..rule }
 }
 
 /// A check that exists only if records were damaged, not the system that stores them.
 const fn of_damage(rule: Rule) -> Rule {
-    Rule { applies: with_damage, ..rule }
+    Rule { applies: with_damage, needs: "a recovery from a fault that damages records", ..rule }
 }
 
 fn with_damage(looked: &Looked<'_>) -> bool {

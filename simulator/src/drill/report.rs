@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     clock::At,
-    fault::Struck,
+    fault::{Bite, Struck},
     ledger::{History, Key, WriteOutcome},
     measurement::{
         self, Damage, Instants, Losses, Outage, Probe, ProbeKind, Rpo, Rto, UnexpectedKind, Verdict, losses, outage,
@@ -30,8 +30,8 @@ use crate::{
     },
     report::{
         self as document, BiteReport, Check, CheckKind, DrillReport, Environment, EpisodeReport, FaultReport,
-        HostReport, LostWrite, PluginReport, ProbeSummary, RpoReport, RtoReport, RunbookReport, Sample, Scaled,
-        TestbedReport, WritesReport,
+        HostReport, LostWrite, NotApplied, PluginReport, ProbeSummary, RpoReport, RtoReport, RunbookReport, Sample,
+        Scaled, TestbedReport, WritesReport,
     },
 };
 
@@ -53,7 +53,7 @@ pub(super) fn assemble(
             Some(measured)
         })
         .collect();
-    let checks = all_checks(request, holding, run, evidence, losses.as_ref(), &measured);
+    let (checks, not_applied) = all_checks(request, holding, run, evidence, losses.as_ref(), &measured);
     let lags = lag_reports(evidence, request.spec.probes.interval, holding.fault);
     let verdict = measured.iter().fold(verdict(&checks), |verdict, it| verdict.and(it.rto.verdict).and(it.rpo.verdict));
     let verdict = lags.iter().fold(verdict, |verdict, lag| verdict.and(lag.verdict));
@@ -72,12 +72,16 @@ pub(super) fn assemble(
         run: run.clone(),
         seed: request.seed,
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        held: None,
         testbed: TestbedReport { backend: request.backend, systems: evidence.systems.clone() },
         writes: writes(evidence, losses.as_ref(), after_first_hole),
         lost_writes: losses.as_ref().map(|losses| lost_writes(evidence, &damage, losses)).unwrap_or_default(),
         episodes: measured.into_iter().map(|measured| measured.report(evidence)).collect(),
+        faults: faults(&evidence.rest),
         lags,
         checks,
+        not_applied: Some(not_applied),
+        checklist: request.spec.checklist.clone(),
         controls: Vec::new(),
         control_run: None,
         samples: Vec::new(),
@@ -102,7 +106,7 @@ fn approvals(request: &DrillRequest, engines: &[Engine]) -> String {
     format!("the policy `{}` ({})", approvals.policy, approvals.comment)
 }
 
-/// The checks of each episode; of a drill without a recovery, those of the whole.
+/// The checks of each episode; of a drill without a recovery, those of the whole. Beside them those that do not apply.
 fn all_checks(
     request: &DrillRequest,
     holding: &Holding,
@@ -110,7 +114,7 @@ fn all_checks(
     evidence: &Evidence,
     losses: Option<&Losses>,
     measured: &[Measured<'_>],
-) -> Vec<Check> {
+) -> (Vec<Check>, Vec<NotApplied>) {
     let spec = &request.spec;
     let whole = Looked {
         evidence,
@@ -123,16 +127,18 @@ fn all_checks(
         recover: None,
         telling: &[],
     };
+    let of = |looked: &Looked<'_>| (super::checks::checks(looked), super::checks::not_applied(looked));
     if spec.recoveries().next().is_none() {
-        return super::checks::checks(&whole);
+        return of(&whole);
     }
     let of_episode = |(number, measured): (usize, &Measured<'_>)| {
         let Measured { engine, episode, .. } = measured;
         let telling = telling(&engine.plan, episode.run().and_then(Run::outcome));
         let (run, recover) = (engine.run.as_str(), Some(&engine.recover));
-        super::checks::checks(&Looked { number, episode, run, recover, telling: &telling, ..whole })
+        of(&Looked { number, episode, run, recover, telling: &telling, ..whole })
     };
-    (1..).zip(measured).flat_map(of_episode).collect()
+    let (checks, not_applied): (Vec<_>, Vec<_>) = (1..).zip(measured).map(of_episode).unzip();
+    (checks.concat(), not_applied.concat())
 }
 
 /// An episode with what was measured of it.
@@ -190,22 +196,28 @@ impl Measured<'_> {
     fn report(self, evidence: &Evidence) -> EpisodeReport {
         let Self { engine, episode, instants, outage, rto, rpo, .. } = self;
         let objectives = &engine.plan.objectives;
-        let fault = |struck: &Struck| FaultReport {
-            kind: struck.kind.to_owned(),
-            story: struck.story.clone(),
-            bite: struck.bite.iter().map(|bite| BiteReport { what: bite.what.clone(), count: bite.count }).collect(),
-        };
         EpisodeReport {
             runbook: RunbookReport { id: engine.plan.runbook.id.clone(), digest: engine.plan.runbook.digest.clone() },
             run: engine.run.to_string(),
             outcome: episode.outcome().to_owned(),
-            faults: episode.struck.iter().map(fault).collect(),
+            faults: faults(episode),
             instants: wall_instants(evidence, &instants, &outage, &rpo),
             rto: rto_report(rto, objectives),
             rpo: rpo_report(rpo, objectives),
             steps: steps(&engine.plan, episode.run(), &engine.recover.restored_by),
         }
     }
+}
+
+/// What struck, with the proof that it did.
+fn faults(episode: &Episode) -> Vec<FaultReport> {
+    let bite = |bite: &Bite| BiteReport { what: bite.what.clone(), count: bite.count };
+    let fault = |struck: &Struck| FaultReport {
+        kind: struck.kind.to_owned(),
+        story: struck.story.clone(),
+        bite: struck.bite.iter().map(bite).collect(),
+    };
+    episode.struck.iter().map(fault).collect()
 }
 
 /// A wrong result is a miss; missing evidence, or a result that could not be examined, leaves the drill unmeasured, whatever the

@@ -60,6 +60,8 @@ pub struct DrillRequest {
     pub size: Option<Size>,
     /// A known breakage, for tests: the drill must turn red.
     pub sabotage: Option<Control>,
+    /// The step of a runbook that holds it, in words; `None` where a person does.
+    pub for_step: Option<String>,
     /// Fires when the drill should end early (Ctrl-C): it tears down and returns [`DrillError::Stopped`].
     pub stop: CancellationToken,
 }
@@ -83,6 +85,7 @@ impl DrillRequest {
             controls: false,
             size: None,
             sabotage: None,
+            for_step: None,
             stop: CancellationToken::new(),
         })
     }

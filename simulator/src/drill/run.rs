@@ -9,7 +9,7 @@ use std::{
 
 use futures::FutureExt;
 use jiff::Timestamp;
-use lifeboat_runtime::home::Home;
+use lifeboat_runtime::{holder::Holder, home::Home, identity};
 use tokio::time::timeout;
 
 use super::{
@@ -29,7 +29,7 @@ use super::{
 use crate::{
     controls::Control,
     host::{self, Readiness},
-    report::{self, DrillReport},
+    report::{self, DrillReport, Held},
     testbed::{Testbed, TestbedOptions},
 };
 
@@ -67,6 +67,7 @@ async fn hold(
     holding: &Holding,
     observer: &dyn DrillObserver,
 ) -> Result<(DrillReport, PathBuf), DrillError> {
+    let from = Timestamp::now();
     let phase = |phase: Phase| observer.phase(&holding.name, &phase);
     let interval = request.spec.probes.interval;
     let ready = host::readiness(interval).await;
@@ -85,7 +86,14 @@ async fn hold(
     runs.chain(held.is_err().then(|| folder.clone())).for_each(forget_empty_run);
     let evidence = held?;
     phase(Phase::Measuring);
-    let report = assemble(request, holding, &run, &engines, &evidence);
+    let mut report = assemble(request, holding, &run, &engines, &evidence);
+    report.held = Some(Held {
+        from,
+        until: Timestamp::now(),
+        host: Holder::this_process(&run).host,
+        by: identity::this_person().to_string(),
+        for_step: request.for_step.clone(),
+    });
     save(&folder, &report)?;
     Ok((report, folder))
 }

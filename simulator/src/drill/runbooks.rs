@@ -11,14 +11,17 @@ use lifeboat_core::{
 use lifeboat_launch::{Runbook, source};
 
 use super::{
-    checks::results,
+    checks::{names, results},
     control::MEASURES,
     error::DrillError,
     hold::{hold_action, refuse_nested},
     request::{DrillRequest, read},
     spec::{DrillSpec, Moment, RecoverSpec},
 };
-use crate::controls::Control;
+use crate::{
+    controls::Control,
+    report::{ChecklistPoint, POINT_MEASURES},
+};
 
 /// The plans of runbooks, by their names in a drill file.
 type Plans = BTreeMap<String, Plan>;
@@ -125,12 +128,29 @@ fn runbooks_fit(document: &mut Document<'_>, plans: &Plans) {
     if recoveries.iter().any(|(_, recover)| !plans.contains_key(&recover.runbook)) {
         return;
     }
+    checklist_can_be_shown(document, plans);
     let controls = document.get::<Vec<serde_json::Value>>(&["controls"]).unwrap_or_default();
     for (place, control) in controls.into_iter().enumerate() {
         let Ok(Control { step: Some(step), .. }) = serde_json::from_value(control) else { continue };
         if !plans.values().any(|plan| has_step(plan, &step)) {
             let path = ["controls", &place.to_string(), "step"];
             document.contradiction(&path, format!("no runbook of this drill has a step `{step}`"), "breaks nothing");
+        }
+    }
+}
+
+/// A point of a check list is shown by what there is in a drill.
+fn checklist_can_be_shown(document: &mut Document<'_>, plans: &Plans) {
+    let points = document.get::<Vec<ChecklistPoint>>(&["checklist", "points"]).unwrap_or_default();
+    for (place, point) in points.iter().enumerate() {
+        for (number, name) in point.shown_by.iter().enumerate() {
+            let is_known = names().chain(POINT_MEASURES).any(|known| known == name)
+                || plans.values().any(|plan| has_step(plan, name));
+            if !is_known {
+                let path = ["checklist", "points", &place.to_string(), "shown_by", &number.to_string()];
+                let message = format!("this drill has no check, no step and no measure `{name}`");
+                document.contradiction(&path, message, "shows nothing");
+            }
         }
     }
 }

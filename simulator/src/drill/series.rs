@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use lifeboat_present::drill::{junit, markdown};
 use serde_json::to_vec_pretty;
 
 use super::error::DrillError;
@@ -22,11 +23,21 @@ pub fn save_series(runs: &Path, last: &str, report: &DrillReport) -> Result<Path
     Ok(folder)
 }
 
-/// Leaves `report.json` and `report.html` in the folder.
+/// Leaves the report in the folder, for programs and for people.
 pub(super) fn save(folder: &Path, report: &DrillReport) -> Result<(), DrillError> {
-    let json = folder.join("report.json");
-    let text = to_vec_pretty(report).map_err(|error| DrillError::file(&json, "written")(error.into()))?;
-    fs::write(&json, text).map_err(DrillError::file(&json, "written"))?;
-    let html = folder.join("report.html");
-    fs::write(&html, report::render(report)).map_err(DrillError::file(&html, "written"))
+    let json = to_vec_pretty(report).map_err(|error| {
+        let path = folder.join("report.json");
+        DrillError::file(&path, "written")(error.into())
+    })?;
+    let files = [
+        ("report.json", json),
+        ("report.html", report::render(report).into_bytes()),
+        ("report.md", markdown(report).into_bytes()),
+        ("junit.xml", junit(report).into_bytes()),
+    ];
+    for (name, text) in files {
+        let path = folder.join(name);
+        fs::write(&path, text).map_err(DrillError::file(&path, "written"))?;
+    }
+    Ok(())
 }

@@ -15,6 +15,7 @@ use crate::{
     controls::Control,
     fault::{self, Fault, FaultError},
     model::Size,
+    report::Checklist,
     testbed::{ArchiveSpec, SystemSpec},
     workload::shop::Habits,
 };
@@ -47,6 +48,9 @@ pub struct DrillSpec {
     /// Known breakages that must turn the drill red.
     #[serde(default)]
     pub controls: Vec<Control>,
+    /// The check list that it is held for.
+    #[serde(default)]
+    pub checklist: Option<Checklist>,
 }
 
 /// What happens next.

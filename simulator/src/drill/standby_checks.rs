@@ -7,21 +7,22 @@ use crate::{
     report::CheckKind,
 };
 
-const fn rule(
-    name: &'static str,
-    kind: CheckKind,
-    applies: fn(&Looked<'_>) -> bool,
-    look: fn(&Looked<'_>) -> Seen,
-) -> Rule {
-    Rule { name, kind, scope: Scope::Drill, applies, look }
+const fn rule(name: &'static str, kind: CheckKind, (applies, needs): Need, look: fn(&Looked<'_>) -> Seen) -> Rule {
+    Rule { name, kind, scope: Scope::Drill, applies, needs, look }
 }
 
 /// The checks of a drill that watches standbys or recovers nothing.
 pub(super) static STANDBYS: [Rule; 3] = [
-    rule("faults-had-effect", CheckKind::Evidence, unrecovered_faults, faults_had_effect),
-    rule("service-undisturbed", CheckKind::Result, nothing_is_recovered, service_undisturbed),
-    rule("standbys-agree", CheckKind::Result, with_standbys, standbys_agree),
+    rule("faults-had-effect", CheckKind::Evidence, UNRECOVERED_FAULTS, faults_had_effect),
+    rule("service-undisturbed", CheckKind::Result, NOTHING_RECOVERED, service_undisturbed),
+    rule("standbys-agree", CheckKind::Result, STANDBYS_WATCHED, standbys_agree),
 ];
+
+/// When a check applies, and what that needs of a drill.
+type Need = (fn(&Looked<'_>) -> bool, &'static str);
+const UNRECOVERED_FAULTS: Need = (unrecovered_faults, "faults from which nothing is recovered");
+const NOTHING_RECOVERED: Need = (nothing_is_recovered, "a timeline in which nothing is recovered");
+const STANDBYS_WATCHED: Need = (with_standbys, "a standby that is watched");
 
 fn nothing_is_recovered(looked: &Looked<'_>) -> bool {
     looked.recover.is_none()

@@ -72,7 +72,10 @@ impl Invoke for Server {
 async fn answer(request: Request, folder: PathBuf, home: Home) -> Answer {
     Answer::Ran(match asked(&request.call.parameters, &folder, &home) {
         Ok(drill) if request.mode == Mode::DryRun => Err(held_back(&drill)),
-        Ok(drill) => held(request, drill, &home).await,
+        Ok(drill) => {
+            let for_step = Some(format!("step `{}` of run `{}`", request.call.step, request.run));
+            held(request, DrillRequest { for_step, ..drill }, &home).await
+        }
         Err(failure) => Err(failure),
     })
 }

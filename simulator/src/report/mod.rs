@@ -1,4 +1,5 @@
-//! What a drill leaves behind: `report.json`, `report.html` and a line of the history.
+//! What a drill leaves behind: `report.json` and its schema, `report.html`, a line of the history. `report.md` and `junit.xml` are of
+//! `lifeboat-present`.
 
 mod html;
 mod line;
@@ -11,12 +12,12 @@ mod time_line;
 
 pub use html::render;
 pub use lifeboat_present::drill::{
-    BiteReport, Check, CheckKind, ControlReport, ControlRun, DrawnProbe, DrillReport, Environment, EpisodeReport,
-    FORMAT, FaultReport, HostReport, Instants, LagReport, LostWrite, PluginReport, ProbeSummary, RpoReport, RtoReport,
-    RunbookReport, Sample, Scaled, StepReport, TestbedReport, WritesReport,
+    BiteReport, Check, CheckKind, Checklist, ChecklistPoint, ControlReport, ControlRun, DrawnProbe, DrillReport,
+    Environment, EpisodeReport, FORMAT, FaultReport, Held, HostReport, Instants, LagReport, LostWrite,
+    MEASURES as POINT_MEASURES, NotApplied, PluginReport, ProbeSummary, RpoReport, RtoReport, RunbookReport, Sample,
+    Scaled, StepReport, TestbedReport, WritesReport,
 };
 pub use line::history_line;
-pub use page::escape;
 pub use schema::schema;
 pub use series::merged;
 #[cfg(test)]

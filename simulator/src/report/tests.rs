@@ -91,11 +91,54 @@ fn nothing_on_the_page_of_an_unmeasured_drill_looks_like_a_pass() {
     assert!(page.contains("<span class=\"unmeasured\">within it, but not proven</span>"), "{page}");
 }
 
+/// What screen readers, a dark room, a phone and paper need.
+#[test]
+fn the_page_can_be_used_by_everybody() {
+    let page = render(&fixture());
+    for landmark in ["<header>", "<nav aria-label=\"Contents\">", "<main>", "<footer>"] {
+        assert_eq!(page.matches(landmark).count(), 1, "{landmark}");
+    }
+    assert_eq!(page.matches("<table").count(), page.matches("<caption>").count(), "each table says what it shows");
+    for link in page.split("href=\"#").skip(1) {
+        let id = link.split('"').next().expect("an id");
+        assert!(page.contains(&format!("<section id=\"{id}\" aria-labelledby=\"{id}-title\">")), "{id}");
+    }
+    let (style, body) = page.split_once("</style>").expect("a style");
+    for needed in
+        ["prefers-color-scheme: dark", "max-width: 40rem", "attr(data-label)", "counter(page)", "@media print"]
+    {
+        assert!(style.contains(needed), "{needed}");
+    }
+    assert!(style.contains("content: \"DR-003 · dr-003-20261121-7f3a\""), "each printed page names its run");
+    for fixed in ["fill=\"#", "stroke=\"#", "style="] {
+        assert!(!body.contains(fixed), "a colour that no scheme changes: {fixed}");
+    }
+}
+
+#[test]
+fn a_drill_without_evidence_says_so() {
+    let mut report = fixture();
+    (report.probe_log, report.probes, report.episodes) = (Vec::new(), Vec::new(), Vec::new());
+    (report.controls, report.control_run) = (Vec::new(), None);
+    (report.verdict, report.samples[0].verdict) = (Verdict::Unmeasured, Verdict::Unmeasured);
+    let page = render(&report);
+    for said in [
+        "There is no picture",
+        "Nothing had to be recovered",
+        "No control was run",
+        "and proved nothing",
+        "Probes",
+        ": none.",
+    ] {
+        assert!(page.contains(said), "{said}");
+    }
+}
+
 #[test]
 fn the_page_of_several_runs_shows_each() {
     let mut report = fixture();
     report.samples.push(report.samples[0].clone());
     report.samples[1].run = "dr-003-20261121-0002".to_owned();
     let page = render(&report);
-    assert!(page.contains("2 runs, of which this page shows the worst") && page.contains("dr-003-20261121-0002"));
+    assert!(page.contains("2 runs, of which this report shows the worst") && page.contains("dr-003-20261121-0002"));
 }

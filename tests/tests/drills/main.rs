@@ -59,9 +59,15 @@ fn whole(folder: &Path) -> Result<Value> {
     let schema = jsonschema::validator_for(&schema())?;
     let problems: Vec<String> = schema.iter_errors(&report).map(|error| error.to_string()).collect();
     ensure!(problems.is_empty(), "{problems:?}");
-    for file in ["report.html", "ledger.jsonl", "probes.jsonl"] {
+    for file in ["report.html", "report.md", "junit.xml", "ledger.jsonl", "probes.jsonl"] {
         ensure!(fs::metadata(folder.join(file))?.len() > 0, "{file} is empty");
     }
+    // Nobody has to guess who held it, and an auditor sees what it does not say.
+    ensure!(report["held"]["by"].is_string() && report["not_applied"].is_array(), "{}", report["held"]);
+    ensure!(fs::read_to_string(folder.join("report.md"))?.contains("\n## Not covered\n"), "report.md is not whole");
+    let junit = fs::read_to_string(folder.join("junit.xml"))?;
+    let is_green = junit.lines().nth(1).is_some_and(|head| head.contains("failures=\"0\" errors=\"0\""));
+    ensure!(is_green == (report["verdict"] == "met"), "{} is told as\n{junit}", report["verdict"]);
     Ok(report)
 }
 

@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use lifeboat_core::name::RunId;
-use lifeboat_present::drill;
+use lifeboat_present::drill::{self, DrillReport};
 use lifeboat_runtime::home::Home;
 
 use crate::{
@@ -43,6 +43,10 @@ enum Format {
     Json,
     /// The path of `report.html` of a drill
     HtmlPath,
+    /// `report.md` of a drill, told again by this version
+    Markdown,
+    /// `junit.xml` of a drill, told again by this version
+    Junit,
 }
 
 pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<Exit> {
@@ -59,6 +63,8 @@ pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<
             }
             data(path.display());
         }
+        Format::Markdown => data_as_is(drill::markdown(&of_drill(&folder, &run)?)),
+        Format::Junit => data_as_is(drill::junit(&of_drill(&folder, &run)?)),
     }
     Ok(Exit::Done)
 }
@@ -93,6 +99,11 @@ fn print_json(home: &Home, run: &RunId) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+fn of_drill(folder: &Path, run: &RunId) -> anyhow::Result<DrillReport> {
+    let report = drill_report(folder)?.ok_or_else(|| no_drill(run))?;
+    drill::read(&report).with_context(|| format!("the report of `{run}` cannot be read"))
 }
 
 /// `report.json` of a drill, as it was written then.

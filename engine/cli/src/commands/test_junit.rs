@@ -3,7 +3,7 @@
 //! Each lint is a test case that always has the same name, so that its history can be followed. What it found fails it where that is
 //! asked; otherwise it is the output of a test that passed, which JUnit has no better word for.
 
-use lifeboat_simulator::report::escape;
+use lifeboat_present::xml::escape;
 use lifeboat_virtual::{Flaw, invariants, lints};
 
 use super::test_report::Tested;
@@ -18,7 +18,7 @@ pub(crate) fn print(tested: &[Tested], strict: bool) {
 }
 
 fn print_suite(tested: &Tested, strict: bool) {
-    let (name, seconds) = (attribute(&tested.file), tested.took.as_secs_f64());
+    let (name, seconds) = (escape(&tested.file), tested.took.as_secs_f64());
     let flawed = lints::ALL.iter().filter(|lint| flaws(tested, lint.code).next().is_some()).count();
     let tests = invariants::ALL.len() + lints::ALL.len();
     let failures = tested.counterexamples.len() + if strict { flawed } else { 0 };
@@ -50,29 +50,13 @@ fn story(tested: &Tested, flaw: &Flaw) -> String {
 
 /// A test case, with what was found and its story.
 fn print_case(tested: &Tested, name: &str, found: Option<&(String, String)>, fails: bool) {
-    let head = format!("    <testcase classname=\"{}\" name=\"{name}\"", attribute(&tested.runbook));
-    let Some((why, story)) = found.map(|(why, story)| (attribute(why), attribute(story))) else {
+    let head = format!("    <testcase classname=\"{}\" name=\"{name}\"", escape(&tested.runbook));
+    let Some((why, story)) = found.map(|(why, story)| (escape(why), escape(story))) else {
         return data(format_args!("{head}/>"));
     };
     if fails {
         data(format_args!("{head}><failure message=\"{why}\">{story}</failure></testcase>"));
     } else {
         data(format_args!("{head}><system-out>{story}</system-out></testcase>"));
-    }
-}
-
-/// Text within XML: markup is written out, and what XML cannot hold at all is left out.
-fn attribute(text: &str) -> String {
-    let held: String = text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
-    escape(&held)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn markup_in_a_name_stays_text() {
-        assert_eq!(attribute("a<b> & \"c\"\u{1b}"), "a&lt;b&gt; &amp; &quot;c&quot;");
     }
 }

@@ -5,8 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    checklist::Checklist,
+    environment::{Environment, Held},
     interval::{Interval, Verdict},
-    machine::{Load, Readiness},
     system::{Backend, SystemInfo},
 };
 
@@ -29,10 +30,16 @@ pub struct DrillReport {
     pub seed: u64,
     /// Lifeboat's own version.
     pub version: String,
+    /// When, where and for whom it was held; `null` in reports of earlier versions.
+    #[serde(default)]
+    pub held: Option<Held>,
     /// What it was measured on.
     pub testbed: TestbedReport,
     /// One a recovery, in the order of the timeline; fewer than the drill file has where one was never begun.
     pub episodes: Vec<EpisodeReport>,
+    /// What struck after the last recovery; everything, where nothing is recovered.
+    #[serde(default)]
+    pub faults: Vec<FaultReport>,
     /// How far standbys were behind, one a look that the drill file asks for.
     #[serde(default)]
     pub lags: Vec<LagReport>,
@@ -40,6 +47,12 @@ pub struct DrillReport {
     pub writes: WritesReport,
     /// What must hold for the numbers to mean anything, and for the recovery to be right.
     pub checks: Vec<Check>,
+    /// Checks that found nothing here to look at; `null` in reports of earlier versions.
+    #[serde(default)]
+    pub not_applied: Option<Vec<NotApplied>>,
+    /// The check list that the drill is held for; `null` where its file has none.
+    #[serde(default)]
+    pub checklist: Option<Checklist>,
     /// Known breakages that must turn the drill red.
     pub controls: Vec<ControlReport>,
     /// The run without a fault; `null` where it was not made.
@@ -343,6 +356,17 @@ fn yes() -> bool {
     true
 }
 
+/// A check that was not asked, because what it looks at is not part of the drill.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NotApplied {
+    /// Its name.
+    pub name: String,
+    /// Of which episode, counted from 1; `null`: of the whole drill.
+    pub episode: Option<usize>,
+    /// What a drill needs for it.
+    pub needs: String,
+}
+
 /// A negative control and what came of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ControlReport {
@@ -421,42 +445,6 @@ pub struct Scaled {
     pub production: String,
     /// What that can mean for the numbers at worst.
     pub worst_case: String,
-}
-
-/// Where the drill ran.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Environment {
-    /// Operating system and architecture.
-    pub platform: String,
-    /// Processors that this process may use.
-    pub processors: usize,
-    /// `sha256:…` of the bindings.
-    pub bindings_digest: String,
-    /// The plugins.
-    pub plugins: Vec<PluginReport>,
-    /// How busy the machine was; `null` in reports of earlier versions.
-    #[serde(default)]
-    pub host: Option<HostReport>,
-}
-
-/// How busy the machine was on which the drill was held.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct HostReport {
-    /// What it could do before the drill.
-    pub before: Readiness,
-    /// The load when the fault was injected.
-    pub at_fault: Load,
-    /// The load when everything had been read.
-    pub at_end: Load,
-}
-
-/// A plugin.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct PluginReport {
-    /// Its name.
-    pub name: String,
-    /// `sha256:…` of the component.
-    pub digest: String,
 }
 
 /// What one kind of probe saw.

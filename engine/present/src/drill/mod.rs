@@ -1,21 +1,40 @@
-//! What a drill measured: `report.json` as a type, which the simulator fills and everybody else reads, and its summary for people.
+//! What a drill measured: `report.json` as a type, which the simulator fills and everybody else reads; and what people read of it: a
+//! sentence, a summary, chapters, `report.md`, `junit.xml`.
 
+mod chapter;
+mod checklist;
 mod document;
+mod environment;
+mod gaps;
 mod interval;
+mod junit;
 mod machine;
+mod markdown;
+mod proof;
+mod sentence;
 mod summary;
 mod system;
+#[cfg(test)]
+mod testing;
 mod versions;
 
 pub use self::{
+    chapter::{Block, Chapter, Sheet, chapters, reasons},
+    checklist::{Checklist, ChecklistPoint, MEASURES},
     document::{
-        BiteReport, Check, CheckKind, ControlReport, ControlRun, DrawnProbe, DrillReport, Environment, EpisodeReport,
-        FORMAT, FaultReport, HostReport, Instants, LagReport, LostWrite, PluginReport, ProbeSummary, RpoReport,
-        RtoReport, RunbookReport, Sample, Scaled, StepReport, TestbedReport, WritesReport,
+        BiteReport, Check, CheckKind, ControlReport, ControlRun, DrawnProbe, DrillReport, EpisodeReport, FORMAT,
+        FaultReport, Instants, LagReport, LostWrite, NotApplied, ProbeSummary, RpoReport, RtoReport, RunbookReport,
+        Sample, Scaled, StepReport, TestbedReport, WritesReport,
     },
+    environment::{Environment, Held, HostReport, PluginReport},
+    gaps::{Gap, gaps},
     interval::{Interval, Verdict},
+    junit::junit,
     machine::{Load, Readiness},
-    summary::{Proof, lines, proof, verdict},
+    markdown::markdown,
+    proof::{Proof, proof, verdict},
+    sentence::sentence,
+    summary::lines,
     system::{Backend, Fidelity, SystemInfo},
     versions::read,
 };

@@ -2,34 +2,16 @@
 
 use jiff::SignedDuration;
 
-use super::{DrillReport, EpisodeReport, Interval, LagReport, Verdict};
+use super::{
+    DrillReport, EpisodeReport, Interval, LagReport,
+    proof::{of, proven},
+    sentence::sentence,
+};
 use crate::{Text, Tone, elapsed};
-
-/// What a drill proves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Proof {
-    /// The objectives were met, and the drill would have seen a failure.
-    Passed,
-    /// An objective was missed, or the drill does not see failures.
-    Failed,
-    /// Nothing: it could not measure what it should.
-    None,
-}
-
-/// What the report proves. Only `met`, with every control red, is a pass.
-pub fn proof(report: &DrillReport) -> Proof {
-    let green_control = report.controls.iter().any(|control| !control.turned_red)
-        || report.control_run.as_ref().is_some_and(|run| !run.passed);
-    match report.verdict {
-        Verdict::Met if !green_control => Proof::Passed,
-        Verdict::Met | Verdict::Missed => Proof::Failed,
-        Verdict::Unmeasured => Proof::None,
-    }
-}
 
 /// The lines of the summary.
 pub fn lines(report: &DrillReport) -> Vec<Text> {
-    let mut lines = vec![head(report)];
+    let mut lines = vec![head(report), format!("  {}", sentence(report)).into()];
     for episode in &report.episodes {
         if report.episodes.len() > 1 {
             lines.push(format!("  recovery  {}: {}", episode.runbook.id, episode.outcome).into());
@@ -179,34 +161,6 @@ fn samples(report: &DrillReport) -> impl Iterator<Item = Text> {
     })
 }
 
-/// The verdict over one objective. A number of an unmeasured drill may lie within it; that is no pass, and must not look like
-/// one.
-fn proven(report: &DrillReport, part: Verdict) -> Text {
-    match (part, report.verdict) {
-        (Verdict::Met, Verdict::Unmeasured) => Text::toned(Tone::Warn, "within it, but not proven"),
-        _ => of(part),
-    }
-}
-
-fn of(verdict: Verdict) -> Text {
-    let tone = match verdict {
-        Verdict::Met => Tone::Good,
-        Verdict::Missed => Tone::Bad,
-        Verdict::Unmeasured => Tone::Warn,
-    };
-    Text::toned(tone, verdict.to_string())
-}
-
-/// The word for a verdict as a line of the history has it; its tone says how bad it is.
-pub fn verdict(word: &str) -> Text {
-    let tone = match word {
-        "met" => Tone::Good,
-        "missed" | "failed" => Tone::Bad,
-        _ => Tone::Warn,
-    };
-    Text::toned(tone, word)
-}
-
 /// `11.9s – 12.1s`; what was not measured says so.
 fn interval(interval: Option<Interval>) -> String {
     match interval {
@@ -227,7 +181,7 @@ fn objective(seconds: Option<f64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drill::{Check, CheckKind, ControlReport, ControlRun, HostReport, Load, Readiness, Sample, read};
+    use crate::drill::{Check, CheckKind, ControlReport, HostReport, Load, Readiness, Sample, Verdict, read};
 
     fn report() -> DrillReport {
         read(include_str!("tests/report.json")).unwrap()
@@ -270,36 +224,7 @@ mod tests {
         let text = told(&report);
         assert_eq!(text.lines().filter(|line| line.starts_with("  RTO")).count(), 2, "{text}");
         assert!(text.contains("\n  recovery  DR-002-BACK: failed\n"), "{text}");
-        assert!(!told(&self::report()).contains("recovery"), "one alone has no name");
-    }
-
-    #[test]
-    fn only_a_whole_pass_is_a_pass() {
-        let check = |change: fn(&mut DrillReport), expected: Proof| {
-            let mut report = report();
-            report.controls.clear();
-            report.control_run = None;
-            change(&mut report);
-            assert_eq!(proof(&report), expected, "{report:?}");
-        };
-        let run = |passed: bool| {
-            Some(ControlRun {
-                passed,
-                verdict: Verdict::Met,
-                rto_s: None,
-                rpo_s: None,
-                acknowledged: 0,
-                detail: String::new(),
-            })
-        };
-        check(|_| {}, Proof::Passed);
-        check(|report| report.verdict = Verdict::Missed, Proof::Failed);
-        check(|report| report.verdict = Verdict::Unmeasured, Proof::None);
-        check(|report| report.controls.push(control("a", true)), Proof::Passed);
-        check(|report| report.controls.push(control("a", false)), Proof::Failed);
-        let (passed, failed) = (run(true), run(false));
-        let with = |run: Option<ControlRun>| proof(&DrillReport { control_run: run, controls: Vec::new(), ..report() });
-        assert_eq!((with(passed), with(failed)), (Proof::Passed, Proof::Failed));
+        assert!(!told(&self::report()).contains("\n  recovery  "), "one alone has no name");
     }
 
     #[test]

@@ -35,6 +35,17 @@ pub enum Fidelity {
     Modelled,
 }
 
+impl Fidelity {
+    /// The word for it in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Real => "real",
+            Self::Emulated => "emulated",
+            Self::Modelled => "modelled",
+        }
+    }
+}
+
 /// One system of a testbed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SystemInfo {

@@ -40,7 +40,9 @@ mod tests {
 
     #[test]
     fn a_report_of_the_first_version_tells_the_same_as_one_of_this() {
-        let (now, then) = (read(NOW).unwrap(), read(THEN).unwrap());
+        let (mut now, then) = (read(NOW).unwrap(), read(THEN).unwrap());
+        assert_eq!((&then.held, &then.not_applied), (&None, &None), "nobody knows it");
+        now.episodes[0].faults.clear();
         assert_eq!(lines(&then), lines(&now));
         assert_eq!((then.format.as_str(), then.episodes.len()), (FIRST, 1));
         let (was, is) = (&then.episodes[0], &now.episodes[0]);

@@ -66,11 +66,15 @@ impl Case {
     }
 
     fn checks(&self) -> Vec<Check> {
+        self.asked(checks)
+    }
+
+    fn asked<T>(&self, ask: fn(&Looked<'_>) -> T) -> T {
         let Self { evidence, losses, spec, holding, telling } = self;
         let (episode, recover) = (&evidence.episodes[0], spec.recoveries().next().unwrap());
         let run = "dr-003-20261121-7f3a";
         let losses = losses.as_ref();
-        checks(&Looked { evidence, losses, spec, holding, number: 1, episode, run, recover: Some(recover), telling })
+        ask(&Looked { evidence, losses, spec, holding, number: 1, episode, run, recover: Some(recover), telling })
     }
 
     fn episode(&mut self) -> &mut Episode {
@@ -99,6 +103,26 @@ fn a_good_drill_holds_every_check() {
     assert!(failed.is_empty(), "{failed:#?}");
     assert_eq!((checks.len(), overall(&checks)), (17, Verdict::Met));
     insta::assert_snapshot!(told(&checks));
+}
+
+/// No check disappears: what is not asked is told, with what it would need.
+#[test]
+fn every_check_is_asked_or_told_as_not_applied() {
+    let split = |case: &Case| {
+        let asked: BTreeSet<String> = case.checks().into_iter().map(|check| check.name).collect();
+        let not_applied = case.asked(not_applied);
+        assert!(not_applied.iter().all(|check| check.needs.starts_with("a ") || check.needs.starts_with("faults")));
+        let told: BTreeSet<String> = not_applied.into_iter().map(|check| check.name).collect();
+        assert!(asked.is_disjoint(&told), "{asked:?} {told:?}");
+        let all: BTreeSet<String> = names().map(str::to_owned).collect();
+        assert_eq!(asked.union(&told).cloned().collect::<BTreeSet<_>>(), all);
+        told
+    };
+    let good = split(&Case::good());
+    assert!(good.contains("standbys-agree") && !good.contains("fault-was-seen"), "{good:?}");
+    let mut quiet = Case::good();
+    quiet.holding.fault = false;
+    assert!(split(&quiet).contains("fault-was-seen"));
 }
 
 fn told<'a>(checks: impl IntoIterator<Item = &'a Check>) -> String {

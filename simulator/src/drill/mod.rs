@@ -19,6 +19,7 @@ mod policy;
 mod recovery_checks;
 mod report;
 mod request;
+mod rule;
 mod run;
 mod runbooks;
 mod series;

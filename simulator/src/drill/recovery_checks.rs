@@ -8,8 +8,8 @@ use lifeboat_core::{
 use serde_json::Value;
 
 use super::{
-    checks::{Looked, Rule, Scope, Seen, seen, with_fault},
     episode::Episode,
+    rule::{Looked, Rule, Scope, Seen, seen, with_fault},
 };
 use crate::{
     fault::Struck,

@@ -9,7 +9,6 @@ use lifeboat_core::{
 };
 
 use super::{
-    checks::Looked,
     engine::Engine,
     episode::Episode,
     evidence::Evidence,
@@ -17,6 +16,7 @@ use super::{
     lag_report::lag_reports,
     recovery_checks::telling,
     request::DrillRequest,
+    rule::Looked,
     spec::{Moment, RecoverSpec},
     steps::steps,
 };

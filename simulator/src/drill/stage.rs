@@ -126,11 +126,13 @@ impl Stage<'_> {
         })
     }
 
-    /// The digest of the bindings, after every runbook was checked against them.
+    /// The digest of the bindings, after every runbook was checked against them. Recoveries with other roles have others.
     fn bindings(&self) -> Result<String, DrillError> {
         let digest = |engine: &Engine| Ok(engine.bindings(&self.testbed.bindings(&engine.recover.roles))?.digest);
         let digests: Result<Vec<String>, DrillError> = self.engines.iter().map(digest).collect();
-        Ok(digests?.pop().unwrap_or_default())
+        let mut digests = digests?;
+        digests.dedup();
+        Ok(digests.join(", "))
     }
 
     /// Abandons the current work when the drill is to end. The engine is not stopped this way: it ends its calls first.

@@ -1,6 +1,6 @@
 //! The checks of standbys, and of a drill without a recovery.
 
-use super::checks::{Looked, Rule, Scope, Seen, differing, seen};
+use super::rule::{Looked, Rule, Scope, Seen, differing, seen};
 use crate::{
     fault::Struck,
     measurement::{Outage, outage},

@@ -3,7 +3,7 @@
 //! Writes to one record never overlap: each record has one writer, which waits for each answer and never touches a record again
 //! after a missing answer. So the writes of a record form a chain, and the final record says how far along it is.
 
-use super::loss::FinalRecord;
+use super::final_state::FinalRecord;
 use crate::ledger::{State, WriteId, WriteOutcome};
 
 /// A write to the record. `write` is the index in `History::writes`; `None` stands for the load.

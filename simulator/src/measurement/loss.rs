@@ -1,25 +1,14 @@
 //! Which acknowledged writes are missing after the recovery, and which records should not exist.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::chain::{self, Link};
-use crate::ledger::{Baseline, History, Key, State, WriteId, WriteOutcome};
-
-/// A record as the full read after the drill found it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FinalRecord {
-    /// The write that it names as its origin.
-    pub write: WriteId,
-    /// Version and parent.
-    pub state: State,
-    /// Whether its content is what that write put there.
-    pub intact: bool,
-}
-
-/// Every record that the full read found.
-pub type FinalState = HashMap<Key, FinalRecord>;
+use super::{
+    chain::{self, Link},
+    final_state::{FinalRecord, FinalState},
+};
+use crate::ledger::{Baseline, History, Key, WriteId, WriteOutcome};
 
 /// What is wrong with an existing record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

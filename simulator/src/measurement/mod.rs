@@ -5,6 +5,7 @@
 //! Nothing here reads a clock or a server, so the same code measures a drill, a control run and a made-up history.
 
 mod chain;
+mod final_state;
 mod lag;
 mod lanes;
 mod loss;
@@ -17,9 +18,10 @@ mod rto;
 #[cfg(test)]
 mod tests;
 
+pub use final_state::{FinalRecord, FinalState};
 pub use lag::{Lag, LagObjective, Sighting, caught_up, lag_of, lags};
 pub use lifeboat_present::drill::{Interval, Verdict};
-pub use loss::{FinalRecord, FinalState, Losses, Unexpected, UnexpectedKind, losses};
+pub use loss::{Losses, Unexpected, UnexpectedKind, losses};
 pub use missing::Missing;
 pub use objective::judge;
 pub use outage::{Bracket, Outage, Stability, StabilityRule, outage};

@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use super::options::Unavailable;
+use super::error::Unavailable;
 
 /// The programs that a testbed needs.
 const NEEDED: [&str; 5] = ["postgres", "initdb", "pg_ctl", "pg_basebackup", "pg_waldump"];

@@ -11,7 +11,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::{error::TestbedError, options::Unavailable, owner::Owner};
+use super::{
+    error::{TestbedError, Unavailable},
+    owner::Owner,
+};
 
 /// The command line that is used.
 pub(super) const ENGINE: &str = "docker";

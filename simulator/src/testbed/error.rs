@@ -2,7 +2,13 @@
 
 use std::{io, path::PathBuf};
 
-use super::options::Unavailable;
+/// Why a backend cannot be used here.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Unavailable {
+    /// What is missing, and what to do about it.
+    pub reason: String,
+}
 
 /// A testbed could not be built, used or torn down.
 #[derive(Debug, thiserror::Error)]

@@ -27,13 +27,13 @@ mod spec;
 mod system;
 
 pub use backup::BackupInfo;
-pub use error::TestbedError;
+pub use error::{TestbedError, Unavailable};
 pub use ground::remove;
 pub use lifeboat_present::drill::{Fidelity, SystemInfo};
 pub use lifecycle::Testbed;
 pub use network::{Hindrance, Imposed, Network, OUTSIDE, Side};
 pub use one_server::OneServer;
-pub use options::{Backend, TestbedOptions, Unavailable, at_hand, available};
+pub use options::{Backend, TestbedOptions, at_hand, available};
 pub use server::Server;
 pub use spec::{ArchiveSpec, SystemSpec};
 pub(crate) use system::PARAMETERS;

@@ -5,7 +5,12 @@ use std::{collections::BTreeMap, path::PathBuf};
 pub use lifeboat_present::drill::Backend;
 use tokio_util::sync::CancellationToken;
 
-use super::{binaries, docker, error::TestbedError, place, spec::SystemSpec};
+use super::{
+    binaries, docker,
+    error::{TestbedError, Unavailable},
+    place,
+    spec::SystemSpec,
+};
 
 /// The options of a testbed.
 #[derive(Debug, Clone)]
@@ -48,14 +53,6 @@ impl Default for TestbedOptions {
             stop: CancellationToken::new(),
         }
     }
-}
-
-/// Why a backend cannot be used here.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{reason}")]
-pub struct Unavailable {
-    /// What is missing, and what to do about it.
-    pub reason: String,
 }
 
 /// Whether a testbed of this backend can be started on this machine. It only looks and changes nothing; a missing container image

@@ -3,7 +3,7 @@
 use lifeboat_core::bindings::Via;
 use lifeboat_programs::Account;
 
-use super::{error::TestbedError, options::Unavailable};
+use super::error::{TestbedError, Unavailable};
 
 /// The last so many bytes of a failed program's messages are shown.
 const MESSAGE_BYTES: usize = 2000;

@@ -52,19 +52,18 @@ enum Format {
 pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<Exit> {
     let home = engine::home_to_read(global)?;
     let run = home.find_to_read(&arguments.run)?;
-    let folder = home.run_folder(&run);
     match if arguments.json { Format::Json } else { arguments.format } {
         Format::Text => print_text(&home, &run)?,
         Format::Json => print_json(&home, &run)?,
         Format::HtmlPath => {
-            let path = folder.join("report.html");
+            let path = home.run_folder(&run).join("report.html");
             if !path.exists() {
                 return Err(no_drill(&run).into());
             }
             data(path.display());
         }
-        Format::Markdown => data_as_is(drill::markdown(&of_drill(&folder, &run)?)),
-        Format::Junit => data_as_is(drill::junit(&of_drill(&folder, &run)?)),
+        Format::Markdown => data_as_is(drill::markdown(&of_drill(&home, &run)?)),
+        Format::Junit => data_as_is(drill::junit(&of_drill(&home, &run)?)),
     }
     Ok(Exit::Done)
 }
@@ -101,8 +100,8 @@ fn print_json(home: &Home, run: &RunId) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn of_drill(folder: &Path, run: &RunId) -> anyhow::Result<DrillReport> {
-    let report = drill_report(folder)?.ok_or_else(|| no_drill(run))?;
+fn of_drill(home: &Home, run: &RunId) -> anyhow::Result<DrillReport> {
+    let report = drill_report(home, run)?.ok_or_else(|| no_drill(run))?;
     drill::read(&report).with_context(|| format!("the report of `{run}` cannot be read"))
 }
 

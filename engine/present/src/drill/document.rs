@@ -184,9 +184,12 @@ impl DrillReport {
         self.episodes.iter().max_by(|one, other| length(one).total_cmp(&length(other)))
     }
 
-    /// Damaged records that are still not right, over all episodes; `None` where it was measured for none of them.
+    /// Damaged records that are still not right, over all episodes. `None` if none was found and an episode was not measured.
     pub fn residual_damage(&self) -> Option<usize> {
-        self.episodes.iter().filter_map(|episode| episode.rpo.residual_damage).reduce(|one, other| one + other)
+        let measured = || self.episodes.iter().map(|episode| episode.rpo.residual_damage);
+        let left = measured().flatten().sum();
+        let is_known = left > 0 || (measured().next().is_some() && measured().all(|left| left.is_some()));
+        is_known.then_some(left)
     }
 
     /// The steps of all runbooks.
@@ -478,3 +481,6 @@ pub struct LostWrite {
     /// What took it.
     pub why: String,
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,11 +21,11 @@ use serde_json::json;
 use super::*;
 use crate::{
     clock::{At, Clock},
-    drill::{DrillRequest, executed::Executed, report::verdict},
+    drill::{DrillRequest, DrillSpec, evidence::Evidence, executed::Executed, holding::Holding, report::verdict},
     fault::{Bite, Struck, Wanted},
     host::{Load, Readiness},
     ledger::{Baseline, Change, History, Id, Key, Write},
-    measurement::{FinalRecord, FinalState, Probe, StabilityRule, Unexpected, UnexpectedKind, Verdict},
+    measurement::{FinalRecord, FinalState, Losses, Probe, StabilityRule, Unexpected, UnexpectedKind, Verdict},
     testbed::{BackupInfo, Notification, Signature, WorkEntry},
     workload::{WriterReport, shop::GoneOn},
 };

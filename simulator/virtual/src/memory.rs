@@ -348,9 +348,9 @@ pub struct MemoryLeases {
 
 impl Leases for MemoryLeases {
     async fn take(&mut self) -> Result<Taken, Error> {
-        let asked = Moment::now();
         let mut kept = self.grip.store.kept();
         let Kept { runs, leases, lasts } = &mut *kept;
+        let term = lasts.map(|lasts| (Moment::now(), lasts));
         let resources = runs.get(&self.grip.run)?.resources.clone();
         for resource in &resources {
             let records = leases.entry(resource.clone()).or_default();
@@ -358,7 +358,7 @@ impl Leases for MemoryLeases {
             records.push(record.clone());
             self.taken.push(record);
         }
-        let Some(lasts) = *lasts else {
+        let Some((asked, lasts)) = term else {
             let fence = MemoryFence { store: self.grip.store.clone(), taken: self.taken.clone() };
             return Ok(Taken { fence: Arc::new(fence), resources });
         };

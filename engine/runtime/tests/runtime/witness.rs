@@ -150,14 +150,6 @@ impl Flight {
         change(&mut seen.truth.calls[self.made], now)
     }
 
-    /// Works for a moment; whether it was told to end.
-    async fn works(&self, cancel: &CancellationToken) -> bool {
-        for _ in 0..4 {
-            tokio::task::yield_now().await;
-        }
-        cancel.is_cancelled()
-    }
-
     fn answers(&self, result: Result<Done, Failure>) -> Answer {
         self.with(|call, _| call.answer = Some(result.as_ref().map(|_| ()).map_err(Failure::kind)));
         Answer::Ran(result)
@@ -178,6 +170,14 @@ impl Flight {
             witness.goes.cancelled().await;
         }
     }
+}
+
+/// A call works for a moment; whether it was told to end.
+async fn works(cancel: &CancellationToken) -> bool {
+    for _ in 0..4 {
+        tokio::task::yield_now().await;
+    }
+    cancel.is_cancelled()
 }
 
 impl Drop for Flight {
@@ -201,7 +201,7 @@ impl Invoke for Watched {
         Box::pin(async move {
             let step = &request.call.step;
             let cut_off = || Failure::Interrupted(Reason::new("test-cancelled", "it was told to end"));
-            if flight.works(&request.cancel).await {
+            if works(&request.cancel).await {
                 return flight.answers(Err(cut_off()));
             }
             if request.call.purpose == Purpose::Observe {
@@ -216,7 +216,7 @@ impl Invoke for Watched {
                 return flight.answers(Err(Failure::Permanent(Reason::new("test-failed", "as planned"))));
             }
             flight.with(|call, now| call.effect = Some(now));
-            if flight.works(&request.cancel).await {
+            if works(&request.cancel).await {
                 return flight.answers(Err(cut_off()));
             }
             flight.answers(Ok(done()))

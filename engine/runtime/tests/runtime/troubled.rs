@@ -92,7 +92,7 @@ fn every_kind() -> Plan {
 }
 
 fn run_id(number: usize) -> RunId {
-    RunId::new(&format!("dr-003-20261121-{number:04}")).unwrap()
+    RunId::new(format!("dr-003-20261121-{number:04}")).unwrap()
 }
 
 fn new_run(run: RunId, plan: &Plan) -> NewRun {

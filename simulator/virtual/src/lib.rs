@@ -32,6 +32,7 @@ mod story;
 mod subject;
 #[cfg(test)]
 mod tests;
+mod troubled;
 mod truth;
 mod world;
 
@@ -45,4 +46,5 @@ pub use memory::{MemoryDesk, MemoryLeases, MemoryLog, MemoryStore};
 pub use stored::{Stored, StoredError, stored};
 pub use story::Story;
 pub use subject::Subject;
+pub use troubled::{StoreCall, StoreTrouble, Strike, Troubled, TroubledLeases, TroubledLog};
 pub use truth::{Answered, CallMade, HandWork, ReplyGiven, RequestTold, Truth};

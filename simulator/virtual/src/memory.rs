@@ -1,7 +1,8 @@
 //! A store in memory: the form of `lifeboat_runtime::store` that needs no disk. A run belongs to whoever owned it last, which each append
 //! and each look of a fence compares: so an engine that was cut off, and does not know, can do nothing.
 //!
-//! It is gone with its process, and so it is for tests: of what calls a store, and of the promises themselves.
+//! It is gone with its process, and so it is for tests: of what calls a store, and of the promises themselves. Its fences look at its
+//! records, as those of a folder do, or only at a deadline, as those of a store behind a network do.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -28,7 +29,7 @@ use lifeboat_runtime::{
     identity::{groups, this_person},
     invoke::Fence,
     journal::Recorded,
-    lease::{Claim, Fate, ListedLease, Loss, Record, Records},
+    lease::{Claim, Fate, ListedLease, Loss, Moment, Record, Records, Term, TermFence},
     session::NewRun,
     store::{Arrived, Deliver, Desk, Leases, Log, Owned, Sent, Store, Taken},
 };
@@ -43,6 +44,8 @@ pub struct MemoryStore(Arc<Mutex<Kept>>);
 struct Kept {
     runs: Runs,
     leases: BTreeMap<String, Records>,
+    /// How long a run has its leases before they expire, where they do.
+    lasts: Option<Duration>,
 }
 
 #[derive(Debug, Default)]
@@ -58,6 +61,8 @@ struct KeptRun {
     owner: Option<(Owner, Holder)>,
     people: BTreeMap<String, Vec<String>>,
     deliver: Option<Arc<Deliver>>,
+    /// The time for which it has its leases.
+    term: Option<Arc<Term>>,
 }
 
 impl fmt::Debug for KeptRun {
@@ -69,12 +74,28 @@ impl fmt::Debug for KeptRun {
 const NAME: &str = "memory";
 
 impl MemoryStore {
-    /// The owner of the run is cut off: another engine may own it from now on, and this one appends no more.
+    /// An empty one that gives leases for so long, as a store behind a network does.
+    pub fn with_terms(lasts: Duration) -> Self {
+        let store = Self::default();
+        store.kept().lasts = Some(lasts);
+        store
+    }
+
+    /// The owner of the run is cut off: another engine may own it from now on, and this one appends no more. Nothing renewed its leases.
     pub fn lapse(&self, run: &RunId) {
         if let Some(kept) = self.kept().runs.0.get_mut(run) {
             kept.give_up();
             kept.shelf.lapse();
+            if let Some(term) = &kept.term {
+                term.renew(Moment::now(), Duration::ZERO);
+            }
         }
+    }
+
+    /// The bytes of the journal of a run; none where the run is not kept.
+    pub fn journal(&self, run: &RunId) -> Vec<u8> {
+        let kept = self.kept();
+        kept.runs.get(run).map_or_else(|_| Vec::new(), |kept| kept.shelf.journal().medium().bytes().to_vec())
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -85,7 +106,7 @@ impl MemoryStore {
         let grip = || Grip { store: self.clone(), run: run.clone(), owner };
         Owned {
             log: MemoryLog(grip()),
-            leases: MemoryLeases { grip: grip(), taken: Vec::new() },
+            leases: MemoryLeases { grip: grip(), taken: Vec::new(), term: None },
             desk: MemoryDesk(grip()),
         }
     }
@@ -131,6 +152,16 @@ impl KeptRun {
 
     fn give_up(&mut self) {
         (self.owner, self.deliver) = (None, None);
+    }
+
+    /// The fence of an engine that has just taken the leases, where they are for a time. The engine before has them no more.
+    fn begin_term(&mut self, asked: Moment, lasts: Duration) -> (Arc<Term>, TermFence) {
+        let (term, fence) = Term::begin(asked, lasts);
+        let term = Arc::new(term);
+        if let Some(before) = self.term.replace(term.clone()) {
+            before.lose();
+        }
+        (term, fence)
     }
 
     fn load(&self, run: &RunId) -> Result<Loaded, Error> {
@@ -181,6 +212,7 @@ impl Store for MemoryStore {
             owner: None,
             people: BTreeMap::new(),
             deliver: None,
+            term: None,
         };
         let owner = made.own(&new.run)?;
         kept.runs.0.insert(new.run.clone(), made);
@@ -237,7 +269,7 @@ impl Store for MemoryStore {
 
     async fn take_over(&self, name: &str, claim: &Claim) -> Result<Vec<Loss>, Error> {
         let mut kept = self.kept();
-        let Kept { runs, leases } = &mut *kept;
+        let Kept { runs, leases, .. } = &mut *kept;
         let is_meant = |resource: &str, records: &Records| {
             let holder = records.listed(|run| runs.fate(run)).and_then(|listed| listed.state.holder().cloned());
             resource == name || holder.is_some_and(|holder| holder.run.as_str() == name)
@@ -250,6 +282,10 @@ impl Store for MemoryStore {
         }
         let losses = taken.into_iter().map(|(record, loss)| {
             leases.entry(loss.resource.clone()).or_default().push(record);
+            // Behind a network, this waits until the time of the loser is over. No time passes here: it is over now.
+            if let Some(term) = runs.get(&loss.take_over.from.run).ok().and_then(|run| run.term.as_ref()) {
+                term.lose();
+            }
             loss
         });
         Ok(losses.collect())
@@ -307,12 +343,14 @@ impl Log for MemoryLog {
 pub struct MemoryLeases {
     grip: Grip,
     taken: Vec<Record>,
+    term: Option<Arc<Term>>,
 }
 
 impl Leases for MemoryLeases {
     async fn take(&mut self) -> Result<Taken, Error> {
         let mut kept = self.grip.store.kept();
-        let Kept { runs, leases } = &mut *kept;
+        let Kept { runs, leases, lasts } = &mut *kept;
+        let term = lasts.map(|lasts| (Moment::now(), lasts));
         let resources = runs.get(&self.grip.run)?.resources.clone();
         for resource in &resources {
             let records = leases.entry(resource.clone()).or_default();
@@ -320,11 +358,19 @@ impl Leases for MemoryLeases {
             records.push(record.clone());
             self.taken.push(record);
         }
-        let fence = MemoryFence { store: self.grip.store.clone(), taken: self.taken.clone() };
+        let Some((asked, lasts)) = term else {
+            let fence = MemoryFence { store: self.grip.store.clone(), taken: self.taken.clone() };
+            return Ok(Taken { fence: Arc::new(fence), resources });
+        };
+        let (term, fence) = runs.get_mut(&self.grip.run)?.begin_term(asked, lasts);
+        self.term = Some(term);
         Ok(Taken { fence: Arc::new(fence), resources })
     }
 
     async fn release(&mut self) {
+        if let Some(term) = self.term.take() {
+            term.lose();
+        }
         let mut kept = self.grip.store.kept();
         for taken in self.taken.drain(..) {
             let records = kept.leases.entry(taken.resource().to_owned()).or_default();
@@ -380,13 +426,13 @@ mod tests {
     use super::*;
     use crate::lives::at_once;
 
-    struct InMemory;
+    struct InMemory(fn() -> MemoryStore);
 
     impl Form for InMemory {
         type Store = MemoryStore;
 
         fn make(&self) -> MemoryStore {
-            MemoryStore::default()
+            (self.0)()
         }
 
         fn lapse(&self, store: &MemoryStore, run: &RunId) {
@@ -397,10 +443,21 @@ mod tests {
             store.kept().runs.0.get_mut(run).unwrap().shelf.tear();
             true
         }
+
+        fn cut(&self, store: &MemoryStore, run: &RunId, bytes: usize) -> bool {
+            store.kept().runs.0.get_mut(run).unwrap().shelf.cut(bytes);
+            true
+        }
     }
 
     #[test]
     fn a_store_in_memory_keeps_every_promise() {
-        assert_eq!(at_once(conforms(&InMemory)), []);
+        assert_eq!(at_once(conforms(&InMemory(MemoryStore::default))), []);
+    }
+
+    #[test]
+    fn so_does_one_that_gives_leases_for_a_time() {
+        let for_an_hour = || MemoryStore::with_terms(Duration::from_hours(1));
+        assert_eq!(at_once(conforms(&InMemory(for_an_hour))), []);
     }
 }

@@ -86,4 +86,12 @@ impl Shelf {
         let end = self.journal.end().clone();
         self.journal = Journal::go_on(Disk::holding(bytes), end, 0).unwrap();
     }
+
+    /// A crash leaves all but the last so many bytes.
+    #[cfg(test)]
+    pub(super) fn cut(&mut self, bytes: usize) {
+        let disk = self.journal.medium().bytes();
+        let disk = Disk::holding(disk[..disk.len() - bytes].to_vec());
+        self.journal = Journal::go_on(disk, self.journal.end().clone(), 0).unwrap();
+    }
 }

@@ -28,8 +28,8 @@ pub trait World {
     /// told to stop.
     fn reconcile(&mut self, due: Vec<Effect>);
 
-    /// Makes the events of one decision durable, all or none. Their effects have not begun, and the driver waits for the result. After
-    /// an error the driver stops: the next engine that loads the run finds out whether they are durable.
+    /// Makes the events of one decision durable, in their order. Their effects have not begun, and the driver waits for the result.
+    /// After an error the driver stops: a beginning of the events may be durable, and the next engine that loads the run finds out.
     fn append(&mut self, at: Timestamp, events: &[Event]) -> impl Future<Output = Result<Vec<Recorded>, Error>> + Send;
 
     /// Answers a request that cannot be carried out; nothing is recorded.

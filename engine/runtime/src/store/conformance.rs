@@ -27,6 +27,10 @@ pub trait Form: Sync {
 
     /// A crash leaves the beginning of a record behind the last one. `false` where nothing of this form can be torn.
     fn tear(&self, store: &Self::Store, run: &RunId) -> bool;
+
+    /// A crash cuts the last append of the run short: of what it wrote, so many bytes of the journal's lines were not durable. `false`
+    /// where an append of this form is there as a whole or not at all, as in a transaction.
+    fn cut(&self, store: &Self::Store, run: &RunId, bytes: usize) -> bool;
 }
 
 /// A promise that the form does not keep.
@@ -57,6 +61,7 @@ pub async fn conforms<F: Form>(form: &F) -> Vec<Violation> {
         ("what has begun is listed", records::what_has_begun_is_listed(form).await),
         ("a run is made once", records::a_run_is_made_once(form).await),
         ("a torn end is told and cut off", records::a_torn_end_is_told_and_cut_off(form).await),
+        ("an append that was cut short leaves a beginning", records::an_append_that_was_cut_short(form).await),
         ("the owner hears what a run is told", records::the_owner_hears_what_a_run_is_told(form).await),
         ("a lease is one run's until it is given back", leases::a_lease_is_one_runs(form).await),
         ("a lease that was taken over is lost", leases::a_lease_that_was_taken_over_is_lost(form).await),

@@ -83,8 +83,10 @@ pub struct Owned<S: Store> {
 
 /// The journal of an owned run.
 pub trait Log: Send {
-    /// Appends the events of one decision, all or none, and returns when they are durable. After an error they may still be durable:
-    /// the caller must not append again, and the next owner finds out.
+    /// Appends the events of one decision, in their order, and returns when all of them are durable. After an error, or a crash, a
+    /// beginning of them may be durable, from none to all, and nothing else: whoever reads takes each record that is whole. A form
+    /// that appends in a transaction leaves all or none, which is more than is needed. The caller must not append again: the next
+    /// owner finds out what is there, and continues behind it.
     ///
     /// # Errors
     /// `run-owner-lost` if this process is no longer the owner; nothing is appended, now or later.

@@ -15,3 +15,5 @@ mod scripted;
 mod session;
 mod store;
 mod tamper;
+mod troubled;
+mod witness;

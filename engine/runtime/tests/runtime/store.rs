@@ -48,6 +48,13 @@ fn tear(home: &Home, run: &RunId) -> bool {
     true
 }
 
+fn cut(home: &Home, run: &RunId, bytes: usize) -> bool {
+    let journal = OpenOptions::new().write(true).open(home.journal(run)).unwrap();
+    let length = journal.metadata().unwrap().len();
+    journal.set_len(length - bytes as u64).unwrap();
+    true
+}
+
 impl Form for Folders {
     type Store = Home;
 
@@ -61,6 +68,10 @@ impl Form for Folders {
 
     fn tear(&self, home: &Home, run: &RunId) -> bool {
         tear(home, run)
+    }
+
+    fn cut(&self, home: &Home, run: &RunId, bytes: usize) -> bool {
+        cut(home, run, bytes)
     }
 }
 
@@ -86,6 +97,8 @@ enum Flaw {
     MakesTwice,
     /// What is torn is not told.
     HidesTears,
+    /// Of an append that a crash cuts short, the end is there and not the beginning.
+    WritesTheLastFirst,
     /// Nobody hears what the run is told.
     IsDeaf,
     /// A lease is taken without looking.
@@ -260,6 +273,16 @@ impl Form for Flawed {
     fn tear(&self, store: &FlawedStore, run: &RunId) -> bool {
         tear(&store.home, run)
     }
+
+    fn cut(&self, store: &FlawedStore, run: &RunId, bytes: usize) -> bool {
+        if !store.has(Flaw::WritesTheLastFirst) {
+            return cut(&store.home, run, bytes);
+        }
+        let journal = store.home.journal(run);
+        let whole = fs::read(&journal).unwrap();
+        fs::write(journal, &whole[bytes..]).unwrap();
+        true
+    }
 }
 
 #[track_caller]
@@ -277,6 +300,7 @@ async fn a_store_that_breaks_a_promise_is_found() {
         (Flaw::ListsBackwards, "what has begun is listed"),
         (Flaw::MakesTwice, "a run is made once"),
         (Flaw::HidesTears, "a torn end is told and cut off"),
+        (Flaw::WritesTheLastFirst, "an append that was cut short leaves a beginning"),
         (Flaw::IsDeaf, "the owner hears what a run is told"),
         (Flaw::LeasesToAll, "a lease is one run's until it is given back"),
         (Flaw::ForgetsTakeOvers, "a lease that was taken over is lost"),

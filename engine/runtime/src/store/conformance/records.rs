@@ -126,6 +126,32 @@ pub(super) async fn a_torn_end_is_told_and_cut_off<F: Form>(form: &F) -> Seen {
     script.is_read(&store).await
 }
 
+pub(super) async fn an_append_that_was_cut_short<F: Form>(form: &F) -> Seen {
+    for place in 0.. {
+        let store = form.make();
+        let mut script = Script::new(RUN, 0);
+        drop(script.begin(&store, &[]).await?);
+        let journal = script.journal().to_vec();
+        let Some(left) = script.cuts().nth(place) else {
+            return ensure(place > 3, || "a decision of one event has no beginning".to_owned());
+        };
+        if !form.cut(&store, &script.id, journal.len() - left) {
+            return Ok(());
+        }
+        let whole = journal[..left].iter().filter(|byte| **byte == b'\n').count();
+        script.fall_back_to(whole)?;
+        if whole == 0 {
+            refused("loading a run of which nothing is left", store.load(&script.id).await, &["run-never-started"])?;
+            continue;
+        }
+        script.is_read(&store).await?;
+        let (_, mut owned) = store.own(&script.id).await.map_err(failed)?;
+        script.append(&mut owned).await?;
+        script.is_read(&store).await?;
+    }
+    Ok(())
+}
+
 /// A local store answers at once; one behind a network has so long.
 const PATIENCE: Duration = Duration::from_secs(10);
 

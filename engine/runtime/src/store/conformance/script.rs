@@ -111,6 +111,32 @@ impl Script {
         Ok(())
     }
 
+    /// The bytes that stand in a journal with these records.
+    pub(super) fn journal(&self) -> &[u8] {
+        self.reference.medium()
+    }
+
+    /// Places at which a crash can cut that journal: before each line, within it, and before its last byte.
+    pub(super) fn cuts(&self) -> impl Iterator<Item = usize> {
+        let mut end = 0;
+        let lines = self.journal().split_inclusive(|byte| *byte == b'\n');
+        lines.flat_map(move |line| {
+            end += line.len();
+            [end - line.len(), end - line.len() / 2, end - 1]
+        })
+    }
+
+    /// A crash left only so many of the records.
+    pub(super) fn fall_back_to(&mut self, records: usize) -> Result<(), String> {
+        self.records.truncate(records);
+        (self.run, self.reference) = (Run::new(&self.plan), Journal::begin(Vec::new(), &self.id));
+        for Recorded { at, event, .. } in &self.records {
+            self.run.apply(*at, event).map_err(|illegal| format!("a beginning cannot be read: {illegal}"))?;
+            self.reference.append(*at, std::slice::from_ref(event)).map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
     /// What an owner would append that does not know that it has lost the run.
     pub(super) fn stale(&self) -> (Timestamp, Vec<Event>) {
         let who = Person::User { name: "grace".to_owned() };

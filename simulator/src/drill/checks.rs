@@ -45,9 +45,18 @@ pub(super) struct Rule {
     pub(super) name: &'static str,
     pub(super) kind: CheckKind,
     pub(super) scope: Scope,
+    /// Whether a drill of that outline can have it.
+    pub(super) possible: fn(&Outline) -> bool,
     /// Whether there is anything to look at.
     pub(super) applies: fn(&Looked<'_>) -> bool,
     pub(super) look: fn(&Looked<'_>) -> Seen,
+}
+
+/// What a drill does, as far as its file says it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Outline {
+    pub(super) recovers: bool,
+    pub(super) watches_standbys: bool,
 }
 
 /// What a check is about.
@@ -82,11 +91,11 @@ pub(super) fn with_fault(looked: &Looked<'_>) -> bool {
 }
 
 const fn evidence(name: &'static str, look: fn(&Looked<'_>) -> Seen) -> Rule {
-    Rule { name, kind: CheckKind::Evidence, scope: Scope::Drill, applies: always, look }
+    Rule { name, kind: CheckKind::Evidence, scope: Scope::Drill, possible: |_| true, applies: always, look }
 }
 
 const fn result(name: &'static str, look: fn(&Looked<'_>) -> Seen) -> Rule {
-    Rule { name, kind: CheckKind::Result, scope: Scope::Drill, applies: always, look }
+    Rule { name, kind: CheckKind::Result, scope: Scope::Drill, possible: |_| true, applies: always, look }
 }
 
 /// The checks that every drill has, whatever the fault.
@@ -99,10 +108,9 @@ static UNDISTURBED: [Rule; 6] = [
     result("endpoints-agree", endpoints_agree),
 ];
 
-/// The names of the checks that can say that a recovery is wrong.
-pub(super) fn results() -> impl Iterator<Item = &'static str> {
-    let rules = UNDISTURBED.iter().chain(&RECOVERY).chain(&STANDBYS);
-    rules.filter(|rule| rule.kind == CheckKind::Result).map(|rule| rule.name)
+/// The checks that can turn a drill red.
+pub(super) fn results() -> impl Iterator<Item = &'static Rule> {
+    UNDISTURBED.iter().chain(&RECOVERY).chain(&STANDBYS).filter(|rule| rule.kind == CheckKind::Result)
 }
 
 /// All checks of an episode; for the first one also those of the whole drill.

@@ -1,8 +1,11 @@
 //! Drills: stand the systems up, replay the disaster under load, let the engine recover, measure, report, tear down.
 
+mod breakages;
 mod checks;
 mod control;
+mod damage;
 mod engine;
+mod entries;
 mod episode;
 mod error;
 mod evidence;
@@ -19,6 +22,7 @@ mod policy;
 mod recovery_checks;
 mod report;
 mod request;
+mod roles;
 mod run;
 mod runbooks;
 mod series;

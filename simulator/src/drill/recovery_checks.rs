@@ -8,7 +8,7 @@ use lifeboat_core::{
 use serde_json::Value;
 
 use super::{
-    checks::{Looked, Rule, Scope, Seen, seen, with_fault},
+    checks::{Looked, Outline, Rule, Scope, Seen, seen, with_fault},
     episode::Episode,
 };
 use crate::{
@@ -22,11 +22,15 @@ use crate::{
 };
 
 const fn evidence(name: &'static str, scope: Scope, look: fn(&Looked<'_>) -> Seen) -> Rule {
-    Rule { name, kind: CheckKind::Evidence, scope, applies: with_fault, look }
+    Rule { name, kind: CheckKind::Evidence, scope, possible, applies: with_fault, look }
 }
 
 const fn result(name: &'static str, scope: Scope, look: fn(&Looked<'_>) -> Seen) -> Rule {
-    Rule { name, kind: CheckKind::Result, scope, applies: with_fault, look }
+    Rule { name, kind: CheckKind::Result, scope, possible, applies: with_fault, look }
+}
+
+fn possible(outline: &Outline) -> bool {
+    outline.recovers
 }
 
 /// A check that exists only if copies can be restored.

@@ -1,6 +1,6 @@
 //! The checks of standbys, and of a drill without a recovery.
 
-use super::checks::{Looked, Rule, Scope, Seen, differing, seen};
+use super::checks::{Looked, Outline, Rule, Scope, Seen, differing, seen};
 use crate::{
     fault::Struck,
     measurement::{Outage, outage},
@@ -10,17 +10,18 @@ use crate::{
 const fn rule(
     name: &'static str,
     kind: CheckKind,
+    possible: fn(&Outline) -> bool,
     applies: fn(&Looked<'_>) -> bool,
     look: fn(&Looked<'_>) -> Seen,
 ) -> Rule {
-    Rule { name, kind, scope: Scope::Drill, applies, look }
+    Rule { name, kind, scope: Scope::Drill, possible, applies, look }
 }
 
 /// The checks of a drill that watches standbys or recovers nothing.
 pub(super) static STANDBYS: [Rule; 3] = [
-    rule("faults-had-effect", CheckKind::Evidence, unrecovered_faults, faults_had_effect),
-    rule("service-undisturbed", CheckKind::Result, nothing_is_recovered, service_undisturbed),
-    rule("standbys-agree", CheckKind::Result, with_standbys, standbys_agree),
+    rule("faults-had-effect", CheckKind::Evidence, |drill| !drill.recovers, unrecovered_faults, faults_had_effect),
+    rule("service-undisturbed", CheckKind::Result, |drill| !drill.recovers, nothing_is_recovered, service_undisturbed),
+    rule("standbys-agree", CheckKind::Result, |drill| drill.watches_standbys, with_standbys, standbys_agree),
 ];
 
 fn nothing_is_recovered(looked: &Looked<'_>) -> bool {

@@ -54,8 +54,17 @@ fn check_reports_everything_at_once() {
     check("check_wrong", &lifeboat(&["check", &fixture("wrong.yaml"), &fixture("good.yaml")]));
     check("check_wrong_json", &lifeboat(&["check", "--json", &fixture("wrong.yaml")]));
     check("check_wrong_github", &lifeboat(&["check", "--format", "github", &fixture("wrong.yaml")]));
-    check("check_wrong_drill", &lifeboat(&["check", &fixture("wrong-drill.yaml")]));
     check("check_missing_file", &lifeboat(&["check", "no-such-file.yaml"]));
+}
+
+#[test]
+fn everything_that_is_wrong_with_a_drill_is_told_at_once() {
+    for name in ["drill", "timeline", "faults", "runbooks"] {
+        let file = fixture(&format!("wrong-{name}.yaml"));
+        check(&format!("check_wrong_{name}"), &lifeboat(&["check", &file]));
+    }
+    // A drill shows the same, and what is wrong with the runbooks themselves.
+    check("drill_wrong", &lifeboat(&["drill", &fixture("wrong-runbooks.yaml")]));
 }
 
 #[test]

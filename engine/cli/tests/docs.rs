@@ -1,10 +1,12 @@
-//! The examples of the language reference are runbooks and bindings that the checker accepts.
+//! The examples of the references are runbooks, bindings and drills that the checker accepts, and so are the shipped files.
 
-use std::fs;
+use std::{fs, path::PathBuf};
 
 use assert_cmd::Command;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/runbook.md");
+const DRILLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/drills.md");
+const WORKFLOWS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../workflows");
 
 #[test]
 fn every_example_of_the_reference_is_right() {
@@ -28,16 +30,42 @@ fn every_example_of_the_reference_is_right() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// A drill names its runbook relative to its own folder, as the shipped ones do.
 #[test]
-fn the_shipped_runbooks_are_right() {
+fn every_drill_of_the_reference_is_right() {
+    let page = fs::read_to_string(DRILLS).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let workflows = concat!(env!("CARGO_MANIFEST_DIR"), "/../../workflows");
-    let files = fs::read_dir(workflows).unwrap().map(|entry| entry.unwrap().path());
-    let runbooks: Vec<_> = files.filter(|path| path.extension().is_some_and(|extension| extension == "yaml")).collect();
-    assert!(!runbooks.is_empty());
+    for runbook in files_in(WORKFLOWS) {
+        fs::copy(&runbook, folder.path().join(runbook.file_name().unwrap())).unwrap();
+    }
+    let drills = folder.path().join("drills");
+    fs::create_dir(&drills).unwrap();
+    let examples: Vec<&str> = page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(!examples.is_empty(), "the page has lost its example");
+    for (number, example) in examples.iter().enumerate() {
+        let path = drills.join(format!("example-{number}.yaml"));
+        fs::write(&path, example).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
+        let output = command.arg("check").arg(path).env("LIFEBOAT_HOME", folder.path().join("home")).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+/// The YAML files of a folder.
+fn files_in(folder: &str) -> Vec<PathBuf> {
+    let files = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    files.filter(|path| path.extension().is_some_and(|extension| extension == "yaml")).collect()
+}
+
+#[test]
+fn the_shipped_runbooks_and_drills_are_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let (runbooks, drills) = (files_in(WORKFLOWS), files_in(&format!("{WORKFLOWS}/drills")));
+    assert!(!runbooks.is_empty() && !drills.is_empty());
     let output = Command::new(env!("CARGO_BIN_EXE_lifeboat"))
         .arg("check")
         .args(runbooks)
+        .args(drills)
         .env("LIFEBOAT_HOME", folder.path())
         .output()
         .unwrap();

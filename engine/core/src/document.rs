@@ -61,6 +61,18 @@ impl<'a> Document<'a> {
         self.findings.add(codes::CONTRADICTION, span, message, label);
     }
 
+    /// The same, with what would be right.
+    pub fn contradiction_with_help(
+        &mut self,
+        path: &[&str],
+        message: impl Into<String>,
+        label: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        let span = self.node(path).map(|node| node.span).unwrap_or_default();
+        self.findings.add_with(codes::CONTRADICTION, span, message, label, Some(help.into()));
+    }
+
     /// The whole file, or everything that is wrong with it, in its order.
     ///
     /// # Errors

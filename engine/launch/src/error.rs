@@ -35,12 +35,22 @@ impl SourceError {
 
 /// A file with errors, and everything that was found in it.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{} has {} problems; the first: {}", file.name, diagnostics.len(), diagnostics.first().map_or("", |first| &first.message))]
+#[error("{}", summary(file, diagnostics))]
 pub struct Wrong {
     /// The file.
     pub file: SourceFile,
     /// What was found, in the order of the file.
     pub diagnostics: Vec<Diagnostic>,
+}
+
+/// How many errors a file has, and the first of them: `a.yaml has 2 problems; the first: …`.
+pub fn summary(file: &SourceFile, diagnostics: &[Diagnostic]) -> String {
+    let errors = || diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
+    let first = errors().next().map_or("", |first| first.message.as_str());
+    match errors().count() {
+        1 => format!("{} has 1 problem: {first}", file.name),
+        count => format!("{} has {count} problems; the first: {first}", file.name),
+    }
 }
 
 /// Whether one of the findings is an error.

@@ -12,6 +12,6 @@ pub mod removal;
 pub mod resume;
 pub mod source;
 
-pub use error::{SourceError, Wrong};
+pub use error::{SourceError, Wrong, summary};
 pub use prepared::Prepared;
 pub use ready::{Bound, Order, Ready, Runbook, Sources};

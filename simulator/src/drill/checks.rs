@@ -20,11 +20,27 @@ use crate::{
 };
 
 const fn evidence(name: &'static str, look: fn(&Looked<'_>) -> Seen) -> Rule {
-    Rule { name, kind: CheckKind::Evidence, scope: Scope::Drill, applies: always, needs: "nothing", look }
+    Rule {
+        name,
+        kind: CheckKind::Evidence,
+        scope: Scope::Drill,
+        possible: |_| true,
+        applies: always,
+        needs: "nothing",
+        look,
+    }
 }
 
 const fn result(name: &'static str, look: fn(&Looked<'_>) -> Seen) -> Rule {
-    Rule { name, kind: CheckKind::Result, scope: Scope::Drill, applies: always, needs: "nothing", look }
+    Rule {
+        name,
+        kind: CheckKind::Result,
+        scope: Scope::Drill,
+        possible: |_| true,
+        applies: always,
+        needs: "nothing",
+        look,
+    }
 }
 
 /// The checks that every drill has, whatever the fault.
@@ -46,9 +62,9 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
     rules().map(|rule| rule.name)
 }
 
-/// The names of those that can say that a recovery is wrong.
-pub(super) fn results() -> impl Iterator<Item = &'static str> {
-    rules().filter(|rule| rule.kind == CheckKind::Result).map(|rule| rule.name)
+/// The checks that can turn a drill red.
+pub(super) fn results() -> impl Iterator<Item = &'static Rule> {
+    rules().filter(|rule| rule.kind == CheckKind::Result)
 }
 
 /// All checks of an episode; for the first one also those of the whole drill.

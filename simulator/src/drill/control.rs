@@ -30,6 +30,9 @@ pub(super) fn control(control: &Control, held: &DrillReport) -> document::Contro
     }
 }
 
+/// The name of the run without a fault, and of its folder beside those of the controls.
+pub(super) const CONTROL_RUN: &str = "control-run";
+
 /// What can turn a control red and is not a check.
 pub(super) const MEASURES: [&str; 3] = ["residual-damage", "rto", "rpo"];
 

@@ -64,7 +64,7 @@ impl Engine {
         recover: &RecoverSpec,
     ) -> Result<Self, DrillError> {
         let home = Home::open(&holding.home)?;
-        let Runbook { plan, sources } = compiled(request.runbook(recover), &host.catalogue())?;
+        let Runbook { plan, sources } = compiled(request.runbook(&recover.runbook)?, &host.catalogue())?;
         let run = home.new_run_id(&plan, Timestamp::now())?;
         Ok(Self { home, host, recover: recover.clone(), plan, run, sources })
     }

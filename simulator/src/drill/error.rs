@@ -38,12 +38,14 @@ pub enum DrillError {
         source: std::io::Error,
     },
     /// The drill file, the runbook or the bindings are wrong.
-    #[error("{} has {} problems; the first: {}", file.name, diagnostics.len(), diagnostics.first().map_or("", |first| &first.message))]
+    #[error("{}", lifeboat_launch::summary(file, diagnostics))]
     Diagnostics {
         /// Which file.
         file: SourceFile,
         /// All problems.
         diagnostics: Vec<Diagnostic>,
+        /// The runbooks of this drill file that are wrong themselves.
+        runbooks: Vec<Wrong>,
     },
     /// A runbook of the drill holds a drill itself.
     #[error("the step `{step}` of {runbook} holds a drill: a drill cannot hold another one")]
@@ -98,11 +100,16 @@ pub enum DrillError {
 
 impl From<Wrong> for DrillError {
     fn from(Wrong { file, diagnostics }: Wrong) -> Self {
-        Self::Diagnostics { file, diagnostics }
+        Self::of(file, diagnostics)
     }
 }
 
 impl DrillError {
+    /// That a file is wrong.
+    pub(super) fn of(file: SourceFile, diagnostics: Vec<Diagnostic>) -> Self {
+        Self::Diagnostics { file, diagnostics, runbooks: Vec::new() }
+    }
+
     /// A stable code; `lifeboat explain CODE` has a page for each.
     pub fn code(&self) -> &'static str {
         match self {
@@ -115,7 +122,9 @@ impl DrillError {
             Self::Engine(error) => error.code(),
             Self::NoStore { .. } => "drill-testbed-system",
             Self::Fault(FaultError::Testbed(error)) => error.code(),
-            Self::Fault(FaultError::NoEffect { .. }) => "drill-fault",
+            Self::Fault(FaultError::NoEffect { .. } | FaultError::NoServer) => "drill-fault",
+            // The grammar has already refused it.
+            Self::Fault(FaultError::Unknown(_) | FaultError::Parameters(_)) => "drill-runbook",
             Self::Database { .. } | Self::Connect(_) | Self::Fault(_) => "drill-database",
             Self::Workload(_) => "drill-workload",
             Self::Ledger(_) => "drill-ledger",

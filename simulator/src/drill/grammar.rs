@@ -3,7 +3,7 @@
 use lifeboat_core::document::{self, Object, Shape, optional, required};
 use serde_json::Value;
 
-use crate::{fault, testbed};
+use crate::{fault, model::Collection, testbed};
 
 const ROWS: Shape = Shape::Int(1, 100_000_000);
 
@@ -62,11 +62,11 @@ static POINT: Object = Object {
     ],
 };
 
-static MOMENT: Object = Object {
+pub(super) static MOMENT: Object = Object {
     what: "an entry of the timeline",
     one_of: &["steady", "fault", "recover", "heal", "lag"],
     fields: &[
-        optional("steady", "How long writers and probes run undisturbed.", Shape::Duration),
+        optional("steady", "How long writers and probes run undisturbed.", Shape::Period),
         optional("fault", "A disaster strikes.", Shape::ByKind(&fault::PARAMETERS)),
         optional("recover", "The engine executes a runbook.", Shape::Object(&RECOVER)),
         optional("heal", "Ends the fault of that kind, as far as it can end by itself.", Shape::Name),
@@ -79,14 +79,14 @@ static LAG: Object = Object {
     one_of: &["during", "within"],
     fields: &[
         required("of", "The standby.", Shape::Name),
-        optional("during", "How long it is watched.", Shape::Duration),
+        optional("during", "How long it is watched.", Shape::Period),
         optional(
             "within",
             "The time in which its lag must fall to `at_most`; it is watched until then.",
-            Shape::Duration,
+            Shape::Period,
         ),
-        optional("at_most", "Its lag must never exceed this.", Shape::Duration),
-        optional("at_least", "Its lag must reach this at some time.", Shape::Duration),
+        optional("at_most", "Its lag must never exceed this.", Shape::Period),
+        optional("at_least", "Its lag must reach this at some time.", Shape::Period),
     ],
 };
 
@@ -98,7 +98,7 @@ static RECOVER: Object = Object {
         required("restored_by", "The step whose success means that the data is back.", Shape::Name),
         optional("roles", "Roles that are played by systems with other names.", Shape::Names(&Shape::Name)),
         optional("inputs", "The runbook's inputs.", Shape::Names(&Shape::Object(&FACT))),
-        required("at_most", "The engine is stopped after this time.", Shape::Duration),
+        required("at_most", "The engine is stopped after this time.", Shape::Period),
     ],
 };
 
@@ -119,7 +119,7 @@ static LEFT_OUT: Object = Object {
     what: "the block `leaves_out`",
     one_of: &[],
     fields: &[
-        required("collection", "The collection of the damaged records.", Shape::Name),
+        required("collection", "The collection of the damaged records.", Shape::Word(&Collection::WORDS)),
         required("each", "Leaves out one record in this many.", Shape::Int(1, 1_000_000)),
     ],
 };
@@ -164,8 +164,8 @@ static PROBES: Object = Object {
     what: "the block `probes`",
     one_of: &[],
     fields: &[
-        required("interval", "The time from one probe of a kind to the next.", Shape::Duration),
-        required("answer_within", "A probe without an answer fails after this time.", Shape::Duration),
+        required("interval", "The time from one probe of a kind to the next.", Shape::Period),
+        required("answer_within", "A probe without an answer fails after this time.", Shape::Period),
         required("sampled_customers", "Customers whose content is watched.", Shape::Int(2, 10_000)),
         required("detect_after", "How many failures in a row make monitoring notice.", Shape::Int(1, 1_000)),
     ],
@@ -175,8 +175,8 @@ static WINDOWS: Object = Object {
     what: "the block `windows`",
     one_of: &[],
     fields: &[
-        required("stable", "A window this long without a failed probe counts as stable.", Shape::Duration),
-        required("stable_in_production", "The window in production.", Shape::Duration),
+        required("stable", "A window this long without a failed probe counts as stable.", Shape::Period),
+        required("stable_in_production", "The window in production.", Shape::Period),
     ],
 };
 
@@ -195,3 +195,56 @@ static FACT: Object = Object {
     one_of: &[],
     fields: &[required("fact", "A fact that a responder would know.", Shape::Name)],
 };
+
+#[cfg(test)]
+mod tests {
+    use lifeboat_core::{diagnostic::SourceFile, document::Document};
+
+    use super::*;
+    use crate::drill::DrillSpec;
+
+    const SHIPPED: [&str; 2] = [
+        include_str!("../../../workflows/drills/dr-003.yaml"),
+        include_str!("../../../workflows/drills/standby-lag.yaml"),
+    ];
+
+    /// Whether the schema accepts the drill, and whether the checker does.
+    fn accepted(text: &str) -> (bool, bool) {
+        let file = SourceFile { name: "drill.yaml".to_owned(), text: text.to_owned() };
+        let value = Document::look_into(&file).get::<Value>(&[]).expect("YAML");
+        let validator = jsonschema::validator_for(&schema()).expect("a schema");
+        (validator.is_valid(&value), DrillSpec::parse(&file).is_ok())
+    }
+
+    #[test]
+    fn the_schema_accepts_the_drills_that_are_shipped() {
+        for text in SHIPPED {
+            assert_eq!(accepted(text), (true, true), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_schema_refuses_what_the_checker_refuses_of_a_single_value() {
+        for (from, to) in [
+            ("lifeboat: 1", "lifeboat: 2"),
+            ("kind: accidental-deletion", "kind: accidental-deletoin"),
+            ("kind: machine, of: primary", "kind: machine"),
+            ("kind: webhook", "kind: pager"),
+            ("orders: 60000", "orders: 0"),
+            ("writers: 4", "writers: 65"),
+            ("detect_after: 3", "detekt_after: 3"),
+            ("steady: 8s", "steady: eight"),
+            ("steady: 8s", "steady: 0s"),
+            ("interval: 5s", "interval: 0s"),
+            ("at_most: 10m", "at_most: PT0S"),
+            ("  - steady: 8s", "  - { steady: 8s, heal: loss }"),
+            ("  policy: drill-approves\n", ""),
+            ("does: nothing", "does: everything"),
+            ("does: nothing", "leaves_out: { collection: invoices, each: 3 }"),
+            ("restored_by: merge", "restored_bye: merge"),
+        ] {
+            assert!(SHIPPED[0].contains(from), "{from}");
+            assert_eq!(accepted(&SHIPPED[0].replacen(from, to, 1)), (false, false), "{to}");
+        }
+    }
+}

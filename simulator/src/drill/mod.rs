@@ -1,8 +1,11 @@
 //! Drills: stand the systems up, replay the disaster under load, let the engine recover, measure, report, tear down.
 
+mod breakages;
 mod checks;
 mod control;
+mod damage;
 mod engine;
+mod entries;
 mod episode;
 mod error;
 mod evidence;
@@ -15,10 +18,12 @@ mod lagging;
 mod observer;
 mod open_faults;
 mod phase;
+mod points;
 mod policy;
 mod recovery_checks;
 mod report;
 mod request;
+mod roles;
 mod rule;
 mod run;
 mod runbooks;

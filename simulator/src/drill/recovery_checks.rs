@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{
     episode::Episode,
-    rule::{Looked, Rule, Scope, Seen, seen, with_fault},
+    rule::{Looked, Outline, Rule, Scope, Seen, seen, with_fault},
 };
 use crate::{
     fault::Struck,
@@ -25,11 +25,15 @@ use crate::{
 const RECOVERED: &str = "a recovery from a fault";
 
 const fn evidence(name: &'static str, scope: Scope, look: fn(&Looked<'_>) -> Seen) -> Rule {
-    Rule { name, kind: CheckKind::Evidence, scope, applies: with_fault, needs: RECOVERED, look }
+    Rule { name, kind: CheckKind::Evidence, scope, possible, applies: with_fault, needs: RECOVERED, look }
 }
 
 const fn result(name: &'static str, scope: Scope, look: fn(&Looked<'_>) -> Seen) -> Rule {
-    Rule { name, kind: CheckKind::Result, scope, applies: with_fault, needs: RECOVERED, look }
+    Rule { name, kind: CheckKind::Result, scope, possible, applies: with_fault, needs: RECOVERED, look }
+}
+
+fn possible(outline: &Outline) -> bool {
+    outline.recovers
 }
 
 /// A check that exists only if copies can be restored.

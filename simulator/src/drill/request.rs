@@ -9,10 +9,7 @@ use std::{
 use lifeboat_core::diagnostic::SourceFile;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    error::DrillError,
-    spec::{DrillSpec, RecoverSpec},
-};
+use super::{error::DrillError, spec::DrillSpec};
 use crate::{controls::Control, model::Size, testbed::Backend};
 
 /// A drill in this binary.
@@ -90,10 +87,13 @@ impl DrillRequest {
         })
     }
 
-    /// The runbook of a recovery; an empty one if the caller removed it.
-    pub(super) fn runbook(&self, recover: &RecoverSpec) -> SourceFile {
-        let empty = || SourceFile { name: recover.runbook.clone(), text: String::new() };
-        self.runbooks.get(&recover.runbook).cloned().unwrap_or_else(empty)
+    /// The runbook of that name in the drill file.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub(super) fn runbook(&self, name: &str) -> Result<SourceFile, DrillError> {
+        let folder = Path::new(&self.file.name).parent().unwrap_or(Path::new(""));
+        self.runbooks.get(name).cloned().map_or_else(|| read(&folder.join(name)), Ok)
     }
 
     /// The built-in drills that rehearse a recovery, and so have to be repeated.
@@ -131,11 +131,12 @@ fn from_file(drill: &str) -> Result<Read, DrillError> {
     let file = read(path)?;
     let spec = DrillSpec::parse(&file)?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    let runbooks = spec.recoveries().map(|recover| {
-        let runbook = read(&folder.join(&recover.runbook))?;
-        Ok((recover.runbook.clone(), runbook))
+    // One that cannot be read is reported with everything else that is wrong with the drill.
+    let runbooks = spec.recoveries().filter_map(|recover| {
+        let runbook = read(&folder.join(&recover.runbook)).ok()?;
+        Some((recover.runbook.clone(), runbook))
     });
-    let runbooks = runbooks.collect::<Result<_, DrillError>>()?;
+    let runbooks = runbooks.collect();
     Ok((file, spec, runbooks))
 }
 
@@ -144,6 +145,6 @@ pub(super) fn read(path: &Path) -> Result<SourceFile, DrillError> {
     let name = path.display().to_string();
     SourceFile::from_bytes(name.clone(), &bytes).map_err(|diagnostic| {
         let file = SourceFile { name, text: String::new() };
-        DrillError::Diagnostics { file, diagnostics: vec![*diagnostic] }
+        DrillError::of(file, vec![*diagnostic])
     })
 }

@@ -35,11 +35,20 @@ pub(super) struct Rule {
     pub(super) name: &'static str,
     pub(super) kind: CheckKind,
     pub(super) scope: Scope,
+    /// Whether a drill of that outline can have it.
+    pub(super) possible: fn(&Outline) -> bool,
     /// Whether there is anything to look at.
     pub(super) applies: fn(&Looked<'_>) -> bool,
     /// What that needs of a drill, in words.
     pub(super) needs: &'static str,
     pub(super) look: fn(&Looked<'_>) -> Seen,
+}
+
+/// What a drill does, as far as its file says it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Outline {
+    pub(super) recovers: bool,
+    pub(super) watches_standbys: bool,
 }
 
 /// What a check is about.

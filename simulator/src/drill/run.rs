@@ -13,7 +13,7 @@ use lifeboat_runtime::{holder::Holder, home::Home, identity};
 use tokio::time::timeout;
 
 use super::{
-    control::{control, control_run, proves},
+    control::{CONTROL_RUN, control, control_run, proves},
     engine::Engine,
     error::DrillError,
     evidence::Evidence,
@@ -175,7 +175,7 @@ async fn hold_controls(
         let (held, _) = hold(request, &holding(&sabotage.name, true, Some(sabotage)), observer).await?;
         report.controls.push(control(sabotage, &held));
     }
-    let (quiet, _) = hold(request, &holding("control-run", false, None), observer).await?;
+    let (quiet, _) = hold(request, &holding(CONTROL_RUN, false, None), observer).await?;
     report.control_run = Some(control_run(&quiet));
     report.verdict = report.verdict.and(proves(&report.controls, &quiet));
     Ok(())

@@ -1,56 +1,35 @@
-//! Compares a drill with the runbooks that it names: what it says about their steps and inputs must be true.
+//! Compares a drill with the runbooks that it names: what it says about their steps, roles and inputs must be true.
 
 use std::{collections::BTreeMap, path::Path};
 
 use lifeboat_core::{
     action::Catalogue,
-    diagnostic::{Diagnostic, SourceFile},
+    diagnostic::{Diagnostic, SourceFile, meant},
     document::Document,
     plan::{Plan, Variant},
 };
-use lifeboat_launch::{Runbook, source};
+use lifeboat_launch::{Runbook, Wrong, source};
+use serde_json::Value;
 
 use super::{
-    checks::{names, results},
-    control::MEASURES,
+    breakages::{self, Breakable},
+    entries::TimelineEntry,
     error::DrillError,
     hold::{hold_action, refuse_nested},
+    points,
     request::{DrillRequest, read},
-    spec::{DrillSpec, Moment, RecoverSpec},
-};
-use crate::{
-    controls::Control,
-    report::{ChecklistPoint, POINT_MEASURES},
+    roles,
+    spec::DrillSpec,
 };
 
-/// The plans of runbooks, by their names in a drill file.
-type Plans = BTreeMap<String, Plan>;
+/// Where the text of a runbook comes from, by its name in the drill file.
+type Texts<'t> = dyn Fn(&str) -> Result<SourceFile, DrillError> + 't;
 
-/// All problems of a drill file, and of what it says about its runbooks, which are beside it. Problems within a runbook are not
-/// reported here.
+/// All problems of a drill file, and of what it says about its runbooks, which are beside it. The problems within a runbook are only
+/// counted.
 pub fn check(file: &SourceFile, catalogue: &Catalogue) -> Vec<Diagnostic> {
-    let mut document = DrillSpec::document(file);
-    let catalogue = &with_drills(catalogue);
     let folder = Path::new(&file.name).parent().unwrap_or(Path::new(""));
-    let mut plans = Plans::new();
-    for (place, recover) in recoveries(&document) {
-        match read(&folder.join(&recover.runbook)) {
-            Ok(runbook) => {
-                let plan = source::check_runbook(runbook, catalogue).plan().cloned();
-                if let Some(nested) = plan.as_ref().and_then(|plan| refuse_nested(plan).err()) {
-                    let path = ["timeline", &place, "recover", "runbook"];
-                    document.contradiction(&path, nested.to_string(), "would never end");
-                }
-                plans.extend(plan.map(|plan| (recover.runbook, plan)));
-            }
-            Err(error) => {
-                let path = ["timeline", &place, "recover", "runbook"];
-                document.contradiction(&path, error.to_string(), "cannot be read");
-            }
-        }
-    }
-    runbooks_fit(&mut document, &plans);
-    document.finish::<DrillSpec>().err().unwrap_or_default()
+    compare(file, catalogue, &|name| read(&folder.join(name))).diagnostics
 }
 
 impl DrillRequest {
@@ -58,19 +37,120 @@ impl DrillRequest {
     /// drill file.
     ///
     /// # Errors
-    /// The first file with errors; for the drill file, everything that does not match its runbooks.
+    /// Everything that is wrong with the drill file and its runbooks.
     pub fn check(&self, catalogue: &Catalogue) -> Result<(), DrillError> {
-        let catalogue = &with_drills(catalogue);
-        let mut plans = Plans::new();
-        for recover in self.spec.recoveries() {
-            let Runbook { plan, .. } = compiled(self.runbook(recover), catalogue)?;
-            refuse_nested(&plan)?;
-            plans.insert(recover.runbook.clone(), plan);
+        compare(&self.file, catalogue, &|name| self.runbook(name)).result(&self.file)
+    }
+}
+
+impl DrillError {
+    /// Adds everything that is wrong with the runbooks of a drill file that is wrong itself, and what does not match them.
+    #[must_use]
+    pub fn with_runbooks(self, catalogue: &Catalogue) -> Self {
+        match self {
+            // A file that is no text has nothing else in it.
+            Self::Diagnostics { ref file, .. } if !file.text.is_empty() => {
+                let folder = Path::new(&file.name).parent().unwrap_or(Path::new(""));
+                let compared = compare(file, catalogue, &|name| read(&folder.join(name)));
+                compared.result(file).err().unwrap_or(self)
+            }
+            other => other,
         }
-        match problems(&self.file, &plans) {
-            found if found.is_empty() => Ok(()),
-            diagnostics => Err(DrillError::Diagnostics { file: self.file.clone(), diagnostics }),
+    }
+}
+
+/// What was found.
+struct Compared {
+    /// In the drill file.
+    diagnostics: Vec<Diagnostic>,
+    /// In the runbooks.
+    runbooks: Vec<Wrong>,
+    /// A runbook that holds a drill itself, which is one of the findings.
+    nested: Option<DrillError>,
+}
+
+impl Compared {
+    fn result(self, file: &SourceFile) -> Result<(), DrillError> {
+        let Self { diagnostics, runbooks, nested } = self;
+        match (diagnostics.len(), nested) {
+            (0, _) => Ok(()),
+            (1, Some(nested)) => Err(nested),
+            _ => Err(DrillError::Diagnostics { file: file.clone(), diagnostics, runbooks }),
         }
+    }
+}
+
+fn compare(file: &SourceFile, catalogue: &Catalogue, texts: &Texts<'_>) -> Compared {
+    let mut document = DrillSpec::document(file);
+    let catalogue = &with_drills(catalogue);
+    let entries = TimelineEntry::all(&document).unwrap_or_default();
+    let mut runbooks = Runbooks { catalogue, texts, plans: BTreeMap::new(), wrong: Vec::new(), nested: None };
+    let mut is_whole = entries.iter().all(|entry| entry.key.is_some());
+    for entry in &entries {
+        let Some(recover) = entry.under("recover") else { continue };
+        let Some(name) = recover["runbook"].as_str() else {
+            is_whole = false;
+            continue;
+        };
+        match runbooks.plan(&mut document, entry, name) {
+            Some(plan) => recovery_fits(&mut document, entry, recover, plan),
+            None => is_whole = false,
+        }
+    }
+    let Runbooks { plans, wrong, nested, .. } = runbooks;
+    let breakable = Breakable { plans: plans.values().collect(), is_whole, catalogue };
+    breakages::fit(&mut document, &entries, &breakable);
+    points::fit(&mut document, &breakable);
+    let diagnostics = document.finish::<DrillSpec>().err().unwrap_or_default();
+    Compared { diagnostics, runbooks: wrong, nested }
+}
+
+/// The runbooks that were read so far.
+struct Runbooks<'t> {
+    catalogue: &'t Catalogue,
+    texts: &'t Texts<'t>,
+    plans: BTreeMap<String, Plan>,
+    wrong: Vec<Wrong>,
+    nested: Option<DrillError>,
+}
+
+impl Runbooks<'_> {
+    /// The plan of the runbook that an entry names; `None` if it cannot be executed by a drill, which is reported for
+    /// each entry.
+    fn plan(&mut self, document: &mut Document<'_>, entry: &TimelineEntry, name: &str) -> Option<&Plan> {
+        if self.plans.contains_key(name) {
+            return self.plans.get(name);
+        }
+        let path = entry.path(&["runbook"]);
+        let text = match (self.texts)(name) {
+            Ok(text) => text,
+            Err(error) => {
+                let help = "the path is relative to the folder of this file";
+                document.contradiction_with_help(&path, error.to_string(), "cannot be read", help);
+                return None;
+            }
+        };
+        let file = text.name.clone();
+        let plan = match compiled(text, self.catalogue) {
+            Ok(Runbook { plan, .. }) => plan,
+            Err(error) => {
+                let help = format!("`lifeboat check {file}` shows every problem with its place");
+                document.contradiction_with_help(&path, error.to_string(), "has errors", help);
+                if let DrillError::Diagnostics { file, diagnostics, .. } = error
+                    && !self.wrong.iter().any(|wrong| wrong.file == file)
+                {
+                    self.wrong.push(Wrong { file, diagnostics });
+                }
+                return None;
+            }
+        };
+        if let Err(nested) = refuse_nested(&plan) {
+            let help = "write its step into the runbook that holds this drill";
+            document.contradiction_with_help(&path, nested.to_string(), "would never end", help);
+            self.nested = Some(nested);
+            return None;
+        }
+        Some(self.plans.entry(name.to_owned()).or_insert(plan))
     }
 }
 
@@ -86,95 +166,29 @@ pub(super) fn compiled(file: SourceFile, catalogue: &Catalogue) -> Result<Runboo
     Ok(Runbook { plan, sources })
 }
 
-/// The problems of what a drill file says about these runbooks.
-fn problems(file: &SourceFile, plans: &Plans) -> Vec<Diagnostic> {
-    let mut document = DrillSpec::document(file);
-    runbooks_fit(&mut document, plans);
-    document.finish::<DrillSpec>().err().unwrap_or_default()
-}
-
-/// The recoveries of a file, as far as it can be read, with their indexes in the timeline.
-fn recoveries(document: &Document<'_>) -> Vec<(String, RecoverSpec)> {
-    let moments = document.get::<Vec<serde_json::Value>>(&["timeline"]).unwrap_or_default();
-    let recovery = |(place, moment): (usize, serde_json::Value)| match serde_json::from_value(moment) {
-        Ok(Moment::Recover(recover)) => Some((place.to_string(), recover)),
-        _ => None,
-    };
-    moments.into_iter().enumerate().filter_map(recovery).collect()
-}
-
-/// A control can be detected only by something that can turn a drill red.
-fn controls_can_be_seen(document: &mut Document<'_>) {
-    let controls = document.get::<Vec<serde_json::Value>>(&["controls"]).unwrap_or_default();
-    for (place, control) in controls.iter().enumerate() {
-        let Some(red_by) = control["red_by"].as_str() else { continue };
-        let reds: Vec<&str> = MEASURES.into_iter().chain(results()).collect();
-        if !reds.contains(&red_by) {
-            let message = format!("`{red_by}` cannot turn a drill red");
-            let path = ["controls", &place.to_string(), "red_by"];
-            document.contradiction(&path, message, format!("one of {}", reds.join(", ")));
-        }
+/// Whether the recovery names what the runbook has, and all that it needs.
+fn recovery_fits(document: &mut Document<'_>, entry: &TimelineEntry, recover: &Value, plan: &Plan) {
+    roles::fit(document, entry, recover, plan);
+    let id = &plan.runbook.id;
+    let steps = || plan.steps.iter().map(|step| step.id.as_str());
+    if let Some(step) = recover["restored_by"].as_str().filter(|step| !steps().any(|id| id == *step)) {
+        let (path, help) = (entry.path(&["restored_by"]), meant(step, &format!("steps of {id}"), steps()));
+        document.contradiction_with_help(&path, format!("{id} has no step `{step}`"), "never succeeds", help);
     }
-}
-
-fn runbooks_fit(document: &mut Document<'_>, plans: &Plans) {
-    controls_can_be_seen(document);
-    let recoveries = recoveries(document);
-    for (place, recover) in &recoveries {
-        if let Some(plan) = plans.get(&recover.runbook) {
-            recovery_fits(document, place, recover, plan);
-        }
-    }
-    if recoveries.iter().any(|(_, recover)| !plans.contains_key(&recover.runbook)) {
-        return;
-    }
-    checklist_can_be_shown(document, plans);
-    let controls = document.get::<Vec<serde_json::Value>>(&["controls"]).unwrap_or_default();
-    for (place, control) in controls.into_iter().enumerate() {
-        let Ok(Control { step: Some(step), .. }) = serde_json::from_value(control) else { continue };
-        if !plans.values().any(|plan| has_step(plan, &step)) {
-            let path = ["controls", &place.to_string(), "step"];
-            document.contradiction(&path, format!("no runbook of this drill has a step `{step}`"), "breaks nothing");
-        }
-    }
-}
-
-/// A point of a check list is shown by what there is in a drill.
-fn checklist_can_be_shown(document: &mut Document<'_>, plans: &Plans) {
-    let points = document.get::<Vec<ChecklistPoint>>(&["checklist", "points"]).unwrap_or_default();
-    for (place, point) in points.iter().enumerate() {
-        for (number, name) in point.shown_by.iter().enumerate() {
-            let is_known = names().chain(POINT_MEASURES).any(|known| known == name)
-                || plans.values().any(|plan| has_step(plan, name));
-            if !is_known {
-                let path = ["checklist", "points", &place.to_string(), "shown_by", &number.to_string()];
-                let message = format!("this drill has no check, no step and no measure `{name}`");
-                document.contradiction(&path, message, "shows nothing");
-            }
-        }
-    }
-}
-
-fn recovery_fits(document: &mut Document<'_>, place: &str, recover: &RecoverSpec, plan: &Plan) {
-    let (id, step) = (&plan.runbook.id, &recover.restored_by);
-    if !has_step(plan, step) {
-        let path = ["timeline", place, "recover", "restored_by"];
-        document.contradiction(&path, format!("{id} has no step `{step}`"), "never succeeds");
-    }
-    for name in recover.inputs.keys().filter(|name| !plan.inputs.contains_key(*name)) {
-        let path = ["timeline", place, "recover", "inputs", name];
-        document.contradiction(&path, format!("{id} has no input `{name}`"), "not asked for");
+    let given = recover["inputs"].as_object();
+    for name in given.into_iter().flatten().map(|(name, _)| name).filter(|name| !plan.inputs.contains_key(*name)) {
+        let help = meant(name, &format!("inputs of {id}"), plan.inputs.keys().map(String::as_str));
+        let path = entry.path(&["inputs", name]);
+        document.contradiction_with_help(&path, format!("{id} has no input `{name}`"), "not asked for", help);
     }
     let needed = plan.inputs.iter().filter(|(_, declared)| declared.default.is_none());
-    let missing: Vec<String> =
-        needed.filter(|(name, _)| !recover.inputs.contains_key(*name)).map(|(name, _)| format!("`{name}`")).collect();
+    let is_given = |name: &str| given.is_some_and(|given| given.contains_key(name));
+    let missing: Vec<&str> = needed.map(|(name, _)| name.as_str()).filter(|name| !is_given(name)).collect();
     if !missing.is_empty() {
-        let path = ["timeline", place, "recover"];
-        let message = format!("{id} needs the inputs {}", missing.join(", "));
-        document.contradiction(&path, message, "cannot start");
+        let names: Vec<String> = missing.iter().map(|name| format!("`{name}`")).collect();
+        let message = format!("{id} needs the inputs {}", names.join(", "));
+        let added: Vec<String> = missing.iter().map(|name| format!("{name}: {{ fact: … }}")).collect();
+        let help = format!("add `inputs: {{ {} }}`", added.join(", "));
+        document.contradiction_with_help(&entry.path(&[]), message, "cannot start", help);
     }
-}
-
-fn has_step(plan: &Plan, name: &str) -> bool {
-    plan.steps.iter().any(|step| step.id.as_str() == name)
 }

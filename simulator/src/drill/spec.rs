@@ -10,7 +10,7 @@ use lifeboat_core::{diagnostic::SourceFile, document::Document};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::{error::DrillError, grammar::DRILL, policy::DrillPolicy, systems, timeline};
+use super::{damage, error::DrillError, grammar::DRILL, policy::DrillPolicy, systems, timeline};
 use crate::{
     controls::Control,
     fault::{self, Fault, FaultError},
@@ -215,14 +215,13 @@ impl DrillSpec {
     /// [`DrillError::Diagnostics`] with each problem and its place.
     pub fn parse(file: &SourceFile) -> Result<Self, DrillError> {
         let document = Self::document(file);
-        document.finish().map_err(|diagnostics| DrillError::Diagnostics { file: file.clone(), diagnostics })
+        document.finish().map_err(|diagnostics| DrillError::of(file.clone(), diagnostics))
     }
 
     /// The file with the problems that it has on its own, without its runbooks.
     pub(super) fn document(file: &SourceFile) -> Document<'_> {
         let mut document = Document::read(file, &DRILL);
-        sizes_fit(&mut document);
-        habits_fit(&mut document);
+        damage::fits(&mut document);
         stability_fits(&mut document);
         systems::fit(&mut document);
         timeline::fits(&mut document);
@@ -257,59 +256,14 @@ impl DrillSpec {
     }
 }
 
-/// Each row needs its parent, and the fault can delete only rows that exist.
-fn sizes_fit(document: &mut Document<'_>) {
-    for key in ["size", "control_size"] {
-        let Some(size) = document.get::<Size>(&[key]) else { continue };
-        for (name, rows, of, least) in [
-            ("orders", size.orders, "customers", size.customers),
-            ("order_items", size.order_items, "orders", size.orders),
-        ] {
-            if rows < least {
-                let message = format!("`{name}` is {rows}, fewer than the {least} {of}");
-                document.contradiction(&[key, name], message, format!("at least as many as `{of}`"));
-            }
-        }
-        if size.damaged_customers > size.customers {
-            let message = format!("the fault cannot delete {} of {} customers", size.damaged_customers, size.customers);
-            document.contradiction(&[key, "damaged_customers"], message, "more than there are");
-        }
-    }
-}
-
-/// Only a deleted customer can be made again, and only a customer who was not deleted closes an account.
-fn habits_fit(document: &mut Document<'_>) {
-    let Some(habits) = document.get::<Habits>(&["workload", "habits"]) else { return };
-    for key in ["size", "control_size"] {
-        let Some(size) = document.get::<Size>(&[key]) else { continue };
-        if size.damaged_customers > size.customers || size.orders < size.customers {
-            continue;
-        }
-        let closable = i64::try_from(habits.accounts_closed(&size).len()).unwrap_or(i64::MAX);
-        let told = [
-            ("made_again", habits.made_again, size.damaged_customers),
-            ("accounts_closed", habits.accounts_closed, closable),
-        ];
-        for (name, wanted, possible) in told {
-            if wanted > possible {
-                let message = format!("{wanted} of `{name}` are too many for `{key}`");
-                document.contradiction(&["workload", "habits", name], message, format!("at most {possible}"));
-            }
-        }
-    }
-}
-
 /// A window without a failed probe says something only if there were probes in it.
 fn stability_fits(document: &mut Document<'_>) {
     let length = |document: &Document<'_>, path: &[&str]| document.get::<SignedDuration>(path);
     let Some(interval) = length(document, &["probes", "interval"]) else { return };
-    if interval.is_zero() {
-        let message = "the interval between probes cannot be zero";
-        return document.contradiction(&["probes", "interval"], message, "longer than zero");
-    }
     if length(document, &["windows", "stable"]).is_some_and(|stable| stable < interval.saturating_mul(4)) {
         let message = format!("the stability window is shorter than four probe intervals of {interval:#}");
-        document.contradiction(&["windows", "stable"], message, "too short");
+        let help = format!("at least {:#}", interval.saturating_mul(4));
+        document.contradiction_with_help(&["windows", "stable"], message, "too short", help);
     }
 }
 
@@ -342,7 +296,7 @@ mod tests {
             matches!(parse(text.clone()), Err(DrillError::Diagnostics { diagnostics, .. }) if diagnostics.len() == 1)
         );
         text = text.replace("made_again: 10, accounts_closed: 5", "made_again: 6, accounts_closed: 100");
-        let Err(DrillError::Diagnostics { file, diagnostics }) = parse(text.clone()) else {
+        let Err(DrillError::Diagnostics { file, diagnostics, .. }) = parse(text.clone()) else {
             panic!("too many accounts")
         };
         assert!(
@@ -361,7 +315,7 @@ mod tests {
                 text = text.replacen(from, to, 1);
             }
             match parse(text) {
-                Err(DrillError::Diagnostics { file, diagnostics }) => render(&file, &diagnostics, false),
+                Err(DrillError::Diagnostics { file, diagnostics, .. }) => render(&file, &diagnostics, false),
                 other => panic!("{other:?}"),
             }
         };
@@ -407,7 +361,7 @@ mod tests {
             assert!(text.contains(from), "{from}");
             text = text.replacen(from, to, 1);
         }
-        let Err(DrillError::Diagnostics { file, diagnostics }) = parse(text) else { panic!("full of mistakes") };
+        let Err(DrillError::Diagnostics { file, diagnostics, .. }) = parse(text) else { panic!("full of mistakes") };
         insta::assert_snapshot!(render(&file, &diagnostics, false));
     }
 
@@ -439,7 +393,7 @@ mod tests {
             text = text.replacen(from, to, 1);
         }
         let error = parse(text).expect_err("full of mistakes");
-        let DrillError::Diagnostics { file, diagnostics } = error else { panic!("{error}") };
+        let DrillError::Diagnostics { file, diagnostics, .. } = error else { panic!("{error}") };
         insta::assert_snapshot!(render(&file, &diagnostics, false));
     }
 }

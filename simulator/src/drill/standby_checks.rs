@@ -1,14 +1,15 @@
 //! The checks of standbys, and of a drill without a recovery.
 
-use super::rule::{Looked, Rule, Scope, Seen, differing, seen};
+use super::rule::{Looked, Outline, Rule, Scope, Seen, differing, seen};
 use crate::{
     fault::Struck,
     measurement::{Outage, outage},
     report::CheckKind,
 };
 
-const fn rule(name: &'static str, kind: CheckKind, (applies, needs): Need, look: fn(&Looked<'_>) -> Seen) -> Rule {
-    Rule { name, kind, scope: Scope::Drill, applies, needs, look }
+const fn rule(name: &'static str, kind: CheckKind, need: Need, look: fn(&Looked<'_>) -> Seen) -> Rule {
+    let Need { possible, applies, needs } = need;
+    Rule { name, kind, scope: Scope::Drill, possible, applies, needs, look }
 }
 
 /// The checks of a drill that watches standbys or recovers nothing.
@@ -19,10 +20,24 @@ pub(super) static STANDBYS: [Rule; 3] = [
 ];
 
 /// When a check applies, and what that needs of a drill.
-type Need = (fn(&Looked<'_>) -> bool, &'static str);
-const UNRECOVERED_FAULTS: Need = (unrecovered_faults, "faults from which nothing is recovered");
-const NOTHING_RECOVERED: Need = (nothing_is_recovered, "a timeline in which nothing is recovered");
-const STANDBYS_WATCHED: Need = (with_standbys, "a standby that is watched");
+struct Need {
+    possible: fn(&Outline) -> bool,
+    applies: fn(&Looked<'_>) -> bool,
+    needs: &'static str,
+}
+
+const UNRECOVERED_FAULTS: Need = Need {
+    possible: |drill| !drill.recovers,
+    applies: unrecovered_faults,
+    needs: "faults from which nothing is recovered",
+};
+const NOTHING_RECOVERED: Need = Need {
+    possible: |drill| !drill.recovers,
+    applies: nothing_is_recovered,
+    needs: "a timeline in which nothing is recovered",
+};
+const STANDBYS_WATCHED: Need =
+    Need { possible: |drill| drill.watches_standbys, applies: with_standbys, needs: "a standby that is watched" };
 
 fn nothing_is_recovered(looked: &Looked<'_>) -> bool {
     looked.recover.is_none()

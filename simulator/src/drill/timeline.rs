@@ -3,71 +3,163 @@
 
 use std::collections::BTreeSet;
 
-use lifeboat_core::document::Document;
+use lifeboat_core::{
+    diagnostic::{closest, meant},
+    document::Document,
+};
 use serde_json::Value;
 
-use super::spec::{LagSpec, Moment, RecoverSpec};
-use crate::fault;
+use super::{
+    entries::{Named, TimelineEntry, may_hold_other_faults},
+    spec::LagSpec,
+};
+use crate::fault::{self, FAULTS};
 
 /// When the failed probe was last good. Monitoring, which watches every drill, provides this fact.
 pub(super) const LAST_GOOD_PROBE: &str = "last_good_probe";
 
-/// Checks the order of the timeline, the facts that its recoveries ask for, and the controls.
+/// Checks the order of the timeline, the facts that its recoveries ask for, and those of the controls.
 pub(super) fn fits(document: &mut Document<'_>) {
-    let Some(moments) = document.get::<Vec<Value>>(&["timeline"]) else { return };
-    let moments: Vec<Option<Moment>> = moments.into_iter().map(|moment| serde_json::from_value(moment).ok()).collect();
-    let (mut struck, mut told) = (BTreeSet::new(), BTreeSet::from([LAST_GOOD_PROBE]));
-    let mut known = BTreeSet::new();
-    if moments.is_empty() {
-        document.contradiction(&["timeline"], "the timeline is empty", "add at least one entry");
+    let Some(entries) = TimelineEntry::all(document) else { return };
+    if entries.is_empty() {
+        let help = "begin with `steady`";
+        document.contradiction_with_help(&["timeline"], "the timeline is empty", "add at least one entry", help);
     }
-    let mut all_known = true;
-    for (place, moment) in (0..).zip(&moments) {
-        let place: String = u32::to_string(&place);
-        let Some(moment) = moment else {
-            all_known = false;
-            continue;
-        };
-        match moment {
-            Moment::Steady(_) => {}
-            Moment::Fault(spec) => {
-                struck.insert(spec.kind().to_owned());
-                let kind = fault::kind(spec.kind());
-                all_known &= kind.is_some();
-                told.extend(kind.iter().flat_map(|kind| kind.told));
-                known.extend(kind.iter().flat_map(|kind| kind.known));
-            }
-            Moment::Recover(_) if struck.is_empty() && all_known => {
-                let message = "there is no fault before this recovery";
-                document.contradiction(&["timeline", &place, "recover"], message, "recovers from nothing");
-            }
-            // An unknown fault has already been reported, so its facts are not.
-            Moment::Recover(_) if !all_known => {}
-            Moment::Recover(recover) => recovery_fits(document, &place, recover, &told),
-            Moment::Heal(kind) if !struck.contains(kind) && all_known => {
-                let message = format!("the fault `{kind}` has not struck before this entry");
-                document.contradiction(&["timeline", &place, "heal"], message, "heals nothing");
-            }
-            Moment::Heal(_) => {}
-            Moment::Lag(lag) => lag_fits(document, &place, lag),
-        }
+    let mut so_far = SoFar::default();
+    for entry in &entries {
+        so_far.goes_on(document, entry);
     }
-    steady_first(document, &moments);
-    let recovers = |moment: &Option<Moment>| matches!(moment, Some(Moment::Recover(_)));
-    if !moments.iter().any(|moment| recovers(moment) || matches!(moment, None | Some(Moment::Lag(_)))) {
+    steady_first(document, &entries);
+    let is = |keys: &[&str]| entries.iter().any(|entry| entry.key.is_none_or(|key| keys.contains(&key)));
+    if !entries.is_empty() && !is(&["recover", "lag"]) {
         let message = "this drill recovers nothing and measures nothing";
         document.contradiction(&["timeline"], message, "add `recover` or `lag`");
     }
-    if moments.iter().any(recovers) && document.get::<Value>(&["approvals"]).is_none() {
+    let recovers = entries.iter().any(|entry| entry.key == Some("recover"));
+    if recovers && document.get::<Value>(&["approvals"]).is_none() {
         let message = "the drill executes a runbook but has no policy that answers its questions";
         document.contradiction(&["timeline"], message, "add `approvals` to the file");
     }
-    controls_fit(document, all_known.then_some(&known));
+    controls_fit(document, &so_far.known, may_hold_other_faults(&entries));
+}
+
+/// What the entries before one have done.
+#[derive(Default)]
+struct SoFar<'e> {
+    /// Every fault that struck, by its kind.
+    struck: BTreeSet<&'e str>,
+    /// Those that were not healed.
+    open: Vec<&'e Value>,
+    /// Those of them that no recovery followed.
+    fresh: Vec<&'e Value>,
+    /// What strikes or is healed gives the next recovery something to do.
+    happened: bool,
+    has_recovered: bool,
+    /// The facts for responders, and those for controls.
+    told: BTreeSet<&'static str>,
+    known: BTreeSet<&'static str>,
+    /// Words that stand for a fault that is in no table.
+    unknown: Vec<&'e str>,
+    /// Whether an entry could be any fault.
+    any: bool,
+}
+
+fn kind_of(spec: &Value) -> &str {
+    spec["kind"].as_str().unwrap_or_default()
+}
+
+impl<'e> SoFar<'e> {
+    fn goes_on(&mut self, document: &mut Document<'_>, entry: &'e TimelineEntry) {
+        if let Some(spec) = entry.under("fault") {
+            self.strikes(document, entry, spec);
+        } else if let Some(recover) = entry.under("recover") {
+            self.recovers(document, entry, recover);
+        } else if let Some(kind) = entry.under("heal").and_then(Value::as_str) {
+            self.heals(document, entry, kind);
+        } else if let Some(lag) = entry.under("lag") {
+            lag_fits(document, entry, lag);
+        } else if entry.under("steady").is_none() {
+            self.any = true;
+        }
+    }
+
+    fn strikes(&mut self, document: &mut Document<'_>, entry: &'e TimelineEntry, spec: &'e Value) {
+        self.happened = true;
+        let kind = match entry.fault() {
+            Some(Named::Known(kind)) => kind,
+            _ => {
+                self.any |= kind_of(spec).is_empty();
+                return self.unknown.push(kind_of(spec));
+            }
+        };
+        if self.fresh.contains(&spec) {
+            let message = format!("the same `{}` has already struck", kind.name);
+            let help = "remove it, or put `heal` or `recover` before it";
+            document.contradiction_with_help(&entry.path(&[]), message, "has no effect", help);
+        }
+        self.struck.insert(kind_of(spec));
+        self.open.push(spec);
+        self.fresh.push(spec);
+        self.told.extend(kind.told);
+        self.known.extend(kind.known);
+    }
+
+    fn recovers(&mut self, document: &mut Document<'_>, entry: &TimelineEntry, recover: &Value) {
+        if !self.happened && !self.any {
+            let (message, help) = match self.has_recovered {
+                false => ("there is no fault before this recovery", "put a `fault` before it"),
+                true => {
+                    let message = "nothing has struck or was healed since the recovery before this one";
+                    (message, "put a `fault` or a `heal` between them, or remove one")
+                }
+            };
+            document.contradiction_with_help(&entry.path(&[]), message, "recovers from nothing", help);
+        }
+        for (name, input) in recover["inputs"].as_object().into_iter().flatten() {
+            let Some(fact) = input["fact"].as_str().filter(|fact| !self.tells(fact)) else { continue };
+            let message = format!("the fact `{fact}` is not known at this point");
+            let told = self.told.iter().copied().chain([LAST_GOOD_PROBE]);
+            let help = meant(fact, "facts that are known here", told);
+            let path = entry.path(&["inputs", name, "fact"]);
+            document.contradiction_with_help(&path, message, "would be empty", help);
+        }
+        (self.happened, self.has_recovered) = (false, true);
+        self.fresh.clear();
+    }
+
+    /// Whether a responder knows that fact. One that is in no table could tell what others of the table tell.
+    fn tells(&self, fact: &str) -> bool {
+        let is_doubtful = self.any || !self.unknown.is_empty();
+        let is_told_by_any = || FAULTS.iter().any(|kind| kind.told.contains(&fact));
+        fact == LAST_GOOD_PROBE || self.told.contains(fact) || (is_doubtful && is_told_by_any())
+    }
+
+    fn heals(&mut self, document: &mut Document<'_>, entry: &TimelineEntry, kind: &str) {
+        if self.open.iter().any(|spec| kind_of(spec) == kind) || self.any || self.may_be_unknown(kind) {
+            self.open.retain(|spec| kind_of(spec) != kind);
+            self.fresh.retain(|spec| kind_of(spec) != kind);
+            self.happened = true;
+        } else if self.struck.contains(kind) {
+            let message = format!("the fault `{kind}` has already been healed");
+            document.contradiction_with_help(&entry.path(&[]), message, "heals nothing", "remove it");
+        } else {
+            let message = format!("the fault `{kind}` has not struck before this entry");
+            let help = meant(kind, "faults before it", self.struck.iter().copied());
+            document.contradiction_with_help(&entry.path(&[]), message, "heals nothing", help);
+        }
+    }
+
+    /// Whether a fault that is in no table has that name, or should have it.
+    fn may_be_unknown(&self, kind: &str) -> bool {
+        let is_kind = |word: &str| word == kind || (fault::kind(kind).is_some() && closest(word, [kind]).is_some());
+        self.unknown.iter().any(|word| is_kind(word))
+    }
 }
 
 /// A limit must be set, and `within` needs a lag to wait for.
-fn lag_fits(document: &mut Document<'_>, place: &str, lag: &LagSpec) {
-    let path = ["timeline", place, "lag"];
+fn lag_fits(document: &mut Document<'_>, entry: &TimelineEntry, lag: &Value) {
+    let Ok(lag) = serde_json::from_value::<LagSpec>(lag.clone()) else { return };
+    let path = entry.path(&[]);
     match (lag.at_most, lag.at_least) {
         (None, None) => document.contradiction(&path, "the block `lag` sets no limit", "add `at_most` or `at_least`"),
         (None, Some(_)) if lag.within.is_some() => {
@@ -80,36 +172,28 @@ fn lag_fits(document: &mut Document<'_>, place: &str, lag: &LagSpec) {
     }
 }
 
-fn recovery_fits(document: &mut Document<'_>, place: &str, recover: &RecoverSpec, told: &BTreeSet<&str>) {
-    for (name, input) in &recover.inputs {
-        if !told.contains(input.fact.as_str()) {
-            let facts = told.iter().map(|fact| format!("`{fact}`")).collect::<Vec<_>>().join(", ");
-            let message = format!("the fact `{}` is not known at this point", input.fact);
-            let path = ["timeline", place, "recover", "inputs", name, "fact"];
-            document.contradiction(&path, message, format!("known facts: {facts}"));
-        }
-    }
-}
-
 /// Without a steady time before the first fault there is no proof that the service was healthy.
-fn steady_first(document: &mut Document<'_>, moments: &[Option<Moment>]) {
-    let first = moments.first().and_then(Option::as_ref);
-    if first.is_some_and(|first| !matches!(first, Moment::Steady(_))) {
+fn steady_first(document: &mut Document<'_>, entries: &[TimelineEntry]) {
+    if entries.first().is_some_and(|first| first.key.is_some_and(|key| key != "steady")) {
         let message = "the timeline must begin with `steady`: only a service that was seen healthy can be seen to fail";
-        document.contradiction(&["timeline", "0"], message, "comes too early");
+        let help = "put `- steady: 8s` before it";
+        document.contradiction_with_help(&["timeline", "0"], message, "comes too early", help);
     }
 }
 
-/// The parameters of a control may depend on the facts of the faults, if the faults themselves are known.
-fn controls_fit(document: &mut Document<'_>, known: Option<&BTreeSet<&str>>) {
+/// The parameters of a control may depend on the facts of the faults. One that is in no table could know what others of the table know.
+fn controls_fit(document: &mut Document<'_>, known: &BTreeSet<&str>, is_doubtful: bool) {
     let controls = document.get::<Vec<Value>>(&["controls"]).unwrap_or_default();
     for (place, control) in (0..).zip(controls) {
         let place: String = u32::to_string(&place);
         let mut facts = BTreeSet::new();
         collect_facts(&control["with"], &mut facts);
-        for fact in facts.iter().filter(|fact| known.is_some_and(|known| !known.contains(fact.as_str()))) {
+        let is_known =
+            |fact: &str| known.contains(fact) || (is_doubtful && FAULTS.iter().any(|kind| kind.known.contains(&fact)));
+        for fact in facts.iter().filter(|fact| !is_known(fact)) {
             let message = format!("no fault of this drill provides the fact `{fact}`");
-            document.contradiction(&["controls", &place, "with"], message, "would be empty");
+            let help = meant(fact, "facts that its faults provide", known.iter().copied());
+            document.contradiction_with_help(&["controls", &place, "with"], message, "would be empty", help);
         }
     }
 }

@@ -80,7 +80,8 @@ fn named(document: &Document<'_>) -> Vec<Vec<String>> {
 }
 
 fn can_be_held(scenario: &str, catalogue: &Catalogue) -> Result<(), DrillError> {
-    DrillRequest::new(scenario, "")?.check(catalogue)
+    let request = DrillRequest::new(scenario, "").map_err(|error| error.with_runbooks(catalogue))?;
+    request.check(catalogue)
 }
 
 fn diagnostic(error: &DrillError, document: &Document<'_>, path: &[&str]) -> Diagnostic {
@@ -165,7 +166,7 @@ mod tests {
         assert_eq!(found(&folder, calls), [("drill-unknown", "there.yaml".to_owned())]);
         // It is there now, and its runbook is not.
         fs::write(folder.path().join("inner/there.yaml"), drill_of("nowhere.yaml")).unwrap();
-        assert_eq!(found(&folder, calls), [("drill-file", "there.yaml".to_owned())]);
+        assert_eq!(found(&folder, calls), [("drill-runbook", "there.yaml".to_owned())]);
     }
 
     #[test]

@@ -39,6 +39,10 @@ struct AccidentalDeletion;
 
 #[async_trait]
 impl Fault for AccidentalDeletion {
+    fn deletes_customers(&self) -> bool {
+        true
+    }
+
     async fn strike(&self, scene: &Scene<'_>) -> Result<Struck, FaultError> {
         let (first, last) = scene.size.damaged();
         (scene.say)(format!("deleting customers {first} to {last} in one transaction"));

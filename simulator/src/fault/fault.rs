@@ -29,6 +29,12 @@ pub trait Fault: Debug + Send + Sync {
     /// If it could not: then there was no disaster, and the drill cannot be held.
     async fn strike(&self, scene: &Scene<'_>) -> Result<Struck, FaultError>;
 
+    /// Whether it deletes the customers that the size sets aside for it. Without any it has no effect, and only after it can customers be
+    /// made again.
+    fn deletes_customers(&self) -> bool {
+        false
+    }
+
     /// Ends what can end by itself, such as a cut network. It is called when the drill ends at the latest, also after an error. It
     /// does not undo what a recovery has to undo.
     ///

@@ -17,6 +17,9 @@ impl Collection {
     /// Every collection, parents first.
     pub const ALL: [Self; 3] = [Self::Customers, Self::Orders, Self::OrderItems];
 
+    /// The names of all, in the same order.
+    pub const WORDS: [&str; 3] = [Self::Customers.as_str(), Self::Orders.as_str(), Self::OrderItems.as_str()];
+
     /// Its name in every store.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -37,4 +37,4 @@ pub use options::{Backend, TestbedOptions, at_hand, available};
 pub use server::Server;
 pub use spec::{ArchiveSpec, SystemSpec};
 pub(crate) use system::PARAMETERS;
-pub use system::{Door, Notification, SYSTEMS, Signature, System, SystemKind, WorkEntry, kind, named};
+pub use system::{Door, Notification, SYSTEMS, Signature, System, SystemKind, SystemPart, WorkEntry, kind, named};

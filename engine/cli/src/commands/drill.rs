@@ -5,6 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use lifeboat_core::{diagnostic, name::RunId, run::Run};
+use lifeboat_launch::Wrong;
 use lifeboat_present::drill::{Proof, lines, proof};
 use lifeboat_runtime::{home::Home, report::Report};
 use lifeboat_simulator::{
@@ -99,7 +100,7 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
         return Ok(Exit::Done);
     }
     let home = engine::home(global)?;
-    let mut request = DrillRequest::new(arguments.drill.as_deref().unwrap_or_default(), home.path()).map_err(shown)?;
+    let mut request = named(&arguments, global, &home)?;
     request.backend = arguments.testbed.into();
     request.seed = arguments.seed.unwrap_or(request.seed);
     request.keep = arguments.keep;
@@ -137,6 +138,18 @@ pub(crate) async fn execute(arguments: Arguments, global: &Global) -> anyhow::Re
     Ok(exit(proof(&report)))
 }
 
+/// The drill that was asked for; if its file is wrong, everything that is wrong with it and its runbooks is shown.
+fn named(arguments: &Arguments, global: &Global, home: &Home) -> anyhow::Result<DrillRequest> {
+    match DrillRequest::new(arguments.drill.as_deref().unwrap_or_default(), home.path()) {
+        Ok(request) => Ok(request),
+        Err(error @ DrillError::Diagnostics { .. }) => {
+            let catalogue = engine::host_to_look_at(global)?.catalogue();
+            Err(shown(error.with_runbooks(&catalogue)).into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// What the report means for the shell.
 fn exit(proof: Proof) -> Exit {
     match proof {
@@ -157,10 +170,13 @@ async fn hold(request: DrillRequest, view: &Arc<dyn View>, home: &Home) -> anyho
     Ok(held.map_err(shown)?)
 }
 
-/// Shows what is wrong with a file with its places; every other error is told as it is.
+/// Shows what is wrong with a file and its runbooks with its places; every other error is told as it is.
 fn shown(error: DrillError) -> DrillError {
-    if let DrillError::Diagnostics { file, diagnostics } = &error {
+    if let DrillError::Diagnostics { file, diagnostics, runbooks } = &error {
         note(diagnostic::render(file, diagnostics, true).trim_end());
+        for Wrong { file, diagnostics } in runbooks {
+            note(diagnostic::render(file, diagnostics, true).trim_end());
+        }
     }
     error
 }

@@ -8,12 +8,13 @@ mod suggest;
 
 use serde::Serialize;
 
+pub(crate) use self::findings::Findings;
 pub use self::{
     codes::{CODES, Code},
     render::render,
     source::{FILE_BYTES_MAX, SourceFile},
+    suggest::{closest, meant},
 };
-pub(crate) use self::{findings::Findings, suggest::closest};
 
 /// A place in a file. Where `start` and `end` are both 0 and the line is not, the whole line is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]

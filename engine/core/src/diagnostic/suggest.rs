@@ -4,7 +4,7 @@
 const NAME_BYTES_MAX: usize = 400;
 
 /// The name that the text most probably should have been, if one is close enough.
-pub(crate) fn closest<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn closest<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let text: String = text.chars().take(100).collect();
     let allowed = (text.chars().count() / 3).clamp(1, 3);
     // One of quite another length is far, and long to compare with.
@@ -16,6 +16,19 @@ pub(crate) fn closest<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) 
         .filter(|(distance, name)| *distance <= allowed || is_part(&text, name))
         .min()
         .map(|(_, name)| name)
+}
+
+/// Help for a name that is none of these: the closest one, or all. `what`: what they are, in the plural.
+pub fn meant<'a>(text: &str, what: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.into_iter().collect();
+    match closest(text, names.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if names.is_empty() => format!("there are no {what}"),
+        None => {
+            let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+            format!("the {what} are {}", names.join(", "))
+        }
+    }
 }
 
 /// `restore` for `pg/restore`, `table` for `damaged_table`.
@@ -38,5 +51,12 @@ mod tests {
         ] {
             assert_eq!(closest(text, ["attempts", "timeout", "pg/restore", "on"]), wanted, "{text}");
         }
+    }
+
+    #[test]
+    fn help_names_the_closest_one_or_all_of_them() {
+        assert_eq!(meant("murge", "steps", ["find", "merge"]), "did you mean `merge`?");
+        assert_eq!(meant("nowhere", "steps", ["find", "merge"]), "the steps are `find`, `merge`");
+        assert_eq!(meant("nowhere", "steps", []), "there are no steps");
     }
 }

@@ -211,8 +211,13 @@ fn check_text(findings: &mut Findings<'_>, span: Span, shape: &Shape, text: &str
         Shape::Action if ActionName::new(text).is_err() => {
             wrong(codes::UNKNOWN_ACTION, format!("`{short}` is not an action"), "write `plugin/action`");
         }
-        Shape::Duration if !text.parse::<SignedDuration>().is_ok_and(|length| !length.is_negative()) => {
+        Shape::Duration | Shape::Period
+            if !text.parse::<SignedDuration>().is_ok_and(|length| !length.is_negative()) =>
+        {
             wrong(codes::BAD_DURATION, format!("`{short}` is not a duration"), "write `90s`, `5m` or `1h30m`");
+        }
+        Shape::Period if text.parse::<SignedDuration>().is_ok_and(|length| length.is_zero()) => {
+            wrong(codes::OUT_OF_RANGE, format!("`{short}` is no time at all"), "must be longer than zero");
         }
         Shape::Type => {
             if let Err(error) = text.parse::<Type>() {

@@ -50,6 +50,8 @@ pub enum Shape {
     Action,
     /// A length of time.
     Duration,
+    /// A length of time that is longer than zero.
+    Period,
     /// The text form of a type.
     Type,
     /// One of these words.

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Field, Object, Shape};
 
+const DURATION: &str = "^[+]?([0-9]|[Pp][0-9Tt]).*$";
 const NAME: &str = "^[a-z][a-z0-9_-]{0,63}$";
 
 /// The schema of a whole file.
@@ -56,7 +57,8 @@ fn shape(shape_of: &Shape) -> Value {
         Shape::Version => json!({"const": 1}),
         Shape::Name => json!({"type": "string", "pattern": NAME}),
         Shape::Action => json!({"type": "string", "pattern": "^[a-z][a-z0-9_-]*/[a-z][a-z0-9_-]*$"}),
-        Shape::Duration => json!({"type": "string", "pattern": "^[+]?([0-9]|[Pp][0-9Tt]).*$"}),
+        Shape::Duration => json!({"type": "string", "pattern": DURATION}),
+        Shape::Period => json!({"type": "string", "allOf": [{"pattern": DURATION}, {"pattern": "[1-9]"}]}),
         Shape::Word(words) => json!({"enum": words}),
         Shape::Any => json!({}),
         Shape::Secret => json!({"type": "string", "pattern": "^(env:.+|file:/.*)$"}),

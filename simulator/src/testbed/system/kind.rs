@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
 
-use lifeboat_core::document::Object;
+use lifeboat_core::{document::Object, types::TargetKind};
 use serde::de::DeserializeOwned;
 
 use super::System;
@@ -21,10 +21,28 @@ pub struct SystemKind {
     pub parameters: &'static Object,
     /// The parameters that name another system, each with the kinds that the system may have.
     pub names: &'static [(&'static str, &'static [&'static str])],
-    /// Whether it keeps the records of an application.
-    pub is_store: bool,
+    /// The kind of target that it is for runbooks.
+    pub target: TargetKind,
+    /// Its part in an application.
+    pub part: SystemPart,
     /// Builds one; the system that it names is already built.
     pub(in crate::testbed) build: for<'a> fn(Order<'a>) -> Building<'a>,
+}
+
+/// The part of a system in an application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SystemPart {
+    /// Keeps its records.
+    Store,
+    /// Has a copy of the records of the server that this parameter names.
+    Standby {
+        /// The parameter.
+        of: &'static str,
+    },
+    /// Directs it to a server.
+    Switch,
+    /// None.
+    None,
 }
 
 /// A system to be built.

@@ -6,12 +6,13 @@ use async_trait::async_trait;
 use lifeboat_core::{
     bindings::Via,
     document::{Object, Shape, optional, required},
+    types::TargetKind,
 };
 use lifeboat_present::drill::{Fidelity, SystemInfo};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Order, System, SystemKind, WorkEntry};
+use super::{Order, System, SystemKind, SystemPart, WorkEntry};
 use crate::testbed::{
     backup::{BackupInfo, BackupSource},
     error::TestbedError,
@@ -35,7 +36,8 @@ pub(super) const KIND: SystemKind = SystemKind {
         ],
     },
     names: &[("of", &["postgres"])],
-    is_store: false,
+    target: TargetKind::Machine,
+    part: SystemPart::None,
     build: |order| Box::pin(build(order)),
 };
 
@@ -129,7 +131,7 @@ fn binding(room: &Room, name: &str, of: &str, identity: &str) -> Value {
     .collect();
     let ports = room.ports.iter().map(|(there, here)| (there.to_string(), json!(format!("{}:{here}", room.here))));
     let mut binding = json!({
-        "kind": "machine",
+        "kind": KIND.target.as_str(),
         "access": "destroy",
         "via": via,
         "postgres_bin": room.bin,

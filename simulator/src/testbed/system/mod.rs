@@ -17,8 +17,8 @@ use lifeboat_core::document::Object;
 use super::spec::SystemSpec;
 pub use entry::WorkEntry;
 pub use inbox::{Notification, Signature};
-pub use kind::SystemKind;
 pub(super) use kind::{Built, Order};
+pub use kind::{SystemKind, SystemPart};
 pub use system::{Door, System};
 pub(super) use targets::serialise;
 

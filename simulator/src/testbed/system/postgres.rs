@@ -3,14 +3,17 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use lifeboat_core::document::{Object, Shape, optional, required};
+use lifeboat_core::{
+    document::{Object, Shape, optional, required},
+    types::TargetKind,
+};
 use lifeboat_present::drill::{Fidelity, SystemInfo};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 use tokio_postgres::Config;
 
-use super::{Door, Order, System, SystemKind};
+use super::{Door, Order, System, SystemKind, SystemPart};
 use crate::{
     clock::{At, Clock},
     store::{
@@ -43,7 +46,8 @@ pub(super) const KIND: SystemKind = SystemKind {
         ],
     },
     names: &[],
-    is_store: true,
+    target: TargetKind::Postgres,
+    part: SystemPart::Store,
     build: |order| Box::pin(build(order)),
 };
 
@@ -51,8 +55,8 @@ static ARCHIVE: Object = Object {
     what: "the block `archive`",
     one_of: &[],
     fields: &[
-        required("interval", "The longest time until a segment is archived.", Shape::Duration),
-        required("in_production", "The interval in production.", Shape::Duration),
+        required("interval", "The longest time until a segment is archived.", Shape::Period),
+        required("in_production", "The interval in production.", Shape::Period),
     ],
 };
 
@@ -175,7 +179,7 @@ impl System for Postgres {
 
     fn binding(&self) -> Option<Value> {
         Some(json!({
-            "kind": "postgres",
+            "kind": KIND.target.as_str(),
             "access": "write",
             "host": self.engine.0,
             "port": self.engine.1,

@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use lifeboat_core::document::{Object, Shape, optional, required};
+use lifeboat_core::{
+    document::{Object, Shape, optional, required},
+    types::TargetKind,
+};
 use lifeboat_present::drill::SystemInfo;
 use serde::Deserialize;
 use serde_json::Value;
@@ -11,7 +14,7 @@ use tokio::time::{sleep, timeout};
 use tokio_postgres::Config;
 
 use super::{
-    Door, Order, System, SystemKind,
+    Door, Order, System, SystemKind, SystemPart,
     postgres::{Postgres, server},
 };
 use crate::{
@@ -45,7 +48,8 @@ pub(super) const KIND: SystemKind = SystemKind {
         ],
     },
     names: &[("of", &["postgres", "standby"])],
-    is_store: true,
+    target: TargetKind::Postgres,
+    part: SystemPart::Standby { of: "of" },
     build: |order| Box::pin(build(order)),
 };
 

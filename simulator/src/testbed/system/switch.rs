@@ -4,12 +4,15 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use lifeboat_core::document::{Object, Shape, required};
+use lifeboat_core::{
+    document::{Object, Shape, required},
+    types::TargetKind,
+};
 use lifeboat_present::drill::{Fidelity, SystemInfo};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Order, System, SystemKind};
+use super::{Order, System, SystemKind, SystemPart};
 use crate::{
     proxy::Proxy,
     testbed::{error::TestbedError, network::End},
@@ -23,7 +26,8 @@ pub(super) const KIND: SystemKind = SystemKind {
         fields: &[required("to", "The server that gets the traffic at first.", Shape::Name)],
     },
     names: &[("to", &["postgres", "standby"])],
-    is_store: false,
+    target: TargetKind::Endpoint,
+    part: SystemPart::Switch,
     build: |order| Box::pin(build(order)),
 };
 
@@ -61,7 +65,7 @@ impl System for Switch {
     }
 
     fn binding(&self) -> Option<Value> {
-        Some(json!({ "kind": "endpoint", "access": "write", "http": { "url": self.proxy.control_url() } }))
+        Some(json!({ "kind": KIND.target.as_str(), "access": "write", "http": { "url": self.proxy.control_url() } }))
     }
 
     fn switch(&self) -> Option<&Proxy> {

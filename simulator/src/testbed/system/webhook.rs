@@ -3,18 +3,19 @@
 use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
-use lifeboat_core::document::Object;
+use lifeboat_core::{document::Object, types::TargetKind};
 use lifeboat_present::drill::{Fidelity, SystemInfo};
 use serde_json::{Value, json};
 
-use super::{Notification, Order, System, SystemKind, inbox::Inbox};
+use super::{Notification, Order, System, SystemKind, SystemPart, inbox::Inbox};
 use crate::testbed::{error::TestbedError, secrets::Secrets};
 
 pub(super) const KIND: SystemKind = SystemKind {
     name: "webhook",
     parameters: &Object { what: "the system `webhook`", one_of: &[], fields: &[] },
     names: &[],
-    is_store: false,
+    target: TargetKind::Notify,
+    part: SystemPart::None,
     build: |order| Box::pin(build(order)),
 };
 
@@ -38,7 +39,7 @@ impl System for Webhook {
     fn info(&self) -> SystemInfo {
         SystemInfo {
             role: self.name.clone(),
-            kind: "notify".to_owned(),
+            kind: KIND.target.as_str().to_owned(),
             region: None,
             version: format!("lifeboat {}", env!("CARGO_PKG_VERSION")),
             fidelity: Fidelity::Emulated,
@@ -48,7 +49,7 @@ impl System for Webhook {
 
     fn binding(&self) -> Option<Value> {
         Some(json!({
-            "kind": "notify",
+            "kind": KIND.target.as_str(),
             "access": "write",
             "channel": "webhook",
             "url": self.inbox.url(),

@@ -348,6 +348,9 @@ async fn a_drill_without_a_run_is_found_by_those_who_read() {
     assert_eq!(stage.home.find_to_read("standby").unwrap_err().code(), "run-unknown", "it has left nothing to read");
     fs::write(stage.home.report(&held), "{}").unwrap();
     assert_eq!(stage.home.find_to_read("standby").unwrap(), held);
+    // The clock of files may be some milliseconds behind the one of journals.
+    let later = Timestamp::now() + SignedDuration::from_secs(1);
+    fs::File::open(stage.home.run_folder(&held)).unwrap().set_modified(later.into()).unwrap();
     assert_eq!(stage.home.find_to_read("last").unwrap(), held);
     assert_eq!(stage.home.find("last").unwrap(), run, "it is no run of an engine");
     let series = stage.home.path().join("runs").join(format!("{run}-series"));

@@ -10,7 +10,7 @@ use lifeboat_core::{
     event::{Mode, Person},
     failure::{Failure, Reason},
     input::{Done, Observation, Purpose, Question},
-    name::StepId,
+    name::{RunId, StepId},
     plan::Plan,
     run::Run,
 };
@@ -211,20 +211,25 @@ impl Stage {
 
     /// A new run of the plan, which writes to one target.
     pub(crate) fn new_run(&self, plan: &Plan) -> NewRun {
-        NewRun {
-            run: self.home.new_run_id(plan, "2026-11-21T03:00:00Z".parse().unwrap()).unwrap(),
-            plan: plan.clone(),
-            runbook_path: None,
-            runbook_source: b"lifeboat: 1\n".to_vec(),
-            called_sources: Vec::new(),
-            bindings_source: b"lifeboat: 1\n".to_vec(),
-            inputs: json!({}),
-            targets: BTreeMap::new(),
-            leases: vec!["postgres:7423".to_owned()],
-            mode: Mode::Real,
-            who: Person::Engine,
-            people: BTreeMap::new(),
-            onset: None,
-        }
+        new_run(self.home.new_run_id(plan, "2026-11-21T03:00:00Z".parse().unwrap()).unwrap(), plan)
+    }
+}
+
+/// A new run of the plan under that name, which writes to one target.
+pub(crate) fn new_run(run: RunId, plan: &Plan) -> NewRun {
+    NewRun {
+        run,
+        plan: plan.clone(),
+        runbook_path: None,
+        runbook_source: b"lifeboat: 1\n".to_vec(),
+        called_sources: Vec::new(),
+        bindings_source: b"lifeboat: 1\n".to_vec(),
+        inputs: json!({}),
+        targets: BTreeMap::new(),
+        leases: vec!["postgres:7423".to_owned()],
+        mode: Mode::Real,
+        who: Person::Engine,
+        people: BTreeMap::new(),
+        onset: None,
     }
 }

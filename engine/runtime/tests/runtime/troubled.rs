@@ -2,7 +2,7 @@
 //! store is slow, refuses, loses an answer, leaves half of a decision, or has another owner. The invariants of the virtual world judge it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     future::poll_fn,
     pin::pin,
     sync::{Arc, LazyLock},
@@ -11,7 +11,7 @@ use std::{
 };
 
 use lifeboat_core::{
-    event::{Event, Mode, Outcome, Person},
+    event::{Event, Outcome, Person},
     name::RunId,
     operator::{Command, Request},
     plan::Plan,
@@ -22,7 +22,7 @@ use lifeboat_runtime::{
     Error,
     home::Home,
     lease::LeaseState,
-    session::{Ended, How, NewRun, reopen, resume, start},
+    session::{Ended, How, reopen, resume, start},
     store::{Loaded, Store},
 };
 use lifeboat_virtual::{
@@ -30,10 +30,9 @@ use lifeboat_virtual::{
     invariants::{Broken, Ending, Evidence, broken},
 };
 use proptest::prelude::*;
-use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::witness::Witness;
+use crate::{scripted::new_run, witness::Witness};
 
 /// How an engine is interrupted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,24 +92,6 @@ fn every_kind() -> Plan {
 
 fn run_id(number: usize) -> RunId {
     RunId::new(format!("dr-003-20261121-{number:04}")).unwrap()
-}
-
-fn new_run(run: RunId, plan: &Plan) -> NewRun {
-    NewRun {
-        run,
-        plan: plan.clone(),
-        runbook_path: None,
-        runbook_source: b"lifeboat: 1\n".to_vec(),
-        called_sources: Vec::new(),
-        bindings_source: b"lifeboat: 1\n".to_vec(),
-        inputs: json!({}),
-        targets: BTreeMap::new(),
-        leases: vec!["postgres:7423".to_owned()],
-        mode: Mode::Real,
-        who: Person::Engine,
-        people: BTreeMap::new(),
-        onset: None,
-    }
 }
 
 /// What is to be done next with the run, by what lies in the store.

@@ -20,7 +20,15 @@ struct BuiltIn {
     runbooks: &'static [(&'static str, &'static str)],
 }
 
-const BUILT_IN: [BuiltIn; 2] = [
+const BUILT_IN: [BuiltIn; 3] = [
+    BuiltIn {
+        name: "dr-001",
+        drill: include_str!("../../../workflows/drills/dr-001.yaml"),
+        runbooks: &[(
+            "../dr-001-database-corruption.yaml",
+            include_str!("../../../workflows/dr-001-database-corruption.yaml"),
+        )],
+    },
     BuiltIn {
         name: "dr-003",
         drill: include_str!("../../../workflows/drills/dr-003.yaml"),

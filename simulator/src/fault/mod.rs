@@ -7,7 +7,9 @@ mod error;
 #[expect(clippy::module_inception, reason = "the trait is what the module is about")]
 mod fault;
 mod host_crash;
+mod index_incomplete;
 mod packet_loss;
+mod page_damage;
 mod partition;
 mod way;
 
@@ -17,8 +19,16 @@ pub use error::FaultError;
 pub use fault::{Bite, Fault, FaultKind, Scene, Struck, Wanted};
 
 /// Every kind.
-pub const FAULTS: [FaultKind; 6] =
-    [deletion::KIND, emptying::KIND, host_crash::KIND, partition::KIND, delay::KIND, packet_loss::KIND];
+pub const FAULTS: [FaultKind; 8] = [
+    deletion::KIND,
+    emptying::KIND,
+    page_damage::KIND,
+    index_incomplete::KIND,
+    host_crash::KIND,
+    partition::KIND,
+    delay::KIND,
+    packet_loss::KIND,
+];
 
 /// The parameters by kind, as the grammar needs them.
 pub(crate) static PARAMETERS: [(&str, &Object); FAULTS.len()] = parameters();

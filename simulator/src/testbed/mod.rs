@@ -7,6 +7,7 @@
 mod backup;
 mod binaries;
 mod container;
+mod disk_damage;
 mod docker;
 mod error;
 mod ground;
@@ -27,6 +28,7 @@ mod spec;
 mod system;
 
 pub use backup::BackupInfo;
+pub use disk_damage::PageDamage;
 pub use error::{TestbedError, Unavailable};
 pub use ground::remove;
 pub use lifeboat_present::drill::{Fidelity, SystemInfo};

@@ -2,6 +2,7 @@
 
 use lifeboat_core::bindings::Via;
 use lifeboat_programs::Account;
+use serde_json::{Value, json};
 
 use super::error::{TestbedError, Unavailable};
 
@@ -61,6 +62,15 @@ impl Place {
         let said = [output.stdout, output.stderr].concat();
         let tail = &said[said.len().saturating_sub(MESSAGE_BYTES)..];
         Err(failed(format!("{}: {}", output.status, String::from_utf8_lossy(tail).trim())))
+    }
+
+    /// The key `via` of a machine's binding.
+    pub(super) fn binding(&self) -> Value {
+        match &self.via {
+            Via::Local => json!("local"),
+            Via::Container { engine, name } => json!({ "container": { "engine": engine, "name": name } }),
+            Via::Ssh { host } => json!({ "ssh": { "host": host } }),
+        }
     }
 
     /// Writes a file of mode 0600.

@@ -3,6 +3,7 @@
 
 mod broken;
 mod controls;
+mod corruption;
 mod kept;
 mod met;
 mod timelines;

@@ -1,4 +1,4 @@
-//! `pg/amcheck`: compares tables and indexes of a copy with each other, using the extension `amcheck`.
+//! `pg/amcheck`: compares tables and indexes of a copy, or of a running server, with each other, using the extension `amcheck`.
 
 use lifeboat_plugin::{Action, Call, Connection, Effect, Failure, Outcome, Runtime, postgres::Value};
 use serde::Deserialize;
@@ -7,17 +7,18 @@ use serde_json::json;
 use crate::{
     copy::which::Which,
     server::{
-        Capabilities,
+        self, Capabilities,
         databases::{self, some, told},
-        index_checks::{self, Depth, Extension, Index},
+        index_checks::{self, Depth, Extension},
     },
 };
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Parameters {
-    machine: String,
-    instance: String,
+    server: Option<String>,
+    machine: Option<String>,
+    instance: Option<String>,
     databases: Option<Vec<String>>,
 }
 
@@ -36,11 +37,13 @@ pub(super) fn action() -> Action {
         "Checks every table and every B-tree index of every database of a restored copy: the structure of both, and \
          that an index has an entry for each row. Creates the extension amcheck in the copy if it is missing, which \
          needs a promoted copy. Checks that would run functions of users, and indexes of other kinds, are left out \
-         and named.",
+         and named. With `server` it checks the login's database of a server that serves, and locks nobody out: how the \
+         pages of an index hang together is checked less strictly there.",
     )
-    .parameter("machine", "target<machine:write>", "The machine of the copy.")
-    .parameter("instance", "string", "The copy, as `pg/restore` named it.")
-    .optional("databases", "list<string>", "The databases to check (all).")
+    .optional("server", "target<postgres:write>", "A server, instead of a copy.")
+    .optional("machine", "target<machine:write>", "The machine of the copy.")
+    .optional("instance", "string", "The copy, as `pg/restore` named it.")
+    .optional("databases", "list<string>", "The databases of the copy to check (all).")
     .output("indexes", "int", "How many indexes were checked.")
     .output("tables", "int", "How many tables were checked; a TOAST table counts as one of its own.")
     .output("left_out", "list<string>", "What was not checked, or only in part, and why.")
@@ -49,14 +52,21 @@ pub(super) fn action() -> Action {
 
 pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Failure> {
     let parameters: Parameters = call.parameters()?;
-    let which = Which { server: None, machine: Some(parameters.machine), instance: Some(parameters.instance) };
-    let connection = which.open(caps)?;
-    let found = databases::list(&connection, parameters.databases.as_deref())?;
-    let mut findings = Findings { left_out: found.closed, ..Findings::default() };
-    for database in &found.open {
-        match told(connection.beside(database).map_err(Failure::from))? {
-            Ok(there) => check_database(caps, &there, database, &mut findings)?,
-            Err(why) => findings.problems.push(format!("the database {database} cannot be opened: {why}")),
+    let Parameters { server, machine, instance, databases } = parameters;
+    let serves = server.is_some();
+    let connection = Which { server, machine, instance }.open(caps)?;
+    let mut findings = Findings::default();
+    if serves {
+        let database = server::login(&connection, &[])?.database;
+        check_database(caps, &connection, &database, serves, &mut findings)?;
+    } else {
+        let found = databases::list(&connection, databases.as_deref())?;
+        findings.left_out = found.closed;
+        for database in &found.open {
+            match told(connection.beside(database).map_err(Failure::from))? {
+                Ok(there) => check_database(caps, &there, database, serves, &mut findings)?,
+                Err(why) => findings.problems.push(format!("the database {database} cannot be opened: {why}")),
+            }
         }
     }
     let Findings { indexes, tables, left_out, problems } = findings;
@@ -68,7 +78,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     if tables == 0 || indexes == 0 {
         return Err(Failure::permanent(
             "pg-nothing-to-read",
-            "the copy has no table or no index to check: nothing was verified",
+            "there is no table or no index to check: nothing was verified",
         ));
     }
     let mut summary = format!("{tables} tables and {indexes} indexes are sound");
@@ -82,9 +92,12 @@ fn check_database(
     caps: &impl Runtime,
     connection: &impl Connection,
     database: &str,
+    serves: bool,
     findings: &mut Findings,
 ) -> Result<(), Failure> {
     let extension = index_checks::prepare(connection, database)?;
+    // The stricter check locks writers out.
+    let strictly = !extension.in_recovery && !serves;
     let tables = index_checks::tables(connection)?;
     let indexes = index_checks::indexes(connection)?;
     let total = u64::try_from(tables.checked.len() + indexes.len()).ok();
@@ -111,7 +124,7 @@ fn check_database(
             continue;
         }
         findings.indexes += 1;
-        if let Err(why) = told(check_index(connection, &extension, index))? {
+        if let Err(why) = told(index_checks::check(connection, &extension, index, strictly))? {
             findings.problems.push(format!("{database}: {}: {why}", index.name));
         }
     }
@@ -128,15 +141,4 @@ fn check_table(connection: &impl Connection, extension: &Extension, oid: i64) ->
     let rows = connection.query(&sql, &[Value::from(oid)])?;
     let problems: Vec<String> = rows.iter().map(|row| row.get("problem")).collect::<Result<_, Failure>>()?;
     Ok((!problems.is_empty()).then(|| problems.join(", ")))
-}
-
-/// An index that is wrong is an error of the server.
-fn check_index(connection: &impl Connection, extension: &Extension, index: &Index) -> Result<(), Failure> {
-    let function = if extension.in_recovery { "bt_index_check" } else { "bt_index_parent_check" };
-    let every_row = index.depth == Depth::EveryRow;
-    let sql = format!(
-        "SELECT {}.{function}(index => $1::bigint::oid::regclass, heapallindexed => {every_row})::text AS checked",
-        extension.schema_sql()
-    );
-    connection.query(&sql, &[Value::from(index.oid)]).map(drop).map_err(Failure::from)
 }

@@ -12,6 +12,7 @@ mod check_backups;
 mod compare;
 mod confirm_whole;
 mod destroy_instance;
+mod find_corruption;
 mod find_damage;
 mod list_backups;
 mod list_instances;
@@ -19,6 +20,9 @@ mod made_again;
 mod merge_missing;
 mod preflight;
 mod read_tables;
+mod rebuild_maps;
+mod reindex;
+mod repair_pages;
 mod restore;
 mod settle_conflicts;
 mod switch_wal;
@@ -36,6 +40,7 @@ pub(crate) fn declare() -> Vec<Action> {
         compare::action(),
         confirm_whole::action(),
         destroy_instance::action(),
+        find_corruption::action(),
         find_damage::action(),
         list_backups::action(),
         made_again::action(),
@@ -43,6 +48,9 @@ pub(crate) fn declare() -> Vec<Action> {
         merge_missing::action(),
         preflight::action(),
         read_tables::action(),
+        rebuild_maps::action(),
+        reindex::action(),
+        repair_pages::action(),
         restore::action(),
         settle_conflicts::action(),
         switch_wal::action(),
@@ -63,6 +71,7 @@ pub(crate) fn run(call: &Call, caps: &impl Capabilities) -> Option<Result<Outcom
         "compare" => (compare::run(call, caps), "comparing rows", UNCHANGED),
         "confirm-whole" => (confirm_whole::run(call, caps), "reading the set of rows", UNCHANGED),
         "destroy-instance" => (destroy_instance::run(call, caps), "removing a copy", "it may still be there"),
+        "find-corruption" => (find_corruption::run(call, caps), "reading pages", UNCHANGED),
         "find-damage" => (find_damage::run(call, caps), "looking for the transaction", UNCHANGED),
         "list-backups" => (list_backups::run(call, caps), "listing the backups", UNCHANGED),
         "made-again" => (made_again::run(call, caps), "looking for rows that were made again", UNCHANGED),
@@ -70,6 +79,11 @@ pub(crate) fn run(call: &Call, caps: &impl Capabilities) -> Option<Result<Outcom
         "merge-missing" => (merge_missing::run(call, caps), "putting rows back", "no row was put back"),
         "preflight" => (preflight::run(call, caps), "reading the catalog", UNCHANGED),
         "read-tables" => (read_tables::run(call, caps), "reading tables", "whether they are whole is unknown"),
+        "rebuild-maps" => (rebuild_maps::run(call, caps), "making maps again", "a table without a map is only slower"),
+        "reindex" => {
+            (reindex::run(call, caps), "making indexes again", "an index that was not made again is as it was")
+        }
+        "repair-pages" => (repair_pages::run(call, caps), "replacing pages", "the damaged files are kept"),
         "restore" => (restore::run(call, caps), "restoring a copy", "the original is unchanged"),
         "settle-conflicts" => {
             (settle_conflicts::run(call, caps), "replacing newer rows with older ones", "no row was changed")

@@ -1,4 +1,4 @@
-//! `pg/read-tables`: reads every value of every table of every database of a copy.
+//! `pg/read-tables`: reads every value of every table of every database of a copy, or of the login's database of a server.
 
 use lifeboat_plugin::{Action, Call, Connection, Effect, Failure, Outcome, Runtime, postgres::Value};
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use crate::{
     call::parameters,
     copy::which::Which,
     server::{
-        Capabilities,
+        self, Capabilities,
         databases::{self, some, told},
         identifier::TableName,
     },
@@ -44,7 +44,7 @@ pub(super) fn action() -> Action {
         Effect::Read,
         "Reads every value of every table of every database of a restored copy, including large objects and \
          materialized views. Views and foreign tables hold no data of the copy, and unlogged tables are empty after \
-         a restore: they are left out and named.",
+         a restore: they are left out and named. With `server` it reads the login's database of a server that serves.",
     ))
     .optional(
         "must_have_rows",
@@ -61,19 +61,19 @@ pub(super) fn action() -> Action {
 
 pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Failure> {
     let (which, parameters): (Which, Parameters) = parameters::split(call, &Which::NAMES)?;
-    if which.server.is_some() {
-        return Err(Failure::invalid_input(
-            "pg-which-server",
-            "`pg/read-tables` reads a copy: give `machine` and `instance`",
-        ));
-    }
     let connection = which.open(caps)?;
-    let found = databases::list(&connection, parameters.databases.as_deref())?;
-    let mut findings = Findings { left_out: found.closed, ..Findings::default() };
-    for database in &found.open {
-        match told(connection.beside(database).map_err(Failure::from))? {
-            Ok(there) => read_database(caps, &there, database, &mut findings)?,
-            Err(why) => findings.problems.push(format!("the database {database} cannot be opened: {why}")),
+    let mut findings = Findings::default();
+    if which.server.is_some() {
+        let database = server::login(&connection, &[])?.database;
+        read_database(caps, &connection, &database, &mut findings)?;
+    } else {
+        let found = databases::list(&connection, parameters.databases.as_deref())?;
+        findings.left_out = found.closed;
+        for database in &found.open {
+            match told(connection.beside(database).map_err(Failure::from))? {
+                Ok(there) => read_database(caps, &there, database, &mut findings)?,
+                Err(why) => findings.problems.push(format!("the database {database} cannot be opened: {why}")),
+            }
         }
     }
     for table in &parameters.must_have_rows {
@@ -93,7 +93,7 @@ fn conclude(findings: Findings) -> Result<Outcome, Failure> {
         return Err(Failure::permanent("pg-read-failed", message));
     }
     if tables == 0 {
-        let message = "the copy has no table to read: nothing was verified";
+        let message = "there is no table to read: nothing was verified";
         return Err(Failure::permanent("pg-nothing-to-read", message));
     }
     let mut summary = format!("every value of {rows} rows in {tables} tables of {} databases was read", read.len());

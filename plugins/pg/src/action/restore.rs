@@ -90,7 +90,7 @@ pub(super) fn action() -> Action {
         "Where recovery stops: after everything archived, as soon as the backup is consistent, at a time, at a \
          position, or after or just before the commit of a transaction.",
     )
-    .optional("backup", "string", "The backup's folder (the newest one that ended before the target).")
+    .optional("backup", "string", "The backup's folder (the newest one that ended before the target); empty means that one too.")
     .optional(
         "timeline",
         "int",
@@ -128,7 +128,8 @@ pub(super) fn action() -> Action {
 }
 
 pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Failure> {
-    let parameters: Parameters = call.parameters()?;
+    let mut parameters: Parameters = call.parameters()?;
+    parameters.backup = parameters.backup.filter(|name| !name.is_empty());
     isolation::check_settings(&parameters.settings)?;
     isolation::check_accepted(&parameters.accept)?;
     let connection = caps.open(&parameters.server)?;

@@ -4,7 +4,7 @@
 //! check of an index calls its comparison functions. Functions that users wrote can do anything, so they are not run: the check
 //! leaves out the part that needs them and says so.
 
-use lifeboat_plugin::{Connection, Failure, postgres};
+use lifeboat_plugin::{Connection, Failure, postgres, postgres::Value};
 
 use crate::server::identifier::quote_identifier;
 
@@ -80,7 +80,7 @@ pub fn prepare(connection: &impl Connection, database: &str) -> Result<Extension
     let (schema, version): (Option<String>, Option<String>) = (row.get("schema")?, row.get("version")?);
     let newest: Option<String> = row.get("newest")?;
     let missing = |why: &str| {
-        let message = format!("the database {database} of the copy has no extension amcheck, {why}");
+        let message = format!("the database {database} has no extension amcheck, {why}");
         Failure::permanent("pg-amcheck-missing", message)
     };
     let statement = match (&version, &newest) {
@@ -171,6 +171,22 @@ pub fn indexes(connection: &impl Connection) -> Result<Vec<Index>, Failure> {
             Ok(Index { oid: row.get("oid")?, name: row.get("name")?, depth, left_out })
         })
         .collect()
+}
+
+/// Checks an index; one that is wrong is an error of the server. `strictly`: how its pages hang together too, which locks writers out.
+pub fn check(
+    connection: &impl Connection,
+    extension: &Extension,
+    index: &Index,
+    strictly: bool,
+) -> Result<(), Failure> {
+    let function = if strictly { "bt_index_parent_check" } else { "bt_index_check" };
+    let every_row = index.depth == Depth::EveryRow;
+    let sql = format!(
+        "SELECT {}.{function}(index => $1::bigint::oid::regclass, heapallindexed => {every_row})::text AS checked",
+        extension.schema_sql()
+    );
+    connection.query(&sql, &[Value::from(index.oid)]).map(drop).map_err(Failure::from)
 }
 
 fn depth(method: &str, unlogged: bool, valid: bool, evaluates: bool, compares: bool) -> (Depth, Option<String>) {

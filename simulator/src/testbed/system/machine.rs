@@ -12,18 +12,17 @@ use lifeboat_present::drill::{Fidelity, SystemInfo};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Order, System, SystemKind, SystemPart, WorkEntry};
+use super::{
+    Order, System, SystemKind, SystemPart, WorkEntry,
+    programs::{IDENTITY, binding_of, identify, version},
+};
 use crate::testbed::{
     backup::{BackupInfo, BackupSource},
     error::TestbedError,
     place::{Call, Place},
     roles,
-    secrets::token,
     site::{Room, Use},
 };
-
-/// The file by which the engine identifies the machine.
-const IDENTITY: &str = ".lifeboat-identity";
 
 pub(super) const KIND: SystemKind = SystemKind {
     name: "machine",
@@ -77,7 +76,7 @@ async fn build(order: Order<'_>) -> Result<Arc<dyn System>, TestbedError> {
     let room = site.room(order.end(region.clone()), &["work", "backups"], &shared, Use::Instances).await?;
     site.options.go_on()?;
     let folder = site.ground.layout.root.join(name);
-    let identity = identify(&room, name).await?;
+    let identity = identify(&room.place, &room.path(&format!("{name}/work")), name).await?;
     let (host, port) = site.reach(&room.end, server).await?;
     if room.place.via != Via::Local {
         let password_line = format!("*:*:*:{}:{}\n", roles::ENGINE, site.secrets.engine);
@@ -104,20 +103,7 @@ async fn build(order: Order<'_>) -> Result<Arc<dyn System>, TestbedError> {
     }))
 }
 
-/// Writes the file by which the engine identifies the machine.
-async fn identify(room: &Room, name: &str) -> Result<String, TestbedError> {
-    let identity = format!("{name}-{}", &token()?[..12]);
-    let file = [name, "work", IDENTITY].join("/");
-    room.place.write(&room.path(&file), &identity).await?;
-    Ok(identity)
-}
-
 fn binding(room: &Room, name: &str, of: &str, identity: &str) -> Value {
-    let via = match &room.place.via {
-        Via::Local => json!("local"),
-        Via::Container { engine, name } => json!({ "container": { "engine": engine, "name": name } }),
-        Via::Ssh { host } => json!({ "ssh": { "host": host } }),
-    };
     let folder = |owner: &str, name: &str, access: &str| {
         (name.to_owned(), json!({ "path": room.path(&format!("{owner}/{name}")), "access": access }))
     };
@@ -130,26 +116,9 @@ fn binding(room: &Room, name: &str, of: &str, identity: &str) -> Value {
     .into_iter()
     .collect();
     let ports = room.ports.iter().map(|(there, here)| (there.to_string(), json!(format!("{}:{here}", room.here))));
-    let mut binding = json!({
-        "kind": KIND.target.as_str(),
-        "access": "destroy",
-        "via": via,
-        "postgres_bin": room.bin,
-        "folders": folders,
-        "ports": ports.collect::<Map<_, _>>(),
-        "identity": identity,
-    });
-    if let Some(user) = &room.place.user {
-        binding["user"] = json!(user);
-    }
+    let mut binding = binding_of(&room.place, &room.bin, folders, identity);
+    binding["ports"] = ports.collect::<Map<_, _>>().into();
     binding
-}
-
-/// `Debian GNU/Linux 12 (bookworm)`.
-async fn version(place: &Place) -> Result<String, TestbedError> {
-    let text = place.run("cat", Call::new(&["/etc/os-release"])).await?;
-    let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
-    Ok(name.map_or_else(|| "unknown system".to_owned(), |name| name.trim_matches('"').to_owned()))
 }
 
 #[async_trait]

@@ -5,6 +5,8 @@ mod inbox;
 mod kind;
 mod machine;
 mod postgres;
+mod programs;
+mod server_host;
 mod standby;
 mod switch;
 #[expect(clippy::module_inception, reason = "the trait is what the module is about")]
@@ -23,7 +25,8 @@ pub use system::{Door, System};
 pub(super) use targets::serialise;
 
 /// Every kind.
-pub const SYSTEMS: [SystemKind; 5] = [postgres::KIND, standby::KIND, machine::KIND, switch::KIND, webhook::KIND];
+pub const SYSTEMS: [SystemKind; 6] =
+    [postgres::KIND, standby::KIND, server_host::KIND, machine::KIND, switch::KIND, webhook::KIND];
 
 /// The parameters by kind, as the grammar needs them.
 pub(crate) static PARAMETERS: [(&str, &Object); SYSTEMS.len()] = parameters();

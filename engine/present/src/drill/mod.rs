@@ -15,11 +15,11 @@ mod sentence;
 mod summary;
 mod system;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod versions;
 
 pub use self::{
-    chapter::{Block, Chapter, Sheet, chapters, reasons},
+    chapter::{chapters, reasons},
     checklist::{Checklist, ChecklistPoint, MEASURES},
     document::{
         BiteReport, Check, CheckKind, ControlReport, ControlRun, DrawnProbe, DrillReport, EpisodeReport, FORMAT,

@@ -33,6 +33,7 @@ pub(crate) enum Command {
     Status(commands::status::Arguments),
     Runs(commands::runs::Arguments),
     History(commands::history::Arguments),
+    Coverage(commands::coverage::Arguments),
     Copies(commands::copies::Arguments),
     Leases(commands::leases::Arguments),
     Drill(commands::drill::Arguments),

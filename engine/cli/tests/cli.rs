@@ -24,6 +24,7 @@ fn help_of_every_command() {
         "status",
         "runs",
         "history",
+        "coverage",
         "copies",
         "leases",
         "drill",
@@ -407,6 +408,25 @@ fn the_history_says_how_rehearsals_went_and_what_is_due() {
 }
 
 #[test]
+fn coverage_says_what_was_rehearsed_against_what() {
+    let screen = Screen::new();
+    check("coverage_none", &screen.lifeboat(&["coverage"]));
+    screen.lifeboat(&["run", &fixture("people.yaml"), "--bindings", &fixture("people-bindings.yaml")]);
+    screen.held("2020-01-03T02:00:00Z", "met", 40.0);
+    check("coverage", &screen.lifeboat(&["coverage"]));
+    check("coverage_wrong_file", &screen.lifeboat(&["coverage", &fixture("wrong-timeline.yaml")]));
+    let document: serde_json::Value = serde_json::from_str(&screen.stdout(&["coverage", "--json"])).unwrap();
+    assert_eq!(document["format"], "lifeboat.coverage/1");
+    let deletion = &document["cells"][0];
+    assert_eq!((&deletion["kind"], &deletion["fault"]), (&"postgres".into(), &"accidental-deletion".into()));
+    assert_eq!(deletion["state"], "met_with_notes", "a line of an earlier version says nothing of controls");
+    assert_eq!(document["drills"][0]["every_from"], "drill_file");
+    assert_eq!(document["not_rehearsed"], serde_json::json!(["DR-000"]));
+    let picture = screen.stdout(&["coverage", "--format", "svg"]);
+    assert!(picture.starts_with("<svg ") && picture.contains("accidental-deletion"), "{picture}");
+}
+
+#[test]
 fn explain_knows_codes_and_near_misses() {
     check("explain", &lifeboat(&["explain", "run-locked"]));
     check("explain_near", &lifeboat(&["explain", "run-loked"]));
@@ -422,7 +442,7 @@ fn plugins_say_what_they_do_and_may_reach() {
 
 #[test]
 fn schemas_are_json() {
-    for of in ["runbook", "bindings", "drill"] {
+    for of in ["runbook", "bindings", "drill", "coverage"] {
         let shown = Screen::new().stdout(&["schema", of]);
         let schema: serde_json::Value = serde_json::from_str(&shown).unwrap();
         assert!(schema.get("$schema").is_some(), "{of}");

@@ -7,6 +7,7 @@
 pub mod axis;
 pub mod budget;
 pub mod chapter;
+pub mod coverage;
 pub mod deeds;
 pub mod drill;
 pub mod dry_run;

@@ -11,7 +11,8 @@ mod time_line;
 
 pub use html::render;
 pub use lifeboat_present::drill::{
-    BiteReport, Check, CheckKind, Checklist, ChecklistPoint, ControlReport, ControlRun, DrawnProbe, DrillReport, Environment, EpisodeReport, FORMAT, FaultReport, Held, HostReport, Instants,
+    BiteReport, Check, CheckKind, Checklist, ChecklistPoint, ControlReport, ControlRun, DrawnProbe, DrillFile,
+    DrillReport, Environment, EpisodeReport, Every, Exercise, FORMAT, FaultReport, Held, HostReport, Instants,
     LagReport, LostWrite, MEASURES as POINT_MEASURES, NotApplied, PluginReport, ProbeSummary, RpoReport, RtoReport,
     RunbookReport, Sample, Scaled, StepReport, TestbedReport, WritesReport,
 };

@@ -6,6 +6,7 @@ pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod confine;
 pub(crate) mod copies;
+pub(crate) mod coverage;
 pub(crate) mod drill;
 pub(crate) mod explain;
 pub(crate) mod history;

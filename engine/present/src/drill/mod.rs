@@ -5,6 +5,7 @@ mod chapter;
 mod checklist;
 mod document;
 mod environment;
+mod exercise;
 mod gaps;
 mod interval;
 mod junit;
@@ -27,6 +28,7 @@ pub use self::{
         Sample, Scaled, StepReport, TestbedReport, WritesReport,
     },
     environment::{Environment, Held, HostReport, PluginReport},
+    exercise::{DrillFile, Every, Exercise},
     gaps::{Gap, gaps},
     interval::{Interval, Verdict},
     junit::junit,

@@ -427,6 +427,26 @@ fn coverage_says_what_was_rehearsed_against_what() {
 }
 
 #[test]
+fn a_run_has_a_page_of_its_own() {
+    let screen = Screen::new();
+    let (runbook, bindings) = (fixture("people.yaml"), fixture("people-bindings.yaml"));
+    screen.lifeboat(&["run", &runbook, "--bindings", &bindings, "--approve", "sign_off"]);
+    screen.lifeboat(&["resolve", "last", "--evidence", "ticket=OPS-12"]);
+    screen.lifeboat(&["resume", "last"]);
+    let page = screen.stdout(&["report", "last", "--format", "html"]);
+    let text = screen.stdout(&["report", "last", "--format", "markdown"]);
+    let suite = screen.stdout(&["report", "last", "--format", "junit"]);
+    let verified: serde_json::Value =
+        serde_json::from_str(&screen.stdout(&["verify-journal", "last", "--json"])).unwrap();
+    let hash = verified["hash"].as_str().unwrap();
+    assert!(page.starts_with("<!doctype html>") && page.contains("ticket=OPS-12"), "{page}");
+    for (format, told) in [("html", &page), ("markdown", &text), ("junit", &suite)] {
+        assert!(told.contains(hash), "{format} has the hash that `verify-journal` shows");
+    }
+    check("report_html_path", &screen.lifeboat(&["report", "last", "--format", "html-path"]));
+}
+
+#[test]
 fn explain_knows_codes_and_near_misses() {
     check("explain", &lifeboat(&["explain", "run-locked"]));
     check("explain_near", &lifeboat(&["explain", "run-loked"]));

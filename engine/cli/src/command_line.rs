@@ -34,6 +34,7 @@ pub(crate) enum Command {
     Runs(commands::runs::Arguments),
     History(commands::history::Arguments),
     Coverage(commands::coverage::Arguments),
+    Metrics(commands::metrics::Arguments),
     Copies(commands::copies::Arguments),
     Leases(commands::leases::Arguments),
     Drill(commands::drill::Arguments),

@@ -108,6 +108,7 @@ async fn dispatch(command: Command, global: &Global) -> anyhow::Result<Exit> {
         Command::Status(arguments) => commands::status::execute(&arguments, global),
         Command::Runs(arguments) => commands::runs::execute(&arguments, global),
         Command::Coverage(arguments) => commands::coverage::execute(&arguments, global),
+        Command::Metrics(arguments) => commands::metrics::execute(&arguments, global),
         Command::Copies(arguments) => commands::copies::execute(arguments, global).await,
         Command::History(arguments) => commands::history::execute(&arguments, global),
         Command::Leases(arguments) => commands::leases::execute(arguments, global),

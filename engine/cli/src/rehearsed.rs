@@ -9,8 +9,9 @@ use lifeboat_present::{
     coverage::{Coverage, KnownDrill, Today, coverage},
     drill::{self, PluginReport},
     history::{self, Holding},
+    metrics::{BackupLook, look},
 };
-use lifeboat_runtime::home::Home;
+use lifeboat_runtime::home::{Home, Listed, Standing};
 use lifeboat_simulator::drill::{DrillError, DrillRequest};
 
 /// How often each runbook was executed in earnest, by id.
@@ -72,4 +73,15 @@ pub(crate) fn covered(home: &Home, files: &[String], now: Timestamp) -> anyhow::
     let (known, runs) = (known(home, files)?, runs(home)?);
     let today = Today { now, version: env!("CARGO_PKG_VERSION"), plugins: &plugins, known: &known, runs: &runs };
     Ok(coverage(&holdings(home)?, &today))
+}
+
+/// What the runs of this state folder tell of backups. A run that cannot be read tells nothing.
+pub(crate) fn backup_looks(home: &Home) -> anyhow::Result<Vec<BackupLook>> {
+    let told = |listed: &Listed| !listed.is_drill && matches!(listed.standing, Standing::Finished(_));
+    let mut looks = Vec::new();
+    for listed in home.runs()?.iter().filter(|listed| told(listed)) {
+        let loaded = home.load(&listed.run)?;
+        looks.extend(look(&loaded.plan, &loaded.run));
+    }
+    Ok(looks)
 }

@@ -25,6 +25,7 @@ fn help_of_every_command() {
         "runs",
         "history",
         "coverage",
+        "metrics",
         "copies",
         "leases",
         "drill",
@@ -424,6 +425,21 @@ fn coverage_says_what_was_rehearsed_against_what() {
     assert_eq!(document["not_rehearsed"], serde_json::json!(["DR-000"]));
     let picture = screen.stdout(&["coverage", "--format", "svg"]);
     assert!(picture.starts_with("<svg ") && picture.contains("accidental-deletion"), "{picture}");
+}
+
+#[test]
+fn metrics_are_written_to_a_file_that_the_collector_reads() {
+    let screen = Screen::new();
+    let path = screen.folder("lifeboat.prom");
+    screen.held("2020-01-03T02:00:00Z", "met", 40.0);
+    assert_eq!(screen.stdout(&["metrics", "--textfile", &path, "--label", "cluster=eu"]), "");
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains("restore_drill_last_timestamp{drill=\"DR-003\",cluster=\"eu\"} 1578016800\n"), "{text}");
+    assert!(text.contains("restore_drill_overdue{drill=\"DR-003\",cluster=\"eu\"} 1\n"), "{text}");
+    check("metrics_name", &screen.lifeboat(&["metrics", "--textfile", "lifeboat.txt"]));
+    check("metrics_label", &screen.lifeboat(&["metrics", "--label", "a=1", "--label", "a=2"]));
+    let refused = screen.lifeboat(&["metrics", "--textfile", "no-such-folder/lifeboat.prom"]);
+    assert!(refused.starts_with("exit code 1") && refused.contains("cannot be written"), "{refused}");
 }
 
 #[test]

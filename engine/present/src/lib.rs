@@ -15,6 +15,7 @@ pub mod elapsed;
 pub mod history;
 mod junit;
 mod markdown;
+pub mod metrics;
 pub mod narration;
 pub mod page;
 pub mod plan;

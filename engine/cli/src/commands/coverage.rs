@@ -61,7 +61,7 @@ pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<
 }
 
 /// If a drill file is wrong, everything that is wrong with it is shown.
-fn told(coverage: anyhow::Result<Coverage>) -> anyhow::Result<Coverage> {
+pub(super) fn told(coverage: anyhow::Result<Coverage>) -> anyhow::Result<Coverage> {
     coverage.map_err(|error| match error.downcast::<DrillError>() {
         Ok(error) => shown(error).into(),
         Err(error) => error,

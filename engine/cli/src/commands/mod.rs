@@ -11,6 +11,7 @@ pub(crate) mod drill;
 pub(crate) mod explain;
 pub(crate) mod history;
 pub(crate) mod leases;
+pub(crate) mod metrics;
 pub(crate) mod pause;
 pub(crate) mod plan;
 pub(crate) mod plugins;

@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Status(commands::status::Arguments),
     Runs(commands::runs::Arguments),
     History(commands::history::Arguments),
+    Coverage(commands::coverage::Arguments),
+    Metrics(commands::metrics::Arguments),
     Copies(commands::copies::Arguments),
     Leases(commands::leases::Arguments),
     Drill(commands::drill::Arguments),

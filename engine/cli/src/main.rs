@@ -17,6 +17,7 @@ mod pages;
 mod people;
 mod problem;
 mod recorded;
+mod rehearsed;
 mod signals;
 mod stepwise;
 mod table;
@@ -106,6 +107,8 @@ async fn dispatch(command: Command, global: &Global) -> anyhow::Result<Exit> {
         Command::Abort(arguments) => commands::abort::execute(arguments, global).await,
         Command::Status(arguments) => commands::status::execute(&arguments, global),
         Command::Runs(arguments) => commands::runs::execute(&arguments, global),
+        Command::Coverage(arguments) => commands::coverage::execute(&arguments, global),
+        Command::Metrics(arguments) => commands::metrics::execute(&arguments, global),
         Command::Copies(arguments) => commands::copies::execute(arguments, global).await,
         Command::History(arguments) => commands::history::execute(&arguments, global),
         Command::Leases(arguments) => commands::leases::execute(arguments, global),

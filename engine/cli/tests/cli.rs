@@ -24,6 +24,8 @@ fn help_of_every_command() {
         "status",
         "runs",
         "history",
+        "coverage",
+        "metrics",
         "copies",
         "leases",
         "drill",
@@ -407,6 +409,60 @@ fn the_history_says_how_rehearsals_went_and_what_is_due() {
 }
 
 #[test]
+fn coverage_says_what_was_rehearsed_against_what() {
+    let screen = Screen::new();
+    check("coverage_none", &screen.lifeboat(&["coverage"]));
+    screen.lifeboat(&["run", &fixture("people.yaml"), "--bindings", &fixture("people-bindings.yaml")]);
+    screen.held("2020-01-03T02:00:00Z", "met", 40.0);
+    check("coverage", &screen.lifeboat(&["coverage"]));
+    check("coverage_wrong_file", &screen.lifeboat(&["coverage", &fixture("wrong-timeline.yaml")]));
+    let document: serde_json::Value = serde_json::from_str(&screen.stdout(&["coverage", "--json"])).unwrap();
+    assert_eq!(document["format"], "lifeboat.coverage/1");
+    let deletion = &document["cells"][0];
+    assert_eq!((&deletion["kind"], &deletion["fault"]), (&"postgres".into(), &"accidental-deletion".into()));
+    assert_eq!(deletion["state"], "met_with_notes", "a line of an earlier version says nothing of controls");
+    assert_eq!(document["drills"][0]["every_from"], "drill_file");
+    assert_eq!(document["not_rehearsed"], serde_json::json!(["DR-000"]));
+    let picture = screen.stdout(&["coverage", "--format", "svg"]);
+    assert!(picture.starts_with("<svg ") && picture.contains("accidental-deletion"), "{picture}");
+}
+
+#[test]
+fn metrics_are_written_to_a_file_that_the_collector_reads() {
+    let screen = Screen::new();
+    let path = screen.folder("lifeboat.prom");
+    screen.held("2020-01-03T02:00:00Z", "met", 40.0);
+    assert_eq!(screen.stdout(&["metrics", "--textfile", &path, "--label", "cluster=eu"]), "");
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains("restore_drill_last_timestamp{drill=\"DR-003\",cluster=\"eu\"} 1578016800\n"), "{text}");
+    assert!(text.contains("restore_drill_overdue{drill=\"DR-003\",cluster=\"eu\"} 1\n"), "{text}");
+    check("metrics_name", &screen.lifeboat(&["metrics", "--textfile", "lifeboat.txt"]));
+    check("metrics_label", &screen.lifeboat(&["metrics", "--label", "a=1", "--label", "a=2"]));
+    let refused = screen.lifeboat(&["metrics", "--textfile", "no-such-folder/lifeboat.prom"]);
+    assert!(refused.starts_with("exit code 1") && refused.contains("cannot be written"), "{refused}");
+}
+
+#[test]
+fn a_run_has_a_page_of_its_own() {
+    let screen = Screen::new();
+    let (runbook, bindings) = (fixture("people.yaml"), fixture("people-bindings.yaml"));
+    screen.lifeboat(&["run", &runbook, "--bindings", &bindings, "--approve", "sign_off"]);
+    screen.lifeboat(&["resolve", "last", "--evidence", "ticket=OPS-12"]);
+    screen.lifeboat(&["resume", "last"]);
+    let page = screen.stdout(&["report", "last", "--format", "html"]);
+    let text = screen.stdout(&["report", "last", "--format", "markdown"]);
+    let suite = screen.stdout(&["report", "last", "--format", "junit"]);
+    let verified: serde_json::Value =
+        serde_json::from_str(&screen.stdout(&["verify-journal", "last", "--json"])).unwrap();
+    let hash = verified["hash"].as_str().unwrap();
+    assert!(page.starts_with("<!doctype html>") && page.contains("ticket=OPS-12"), "{page}");
+    for (format, told) in [("html", &page), ("markdown", &text), ("junit", &suite)] {
+        assert!(told.contains(hash), "{format} has the hash that `verify-journal` shows");
+    }
+    check("report_html_path", &screen.lifeboat(&["report", "last", "--format", "html-path"]));
+}
+
+#[test]
 fn explain_knows_codes_and_near_misses() {
     check("explain", &lifeboat(&["explain", "run-locked"]));
     check("explain_near", &lifeboat(&["explain", "run-loked"]));
@@ -422,7 +478,7 @@ fn plugins_say_what_they_do_and_may_reach() {
 
 #[test]
 fn schemas_are_json() {
-    for of in ["runbook", "bindings", "drill"] {
+    for of in ["runbook", "bindings", "drill", "coverage"] {
         let shown = Screen::new().stdout(&["schema", of]);
         let schema: serde_json::Value = serde_json::from_str(&shown).unwrap();
         assert!(schema.get("$schema").is_some(), "{of}");

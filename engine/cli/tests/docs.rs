@@ -1,4 +1,5 @@
-//! The examples of the references are runbooks, bindings and drills that the checker accepts, and so are the shipped files.
+//! The examples of the references are runbooks, bindings and drills that the checker accepts, and so are the shipped files. Prometheus
+//! accepts what is shipped for it.
 
 use std::{fs, path::PathBuf};
 
@@ -6,6 +7,7 @@ use assert_cmd::Command;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/runbook.md");
 const DRILLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/drills.md");
+const RULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operating/prometheus");
 const WORKFLOWS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../workflows");
 
 #[test]
@@ -49,6 +51,30 @@ fn every_drill_of_the_reference_is_right() {
         let output = command.arg("check").arg(path).env("LIFEBOAT_HOME", folder.path().join("home")).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
+}
+
+/// The metrics and the alerts as Prometheus itself reads them, where its tool is installed. What they must be is also held by the strict
+/// reader in `lifeboat-present`, everywhere.
+#[test]
+fn prometheus_accepts_metrics_and_alerts() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
+    let metrics = command.arg("metrics").env("LIFEBOAT_HOME", folder.path()).output().unwrap();
+    let text = String::from_utf8(metrics.stdout).unwrap();
+    assert!(metrics.status.success() && text.starts_with("# HELP ") && text.ends_with('\n'), "{text}");
+    let promtool = |arguments: &[&str], input: &str| {
+        let mut command = Command::new("promtool");
+        let output = command.args(arguments).current_dir(RULES).write_stdin(input).output();
+        if let Ok(output) = output {
+            let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+            assert!(output.status.success(), "promtool {arguments:?}: {said:?}");
+        } else {
+            println!("promtool is not installed: {arguments:?} was left out");
+        }
+    };
+    promtool(&["check", "metrics"], &text);
+    promtool(&["check", "rules", "rules.yml"], "");
+    promtool(&["test", "rules", "rules.test.yml"], "");
 }
 
 /// The YAML files of a folder.

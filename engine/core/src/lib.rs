@@ -6,7 +6,7 @@ pub mod action;
 pub mod bindings;
 pub mod decide;
 pub mod diagnostic;
-mod digest;
+pub mod digest;
 pub mod document;
 pub mod due;
 mod effect;

@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use lifeboat_core::{action::Action, text};
-use sha2::{Digest, Sha256};
+use lifeboat_core::{action::Action, digest::sha256, text};
 use wasmtime::{
     Engine, Store, UpdateDeadline,
     component::{Component, HasSelf, Linker},
 };
 
 use crate::{
-    cache::{Cache, hex},
+    cache::Cache,
     call::{CallContext, CallState, CutOff},
     capability::CAPABILITIES,
     description,
@@ -60,7 +59,7 @@ pub(crate) async fn load(
     let component = cache.load(engine, bytes).map_err(not_a_plugin)?;
     let imports = imports(name, &component, linker)?;
     let pre = linker.instantiate_pre(&component).and_then(PluginPre::new).map_err(not_a_plugin)?;
-    let digest = format!("sha256:{}", hex(&Sha256::digest(bytes)));
+    let digest = sha256(bytes);
     let mut loaded = Loaded { name: name.to_owned(), digest, imports, actions: Vec::new(), pre, limits };
     loaded.actions = describe(&loaded, context).await?;
     tracing::debug!(plugin = name, digest = loaded.digest, actions = loaded.actions.len(), "loaded");

@@ -1,49 +1,22 @@
 //! What was rehearsed, how it went, and what is due: computed from the lines that drills leave, and from the runs.
 
+mod holding;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
+use jiff::Timestamp;
+use serde::Serialize;
 use serde_json::Value;
 
-use crate::drill::Interval;
+pub use self::holding::{Against, ControlTally, HeldEpisode, HeldLag, HeldSystem, Holding};
+use crate::drill::Every;
 
-/// A recovery that was not rehearsed for longer is overdue.
-pub const DUE_EVERY: SignedDuration = SignedDuration::from_hours(90 * 24);
 /// Number of measured holdings before the last one from which a usual time is known.
 const USUAL_MIN: usize = 3;
 /// Slower than usual by more than this is a regression.
 const SLOWER: f64 = 1.25;
 /// Number of holdings that are compared with the same number before them.
 const TREND_OVER: usize = 5;
-
-/// One holding of a drill.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Holding {
-    /// When it was over.
-    pub at: Timestamp,
-    /// The drill's name.
-    pub drill: String,
-    /// The run of the engine; its folder has the report.
-    pub run: String,
-    /// `met`, `missed` or `unmeasured`.
-    pub verdict: String,
-    /// `process` or `container`; empty in lines of earlier versions.
-    #[serde(default)]
-    pub backend: String,
-    /// Recovery time in seconds; `None` where it was not measured.
-    #[serde(default)]
-    pub rto_s: Option<Interval>,
-    /// Recovery point in seconds; `None` where it was not measured.
-    #[serde(default)]
-    pub rpo_s: Option<Interval>,
-    /// Acknowledged writes that are missing; `None` if they could not be counted.
-    #[serde(default)]
-    pub lost: Option<u64>,
-    /// Seconds that it took from its start to the end of its teardown, without its controls; `None` in lines of earlier versions.
-    #[serde(default)]
-    pub length_s: Option<f64>,
-}
 
 /// How long a drill usually takes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -69,7 +42,9 @@ pub struct Record {
     pub rto_median_s: Option<f64>,
     /// How the median of the last holdings differs from that of as many before them, in percent; negative is faster.
     pub rto_trend_percent: Option<f64>,
-    /// Its recovery was never rehearsed, or not for 90 days.
+    /// How often it has to be held; `None` where no drill file says so.
+    pub every: Option<Every>,
+    /// Its recovery was never rehearsed, or not for as long as its drill file says.
     pub overdue: bool,
     /// What was good before and is not any more, in words.
     pub regressions: Vec<String>,
@@ -84,16 +59,27 @@ pub fn holdings(lines: Vec<Value>) -> Vec<Holding> {
     holdings
 }
 
-/// A record of each drill that was held, or could have been: those of `known`, and the runbooks of `runs`, by name.
+/// A record of each drill that was held, or could have been: those of `known`, with how often they have to be held, and the runbooks of
+/// `runs`, by name.
 pub fn records(
     holdings: &[Holding],
-    known: &BTreeSet<String>,
+    known: &BTreeMap<String, Option<Every>>,
     runs: &BTreeMap<String, usize>,
     now: Timestamp,
 ) -> Vec<Record> {
     let held = holdings.iter().map(|holding| holding.drill.clone());
-    let names: BTreeSet<String> = held.chain(known.iter().cloned()).chain(runs.keys().cloned()).collect();
-    names.into_iter().map(|drill| record(drill, holdings, runs, now)).collect()
+    let names: BTreeSet<String> = held.chain(known.keys().cloned()).chain(runs.keys().cloned()).collect();
+    names.into_iter().map(|drill| record(drill, holdings, known, runs, now)).collect()
+}
+
+/// How often a drill has to be held: as its file says now, or said when it was held last.
+pub(crate) fn how_often(now: Option<Option<Every>>, last: Option<&Holding>) -> Option<Every> {
+    now.unwrap_or_else(|| last?.file.as_ref()?.every)
+}
+
+/// From when on a drill is overdue that was held then.
+pub(crate) fn due(every: Every, last: Timestamp) -> Timestamp {
+    last.checked_add(every.at_most()).unwrap_or(Timestamp::MAX)
 }
 
 /// How long the last holdings of a drill on that testbed took, whatever came of them; `None` where the length of none is known.
@@ -104,16 +90,24 @@ pub fn usual_length(holdings: &[Holding], drill: &str, backend: &str) -> Option<
     Some(UsualLength { median_s: median(last)?, holdings: last.len() })
 }
 
-fn record(drill: String, holdings: &[Holding], runs: &BTreeMap<String, usize>, now: Timestamp) -> Record {
+fn record(
+    drill: String,
+    holdings: &[Holding],
+    known: &BTreeMap<String, Option<Every>>,
+    runs: &BTreeMap<String, usize>,
+    now: Timestamp,
+) -> Record {
     let of: Vec<&Holding> = holdings.iter().filter(|holding| holding.drill == drill).collect();
     let last = of.last().map(|last| (*last).clone());
+    let every = how_often(known.get(&drill).copied(), last.as_ref());
     let measured: Vec<f64> = of.iter().filter_map(|holding| holding.rto_s?.high).collect();
     Record {
         held: of.len(),
         met: of.iter().filter(|holding| holding.verdict == "met").count(),
         rto_median_s: median(&measured),
         rto_trend_percent: trend(&measured),
-        overdue: last.as_ref().is_none_or(|last| now.duration_since(last.at) > DUE_EVERY),
+        overdue: last.as_ref().is_none_or(|last| every.is_some_and(|every| now > due(every, last.at))),
+        every,
         regressions: regressions(&of),
         runs: runs.get(&drill).copied().unwrap_or(0),
         last,
@@ -165,6 +159,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::drill::DrillFile;
 
     fn day(day: i64) -> Timestamp {
         Timestamp::from_second(day * 86_400).unwrap()
@@ -176,8 +171,12 @@ mod tests {
         holdings(vec![line]).remove(0)
     }
 
+    fn quarterly() -> BTreeMap<String, Option<Every>> {
+        BTreeMap::from([("DR-003".to_owned(), Some(Every::Quarterly))])
+    }
+
     fn only(holdings: &[Holding], now: i64) -> Record {
-        records(holdings, &BTreeSet::new(), &BTreeMap::new(), day(now)).remove(0)
+        records(holdings, &quarterly(), &BTreeMap::new(), day(now)).remove(0)
     }
 
     #[test]
@@ -194,15 +193,29 @@ mod tests {
 
     #[test]
     fn what_was_never_held_is_overdue_and_so_is_what_was_held_long_ago() {
-        let known = BTreeSet::from(["DR-003".to_owned()]);
         let runs = BTreeMap::from([("DR-001".to_owned(), 2)]);
-        let found = records(&[held(0, "met", None)], &known, &runs, day(90));
+        let found = records(&[held(0, "met", None)], &quarterly(), &runs, day(90));
         assert_eq!(
             found.iter().map(|record| (record.drill.as_str(), record.overdue)).collect::<Vec<_>>(),
             [("DR-001", true), ("DR-003", false)]
         );
         assert_eq!(found[0].runs, 2);
         assert!(only(&[held(0, "met", None)], 91).overdue);
+    }
+
+    #[test]
+    fn what_no_file_says_is_not_invented() {
+        let check = |known: Option<Option<Every>>, then: Option<Every>, expected: Option<Every>| {
+            let mut holding = held(0, "met", None);
+            holding.file = Some(DrillFile { digest: String::new(), every: then, exercises: Vec::new() });
+            let known = known.map(|every| ("DR-003".to_owned(), every)).into_iter().collect();
+            let record = records(&[holding], &known, &BTreeMap::new(), day(2_000)).remove(0);
+            assert_eq!((record.every, record.overdue), (expected, expected.is_some()));
+        };
+        check(None, None, None);
+        check(None, Some(Every::Monthly), Some(Every::Monthly));
+        check(Some(None), Some(Every::Monthly), None);
+        check(Some(Some(Every::Annually)), Some(Every::Monthly), Some(Every::Annually));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The keys of a drill file.
 
 use lifeboat_core::document::{self, Object, Shape, optional, required};
+use lifeboat_present::drill::Every;
 use serde_json::Value;
 
 use crate::{fault, model::Collection, testbed};
@@ -36,6 +37,7 @@ pub(super) static DRILL: Object = Object {
         ),
         required("timeline", "What happens, in order.", Shape::List(&Shape::Object(&MOMENT))),
         optional("controls", "Known breakages that must turn the drill red.", Shape::List(&Shape::Object(&CONTROL))),
+        optional("every", "How often it has to be held; by default it is never overdue.", Shape::Word(&Every::WORDS)),
         optional("checklist", "The check list that it is held for.", Shape::Object(&CHECKLIST)),
     ],
 };

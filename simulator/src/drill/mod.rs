@@ -10,6 +10,7 @@ mod episode;
 mod error;
 mod evidence;
 mod executed;
+mod exercises;
 mod grammar;
 mod hold;
 mod holding;

@@ -73,6 +73,7 @@ pub(super) fn assemble(
         seed: request.seed,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         held: None,
+        file: Some(request.drill_file()),
         testbed: TestbedReport { backend: request.backend, systems: evidence.systems.clone() },
         writes: writes(evidence, losses.as_ref(), after_first_hole),
         lost_writes: losses.as_ref().map(|losses| lost_writes(evidence, &damage, losses)).unwrap_or_default(),

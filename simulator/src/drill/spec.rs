@@ -15,7 +15,7 @@ use crate::{
     controls::Control,
     fault::{self, Fault, FaultError},
     model::Size,
-    report::Checklist,
+    report::{Checklist, Every},
     testbed::{ArchiveSpec, SystemSpec},
     workload::shop::Habits,
 };
@@ -48,6 +48,9 @@ pub struct DrillSpec {
     /// Known breakages that must turn the drill red.
     #[serde(default)]
     pub controls: Vec<Control>,
+    /// How often it has to be held; `None`: nobody says so.
+    #[serde(default)]
+    pub every: Option<Every>,
     /// The check list that it is held for.
     #[serde(default)]
     pub checklist: Option<Checklist>,

@@ -3,19 +3,10 @@
 use jiff::SignedDuration;
 use lifeboat_present::drill::{Interval, Verdict};
 
-/// Compares a measurement with its objective. Both verdicts need proof: `met`, that it cannot have been longer; `missed`, that it
-/// cannot have been shorter.
+/// Compares a measurement with its objective, as [`Interval::against`] does.
 pub fn judge(measured: Option<Interval>, objective: Option<SignedDuration>) -> Verdict {
-    let (Some(Interval { low, high }), Some(objective)) =
-        (measured, objective.map(|objective| objective.as_secs_f64()))
-    else {
-        return Verdict::Unmeasured;
-    };
-    match high {
-        Some(high) if high <= objective => Verdict::Met,
-        _ if low > objective => Verdict::Missed,
-        _ => Verdict::Unmeasured,
-    }
+    let both = measured.zip(objective);
+    both.map_or(Verdict::Unmeasured, |(measured, objective)| measured.against(objective.as_secs_f64()))
 }
 
 /// Why [`judge`] could not decide: there is no objective, or it is between the bounds. `None` if it could decide, or if nothing

@@ -2,46 +2,38 @@
 //! is how that looks.
 
 use lifeboat_present::{
-    drill::{Block, Chapter, Proof, chapters, proof, reasons, sentence},
+    drill::{Proof, chapters, proof, reasons, sentence},
+    page::{self, Page, push},
     xml::escape,
 };
 
-use super::{
-    DrillReport, EpisodeReport,
-    page::{paged, push, shown, style, table, wide},
-    time_line,
-};
+use super::{DrillReport, EpisodeReport, time_line};
 use crate::measurement::{Interval, Verdict};
 
 const NOT_MEASURED: &str = "not measured";
 
 /// The page.
 pub fn render(report: &DrillReport) -> String {
-    let title = format!("{}: {}", escape(&report.drill), report.verdict);
-    let chapters = chapters(report);
-    let mut html = format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <meta name=\"color-scheme\" content=\"light dark\"><title>{title}</title><style>{}{}</style></head><body>\n",
-        style(),
-        paged(&format!("{} · {}", report.drill, report.run))
+    let (mut head, mut results) = (String::new(), String::new());
+    self::head(&mut head, report);
+    self::results(&mut results, report);
+    let foot = format!(
+        "Run <code>{}</code>, seed {}, Lifeboat {}. The same as data: <code>report.json</code> beside this page.",
+        escape(&report.run),
+        report.seed,
+        escape(&report.version)
     );
-    head(&mut html, report);
-    contents(&mut html, &chapters);
-    html.push_str("<main>\n");
-    results(&mut html, report);
-    chapters.iter().for_each(|chapter| section(&mut html, chapter, report));
-    html.push_str("</main>\n");
-    push(
-        &mut html,
-        format_args!(
-            "<footer>Run <code>{}</code>, seed {}, Lifeboat {}. The same as data: <code>report.json</code> beside this page.</footer>\n",
-            escape(&report.run),
-            report.seed,
-            escape(&report.version)
-        ),
-    );
-    html.push_str("</body></html>\n");
-    html
+    let page = Page {
+        title: &format!("{}: {}", report.drill, report.verdict),
+        printed: &format!("{} · {}", report.drill, report.run),
+        head: &head,
+        results: &results,
+        chapters: &chapters(report),
+        picture: &time_line::draw(report),
+        no_picture: "There is no picture: no probe was recorded.",
+        foot: &foot,
+    };
+    page.render()
 }
 
 fn head(html: &mut String, report: &DrillReport) {
@@ -67,14 +59,6 @@ fn against(report: &DrillReport) -> String {
     }
     let items: String = against.iter().map(|reason| format!("<li>{}</li>", escape(reason))).collect();
     format!("<ul class=\"dim\">{items}</ul>")
-}
-
-fn contents(html: &mut String, chapters: &[Chapter]) {
-    html.push_str("<nav aria-label=\"Contents\"><ul>");
-    for Chapter { id, title, .. } in chapters {
-        push(html, format_args!("<li><a href=\"#{id}\">{}</a></li>", escape(title)));
-    }
-    html.push_str("</ul></nav>\n");
 }
 
 /// The numbers that are looked for first, for each recovery.
@@ -108,15 +92,11 @@ fn cards(html: &mut String, report: &DrillReport, EpisodeReport { rto, rpo, .. }
             format!("of {} · {} unknown", writes.acknowledged, writes.unknown),
         ),
     ];
-    html.push_str("<div class=\"cards\">");
-    for (what, value, more) in cards {
-        push(html, format_args!("<div class=\"card\">{what}<b>{value}</b>{more}</div>"));
-    }
-    html.push_str("</div>\n");
+    html.push_str(&page::cards(&cards));
 }
 
 fn interval(interval: Option<Interval>) -> String {
-    interval.map_or_else(|| NOT_MEASURED.to_owned(), |interval| escape(&interval.to_string()))
+    interval.map_or_else(|| NOT_MEASURED.to_owned(), |interval| interval.to_string())
 }
 
 /// A number of an unmeasured drill may lie within the objective; that is no pass, and must not look like one.
@@ -126,28 +106,4 @@ fn proven(report: &DrillReport, part: Verdict) -> String {
         _ => (part, format!("objective {part}")),
     };
     format!("<span class=\"{class}\">{words}</span>")
-}
-
-fn section(html: &mut String, Chapter { id, title, blocks }: &Chapter, report: &DrillReport) {
-    push(
-        html,
-        format_args!(
-            "<section id=\"{id}\" aria-labelledby=\"{id}-title\"><h2 id=\"{id}-title\">{}</h2>",
-            escape(title)
-        ),
-    );
-    blocks.iter().for_each(|block| html.push_str(&self::block(block, report)));
-    html.push_str("</section>\n");
-}
-
-fn block(block: &Block, report: &DrillReport) -> String {
-    match block {
-        Block::Words(text) => format!("<p class=\"dim\">{}</p>", shown(text)),
-        Block::Table(sheet) => table(sheet),
-        Block::TimeLine => {
-            let picture = time_line::draw(report);
-            let none = "<p class=\"dim\">There is no picture: no probe was recorded.</p>";
-            if picture.is_empty() { none.to_owned() } else { wide("Time line", &picture) }
-        }
-    }
 }

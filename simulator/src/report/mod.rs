@@ -3,7 +3,6 @@
 
 mod html;
 mod line;
-mod page;
 mod schema;
 mod series;
 #[cfg(test)]
@@ -12,10 +11,10 @@ mod time_line;
 
 pub use html::render;
 pub use lifeboat_present::drill::{
-    BiteReport, Check, CheckKind, Checklist, ChecklistPoint, ControlReport, ControlRun, DrawnProbe, DrillReport,
-    Environment, EpisodeReport, FORMAT, FaultReport, Held, HostReport, Instants, LagReport, LostWrite,
-    MEASURES as POINT_MEASURES, NotApplied, PluginReport, ProbeSummary, RpoReport, RtoReport, RunbookReport, Sample,
-    Scaled, StepReport, TestbedReport, WritesReport,
+    BiteReport, Check, CheckKind, Checklist, ChecklistPoint, ControlReport, ControlRun, DrawnProbe, DrillFile,
+    DrillReport, Environment, EpisodeReport, Every, Exercise, FORMAT, FaultReport, Held, HostReport, Instants,
+    LagReport, LostWrite, MEASURES as POINT_MEASURES, NotApplied, PluginReport, ProbeSummary, RpoReport, RtoReport,
+    RunbookReport, Sample, Scaled, StepReport, TestbedReport, WritesReport,
 };
 pub use line::history_line;
 pub use schema::schema;

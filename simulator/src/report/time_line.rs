@@ -1,30 +1,19 @@
 //! The drill as a picture: probes, the outage, steps with the critical path, and the named instants on one axis.
 
 use jiff::Timestamp;
-use lifeboat_present::xml::escape;
+use lifeboat_present::{
+    axis::{Axis, LEFT, ROW, WIDTH, label},
+    page::push,
+    xml::escape,
+};
 
-use super::{DrawnProbe, DrillReport, Instants, StepReport, page::push};
+use super::{DrawnProbe, DrillReport, Instants, StepReport};
 use crate::measurement::ProbeKind;
 
-const WIDTH: f64 = 960.0;
-const LEFT: f64 = 150.0;
-const ROW: f64 = 18.0;
 /// Height of a line of names.
 const LEVEL: f64 = 11.0;
 /// No letter of a name is wider on average.
 const LETTER: f64 = 7.0;
-
-/// The span that is shown, in seconds on the observer's clock.
-struct Axis {
-    from: f64,
-    until: f64,
-}
-
-impl Axis {
-    fn x(&self, seconds: f64) -> f64 {
-        LEFT + (seconds - self.from) / (self.until - self.from).max(0.001) * (WIDTH - LEFT - 10.0)
-    }
-}
 
 /// The picture as SVG; empty where there were no probes.
 pub(super) fn draw(report: &DrillReport) -> String {
@@ -57,7 +46,7 @@ pub(super) fn draw(report: &DrillReport) -> String {
         step(&mut svg, each, &axis, y, seconds);
         y += ROW;
     }
-    ticks(&mut svg, &axis, y);
+    axis.ticks(&mut svg, y, |seconds| format!("{seconds:.0} s"));
     legend(&mut svg, y + ROW);
     svg.push_str("</svg>");
     svg
@@ -214,20 +203,6 @@ fn lane<'a>(svg: &mut String, probes: impl Iterator<Item = &'a DrawnProbe> + Clo
             push(&mut path, format_args!("M{:.1} {y}v-{top}", axis.x(probe.started_s)));
         }
         push(svg, format_args!("<path class=\"{class}\" d=\"{path}\"/>"));
-    }
-}
-
-fn label(svg: &mut String, text: &str, y: f64) {
-    push(svg, format_args!("<text x=\"0\" y=\"{y}\">{}</text>", escape(text)));
-}
-
-fn ticks(svg: &mut String, axis: &Axis, y: f64) {
-    let span = axis.until - axis.from;
-    let step = [1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0].into_iter().find(|step| span / step <= 16.0).unwrap_or(1800.0);
-    let mut at = 0.0;
-    while at <= span {
-        push(svg, format_args!("<text class=\"tick\" x=\"{:.1}\" y=\"{y}\">{at:.0} s</text>", axis.x(axis.from + at)));
-        at += step;
     }
 }
 

@@ -171,7 +171,7 @@ async fn hold(request: DrillRequest, view: &Arc<dyn View>, home: &Home) -> anyho
 }
 
 /// Shows what is wrong with a file and its runbooks with its places; every other error is told as it is.
-fn shown(error: DrillError) -> DrillError {
+pub(super) fn shown(error: DrillError) -> DrillError {
     if let DrillError::Diagnostics { file, diagnostics, runbooks } = &error {
         note(diagnostic::render(file, diagnostics, true).trim_end());
         for Wrong { file, diagnostics } in runbooks {

@@ -1,12 +1,11 @@
 //! `lifeboat history`: what was rehearsed, how it went, and what is due.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use clap::Args;
 use jiff::Timestamp;
-use lifeboat_launch::removal;
 use lifeboat_present::{
-    drill::{Interval, verdict},
+    drill::{Every, Interval, verdict},
     elapsed,
     history::{self, Holding, Record},
 };
@@ -20,12 +19,12 @@ use crate::{
     exit::Exit,
     output::{BAD, WARN, hint, json as print_json, painted, styled},
     problem::Problem,
-    table,
+    rehearsed, table,
 };
 
 /// Show the drills that were held: verdicts, recovery times, what got worse, what is overdue
 ///
-/// A drill is overdue if it was not held for 90 days. Runbooks that were executed but never rehearsed are listed as never held.
+/// How often a drill has to be held is said in its file (`every`); a drill whose file does not say it is never overdue. Runbooks that were executed but never rehearsed are listed as never held.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  lifeboat history\n  lifeboat history DR-003\n  \
     lifeboat history --json | jq '.drills[] | select(.overdue)'")]
@@ -40,8 +39,7 @@ pub(crate) struct Arguments {
 pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<Exit> {
     let home = engine::home_to_read(global)?;
     let holdings = history::holdings(home.history()?);
-    let built_in: BTreeSet<String> = DrillRequest::rehearsals().map(str::to_uppercase).collect();
-    let mut records = history::records(&holdings, &built_in, &runs(&home)?, Timestamp::now());
+    let mut records = history::records(&holdings, &rehearsals(&home)?, &rehearsed::runs(&home)?, Timestamp::now());
     if let Some(name) = &arguments.name {
         records.retain(|record| record.drill.eq_ignore_ascii_case(name));
         if records.is_empty() {
@@ -64,14 +62,10 @@ pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<
     Ok(Exit::Done)
 }
 
-/// How often each runbook was executed in earnest.
-fn runs(home: &Home) -> anyhow::Result<BTreeMap<String, usize>> {
-    let mut runs = BTreeMap::new();
-    for listed in home.runs()?.into_iter().filter(|listed| !listed.is_drill) {
-        let id = listed.runbook.map(|runbook| runbook.id).filter(|id| id != removal::RUNBOOK);
-        id.into_iter().for_each(|id| *runs.entry(id).or_default() += 1);
-    }
-    Ok(runs)
+/// The drills of this binary that rehearse a recovery, with how often they have to be held.
+fn rehearsals(home: &Home) -> anyhow::Result<BTreeMap<String, Option<Every>>> {
+    let known = |name| DrillRequest::new(name, home.path()).map(|request| (request.spec.drill, request.spec.every));
+    Ok(DrillRequest::rehearsals().map(known).collect::<Result<_, _>>()?)
 }
 
 fn summary(records: &[Record], now: Timestamp) -> Vec<Vec<String>> {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     checklist::Checklist,
     environment::{Environment, Held},
+    exercise::DrillFile,
     interval::{Interval, Verdict},
     system::{Backend, SystemInfo},
 };
@@ -33,6 +34,9 @@ pub struct DrillReport {
     /// When, where and for whom it was held; `null` in reports of earlier versions.
     #[serde(default)]
     pub held: Option<Held>,
+    /// The drill file; `null` in reports of earlier versions.
+    #[serde(default)]
+    pub file: Option<DrillFile>,
     /// What it was measured on.
     pub testbed: TestbedReport,
     /// One a recovery, in the order of the timeline; fewer than the drill file has where one was never begun.

@@ -28,6 +28,16 @@ impl Interval {
         Self { low: round(low.max(0.0)), high: None }
     }
 
+    /// Compares it with an objective in seconds. Both verdicts need proof: `met`, that it cannot have been longer; `missed`, that it cannot
+    /// have been shorter.
+    pub fn against(self, objective_s: f64) -> Verdict {
+        match self.high {
+            Some(high) if high <= objective_s => Verdict::Met,
+            _ if self.low > objective_s => Verdict::Missed,
+            _ => Verdict::Unmeasured,
+        }
+    }
+
     /// Whether the duration can be that long.
     pub fn contains(&self, seconds: f64) -> bool {
         self.low <= seconds && self.high.is_none_or(|high| seconds <= high)

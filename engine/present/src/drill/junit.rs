@@ -3,44 +3,23 @@
 //! A suite is one run of the drill; its cases are the verdict, the objectives, the checks and the controls. What is missed has failed, what
 //! was not measured is an error, and what does not apply or was not run is skipped: none of the three is a pass.
 
-use std::fmt::Write as _;
-
 use super::{
     Check, CheckKind, ControlReport, DrillReport, EpisodeReport, Interval, NotApplied, Proof, Verdict, proof, reasons,
     sentence,
 };
-use crate::xml::escape;
-
-/// What became of a case.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Ended {
-    Passed(String),
-    Failure(String),
-    Error(String),
-    Skipped(String),
-}
-
-/// A test case.
-struct TestCase {
-    class: &'static str,
-    name: String,
-    result: Ended,
-}
-
-/// A run of the drill.
-struct Suite {
-    name: String,
-    attributes: String,
-    properties: Vec<(&'static str, String)>,
-    cases: Vec<TestCase>,
-}
+use crate::junit::{self, Ended, Suite, TestCase};
 
 /// The document.
 pub fn junit(report: &DrillReport) -> String {
     let others = report.samples.iter().filter(|sample| sample.run != report.run);
     let others = others.map(|sample| {
         let said = format!("RTO {}, RPO {}", measured(sample.rto_s), measured(sample.rpo_s));
-        let case = TestCase { class: "drill", name: "verdict".to_owned(), result: judged(sample.verdict, said) };
+        let case = TestCase {
+            class: "drill",
+            seconds: None,
+            name: "verdict".to_owned(),
+            result: judged(sample.verdict, said),
+        };
         Suite {
             name: suite_name(report, &sample.run),
             attributes: String::new(),
@@ -49,34 +28,16 @@ pub fn junit(report: &DrillReport) -> String {
         }
     });
     let suites: Vec<Suite> = std::iter::once(this_run(report)).chain(others).collect();
-    let all = counts(suites.iter().flat_map(|suite| &suite.cases));
-    let mut document = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    put(&mut document, format_args!("<testsuites name=\"lifeboat drill\" {all}>\n"));
-    suites.iter().for_each(|suite| suite.write(&mut document));
-    document.push_str("</testsuites>\n");
-    document
+    junit::document("lifeboat drill", &suites)
 }
 
 fn suite_name(report: &DrillReport, run: &str) -> String {
     format!("{} {run}", report.drill)
 }
 
-fn put(document: &mut String, text: std::fmt::Arguments<'_>) {
-    // Writing to a String cannot fail.
-    let _ = document.write_fmt(text);
-}
-
 fn this_run(report: &DrillReport) -> Suite {
-    let mut attributes = String::new();
-    if let Some(held) = &report.held {
-        let seconds = held.until.duration_since(held.from).as_secs_f64();
-        // The format has no place for a zone: it is UTC.
-        let at = held.from.to_zoned(jiff::tz::TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%S");
-        put(
-            &mut attributes,
-            format_args!(" timestamp=\"{at}\" hostname=\"{}\" time=\"{seconds:.3}\"", escape(&held.host)),
-        );
-    }
+    let held = report.held.as_ref();
+    let attributes = held.map(|held| junit::held(held.from, held.until, Some(&held.host))).unwrap_or_default();
     let properties = vec![
         ("sentence", sentence(report)),
         ("verdict", report.verdict.to_string()),
@@ -95,7 +56,7 @@ fn this_run(report: &DrillReport) -> Suite {
 }
 
 fn cases(report: &DrillReport) -> Vec<TestCase> {
-    let mut cases = vec![TestCase { class: "drill", name: "verdict".to_owned(), result: whole(report) }];
+    let mut cases = vec![TestCase { class: "drill", seconds: None, name: "verdict".to_owned(), result: whole(report) }];
     let several = report.episodes.len() > 1;
     for (number, episode) in (1..).zip(&report.episodes) {
         let of = if several { format!(" of recovery {number}, {}", episode.runbook.id) } else { String::new() };
@@ -136,7 +97,7 @@ fn objective(report: &DrillReport, name: String, verdict: Verdict, said: String)
         (Verdict::Met, Verdict::Unmeasured) => Ended::Error(format!("within it, but not proven: {said}")),
         _ => judged(verdict, said),
     };
-    TestCase { class: "objective", name, result }
+    TestCase { class: "objective", seconds: None, name, result }
 }
 
 fn objectives(report: &DrillReport, EpisodeReport { rto, rpo, .. }: &EpisodeReport, of: &str) -> [TestCase; 2] {
@@ -174,17 +135,17 @@ fn check(check: &Check, several: bool) -> TestCase {
         (false, true, CheckKind::Result) => Ended::Failure(detail),
         (false, ..) => Ended::Error(detail),
     };
-    TestCase { class: "check", name: named(&check.name, check.episode, several), result }
+    TestCase { class: "check", seconds: None, name: named(&check.name, check.episode, several), result }
 }
 
 fn not_applied(check: &NotApplied, several: bool) -> TestCase {
     let result = Ended::Skipped(format!("does not apply: the drill would need {}", check.needs));
-    TestCase { class: "check", name: named(&check.name, check.episode, several), result }
+    TestCase { class: "check", seconds: None, name: named(&check.name, check.episode, several), result }
 }
 
 /// The known breakages and the run without a fault; where they were not run, a case says so.
 fn controls(report: &DrillReport) -> Vec<TestCase> {
-    let case = |name: &str, result: Ended| TestCase { class: "control", name: name.to_owned(), result };
+    let case = |name: &str, result: Ended| TestCase { class: "control", seconds: None, name: name.to_owned(), result };
     let not_run = || Ended::Skipped("not run".to_owned());
     let mut cases: Vec<TestCase> = report.controls.iter().map(|it| case(&it.name, control(it))).collect();
     if cases.is_empty() {
@@ -205,52 +166,6 @@ fn control(control: &ControlReport) -> Ended {
         (true, _) => Ended::Passed(control.detail.clone()),
         (false, true) => Ended::Failure(format!("the drill stayed green: {}", control.detail)),
         (false, false) => Ended::Error(format!("it showed nothing: {}", control.detail)),
-    }
-}
-
-fn counts<'a>(cases: impl Iterator<Item = &'a TestCase> + Clone) -> String {
-    let count = |is: fn(&Ended) -> bool| cases.clone().filter(|case| is(&case.result)).count();
-    format!(
-        "tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\"",
-        cases.clone().count(),
-        count(|result| matches!(result, Ended::Failure(_))),
-        count(|result| matches!(result, Ended::Error(_))),
-        count(|result| matches!(result, Ended::Skipped(_)))
-    )
-}
-
-impl Suite {
-    fn write(&self, document: &mut String) {
-        let (name, counts) = (escape(&self.name), counts(self.cases.iter()));
-        put(document, format_args!("  <testsuite name=\"{name}\"{} {counts}>\n", self.attributes));
-        if !self.properties.is_empty() {
-            document.push_str("    <properties>\n");
-            for (name, value) in &self.properties {
-                put(document, format_args!("      <property name=\"{name}\" value=\"{}\"/>\n", escape(value)));
-            }
-            document.push_str("    </properties>\n");
-        }
-        self.cases.iter().for_each(|case| case.write(document));
-        document.push_str("  </testsuite>\n");
-    }
-}
-
-impl TestCase {
-    fn write(&self, document: &mut String) {
-        let head = format!("    <testcase classname=\"{}\" name=\"{}\"", self.class, escape(&self.name));
-        let (element, said) = match &self.result {
-            Ended::Passed(said) => {
-                return put(document, format_args!("{head}><system-out>{}</system-out></testcase>\n", escape(said)));
-            }
-            Ended::Skipped(said) => {
-                return put(document, format_args!("{head}><skipped message=\"{}\"/></testcase>\n", escape(said)));
-            }
-            Ended::Failure(said) => ("failure type=\"missed\"", said),
-            Ended::Error(said) => ("error type=\"unmeasured\"", said),
-        };
-        let first = said.lines().next().unwrap_or_default();
-        let (end, first, said) = (element.split(' ').next().unwrap_or_default(), escape(first), escape(said));
-        put(document, format_args!("{head}><{element} message=\"{first}\">{said}</{end}></testcase>\n"));
     }
 }
 

@@ -5,6 +5,7 @@ mod chapter;
 mod checklist;
 mod document;
 mod environment;
+mod exercise;
 mod gaps;
 mod interval;
 mod junit;
@@ -15,11 +16,11 @@ mod sentence;
 mod summary;
 mod system;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod versions;
 
 pub use self::{
-    chapter::{Block, Chapter, Sheet, chapters, reasons},
+    chapter::{chapters, reasons},
     checklist::{Checklist, ChecklistPoint, MEASURES},
     document::{
         BiteReport, Check, CheckKind, ControlReport, ControlRun, DrawnProbe, DrillReport, EpisodeReport, FORMAT,
@@ -27,6 +28,7 @@ pub use self::{
         Sample, Scaled, StepReport, TestbedReport, WritesReport,
     },
     environment::{Environment, Held, HostReport, PluginReport},
+    exercise::{DrillFile, Every, Exercise},
     gaps::{Gap, gaps},
     interval::{Interval, Verdict},
     junit::junit,

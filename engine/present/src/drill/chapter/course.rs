@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::{Block, Chapter, NOT_MEASURED, chapter, instant, sheet, words};
 use crate::{
     Text, Tone,
+    chapter::{Block, Chapter, NOT_MEASURED, chapter, instant, sheet, words},
     drill::{DrillReport, EpisodeReport, Instants, StepReport},
 };
 

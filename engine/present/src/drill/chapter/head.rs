@@ -1,8 +1,8 @@
 //! What an auditor reads first: when, where, on what and for whom the drill was held, and what it did not cover.
 
-use super::{Chapter, NOT_MEASURED, chapter, sheet, words};
 use crate::{
     Text, Tone,
+    chapter::{Chapter, NOT_MEASURED, chapter, sheet, words},
     drill::{DrillReport, HostReport, Load, gaps},
     elapsed::date_and_time,
 };
@@ -109,7 +109,8 @@ fn load(host: Option<&HostReport>) -> Text {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::Block, *};
+    use super::*;
+    use crate::chapter::Block;
     use crate::drill::read;
 
     #[test]

@@ -2,9 +2,10 @@
 
 use jiff::SignedDuration;
 
-use super::{Block, Chapter, NOT_MEASURED, chapter, interval, sheet, words};
+use super::interval;
 use crate::{
     Text,
+    chapter::{Block, Chapter, NOT_MEASURED, chapter, sheet, words},
     drill::{
         DrillReport, EpisodeReport,
         proof::{of, proven},

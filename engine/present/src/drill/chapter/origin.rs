@@ -1,7 +1,10 @@
 //! Where the numbers come from: systems with their fidelity, digests, seed, versions.
 
-use super::{Chapter, chapter, sheet, words};
-use crate::{Text, drill::DrillReport};
+use crate::{
+    Text,
+    chapter::{Chapter, chapter, sheet, words},
+    drill::DrillReport,
+};
 
 /// Everything that is needed to hold the drill again.
 pub(super) fn origin(report: &DrillReport) -> Chapter {

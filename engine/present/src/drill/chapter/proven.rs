@@ -1,8 +1,9 @@
 //! What holds the numbers: the checks, the controls, the run without a fault.
 
-use super::{Block, Chapter, NOT_MEASURED, chapter, interval, points::verdict, sheet, words};
+use super::{interval, points::verdict};
 use crate::{
     Text, Tone,
+    chapter::{Block, Chapter, NOT_MEASURED, chapter, sheet, words},
     drill::{Check, CheckKind, ControlReport, DrillReport, NotApplied, Verdict},
 };
 

@@ -1,7 +1,11 @@
 //! What the application wrote, what is missing of it and why, and what the probes saw.
 
-use super::{Block, Chapter, chapter, counted, instant, sheet, words};
-use crate::{Text, drill::DrillReport};
+use super::counted;
+use crate::{
+    Text,
+    chapter::{Block, Chapter, chapter, instant, sheet, words},
+    drill::DrillReport,
+};
 
 /// What became of the writes, and of each one that is missing.
 pub(super) fn writes(report: &DrillReport) -> Chapter {

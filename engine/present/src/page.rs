@@ -1,11 +1,104 @@
-//! Small pieces of HTML, and how the page looks.
+//! A page for people: self-contained HTML, for an auditor, on a phone or on paper. What it says comes from chapters; here is how that looks.
 
 use std::fmt::Write as _;
 
-use lifeboat_present::{Part, Text, Tone, drill::Sheet, xml::escape};
+use crate::{
+    Part, Text, Tone,
+    chapter::{Block, Chapter, Sheet},
+    xml::escape,
+};
+
+/// What a page has around and in its chapters.
+#[derive(Debug, Clone, Copy)]
+pub struct Page<'a> {
+    /// The title of the document, as text.
+    pub title: &'a str,
+    /// What stands on each printed page, as text.
+    pub printed: &'a str,
+    /// The head, as HTML.
+    pub head: &'a str,
+    /// What stands before the chapters, as HTML.
+    pub results: &'a str,
+    /// The chapters.
+    pub chapters: &'a [Chapter],
+    /// The course as SVG; empty where there is nothing to draw.
+    pub picture: &'a str,
+    /// What is said instead.
+    pub no_picture: &'a str,
+    /// The end, as HTML.
+    pub foot: &'a str,
+}
+
+impl Page<'_> {
+    /// The document.
+    pub fn render(&self) -> String {
+        let mut html = format!(
+            "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+             <meta name=\"color-scheme\" content=\"light dark\"><title>{}</title><style>{STYLE}{}</style></head><body>\n{}",
+            escape(self.title),
+            paged(self.printed),
+            self.head
+        );
+        contents(&mut html, self.chapters);
+        html.push_str("<main>\n");
+        html.push_str(self.results);
+        self.chapters.iter().for_each(|chapter| self.section(&mut html, chapter));
+        push(&mut html, format_args!("</main>\n<footer>{}</footer>\n</body></html>\n", self.foot));
+        html
+    }
+
+    fn section(&self, html: &mut String, Chapter { id, title, blocks }: &Chapter) {
+        push(
+            html,
+            format_args!(
+                "<section id=\"{id}\" aria-labelledby=\"{id}-title\"><h2 id=\"{id}-title\">{}</h2>",
+                escape(title)
+            ),
+        );
+        blocks.iter().for_each(|block| html.push_str(&self.block(block)));
+        html.push_str("</section>\n");
+    }
+
+    fn block(&self, block: &Block) -> String {
+        match block {
+            Block::Words(text) => format!("<p class=\"dim\">{}</p>", shown(text)),
+            Block::Table(sheet) => table(sheet),
+            Block::TimeLine if self.picture.is_empty() => format!("<p class=\"dim\">{}</p>", escape(self.no_picture)),
+            Block::TimeLine => wide("Time line", self.picture),
+        }
+    }
+}
+
+fn contents(html: &mut String, chapters: &[Chapter]) {
+    html.push_str("<nav aria-label=\"Contents\"><ul>");
+    for Chapter { id, title, .. } in chapters {
+        push(html, format_args!("<li><a href=\"#{id}\">{}</a></li>", escape(title)));
+    }
+    html.push_str("</ul></nav>\n");
+}
+
+/// Numbers that are looked for first: what each is as HTML, its value as text, and more about it as HTML.
+pub fn cards(cards: &[(String, String, String)]) -> String {
+    let mut html = "<div class=\"cards\">".to_owned();
+    for (what, value, more) in cards {
+        push(&mut html, format_args!("<div class=\"card\">{what}<b>{}</b>{more}</div>", escape(value)));
+    }
+    html.push_str("</div>\n");
+    html
+}
+
+/// The class of the page's style for what is meant so.
+pub fn class(tone: Tone) -> Option<&'static str> {
+    match tone {
+        Tone::Good => Some("met"),
+        Tone::Bad => Some("missed"),
+        Tone::Warn => Some("unmeasured"),
+        Tone::Plain => None,
+    }
+}
 
 /// A text with its names and tones marked up.
-pub(super) fn shown(text: &Text) -> String {
+fn shown(text: &Text) -> String {
     let part = |part: &Part| match part {
         Part::Words(words) => escape(words),
         Part::Name(name) => format!("<code>{}</code>", escape(name)),
@@ -17,18 +110,9 @@ pub(super) fn shown(text: &Text) -> String {
     text.parts().iter().map(part).collect()
 }
 
-fn class(tone: Tone) -> Option<&'static str> {
-    match tone {
-        Tone::Good => Some("met"),
-        Tone::Bad => Some("missed"),
-        Tone::Warn => Some("unmeasured"),
-        Tone::Plain => None,
-    }
-}
-
 /// A table. On a phone each row is a block in which each cell carries the head of its column; the roles keep it a table for those who
 /// hear it.
-pub(super) fn table(Sheet { caption, heads, rows }: &Sheet) -> String {
+fn table(Sheet { caption, heads, rows }: &Sheet) -> String {
     if rows.is_empty() {
         return format!("<p class=\"dim\">{}: none.</p>", escape(caption));
     }
@@ -61,18 +145,18 @@ fn cell(html: &mut String, number: usize, cell: &str, head: &str) {
 }
 
 /// What may be wider than the screen: it is moved sideways by itself, also by keys, and the page is not.
-pub(super) fn wide(name: &str, html: &str) -> String {
+fn wide(name: &str, html: &str) -> String {
     format!("<div class=\"wide\" role=\"group\" aria-label=\"{}\" tabindex=\"0\">{html}</div>\n", escape(name))
 }
 
 /// Adds formatted text.
-pub(super) fn push(html: &mut String, text: std::fmt::Arguments<'_>) {
+pub fn push(html: &mut String, text: std::fmt::Arguments<'_>) {
     // Writing to a String cannot fail.
     let _ = html.write_fmt(text);
 }
 
 /// What stands on each printed page: that name and the number of the page.
-pub(super) fn paged(name: &str) -> String {
+fn paged(name: &str) -> String {
     let name: String = name.chars().map(in_css).collect();
     format!(
         "@page {{ margin: 16mm 14mm 18mm; @bottom-left {{ content: \"{name}\"; font: 9px system-ui, sans-serif; color: #5b6670 }} \
@@ -89,10 +173,6 @@ fn in_css(character: char) -> String {
 }
 
 /// The page's look: light or dark as the reader's system is, narrow enough for a phone, and in black on white when printed.
-pub(super) fn style() -> &'static str {
-    STYLE
-}
-
 const STYLE: &str = "
 :root { color-scheme: light dark; --met: #0a7d38; --missed: #b3261e; --unmeasured: #8a6100; --line: #d8dde3; --soft: #f5f7f9; --ink: #1d2329;
   --dim: #5b6670; --paper: #fff; --outage: #fbe3e1; --critical: #274c77; --step: #9db4c8 }
@@ -117,7 +197,8 @@ tbody th { font-weight: inherit } .wide { overflow-x: auto } code { font-size: .
 .many { min-width: 40rem } .many tbody th code { overflow-wrap: normal }
 svg { width: 100%; min-width: 46rem; height: auto; font: 11px system-ui, sans-serif } svg text { fill: var(--ink) } svg .tick { fill: var(--dim) }
 svg .outage { fill: var(--outage) } svg .step { fill: var(--step) } svg .critical { fill: var(--critical) } svg .failed { fill: var(--missed) }
-svg .good { stroke: var(--met); fill: none } svg .bad { stroke: var(--missed); fill: none } svg .flag { stroke: var(--missed); stroke-dasharray: 2 2 }
+svg .good { stroke: var(--met); fill: none } svg .bad { stroke: var(--missed); fill: none } svg .wait { fill: none; stroke: var(--unmeasured); stroke-dasharray: 4 2 } svg .back { stroke: var(--dim); stroke-dasharray: 1 3 }
+  svg .flag { stroke: var(--missed); stroke-dasharray: 2 2 }
 svg .path { stroke: var(--critical); fill: none; stroke-dasharray: 3 2 }
 @media screen and (max-width: 40rem) {
   .many { min-width: 0 } thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%) }
@@ -145,14 +226,14 @@ mod tests {
     #[test]
     fn a_cell_carries_the_head_of_its_column() {
         let rows = vec![vec![Text::from("a<b"), Text::toned(Tone::Bad, "c")]];
-        let html = table(&Sheet { caption: "C & D".to_owned(), heads: vec!["one", "two"], rows });
+        let html = table(&Sheet { caption: "C & D".to_owned(), heads: vec!["one".to_owned(), "two".to_owned()], rows });
         assert!(html.contains("<caption>C &amp; D</caption>"), "{html}");
         assert!(html.contains("<th role=\"rowheader\" scope=\"row\">a&lt;b</th>"), "{html}");
         assert!(
             html.contains("<td role=\"cell\" data-label=\"two\"><div><span class=\"missed\">c</span></div></td>"),
             "{html}"
         );
-        let none = table(&Sheet { caption: "Lost".to_owned(), heads: vec!["one"], rows: Vec::new() });
+        let none = table(&Sheet { caption: "Lost".to_owned(), heads: vec!["one".to_owned()], rows: Vec::new() });
         assert_eq!(none, "<p class=\"dim\">Lost: none.</p>");
     }
 }

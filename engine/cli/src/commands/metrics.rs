@@ -1,0 +1,137 @@
+//! `lifeboat metrics`: rehearsals and verified backups for monitoring.
+
+use std::{
+    fs::Permissions,
+    io::{self, Write as _},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context;
+use clap::Args;
+use jiff::Timestamp;
+use lifeboat_present::metrics::{LABELS, metrics};
+
+use super::coverage::told;
+use crate::{
+    arguments::{Global, named_value},
+    engine,
+    exit::Exit,
+    output::data_as_is,
+    problem::Problem,
+    rehearsed,
+};
+
+/// The collector runs as another user, whatever the umask of whoever writes is; nothing in the file is a secret.
+const READABLE: u32 = 0o644;
+
+/// Write metrics about drills and verified backups, in the text format of Prometheus
+///
+/// The file is for the textfile collector of the node exporter. It is replaced as a whole, so that the collector never reads half of
+/// one. Write it regularly, for example each hour, and alert on the age of `lifeboat_metrics_written_timestamp`: the collector goes on
+/// telling an old file.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  lifeboat metrics\n  \
+    lifeboat metrics --textfile /var/lib/node_exporter/lifeboat.prom\n  \
+    lifeboat metrics drills/*.yaml --label cluster=eu --textfile /var/lib/node_exporter/lifeboat-eu.prom")]
+pub(crate) struct Arguments {
+    /// Drill files beside the drills in this binary
+    #[arg(value_name = "FILE")]
+    files: Vec<String>,
+    /// Replace this file instead of printing; its name ends in `.prom`
+    #[arg(long, value_name = "PATH")]
+    textfile: Option<PathBuf>,
+    /// Add a label to each metric: what two state folders of one machine tell must differ in one
+    #[arg(long = "label", value_name = "NAME=VALUE", value_parser = label)]
+    labels: Vec<(String, String)>,
+}
+
+/// A label that no metric has already.
+fn label(text: &str) -> Result<(String, String), String> {
+    let (name, value) = named_value(text)?;
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let is_name = name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(is_part);
+    if !is_name {
+        return Err("a label is named with letters, digits and `_`, and begins with a lower-case letter".to_owned());
+    }
+    if LABELS.contains(&name.as_str()) || ["instance", "job"].contains(&name.as_str()) {
+        return Err(format!("`{name}` is a label already"));
+    }
+    Ok((name, value))
+}
+
+pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<Exit> {
+    let twice = |(place, (name, _)): (usize, &(String, String))| {
+        arguments.labels[..place].iter().any(|(other, _)| other == name).then(|| name.clone())
+    };
+    if let Some(name) = arguments.labels.iter().enumerate().find_map(twice) {
+        return Err(Problem::usage(format!("the label `{name}` is given twice")).into());
+    }
+    let home = engine::home_to_read(global)?;
+    let coverage = told(rehearsed::covered(&home, &arguments.files, Timestamp::now()))?;
+    let looks = rehearsed::backup_looks(&home)?;
+    let text = metrics(&coverage, &looks, &arguments.labels, env!("CARGO_PKG_VERSION"));
+    match &arguments.textfile {
+        Some(path) if path.extension().is_none_or(|extension| extension != "prom") => {
+            let problem = Problem::usage(format!("the textfile collector does not read `{}`", path.display()));
+            return Err(problem.hint("it reads files whose names end in `.prom`").into());
+        }
+        Some(path) => replace(path, &text).with_context(|| format!("`{}` cannot be written", path.display()))?,
+        None => data_as_is(text),
+    }
+    Ok(Exit::Done)
+}
+
+/// Replaces the file at once: the collector sees the old one or the new one. The new one lies beside it until then, under a name that the
+/// collector does not read; whatever goes wrong, the old one stays.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".lifeboat-").suffix(".tmp").tempfile_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().set_permissions(Permissions::from_mode(READABLE))?;
+    file.as_file().sync_all()?;
+    file.persist(path).map(drop).map_err(|error| error.error)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole_and_anybody_can_read_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lifeboat.prom");
+        fs::write(&path, "old and longer than the new one\n").unwrap();
+        let old = fs::File::open(&path).unwrap();
+        replace(&path, "new\n").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new\n");
+        assert_eq!(
+            io::read_to_string(old).unwrap(),
+            "old and longer than the new one\n",
+            "whoever reads it reads it whole"
+        );
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, READABLE);
+        let names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["lifeboat.prom"], "nothing is left beside it");
+    }
+
+    #[test]
+    fn what_cannot_be_replaced_stays_and_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lifeboat.prom");
+        fs::create_dir(&path).unwrap();
+        assert!(replace(&path, "new\n").is_err());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert!(replace(&folder.path().join("gone/lifeboat.prom"), "new\n").is_err());
+    }
+
+    #[test]
+    fn a_label_has_a_name_of_its_own() {
+        assert_eq!(label("cluster=eu=1"), Ok(("cluster".to_owned(), "eu=1".to_owned())));
+        for wrong in ["cluster", "=eu", "Cluster=eu", "a-b=1", "drill=x", "job=x", "__name__=x"] {
+            assert!(label(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -40,6 +40,7 @@ fn gate(step: &Step, taken: &[StepId]) -> Option<Step> {
         when: step.when.clone(),
         timeout: None,
         time_limit: None,
+        estimate: None,
         retry: Retry::default(),
         undo: None,
         on_failure: OnFailure::Stop,

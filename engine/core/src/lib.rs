@@ -13,6 +13,7 @@ mod effect;
 pub mod event;
 pub mod expression;
 pub mod failure;
+pub mod feasibility;
 pub mod fit;
 mod grammar;
 pub mod graph;

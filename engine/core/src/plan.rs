@@ -171,6 +171,12 @@ pub struct Objectives {
     pub rpo: Option<SignedDuration>,
     /// From which instant the RTO counts.
     pub clock: Clock,
+    /// The step after which users are served again; `None`: the last one of the recovery.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored_by: Option<String>,
+    /// How many days back it must be possible to recover to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_days: Option<u32>,
 }
 
 /// From which instant the RTO counts.
@@ -225,6 +231,9 @@ pub struct Step {
     /// Longest time for all attempts, including the waits between them. Only a step that runs an action has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_limit: Option<SignedDuration>,
+    /// How long its author expects it to take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<SignedDuration>,
     /// When to retry it.
     pub retry: Retry,
     /// How to undo it.

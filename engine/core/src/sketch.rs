@@ -60,6 +60,7 @@ pub fn step(name: &str, needs: &[usize], kind: StepKind) -> Step {
         when: None,
         timeout: None,
         time_limit: None,
+        estimate: None,
         retry: Retry::default(),
         undo: None,
         on_failure: OnFailure::Stop,

@@ -74,8 +74,7 @@ impl Bench {
             via: Via::Local,
             user: None,
             programs: BTreeMap::new(),
-            folders: [("work".to_owned(), Folder { path: work, access: Effect::Destroy, restore_command: None })]
-                .into(),
+            folders: [("work".to_owned(), Folder::new(work, Effect::Destroy))].into(),
             ports: BTreeMap::new(),
             identity: None,
         };

@@ -11,6 +11,7 @@ mod ready;
 pub mod removal;
 pub mod resume;
 pub mod source;
+pub mod times;
 
 pub use error::{SourceError, Wrong, summary};
 pub use prepared::Prepared;

@@ -4,11 +4,16 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use lifeboat_core::{
+    bindings::Bindings,
     diagnostic::{Diagnostic, Severity},
-    fit,
+    feasibility, fit,
     runbook::Called,
 };
-use lifeboat_launch::source::{self, Checked, Content, Kind};
+use lifeboat_launch::{
+    source::{self, Checked, Content, Kind},
+    times,
+};
+use lifeboat_runtime::home::Home;
 use lifeboat_simulator::{drill, drill_step};
 use serde::Serialize;
 
@@ -77,27 +82,45 @@ fn check_all(arguments: &Arguments, global: &Global) -> anyhow::Result<Vec<Check
     let catalogue = engine::host_to_look_at(global)?.catalogue();
     let mut files: Vec<Checked> =
         arguments.files.iter().map(|path| source::check(path, &catalogue)).collect::<Result<_, _>>()?;
+    let mut given = arguments.bindings.as_deref().map(source::bindings).transpose()?;
+    let bindings = given.as_ref().and_then(bindings_of).cloned();
+    let home = engine::home_to_read(global)?;
     for file in &mut files {
         match file.kind {
             Kind::Drill => file.diagnostics = drill::check(&file.file, &catalogue),
-            Kind::Runbook => *file = drill_step::check(file.clone(), &catalogue),
+            Kind::Runbook => {
+                *file = drill_step::check(file.clone(), &catalogue);
+                add_infeasible(file, bindings.as_ref(), &home)?;
+            }
             Kind::Bindings => {}
         }
     }
     list_called(&mut files);
-    if let Some(path) = &arguments.bindings {
-        let mut given = source::bindings(path)?;
-        if let Content::Bindings(bindings) = &given.content {
-            let plans = files.iter().filter_map(Checked::plan);
-            for diagnostic in plans.flat_map(|plan| fit::check(plan, bindings)) {
-                if !given.diagnostics.contains(&diagnostic) {
-                    given.diagnostics.push(diagnostic);
-                }
+    if let (Some(given), Some(bindings)) = (&mut given, &bindings) {
+        let plans = files.iter().filter_map(Checked::plan);
+        for diagnostic in plans.flat_map(|plan| fit::check(plan, bindings)) {
+            if !given.diagnostics.contains(&diagnostic) {
+                given.diagnostics.push(diagnostic);
             }
         }
-        files.push(given);
     }
+    files.extend(given);
     Ok(files)
+}
+
+fn bindings_of(file: &Checked) -> Option<&Bindings> {
+    match &file.content {
+        Content::Bindings(bindings) => Some(bindings),
+        Content::Plan(_) | Content::Nothing => None,
+    }
+}
+
+/// Adds the objectives of a runbook that cannot be met.
+fn add_infeasible(file: &mut Checked, bindings: Option<&Bindings>, home: &Home) -> anyhow::Result<()> {
+    let Some(plan) = file.plan() else { return Ok(()) };
+    let found = feasibility::check(&file.file, plan, bindings, &times::recorded(home, plan)?);
+    file.diagnostics.extend(found);
+    Ok(())
 }
 
 /// Lists the runbooks that are called with the others, each once.

@@ -79,6 +79,9 @@ codes! {
     MISSING_INPUT "LB0060" Error "an input is missing"
     SPARE_INPUT "LB0061" Error "an input that the runbook does not have"
     BAD_INPUT "LB0062" Error "an input of the wrong type"
+    RTO_TOO_SHORT "LB0063" Warning "an RTO that the steps cannot meet"
+    RPO_TOO_SHORT "LB0064" Warning "an RPO that the archive cannot meet"
+    WINDOW_TOO_LONG "LB0065" Warning "a recovery window that the backups do not cover"
     CONTRADICTION "LB0070" Error "contradictory values"
     MORE "LB0071" Error "more problems than are shown"
 }

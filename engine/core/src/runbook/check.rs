@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     action::Catalogue,
-    diagnostic::{Findings, codes},
+    diagnostic::{Findings, closest, codes},
     plan::{Section, Variant},
     types::Type,
     yaml::Node,
@@ -42,6 +42,7 @@ pub(super) fn check<'n>(
     check_variants(findings, root, runbook);
     check_defaults(findings, root, runbook);
     let mut order = order(findings, runbook);
+    check_restoring_step(findings, root, &order);
     let (used_inputs, used_targets) = (BTreeSet::new(), BTreeSet::new());
     let mut context = Context {
         runbook,
@@ -73,6 +74,13 @@ fn check_variants(findings: &mut Findings<'_>, root: &Node, runbook: &Runbook<'_
             findings.add(codes::NO_STEPS, entry.key_span, message, "no steps");
         }
     }
+}
+
+fn check_restoring_step(findings: &mut Findings<'_>, root: &Node, order: &Order) {
+    let Some(node) = root.get("objectives").and_then(|objectives| objectives.get("restored_by")) else { return };
+    let Some(name) = node.text().filter(|name| !order.places.contains_key(*name)) else { return };
+    let help = closest(name, order.places.keys().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
+    findings.add_with(codes::UNKNOWN_STEP, node.span, format!("there is no step `{name}`"), "unknown step", help);
 }
 
 fn check_defaults(findings: &mut Findings<'_>, root: &Node, runbook: &Runbook<'_>) {

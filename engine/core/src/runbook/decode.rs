@@ -55,7 +55,13 @@ fn objectives(node: &Node) -> Objectives {
         Some("declare") => Clock::Declare,
         _ => Clock::Onset,
     };
-    Objectives { rto: duration(node, "rto"), rpo: duration(node, "rpo"), clock }
+    Objectives {
+        rto: duration(node, "rto"),
+        rpo: duration(node, "rpo"),
+        clock,
+        restored_by: node.text_of("restored_by").map(str::to_owned),
+        window_days: node.whole_of("window_days"),
+    }
 }
 
 /// An input whose type is wrong counts as `json`, so that its uses are not reported as well.
@@ -88,13 +94,11 @@ fn step(node: &Node, section: Section) -> Option<Step<'_>> {
         needs: node.get("needs").map(|needs| needs.items().iter().filter_map(item).collect()),
         when: node.get("when"),
         each: node.get("for_each"),
-        max_parallel: match node.get("max_parallel").map(|node| &node.value) {
-            Some(Yaml::Int(int)) => u32::try_from(*int).unwrap_or(PARALLEL),
-            _ => PARALLEL,
-        },
+        max_parallel: node.whole_of("max_parallel").unwrap_or(PARALLEL),
         allow_empty: matches!(node.get("allow_empty").map(|node| &node.value), Some(Yaml::Bool(true))),
         timeout: duration(node, "timeout").or_else(|| duration(node.get("timeout")?, "attempt")),
         time_limit: node.get("timeout").and_then(|timeout| duration(timeout, "step")),
+        estimate: duration(node, "estimate"),
         retry: node.get("retry").map(retry).unwrap_or_default(),
         keys: node.entries(),
         undo: node.get("undo").and_then(action),
@@ -152,10 +156,7 @@ fn action(node: &Node) -> Option<Use<'_>> {
 
 fn retry(node: &Node) -> Retry {
     let standard = Retry::default();
-    let attempts = match node.get("attempts").map(|node| &node.value) {
-        Some(Yaml::Int(int)) => u32::try_from(*int).unwrap_or(1),
-        _ => 1,
-    };
+    let attempts = node.whole_of("attempts").unwrap_or(1);
     let listed = |node: &Node| {
         let kind = |word: &str| FailureKind::ALL.into_iter().find(|kind| kind.as_str() == word);
         node.items().iter().filter_map(|item| kind(item.text()?)).collect()

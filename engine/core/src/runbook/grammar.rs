@@ -34,6 +34,8 @@ static OBJECTIVES: Object = Object {
         optional("rto", "Longest tolerable outage: `1h`.", Shape::Duration),
         optional("rpo", "Longest tolerable period of lost writes: `5m`.", Shape::Duration),
         optional("clock", "The moment from which the RTO counts.", Shape::Word(&["onset", "detect", "declare"])),
+        optional("restored_by", "The step after which users are served again; default: the last one.", Shape::Name),
+        optional("window_days", "How many days back it must be possible to recover to.", Shape::Int(1, 36_500)),
     ],
 };
 
@@ -92,6 +94,7 @@ const STEP_FIELDS: &[Field] = &[
         "Longest time for one attempt: `40m`; or one limit for an attempt and one for the whole step.",
         Shape::DurationOr(&TIMEOUT),
     ),
+    optional("estimate", "How long it is expected to take: `check` adds these up.", Shape::Duration),
     optional("retry", "When to retry it.", Shape::Object(&RETRY)),
     optional("undo", "How to undo it.", Shape::Object(&USE)),
     optional("on_failure", "What its failure means for the run.", Shape::Word(&["stop", "continue", "undo"])),

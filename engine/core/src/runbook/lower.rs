@@ -164,6 +164,7 @@ impl<'n> Lowering<'_, 'n> {
             when: step.when.and_then(condition),
             timeout: step.timeout,
             time_limit: step.time_limit,
+            estimate: step.estimate,
             retry: step.retry.clone(),
             // What is done at the end of a run is not undone, and its failure changes nothing.
             undo: step.undo.as_ref().filter(|_| own).and_then(|used| invocation(used, self.catalogue, site.roles)),

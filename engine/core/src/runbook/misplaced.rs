@@ -20,7 +20,7 @@ pub(super) fn check(findings: &mut Findings<'_>, step: &Step<'_>) {
     let (kind, wrong): (&str, &[&str]) = match step.body {
         Body::Uses(Use { has_grammar: true, .. }) => ("drill", &["with", "inputs", "targets"]),
         Body::Uses(_) => ("uses", &["inputs", "targets"]),
-        Body::Runbook(_) => ("runbook", &["with", "timeout", "retry", "undo", "for_each"]),
+        Body::Runbook(_) => ("runbook", &["with", "timeout", "estimate", "retry", "undo", "for_each"]),
         Body::Approve { .. } => ("approve", &["with", "inputs", "targets", "for_each"]),
         Body::Manual { .. } => ("manual", &["with", "inputs", "targets", "for_each"]),
         Body::Unclear => return,

@@ -45,6 +45,8 @@ pub(super) struct Step<'n> {
     pub(super) timeout: Option<jiff::SignedDuration>,
     /// For all attempts.
     pub(super) time_limit: Option<jiff::SignedDuration>,
+    /// How long its author expects it to take.
+    pub(super) estimate: Option<jiff::SignedDuration>,
     pub(super) retry: Retry,
     /// Its keys, for those that mean nothing here.
     pub(super) keys: &'n [Entry],

@@ -71,6 +71,14 @@ impl Node {
         self.get(key)?.text()
     }
 
+    /// The whole number of that key, if it is one and not negative.
+    pub(crate) fn whole_of(&self, key: &str) -> Option<u32> {
+        match self.get(key)?.value {
+            Yaml::Int(int) => u32::try_from(int).ok(),
+            _ => None,
+        }
+    }
+
     /// What it is, for messages.
     pub(crate) fn described(&self) -> &'static str {
         match self.value {

@@ -4,6 +4,7 @@ mod bindings;
 mod calls;
 mod catalogue;
 mod drills;
+mod feasibility;
 mod handlers;
 mod hostile;
 mod modifiers;

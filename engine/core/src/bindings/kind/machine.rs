@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::SignedDuration;
 use serde_json::json;
 
 use super::{Fact, Hold, Kind, access::access, text};
@@ -66,6 +67,17 @@ pub struct Folder {
     pub access: Effect,
     /// Shell command that makes a plain file of one that lies in it in another form.
     pub restore_command: Option<String>,
+    /// The longest time between two copies into it, where what lies in it is copied there from elsewhere.
+    pub copy_interval: Option<SignedDuration>,
+    /// How many days what lies in it is kept.
+    pub retention_days: Option<u32>,
+}
+
+impl Folder {
+    /// One that nothing else is said of.
+    pub fn new(path: impl Into<String>, access: Effect) -> Self {
+        Self { path: path.into(), access, restore_command: None, copy_interval: None, retention_days: None }
+    }
 }
 
 /// The programs of PostgreSQL that `postgres_bin` allows, and what running them can do.
@@ -146,6 +158,8 @@ static FOLDER: Object = Object {
              PostgreSQL: for archives whose segments are compressed or kept in subfolders.",
             Shape::RestoreCommand,
         ),
+        optional("copy_interval", "Longest time between two copies into it from elsewhere: `6h`.", Shape::Duration),
+        optional("retention_days", "How many days what lies in it is kept.", Shape::Int(1, 36_500)),
     ],
 };
 
@@ -180,9 +194,7 @@ impl Kind for Machine {
     }
 
     fn example() -> Self {
-        let folder = |name: &str| {
-            (name.to_owned(), Folder { path: format!("/{name}"), access: Effect::Destroy, restore_command: None })
-        };
+        let folder = |name: &str| (name.to_owned(), Folder::new(format!("/{name}"), Effect::Destroy));
         Self {
             via: Via::Local,
             user: Some("postgres".to_owned()),
@@ -261,6 +273,11 @@ fn programs(node: &Node) -> BTreeMap<String, Program> {
 fn folder(entry: &Entry) -> Option<(String, Folder)> {
     let node = &entry.value;
     let access = node.text_of("access").and_then(Effect::from_access).unwrap_or(Effect::Read);
-    let restore_command = node.text_of("restore_command").map(str::to_owned);
-    Some((entry.key.clone(), Folder { path: node.text_of("path")?.to_owned(), access, restore_command }))
+    let folder = Folder {
+        restore_command: node.text_of("restore_command").map(str::to_owned),
+        copy_interval: node.text_of("copy_interval").and_then(|text| text.parse().ok()),
+        retention_days: node.whole_of("retention_days"),
+        ..Folder::new(node.text_of("path")?, access)
+    };
+    Some((entry.key.clone(), folder))
 }

@@ -136,8 +136,7 @@ mod tests {
     use super::*;
 
     fn machine() -> Machine {
-        let folder =
-            |name: &str, access| (name.to_owned(), Folder { path: format!("/{name}"), access, restore_command: None });
+        let folder = |name: &str, access| (name.to_owned(), Folder::new(format!("/{name}"), access));
         let postgres = Program { path: "/usr/lib/pg/postgres".to_owned(), effect: Effect::Mutate };
         Machine {
             via: Via::Local,

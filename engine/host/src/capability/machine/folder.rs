@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_path_is_allowed_by_the_innermost_folder() {
-        let folder = |path: &str, access| Folder { path: path.to_owned(), access, restore_command: None };
+        let folder = |path: &str, access| Folder::new(path, access);
         let folders = BTreeMap::from([
             ("work".to_owned(), folder("/srv/work/", Effect::Destroy)),
             ("archive".to_owned(), folder("/srv/work/archive", Effect::Read)),

@@ -87,9 +87,8 @@ mod tests {
     #[test]
     fn a_program_starts_where_it_may_do_what_it_does() {
         let check = |folders: &[(&str, Effect)], effect: Effect, expect: &str| {
-            let folder = |(name, access): &(&str, Effect)| {
-                ((*name).to_owned(), Folder { path: format!("/{name}/"), access: *access, restore_command: None })
-            };
+            let folder =
+                |(name, access): &(&str, Effect)| ((*name).to_owned(), Folder::new(format!("/{name}/"), *access));
             let folders = folders.iter().map(folder).collect();
             let machine = Machine {
                 via: Via::Local,

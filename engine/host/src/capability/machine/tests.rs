@@ -44,10 +44,7 @@ impl Here {
         let folder = tempfile::tempdir().unwrap();
         let allowed = |name: &str, access| {
             fs::create_dir(folder.path().join(name)).unwrap();
-            (
-                name.to_owned(),
-                Folder { path: folder.path().join(name).display().to_string(), access, restore_command: None },
-            )
+            (name.to_owned(), Folder::new(folder.path().join(name).display().to_string(), access))
         };
         let control = control.map_or("/bin/echo".to_owned(), |path| folder.path().join(path).display().to_string());
         let program = |name: &str, path: &str, effect| (name.to_owned(), Program { path: path.to_owned(), effect });

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 
 use crate::{
-    bindings::{Bindings, Folder, System},
+    bindings::{Bindings, Folder, Protection},
     diagnostic::{Code, Diagnostic, Findings, SourceFile, Span, codes},
     name::{RoleName, StepId},
     plan::{Plan, Section, Step, StepIndex, Variant},
@@ -79,7 +79,10 @@ fn too_slow(plan: &Plan, times: &StepTimes) -> Option<Finding> {
     }
     let variant = plan.variant.map(|variant| format!(" of the variant `{}`", variant.as_str())).unwrap_or_default();
     let parts: Vec<String> = path.iter().map(|(step, cost)| format!("`{}` {}", step.id, cost.told())).collect();
-    let mut help = format!("{} = {}", parts.join(" + "), short(length));
+    let mut help = parts.join(" + ");
+    if parts.len() > 1 {
+        help += &format!(" = {}", short(length));
+    }
     if plan.objectives.restored_by.is_none() {
         help += "; if users are served before the last step, name the step in `restored_by`";
     }
@@ -152,15 +155,14 @@ fn may_be_skipped(plan: &Plan, step: &Step) -> bool {
 /// What is lost with a server of which nothing is left but its archive. Where a second server is bound, that one may have more.
 fn loses_too_much(plan: &Plan, bindings: &Bindings) -> Option<Finding> {
     let rpo = plan.objectives.rpo?;
-    let systems = || plan.targets.keys().filter_map(|role| Some((role, &bindings.targets.get(role)?.system)));
-    let mut servers = systems().filter_map(|(role, system)| match system {
-        System::Postgres(server) => Some((role, server)),
+    let mut servers = protections(plan, bindings).filter_map(|(role, protection)| match protection {
+        Protection::Archived(interval) => Some((role, interval)),
         _ => None,
     });
-    let (Some((role, server)), None) = (servers.next(), servers.next()) else { return None };
+    let (Some((role, interval)), None) = (servers.next(), servers.next()) else { return None };
     let copied = |(role, folder): (&RoleName, &Folder)| (folder.copy_interval.unwrap_or_default(), role.clone());
     let copied = folders(plan, bindings, ARCHIVE).map(copied).min();
-    let archived = server.archive_interval.unwrap_or_default();
+    let archived = interval.unwrap_or_default();
     let late = copied.as_ref().map_or(SignedDuration::ZERO, |(interval, _)| *interval);
     let lost = archived.saturating_add(late);
     if lost <= rpo {
@@ -193,14 +195,19 @@ fn kept_too_briefly(plan: &Plan, bindings: &Bindings) -> Option<Finding> {
     Some(Finding { code: codes::WINDOW_TOO_LONG, key: "window_days", message, help })
 }
 
+/// What the bindings say of each role of the plan.
+fn protections<'b>(plan: &'b Plan, bindings: &'b Bindings) -> impl Iterator<Item = (&'b RoleName, Protection<'b>)> {
+    plan.targets.keys().filter_map(|role| Some((role, bindings.targets.get(role)?.system.protection())))
+}
+
 /// The folders of that name on the machines of the plan.
 fn folders<'b>(
     plan: &'b Plan,
     bindings: &'b Bindings,
     name: &'b str,
 ) -> impl Iterator<Item = (&'b RoleName, &'b Folder)> {
-    plan.targets.keys().filter_map(move |role| match &bindings.targets.get(role)?.system {
-        System::Machine(machine) => Some((role, machine.folders.get(name)?)),
+    protections(plan, bindings).filter_map(move |(role, protection)| match protection {
+        Protection::Kept(folders) => Some((role, folders.get(name)?)),
         _ => None,
     })
 }

@@ -1,6 +1,6 @@
 //! The place where the application's traffic is directed.
 
-use super::{Fact, Hold, Kind, access::access};
+use super::{Fact, Hold, Kind, Protection, access::access};
 use crate::{
     grammar::{Object, Shape, optional, required},
     yaml::Node,
@@ -71,6 +71,10 @@ impl Kind for Endpoint {
 
     fn leases(&self) -> Vec<String> {
         vec![format!("endpoint:{}", self.location())]
+    }
+
+    fn protection(&self) -> Protection<'_> {
+        Protection::Nothing
     }
 
     fn hold(&self) -> Hold<'_> {

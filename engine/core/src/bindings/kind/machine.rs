@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 use serde_json::json;
 
-use super::{Fact, Hold, Kind, access::access, text};
+use super::{Fact, Hold, Kind, Protection, access::access, text};
 use crate::{
     action::Effect,
     grammar::{Object, Shape, optional, required},
@@ -208,6 +208,10 @@ impl Kind for Machine {
     fn leases(&self) -> Vec<String> {
         let work = self.folders.get("work").map_or("", |folder| folder.path.trim_end_matches('/'));
         vec![format!("machine:{}:{work}", self.via.in_one_word())]
+    }
+
+    fn protection(&self) -> Protection<'_> {
+        Protection::Kept(&self.folders)
     }
 
     fn hold(&self) -> Hold<'_> {

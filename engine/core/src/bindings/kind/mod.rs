@@ -8,13 +8,14 @@ mod hold;
 mod machine;
 mod notify;
 mod postgres;
+mod protection;
 mod table;
 
-pub use self::hold::Hold;
 use self::{
     fact::{Fact, text},
     table::{Kind, kinds},
 };
+pub use self::{hold::Hold, protection::Protection};
 
 kinds! {
     /// A PostgreSQL server, reached over its protocol.

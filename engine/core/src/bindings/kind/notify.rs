@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Fact, Hold, Kind, text};
+use super::{Fact, Hold, Kind, Protection, text};
 use crate::{
     action::Effect,
     grammar::{Object, Shape, optional, required},
@@ -80,6 +80,10 @@ impl Kind for Notify {
     /// Any number of runs may tell people something at once.
     fn leases(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    fn protection(&self) -> Protection<'_> {
+        Protection::Nothing
     }
 
     fn hold(&self) -> Hold<'_> {

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use serde_json::json;
 
-use super::{Fact, Hold, Kind, access::access, text};
+use super::{Fact, Hold, Kind, Protection, access::access, text};
 use crate::{
     grammar::{Object, Shape, optional, required},
     secret::SecretRef,
@@ -120,6 +120,10 @@ impl Kind for Postgres {
         };
         let known = self.system_identifier.iter().map(|identifier| format!("postgres:{identifier}"));
         known.chain([format!("postgres:{host}:{}", self.port)]).collect()
+    }
+
+    fn protection(&self) -> Protection<'_> {
+        Protection::Archived(self.archive_interval)
     }
 
     fn hold(&self) -> Hold<'_> {

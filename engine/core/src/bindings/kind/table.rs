@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Fact, Hold, TargetKind};
+use super::{Fact, Hold, Protection, TargetKind};
 use crate::{action::Effect, grammar::Object, yaml::Node};
 
 /// A kind of target; what plays the role is the value. Nothing that guards a target has a default: a new kind cannot forget it.
@@ -33,6 +33,9 @@ pub(super) trait Kind: Sized + 'static {
 
     /// Where it is, for people; nothing secret.
     fn location(&self) -> String;
+
+    /// What its binding says of how data is protected.
+    fn protection(&self) -> Protection<'_>;
 }
 
 /// The table: a line is the file of a kind, whose name is the kind's word in YAML, and the type in it.
@@ -109,6 +112,11 @@ macro_rules! kinds {
             /// Where it is, for people; nothing secret.
             pub fn location(&self) -> String {
                 match self { $(Self::$Kind(system) => system.location()),+ }
+            }
+
+            /// What its binding says of how data is protected.
+            pub fn protection(&self) -> Protection<'_> {
+                match self { $(Self::$Kind(system) => system.protection()),+ }
             }
 
             /// The exclusive resources that a run has the leases of while it may change it.

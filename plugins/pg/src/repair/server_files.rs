@@ -182,10 +182,10 @@ mod tests {
     fn host(pages: &[u8]) -> fake::Machine {
         let host = fake::Machine::default();
         host.add_folder("data", "/data").expect("a folder");
-        host.add_folder("work", "/work").expect("a folder");
+        host.add_folder("work", "/area").expect("a folder");
         host.files().create_folder("/data/base/5").expect("a folder");
         host.files().write(FILE, &pages.iter().flat_map(|byte| page(*byte)).collect::<Vec<_>>()).expect("a file");
-        host.files().write("/work/images", &[page(b'A'), page(b'B')].concat()).expect("a file");
+        host.files().write("/area/images", &[page(b'A'), page(b'B')].concat()).expect("a file");
         host.add_program("cp", Effect::Read, |files, invocation| {
             let [.., from, to] = &invocation.arguments[..] else { return ended(1, "", "what?") };
             let copied = files.read(from).and_then(|content| files.write(to, &content));
@@ -227,7 +227,7 @@ mod tests {
 
     fn written(host: &fake::Machine) -> (Result<Vec<String>, String>, Vec<u8>) {
         let original = ServerFiles { caps: host, machine: "host", data: "/data".to_owned() };
-        let kept = original.write(&plan(), "/work/images", "/work/kept-").map_err(|failure| failure.code().to_owned());
+        let kept = original.write(&plan(), "/area/images", "/area/kept-").map_err(|failure| failure.code().to_owned());
         let content = host.files().read(FILE).expect("the file");
         (kept, content.chunks(PAGE_BYTES).map(|page| page[0]).collect())
     }
@@ -235,7 +235,7 @@ mod tests {
     #[test]
     fn damaged_pages_are_replaced_and_the_damaged_file_stays_as_it_was() {
         let host = host(b"xab");
-        let kept = "/work/kept-base-5-6";
+        let kept = "/area/kept-base-5-6";
         assert_eq!(written(&host), (Ok(vec![kept.to_owned()]), b"xAB".to_vec()));
         // An attempt that finds its work done writes nothing, and keeps what the first one kept.
         let before = host.invocations().len();

@@ -42,6 +42,47 @@ const WITH_COPY: &str = r#"  - id: restore
     with: { machine: recovery, instance: "${{ steps.restore.outputs.instance }}" }
 "#;
 
+/// Copies from just before and just after, values that go back, and a look at them.
+const WITH_TWO_COPIES: &str = r#"  - id: restore
+    uses: pg/restore
+    with: { machine: recovery, server: primary, target: { before_xid: "${{ steps.find.outputs.xid }}" } }
+  - id: restore_after
+    uses: pg/restore
+    needs: [find]
+    with: { machine: recovery, server: primary, target: { xid: "${{ steps.find.outputs.xid }}" } }
+  - id: compare
+    uses: pg/compare
+    needs: [restore, restore_after]
+    with:
+      server: primary
+      machine: recovery
+      instance: "${{ steps.restore.outputs.instance }}"
+      after: "${{ steps.restore_after.outputs.instance }}"
+      set_file: "${{ steps.find.outputs.set_file }}"
+      set_digest: "${{ steps.find.outputs.set_digest }}"
+  - id: merge
+    uses: pg/merge-missing
+    with:
+      server: primary
+      machine: recovery
+      instance: "${{ steps.restore.outputs.instance }}"
+      after: "${{ steps.AFTER.outputs.instance }}"
+      set_file: "${{ steps.find.outputs.set_file }}"
+      set_digest: "${{ steps.find.outputs.set_digest }}"
+      triggers: TRIGGERS
+  - id: verify
+    uses: pg/compare
+    with:
+      server: primary
+      machine: recovery
+      instance: "${{ steps.restore.outputs.instance }}"
+      after: "${{ steps.restore_after.outputs.instance }}"
+      set_file: "${{ steps.find.outputs.set_file }}"
+      set_digest: "${{ steps.find.outputs.set_digest }}"
+      left_file: "${{ steps.merge.outputs.left_file }}"
+      left_digest: "${{ steps.merge.outputs.left_digest }}"
+"#;
+
 /// What a run gave: the outputs of its steps by `STEP`, or what it said where it failed.
 type Outcome = std::result::Result<Value, String>;
 
@@ -58,6 +99,12 @@ pub fn put_back(stand: &Stand, parameters: &str) -> Result<Outcome> {
 /// Finds, restores a copy, compares the rows with what is there, and removes the copy.
 pub fn compare(stand: &Stand, parameters: &str) -> Result<Outcome> {
     with_copy(stand, parameters, "compare", "compare")
+}
+
+/// Finds what was changed, restores two copies, and puts the values back with this meaning of triggers; `after` is the step whose copy is
+/// taken for what the change wrote.
+pub fn change_back(stand: &Stand, parameters: &str, triggers: &str, after: &str) -> Result<Outcome> {
+    find_and(stand, parameters, &WITH_TWO_COPIES.replace("TRIGGERS", triggers).replace("AFTER", after))
 }
 
 fn with_copy(stand: &Stand, parameters: &str, step: &str, action: &str) -> Result<Outcome> {

@@ -45,6 +45,7 @@ async fn a_dry_run_shows_every_step_and_changes_nothing() -> Result<()> {
         "find would_run",
         "preflight not_known",
         "restore not_known",
+        "restore_after not_known",
         "made_again not_known",
         "compare not_known",
         "sign_off not_known",
@@ -55,6 +56,7 @@ async fn a_dry_run_shows_every_step_and_changes_nothing() -> Result<()> {
         "whole not_known",
         "report not_known",
         "clean_up not_known",
+        "clean_up_after not_known",
         "alarm nothing_failed",
     ];
     ensure!(found == expected, "{found:#?}\n{said}");

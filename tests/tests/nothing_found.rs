@@ -36,7 +36,7 @@ async fn the_reason_is_told_with_what_to_do() -> Result<()> {
         &[
             "changed but not deleted: 80 times",
             &format!("transaction {changed} (80 rows, "),
-            &format!("before_xid: {changed}"),
+            &format!("`xid: {changed}`, `damage: changed`"),
         ],
     )?;
     says(&finding("quiet")?, &["80 of public.events_1"])?;

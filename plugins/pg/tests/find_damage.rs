@@ -2,7 +2,10 @@
 
 mod scripted;
 
-use lifeboat_plugin::{Failure, fake::Fake};
+use lifeboat_plugin::{
+    Failure,
+    fake::{Fake, rows},
+};
 use scripted::{IDENTIFIER, archive_segment, cluster, outputs, run, waldump};
 use serde_json::{Value, json};
 
@@ -136,8 +139,21 @@ rmgr: Heap        len (rec/tot):     54/    54, tx:        701, lsn: 0/00100088,
 rmgr: Transaction len (rec/tot):     34/    34, tx:        701, lsn: 0/001000C0, prev 0/00100088, desc: COMMIT 2026-11-21 03:31:00.000000 UTC";
 
 const TRUNCATED: &str = "\
-rmgr: Storage     len (rec/tot):     42/    42, tx:        750, lsn: 0/00100028, prev 0/00000028, desc: CREATE base/5/100
-rmgr: Transaction len (rec/tot):    206/   206, tx:        750, lsn: 0/00100060, prev 0/00100028, desc: COMMIT 2026-11-21 03:30:00.000000 UTC; rels: base/5/99; inval msgs: catcache 55";
+rmgr: Standby     len (rec/tot):     50/    50, tx:          0, lsn: 0/00100028, prev 0/00000028, desc: RUNNING_XACTS nextXid 740 latestCompletedXid 739 oldestRunningXid 740
+rmgr: Storage     len (rec/tot):     42/    42, tx:        750, lsn: 0/00100060, prev 0/00100028, desc: CREATE base/5/100
+rmgr: Transaction len (rec/tot):    206/   206, tx:        750, lsn: 0/00100200, prev 0/00100060, desc: COMMIT 2026-11-21 03:30:00.000000 UTC; rels: base/5/99; inval msgs: catcache 55";
+
+/// Rows, or whole pages of them, that the same transaction wrote into the new file.
+const WRITTEN: [&str; 2] = [
+    "rmgr: XLOG        len (rec/tot):     49/  8241, tx:        750, lsn: 0/00100098, prev 0/00100060, desc: FPI , blkref #0: rel 1663/5/100 blk 0 FPW",
+    "rmgr: Heap        len (rec/tot):     59/    59, tx:        750, lsn: 0/00100098, prev 0/00100060, desc: INSERT off 1 flags 0x00, blkref #0: rel 1663/5/100 blk 0",
+];
+
+fn emptied(lines: &'static str) -> Fake {
+    let fake = archive(lines);
+    fake.postgres.on("a.attname = 'ctid'", |_| Ok(rows(&["schema", "name"], vec![])));
+    fake
+}
 
 #[test]
 fn a_guess_is_never_made() {
@@ -147,10 +163,33 @@ fn a_guess_is_never_made() {
 }
 
 #[test]
-fn a_truncated_table_is_recognised() {
-    let failure = run(&archive(TRUNCATED), "find-damage", &parameters()).expect_err("no rows to name");
-    assert_eq!(failure.code(), "pg-table-rewritten");
-    insta::assert_snapshot!(failure.reason().message);
+fn an_emptied_table_is_a_set_of_whole_tables() {
+    let fake = emptied(TRUNCATED);
+    let found = outputs(&run(&fake, "find-damage", &parameters()).expect("the damage"));
+    let set = fake.machine.files().read(found["set_file"].as_str().expect("a path")).expect("the file");
+    let seen = ["xid", "damage", "rows_total", "emptied", "candidates_text", "changes_text"];
+    let seen: Vec<String> = seen.iter().map(|name| format!("{name}: {}", found[*name])).collect();
+    insta::assert_snapshot!(format!("{}\n{}", seen.join("\n"), String::from_utf8(set).expect("text")));
+    // Values of rows that are gone are not what is looked for.
+    let with = |key: &str, value: Value| {
+        let mut parameters = parameters();
+        parameters[key] = value;
+        code(&emptied(TRUNCATED), &parameters)
+    };
+    assert_eq!(with("damage", json!("any")), "found");
+    assert_eq!(with("damage", json!("changed")), "pg-table-rewritten");
+    assert_eq!(with("xid", json!(750)), "found");
+    assert_eq!(with("xid", json!(751)), "pg-table-rewritten");
+}
+
+#[test]
+fn a_new_file_with_rows_is_no_emptied_table() {
+    for written in WRITTEN {
+        let (head, commit) = TRUNCATED.rsplit_once('\n').expect("lines");
+        let lines: &'static str = format!("{head}\n{written}\n{commit}").leak();
+        let failure = run(&emptied(lines), "find-damage", &parameters()).expect_err("no rows to name");
+        assert_eq!(failure.code(), "pg-table-rewritten", "{written}");
+    }
 }
 
 #[test]

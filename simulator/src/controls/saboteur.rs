@@ -21,7 +21,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Breakage, Control};
 use crate::{
-    ledger::{Change, Key, Operation, Planned},
+    ledger::{Change, Key, Operation, Planned, State},
     store::{Answer as Written, Endpoint},
 };
 
@@ -34,6 +34,8 @@ pub struct Known {
     pub facts: BTreeMap<String, Value>,
     /// The records that it removed, in order.
     pub removed: Vec<Key>,
+    /// The records that it changed, in order.
+    pub changed: Vec<Key>,
     /// How it reaches the store.
     pub observer: Arc<dyn Endpoint>,
 }
@@ -72,9 +74,12 @@ impl Invoke for Saboteur {
                 self.inner.invoke(request)
             }
             (Breakage::LeavesOut(left), Some(known)) => {
-                let of_it = known.removed.iter().filter(|key| key.collection == left.collection).cloned();
-                let keys = of_it.step_by(left.each.max(1)).collect();
-                Box::pin(leave_out(self.inner.invoke(request), keys, Arc::clone(&known.observer)))
+                let of_it = |keys: &[Key], leave: fn(&Key) -> Planned| -> Vec<Planned> {
+                    let keys = keys.iter().filter(|key| key.collection == left.collection);
+                    keys.step_by(left.each.max(1)).map(leave).collect()
+                };
+                let writes = [of_it(&known.removed, deleted), of_it(&known.changed, spoiled)].concat();
+                Box::pin(leave_out(self.inner.invoke(request), writes, Arc::clone(&known.observer)))
             }
             _ => self.inner.invoke(request),
         }
@@ -124,23 +129,23 @@ fn empty(ty: &Type) -> Value {
     }
 }
 
-/// Removes some of the records again before the step is known to have ended, as if the step had left them out.
-async fn leave_out(running: Pending<Answer>, keys: Vec<Key>, observer: Arc<dyn Endpoint>) -> Answer {
+/// Removes or changes some of the records again before the step is known to have ended, as if the step had left them out.
+async fn leave_out(running: Pending<Answer>, writes: Vec<Planned>, observer: Arc<dyn Endpoint>) -> Answer {
     let answer = running.await;
     if !matches!(answer, Answer::Ran(Ok(_))) {
         return answer;
     }
-    match take_away(&keys, observer.as_ref()).await {
+    match write_all(&writes, observer.as_ref()).await {
         Ok(()) => answer,
         Err(problem) => Answer::Ran(Err(Failure::Permanent(Reason::new("drill-sabotage", problem)))),
     }
 }
 
-async fn take_away(keys: &[Key], observer: &dyn Endpoint) -> Result<(), String> {
+async fn write_all(writes: &[Planned], observer: &dyn Endpoint) -> Result<(), String> {
     let mut client = observer.connect(CONNECT_WITHIN).await.map_err(|error| error.to_string())?;
     let mut taken = 0;
-    for key in keys {
-        match client.write(&deleted(key), 0).await {
+    for planned in writes {
+        match client.write(planned, 0).await {
             Written::Done(_) => taken += 1,
             Written::Refused(_) => {}
             Written::Unknown(problem) => return Err(problem),
@@ -153,6 +158,14 @@ fn deleted(key: &Key) -> Planned {
     let Key { collection, id } = key.clone();
     let changes = vec![Change { collection: collection.clone(), id: Some(id.clone()), after: None }];
     Planned { operation: Operation::Delete, collection, id: Some(id), parent: None, changes }
+}
+
+/// A content that no write of the application has put there.
+fn spoiled(key: &Key) -> Planned {
+    let Key { collection, id } = key.clone();
+    let after = Some(State { version: 0, parent: None });
+    let changes = vec![Change { collection: collection.clone(), id: Some(id.clone()), after }];
+    Planned { operation: Operation::Update, collection, id: Some(id), parent: None, changes }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     fault::Struck,
-    ledger::Key,
+    ledger::{Id, Key},
     measurement::ProbeKind,
     model::Collection,
     report::CheckKind,
@@ -198,10 +198,13 @@ fn newer_rows_stay(looked: &Looked<'_>) -> Seen {
 }
 
 /// If the application has made keys again or removed parents, some rows cannot be put back, and a run that reports plain success
-/// has not looked.
+/// has not looked. Parents that it removes in the course of its work may be gone in time or not.
 fn runbook_succeeded(looked: &Looked<'_>) -> Seen {
     let outcome = looked.episode.outcome();
-    let expected = if looked.episode.gone_on.writes() == 0 { "succeeded" } else { "succeeded_with_exceptions" };
+    let with_exceptions = "succeeded_with_exceptions";
+    let is_left_over = outcome == with_exceptions && looked.episode.kept_copy().is_some() && has_lost_parents(looked);
+    let plain = looked.episode.gone_on.writes() == 0 && !is_left_over;
+    let expected = if plain { "succeeded" } else { with_exceptions };
     let why = looked.episode.engine_error().or_else(|| looked.episode.step_failure());
     let detail = match why {
         Some(why) => format!("the run ended {outcome}: {why}"),
@@ -209,6 +212,21 @@ fn runbook_succeeded(looked: &Looked<'_>) -> Seen {
         None => format!("the run ended {outcome}, and should have ended {expected}"),
     };
     seen(outcome == expected, detail)
+}
+
+/// Whether the application has removed records that removed ones belong to: these cannot go back then.
+fn has_lost_parents(looked: &Looked<'_>) -> bool {
+    let Ok(state) = &looked.evidence.state else { return false };
+    let parent = |key: &Key, id: Id| {
+        let collection =
+            if key.collection == Collection::OrderItems.name() { Collection::Orders } else { Collection::Customers };
+        Key { collection: collection.name(), id }
+    };
+    let mut removed = looked.episode.struck.iter().flat_map(|struck| &struck.removed);
+    removed.any(|(key, record)| {
+        let parent = record.state.parent.clone().map(|id| parent(key, id));
+        !state.contains_key(key) && parent.is_some_and(|parent| !state.contains_key(&parent))
+    })
 }
 
 /// Nothing may be left in the work folder but the run's own records: plain files that a step names in its outputs, such as the

@@ -26,6 +26,7 @@ use crate::{
     fault::{Fault, Scene, Struck},
     host,
     ledger::Key,
+    measurement::FinalState,
     probes::Detection,
     workload::{
         WorkloadError,
@@ -215,11 +216,15 @@ impl Stage<'_> {
 
     /// What the saboteur may know. Only the saboteur gets it: neither the engine nor a plugin can see it.
     fn known(&self, struck: &[Struck]) -> Result<Arc<OnceLock<Known>>, DrillError> {
-        let mut removed: Vec<Key> = struck.iter().flat_map(|struck| struck.removed.keys()).cloned().collect();
-        removed.sort_unstable();
+        let sorted = |records: fn(&Struck) -> &FinalState| {
+            let mut keys: Vec<Key> = struck.iter().flat_map(|struck| records(struck).keys()).cloned().collect();
+            keys.sort_unstable();
+            keys
+        };
+        let (removed, changed) = (sorted(|struck| &struck.removed), sorted(|struck| &struck.changed));
         let facts = struck.iter().flat_map(|struck| &struck.known);
         let facts = facts.map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        Ok(Arc::new(OnceLock::from(Known { facts, removed, observer: self.observer()? })))
+        Ok(Arc::new(OnceLock::from(Known { facts, removed, changed, observer: self.observer()? })))
     }
 }
 

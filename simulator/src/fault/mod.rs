@@ -1,5 +1,6 @@
 //! Faults: each has a file, and a line in this table.
 
+mod changing;
 mod delay;
 mod deletion;
 mod emptying;
@@ -19,9 +20,10 @@ pub use error::FaultError;
 pub use fault::{Bite, Fault, FaultKind, Scene, Struck, Wanted};
 
 /// Every kind.
-pub const FAULTS: [FaultKind; 8] = [
+pub const FAULTS: [FaultKind; 9] = [
     deletion::KIND,
     emptying::KIND,
+    changing::KIND,
     page_damage::KIND,
     index_incomplete::KIND,
     host_crash::KIND,

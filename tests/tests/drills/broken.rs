@@ -8,7 +8,10 @@ use lifeboat_simulator::{
     drill::{self, DrillRequest, Unwatched},
     testbed::{Backend, available},
 };
-use lifeboat_tests::rehearsal::{Rehearsal, alone, kill_server};
+use lifeboat_tests::{
+    rehearsal::{Rehearsal, alone, kill_server},
+    repository,
+};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
@@ -18,7 +21,7 @@ use super::{checks_where, failed, held, whole};
 const NO_RECOVERY: (&str, &str) = ("at_most: 10m", "at_most: 2s");
 
 /// Holds a drill in this process, with what no file can say; gives its report.
-fn held_here(rehearsal: &Rehearsal, change: impl FnOnce(&mut DrillRequest)) -> Result<Value> {
+pub(super) fn held_here(rehearsal: &Rehearsal, change: impl FnOnce(&mut DrillRequest)) -> Result<Value> {
     available(Backend::Process)?;
     let mut request = rehearsal.request()?;
     change(&mut request);
@@ -126,14 +129,18 @@ fn a_server_that_stays_dead_is_a_report() -> Result<()> {
     Ok(())
 }
 
-/// A `TRUNCATE` deletes no row that could be put back. The runbook refuses, says which transaction it was, and changes nothing: a miss.
+/// The runbook looks in another table than the damaged one. It says so and changes nothing: a miss.
 #[test]
 fn a_disaster_that_the_runbook_refuses_is_a_miss() -> Result<()> {
     let _alone = alone();
     let rehearsal = Rehearsal::changed(&[
         ("kind: accidental-deletion", "kind: table-emptied"),
         ("habits: { made_again: 10, accounts_closed: 5 }", "habits: { made_again: 0, accounts_closed: 0 }"),
+        ("runbook: ../dr-003-accidental-deletion.yaml", "runbook: wrong-table.yaml"),
     ])?;
+    let shipped = fs::read_to_string(repository().join("workflows/dr-003-accidental-deletion.yaml"))?;
+    let wrong = shipped.replacen("table: \"${{ inputs.damaged_table }}\"", "table: public.heartbeats", 1);
+    fs::write(rehearsal.file().with_file_name("wrong-table.yaml"), wrong)?;
     let report = held(&rehearsal, 1)?;
     let episode = &report["episodes"][0];
     ensure!(report["verdict"] == "missed" && episode["outcome"] == "failed", "{episode:#}");
@@ -144,10 +151,7 @@ fn a_disaster_that_the_runbook_refuses_is_a_miss() -> Result<()> {
     let steps = episode["steps"].as_array().context("steps")?;
     let state = |id: &str| steps.iter().find(|step| step["id"] == id).map(|step| (&step["state"], &step["summary"]));
     let (state_of_find, said) = state("find").context("the search")?;
-    ensure!(*state_of_find == "failed" && said.as_str().is_some_and(|said| said.contains("TRUNCATE")), "{said}");
-    let story = episode["faults"][0]["story"].as_str().context("a story")?;
-    let transaction = story.split(' ').nth(1).context("a transaction")?;
-    ensure!(said.as_str().is_some_and(|said| said.contains(transaction)), "{transaction}: {said}");
+    ensure!(*state_of_find == "failed" && said.as_str().is_some_and(|said| said.contains("heartbeats")), "{said}");
     for changing in ["restore", "merge", "settle"] {
         ensure!(state(changing).is_some_and(|(state, _)| state == "cancelled"), "{changing} has run: {steps:#?}");
     }

@@ -2,6 +2,7 @@
 //! what happened meanwhile. One is held at a time.
 
 mod broken;
+mod changed;
 mod controls;
 mod corruption;
 mod kept;

@@ -1,6 +1,8 @@
 //! `pg/compare`: the state of the rows that a transaction removed: back with their content, present with other content, without
 //! their parent, missing, or lost.
 
+use std::collections::BTreeMap;
+
 use lifeboat_plugin::{Action, Call, Effect, Failure, Outcome};
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +15,7 @@ use crate::{
         obstacle::Triggers,
         preparation,
         source::Source,
+        value_comparison::{ValueComparison, Values},
     },
     server::{Capabilities, identifier::TableName},
 };
@@ -29,6 +32,7 @@ struct Parameters {
     missing_at_most: Option<u64>,
     left_file: Option<String>,
     left_digest: Option<String>,
+    after: Option<String>,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -44,6 +48,11 @@ struct Outputs {
     conflicts_text: String,
     changed_differ: u64,
     changed_text: String,
+    values: u64,
+    values_back: u64,
+    values_newer: u64,
+    values_gone: u64,
+    values_wrong: u64,
     tables: Vec<Counted>,
 }
 
@@ -66,7 +75,7 @@ pub(super) fn action() -> Action {
          has it as it was. Changes nothing.",
     )
     .parameter("server", "target<postgres:read>", "The server that lost the rows.");
-    Source::declare(action, "target<machine:read>", "The machine of the copy.")
+    Source::declare_after(Source::declare(action, "target<machine:read>", "The machine of the copy."))
         .optional("missing_at_most", "int", "Fail if more rows than this are missing, including those without their parent.")
         .optional("left_file", "string", "The file of a merge that names the rows it left out: these rows are known not to be back.")
         .optional("left_digest", "string", "Its digest.")
@@ -94,6 +103,17 @@ pub(super) fn action() -> Action {
             "Rows that the transaction only changed and that are not as they were before it, or gone.",
         )
         .output("changed_text", "string", "Their number, and both versions of a few; empty if there are none.")
+        .output("values", "int", "With `after`: rows whose values the transaction changed, the sum of the next four and of those that \
+                                  cannot be compared.")
+        .output("values_back", "int", "Those that have all values that they had before.")
+        .output("values_newer", "int", "Those of which something was written since.")
+        .output("values_gone", "int", "Those that are gone since.")
+        .output(
+            "values_wrong",
+            "int",
+            "Those that still have a value that the transaction wrote. With `left_file`, the step fails if there is one that the \
+             merge does not name.",
+        )
         .output(
             "tables",
             "list<record{table: string, removed: int, back: int, conflicts: int, orphans: int, missing: int, unrecoverable: int}>",
@@ -118,10 +138,17 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let mut comparison =
         Comparison { caps, primary: &primary, copy: &copy, horizon, done: 0, total: set.rows() + set.rows_changed() };
     let compared = comparison.all(&prepared.tables, &set.tables)?;
-    let (changed_differ, changed_text) = changed(&mut comparison, &set)?;
-    let outputs = Outputs { changed_differ, changed_text, ..count(&compared, left.as_ref()) };
+    let mut outputs = count(&compared, left.as_ref());
+    match source.open_after(caps, &set, parameters.after.as_deref())? {
+        Some(after) => {
+            let (caps, primary, before) = (comparison.caps, comparison.primary, comparison.copy);
+            let values = ValueComparison { caps, primary, before, after: &after, merged: left.is_some() };
+            add_values(&mut outputs, &values.all(&set.became)?, left.as_ref())?;
+        }
+        None => (outputs.changed_differ, outputs.changed_text) = changed(&mut comparison, &set)?,
+    }
     judge(&outputs, left.is_some(), parameters.missing_at_most)?;
-    let summary = format!(
+    let mut summary = format!(
         "of {} removed rows, {} are back, {} have other content, {} have lost their parent, {} are missing, {} are \
          lost",
         outputs.rows_removed,
@@ -131,6 +158,13 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
         outputs.rows_missing,
         outputs.rows_unrecoverable
     );
+    if outputs.values > 0 {
+        summary = format!(
+            "of {} rows with changed values, {} are as before, {} have values of the transaction, {} were written since, {} are gone; \
+             {summary}",
+            outputs.values, outputs.values_back, outputs.values_wrong, outputs.values_newer, outputs.values_gone
+        );
+    }
     Outcome::new(outputs, summary)
 }
 
@@ -158,6 +192,42 @@ fn changed<C: Capabilities>(comparison: &mut Comparison<'_, C>, set: &ExactSet) 
         examples.join("; ")
     );
     Ok((differ, text))
+}
+
+/// Values that the transaction changed. After a merge, none may be wrong that the merge does not name.
+fn add_values(outputs: &mut Outputs, values: &BTreeMap<TableName, Values>, left: Option<&Left>) -> Result<(), Failure> {
+    let (mut examples, mut unnamed) = (Vec::new(), 0);
+    for (name, it) in values {
+        outputs.values += it.rows;
+        outputs.values_back += it.back;
+        outputs.values_newer += it.newer;
+        outputs.values_gone += it.gone;
+        outputs.values_wrong += it.wrong.len() as u64;
+        let known = left.and_then(|left| left.tables.get(name)).map(|rows| &rows.wrong);
+        unnamed += it.wrong.iter().filter(|place| known.is_none_or(|known| !known.contains(place))).count();
+        examples.extend(it.examples.iter().cloned());
+    }
+    examples.truncate(EXAMPLES_MAX);
+    outputs.changed_differ = outputs.values - outputs.values_back;
+    if outputs.changed_differ > 0 {
+        outputs.changed_text = format!(
+            "Of {} rows whose values were changed, {} still have a value that the transaction wrote, {} were written since, {} are \
+             gone since: {}. Only the first get their older values back, column by column.",
+            outputs.values,
+            outputs.values_wrong,
+            outputs.values_newer,
+            outputs.values_gone,
+            if examples.is_empty() { "no example is left".to_owned() } else { examples.join("; ") }
+        );
+    }
+    if left.is_some() && unnamed > 0 {
+        let message = format!(
+            "{unnamed} rows still have a value that the transaction wrote, and the merge does not name them: {}",
+            examples.join("; ")
+        );
+        return Err(Failure::permanent("pg-values-remain", message));
+    }
+    Ok(())
 }
 
 fn count(compared: &[(TableName, Compared)], left: Option<&Left>) -> Outputs {
@@ -224,6 +294,7 @@ fn judge(outputs: &Outputs, after_merge: bool, missing_at_most: Option<u64>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rows::left;
 
     fn compared() -> Vec<(TableName, Compared)> {
         let name = TableName { schema: "public".to_owned(), name: "t".to_owned() };
@@ -239,6 +310,27 @@ mod tests {
             examples: vec!["public.t (1): a was 1, is 2".to_owned()],
         };
         vec![(name, it)]
+    }
+
+    #[test]
+    fn a_value_that_a_merge_does_not_name_fails_the_step() {
+        let name = compared()[0].0.clone();
+        let wrong: left::Places = [(0, 1), (0, 2)].into();
+        let values = Values { rows: 9, back: 3, newer: 2, gone: 1, unknown: 1, wrong, examples: vec![] };
+        let values = BTreeMap::from([(name.clone(), values)]);
+        let check = |named: Option<&[(u32, u16)]>, expect: Option<&str>| {
+            let left = named.map(|places| {
+                let rows = Rows { wrong: places.iter().copied().collect(), ..Rows::default() };
+                Left { horizon: 1, tables: [(name.clone(), rows)].into() }
+            });
+            let mut outputs = Outputs::default();
+            let ended = add_values(&mut outputs, &values, left.as_ref());
+            assert_eq!(ended.err().as_ref().map(Failure::code), expect, "{named:?}");
+            assert_eq!((outputs.values_wrong, outputs.changed_differ), (2, 6));
+        };
+        check(None, None);
+        check(Some(&[(0, 1), (0, 2)]), None);
+        check(Some(&[(0, 1)]), Some("pg-values-remain"));
     }
 
     #[test]

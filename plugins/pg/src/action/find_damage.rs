@@ -1,21 +1,25 @@
-//! `pg/find-damage`: which transaction removed rows of a table, and exactly which rows, by the WAL.
+//! `pg/find-damage`: which transaction removed rows of a table, or changed them, and exactly which rows, by the WAL.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod declaration;
 
-use lifeboat_plugin::{Action, Call, Connection, Effect, Failure, Outcome, postgres::Value};
+use std::collections::BTreeSet;
+
+use lifeboat_plugin::{Call, Connection, Failure, Outcome, postgres::Value};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     call::digest::{self, short_hash},
     copy::run_files,
     damage::{
-        deleters::{Candidate, Wanted},
-        layout::{self, Layout},
+        deleters::{Candidate, Sought, Wanted},
+        emptied::Emptied,
+        layout,
         nothing_found::Inquiry,
         removals::Removals,
         search::{self, Culprit, FAR_SECONDS, FLUSH_SECONDS, Finding, NEAR_SECONDS, Range, Search},
         server_log::ServerLog,
-        told::{self, Changes, Listed},
+        sorting::{self, Sorted, Touched},
+        told::{self, Listed},
     },
     rows::{
         exact_set::{ExactSet, Tuples},
@@ -28,9 +32,10 @@ use crate::{
         commits::Times,
         dump::Reader,
         segment::Lsn,
-        waldump::Filenode,
     },
 };
+
+pub(super) use declaration::action;
 
 /// What the host reads and writes in one file at most.
 const SET_BYTES_MAX: usize = 16 << 20;
@@ -43,6 +48,8 @@ struct Parameters {
     table: String,
     since: String,
     until: Option<String>,
+    #[serde(default)]
+    damage: Damage,
     xid: Option<i64>,
     timeline: Option<u32>,
     #[serde(default)]
@@ -53,8 +60,23 @@ struct Parameters {
     work: Option<String>,
 }
 
+/// What is looked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Damage {
+    /// Rows that are gone.
+    #[default]
+    Removed,
+    /// Rows with other values.
+    Changed,
+    /// Rows that are gone; if none is, rows with other values.
+    Any,
+}
+
 #[derive(Debug, Serialize)]
 struct Outputs {
+    damage: Sought,
+    values: u64,
     xid: u32,
     xids: Vec<u32>,
     lsn: Lsn,
@@ -71,6 +93,7 @@ struct Outputs {
     outdated: u64,
     changes_text: String,
     locked: Vec<String>,
+    emptied: Vec<String>,
     dropped_files: usize,
     set_file: String,
     set_digest: String,
@@ -78,86 +101,6 @@ struct Outputs {
     others: u64,
     candidates_text: String,
     segments: usize,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize)]
-struct Touched {
-    table: String,
-    rows: u64,
-    updated: u64,
-}
-
-/// The content of the exact set, and what is reported about it.
-struct Sorted {
-    set: ExactSet,
-    tables: Vec<Touched>,
-    changes: Changes,
-}
-
-pub(super) fn action() -> Action {
-    Action::new(
-        "find-damage",
-        Effect::Mutate,
-        "Finds in the WAL archive which transaction removed rows of a table, and writes down exactly which rows of which \
-         tables it removed, cascades included. Reads the archive with pg_waldump; changes nothing but its file in `work`.",
-    )
-    .parameter("server", "target<postgres:read>", "The server that lost the rows.")
-    .parameter("machine", "target<machine:write>", "Where the archive lies and the exact set is written.")
-    .parameter("table", "string", "The table, as in a query: `public.customers`. A partitioned one stands for its partitions.")
-    .parameter(
-        "since",
-        "timestamp",
-        "Earliest moment at which the transaction can have committed, as observed from outside. Its start does not \
-         matter.",
-    )
-    .optional("until", "timestamp", "Latest moment at which it can have committed.")
-    .optional("xid", "int", "The transaction, if it is known, or if several did similar damage; 0 means unknown.")
-    .optional("xids", "list<int>", "Several transactions, which are put back together from one copy before the first of them.")
-    .optional("all", "bool", "Take all transactions that removed rows of the table between `since` and `until` together (false).")
-    .optional("timeline", "int", "Which timeline is searched (the one that `server` writes on); 0 means that one too.")
-    .optional("archive", "string", "Folder of the binding with the WAL archive (`archive`).")
-    .optional("work", "string", "Folder of the binding for the exact set (`work`, where it goes with the run's other files).")
-    .output("xid", "int", "The transaction; of several, the one that committed first.")
-    .output("xids", "list<int>", "All that are put back, in the order of their commits.")
-    .output("lsn", "string", "Where the commit record of the first one begins.")
-    .output("commit_time", "timestamp", "When the first one committed.")
-    .output("last_commit_time", "timestamp", "When the last one committed.")
-    .output("first_lsn", "string", "Their first removal of a row of the table.")
-    .output("rows", "int", "Rows of the table that they removed.")
-    .output("rows_total", "int", "Rows that they removed, of all tables.")
-    .output("tables", "list<record{table: string, rows: int, updated: int}>", "Rows removed and rows changed, by table.")
-    .output("changed", "int", "Rows that they changed and that are still there (ON DELETE SET NULL, UPDATE).")
-    .output("objects", "int", "Large objects that they removed.")
-    .output("objects_changed", "int", "Parts (2 kB) of large objects that they changed or cut off.")
-    .output("unplaced", "int", "Removed rows that others inserted after the first commit: no copy has them.")
-    .output("outdated", "int", "Removed rows that others changed after the first commit: the copy has them as they \
-                                were before.")
-    .output("changes_text", "string", "What they did besides removing rows, as sentences for people.")
-    .output(
-        "locked",
-        "list<string>",
-        "Tables of the exact set that the transaction locked against reading until its commit (ALTER TABLE, LOCK TABLE): a copy \
-         that is paused before it cannot be read there, so restore it with `promote: true`.",
-    )
-    .output(
-        "dropped_files",
-        "int",
-        "Files of tables and indexes that went with the transaction (TRUNCATE, DROP): rows in them are not in the exact set.",
-    )
-    .output("set_file", "string", "File on the machine with the exact set.")
-    .output("set_digest", "string", "`sha256:…` of that file.")
-    .output(
-        "candidates",
-        "list<record{xid: int, commit_time: timestamp, rows: int, tables: list<string>, chosen: bool, early: bool, application?: string, \
-         user?: string}>",
-        "Transactions that removed rows of the table, largest first, at most 50 of the chosen ones and 20 others; `tables` are those of its \
-         partitions and children, `early` says that it committed shortly before `since`, `application` and `user` are there where the \
-         server's log can be read and has them.",
-    )
-    .output("others", "int", "How many of them were not chosen.")
-    .output("candidates_text", "string", "The same as sentences for people.")
-    .output("segments", "int", "WAL segments that were searched.")
-    .idempotent()
 }
 
 pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Failure> {
@@ -172,29 +115,46 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let timeline = parameters.timeline.filter(|timeline| *timeline != 0).unwrap_or(facts.timeline);
     let facts = Facts { timeline, ..facts };
     let archive = archive::list(caps, &parameters.machine, folder, &facts)?;
-    let reader = Reader { caps, machine: &parameters.machine, archive: &archive };
-    let range = range(&connection, &reader, &facts, &parameters)?;
+    let reader = || Reader { caps, machine: &parameters.machine, archive: &archive };
+    let range = range(&connection, &reader(), &facts, &parameters)?;
     archive.check_heads(caps, &parameters.machine, &archive.segments[range.first..], facts.system_identifier)?;
     caps.info(&format!("searching {} WAL segments in {}", archive.segments.len() - range.first, archive.path));
 
-    let search = Search { reader, range: &range, files: &files, wanted: &wanted };
-    let finding = search.culprit(&parameters.table)?;
+    let searches = [Sought::Removed, Sought::Changed].map(|sought| Search {
+        reader: reader(),
+        range: &range,
+        files: &files,
+        wanted: &wanted,
+        sought,
+    });
+    let (search, finding) = look(&searches, parameters.damage, &parameters.table)?;
     let layout = layout::read(&connection)?;
-    let inquiry =
-        Inquiry { connection: &connection, facts: &facts, search: &search, layout: &layout, table: &parameters.table };
-    let culprit = match finding {
-        Finding::Culprit(culprit) => culprit,
-        Finding::Rewritten(rewrite, span) => return Err(inquiry.rewritten(&rewrite, span)?),
+    let inquiry = Inquiry { connection: &connection, facts: &facts, search, layout: &layout, table: &parameters.table };
+    let (culprit, removals, emptied) = match finding {
+        Finding::Culprit(culprit) => {
+            let removals = search.removals(&culprit, &layout)?;
+            (culprit, removals, BTreeSet::new())
+        }
+        Finding::Rewritten(found) => match search.emptied(&connection, &found, &layout)? {
+            Some(Emptied { culprit, removals, tables }) => (culprit, removals, tables),
+            None => return Err(inquiry.rewritten(&found)?),
+        },
         Finding::Nobody(nobody) => return Err(inquiry.nobody(&nobody)?),
     };
-    let removals = search.removals(&culprit, &layout)?;
-    let sorted = sort(&layout, &culprit.transactions, &removals)?;
-    let locked = removals.locked(facts.database, &sorted.set.tables);
+    let mut sorted = sorting::sort(search.sought, &layout, &culprit.transactions, &removals)?;
+    sorted.empty(emptied);
+    let locked = removals.locked(facts.database, &sorted.set);
     let mut listed = listed(&connection, &culprit, &files)?;
     name_clients(&connection, caps, &parameters.machine, &mut listed);
     let others = culprit.seen.saturating_sub(culprit.transactions.len() as u64);
     let outputs = Outputs {
-        candidates_text: told::candidates(&parameters.table, &listed, culprit.transactions.len() as u64, others),
+        damage: search.sought,
+        candidates_text: match sorted.set.emptied.is_empty() {
+            true => {
+                told::candidates(search.sought, &parameters.table, &listed, culprit.transactions.len() as u64, others)
+            }
+            false => told::emptied(&listed, &sorted.set.emptied),
+        },
         others,
         candidates: listed,
         locked: locked.iter().map(TableName::plain).collect(),
@@ -204,6 +164,29 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let (set_file, set_digest) = write(call, caps, &parameters, sorted.set)?;
     let summary = summary(&outputs, &parameters.table);
     Outcome::new(Outputs { set_file, set_digest, ..outputs }, summary)
+}
+
+/// The search that counts, and how it ended: what is looked for second is found only where there is nothing of the first.
+fn look<'s, 'a, C: Capabilities>(
+    [removed, changed]: &'s [Search<'a, C>; 2],
+    damage: Damage,
+    table: &str,
+) -> Result<(&'s Search<'a, C>, Finding<'s>), Failure> {
+    if damage == Damage::Changed {
+        return Ok((changed, changed.culprit(table)?));
+    }
+    let first = removed.culprit(table);
+    let nothing = match &first {
+        Ok(finding) => matches!(finding, Finding::Nobody(_)),
+        Err(failure) => failure.code() == "pg-xid-not-found",
+    };
+    if nothing
+        && damage == Damage::Any
+        && let Ok(found @ Finding::Culprit(_)) = changed.culprit(table)
+    {
+        return Ok((changed, found));
+    }
+    Ok((removed, first?))
 }
 
 fn wanted(parameters: &Parameters) -> Result<Wanted, Failure> {
@@ -315,6 +298,9 @@ fn outputs(
     let Sorted { set, tables, changes } = sorted;
     let total = |counts: &[(String, u64)]| counts.iter().map(|(_, count)| count).sum();
     Ok(Outputs {
+        damage: Sought::Removed,
+        values: set.values(),
+        emptied: set.emptied.iter().map(TableName::plain).collect(),
         xid: first.xid,
         xids: set.transactions.clone(),
         lsn: first.lsn,
@@ -348,8 +334,17 @@ fn summary(outputs: &Outputs, table: &str) -> String {
     };
     let others = match outputs.others {
         0 => String::new(),
-        others => format!("; {others} other transactions that removed rows of it were not chosen"),
+        others => format!("; {others} other transactions that {} rows of it were not chosen", outputs.damage.word()),
     };
+    if !outputs.emptied.is_empty() {
+        return format!("{who} emptied {} at {}", outputs.emptied.join(", "), outputs.commit_time);
+    }
+    if outputs.damage == Sought::Changed {
+        return format!(
+            "{who} changed {} rows of {table} and others at {}{others}",
+            outputs.changed, outputs.commit_time
+        );
+    }
     format!(
         "{who} removed {} rows of {table} ({} with dependent tables) at {}{others}",
         outputs.rows, outputs.rows_total, outputs.commit_time
@@ -368,73 +363,13 @@ fn rfc3339(connection: &impl Connection, time: &str) -> Result<String, Failure> 
     rows.one()?.get("time")
 }
 
-/// Assigns each file to its table. What belongs to the server itself (catalogs, TOAST) comes back by itself, except large objects.
-fn sort(layout: &Layout, transactions: &[Candidate], removals: &Removals<'_>) -> Result<Sorted, Failure> {
-    let xids: Vec<u32> = transactions.iter().map(|it| it.xid).collect();
-    let commit = transactions.first().map_or(Lsn(0), |first| first.lsn);
-    let mut set = ExactSet::empty(xids, commit);
-    let files = &layout.files;
-    let (mut removed, mut changed) = (removals.removed().clone(), removals.changed());
-    let mut changes = Changes { dropped_files: removals.dropped_files(transactions), ..Changes::default() };
-    if let Some(objects) = files.objects {
-        set.objects = removed.remove(&objects.metadata).unwrap_or_default();
-        // Removing an object removes its parts, so these add nothing.
-        let parts = removed.remove(&objects.data).map_or(0, |parts| parts.len());
-        let kept = changed.remove(&objects.data).map_or(0, |parts| parts.len());
-        changed.remove(&objects.metadata);
-        changes.objects = set.objects.len();
-        changes.objects_changed = kept + if set.objects.is_empty() { parts } else { 0 };
-    }
-    let mut nameless = 0;
-    for (file, tuples) in removed {
-        match files.tables.get(&file) {
-            Some(table) => drop(set.tables.insert(table.clone(), tuples)),
-            None => nameless += tuples.len(),
-        }
-    }
-    if nameless > 0 {
-        return Err(nameless_rows(nameless, set.first()));
-    }
-    let named = |(file, tuples): (Filenode, Tuples)| Some((files.tables.get(&file)?.clone(), tuples));
-    set.changed = changed.into_iter().filter_map(named).collect();
-    let counts = |counts: &BTreeMap<Filenode, u64>| -> BTreeMap<TableName, u64> {
-        counts.iter().filter_map(|(file, count)| Some((files.tables.get(file)?.clone(), *count))).collect()
-    };
-    set.unplaced = counts(removals.unplaced());
-    changes.unplaced = told::plain(&set.unplaced);
-    set.outdated = counts(removals.outdated());
-    changes.outdated = told::plain(&set.outdated);
-    changes.changed = set.changed.iter().map(|(table, tuples)| (table.plain(), tuples.len())).collect();
-    Ok(Sorted { tables: touched(&set), set, changes })
-}
-
-fn nameless_rows(rows: u64, xid: u32) -> Failure {
-    let message = format!(
-        "{rows} rows that transaction {xid} removed were in files that belong to no table today: those tables have \
-         been rewritten or dropped since, and the exact set would lack their rows; restore a copy with `target: {{ \
-         before_xid: {xid} }}` and compare by key"
-    );
-    Failure::permanent("pg-table-rewritten", message)
-}
-
-fn touched(set: &ExactSet) -> Vec<Touched> {
-    let tables: BTreeSet<&TableName> = set.tables.keys().chain(set.changed.keys()).collect();
-    let count = |tables: &BTreeMap<TableName, Tuples>, table: &TableName| tables.get(table).map_or(0, Tuples::len);
-    let one = |table: &TableName| Touched {
-        table: table.plain(),
-        rows: count(&set.tables, table),
-        updated: count(&set.changed, table),
-    };
-    tables.into_iter().map(one).collect()
-}
-
 /// Reports what a responder must know about the set before it is used.
 fn warn(caps: &impl Capabilities, removals: &Removals<'_>, outputs: &Outputs) {
     if outputs.others > 0 {
         caps.warn(&outputs.candidates_text);
     }
     let did_more = outputs.changed + outputs.objects + outputs.objects_changed + outputs.unplaced + outputs.outdated;
-    if did_more > 0 || outputs.dropped_files > 0 {
+    if outputs.damage == Sought::Removed && did_more > 0 || outputs.dropped_files > 0 {
         caps.warn(&format!("the transaction did more than remove rows. {}", outputs.changes_text));
     }
     if !outputs.locked.is_empty() {
@@ -461,7 +396,7 @@ fn write(
     mut set: ExactSet,
 ) -> Result<(String, String), Failure> {
     let mut content = set.print().into_bytes();
-    if content.len() > SET_BYTES_MAX && !set.changed.is_empty() {
+    if content.len() > SET_BYTES_MAX && !set.changed.is_empty() && set.became.is_empty() {
         caps.warn("too many rows were changed to record each of them: the changed rows cannot be put back");
         set.changed.clear();
         content = set.print().into_bytes();

@@ -1,4 +1,4 @@
-//! `pg/merge-missing`: puts back exactly the rows that a transaction removed, beside what is there now.
+//! `pg/merge-missing`: puts back exactly the rows that a transaction removed, and the values that it replaced, beside what is there now.
 //!
 //! Everything happens in one transaction of the server. Its id and its result are written to a file before COMMIT, so that
 //! afterwards the server's own commit log tells whether an interrupted merge took effect; no table of ours is needed.
@@ -16,7 +16,7 @@ use crate::{
         preparation,
         putting_back::{Report, Work},
         source::Source,
-        transaction,
+        transaction, value_merge,
     },
     server::Capabilities,
 };
@@ -32,6 +32,7 @@ struct Parameters {
     #[serde(default)]
     triggers: Triggers,
     batch: Option<usize>,
+    after: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -49,18 +50,21 @@ pub(super) fn action() -> Action {
         "merge-missing",
         Effect::Mutate,
         "Puts back exactly the rows that a transaction removed, from a copy that was replayed to just before it, in \
-         one transaction and with parents before children. Never changes a row that is there; a row that the \
-         application itself removed stays removed. A row that a rule of its table refuses is reported and does not \
+         one transaction and with parents before children. Never changes a row that is there, but for the values that the \
+         transaction itself wrote: with a second copy from just after it (`after`), each column of a changed row gets its older value \
+         back if it still has what the transaction wrote. What the application wrote or removed since stays as it is. A value that \
+         the application wrote again as the transaction had, cannot be told from the transaction's. A row that a rule of its table refuses is reported and does not \
          hold back the others. Generated columns are computed again, identity columns keep their values, sequences \
          only move forward.",
     )
     .parameter("server", "target<postgres:write>", "The server that lost the rows.");
-    Source::declare(
+    let action = Source::declare(
         action,
         "target<machine:write>",
         "The machine of the copy; the result is noted in its folder `work`.",
-    )
-    .optional("triggers", "string", "What user triggers on INSERT mean: `refuse` (the default), `fire`, or `skip`, which needs the right to set `session_replication_role`.")
+    );
+    Source::declare_after(action)
+    .optional("triggers", "string", "What user triggers on INSERT mean (with `after`, also those on UPDATE): `refuse` (the default), `fire`, or `skip`, which needs the right to set `session_replication_role`.")
     .optional("batch", "int", "Rows fetched from the copy at once (20000).")
     .output("rows_merged", "int", "Rows that were put back.")
     .output("rows_present", "int", "Rows that were there already, with the same content.")
@@ -78,7 +82,11 @@ pub(super) fn action() -> Action {
                                  large object is left.")
     .output("references_mended", "int", "Foreign keys that became null, or their default, when their row was \
                                          removed, had not changed since, and point at it again.")
-    .output("changed_left", "int", "Rows that the transaction only changed and that are not as they were before it.")
+    .output("values_back", "int", "With `after`: rows that got back a value that the transaction had replaced.")
+    .output("values_newer", "int", "With `after`: changed rows of which something was written since; that stays.")
+    .output("values_gone", "int", "With `after`: changed rows that are gone since; they stay away.")
+    .output("changed_left", "int", "Rows that the transaction only changed and that are not as they were before it; with `after`, those \
+                                    that still have a value that it wrote.")
     .output("objects_back", "int", "Large objects that are there again, under their own OIDs.")
     .output("objects_left", "int", "Large objects that are not back: their OID is in use, or the login may not read them.")
     .output("left_file", "string", "File on the machine that names the rows that are left.")
@@ -102,11 +110,16 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
         return outcome(done);
     }
     let (set, copy) = source.open(caps)?;
+    let after = source.open_after(caps, &set, parameters.after.as_deref())?;
     let prepared = preparation::prepare(&primary, &copy, &set, parameters.triggers)?;
+    if after.is_some() {
+        value_merge::check(&primary, &set, parameters.triggers)?;
+    }
 
     let xid = transaction::begin(&primary)?;
     let batch = parameters.batch.unwrap_or(ROWS_AT_ONCE);
-    let work = Work { caps, primary: &primary, copy: &copy, batch, triggers: parameters.triggers, total: set.rows() };
+    let (after, triggers) = (after.as_ref(), parameters.triggers);
+    let work = Work { caps, primary: &primary, copy: &copy, after, batch, triggers, total: set.rows() };
     let (report, left) = work.merge_all(&prepared, &set).map_err(raced)?;
     primary.execute("SET CONSTRAINTS ALL IMMEDIATE", &[]).map_err(|error| raced(error.into()))?;
 
@@ -154,6 +167,12 @@ fn outcome(outputs: Outputs) -> Result<Outcome, Failure> {
         "{} rows put back, {} were there already, {} conflicts, {} without their parent, {} not in the copy",
         report.rows_merged, report.rows_present, report.conflicts, report.orphans, report.rows_not_found
     );
+    if report.values_back + report.values_newer + report.values_gone > 0 {
+        let (back, newer, gone) = (report.values_back, report.values_newer, report.values_gone);
+        summary.push_str(&format!(
+            "; {back} rows have their older values again, {newer} were written since and {gone} are gone since"
+        ));
+    }
     if report.references_mended + report.changed_left > 0 {
         let (mended, left) = (report.references_mended, report.changed_left);
         summary.push_str(&format!(

@@ -1,6 +1,8 @@
 //! `pg/preflight`: what would keep the rows of an exact set from going back, read from the server's catalog before anything
 //! is restored.
 
+use std::collections::BTreeSet;
+
 use lifeboat_plugin::{Action, Call, Connection, Effect, Failure, Outcome, postgres::Value};
 use serde::{Deserialize, Serialize};
 
@@ -47,7 +49,7 @@ pub(super) fn action() -> Action {
         .optional(
             "triggers",
             "string",
-            "What user triggers on INSERT will mean: `refuse` (the default), `fire` or `skip`.",
+            "What user triggers on INSERT, and on UPDATE where values go back, will mean: `refuse` (the default), `fire` or `skip`.",
         )
         .output("tables", "int", "Tables that were looked at.")
         .output("warnings", "list<string>", "What does not hold the rows back, but should be known.")
@@ -80,14 +82,23 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
         obstacles.extend(unreadable_parents(&primary, &table)?);
         tables.push(table);
     }
+    for name in set.became.keys() {
+        match relation::describe(&primary, name)? {
+            Some((oid, table)) => {
+                obstacles.extend(obstacle::of_changed_table(&table, parameters.triggers, superuser));
+                obstacles.extend(catalog::of_changed_table(&primary, oid, &table)?);
+            }
+            None => obstacles.push(gone(name)),
+        }
+    }
     obstacles.extend(preparation::order(&primary, &tables, &set)?.obstacle);
     for warning in &warnings {
         caps.warn(warning);
     }
     obstacle::refuse(&obstacles)?;
-    let summary =
-        format!("nothing keeps rows from going back into {} tables; {} warnings", tables.len(), warnings.len());
-    Outcome::new(Outputs { tables: tables.len(), warnings_text: warnings.join("\n"), warnings }, summary)
+    let count = set.tables.keys().chain(set.became.keys()).collect::<BTreeSet<_>>().len();
+    let summary = format!("nothing keeps rows from going back into {count} tables; {} warnings", warnings.len());
+    Outcome::new(Outputs { tables: count, warnings_text: warnings.join("\n"), warnings }, summary)
 }
 
 fn gone(name: &TableName) -> Obstacle {

@@ -110,6 +110,11 @@ impl Expected {
     }
 }
 
+/// Whether the line says that recovery stopped just after the commit of this transaction.
+pub fn stopped_after(line: &str, xid: u32) -> bool {
+    matches!(stop(line), Stop::Transaction { before: false, xid: at } if at == xid.to_string())
+}
+
 /// The last `recovery stopping …` of a log.
 pub fn stopping(log: &str) -> Option<&str> {
     const STOPPING: &str = "recovery stopping ";
@@ -182,6 +187,15 @@ mod tests {
         let line = "recovery stopping after commit of transaction 734, time 2026-11-21 03:55:29.073844+00";
         check(&after, line, &reached(0x300_0088, None), true);
         check(&after, line, &reached(0x300_0060, None), false);
+    }
+
+    #[test]
+    fn just_after_a_transaction_is_not_just_before_it() {
+        let line =
+            |side: &str| format!("recovery stopping {side} commit of transaction 734, time 2026-11-21 03:55:29+00");
+        assert!(stopped_after(&line("after"), 734));
+        assert!(!stopped_after(&line("before"), 734) && !stopped_after(&line("after"), 73));
+        assert!(!stopped_after("recovery stopping after WAL location (LSN) \"0/20\"", 734));
     }
 
     #[test]

@@ -1,13 +1,61 @@
-//! A fold of WAL records: which transactions removed rows of a table. It keeps no lines, only a counter for each transaction
+//! A fold of WAL records: which transactions removed rows of a table, or changed them. It keeps no lines, only a counter for each transaction
 //! that removed something and has not ended yet.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use serde::Serialize;
+
 use crate::wal::{
     mark,
     segment::Lsn,
-    waldump::{Filenode, Kind, Record},
+    waldump::{Filenode, Kind, Place, Record},
 };
+
+/// What the transactions that are looked for did to rows of the table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sought {
+    /// They removed them.
+    #[default]
+    Removed,
+    /// They changed them: the rows are there, with other values.
+    Changed,
+}
+
+impl Sought {
+    /// As people read it: `removed`, `changed`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Removed => "removed",
+            Self::Changed => "changed",
+        }
+    }
+
+    /// Where the record lies that counts, if it is one.
+    fn place(self, kind: &Kind) -> Option<Place> {
+        match (self, kind) {
+            (Self::Removed, Kind::Delete(place)) => Some(*place),
+            (Self::Changed, Kind::Update { old, .. }) => Some(*old),
+            _ => None,
+        }
+    }
+
+    /// What the lines of such records have in them.
+    pub fn texts(self) -> &'static [&'static str] {
+        match self {
+            Self::Removed => &["desc: DELETE"],
+            Self::Changed => &["desc: UPDATE", "desc: HOT_UPDATE"],
+        }
+    }
+
+    /// What the lines of pg_waldump's statistics about them have in them.
+    pub fn statistics(self) -> &'static str {
+        match self {
+            Self::Removed => "Heap/DELETE",
+            Self::Changed => "UPDATE",
+        }
+    }
+}
 
 /// How much a (sub)transaction removed from the table, as far as the WAL was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +68,7 @@ struct Count {
 /// Removed rows by (sub)transaction.
 #[derive(Debug, Default)]
 pub struct Deleters {
+    sought: Sought,
     files: HashSet<Filenode>,
     counts: HashMap<u32, Count>,
 }
@@ -60,14 +109,14 @@ impl Candidate {
 }
 
 impl Deleters {
-    /// Counts removals from these files.
-    pub fn new(files: impl IntoIterator<Item = Filenode>) -> Self {
-        Self { files: files.into_iter().collect(), counts: HashMap::new() }
+    /// Counts what is sought, in these files.
+    pub fn new(sought: Sought, files: impl IntoIterator<Item = Filenode>) -> Self {
+        Self { sought, files: files.into_iter().collect(), counts: HashMap::new() }
     }
 
     /// Takes a record of the resource manager Heap.
     pub fn take(&mut self, record: &Record) {
-        let Kind::Delete(place) = record.kind else { return };
+        let Some(place) = self.sought.place(&record.kind) else { return };
         if self.files.contains(&place.file) {
             let new = || Count { rows: 0, first: record.lsn, files: BTreeSet::new() };
             let count = self.counts.entry(record.xid).or_insert_with(new);

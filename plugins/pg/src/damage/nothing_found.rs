@@ -9,7 +9,7 @@ use crate::{
     damage::{
         deleters::Candidate,
         layout::Layout,
-        search::{Nobody, Rewrite, Search, utc},
+        search::{Nobody, Rewritten, Search, utc},
     },
     rows::relation::TableFile,
     server::Capabilities,
@@ -149,16 +149,16 @@ impl<C: Capabilities> Inquiry<'_, C> {
     }
 
     /// The failure that says what happened to a table with a new file.
-    pub fn rewritten(&self, rewrite: &Rewrite, span: Span<'_>) -> Result<Failure, Failure> {
-        let traces = self.traces(span)?;
+    pub fn rewritten(&self, found: &Rewritten<'_>) -> Result<Failure, Failure> {
+        let (traces, rewrite) = (self.traces(found.span)?, &found.rewrite);
         let (commit, time) = rewrite.commit.clone().unwrap_or((Lsn(0), String::new()));
         let is_old = |file: Filenode| file.database == self.facts.database && rewrite.dropped.contains(&file.node);
         let all = traces.of(Act::Removed, is_old);
         let before: Vec<&Did> = all.iter().flat_map(|(_, _, did)| *did).filter(|did| did.lsn < commit).collect();
         let (table, xid) = (self.table, rewrite.xid);
         let head = format!(
-            "transaction {xid} gave `{table}` a new file at {time} (TRUNCATE, VACUUM FULL, CLUSTER or ALTER TABLE), \
-             so the places that the WAL names for the old one mean nothing"
+            "transaction {xid} gave `{table}` a new file at {time} (VACUUM FULL, CLUSTER, ALTER TABLE, or TRUNCATE with \
+             new rows at once), so the places that the WAL names for the old one mean nothing"
         );
         let advice = match before.iter().max_by_key(|did| did.rows) {
             Some(first) => format!(
@@ -169,7 +169,7 @@ impl<C: Capabilities> Inquiry<'_, C> {
                 first.xid
             ),
             None => format!(
-                "if that transaction is the damage (TRUNCATE), restore a copy with `target: {{ before_xid: {xid} }}` and \
+                "if that transaction is the damage, restore a copy with `target: {{ before_xid: {xid} }}` and \
                  `promote: true`, and take the rows from there by key; if they were deleted earlier, they are gone by then, and a \
                  copy of an earlier moment has them (`target: {{ time: … }}`)"
             ),
@@ -201,9 +201,11 @@ impl<C: Capabilities> Inquiry<'_, C> {
         did.truncate(NAMED_MAX);
         let first = did.first()?;
         Some(format!(
-            "Its rows were changed but not deleted: {rows} times, most of them by {}. The values that an UPDATE \
-             replaced are in a copy restored with `target: {{ before_xid: {} }}`.",
+            "Its rows were changed but not deleted: {rows} times, most of them by {}. To put back the \
+             values that one of them replaced, name it and look for what was changed: `xid: {}`, `damage: changed` (DR-003: `--input \
+             xid={} --input damage=changed`).",
             named(&did),
+            first.xid,
             first.xid
         ))
     }

@@ -15,7 +15,10 @@ use crate::{
         layout::Layout,
         written::{Origin, RowVersion, Written},
     },
-    rows::exact_set::Tuples,
+    rows::{
+        exact_set::{ExactSet, Tuples},
+        successors::Successors,
+    },
     server::identifier::TableName,
     wal::{
         segment::Lsn,
@@ -295,7 +298,7 @@ impl<'a> Removals<'a> {
     /// Rows that were there before, are still there, and were changed, where they lay before, by file.
     pub fn changed(&self) -> BTreeMap<Filenode, Tuples> {
         let mut changed: BTreeMap<Filenode, Tuples> = BTreeMap::new();
-        for version in self.written.left().filter(|version| version.changed) {
+        for (_, version) in self.written.left().filter(|(_, version)| version.changed) {
             if let Origin::Before(place) = version.origin {
                 changed.entry(place.file).or_default().insert(place.block, place.offset);
             }
@@ -303,11 +306,33 @@ impl<'a> Removals<'a> {
         changed
     }
 
-    /// Tables among these that were locked against reading when the first of the transactions committed, by them.
-    pub fn locked(&self, database: u32, tables: &BTreeMap<TableName, Tuples>) -> Vec<TableName> {
+    /// Where each of these lies afterwards, if that is in the same file: a row that was moved to another partition is not among
+    /// them.
+    pub fn successors(&self) -> BTreeMap<Filenode, Successors> {
+        let mut rows: BTreeMap<Filenode, Successors> = BTreeMap::new();
+        for (after, version) in self.written.left().filter(|(_, version)| version.changed) {
+            match version.origin {
+                Origin::Before(before) if before.file == after.file => {
+                    let of_file = rows.entry(before.file).or_default();
+                    of_file.insert((before.block, before.offset), (after.block, after.offset));
+                }
+                _ => {}
+            }
+        }
+        rows
+    }
+
+    /// Whether the transactions made this file themselves: its places say nothing about the copy.
+    pub fn made(&self, file: Filenode) -> bool {
+        self.created.contains(&(file.database, file.node))
+    }
+
+    /// Tables whose rows come back, or whose values do, that were locked against reading when the first of the transactions
+    /// committed, by them.
+    pub fn locked(&self, database: u32, set: &ExactSet) -> Vec<TableName> {
         let ours = self.locked.iter().filter(|(locked_in, _)| *locked_in == database);
         let names = ours.filter_map(|(_, oid)| self.layout.names.get(oid));
-        names.filter(|name| tables.contains_key(*name)).cloned().collect()
+        names.filter(|name| set.tables.contains_key(*name) || set.became.contains_key(*name)).cloned().collect()
     }
 
     /// Rows that were there before and are gone, by file.

@@ -12,7 +12,7 @@ use lifeboat_plugin::Failure;
 
 use crate::{
     damage::{
-        deleters::{Candidate, Deleters, Largest, Verdict, Wanted},
+        deleters::{Candidate, Deleters, Largest, Sought, Verdict, Wanted},
         layout::Layout,
         removals::Removals,
     },
@@ -80,6 +80,8 @@ pub struct Search<'a, C> {
     pub files: &'a [TableFile],
     /// The transactions, if they are known.
     pub wanted: &'a Wanted,
+    /// What they did.
+    pub sought: Sought,
 }
 
 /// How the search ended.
@@ -88,7 +90,7 @@ pub enum Finding<'a> {
     /// With the transactions.
     Culprit(Culprit),
     /// The table has a new file, in which the places of the WAL mean nothing.
-    Rewritten(Rewrite, Span<'a>),
+    Rewritten(Rewritten<'a>),
     /// No transaction removed rows of the table.
     Nobody(Nobody<'a>),
 }
@@ -104,6 +106,17 @@ pub struct Culprit {
     pub seen: u64,
     /// How many segments were searched.
     pub segments: usize,
+    /// Moments at which it is known which transactions had not begun.
+    pub(crate) marks: Marks,
+}
+
+/// What is known if the table has a new file.
+#[derive(Debug)]
+pub struct Rewritten<'a> {
+    /// The transaction that gave it the file.
+    pub rewrite: Rewrite,
+    /// What was searched.
+    pub span: Span<'a>,
     /// Moments at which it is known which transactions had not begun.
     pub(crate) marks: Marks,
 }
@@ -126,6 +139,8 @@ pub struct Rewrite {
     pub xid: u32,
     /// Where its commit record begins, and when it committed.
     pub commit: Option<(Lsn, String)>,
+    /// Its committed subtransactions.
+    pub subtransactions: Vec<u32>,
     /// Numbers of the files that were dropped with it, the table's old one among them.
     pub dropped: Vec<u32>,
 }
@@ -158,19 +173,19 @@ impl<C: Capabilities> Search<'_, C> {
         let is_named = matches!(self.wanted, Wanted::These(_));
         match (self.verdict(&found), rewrite) {
             // Deletions after a TRUNCATE say nothing about the TRUNCATE, which may be the disaster.
-            (_, Some(rewrite)) if !is_named => Ok(Finding::Rewritten(rewrite, found.span)),
+            (_, Some(rewrite)) if !is_named => Ok(found.rewritten(rewrite)),
             (Verdict::These(transactions), _) => Ok(Finding::Culprit(found.culprit(transactions))),
-            (Verdict::Nobody | Verdict::NotThere(_), Some(rewrite)) => Ok(Finding::Rewritten(rewrite, found.span)),
+            (Verdict::Nobody | Verdict::NotThere(_), Some(rewrite)) => Ok(found.rewritten(rewrite)),
             (Verdict::Nobody, None) => Ok(Finding::Nobody(Nobody {
                 span: found.span,
                 early: found.early.ordered(),
                 last_commit: found.last_commit,
             })),
             (Verdict::Several(all), _) => {
-                Err(refusal::ambiguous(table, &all, &found.early.ordered(), found.largest.seen))
+                Err(refusal::ambiguous(self.sought, table, &all, &found.early.ordered(), found.largest.seen))
             }
-            (Verdict::TooMany, _) => Err(refusal::too_many(table, found.largest.seen)),
-            (Verdict::NotThere(xids), None) => Err(refusal::not_there(table, &xids, &found.listed())),
+            (Verdict::TooMany, _) => Err(refusal::too_many(self.sought, table, found.largest.seen)),
+            (Verdict::NotThere(xids), None) => Err(refusal::not_there(self.sought, table, &xids, &found.listed())),
         }
     }
 
@@ -190,7 +205,7 @@ impl<C: Capabilities> Search<'_, C> {
             last_commit: None,
             begun_before: Vec::new(),
         };
-        let mut jobs = self.removals_in(span)?;
+        let mut jobs = self.sought_in(span)?;
         jobs.push(Job { pass: ends(), spans: vec![span] });
         self.reader.read_merged(&jobs, |record| self.take(&record, start, &mut found))?;
         if let Some(start) = start {
@@ -276,7 +291,7 @@ impl<C: Capabilities> Search<'_, C> {
         let segments = &archive.segments[first..=end.min(archive.segments.len() - 1)];
         let span = Span { segments, from: begin.map(|mark| mark.lsn), to: Some(start.lsn) };
         let mut new_files = Vec::new();
-        let mut jobs = self.removals_in(span)?;
+        let mut jobs = self.sought_in(span)?;
         jobs.push(Job { pass: Pass::of(&["Storage"]), spans: vec![span] });
         self.reader.read_merged(&jobs, |record| {
             if members.contains(&record.xid) {
@@ -290,6 +305,7 @@ impl<C: Capabilities> Search<'_, C> {
                 found.rewrites.push(Rewrite {
                     xid: candidate.xid,
                     commit: Some((candidate.lsn, candidate.commit_time.clone())),
+                    subtransactions: candidate.subtransactions.clone(),
                     dropped: candidate.dropped.clone(),
                 });
             }
@@ -386,14 +402,14 @@ impl<C: Capabilities> Search<'_, C> {
     }
 
     fn deleters(&self) -> Deleters {
-        Deleters::new(self.files.iter().map(|file| file.file))
+        Deleters::new(self.sought, self.files.iter().map(|file| file.file))
     }
 
-    /// What prints the removals from the table: most of what is written to it is none, so only where there are some.
-    fn removals_in<'s>(&self, span: Span<'s>) -> Result<Vec<Job<'s>>, Failure> {
-        let job = |pass: Pass| Ok(Job { spans: self.reader.parts_with(&pass, "Heap/DELETE", span)?, pass });
+    /// What prints what is sought in the table: most of what is written to it is nothing of that, so only where there is some.
+    fn sought_in<'s>(&self, span: Span<'s>) -> Result<Vec<Job<'s>>, Failure> {
+        let job = |pass: Pass| Ok(Job { spans: self.reader.parts_with(&pass, self.sought.statistics(), span)?, pass });
         let files: Vec<Filenode> = self.files.iter().map(|file| file.file).collect();
-        passes_over(&files, &["Heap"], &["desc: DELETE"]).into_iter().map(job).collect()
+        passes_over(&files, &["Heap"], self.sought.texts()).into_iter().map(job).collect()
     }
 
     /// In another zone than UTC nothing is too old or too late: the candidates' times are then shown by the server.
@@ -420,7 +436,8 @@ impl<C: Capabilities> Search<'_, C> {
                     |rewrite: &&mut Rewrite| rewrite.xid == record.xid || subtransactions.contains(&rewrite.xid);
                 for rewrite in rewrites.iter_mut().filter(members) {
                     let commit = Some((record.lsn, time.clone()));
-                    *rewrite = Rewrite { xid: record.xid, commit, dropped: dropped.clone() };
+                    let (subtransactions, dropped) = (subtransactions.clone(), dropped.clone());
+                    *rewrite = Rewrite { xid: record.xid, commit, subtransactions, dropped };
                 }
             }
             _ => {}
@@ -428,7 +445,11 @@ impl<C: Capabilities> Search<'_, C> {
     }
 }
 
-impl Found<'_> {
+impl<'a> Found<'a> {
+    fn rewritten(self, rewrite: Rewrite) -> Finding<'a> {
+        Finding::Rewritten(Rewritten { rewrite, span: self.span, marks: self.marks })
+    }
+
     fn listed(&self) -> Vec<Candidate> {
         [self.largest.ordered(), self.early.ordered()].concat()
     }

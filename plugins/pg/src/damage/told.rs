@@ -1,11 +1,11 @@
 //! What find-damage reports to people in whole sentences, for the sign-off and the report: which transactions there were, and
 //! what the chosen ones did besides removing rows. Expressions of a runbook cannot walk over lists.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::server::identifier::TableName;
+use crate::{damage::deleters::Sought, server::identifier::TableName};
 
 /// How many transactions are listed one by one, of the chosen ones and of the others.
 const TOLD_MAX: usize = 8;
@@ -34,11 +34,12 @@ pub struct Listed {
 }
 
 /// The candidates as sentences; `chosen` and `others` are how many there were in all.
-pub fn candidates(table: &str, listed: &[Listed], chosen: u64, others: u64) -> String {
+pub fn candidates(did: Sought, table: &str, listed: &[Listed], chosen: u64, others: u64) -> String {
+    let word = did.word();
     let (ours, rest): (Vec<&Listed>, Vec<&Listed>) = listed.iter().partition(|it| it.chosen);
     let ours = one_by_one(&ours, chosen);
     if others == 0 && chosen == 1 {
-        return format!("Transaction {ours} is the only one found that removed rows of {table}.");
+        return format!("Transaction {ours} is the only one found that {word} rows of {table}.");
     }
     let rest = match others {
         0 => String::new(),
@@ -49,15 +50,31 @@ pub fn candidates(table: &str, listed: &[Listed], chosen: u64, others: u64) -> S
     } else {
         " Neither the WAL nor a readable log of the server says which application or user they belong to."
     };
-    format!("{} transactions removed rows of {table}. Chosen: {ours}.{rest}{unknown}", chosen + others)
+    format!("{} transactions {word} rows of {table}. Chosen: {ours}.{rest}{unknown}", chosen + others)
+}
+
+/// What is said of a transaction that emptied tables.
+pub fn emptied(listed: &[Listed], tables: &BTreeSet<TableName>) -> String {
+    let who: Vec<_> = listed.iter().map(|it| format!("{} ({}{})", it.xid, it.commit_time, by(it))).collect();
+    let names: Vec<_> = tables.iter().map(TableName::plain).collect();
+    format!(
+        "Transaction {} emptied {} (TRUNCATE): every row that they had just before it comes back, but for keys that exist again.",
+        who.join(", "),
+        names.join(", ")
+    )
+}
+
+/// By which client.
+fn by(it: &Listed) -> String {
+    let user = it.user.as_ref().map(|user| format!(" as {user}")).unwrap_or_default();
+    it.application.as_ref().map(|name| format!(", by `{name}`{user}")).unwrap_or_default()
 }
 
 fn one_by_one(listed: &[&Listed], all: u64) -> String {
     let one = |it: &&Listed| {
         let rows = if it.rows == 1 { "row" } else { "rows" };
         let early = if it.early { ", committed shortly before `since`" } else { "" };
-        let user = it.user.as_ref().map(|user| format!(" as {user}")).unwrap_or_default();
-        let by = it.application.as_ref().map(|name| format!(", by `{name}`{user}")).unwrap_or_default();
+        let by = by(it);
         format!("{} at {} ({} {rows}{early}{by})", it.xid, it.commit_time, it.rows)
     };
     let mut texts: Vec<_> = listed.iter().take(TOLD_MAX).map(one).collect();
@@ -81,6 +98,8 @@ pub struct Changes {
     pub unplaced: Vec<(String, u64)>,
     /// Removed rows of which the copy has an older content, by table.
     pub outdated: Vec<(String, u64)>,
+    /// Tables that were emptied: their files went too, and their rows come back.
+    pub emptied: Vec<String>,
     /// Files of tables and indexes that went with the transactions.
     pub dropped_files: usize,
 }
@@ -98,9 +117,13 @@ pub fn changes(changes: &Changes) -> String {
         sentences.push(format!("{} parts (2 kB) of large objects were changed or cut off.", changes.objects_changed));
     }
     sentences.extend(lost(&changes.unplaced, &changes.outdated));
+    if !changes.emptied.is_empty() {
+        sentences.push(format!("Emptied (TRUNCATE): {}; their rows come back.", changes.emptied.join(", ")));
+    }
     if changes.dropped_files > 0 {
+        let but = if changes.emptied.is_empty() { "" } else { ", but for those of emptied tables" };
         sentences.push(format!(
-            "{} files of tables and indexes were dropped or replaced (TRUNCATE, DROP, ALTER TABLE); rows in them do not come back.",
+            "{} files of tables and indexes were dropped or replaced (TRUNCATE, DROP, ALTER TABLE); rows in them do not come back{but}.",
             changes.dropped_files
         ));
     }
@@ -163,14 +186,38 @@ mod tests {
             objects_changed: 4,
             unplaced: table(5),
             outdated: table(6),
+            emptied: vec!["public.w".to_owned()],
             dropped_files: 7,
         };
         insta::assert_snapshot!(
             [
-                candidates("public.t", &[listed(734, 9, true, true)], 1, 0),
-                candidates("public.t", &[listed(734, 9, true, false), listed(735, 1, false, false)], 1, 1),
-                candidates("public.t", &[listed(734, 9, true, false), listed(735, 8, false, true)], 12, 10),
-                candidates("public.t", &[listed(734, 9, true, false), listed(736, 8, false, true)], 1, 1),
+                candidates(Sought::Removed, "public.t", &[listed(734, 9, true, true)], 1, 0),
+                candidates(
+                    Sought::Removed,
+                    "public.t",
+                    &[listed(734, 9, true, false), listed(735, 1, false, false)],
+                    1,
+                    1
+                ),
+                candidates(
+                    Sought::Removed,
+                    "public.t",
+                    &[listed(734, 9, true, false), listed(735, 8, false, true)],
+                    12,
+                    10
+                ),
+                candidates(
+                    Sought::Removed,
+                    "public.t",
+                    &[listed(734, 9, true, false), listed(736, 8, false, true)],
+                    1,
+                    1
+                ),
+                candidates(Sought::Changed, "public.t", &[listed(734, 9, true, false)], 1, 0),
+                emptied(
+                    &[listed(735, 0, true, true)],
+                    &[TableName { schema: "public".to_owned(), name: "w".to_owned() }].into()
+                ),
                 changes(&Changes::default()),
                 changes(&much),
             ]

@@ -77,9 +77,9 @@ impl Written {
         self.find(place).is_some_and(|packed| self.versions.contains_key(&packed))
     }
 
-    /// Those that are left.
-    pub fn left(&self) -> impl Iterator<Item = RowVersion> + '_ {
-        self.versions.values().filter_map(|version| self.unpack(*version))
+    /// Those that are left, with their places.
+    pub fn left(&self) -> impl Iterator<Item = (Place, RowVersion)> + '_ {
+        self.versions.iter().filter_map(|(place, version)| Some((self.place(*place)?, self.unpack(*version)?)))
     }
 
     fn pack(&mut self, place: Place) -> Packed {
@@ -95,15 +95,16 @@ impl Written {
         self.numbers.get(&place.file).map(|number| packed(*number, place))
     }
 
+    fn place(&self, [a, b, c, d, e, f, g, h, i, j]: Packed) -> Option<Place> {
+        let file = *self.files.get(u32::from_be_bytes([a, b, c, d]) as usize)?;
+        Some(Place { file, block: u32::from_be_bytes([e, f, g, h]), offset: u16::from_be_bytes([i, j]) })
+    }
+
     fn unpack(&self, (origin, flags): (Packed, u8)) -> Option<RowVersion> {
         let origin = match origin {
             OWN => Origin::Own,
             OTHERS => Origin::Others,
-            [a, b, c, d, e, f, g, h, i, j] => {
-                let file = *self.files.get(u32::from_be_bytes([a, b, c, d]) as usize)?;
-                let (block, offset) = (u32::from_be_bytes([e, f, g, h]), u16::from_be_bytes([i, j]));
-                Origin::Before(Place { file, block, offset })
-            }
+            place => Origin::Before(self.place(place)?),
         };
         Some(RowVersion { origin, changed: flags & CHANGED != 0, outdated: flags & OUTDATED != 0 })
     }
@@ -152,12 +153,12 @@ mod tests {
                     None => prop_assert_eq!(written.remove(place), model.remove(&place)),
                 }
             }
-            let in_order = |versions: Vec<RowVersion>| {
+            let in_order = |versions: Vec<(Place, RowVersion)>| {
                 let mut texts: Vec<String> = versions.iter().map(|version| format!("{version:?}")).collect();
                 texts.sort_unstable();
                 texts
             };
-            prop_assert_eq!(in_order(written.left().collect()), in_order(model.into_values().collect()));
+            prop_assert_eq!(in_order(written.left().collect()), in_order(model.into_iter().collect()));
         }
     }
 }

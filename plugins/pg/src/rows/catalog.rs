@@ -57,6 +57,40 @@ pub fn of_server(primary: &impl Connection) -> Result<Vec<Obstacle>, Failure> {
     Ok(found)
 }
 
+/// The obstacles of one table in which values go back.
+pub fn of_changed_table(primary: &impl Connection, oid: i64, table: &Table) -> Result<Vec<Obstacle>, Failure> {
+    let sql = "SELECT row_security_active($1::bigint::oid) AS hidden, has_table_privilege($1::bigint::oid, 'SELECT') AS may_select,
+                      has_table_privilege($1::bigint::oid, 'UPDATE') AS may_update";
+    let rows = primary.query(sql, &[Value::from(oid)])?;
+    let row = rows.one()?;
+    let name = table.name.plain();
+    let mut found = Vec::new();
+    if row.get("hidden")? {
+        found.push(hidden(&name));
+    }
+    for (right, given) in [("SELECT", row.get::<bool>("may_select")?), ("UPDATE", row.get("may_update")?)] {
+        if !given {
+            found.push(without_right(&name, right));
+        }
+    }
+    Ok(found)
+}
+
+fn hidden(name: &str) -> Obstacle {
+    Obstacle::new(
+        "pg-row-security",
+        name,
+        "has row-level security that hides rows from the login",
+        "give the login BYPASSRLS (`ALTER ROLE … BYPASSRLS`), then retry this step; the copy has the rights of its own moment",
+    )
+}
+
+fn without_right(name: &str, right: &str) -> Obstacle {
+    let what = format!("does not give the login the right to {right}");
+    let way_out = format!("`GRANT {right} ON {name} TO` the login, then retry this step");
+    Obstacle::new("pg-privileges", name, what, &way_out)
+}
+
 const TABLE: &str = "SELECT row_security_active(c.oid) AS hidden,
         has_table_privilege(c.oid, 'SELECT') AS may_select, has_table_privilege(c.oid, 'INSERT') AS may_insert,
         (SELECT coalesce(array_agg(a.attname::text ORDER BY a.attnum), '{}') FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
@@ -81,18 +115,11 @@ pub fn of_table(primary: &impl Connection, oid: i64, table: &Table, xid: u32) ->
     let name = table.name.plain();
     let mut found = Findings::default();
     if row.get("hidden")? {
-        found.obstacles.push(Obstacle::new(
-            "pg-row-security",
-            &name,
-            "has row-level security that hides rows from the login",
-            "give the login BYPASSRLS (`ALTER ROLE … BYPASSRLS`), then retry this step; the copy has the rights of its own moment",
-        ));
+        found.obstacles.push(hidden(&name));
     }
     for (right, given) in [("SELECT", row.get::<bool>("may_select")?), ("INSERT", row.get("may_insert")?)] {
         if !given {
-            let what = format!("does not give the login the right to {right}");
-            let way_out = format!("`GRANT {right} ON {name} TO` the login, then retry this step");
-            found.obstacles.push(Obstacle::new("pg-privileges", &name, what, &way_out));
+            found.obstacles.push(without_right(&name, right));
         }
     }
     found.obstacles.extend(sequences(primary, table)?);

@@ -8,6 +8,8 @@ use crate::{
 
 /// How much of a value is shown to a person.
 const SHOWN_CHARS: usize = 60;
+/// A message with the longest names that a server has.
+const REASON_CHARS: usize = 300;
 
 /// Values of the columns that are written, of the relation that is called `alias` and has the table's own column names.
 pub fn values(table: &Table, alias: &str) -> Vec<String> {
@@ -54,9 +56,18 @@ pub fn difference(columns: &[String], then: &[String], now: &[String]) -> String
 
 /// A text of an application as one line without what a terminal would obey, cut where it is long.
 pub fn clean(text: &str) -> String {
+    one_line(text, SHOWN_CHARS)
+}
+
+/// The same of a message of the server: the name of the rule stands at its end.
+pub fn reason(text: &str) -> String {
+    one_line(text, REASON_CHARS)
+}
+
+fn one_line(text: &str, chars: usize) -> String {
     let harmless = |each: char| if each.is_control() || is_hidden(each) { '\u{FFFD}' } else { each };
-    let mut line: String = text.chars().take(SHOWN_CHARS).map(harmless).collect();
-    if text.chars().count() > SHOWN_CHARS {
+    let mut line: String = text.chars().take(chars).map(harmless).collect();
+    if text.chars().count() > chars {
         line.push('…');
     }
     line

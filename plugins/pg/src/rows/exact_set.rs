@@ -11,17 +11,24 @@
 //! table {"schema":"public","name":"orders"}
 //! 0-99:1-61
 //! 100:1-7,9
+//! emptied {"schema":"public","name":"baskets"}
 //! changed {"schema":"public","name":"notes"}
 //! 3:1-4
+//! became {"schema":"public","name":"notes"}
+//! 3:1-4>5:7
 //! objects
 //! 0:5
 //! unplaced 2 {"schema":"public","name":"orders"}
 //! outdated 7 {"schema":"public","name":"orders"}
 //! ```
 
-use std::{collections::BTreeMap, fmt::Write, iter};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+    iter,
+};
 
-use crate::{server::identifier::TableName, wal::segment::Lsn};
+use crate::{rows::successors::Successors, server::identifier::TableName, wal::segment::Lsn};
 
 const FIRST_LINE: &str = "lifeboat-exact-set 2";
 /// Of a file that knows one transaction and the rows that it removed, nothing else.
@@ -36,8 +43,13 @@ pub struct ExactSet {
     pub commit: Lsn,
     /// What they removed, as it lies in the copy, by table.
     pub tables: BTreeMap<TableName, Tuples>,
+    /// Tables that one of them emptied (`TRUNCATE`): of these, every row that the copy has. They are among `tables` too, which gets
+    /// the places from the copy.
+    pub emptied: BTreeSet<TableName>,
     /// What they changed and is still there afterwards, as it lies in the copy, by table.
     pub changed: BTreeMap<TableName, Tuples>,
+    /// Of a change whose values come back: where the changed rows lie afterwards, by table.
+    pub became: BTreeMap<TableName, Successors>,
     /// Rows of `pg_largeobject_metadata` that they removed, as they lie in the copy: a large object each.
     pub objects: Tuples,
     /// Rows that they removed and that the copy does not have, by table: inserted between the first commit and their removal.
@@ -154,8 +166,10 @@ impl FromIterator<(u32, u16)> for Tuples {
 impl ExactSet {
     /// The set of these transactions, the first of which committed there, with nothing in it.
     pub fn empty(transactions: Vec<u32>, commit: Lsn) -> Self {
-        let (tables, changed, objects) = (BTreeMap::new(), BTreeMap::new(), Tuples::default());
-        Self { transactions, commit, tables, changed, objects, unplaced: BTreeMap::new(), outdated: BTreeMap::new() }
+        let (tables, changed, became) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let (objects, unplaced, outdated) = (Tuples::default(), BTreeMap::new(), BTreeMap::new());
+        let emptied = BTreeSet::new();
+        Self { transactions, commit, tables, emptied, changed, became, objects, unplaced, outdated }
     }
 
     /// Rows that were removed, of all tables.
@@ -166,6 +180,11 @@ impl ExactSet {
     /// Rows that were changed, of all tables.
     pub fn rows_changed(&self) -> u64 {
         self.changed.values().map(Tuples::len).sum()
+    }
+
+    /// Rows whose values come back, of all tables.
+    pub fn values(&self) -> u64 {
+        self.became.values().map(Successors::len).sum()
     }
 
     /// The transaction that committed first: just before it is where the copy stands.
@@ -183,6 +202,15 @@ impl ExactSet {
                 let _ = writeln!(text, "{kind} {}", table_line(table));
                 print_places(&mut text, tuples);
             }
+        }
+        for table in &self.emptied {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "emptied {}", table_line(table));
+        }
+        for (table, rows) in &self.became {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "became {}", table_line(table));
+            rows.print(&mut text);
         }
         if !self.objects.is_empty() {
             text.push_str("objects\n");
@@ -222,6 +250,7 @@ impl ExactSet {
 enum Section {
     Table(TableName),
     Changed(TableName),
+    Became(TableName),
     Objects,
 }
 
@@ -232,21 +261,46 @@ impl Section {
         match kind {
             "table" => serde_json::from_str(rest).ok().map(Self::Table),
             "changed" => serde_json::from_str(rest).ok().map(Self::Changed),
+            "became" => serde_json::from_str(rest).ok().map(Self::Became),
             "objects" if rest.is_empty() => Some(Self::Objects),
             _ => None,
         }
     }
 
-    fn tuples<'a>(&self, set: &'a mut ExactSet) -> &'a mut Tuples {
+    /// Adds a line; none if it is none of its kind.
+    fn read_line(&self, set: &mut ExactSet, line: &str) -> Option<()> {
         match self {
-            Self::Table(table) => set.tables.entry(table.clone()).or_default(),
-            Self::Changed(table) => set.changed.entry(table.clone()).or_default(),
-            Self::Objects => &mut set.objects,
+            Self::Table(table) => read_places(set.tables.entry(table.clone()).or_default(), line),
+            Self::Changed(table) => read_places(set.changed.entry(table.clone()).or_default(), line),
+            Self::Became(table) => set.became.entry(table.clone()).or_default().read_line(line),
+            Self::Objects => read_places(&mut set.objects, line),
+        }
+    }
+
+    /// Notes that it is there, also without a line.
+    fn begin(&self, set: &mut ExactSet) {
+        match self {
+            Self::Table(table) => {
+                set.tables.entry(table.clone()).or_default();
+            }
+            Self::Changed(table) => {
+                set.changed.entry(table.clone()).or_default();
+            }
+            Self::Became(table) => {
+                set.became.entry(table.clone()).or_default();
+            }
+            Self::Objects => {}
         }
     }
 }
 
 fn read_line(set: &mut ExactSet, section: &mut Option<Section>, line: &str) -> Option<()> {
+    if let Some(table) = line.strip_prefix("emptied ") {
+        let table: TableName = serde_json::from_str(table).ok()?;
+        set.tables.entry(table.clone()).or_default();
+        set.emptied.insert(table);
+        return Some(());
+    }
     for (kind, counts) in [("unplaced ", &mut set.unplaced), ("outdated ", &mut set.outdated)] {
         if let Some((count, table)) = line.strip_prefix(kind).and_then(|rest| rest.split_once(' ')) {
             counts.insert(serde_json::from_str(table).ok()?, count.parse().ok()?);
@@ -254,11 +308,14 @@ fn read_line(set: &mut ExactSet, section: &mut Option<Section>, line: &str) -> O
         }
     }
     if let Some(begun) = Section::begun_by(line) {
-        begun.tuples(set);
+        begun.begin(set);
         *section = Some(begun);
         return Some(());
     }
-    let tuples = section.as_ref()?.tuples(set);
+    section.as_ref()?.read_line(set, line)
+}
+
+fn read_places(tuples: &mut Tuples, line: &str) -> Option<()> {
     let (blocks, offsets) = line.split_once(':')?;
     let (first, last) = read_span::<u32>(blocks)?;
     for range in offsets.split(',') {
@@ -302,142 +359,4 @@ fn read_span<T: std::str::FromStr + PartialOrd + Copy>(text: &str) -> Option<(T,
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn table(name: &str) -> TableName {
-        TableName { schema: "public".to_owned(), name: name.to_owned() }
-    }
-
-    #[test]
-    fn whole_pages_cost_one_line() {
-        let tuples: Tuples = (0..100).flat_map(|block| (1..=61).map(move |offset| (block, offset))).collect();
-        let mut odd: Tuples = [(7, 3), (7, 1), (7, 2), (7, 9)].into_iter().collect();
-        assert!(!odd.insert(7, 2));
-        let set = ExactSet {
-            transactions: vec![734, 736],
-            commit: Lsn(0x212_9F48),
-            tables: [(table("orders"), tuples), (table("a\nb"), odd.clone())].into(),
-            changed: [(table("notes"), odd.clone())].into(),
-            objects: odd,
-            unplaced: [(table("orders"), 2)].into(),
-            outdated: [(table("orders"), 7)].into(),
-        };
-        insta::assert_snapshot!(set.print());
-        assert_eq!(set.rows(), 6104);
-    }
-
-    #[test]
-    fn a_damaged_file_is_refused_with_its_line() {
-        let check = |text: &str, expect: &str| assert_eq!(ExactSet::parse(text), Err(expect.to_owned()), "{text}");
-        check("", "the first line is missing");
-        check("lifeboat-exact-set 3\n", "the first line is not `lifeboat-exact-set 2`");
-        check("lifeboat-exact-set 1\nxid x\n", "line 2: no xid");
-        check("lifeboat-exact-set 2\ntransactions\n", "line 2: no xid");
-        check("lifeboat-exact-set 2\ntransactions 7,\n", "line 2: no xid");
-        check("lifeboat-exact-set 2\ntransactions 7\n", "the commit is missing");
-        let head = "lifeboat-exact-set 2\ntransactions 7\ncommit 0/1\n";
-        check(&format!("{head}0:1\n"), "line 4: `0:1`");
-        check(&format!("{head}objects of mine\n"), "line 4: `objects of mine`");
-        check(&format!("{head}unplaced x {{}}\n"), "line 4: `unplaced x {}`");
-        check(&format!("{head}table {{\"schema\":\"s\",\"name\":\"t\"}}\n0:2-1\n"), "line 5: `0:2-1`");
-    }
-
-    #[test]
-    fn a_file_of_the_first_format_is_one_transaction() {
-        let text = "lifeboat-exact-set 1\nxid 7\ncommit 0/1\ntable {\"schema\":\"public\",\"name\":\"t\"}\n0:1-2\n";
-        let places = [(0, 1), (0, 2)].into_iter().collect();
-        let tables = [(table("t"), places)].into();
-        let expect = ExactSet { tables, ..ExactSet::empty(vec![7], Lsn(1)) };
-        assert_eq!(ExactSet::parse(text), Ok(expect));
-    }
-
-    #[test]
-    fn batches_are_literals() {
-        let tuples: Tuples = [(0, 1), (0, 2), (5, 7)].into_iter().collect();
-        let batches: Vec<_> = tuples.batches(2).collect();
-        assert_eq!(batches, [("{\"(0,1)\",\"(0,2)\"}".to_owned(), 2), ("{\"(5,7)\"}".to_owned(), 1)]);
-        assert_eq!(Tuples::default().batches(2).count(), 0);
-    }
-
-    /// The places of `{"(0,1)","(0,2)"}`.
-    fn read_literal(literal: &str) -> Vec<(u32, u16)> {
-        let inner = literal.strip_prefix("{\"(").and_then(|rest| rest.strip_suffix(")\"}")).expect("an array");
-        let place = |text: &str| {
-            let (block, offset) = text.split_once(',').expect("a place");
-            (block.parse().expect("a block"), offset.parse().expect("an offset"))
-        };
-        inner.split(")\",\"(").map(place).collect()
-    }
-
-    fn places() -> impl Strategy<Value = Vec<(u32, u16)>> {
-        prop::collection::vec((0_u32..6, 1_u16..12), 0..80)
-    }
-
-    proptest! {
-        #[test]
-        fn it_is_a_set(places in places()) {
-            let tuples: Tuples = places.iter().copied().collect();
-            let model: BTreeSet<_> = places.iter().copied().collect();
-            prop_assert_eq!(tuples.len(), model.len() as u64);
-            for (block, offset) in (0..7).flat_map(|block| (0..13).map(move |offset| (block, offset))) {
-                prop_assert_eq!(tuples.contains(block, offset), model.contains(&(block, offset)));
-            }
-            prop_assert_eq!(tuples.iter().collect::<Vec<_>>(), model.into_iter().collect::<Vec<_>>());
-        }
-
-        #[test]
-        fn order_does_not_matter(places in places(), seed: u64) {
-            let mut other = places.clone();
-            if !other.is_empty() {
-                let middle = usize::try_from(seed % other.len() as u64).expect("small");
-                other.rotate_left(middle);
-            }
-            prop_assert_eq!(places.into_iter().collect::<Tuples>(), other.into_iter().collect::<Tuples>());
-        }
-
-        #[test]
-        fn a_printed_set_parses(
-            transactions in prop::collection::vec(any::<u32>(), 1..4),
-            commit: u64,
-            tables in prop::collection::btree_map("\\PC{1,10}", places(), 0..4),
-            changed in prop::collection::btree_map("\\PC{1,10}", places(), 0..3),
-            objects in places(),
-            unplaced in prop::collection::btree_map("\\PC{1,10}", any::<u64>(), 0..3),
-            outdated in prop::collection::btree_map("\\PC{1,10}", any::<u64>(), 0..3),
-        ) {
-            let named = |tables: BTreeMap<String, Vec<(u32, u16)>>| {
-                tables.into_iter().map(|(name, places)| (table(&name), places.into_iter().collect())).collect()
-            };
-            let counted = |counts: BTreeMap<String, u64>| {
-                counts.into_iter().map(|(name, count)| (table(&name), count)).collect()
-            };
-            let set = ExactSet {
-                transactions,
-                commit: Lsn(commit),
-                tables: named(tables),
-                changed: named(changed),
-                objects: objects.into_iter().collect(),
-                unplaced: counted(unplaced),
-                outdated: counted(outdated),
-            };
-            prop_assert_eq!(ExactSet::parse(&set.print()), Ok(set));
-        }
-
-        #[test]
-        fn batches_hold_everything_once(places in places(), size in 1_usize..9) {
-            let tuples: Tuples = places.into_iter().collect();
-            let batches: Vec<_> = tuples.batches(size).collect();
-            let read: Vec<_> = batches.iter().map(|(literal, _)| read_literal(literal)).collect();
-            prop_assert_eq!(read.concat(), tuples.iter().collect::<Vec<_>>());
-            for ((_, count), read) in batches.iter().zip(&read) {
-                prop_assert_eq!(*count, read.len() as u64);
-                prop_assert!(*count <= size as u64);
-            }
-        }
-    }
-}
+mod tests;

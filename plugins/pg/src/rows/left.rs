@@ -8,6 +8,7 @@
 //! table {"schema":"public","name":"orders"}
 //! gone 12:1,2,7
 //! kept 12:9
+//! wrong 13:1
 //! shown 12,9 0f343b0931126a20f133d67c2b018a3b
 //! ```
 
@@ -35,6 +36,8 @@ pub struct Rows {
     /// Rows that are not back for another reason: their key or another unique value has other content, or a rule of the
     /// table refuses them.
     pub kept: Places,
+    /// Changed rows that still have a value that the mistake wrote, because a rule of the table refuses the older one.
+    pub wrong: Places,
     /// What the server has under the key of a row, as a digest.
     pub shown: BTreeMap<(u32, u16), String>,
 }
@@ -56,7 +59,7 @@ impl Left {
             let name = serde_json::json!({ "schema": table.schema, "name": table.name });
             // Writing to a String cannot fail.
             let _ = writeln!(text, "table {name}");
-            for (word, places) in [("gone", &rows.gone), ("kept", &rows.kept)] {
+            for (word, places) in [("gone", &rows.gone), ("kept", &rows.kept), ("wrong", &rows.wrong)] {
                 for (block, offsets) in by_block(places) {
                     let _ = writeln!(text, "{word} {block}:{}", offsets.join(","));
                 }
@@ -96,6 +99,7 @@ impl Left {
         match word {
             "gone" => read_places(&mut rows.gone, rest),
             "kept" => read_places(&mut rows.kept, rest),
+            "wrong" => read_places(&mut rows.wrong, rest),
             "shown" => {
                 let (place, digest) = rest.split_once(' ')?;
                 let (block, offset) = place.split_once(',')?;
@@ -171,10 +175,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_printed_file_parses(horizon: u64, tables in prop::collection::btree_map("\\PC{1,10}", (places(), places(), places()), 0..4)) {
-            let rows = |(gone, kept, shown): (Vec<_>, Vec<_>, Vec<(u32, u16)>)| Rows {
+        fn a_printed_file_parses(horizon: u64, tables in prop::collection::btree_map("\\PC{1,10}", (places(), places(), places(), places()), 0..4)) {
+            let rows = |(gone, kept, wrong, shown): (Vec<_>, Vec<_>, Vec<_>, Vec<(u32, u16)>)| Rows {
                 gone: gone.into_iter().collect(),
                 kept: kept.into_iter().collect(),
+                wrong: wrong.into_iter().collect(),
                 shown: shown.into_iter().map(|place| (place, "0a".to_owned())).collect(),
             };
             let name = |name| TableName { schema: "public".to_owned(), name };

@@ -61,8 +61,24 @@ pub fn refuse(obstacles: &[Obstacle]) -> Result<(), Failure> {
     }
 }
 
-/// What the catalog of the server alone says about a table.
+/// What the catalog of the server alone says about a table into which rows go back.
 pub fn of_table(table: &Table, triggers: Triggers, superuser: bool) -> Vec<Obstacle> {
+    let wanted = (triggers, superuser);
+    of_event(table, "INSERT", (&table.insert_triggers, &table.insert_rules), wanted)
+}
+
+/// The same about a table in which values go back.
+pub fn of_changed_table(table: &Table, triggers: Triggers, superuser: bool) -> Vec<Obstacle> {
+    let wanted = (triggers, superuser);
+    of_event(table, "UPDATE", (&table.update_triggers, &table.update_rules), wanted)
+}
+
+fn of_event(
+    table: &Table,
+    event: &str,
+    (triggers, rules): (&[Trigger], &[String]),
+    (wanted, superuser): (Triggers, bool),
+) -> Vec<Obstacle> {
     let name = table.name.plain();
     let mut found = Vec::new();
     if table.key.is_empty() {
@@ -74,22 +90,19 @@ pub fn of_table(table: &Table, triggers: Triggers, superuser: bool) -> Vec<Obsta
             "give it one (`ALTER TABLE … ADD PRIMARY KEY …`), then retry this step",
         ));
     }
-    found.extend(of_triggers(&name, &table.insert_triggers, triggers, superuser));
-    if !table.insert_rules.is_empty() {
+    found.extend(of_triggers(&name, event, triggers, wanted, superuser));
+    if !rules.is_empty() {
         found.push(Obstacle::new(
             "pg-rules",
             &name,
-            format!(
-                "has rules on INSERT ({}), which replace what is put back by something else",
-                table.insert_rules.join(", ")
-            ),
+            format!("has rules on {event} ({}), which replace what is put back by something else", rules.join(", ")),
             "disable them during the recovery (`ALTER TABLE … DISABLE RULE …`), then retry this step",
         ));
     }
     found
 }
 
-fn of_triggers(table: &str, found: &[Trigger], wanted: Triggers, superuser: bool) -> Option<Obstacle> {
+fn of_triggers(table: &str, event: &str, found: &[Trigger], wanted: Triggers, superuser: bool) -> Option<Obstacle> {
     let names = |triggers: &mut dyn Iterator<Item = &Trigger>| {
         triggers.map(|trigger| trigger.name.as_str()).collect::<Vec<_>>().join(", ")
     };
@@ -101,7 +114,7 @@ fn of_triggers(table: &str, found: &[Trigger], wanted: Triggers, superuser: bool
         Triggers::Refuse => Some(Obstacle::new(
             "pg-triggers",
             table,
-            format!("has triggers on INSERT ({all}), which would fire for each row that is put back"),
+            format!("has triggers on {event} ({all}), which would fire for each row that is put back"),
             "if they must not fire, disable them (`ALTER TABLE … DISABLE TRIGGER …`) and retry this step, or start \
              with `--input triggers=skip`; if they may, start with `--input triggers=fire`",
         )),
@@ -109,7 +122,7 @@ fn of_triggers(table: &str, found: &[Trigger], wanted: Triggers, superuser: bool
             "pg-triggers",
             table,
             format!(
-                "has triggers on INSERT ({all}), which only a login that may set `session_replication_role` can skip"
+                "has triggers on {event} ({all}), which only a login that may set `session_replication_role` can skip"
             ),
             "`GRANT SET ON PARAMETER session_replication_role TO` the login, or disable them (`ALTER TABLE … DISABLE TRIGGER …`), \
              then retry this step",
@@ -152,6 +165,14 @@ mod tests {
         check(&with_trigger(false), Triggers::Skip, true, &[]);
         check(&with_trigger(true), Triggers::Skip, true, &["pg-triggers"]);
         check(&Table { insert_rules: vec!["log".to_owned()], ..table() }, Triggers::Refuse, false, &["pg-rules"]);
+        // What happens to rows that are changed is no matter for rows that are put back, nor the other way round.
+        let insert = Table { insert_rules: vec!["log".to_owned()], ..with_trigger(true) };
+        assert_eq!(of_changed_table(&insert, Triggers::Refuse, false), []);
+        let audit = vec![Trigger { name: "audit".to_owned(), always: false }];
+        let update = Table { update_rules: vec!["log".to_owned()], update_triggers: audit, ..table() };
+        assert_eq!(of_table(&update, Triggers::Refuse, false), []);
+        let found = of_changed_table(&update, Triggers::Refuse, false);
+        assert_eq!(found.iter().map(|it| it.code.as_str()).collect::<Vec<_>>(), ["pg-triggers", "pg-rules"]);
     }
 
     #[test]

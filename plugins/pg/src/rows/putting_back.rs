@@ -16,6 +16,8 @@ use crate::{
         obstacle::Triggers,
         preparation::{Matched, Prepared},
         stages::Stages,
+        value_merge::ValueWork,
+        whole_tables,
     },
     server::Capabilities,
 };
@@ -42,7 +44,14 @@ pub struct Report {
     pub rows_not_found: u64,
     /// Foreign keys that had become null, or their default, and point at their row again.
     pub references_mended: u64,
-    /// Rows that the transaction only changed, and that are not as they were.
+    /// Rows that got back a value that the transaction had replaced.
+    pub values_back: u64,
+    /// Rows of which something was written since the transaction: that stays.
+    pub values_newer: u64,
+    /// Changed rows that are gone since: they stay away.
+    pub values_gone: u64,
+    /// Rows that the transaction only changed, and that are not as they were; with a second copy, those that still have a value
+    /// that it wrote.
     pub changed_left: u64,
     /// Large objects that are there again.
     pub objects_back: u64,
@@ -74,6 +83,8 @@ pub struct Work<'a, C: Capabilities> {
     pub primary: &'a C::Connection,
     /// Where the rows are.
     pub copy: &'a C::Connection,
+    /// What the transaction wrote, if the values that it replaced go back.
+    pub after: Option<&'a C::Connection>,
     /// Rows fetched at once.
     pub batch: usize,
     /// What user triggers mean.
@@ -104,8 +115,16 @@ impl<C: Capabilities> Work<'_, C> {
             report.orphans += merged.orphans;
             report.tables.push(merged);
             self.advance_sequences(merge, &mut report.sequences)?;
+            if set.emptied.contains(&merge.matched.now.name) {
+                let moved = whole_tables::advance_sequences(self.primary, self.copy, &merge.matched.now.name)?;
+                report.sequences.extend(moved);
+            }
         }
-        self.mend(&merges, set, &mut report, &mut examples)?;
+        match self.after {
+            Some(after) => self.put_values_back(after, merges.len(), set, (&mut report, &mut left, &mut examples))?,
+            None => self.mend(&merges, set, &mut report, &mut examples)?,
+        }
+        self.put_objects_back(set, &mut report, &mut examples)?;
         report.conflicts_changed = left.tables.values().map(|rows| rows.shown.len() as u64).sum();
         report.left_text = examples.join("\n");
         Ok((report, left))
@@ -123,12 +142,34 @@ impl<C: Capabilities> Work<'_, C> {
         let stages = Stages::of(merges);
         let mending = Mending { caps, primary, copy, triggers, stages: &stages, position: merges.len() };
         let mended = mending.all(&set.changed)?;
-        let objects = large_objects::put_back(caps, primary, copy, &set.objects)?;
         report.references_mended = mended.references;
         report.changed_left = mended.left;
+        examples.extend(mended.examples);
+        Ok(())
+    }
+
+    /// What the transaction changed: the values that it replaced.
+    fn put_values_back(
+        &self,
+        after: &C::Connection,
+        position: usize,
+        set: &ExactSet,
+        (report, left, examples): (&mut Report, &mut Left, &mut Vec<String>),
+    ) -> Result<(), Failure> {
+        let (caps, primary, before, triggers) = (self.caps, self.primary, self.copy, self.triggers);
+        let done = ValueWork { caps, primary, before, after, triggers, position }.all(set, left)?;
+        report.values_back = done.rows;
+        report.values_newer = done.newer;
+        report.values_gone = done.gone;
+        report.changed_left = done.left;
+        examples.extend(done.examples);
+        Ok(())
+    }
+
+    fn put_objects_back(&self, set: &ExactSet, report: &mut Report, examples: &mut Vec<String>) -> Result<(), Failure> {
+        let objects = large_objects::put_back(self.caps, self.primary, self.copy, &set.objects)?;
         report.objects_back = objects.restored + objects.present;
         report.objects_left = objects.left;
-        examples.extend(mended.examples);
         if objects.left > 0 {
             examples.push(format!("{} large objects are not back", objects.left));
         }
@@ -193,7 +234,11 @@ impl<C: Capabilities> Work<'_, C> {
                 }
             }
             // Parents come first, so one round is enough but for rows that were gone.
-            if round == 0 || merges.len() == 1 && !prepared.circle && !references_itself(merges) {
+            if round == 0
+                || merges.len() == 1
+                    && !prepared.circle
+                    && !merges.iter().any(|merge| merge.matched.now.references_itself())
+            {
                 return Ok(());
             }
         }
@@ -297,7 +342,7 @@ impl<C: Capabilities> Work<'_, C> {
         );
         for row in self.primary.query(&reasons, &[])?.iter() {
             let (why, rows): (String, u64) = (row.get("why")?, row.get("rows")?);
-            examples.push(format!("{table}: {rows} rows are refused: {}", content::clean(&why)));
+            examples.push(format!("{table}: {rows} rows are refused: {}", content::reason(&why)));
         }
         examples.truncate(EXAMPLES_MAX);
         Ok(())
@@ -321,12 +366,6 @@ struct Counts {
     /// Of these, rows whose parent went only when they were to be inserted.
     gone_late: u64,
     kept: u64,
-}
-
-fn references_itself(merges: &[Merge<'_>]) -> bool {
-    merges
-        .iter()
-        .any(|merge| merge.matched.now.references.iter().any(|reference| reference.parent == merge.matched.now.name))
 }
 
 /// Says which columns have changed since.

@@ -195,6 +195,8 @@ pub struct Table {
     pub update_triggers: Vec<Trigger>,
     /// Rules on INSERT.
     pub insert_rules: Vec<String>,
+    /// Rules on UPDATE.
+    pub update_rules: Vec<String>,
     /// Unique and exclusion constraints that can be checked at the end of a transaction: `ON CONFLICT` knows none of them.
     pub deferrable: Vec<String>,
 }
@@ -203,6 +205,11 @@ impl Table {
     /// Columns that are written when a row is put back.
     pub fn written(&self) -> Vec<String> {
         self.columns.iter().filter(|column| !column.generated).map(|column| column.name.clone()).collect()
+    }
+
+    /// Whether one of its foreign keys points at the table itself.
+    pub fn references_itself(&self) -> bool {
+        self.references.iter().any(|reference| reference.parent == self.name)
     }
 
     /// The column of that name.
@@ -232,7 +239,8 @@ pub fn by_oid(connection: &impl Connection, oid: i64) -> Result<Option<Table>, F
         references: references(connection, &oid)?,
         insert_triggers: triggers(connection, &oid, 4)?,
         update_triggers: triggers(connection, &oid, 16)?,
-        insert_rules: names(connection, RULES, &oid)?,
+        insert_rules: rules(connection, &oid, "3")?,
+        update_rules: rules(connection, &oid, "2")?,
         deferrable: names(connection, DEFERRABLE, &oid)?,
     }))
 }
@@ -274,7 +282,7 @@ const TRIGGERS: &str = "SELECT tgname::text AS name, tgenabled = 'A' AS always F
   WHERE tgrelid = $1::bigint::oid AND NOT tgisinternal AND tgenabled IN ('O', 'A') AND tgtype & $2::int <> 0 ORDER BY tgname";
 
 const RULES: &str = "SELECT rulename::text AS name FROM pg_rewrite
-  WHERE ev_class = $1::bigint::oid AND ev_type = '3' AND ev_enabled IN ('O', 'A') ORDER BY rulename";
+  WHERE ev_class = $1::bigint::oid AND ev_type = $2::text AND ev_enabled IN ('O', 'A') ORDER BY rulename";
 
 const DEFERRABLE: &str = "SELECT conname::text AS name FROM pg_constraint
   WHERE conrelid = $1::bigint::oid AND contype IN ('p', 'u', 'x') AND condeferrable ORDER BY conname";
@@ -314,6 +322,11 @@ fn columns(connection: &impl Connection, oid: &[Value]) -> Result<Vec<Column>, F
 
 fn names(connection: &impl Connection, sql: &str, parameters: &[Value]) -> Result<Vec<String>, Failure> {
     connection.query(sql, parameters)?.iter().map(|row| row.get("name")).collect()
+}
+
+/// `event`: `2` for UPDATE and `3` for INSERT.
+fn rules(connection: &impl Connection, oid: &[Value], event: &str) -> Result<Vec<String>, Failure> {
+    names(connection, RULES, &[oid[0].clone(), Value::from(event)])
 }
 
 /// `event`: the bit of `tgtype`, 4 for INSERT and 16 for UPDATE.

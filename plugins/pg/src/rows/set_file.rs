@@ -2,7 +2,9 @@
 
 use lifeboat_plugin::{Connection, Failure, Machine};
 
-use crate::{call::digest, rows::exact_set::ExactSet, wal::segment::Lsn};
+use serde::Deserialize;
+
+use crate::{call::digest, copy::proof, rows::exact_set::ExactSet, wal::segment::Lsn};
 
 /// What can lie between the end of the last replayed record and the begin of the next one: alignment, and the header of a
 /// page.
@@ -24,9 +26,7 @@ pub fn read(caps: &impl Machine, machine: &str, path: &str, expected: &str) -> R
 /// other moment other rows may lie at the set's places. A copy that was promoted there has not moved them, and knows how
 /// far it was replayed until it is restarted.
 pub fn check_copy(copy: &impl Connection, set: &ExactSet) -> Result<(), Failure> {
-    let rows = copy.query("SELECT coalesce(pg_last_wal_replay_lsn(), '0/0')::text AS lsn", &[])?;
-    let lsn: String = rows.one()?.get("lsn")?;
-    let lsn: Lsn = lsn.parse().map_err(|error| Failure::permanent("pg-odd-answer", format!("{error}")))?;
+    let lsn = replayed(copy)?;
     if stands_before(lsn, set.commit) {
         return Ok(());
     }
@@ -37,6 +37,38 @@ pub fn check_copy(copy: &impl Connection, set: &ExactSet) -> Result<(), Failure>
         commit = set.commit
     );
     Err(Failure::permanent("pg-copy-elsewhere", message))
+}
+
+/// What a restore notes beside its copy, as far as it matters here.
+#[derive(Debug, Deserialize)]
+struct Restored {
+    stopped: String,
+    reached_lsn: Lsn,
+}
+
+/// Fails with `pg-copy-elsewhere` unless the copy was replayed exactly to after the commit of the set's transaction, by the note
+/// of its restore, and stands there still: at any other moment other versions of the changed rows may lie at their places.
+pub fn check_copy_after(copy: &impl Connection, note: &[u8], set: &ExactSet) -> Result<(), Failure> {
+    let restored: Restored = serde_json::from_slice(note)
+        .map_err(|error| Failure::permanent("pg-marker-damaged", format!("the note of the restore: {error}")))?;
+    let lsn = replayed(copy)?;
+    let xid = set.first();
+    if proof::stopped_after(&restored.stopped, xid) && restored.reached_lsn == lsn && lsn > set.commit {
+        return Ok(());
+    }
+    let message = format!(
+        "the copy was replayed to {lsn} (`{}`), the transaction {xid} committed at {commit}: only a copy restored with `xid: {xid}` has the \
+         values that it wrote",
+        restored.stopped,
+        commit = set.commit
+    );
+    Err(Failure::permanent("pg-copy-elsewhere", message))
+}
+
+fn replayed(copy: &impl Connection) -> Result<Lsn, Failure> {
+    let rows = copy.query("SELECT coalesce(pg_last_wal_replay_lsn(), '0/0')::text AS lsn", &[])?;
+    let lsn: String = rows.one()?.get("lsn")?;
+    lsn.parse().map_err(|error| Failure::permanent("pg-odd-answer", format!("{error}")))
 }
 
 fn stands_before(replayed: Lsn, commit: Lsn) -> bool {

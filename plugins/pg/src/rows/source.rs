@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::{
     copy::marker,
-    rows::{exact_set::ExactSet, set_file},
+    rows::{exact_set::ExactSet, set_file, whole_tables},
     server::Capabilities,
 };
 
@@ -72,10 +72,33 @@ impl Source {
     /// not stand exactly before the set's transaction.
     pub fn open<C: Capabilities>(&self, caps: &C) -> Result<(ExactSet, C::Connection), Failure> {
         let machine = self.machine.as_str();
-        let set = set_file::read(caps, machine, &self.set_file, &self.set_digest)?;
+        let mut set = set_file::read(caps, machine, &self.set_file, &self.set_digest)?;
         let marker = marker::read(caps, machine, &self.instance)?;
         let copy = marker.open(caps, machine, &marker::folder(caps, machine, &self.instance)?)?;
         set_file::check_copy(&copy, &set)?;
+        whole_tables::fill(&copy, &mut set)?;
         Ok((set, copy))
+    }
+
+    /// Connects to the second copy, from just after a change, if one is named; nothing and an empty name are none. Fails where it
+    /// does not stand exactly there.
+    pub fn open_after<C: Capabilities>(
+        &self,
+        caps: &C,
+        set: &ExactSet,
+        after: Option<&str>,
+    ) -> Result<Option<C::Connection>, Failure> {
+        let Some(after) = after.filter(|after| !after.is_empty()) else { return Ok(None) };
+        let machine = self.machine.as_str();
+        let (marker, folder) = (marker::read(caps, machine, after)?, marker::folder(caps, machine, after)?);
+        let copy = marker.open(caps, machine, &folder)?;
+        set_file::check_copy_after(&copy, &caps.read_file(machine, &marker::record(&folder))?, set)?;
+        Ok(Some(copy))
+    }
+
+    /// Declares the parameter that names that copy.
+    pub fn declare_after(action: Action) -> Action {
+        let doc = "A second copy, replayed to just after the commit: what the transaction wrote. Needed where it changed rows.";
+        action.optional("after", "string", doc)
     }
 }

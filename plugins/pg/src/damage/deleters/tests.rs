@@ -1,7 +1,6 @@
 //! The fold against hand-written histories.
 
 use super::*;
-use crate::wal::waldump::Place;
 
 const TABLE: Filenode = Filenode { tablespace: 1663, database: 5, node: 100 };
 const OTHER: Filenode = Filenode { tablespace: 1663, database: 5, node: 200 };
@@ -20,10 +19,26 @@ fn commit(subtransactions: &[u32]) -> Kind {
 }
 
 fn candidates(records: &[Record]) -> Vec<(u32, u64, u64)> {
-    let mut deleters = Deleters::new([TABLE]);
+    let mut deleters = Deleters::new(Sought::Removed, [TABLE]);
     records.iter().for_each(|record| deleters.take(record));
     let found = records.iter().filter_map(|record| deleters.settle(record)).filter(|candidate| candidate.rows > 0);
     found.map(|candidate| (candidate.xid, candidate.rows, candidate.first_lsn.0)).collect()
+}
+
+#[test]
+fn changes_count_where_they_are_sought() {
+    let (old, new) = (at(TABLE, 0, 1), at(TABLE, 0, 2));
+    let history = [
+        record(7, 1, Kind::Update { old, new }),
+        record(7, 2, Kind::Delete(at(TABLE, 0, 3))),
+        record(7, 3, commit(&[])),
+    ];
+    for (sought, first) in [(Sought::Removed, 2), (Sought::Changed, 1)] {
+        let mut deleters = Deleters::new(sought, [TABLE]);
+        history.iter().for_each(|record| deleters.take(record));
+        let found = deleters.settle(&history[2]).map(|candidate| (candidate.rows, candidate.first_lsn.0));
+        assert_eq!(found, Some((1, first)), "{sought:?}");
+    }
 }
 
 #[test]
@@ -43,7 +58,7 @@ fn only_what_took_effect_counts() {
 #[test]
 fn what_was_removed_before_the_search_counts_too() {
     let delete = |xid, lsn| record(xid, lsn, Kind::Delete(at(TABLE, 0, 1)));
-    let (mut earlier, mut later) = (Deleters::new([TABLE]), Deleters::new([TABLE]));
+    let (mut earlier, mut later) = (Deleters::new(Sought::Removed, [TABLE]), Deleters::new(Sought::Removed, [TABLE]));
     [delete(7, 1), delete(8, 2), delete(9, 3)].iter().for_each(|record| earlier.take(record));
     later.take(&delete(7, 50));
     let mut found = later.settle(&record(7, 60, commit(&[8]))).expect("a commit");

@@ -152,10 +152,14 @@ fn a_table_of_the_set_that_was_locked_against_reading_is_named() {
     // Locked after the copy's moment.
     removals.take(&record(8, 1001, Kind::Lock(vec![(4, 77)])));
     removals.take(&record(9, 1, Kind::Lock(vec![(5, 78)])));
-    let tables = BTreeMap::from([(table.clone(), Tuples::default())]);
-    assert_eq!(removals.locked(5, &tables), [table]);
-    assert_eq!(removals.locked(6, &tables).len(), 1);
-    assert_eq!(removals.locked(4, &tables), []);
+    let mut set = ExactSet::empty(vec![8], Lsn(1000));
+    set.became.insert(table.clone(), Successors::default());
+    assert_eq!(removals.locked(5, &set), std::slice::from_ref(&table));
+    let mut set = ExactSet::empty(vec![8], Lsn(1000));
+    set.tables.insert(table.clone(), Tuples::default());
+    assert_eq!(removals.locked(5, &set), [table]);
+    assert_eq!(removals.locked(6, &set).len(), 1);
+    assert_eq!(removals.locked(4, &set), []);
 }
 
 /// What a transaction does next: a new row, or a change or removal of one of the rows that it sees.

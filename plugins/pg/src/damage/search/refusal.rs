@@ -3,7 +3,10 @@
 use lifeboat_plugin::Failure;
 
 use super::TOGETHER_MAX;
-use crate::{damage::deleters::Candidate, wal::archive::Archive};
+use crate::{
+    damage::deleters::{Candidate, Sought},
+    wal::archive::Archive,
+};
 
 pub(super) fn begins_too_late(archive: &Archive, first: usize, xid: u32) -> Failure {
     let floor = archive.reaches_back(first);
@@ -15,22 +18,23 @@ pub(super) fn begins_too_late(archive: &Archive, first: usize, xid: u32) -> Fail
     Failure::permanent("pg-wal-begins-too-late", message)
 }
 
-fn list(candidates: &[Candidate]) -> String {
+fn list(did: Sought, candidates: &[Candidate]) -> String {
     let line = |it: &Candidate| {
         let early = if it.early { ", before `since`" } else { "" };
-        format!("xid {} removed {} rows at {}{early}", it.xid, it.rows, it.commit_time)
+        format!("xid {} {} {} rows at {}{early}", it.xid, did.word(), it.rows, it.commit_time)
     };
     candidates.iter().map(line).collect::<Vec<_>>().join("; ")
 }
 
-pub(super) fn ambiguous(table: &str, candidates: &[Candidate], early: &[Candidate], seen: u64) -> Failure {
+pub(super) fn ambiguous(did: Sought, table: &str, candidates: &[Candidate], early: &[Candidate], seen: u64) -> Failure {
+    let word = did.word();
     let xids: Vec<_> = candidates.iter().map(|it| it.xid.to_string()).collect();
     let more = seen.saturating_sub(candidates.len() as u64);
     let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-    let [one, list] = [xids.first().cloned().unwrap_or_default(), list(candidates)];
-    let early = if early.is_empty() { String::new() } else { format!("; {}", self::list(early)) };
+    let [one, list] = [xids.first().cloned().unwrap_or_default(), list(did, candidates)];
+    let early = if early.is_empty() { String::new() } else { format!("; {}", self::list(did, early)) };
     let message = format!(
-        "{seen} transactions removed rows of `{table}`, and no single one stands out: {list}{more}{early}. Say which \
+        "{seen} transactions {word} rows of `{table}`, and no single one stands out: {list}{more}{early}. Say which \
          to put back: `xid` for one (DR-003: `--input xid={one}`), `xids` for several together (`--input \
          'xids=[{}]'`), or `all` for every one between `since` and `until` (`--input all=true`)",
         xids.join(",")
@@ -38,20 +42,22 @@ pub(super) fn ambiguous(table: &str, candidates: &[Candidate], early: &[Candidat
     Failure::permanent("pg-damage-ambiguous", message)
 }
 
-pub(super) fn too_many(table: &str, seen: u64) -> Failure {
+pub(super) fn too_many(did: Sought, table: &str, seen: u64) -> Failure {
+    let word = did.word();
     let message = format!(
-        "{seen} transactions removed rows of `{table}` in that time, and at most {TOGETHER_MAX} can be put back \
+        "{seen} transactions {word} rows of `{table}` in that time, and at most {TOGETHER_MAX} can be put back \
          together: narrow `since` and `until`, or name the transactions with `xids`"
     );
     Failure::permanent("pg-damage-ambiguous", message)
 }
 
-pub(super) fn not_there(table: &str, xids: &[u32], candidates: &[Candidate]) -> Failure {
-    let others = if candidates.is_empty() { "nobody did".to_owned() } else { list(candidates) };
+pub(super) fn not_there(did: Sought, table: &str, xids: &[u32], candidates: &[Candidate]) -> Failure {
+    let others = if candidates.is_empty() { "nobody did".to_owned() } else { list(did, candidates) };
     let xids: Vec<_> = xids.iter().map(u32::to_string).collect();
     let message = format!(
-        "no committed transaction {} in the archive removed rows of `{table}` since then; {others}",
-        xids.join(", ")
+        "no committed transaction {} in the archive {} rows of `{table}` since then; {others}",
+        xids.join(", "),
+        did.word()
     );
     Failure::permanent("pg-xid-not-found", message)
 }

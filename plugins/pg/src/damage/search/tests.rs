@@ -80,7 +80,7 @@ fn search(end: usize) -> (u64, Option<u32>) {
     let table = TableName { schema: "public".to_owned(), name: "t".to_owned() };
     let files = [TableFile { table, file: FILE, logged: true }];
     let reader = Reader { caps: &caps, machine: "m", archive: &archive };
-    let search = Search { reader, range: &range, files: &files, wanted: &Wanted::Largest };
+    let search = Search { reader, range: &range, files: &files, wanted: &Wanted::Largest, sought: Sought::Removed };
     let xid = match search.culprit("t").expect("a search") {
         Finding::Culprit(culprit) => Some(culprit.transactions[0].xid),
         _ => None,

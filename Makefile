@@ -4,14 +4,18 @@
 CARGO_FLAGS ?= --locked
 LIFEBOAT := target/release/lifeboat
 
-.PHONY: drill test check fmt clippy deny unit other-major bench fuzz build setup clean
+.PHONY: drill drills test fmt clippy deny tests other-major bench fuzz build setup clean
 
 ## Builds Lifeboat, replays an accidental deletion on a real PostgreSQL, and prints the measured RTO and RPO.
 drill: setup-drill $(LIFEBOAT)
 	$(LIFEBOAT) drill dr-003
 
+## Every drill that ships, with its negative controls, on containers and on processes: half an hour.
+drills: setup-drills $(LIFEBOAT)
+	LIFEBOAT=$(LIFEBOAT) scripts/drills
+
 ## Every check and every test, on both testbeds.
-test: setup-test fmt deny unit other-major
+test: setup-test fmt deny tests
 	@scripts/setup engine
 
 ## The benchmarks, as JSON lines with a ratio beside each.
@@ -30,8 +34,8 @@ build: setup-build $(LIFEBOAT)
 $(LIFEBOAT):
 	cargo build --release $(CARGO_FLAGS) --package lifeboat
 
-.PHONY: setup-build setup-drill setup-test setup-fuzz
-setup-build setup-drill setup-test setup-fuzz: setup-%:
+.PHONY: setup-build setup-drill setup-drills setup-test setup-fuzz
+setup-build setup-drill setup-drills setup-test setup-fuzz: setup-%:
 	scripts/setup $*
 
 fmt:
@@ -45,12 +49,11 @@ deny:
 	cargo deny --locked check licenses bans
 	cargo update --quiet --workspace --locked --manifest-path fuzz/Cargo.toml
 
-# `cargo test --workspace` builds the binary too; naming it spares the end-to-end tests a build with other features.
-unit other-major: export RUSTC_WORKSPACE_WRAPPER := $(CURDIR)/scripts/rustc-and-clippy
-unit:
-	LIFEBOAT_BINARY=$${CARGO_TARGET_DIR:-$(CURDIR)/target}/debug/lifeboat INSTA_UPDATE=no cargo test --workspace $(CARGO_FLAGS)
+tests other-major: export RUSTC_WORKSPACE_WRAPPER := $(CURDIR)/scripts/rustc-and-clippy
+tests:
+	scripts/test $(CARGO_FLAGS)
 
-# The tests of servers once more on another major version: what a server answers has changed between the two before.
+# A part of `tests`. What a server answers has changed between major versions before.
 other-major:
 	scripts/test-on 17
 

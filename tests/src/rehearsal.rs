@@ -2,14 +2,15 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
+    thread,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use lifeboat_simulator::drill::DrillRequest;
 use tempfile::TempDir;
 
@@ -150,15 +151,21 @@ impl Rehearsal {
 /// Runs the command to its end, and shows each line on standard error to `watch`, with the number of the process.
 pub fn watched(mut command: Command, mut watch: impl FnMut(&str, u32) -> Result<()>) -> Result<Ended> {
     let mut child = command.spawn()?;
+    // Read meanwhile: a long report fills the pipe, and the command would wait for ever.
+    let mut stdout = child.stdout.take().context("stdout is piped")?;
+    let out = thread::spawn(move || {
+        let mut out = String::new();
+        stdout.read_to_string(&mut out).map(|_| out)
+    });
     let mut said = Vec::new();
     for line in BufReader::new(child.stderr.take().context("stderr is piped")?).lines() {
         let line = line?;
         watch(&line, child.id())?;
         said.push(line);
     }
-    let output = child.wait_with_output()?;
-    let out = String::from_utf8(output.stdout)?;
-    Ok(Ended { status: output.status, out, said: said.join("\n") })
+    let status = child.wait()?;
+    let out = out.join().map_err(|_| anyhow!("the reader of stdout panicked"))??;
+    Ok(Ended { status, out, said: said.join("\n") })
 }
 
 /// Sends Ctrl-C as a terminal does: to the whole process group.

@@ -35,6 +35,13 @@ fn told(stand: &Stand) -> Vec<String> {
     stand.testbed.notifications().iter().filter_map(|sent| title(&sent.body)).collect()
 }
 
+/// Seals the newest backup.
+fn seal(stand: &Stand) -> Result<()> {
+    let run = stand.lifeboat(&["run", "workflows/backup-seal.yaml", "--bindings"]).arg(&stand.bindings).output()?;
+    ensure!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    Ok(())
+}
+
 /// Two backups of a server on which was written in between and afterwards.
 async fn kept() -> Result<Stand> {
     let stand = Stand::loaded(200).await?;
@@ -43,6 +50,7 @@ async fn kept() -> Result<Stand> {
         .batch_execute("INSERT INTO customers (name) SELECT 'later ' || n FROM generate_series(1, 50) n")
         .await?;
     stand.testbed.base_backup("later").await?;
+    seal(&stand)?;
     application.batch_execute("INSERT INTO customers (name) SELECT 'last ' || n FROM generate_series(1, 50) n").await?;
     Ok(stand)
 }
@@ -72,6 +80,7 @@ async fn kept_with_second() -> Result<Stand> {
     connect(&stand.testbed.observer()).await?.batch_execute("CREATE DATABASE second").await?;
     second(&stand).await?.batch_execute(SECOND).await?;
     stand.testbed.base_backup("later").await?;
+    seal(&stand)?;
     Ok(stand)
 }
 
@@ -87,6 +96,12 @@ async fn both_ends_are_restored_read_and_removed() -> Result<()> {
     let ended = verify(&stand, &[r#"tables=["public.customers", "public.orders", "public.items"]"#])?;
     ensure!((ended.code, ended.outcome.as_str()) == (Some(0), "succeeded"), "{}\n{}", ended.outcome, ended.said);
     ensure!(told(&stand) == ["BV-001: the backups can be restored"], "{:?}", told(&stand));
+    // The backup that was made by somebody who did not seal it is named: what it holds is unmeasured.
+    for said in
+        ["later was drawn of 1 sealed backups", "nightly has no seal", "rows of 3 tables are as they were sealed"]
+    {
+        ensure!(ended.said.contains(said), "{said} in {}", ended.said);
+    }
     ensure!(stand.instances().is_empty(), "left: {:?}", stand.instances());
     ensure!(stand.content().await? == before, "the original was changed");
     stand.stop().await
@@ -116,6 +131,8 @@ async fn every_database_is_verified_and_each_fault_is_found() -> Result<()> {
     };
     check(&["backup_age_at_most=1ms"], "pg-backup-too-old", "later")?;
     check(&["backup_size_change_at_most=0"], "pg-backup-size", "nightly")?;
+    let wrong = r#"assertions=[{"name": "nobody is called X", "sql": "SELECT 1 = 1"}, {"name": "two", "sql": "SELECT 1", "expect": 2}]"#;
+    check(&[wrong], "pg-check-failed", "1 of 2 checks failed: two")?;
 
     // An index that lacks rows of its table, as after a library that orders texts has changed.
     let second = second(&stand).await?;

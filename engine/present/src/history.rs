@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-pub use self::holding::{Against, ControlTally, HeldEpisode, HeldLag, HeldSystem, Holding};
+pub use self::holding::{Against, ControlTally, HeldEpisode, HeldLag, HeldRoutine, HeldSystem, Holding};
 use crate::drill::Every;
 
 /// Number of measured holdings before the last one from which a usual time is known.

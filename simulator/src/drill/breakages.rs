@@ -30,7 +30,7 @@ pub(super) fn fit(document: &mut Document<'_>, entries: &[TimelineEntry], breaka
     let controls = document.get::<Vec<Value>>(&["controls"]).unwrap_or_default();
     let is_readable = entries.iter().all(|entry| entry.key.is_some());
     let has = |key: &str| entries.iter().any(|entry| entry.key == Some(key));
-    let outline = Outline { recovers: has("recover"), watches_standbys: has("lag") };
+    let outline = Outline { recovers: has("recover"), watches_standbys: has("lag"), runs_routines: has("routine") };
     for (place, control) in controls.iter().enumerate() {
         let place = place.to_string();
         has_own_name(document, &place, control, &controls);
@@ -107,7 +107,7 @@ fn not_there(document: &mut Document<'_>, path: &[&str], name: &str, steps: Vec<
     }
     let message = format!("no runbook of this drill has a step `{name}`");
     let help = match steps.is_empty() {
-        true => "a control breaks a step of a runbook that `recover` executes".to_owned(),
+        true => "a control breaks a step of a runbook that `recover` or `routine` executes".to_owned(),
         false => meant(name, "steps", steps),
     };
     document.contradiction_with_help(path, message, "breaks nothing", help);

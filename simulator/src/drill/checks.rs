@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use super::{
     episode::Episode,
     recovery_checks::RECOVERY,
+    routine_checks::ROUTINES,
     rule::{Looked, Rule, Scope, Seen, always, differing, seen},
     standby_checks::STANDBYS,
     steady,
@@ -54,7 +55,7 @@ static UNDISTURBED: [Rule; 6] = [
 ];
 
 fn rules() -> impl Iterator<Item = &'static Rule> {
-    UNDISTURBED.iter().chain(&RECOVERY).chain(&STANDBYS)
+    UNDISTURBED.iter().chain(&RECOVERY).chain(&STANDBYS).chain(&ROUTINES)
 }
 
 /// The names of all checks.

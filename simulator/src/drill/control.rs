@@ -17,7 +17,7 @@ pub(super) fn control(control: &Control, held: &DrillReport) -> document::Contro
     document::ControlReport {
         name: control.name.clone(),
         turned_red,
-        measured: struck && seen.is_some() && held.episodes.iter().all(|episode| episode.outcome != "stopped"),
+        measured: struck && seen.is_some() && outcomes(held).all(|outcome| outcome != "stopped"),
         by: turned_red.then(|| control.red_by.clone()),
         detail: format!(
             "{}verdict {}, {} of {} damaged rows not back; checks that did not hold: {}",
@@ -28,6 +28,12 @@ pub(super) fn control(control: &Control, held: &DrillReport) -> document::Contro
             if failed.is_empty() { "none".to_owned() } else { failed.join(", ") }
         ),
     }
+}
+
+/// How each run of the engine ended.
+fn outcomes(held: &DrillReport) -> impl Iterator<Item = &str> {
+    let routines = held.routines.iter().map(|routine| routine.outcome.as_str());
+    held.episodes.iter().map(|episode| episode.outcome.as_str()).chain(routines)
 }
 
 /// The name of the run without a fault, and of its folder beside those of the controls.
@@ -79,7 +85,7 @@ pub(super) fn control_run(held: &DrillReport) -> ControlRun {
     let zero = |interval: Option<Interval>| interval.is_some_and(|interval| interval.low == 0.0);
     let lost = held.writes.lost.zip(held.writes.lost_loaded_rows);
     let no_probe_failed = held.episodes.iter().all(|episode| episode.instants.t_onset.is_none());
-    let is_measured = !(held.episodes.is_empty() && held.lags.is_empty());
+    let is_measured = !(held.episodes.is_empty() && held.lags.is_empty() && held.routines.is_empty());
     let nothing = lost == Some((0, 0)) && no_probe_failed && is_measured;
     let zeros = held.episodes.iter().all(|episode| zero(episode.rto.service_s) && zero(episode.rpo.actual_s));
     let longest = held.longest();

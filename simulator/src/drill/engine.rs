@@ -45,16 +45,33 @@ pub(super) struct Engine {
     sources: Sources,
 }
 
+/// One for each runbook that a drill executes, in the order of the timeline.
+#[derive(Default)]
+pub(super) struct Engines {
+    pub(super) recoveries: Vec<Engine>,
+    pub(super) routines: Vec<Engine>,
+}
+
+impl Engines {
+    /// All of them.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Engine> {
+        self.recoveries.iter().chain(&self.routines)
+    }
+}
+
 impl Engine {
-    /// Loads the plugins and compiles the runbook of each recovery; the folders of the runs are there afterwards.
-    pub(super) fn prepare_all(request: &DrillRequest, holding: &Holding) -> Result<Vec<Self>, DrillError> {
-        if request.spec.recoveries().next().is_none() {
-            return request.check(&Catalogue::default()).map(|()| Vec::new());
+    /// Loads the plugins and compiles the runbook of each recovery and of each routine; the folders of the runs are there afterwards.
+    pub(super) fn prepare_all(request: &DrillRequest, holding: &Holding) -> Result<Engines, DrillError> {
+        if request.spec.runbooks().next().is_none() {
+            return request.check(&Catalogue::default()).map(|()| Engines::default());
         }
         let host = Arc::new(plugins::host(holding.cache.clone())?);
         request.check(&host.catalogue())?;
         let prepare = |recover: &RecoverSpec| Self::prepare(request, holding, Arc::clone(&host), recover);
-        request.spec.recoveries().map(prepare).collect()
+        Ok(Engines {
+            recoveries: request.spec.recoveries().map(prepare).collect::<Result<_, _>>()?,
+            routines: request.spec.routines().map(|it| prepare(&it.as_recovery())).collect::<Result<_, _>>()?,
+        })
     }
 
     fn prepare(

@@ -2,7 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::{episode::Episode, spec::LagSpec};
+use super::{
+    episode::Episode,
+    spec::{LagSpec, RoutineSpec},
+};
 use crate::{
     clock::{At, Clock},
     host::{Load, Readiness},
@@ -25,6 +28,21 @@ pub(super) struct Lagged {
     pub(super) faults: Vec<String>,
 }
 
+/// A routine that was executed.
+pub(super) struct Ran {
+    pub(super) spec: RoutineSpec,
+    /// Its place among the routines of the timeline.
+    pub(super) place: usize,
+    pub(super) from: At,
+    pub(super) until: At,
+    /// The kinds of fault that had struck and were not healed.
+    pub(super) faults: Vec<String>,
+    /// What they have damaged: it has to be named.
+    pub(super) damaged: Option<String>,
+    /// The engine's run, as an episode in which nothing was recovered.
+    pub(super) episode: Episode,
+}
+
 /// The evidence from one walk through the timeline.
 #[derive(Default)]
 pub(super) struct Walked {
@@ -34,6 +52,8 @@ pub(super) struct Walked {
     pub(super) rest: Episode,
     /// The times in which standbys were watched.
     pub(super) lagged: Vec<Lagged>,
+    /// The routines that were executed.
+    pub(super) ran: Vec<Ran>,
 }
 
 /// What was seen.
@@ -52,6 +72,8 @@ pub(super) struct Evidence {
     pub(super) rest: Episode,
     /// The times in which standbys were watched, in order.
     pub(super) lagged: Vec<Lagged>,
+    /// The routines that were executed, in order.
+    pub(super) ran: Vec<Ran>,
     /// Every look at a standby.
     pub(super) sightings: Vec<Sighting>,
     /// What each standby has at the end.

@@ -29,7 +29,8 @@ impl DrillRequest {
 }
 
 /// A recovery brings back the records of the application's store from everything that struck since the recovery before. A look at a
-/// standby covers what is open, and what struck since the look before and was healed: it shows how the standby comes out of that.
+/// standby covers what is open, and what struck since the look before and was healed: it shows how the standby comes out of that. A routine
+/// that has to fail covers what is open on the systems that the faults name.
 fn exercises(spec: &DrillSpec) -> Vec<Exercise> {
     let (mut exercises, mut recoveries): (Vec<Exercise>, usize) = (Vec::new(), 0);
     let (mut struck, mut open, mut unseen) = (Vec::new(), Vec::new(), Vec::new());
@@ -49,6 +50,14 @@ fn exercises(spec: &DrillSpec) -> Vec<Exercise> {
                 open.clear();
                 (&spec.workload.store, std::mem::take(&mut struck), Some(recoveries))
             }
+            Moment::Routine(routine) => {
+                let found = open.iter().filter(|_| routine.fails_with.is_some());
+                for fault in found {
+                    let exercise = struck_system(spec, fault).filter(|it| !exercises.contains(it));
+                    exercises.extend(exercise);
+                }
+                continue;
+            }
             Moment::Lag(lag) => {
                 (&lag.of, open.iter().cloned().chain(std::mem::take(&mut unseen)).collect::<Vec<_>>(), None)
             }
@@ -62,6 +71,17 @@ fn exercises(spec: &DrillSpec) -> Vec<Exercise> {
         }
     }
     exercises
+}
+
+/// The system that a fault of that kind names.
+fn struck_system(spec: &DrillSpec, kind: &str) -> Option<Exercise> {
+    let fault = spec.timeline.iter().find_map(|moment| match moment {
+        Moment::Fault(fault) if fault.kind() == kind => Some(fault),
+        _ => None,
+    })?;
+    let system = fault.system()?.to_owned();
+    let kind_of = spec.systems.get(&system).map(|system| system.kind().to_owned()).unwrap_or_default();
+    Some(Exercise { system, kind: kind_of, fault: kind.to_owned(), episode: None })
 }
 
 #[cfg(test)]
@@ -91,6 +111,13 @@ mod tests {
             ["delay", "loss", "partition", "host-crash"].map(|fault| format!("west (standby): {fault} None"));
         assert_eq!(told, expected);
         assert_eq!(file.every, None, "the file does not say");
+    }
+
+    #[test]
+    fn a_verification_exercises_what_the_faults_damage() {
+        let (file, told) = told("bv-001");
+        assert_eq!(told, ["recovery (machine): backup-damaged None", "primary (postgres): archive-damaged None"]);
+        assert_eq!(file.every, Some(Every::Monthly));
     }
 
     /// The same digests as a report has of the runbook that was executed: otherwise every result would look outdated.

@@ -66,13 +66,14 @@ static POINT: Object = Object {
 
 pub(super) static MOMENT: Object = Object {
     what: "an entry of the timeline",
-    one_of: &["steady", "fault", "recover", "heal", "lag"],
+    one_of: &["steady", "fault", "recover", "heal", "lag", "routine"],
     fields: &[
         optional("steady", "How long writers and probes run undisturbed.", Shape::Period),
         optional("fault", "A disaster strikes.", Shape::ByKind(&fault::PARAMETERS)),
         optional("recover", "The engine executes a runbook.", Shape::Object(&RECOVER)),
         optional("heal", "Ends the fault of that kind, as far as it can end by itself.", Shape::Name),
         optional("lag", "A standby is watched.", Shape::Object(&LAG)),
+        optional("routine", "The engine executes a runbook that recovers nothing.", Shape::Object(&ROUTINE)),
     ],
 };
 
@@ -100,6 +101,21 @@ static RECOVER: Object = Object {
         required("restored_by", "The step whose success means that the data is back.", Shape::Name),
         optional("roles", "Roles that are played by systems with other names.", Shape::Names(&Shape::Name)),
         optional("inputs", "The runbook's inputs.", Shape::Names(&Shape::Object(&FACT))),
+        required("at_most", "The engine is stopped after this time.", Shape::Period),
+    ],
+};
+
+static ROUTINE: Object = Object {
+    what: "a routine",
+    one_of: &[],
+    fields: &[
+        required("runbook", "The runbook, relative to the drill file.", Shape::Text),
+        optional("roles", "Roles that are played by systems with other names.", Shape::Names(&Shape::Name)),
+        optional(
+            "fails_with",
+            "The code with which it has to fail because of a fault, which it has to name; by default it has to succeed.",
+            Shape::Name,
+        ),
         required("at_most", "The engine is stopped after this time.", Shape::Period),
     ],
 };
@@ -205,9 +221,10 @@ mod tests {
     use super::*;
     use crate::drill::DrillSpec;
 
-    const SHIPPED: [&str; 2] = [
+    const SHIPPED: [&str; 3] = [
         include_str!("../../../workflows/drills/dr-003.yaml"),
         include_str!("../../../workflows/drills/standby-lag.yaml"),
+        include_str!("../../../workflows/drills/bv-001.yaml"),
     ];
 
     /// Whether the schema accepts the drill, and whether the checker does.

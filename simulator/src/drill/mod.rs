@@ -25,6 +25,8 @@ mod recovery_checks;
 mod report;
 mod request;
 mod roles;
+mod routine_checks;
+mod routine_report;
 mod rule;
 mod run;
 mod runbooks;
@@ -50,5 +52,6 @@ pub use run::run;
 pub use runbooks::check;
 pub use series::save_series;
 pub use spec::{
-    Approvals, DrillSpec, FactInput, FaultSpec, LagSpec, Moment, ProbeSpec, RecoverSpec, Windows, WorkloadSpec,
+    Approvals, DrillSpec, FactInput, FaultSpec, LagSpec, Moment, ProbeSpec, RecoverSpec, RoutineSpec, Windows,
+    WorkloadSpec,
 };

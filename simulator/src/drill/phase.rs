@@ -80,6 +80,11 @@ pub enum Phase {
         /// The probe by which it was noticed.
         probe: &'static str,
     },
+    /// The engine executes a runbook that recovers nothing.
+    Running {
+        /// Its id.
+        runbook: String,
+    },
     /// The recovery has ended, and the service must be healthy for a while.
     Settling,
     /// The writers stop, and every record is read back.
@@ -118,6 +123,7 @@ impl fmt::Display for Phase {
             Self::Noticing => f.write_str("waiting for monitoring to notice"),
             Self::Unnoticed { within } => write!(f, "monitoring noticed nothing within {within:?}; no recovery starts"),
             Self::Recovering { probe } => write!(f, "noticed by the probe `{probe}`; the engine takes over"),
+            Self::Running { runbook } => write!(f, "the engine executes {runbook}"),
             Self::Settling => f.write_str("waiting for a stable window"),
             Self::Reading => f.write_str("stopping the writers and reading every row back"),
             Self::Measuring => f.write_str("measuring"),

@@ -9,13 +9,14 @@ use lifeboat_core::{
 };
 
 use super::{
-    engine::Engine,
+    engine::{Engine, Engines},
     episode::Episode,
     evidence::Evidence,
     holding::Holding,
     lag_report::lag_reports,
     recovery_checks::telling,
     request::DrillRequest,
+    routine_report::routine_reports,
     rule::Looked,
     spec::{Moment, RecoverSpec},
     steps::steps,
@@ -40,11 +41,12 @@ pub(super) fn assemble(
     request: &DrillRequest,
     holding: &Holding,
     run: &RunId,
-    engines: &[Engine],
+    engines: &Engines,
     evidence: &Evidence,
 ) -> DrillReport {
     let losses = evidence.state.as_ref().ok().map(|state| losses(&evidence.history, state));
     let measured: Vec<Measured<'_>> = engines
+        .recoveries
         .iter()
         .zip(&evidence.episodes)
         .scan(None, |before, (engine, episode)| {
@@ -57,10 +59,8 @@ pub(super) fn assemble(
     let lags = lag_reports(evidence, request.spec.probes.interval, holding.fault);
     let verdict = measured.iter().fold(verdict(&checks), |verdict, it| verdict.and(it.rto.verdict).and(it.rpo.verdict));
     let verdict = lags.iter().fold(verdict, |verdict, lag| verdict.and(lag.verdict));
-    // An entry of the timeline that never happened was not measured.
-    let wanted = request.spec.timeline.iter().filter(|moment| matches!(moment, Moment::Lag(_))).count();
-    let anything = !(measured.is_empty() && lags.is_empty());
-    let all_held = anything && measured.len() == engines.len() && lags.len() == wanted;
+    let routines = routine_reports(evidence, &engines.routines);
+    let all_held = measured.len() == engines.recoveries.len() && all_held(request, holding, evidence);
     let verdict = if all_held { verdict } else { verdict.and(Verdict::Unmeasured) };
     let run = run.to_string();
     let damage: Vec<Damage> = measured.iter().filter_map(|measured| measured.damage.clone()).collect();
@@ -80,6 +80,7 @@ pub(super) fn assemble(
         episodes: measured.into_iter().map(|measured| measured.report(evidence)).collect(),
         faults: faults(&evidence.rest),
         lags,
+        routines,
         checks,
         not_applied: Some(not_applied),
         checklist: request.spec.checklist.clone(),
@@ -99,9 +100,17 @@ pub(super) fn assemble(
     report
 }
 
-fn approvals(request: &DrillRequest, engines: &[Engine]) -> String {
+/// An entry of the timeline that never happened was not measured.
+fn all_held(request: &DrillRequest, holding: &Holding, evidence: &Evidence) -> bool {
+    let watched = request.spec.timeline.iter().filter(|moment| matches!(moment, Moment::Lag(_))).count();
+    let routines = request.spec.routines().filter(|routine| holding.fault || routine.fails_with.is_none()).count();
+    let anything = !(evidence.episodes.is_empty() && evidence.lagged.is_empty() && evidence.ran.is_empty());
+    anything && evidence.lagged.len() == watched && evidence.ran.len() == routines
+}
+
+fn approvals(request: &DrillRequest, engines: &Engines) -> String {
     let approvals = &request.spec.approvals;
-    if engines.is_empty() {
+    if engines.all().next().is_none() {
         return "nobody: no runbook was executed".to_owned();
     }
     format!("the policy `{}` ({})", approvals.policy, approvals.comment)
@@ -395,8 +404,8 @@ fn scaled(request: &DrillRequest) -> Vec<Scaled> {
     std::iter::once(stable).chain(archive).collect()
 }
 
-fn environment(engines: &[Engine], evidence: &Evidence) -> Environment {
-    let plugins = engines.first().map(|engine| engine.host.plugins()).unwrap_or_default();
+fn environment(engines: &Engines, evidence: &Evidence) -> Environment {
+    let plugins = engines.all().next().map(|engine| engine.host.plugins()).unwrap_or_default();
     Environment {
         platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
         processors: thread::available_parallelism().map_or(1, std::num::NonZero::get),

@@ -20,7 +20,7 @@ struct BuiltIn {
     runbooks: &'static [(&'static str, &'static str)],
 }
 
-const BUILT_IN: [BuiltIn; 3] = [
+const BUILT_IN: [BuiltIn; 4] = [
     BuiltIn {
         name: "dr-001",
         drill: include_str!("../../../workflows/drills/dr-001.yaml"),
@@ -36,6 +36,14 @@ const BUILT_IN: [BuiltIn; 3] = [
             "../dr-003-accidental-deletion.yaml",
             include_str!("../../../workflows/dr-003-accidental-deletion.yaml"),
         )],
+    },
+    BuiltIn {
+        name: "bv-001",
+        drill: include_str!("../../../workflows/drills/bv-001.yaml"),
+        runbooks: &[
+            ("../backup-seal.yaml", include_str!("../../../workflows/backup-seal.yaml")),
+            ("../backup-verification.yaml", include_str!("../../../workflows/backup-verification.yaml")),
+        ],
     },
     BuiltIn { name: "standby-lag", drill: include_str!("../../../workflows/drills/standby-lag.yaml"), runbooks: &[] },
 ];
@@ -140,10 +148,7 @@ fn from_file(drill: &str) -> Result<Read, DrillError> {
     let spec = DrillSpec::parse(&file)?;
     let folder = path.parent().unwrap_or(Path::new(""));
     // One that cannot be read is reported with everything else that is wrong with the drill.
-    let runbooks = spec.recoveries().filter_map(|recover| {
-        let runbook = read(&folder.join(&recover.runbook)).ok()?;
-        Some((recover.runbook.clone(), runbook))
-    });
+    let runbooks = spec.runbooks().filter_map(|name| Some((name.to_owned(), read(&folder.join(name)).ok()?)));
     let runbooks = runbooks.collect();
     Ok((file, spec, runbooks))
 }

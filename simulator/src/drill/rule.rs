@@ -49,6 +49,7 @@ pub(super) struct Rule {
 pub(super) struct Outline {
     pub(super) recovers: bool,
     pub(super) watches_standbys: bool,
+    pub(super) runs_routines: bool,
 }
 
 /// What a check is about.

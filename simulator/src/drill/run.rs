@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::{
     control::{CONTROL_RUN, control, control_run, proves},
-    engine::Engine,
+    engine::{Engine, Engines},
     error::DrillError,
     evidence::Evidence,
     holding::Holding,
@@ -74,15 +74,15 @@ async fn hold(
     phase(Phase::Machine { readiness: ready.line(interval) });
     phase(Phase::Compiling);
     let engines = Engine::prepare_all(request, holding)?;
-    let run = match engines.first() {
+    let run = match engines.recoveries.first() {
         Some(engine) => engine.run.clone(),
-        // Without a runbook the drill has a name of its own.
+        // Without a recovery the drill has a name of its own.
         None => Home::open(&holding.home)?.new_name(&request.spec.drill, Timestamp::now())?,
     };
     let folder = Home::open(&holding.home)?.run_folder(&run);
     phase(Phase::Building { backend: request.backend });
     let held = held(request, holding, &engines, &folder, ready, observer, &phase).await;
-    let runs = engines.iter().map(Engine::folder).filter(|run| *run != folder);
+    let runs = engines.all().map(Engine::folder).filter(|run| *run != folder);
     runs.chain(held.is_err().then(|| folder.clone())).for_each(forget_empty_run);
     let evidence = held?;
     phase(Phase::Measuring);
@@ -102,7 +102,7 @@ async fn hold(
 async fn held(
     request: &DrillRequest,
     holding: &Holding,
-    engines: &[Engine],
+    engines: &Engines,
     folder: &Path,
     ready: Readiness,
     observer: &dyn DrillObserver,

@@ -87,13 +87,13 @@ fn compare(file: &SourceFile, catalogue: &Catalogue, texts: &Texts<'_>) -> Compa
     let mut runbooks = Runbooks { catalogue, texts, plans: BTreeMap::new(), wrong: Vec::new(), nested: None };
     let mut is_whole = entries.iter().all(|entry| entry.key.is_some());
     for entry in &entries {
-        let Some(recover) = entry.under("recover") else { continue };
-        let Some(name) = recover["runbook"].as_str() else {
+        let Some(executed) = entry.under("recover").or_else(|| entry.under("routine")) else { continue };
+        let Some(name) = executed["runbook"].as_str() else {
             is_whole = false;
             continue;
         };
         match runbooks.plan(&mut document, entry, name) {
-            Some(plan) => recovery_fits(&mut document, entry, recover, plan),
+            Some(plan) => recovery_fits(&mut document, entry, executed, plan),
             None => is_whole = false,
         }
     }
@@ -188,7 +188,10 @@ fn recovery_fits(document: &mut Document<'_>, entry: &TimelineEntry, recover: &V
         let names: Vec<String> = missing.iter().map(|name| format!("`{name}`")).collect();
         let message = format!("{id} needs the inputs {}", names.join(", "));
         let added: Vec<String> = missing.iter().map(|name| format!("{name}: {{ fact: … }}")).collect();
-        let help = format!("add `inputs: {{ {} }}`", added.join(", "));
+        let help = match entry.key {
+            Some("routine") => "a routine has no inputs: execute a runbook whose inputs have defaults".to_owned(),
+            _ => format!("add `inputs: {{ {} }}`", added.join(", ")),
+        };
         document.contradiction_with_help(&entry.path(&[]), message, "cannot start", help);
     }
 }

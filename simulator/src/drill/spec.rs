@@ -70,6 +70,8 @@ pub enum Moment {
     Heal(String),
     /// A standby is watched: how far is it behind?
     Lag(LagSpec),
+    /// A runbook is executed that recovers nothing, such as a verification.
+    Routine(RoutineSpec),
 }
 
 /// A disaster: its kind, and the parameters that the kind has.
@@ -81,6 +83,12 @@ impl FaultSpec {
     /// Its kind.
     pub fn kind(&self) -> &str {
         self.0["kind"].as_str().unwrap_or_default()
+    }
+
+    /// The system that it names first, if it names one.
+    pub(super) fn system(&self) -> Option<&str> {
+        let (key, _) = fault::kind(self.kind())?.systems.first()?;
+        self.0[key].as_str()
     }
 
     /// The disaster itself.
@@ -110,6 +118,36 @@ pub struct RecoverSpec {
     /// The engine is stopped after this time.
     #[serde(deserialize_with = "duration")]
     pub at_most: Duration,
+}
+
+/// A runbook that recovers nothing, and how it has to end.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoutineSpec {
+    /// The runbook, relative to the drill file.
+    pub runbook: String,
+    /// Which system plays a role of another name. Each other system plays the role of its own name.
+    #[serde(default)]
+    pub roles: BTreeMap<String, String>,
+    /// It has to fail with this code and name what a fault has damaged; `None`: it has to succeed.
+    #[serde(default)]
+    pub fails_with: Option<String>,
+    /// The engine is stopped after this time.
+    #[serde(deserialize_with = "duration")]
+    pub at_most: Duration,
+}
+
+impl RoutineSpec {
+    /// The same as the engine executes it: no step of it brings anything back, and it has its own inputs.
+    pub(super) fn as_recovery(&self) -> RecoverSpec {
+        RecoverSpec {
+            runbook: self.runbook.clone(),
+            roles: self.roles.clone(),
+            restored_by: String::new(),
+            inputs: BTreeMap::new(),
+            at_most: self.at_most,
+        }
+    }
 }
 
 /// How long a standby is watched, and the limits for its lag.
@@ -235,8 +273,22 @@ impl DrillSpec {
     pub fn recoveries(&self) -> impl Iterator<Item = &RecoverSpec> {
         self.timeline.iter().filter_map(|moment| match moment {
             Moment::Recover(recover) => Some(recover),
-            Moment::Steady(_) | Moment::Fault(_) | Moment::Heal(_) | Moment::Lag(_) => None,
+            _ => None,
         })
+    }
+
+    /// The routines, in order.
+    pub fn routines(&self) -> impl Iterator<Item = &RoutineSpec> {
+        self.timeline.iter().filter_map(|moment| match moment {
+            Moment::Routine(routine) => Some(routine),
+            _ => None,
+        })
+    }
+
+    /// The runbooks that it executes.
+    pub fn runbooks(&self) -> impl Iterator<Item = &str> {
+        let recoveries = self.recoveries().map(|recover| recover.runbook.as_str());
+        recoveries.chain(self.routines().map(|routine| routine.runbook.as_str()))
     }
 
     /// The standbys that are watched, each once.
@@ -366,6 +418,26 @@ mod tests {
         }
         let Err(DrillError::Diagnostics { file, diagnostics, .. }) = parse(text) else { panic!("full of mistakes") };
         insta::assert_snapshot!(render(&file, &diagnostics, false));
+    }
+
+    #[test]
+    fn a_routine_fails_only_for_what_is_open() {
+        let shipped = include_str!("../../../workflows/drills/bv-001.yaml");
+        assert!(parse(shipped.to_owned()).is_ok());
+        let check = |from: &str, to: &str, message: &str| {
+            assert!(shipped.contains(from), "{from}");
+            let Err(DrillError::Diagnostics { diagnostics, .. }) = parse(shipped.replacen(from, to, 1)) else {
+                panic!("no mistake: {to}")
+            };
+            assert_eq!(diagnostics.len(), 1, "{diagnostics:#?}");
+            assert_eq!(diagnostics[0].message, message);
+        };
+        let first = "  - routine: { runbook: ../backup-seal.yaml, at_most: 5m }";
+        let failing = "  - routine: { runbook: ../backup-seal.yaml, fails_with: pg-not-sealed, at_most: 5m }";
+        check(first, failing, "no fault is open that this routine could find");
+        let policy = "approvals:\n  policy: drill-approves\n  comment: Approved by the drill's policy; nobody was asked\n  evidence: {}\n";
+        check(policy, "", "the drill executes a runbook but has no policy that answers its questions");
+        check("machine: recovery, how: bit-flip", "machine: primary, how: bit-flip", "`primary` is a `postgres`");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use tokio::time::{sleep, timeout};
 
 use super::{
-    engine::Engine,
+    engine::{Engine, Engines},
     error::DrillError,
     evidence::{Evidence, Reading, Walked},
     holding::Holding,
@@ -43,8 +43,8 @@ const SIGHTINGS: &str = "standbys.jsonl";
 pub(super) struct Stage<'a> {
     pub(super) request: &'a DrillRequest,
     pub(super) holding: &'a Holding,
-    /// One for each recovery of the timeline.
-    pub(super) engines: &'a [Engine],
+    /// One for each runbook of the timeline.
+    pub(super) engines: &'a Engines,
     /// The folder with all files of the drill.
     pub(super) folder: &'a Path,
     pub(super) testbed: &'a Testbed,
@@ -92,7 +92,7 @@ impl Stage<'_> {
         let prepared = self.unless_stopped(self.prepare()).await?;
         let clock = prepared.clock;
         let under_way = self.set_off(clock, &prepared.ledger)?;
-        let Walked { episodes, rest, lagged } = self.walk(&under_way).await?;
+        let Walked { episodes, rest, lagged, ran } = self.walk(&under_way).await?;
         (self.phase)(Phase::Reading);
         let (ledger, log) = (Arc::clone(&under_way.ledger), Arc::clone(&under_way.log));
         let sightings = Arc::clone(&under_way.sightings);
@@ -109,6 +109,7 @@ impl Stage<'_> {
             episodes,
             rest,
             lagged,
+            ran,
             sightings: sightings.all(),
             replicas: found.replicas,
             writers: found.writers,
@@ -129,7 +130,7 @@ impl Stage<'_> {
     /// The digest of the bindings, after every runbook was checked against them. Recoveries with other roles have others.
     fn bindings(&self) -> Result<String, DrillError> {
         let digest = |engine: &Engine| Ok(engine.bindings(&self.testbed.bindings(&engine.recover.roles))?.digest);
-        let digests: Result<Vec<String>, DrillError> = self.engines.iter().map(digest).collect();
+        let digests: Result<Vec<String>, DrillError> = self.engines.all().map(digest).collect();
         let mut digests = digests?;
         digests.dedup();
         Ok(digests.join(", "))
@@ -154,7 +155,7 @@ impl Stage<'_> {
         application.load(&self.holding.size).await.map_err(DrillError::database("loading the tables"))?;
         let baseline = Baseline { acknowledged: clock.now(), ..baseline(&self.holding.size) };
         application.settle().await.map_err(DrillError::database("loading the tables"))?;
-        if self.request.spec.recoveries().next().is_some() {
+        if self.request.spec.runbooks().next().is_some() {
             (self.phase)(Phase::BackingUp);
         }
         let backups = self.testbed.base_backups("drill").await?;
@@ -191,7 +192,7 @@ impl Stage<'_> {
     }
 
     fn runs(&self) -> Vec<&str> {
-        self.engines.iter().map(|engine| engine.run.as_str()).collect()
+        self.engines.all().map(|engine| engine.run.as_str()).collect()
     }
 
     fn ledger(&self, clock: Clock) -> Result<Arc<Ledger>, DrillError> {

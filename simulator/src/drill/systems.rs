@@ -34,8 +34,8 @@ pub(super) fn fit(document: &mut Document<'_>) {
         if let Some(Named::Known(kind)) = entry.fault() {
             fault_fits(document, &systems, &entry, &kind);
         }
-        if let Some(recover) = entry.under("recover") {
-            for (role, name) in recover["roles"].as_object().into_iter().flatten() {
+        if let Some(executed) = entry.under("recover").or_else(|| entry.under("routine")) {
+            for (role, name) in executed["roles"].as_object().into_iter().flatten() {
                 if let Some(name) = name.as_str() {
                     is_there(document, &systems, &entry.path(&["roles", role]), name);
                 }

@@ -13,7 +13,7 @@ use super::{
     entries::{Named, TimelineEntry, may_hold_other_faults},
     spec::LagSpec,
 };
-use crate::fault::{self, FAULTS};
+use crate::fault::{self, DAMAGED, FAULTS, FaultKind};
 
 /// When the failed probe was last good. Monitoring, which watches every drill, provides this fact.
 pub(super) const LAST_GOOD_PROBE: &str = "last_good_probe";
@@ -31,12 +31,12 @@ pub(super) fn fits(document: &mut Document<'_>) {
     }
     steady_first(document, &entries);
     let is = |keys: &[&str]| entries.iter().any(|entry| entry.key.is_none_or(|key| keys.contains(&key)));
-    if !entries.is_empty() && !is(&["recover", "lag"]) {
+    if !entries.is_empty() && !is(&["recover", "lag", "routine"]) {
         let message = "this drill recovers nothing and measures nothing";
-        document.contradiction(&["timeline"], message, "add `recover` or `lag`");
+        document.contradiction(&["timeline"], message, "add `recover`, `lag` or `routine`");
     }
-    let recovers = entries.iter().any(|entry| entry.key == Some("recover"));
-    if recovers && document.get::<Value>(&["approvals"]).is_none() {
+    let executes = entries.iter().any(|entry| matches!(entry.key, Some("recover" | "routine")));
+    if executes && document.get::<Value>(&["approvals"]).is_none() {
         let message = "the drill executes a runbook but has no policy that answers its questions";
         document.contradiction(&["timeline"], message, "add `approvals` to the file");
     }
@@ -78,6 +78,8 @@ impl<'e> SoFar<'e> {
             self.heals(document, entry, kind);
         } else if let Some(lag) = entry.under("lag") {
             lag_fits(document, entry, lag);
+        } else if let Some(routine) = entry.under("routine") {
+            self.runs(document, entry, routine);
         } else if entry.under("steady").is_none() {
             self.any = true;
         }
@@ -132,6 +134,21 @@ impl<'e> SoFar<'e> {
         let is_doubtful = self.any || !self.unknown.is_empty();
         let is_told_by_any = || FAULTS.iter().any(|kind| kind.told.contains(&fact));
         fact == LAST_GOOD_PROBE || self.told.contains(fact) || (is_doubtful && is_told_by_any())
+    }
+
+    /// A routine can fail only for something that is open, and name only what a fault tells.
+    fn runs(&self, document: &mut Document<'_>, entry: &TimelineEntry, routine: &Value) {
+        if routine["fails_with"].is_null() || self.any || !self.unknown.is_empty() {
+            return;
+        }
+        let tells = |kind: FaultKind| kind.told.contains(&DAMAGED);
+        if !self.open.iter().any(|spec| fault::kind(kind_of(spec)).is_some_and(tells)) {
+            let message = "no fault is open that this routine could find";
+            let names =
+                FAULTS.iter().filter(|kind| kind.told.contains(&DAMAGED)).map(|kind| format!("`{}`", kind.name));
+            let help = format!("put a fault before it: {}", names.collect::<Vec<_>>().join(", "));
+            document.contradiction_with_help(&entry.path(&["fails_with"]), message, "would not fail", help);
+        }
     }
 
     fn heals(&mut self, document: &mut Document<'_>, entry: &TimelineEntry, kind: &str) {

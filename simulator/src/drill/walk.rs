@@ -13,17 +13,17 @@ use super::{
     engine::{Engine, Order},
     episode::Episode,
     error::DrillError,
-    evidence::Walked,
+    evidence::{Ran, Walked},
     executed::Executed,
     open_faults::OpenFaults,
     phase::Phase,
-    spec::{FaultSpec, Moment},
+    spec::{FaultSpec, Moment, RoutineSpec},
     stage::{Stage, UnderWay},
     timeline::LAST_GOOD_PROBE,
 };
 use crate::{
     controls::Known,
-    fault::{Fault, Scene, Struck},
+    fault::{DAMAGED, Fault, Scene, Struck},
     host,
     ledger::Key,
     measurement::FinalState,
@@ -57,7 +57,8 @@ impl Stage<'_> {
     }
 
     async fn moments(&self, under_way: &UnderWay, open: &Open) -> Result<Walked, DrillError> {
-        let (mut walked, mut engines) = (Walked::default(), self.engines.iter());
+        let (mut walked, mut engines) = (Walked::default(), self.engines.recoveries.iter());
+        let mut routines = self.engines.routines.iter().enumerate();
         for moment in &self.request.spec.timeline {
             match moment {
                 Moment::Steady(length) => {
@@ -86,6 +87,14 @@ impl Stage<'_> {
                 Moment::Lag(spec) => {
                     let watching = self.watch_lag(under_way, spec, open.kinds());
                     walked.lagged.push(self.unless_stopped(watching).await?);
+                }
+                Moment::Routine(spec) => {
+                    let Some(engine) = routines.next() else { break };
+                    // Without a fault there is nothing for which it could fail.
+                    if self.holding.fault || spec.fails_with.is_none() {
+                        let ran = self.run_routine(under_way, engine, spec, open.kinds(), &walked.rest.struck).await?;
+                        walked.ran.push(ran);
+                    }
                 }
             }
         }
@@ -149,6 +158,23 @@ impl Stage<'_> {
         self.unless_stopped(open.heal(Some(kind), async |fault| Ok(fault.heal(&scene).await?))).await
     }
 
+    async fn run_routine(
+        &self,
+        under_way: &UnderWay,
+        (place, engine): (usize, &Engine),
+        spec: &RoutineSpec,
+        faults: Vec<String>,
+        struck: &[Struck],
+    ) -> Result<Ran, DrillError> {
+        (self.phase)(Phase::Running { runbook: engine.plan.runbook.id.clone() });
+        let is_open = |struck: &&Struck| faults.iter().any(|kind| kind == struck.kind);
+        let damaged = struck.iter().rev().filter(is_open).find_map(|struck| struck.told.get(DAMAGED).cloned());
+        let from = under_way.clock.now();
+        let executed = self.execute(engine, BTreeMap::new(), struck).await?;
+        let episode = Episode { executed: Some(executed), ..Episode::default() };
+        Ok(Ran { spec: spec.clone(), place, from, until: under_way.clock.now(), faults, damaged, episode })
+    }
+
     /// Without a fault, the same time of quiet.
     async fn watch(&self, under_way: &UnderWay, episode: &mut Episode) -> Result<bool, DrillError> {
         (self.phase)(Phase::Quiet);
@@ -175,7 +201,8 @@ impl Stage<'_> {
         };
         episode.detection = Some(detection);
         (self.phase)(Phase::Recovering { probe: detection.kind.title() });
-        let executed = self.execute(under_way, engine, &episode.struck, detection).await?;
+        let inputs = told(under_way, engine, &episode.struck, detection);
+        let executed = self.execute(engine, inputs, &episode.struck).await?;
         (self.phase)(Phase::Settling);
         let redundancy = self.redundancy(under_way, &executed);
         let stability = self.stability(under_way, &executed, began, engine.recover.at_most);
@@ -187,18 +214,10 @@ impl Stage<'_> {
 
     async fn execute(
         &self,
-        under_way: &UnderWay,
         engine: &Engine,
+        inputs: BTreeMap<String, String>,
         struck: &[Struck],
-        detection: Detection,
     ) -> Result<Executed, DrillError> {
-        let told = |fact: &str| match fact {
-            LAST_GOOD_PROBE => Some(under_way.clock.wall(detection.last_good).to_string()),
-            fact => struck.iter().rev().find_map(|struck| struck.told.get(fact).cloned()),
-        };
-        let inputs = engine.recover.inputs.iter();
-        let inputs: BTreeMap<String, String> =
-            inputs.map(|(name, input)| (name.clone(), told(&input.fact).unwrap_or_default())).collect();
         let order = Order {
             inputs,
             bindings: &self.testbed.bindings(&engine.recover.roles),
@@ -226,6 +245,16 @@ impl Stage<'_> {
         let facts = facts.map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         Ok(Arc::new(OnceLock::from(Known { facts, removed, changed, observer: self.observer()? })))
     }
+}
+
+/// The inputs of a recovery: what a responder would know.
+fn told(under_way: &UnderWay, engine: &Engine, struck: &[Struck], detection: Detection) -> BTreeMap<String, String> {
+    let told = |fact: &str| match fact {
+        LAST_GOOD_PROBE => Some(under_way.clock.wall(detection.last_good).to_string()),
+        fact => struck.iter().rev().find_map(|struck| struck.told.get(fact).cloned()),
+    };
+    let inputs = engine.recover.inputs.iter();
+    inputs.map(|(name, input)| (name.clone(), told(&input.fact).unwrap_or_default())).collect()
 }
 
 pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {

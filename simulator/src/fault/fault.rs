@@ -20,6 +20,9 @@ use crate::{
     workload::shop::Habits,
 };
 
+/// The fact that names what a fault damaged that strikes no record, such as a file of a backup: whoever looks for it must name it.
+pub const DAMAGED: &str = "damaged";
+
 /// A fault. It knows exactly what it did; only the measurement gets that knowledge, never the engine.
 #[async_trait]
 pub trait Fault: Debug + Send + Sync {

@@ -1,5 +1,7 @@
 //! Faults: each has a file, and a line in this table.
 
+mod archive_damage;
+mod backup_damage;
 mod changing;
 mod delay;
 mod deletion;
@@ -17,15 +19,17 @@ mod way;
 use lifeboat_core::document::Object;
 
 pub use error::FaultError;
-pub use fault::{Bite, Fault, FaultKind, Scene, Struck, Wanted};
+pub use fault::{Bite, DAMAGED, Fault, FaultKind, Scene, Struck, Wanted};
 
 /// Every kind.
-pub const FAULTS: [FaultKind; 9] = [
+pub const FAULTS: [FaultKind; 11] = [
     deletion::KIND,
     emptying::KIND,
     changing::KIND,
     page_damage::KIND,
     index_incomplete::KIND,
+    backup_damage::KIND,
+    archive_damage::KIND,
     host_crash::KIND,
     partition::KIND,
     delay::KIND,

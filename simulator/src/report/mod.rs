@@ -13,8 +13,8 @@ pub use html::render;
 pub use lifeboat_present::drill::{
     BiteReport, Check, CheckKind, Checklist, ChecklistPoint, ControlReport, ControlRun, DrawnProbe, DrillFile,
     DrillReport, Environment, EpisodeReport, Every, Exercise, FORMAT, FaultReport, Held, HostReport, Instants,
-    LagReport, LostWrite, MEASURES as POINT_MEASURES, NotApplied, PluginReport, ProbeSummary, RpoReport, RtoReport,
-    RunbookReport, Sample, Scaled, StepReport, TestbedReport, WritesReport,
+    LagReport, LostWrite, MEASURES as POINT_MEASURES, NotApplied, PluginReport, ProbeSummary, RoutineReport, RpoReport,
+    RtoReport, RunbookReport, Sample, Scaled, StepReport, TestbedReport, WritesReport,
 };
 pub use line::history_line;
 pub use schema::schema;

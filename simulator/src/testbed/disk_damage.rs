@@ -31,7 +31,7 @@ pub enum PageDamage {
 }
 
 impl PageDamage {
-    fn of(self, mut page: Vec<u8>) -> Vec<u8> {
+    pub(super) fn of(self, mut page: Vec<u8>) -> Vec<u8> {
         match self {
             Self::BitFlip => FLIPPED.iter().for_each(|at| page[*at] ^= 0x10),
             Self::Header => page[..HEADER_BYTES].fill(0xde),
@@ -93,7 +93,7 @@ impl Server {
     }
 }
 
-async fn read(place: &Place, path: &str, block: u64) -> Result<Vec<u8>, TestbedError> {
+pub(super) async fn read(place: &Place, path: &str, block: u64) -> Result<Vec<u8>, TestbedError> {
     let skip = (block * PAGE_BYTES as u64).to_string();
     let count = PAGE_BYTES.to_string();
     let text = place.run("od", Call::new(&["-An", "-v", "-tu1", "-j", &skip, "-N", &count, path])).await?;
@@ -104,7 +104,7 @@ async fn read(place: &Place, path: &str, block: u64) -> Result<Vec<u8>, TestbedE
     })
 }
 
-async fn write(place: &Place, path: &str, block: u64, page: &[u8]) -> Result<(), TestbedError> {
+pub(super) async fn write(place: &Place, path: &str, block: u64, page: &[u8]) -> Result<(), TestbedError> {
     let (of, bytes, seek) = (format!("of={path}"), format!("bs={PAGE_BYTES}"), format!("seek={block}"));
     let arguments = [&of, &bytes, &seek, "count=1", "iflag=fullblock", "conv=notrunc,fsync", "status=none"];
     place.run("dd", Call { stdin: page, ..Call::new(&arguments) }).await.map(drop)

@@ -18,6 +18,7 @@ use super::{
     network::Network,
     options::{Backend, TestbedOptions, available},
     server::Server,
+    shelf::Shelf,
     site::Site,
     spec::SystemSpec,
     system::{self, Built, Door, Notification, Order, System, WorkEntry, named, serialise},
@@ -76,6 +77,11 @@ impl Testbed {
     /// The server of that name, for faults.
     pub fn server(&self, name: &str) -> Option<&Server> {
         self.systems.get(name)?.server()
+    }
+
+    /// The base backups that a machine keeps, for faults.
+    pub fn backups(&self, machine: &str) -> Option<Shelf> {
+        self.systems.get(machine)?.backups()
     }
 
     /// The systems.

@@ -8,6 +8,7 @@ mod corruption;
 mod kept;
 mod met;
 mod timelines;
+mod verification;
 
 use std::{
     fs,

@@ -1,9 +1,12 @@
 //! `report.json`. Fields are added, never renamed; the schema is held by a test.
 
+mod routine;
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::routine::RoutineReport;
 use super::{
     checklist::Checklist,
     environment::{Environment, Held},
@@ -47,6 +50,9 @@ pub struct DrillReport {
     /// How far standbys were behind, one a look that the drill file asks for.
     #[serde(default)]
     pub lags: Vec<LagReport>,
+    /// Runbooks that were executed and recover nothing, such as verifications.
+    #[serde(default)]
+    pub routines: Vec<RoutineReport>,
     /// What became of the application's writes.
     pub writes: WritesReport,
     /// What must hold for the numbers to mean anything, and for the recovery to be right.
@@ -198,7 +204,8 @@ impl DrillReport {
 
     /// The steps of all runbooks.
     pub fn steps(&self) -> impl Iterator<Item = &StepReport> {
-        self.episodes.iter().flat_map(|episode| &episode.steps)
+        let routines = self.routines.iter().flat_map(|routine| &routine.steps);
+        self.episodes.iter().flat_map(|episode| &episode.steps).chain(routines)
     }
 }
 

@@ -70,12 +70,13 @@ fn controls(report: &DrillReport) -> Vec<Gap> {
 }
 
 fn measurements(report: &DrillReport) -> Vec<Gap> {
-    if report.episodes.is_empty() && report.lags.is_empty() {
-        return vec![gap("Everything", "Neither a recovery nor a standby was measured.")];
+    if report.episodes.is_empty() && report.lags.is_empty() && report.routines.is_empty() {
+        return vec![gap("Everything", "Neither a recovery nor a standby was measured, and no runbook was executed.")];
     }
     let mut gaps = Vec::new();
     if report.episodes.is_empty() {
-        gaps.push(gap("Recovery", "The drill recovers nothing: it only watches standbys."));
+        let only = if report.lags.is_empty() { "executes runbooks that recover nothing" } else { "watches standbys" };
+        gaps.push(gap("Recovery", format!("The drill recovers nothing: it only {only}.")));
     }
     let several = report.episodes.len() > 1;
     for episode in &report.episodes {

@@ -67,6 +67,11 @@ fn cases(report: &DrillReport) -> Vec<TestCase> {
             lag.missing.clone().unwrap_or_else(|| format!("{}; longest {}", lag.wanted(), measured(lag.longest_s)));
         objective(report, format!("lag {number} of {}", lag.standby), lag.verdict, said)
     }));
+    cases.extend((1..).zip(&report.routines).map(|(number, routine)| {
+        let failure = routine.failure.as_ref().map_or_else(String::new, |failure| format!(": {failure}"));
+        let said = format!("wanted {}; {}{failure}", routine.wanted(), routine.outcome);
+        objective(report, format!("routine {number}, {}", routine.runbook.id), routine.verdict, said)
+    }));
     cases.extend(report.checks.iter().map(|check| self::check(check, several)));
     cases.extend(report.not_applied.iter().flatten().map(|check| not_applied(check, several)));
     cases.extend(controls(report));

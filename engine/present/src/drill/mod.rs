@@ -24,8 +24,8 @@ pub use self::{
     checklist::{Checklist, ChecklistPoint, MEASURES},
     document::{
         BiteReport, Check, CheckKind, ControlReport, ControlRun, DrawnProbe, DrillReport, EpisodeReport, FORMAT,
-        FaultReport, Instants, LagReport, LostWrite, NotApplied, ProbeSummary, RpoReport, RtoReport, RunbookReport,
-        Sample, Scaled, StepReport, TestbedReport, WritesReport,
+        FaultReport, Instants, LagReport, LostWrite, NotApplied, ProbeSummary, RoutineReport, RpoReport, RtoReport,
+        RunbookReport, Sample, Scaled, StepReport, TestbedReport, WritesReport,
     },
     environment::{Environment, Held, HostReport, PluginReport},
     exercise::{DrillFile, Every, Exercise},

@@ -6,7 +6,9 @@ mod tests;
 
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::{CheckKind, DrillReport, EpisodeReport, Fidelity, Interval, LagReport, Proof, Verdict, proof};
+use super::{
+    CheckKind, DrillReport, EpisodeReport, Fidelity, Interval, LagReport, Proof, RoutineReport, Verdict, proof,
+};
 
 /// The sentence.
 pub fn sentence(report: &DrillReport) -> String {
@@ -27,7 +29,7 @@ pub fn sentence(report: &DrillReport) -> String {
 fn day(report: &DrillReport) -> Option<String> {
     let instants = report.episodes.iter().map(|episode| &episode.instants);
     let happened = instants.flat_map(|it| [it.damage, it.t_onset, it.t_start, it.t_stable]).flatten();
-    let watched = report.lags.iter().map(|lag| lag.from);
+    let watched = report.lags.iter().map(|lag| lag.from).chain(report.routines.iter().map(|routine| routine.from));
     let from: Option<Timestamp> = report.held.as_ref().map(|held| held.from).or_else(|| happened.chain(watched).min());
     from.map(|from| from.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d").to_string())
 }
@@ -95,6 +97,7 @@ fn facts(report: &DrillReport) -> Vec<String> {
     let several = report.episodes.len() > 1;
     let mut facts: Vec<String> = report.episodes.iter().map(|episode| back(episode, several)).collect();
     facts.extend(watched(&report.lags));
+    facts.extend(executed(&report.routines));
     if !facts.is_empty() {
         facts.extend(lost(report));
         facts.extend(damaged(report));
@@ -210,6 +213,19 @@ fn watched(lags: &[LagReport]) -> Vec<String> {
         said.push(format!("it was never more than {} behind", at_most(longest)));
     }
     said
+}
+
+/// How the runbooks ended that recover nothing.
+fn executed(routines: &[RoutineReport]) -> Vec<String> {
+    let right = |routine: &&RoutineReport| routine.verdict == Verdict::Met;
+    let (failing, green): (Vec<_>, Vec<_>) = routines.iter().partition(|routine| routine.fails_with.is_some());
+    let count = |of: &[&RoutineReport]| of.iter().copied().filter(right).count();
+    let said = [
+        (!failing.is_empty())
+            .then(|| format!("the damage was found and named {} of {} times", count(&failing), failing.len())),
+        (!green.is_empty()).then(|| format!("{} of {} runs without damage succeeded", count(&green), green.len())),
+    ];
+    said.into_iter().flatten().collect()
 }
 
 /// What stands against the drill beside its numbers.

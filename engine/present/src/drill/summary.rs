@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::{
-    DrillReport, EpisodeReport, Interval, LagReport,
+    DrillReport, EpisodeReport, Interval, LagReport, RoutineReport,
     proof::{of, proven},
     sentence::sentence,
 };
@@ -21,6 +21,7 @@ pub fn lines(report: &DrillReport) -> Vec<Text> {
         lines.extend(missing(episode));
     }
     lines.extend(report.lags.iter().map(|it| lag(it, report)));
+    lines.extend(report.routines.iter().map(|it| routine(it, report)));
     lines.push(writes(report));
     lines.extend(checks(report));
     lines.extend(controls(report));
@@ -81,6 +82,16 @@ fn lag(lag: &LagReport, report: &DrillReport) -> Text {
     };
     let missing = lag.missing.as_ref().map(|missing| format!(": {missing}"));
     Text::from(format!("  lag       {measured}  ")) + proven(report, lag.verdict) + missing.unwrap_or_default()
+}
+
+/// How a runbook ended that recovers nothing.
+fn routine(routine: &RoutineReport, report: &DrillReport) -> Text {
+    let during =
+        if routine.faults.is_empty() { String::new() } else { format!(" during {}", routine.faults.join(", ")) };
+    let seconds = routine.until.duration_since(routine.from).as_secs_f64();
+    let (id, outcome, wanted) = (&routine.runbook.id, &routine.outcome, routine.wanted());
+    Text::from(format!("  routine   {id}{during} {outcome} after {seconds:.1} s  of {wanted}  "))
+        + proven(report, routine.verdict)
 }
 
 fn writes(report: &DrillReport) -> Text {

@@ -2,7 +2,10 @@
 
 use proptest::prelude::*;
 
-use super::{Check, CheckKind, ControlReport, DrillReport, Interval, LagReport, LostWrite, Verdict, read};
+use super::{
+    Check, CheckKind, ControlReport, DrillReport, Interval, LagReport, LostWrite, RoutineReport, RunbookReport,
+    Verdict, read,
+};
 
 /// A drill that was met.
 pub(crate) fn report() -> DrillReport {
@@ -25,6 +28,23 @@ pub(crate) fn lag(verdict: Verdict, high: Option<f64>, faults: &[&str]) -> LagRe
         sightings: 40,
         verdict,
         missing: None,
+    }
+}
+
+/// A verification, of damage where it has to fail.
+pub(crate) fn routine(verdict: Verdict, fails_with: Option<&str>) -> RoutineReport {
+    let at = |text: &str| text.parse().unwrap();
+    RoutineReport {
+        runbook: RunbookReport { id: "BV-001".to_owned(), digest: format!("sha256:{}", "0".repeat(64)) },
+        run: "BV-001-20261121-120000".to_owned(),
+        faults: fails_with.map(|_| "backup-damaged".to_owned()).into_iter().collect(),
+        fails_with: fails_with.map(str::to_owned),
+        outcome: if fails_with.is_some() { "failed".to_owned() } else { "succeeded".to_owned() },
+        failure: fails_with.map(|code| format!("look failed with {code}: 16394")),
+        from: at("2026-11-21T12:00:00Z"),
+        until: at("2026-11-21T12:00:04Z"),
+        verdict,
+        steps: Vec::new(),
     }
 }
 
@@ -89,6 +109,14 @@ pub(crate) fn hostile() -> DrillReport {
 pub(crate) fn fill(report: &mut DrillReport, text: &str) {
     let text = || text.to_owned();
     report.lags = vec![LagReport { standby: text(), missing: Some(text()), ..lag(Verdict::Met, None, &["delay"]) }];
+    report.routines = vec![RoutineReport {
+        runbook: RunbookReport { id: text(), digest: text() },
+        run: text(),
+        outcome: text(),
+        failure: Some(text()),
+        steps: Vec::new(),
+        ..routine(Verdict::Missed, Some("pg-wal-gap"))
+    }];
     if let Some(list) = &mut report.checklist {
         list.source = text();
         list.points.iter_mut().for_each(|point| (point.point, point.shown_by) = (text(), vec![text()]));

@@ -5,7 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 
 use crate::drill::{
-    DrillFile, DrillReport, EpisodeReport, Fidelity, Interval, LagReport, PluginReport, RunbookReport, Verdict,
+    DrillFile, DrillReport, EpisodeReport, Fidelity, Interval, LagReport, PluginReport, RoutineReport, RunbookReport,
+    Verdict,
 };
 
 /// One holding of a drill. Lines of earlier versions lack what was added since.
@@ -55,6 +56,22 @@ pub struct Holding {
     /// The looks at standbys, in the order of the timeline.
     #[serde(default, deserialize_with = "as_far_as_known")]
     pub lags: Vec<HeldLag>,
+    /// The runbooks that were executed and recover nothing, in the order of the timeline.
+    #[serde(default, deserialize_with = "as_far_as_known")]
+    pub routines: Vec<HeldRoutine>,
+}
+
+/// A runbook of a holding that recovers nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HeldRoutine {
+    /// Its id.
+    pub runbook: String,
+    /// `sha256:…` of its file.
+    pub runbook_digest: String,
+    /// The code with which it had to fail; `null`: it had to succeed.
+    pub fails_with: Option<String>,
+    /// Whether it ended as it had to.
+    pub verdict: Verdict,
 }
 
 /// What a later version says in other words is not known; the drill was held all the same.
@@ -204,6 +221,7 @@ impl Holding {
             plugins: report.environment.plugins.clone(),
             controls: Some(ControlTally::of(report)),
             lags: report.lags.iter().map(held_lag).collect(),
+            routines: report.routines.iter().map(held_routine).collect(),
         }
     }
 
@@ -228,7 +246,9 @@ impl Holding {
 
     /// The runbooks that it executed.
     pub fn runbooks(&self) -> impl Iterator<Item = RunbookReport> {
-        self.episodes.iter().map(|it| RunbookReport { id: it.runbook.clone(), digest: it.runbook_digest.clone() })
+        let of = |id: &String, digest: &String| RunbookReport { id: id.clone(), digest: digest.clone() };
+        let episodes = self.episodes.iter().map(move |it| of(&it.runbook, &it.runbook_digest));
+        episodes.chain(self.routines.iter().map(move |it| of(&it.runbook, &it.runbook_digest)))
     }
 }
 
@@ -246,6 +266,15 @@ fn held_episode(EpisodeReport { runbook, rto, rpo, .. }: &EpisodeReport) -> Held
 fn held_lag(lag: &LagReport) -> HeldLag {
     let LagReport { standby, faults, longest_s, verdict, .. } = lag.clone();
     HeldLag { standby, faults, longest_s, verdict }
+}
+
+fn held_routine(RoutineReport { runbook, fails_with, verdict, .. }: &RoutineReport) -> HeldRoutine {
+    HeldRoutine {
+        runbook: runbook.id.clone(),
+        runbook_digest: runbook.digest.clone(),
+        fails_with: fails_with.clone(),
+        verdict: *verdict,
+    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ use crate::{call::parameters, copy::which::Which, server::Capabilities};
 #[serde(deny_unknown_fields)]
 struct Parameters {
     assertions: Vec<Assertion>,
+    #[serde(default)]
+    may_be_empty: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -34,6 +36,11 @@ pub(super) fn action() -> Action {
          says.",
     ))
     .parameter("assertions", "list<record{name: string, sql: string, expect?: json}>", "What must hold.")
+    .optional(
+        "may_be_empty",
+        "bool",
+        "Whether there may be no assertion at all, because others prove something (false).",
+    )
     .output("checks", "list<record{name: string, value: json}>", "What each answered.")
     .idempotent()
 }
@@ -41,7 +48,7 @@ pub(super) fn action() -> Action {
 pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Failure> {
     let (which, parameters): (Which, Parameters) = parameters::split(call, &Which::NAMES)?;
     let connection = which.open(caps)?;
-    if parameters.assertions.is_empty() {
+    if parameters.assertions.is_empty() && !parameters.may_be_empty {
         return Err(Failure::invalid_input(
             "pg-check-empty",
             "there are no assertions; a check without assertions proves nothing",
@@ -59,7 +66,10 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
             format!("{} of {} checks failed: {}", failed.len(), parameters.assertions.len(), failed.join("; "));
         return Err(Failure::permanent("pg-check-failed", message));
     }
-    let summary = format!("{} checks hold", checks.len());
+    let summary = match checks.len() {
+        0 => "no assertion was given, so none was checked".to_owned(),
+        count => format!("{count} checks hold"),
+    };
     Outcome::new(json!({ "checks": checks }), summary)
 }
 

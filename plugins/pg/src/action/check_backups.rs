@@ -1,5 +1,6 @@
-//! `pg/check-backups`: whether the newest backup is young enough, and of about the size of the one before.
+//! `pg/check-backups`: whether the newest backup is young enough and of about the size of the one before, and whether one is missing.
 
+use jiff::Timestamp;
 use lifeboat_plugin::{Action, Call, Effect, Failure, Outcome};
 use serde::Deserialize;
 use serde_json::json;
@@ -7,7 +8,7 @@ use serde_json::json;
 use crate::{
     backup::{
         age,
-        base_backup::{self, BACKUPS},
+        base_backup::{self, BACKUPS, Backup},
     },
     call::duration,
     server::Capabilities,
@@ -15,6 +16,7 @@ use crate::{
 
 const AGE_AT_MOST: &str = "25h";
 const SIZE_CHANGE_AT_MOST: u64 = 50;
+const WINDOW: &str = "30d";
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,6 +25,8 @@ struct Parameters {
     backups: Option<String>,
     age_at_most: Option<String>,
     size_change_at_most: Option<u64>,
+    apart_at_most: Option<String>,
+    window: Option<String>,
 }
 
 pub(super) fn action() -> Action {
@@ -30,7 +34,8 @@ pub(super) fn action() -> Action {
         "check-backups",
         Effect::Read,
         "Fails if the newest whole base backup is too old, by the time recorded in it, or if its size differs too \
-         much from that of the previous one, which may mean that it is a backup of something else.",
+         much from that of the previous one, which may mean that it is a backup of something else. With \
+         `apart_at_most` it also fails if two of them are further apart, because one that was promised is missing.",
     )
     .parameter("machine", "target<machine:read>", "Where they are.")
     .optional("backups", "string", "Folder of the binding with the base backups (`backups`).")
@@ -40,6 +45,8 @@ pub(super) fn action() -> Action {
         "int",
         "By how many percent its size may differ from that of the previous one (50).",
     )
+    .optional("apart_at_most", "duration", "How far two backups that follow each other may be apart (any time).")
+    .optional("window", "duration", "So far back that is promised; older ones may have been thinned out (30d).")
     .output("newest", "string", "The newest backup.")
     .output("taken", "timestamp", "When it was begun.")
     .output("size_bytes", "int", "Its size; 0 if the manifest is too large to read.")
@@ -52,10 +59,9 @@ pub(super) fn run(call: &Call, caps: &impl Capabilities) -> Result<Outcome, Fail
     let machine = parameters.machine.as_str();
     let folder = caps.folder(machine, parameters.backups.as_deref().unwrap_or(BACKUPS))?;
     let age_at_most = parameters.age_at_most.as_deref().unwrap_or(AGE_AT_MOST);
-    let limit_ms = duration::milliseconds(age_at_most).ok_or_else(|| {
-        Failure::invalid_input("pg-duration", format!("`{age_at_most}` is not a duration such as `25h`"))
-    })?;
+    let limit_ms = milliseconds(age_at_most)?;
     let mut backups = base_backup::list(caps, machine, &folder)?;
+    let all = backups.clone();
     let Some(newest) = backups.pop() else {
         return Err(Failure::permanent("pg-no-backup", format!("there is no whole base backup in {folder}")));
     };
@@ -78,6 +84,10 @@ pub(super) fn run(call: &Call, caps: &impl Capabilities) -> Result<Outcome, Fail
         );
         return Err(Failure::permanent("pg-backup-size", message));
     }
+    if let Some(apart) = &parameters.apart_at_most {
+        let window = milliseconds(parameters.window.as_deref().unwrap_or(WINDOW))?;
+        check_gaps(caps, machine, &folder, &all, (apart, window))?;
+    }
     let mut summary = format!("{} was begun {} ago", newest.name, hours(age_ms));
     let mut outputs = json!({ "newest": newest.name, "taken": taken, "size_bytes": newest.size_bytes });
     match previous {
@@ -88,6 +98,38 @@ pub(super) fn run(call: &Call, caps: &impl Capabilities) -> Result<Outcome, Fail
         None => summary.push_str("; there is no other backup to compare its size with"),
     }
     Outcome::new(outputs, summary)
+}
+
+fn milliseconds(text: &str) -> Result<u64, Failure> {
+    let none = || Failure::invalid_input("pg-duration", format!("`{text}` is not a duration such as `25h`"));
+    duration::milliseconds(text).ok_or_else(none)
+}
+
+/// Fails where two backups are further apart, of which the later one was begun within the window.
+fn check_gaps(
+    caps: &impl Capabilities,
+    machine: &str,
+    folder: &str,
+    backups: &[Backup],
+    (apart, window_ms): (&str, u64),
+) -> Result<(), Failure> {
+    let (limit, now) = (milliseconds(apart)?, caps.now_ms());
+    let begun = |backup: &Backup| {
+        Ok((backup.name.clone(), age::taken(caps, machine, &format!("{folder}/{}", backup.name), &backup.start_time)?))
+    };
+    let begun = backups.iter().map(begun).collect::<Result<Vec<(String, Timestamp)>, Failure>>()?;
+    let since = |time: Timestamp| now.saturating_sub(u64::try_from(time.as_millisecond()).unwrap_or(0));
+    let gap = |pair: &&[(String, Timestamp)]| {
+        let (before, after) = (since(pair[0].1), since(pair[1].1));
+        after <= window_ms && before.saturating_sub(after) > limit
+    };
+    let Some([(before, from), (after, to)]) = begun.windows(2).find(gap) else { return Ok(()) };
+    let message = format!(
+        "{folder}/{before} was begun at {from} and the next one, {after}, at {to}, {} later: one that should lie between \
+         them is missing, because they may be {apart} apart",
+        hours(since(*from) - since(*to))
+    );
+    Err(Failure::permanent("pg-backup-missing", message))
 }
 
 /// By how many percent of `before` the size differs, rounded up.

@@ -10,6 +10,7 @@ mod backup;
 mod check;
 mod check_backups;
 mod compare;
+mod compare_seal;
 mod confirm_whole;
 mod destroy_instance;
 mod find_corruption;
@@ -18,12 +19,14 @@ mod list_backups;
 mod list_instances;
 mod made_again;
 mod merge_missing;
+mod pick_backup;
 mod preflight;
 mod read_tables;
 mod rebuild_maps;
 mod reindex;
 mod repair_pages;
 mod restore;
+mod seal_backup;
 mod settle_conflicts;
 mod switch_wal;
 mod verify_backup;
@@ -38,6 +41,7 @@ pub(crate) fn declare() -> Vec<Action> {
         check::action(),
         check_backups::action(),
         compare::action(),
+        compare_seal::action(),
         confirm_whole::action(),
         destroy_instance::action(),
         find_corruption::action(),
@@ -46,12 +50,14 @@ pub(crate) fn declare() -> Vec<Action> {
         made_again::action(),
         list_instances::action(),
         merge_missing::action(),
+        pick_backup::action(),
         preflight::action(),
         read_tables::action(),
         rebuild_maps::action(),
         reindex::action(),
         repair_pages::action(),
         restore::action(),
+        seal_backup::action(),
         settle_conflicts::action(),
         switch_wal::action(),
         verify_backup::action(),
@@ -69,6 +75,7 @@ pub(crate) fn run(call: &Call, caps: &impl Capabilities) -> Option<Result<Outcom
         "check" => (check::run(call, caps), "running the check's query", "nothing is known"),
         "check-backups" => (check_backups::run(call, caps), "looking at the backups", UNCHANGED),
         "compare" => (compare::run(call, caps), "comparing rows", UNCHANGED),
+        "compare-seal" => (compare_seal::run(call, caps), "comparing a copy with its seal", UNCHANGED),
         "confirm-whole" => (confirm_whole::run(call, caps), "reading the set of rows", UNCHANGED),
         "destroy-instance" => (destroy_instance::run(call, caps), "removing a copy", "it may still be there"),
         "find-corruption" => (find_corruption::run(call, caps), "reading pages", UNCHANGED),
@@ -77,6 +84,7 @@ pub(crate) fn run(call: &Call, caps: &impl Capabilities) -> Option<Result<Outcom
         "made-again" => (made_again::run(call, caps), "looking for rows that were made again", UNCHANGED),
         "list-instances" => (list_instances::run(call, caps), "listing the copies", UNCHANGED),
         "merge-missing" => (merge_missing::run(call, caps), "putting rows back", "no row was put back"),
+        "pick-backup" => (pick_backup::run(call, caps), "looking at the backups", UNCHANGED),
         "preflight" => (preflight::run(call, caps), "reading the catalog", UNCHANGED),
         "read-tables" => (read_tables::run(call, caps), "reading tables", "whether they are whole is unknown"),
         "rebuild-maps" => (rebuild_maps::run(call, caps), "making maps again", "a table without a map is only slower"),
@@ -85,6 +93,7 @@ pub(crate) fn run(call: &Call, caps: &impl Capabilities) -> Option<Result<Outcom
         }
         "repair-pages" => (repair_pages::run(call, caps), "replacing pages", "the damaged files are kept"),
         "restore" => (restore::run(call, caps), "restoring a copy", "the original is unchanged"),
+        "seal-backup" => (seal_backup::run(call, caps), "sealing a backup", "it has no seal"),
         "settle-conflicts" => {
             (settle_conflicts::run(call, caps), "replacing newer rows with older ones", "no row was changed")
         }

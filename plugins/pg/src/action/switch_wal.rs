@@ -44,12 +44,30 @@ pub(super) fn action() -> Action {
 pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Failure> {
     let parameters: Parameters = call.parameters()?;
     let connection = caps.open(&parameters.server)?;
-    check_archiving(&connection)?;
-    let size = segment_size(&connection)?;
-    let archive = parameters.machine.as_deref().map(|machine| {
-        let folder = parameters.archive.as_deref().unwrap_or(ARCHIVE);
-        Ok::<_, Failure>(Folder { caps, machine, path: caps.folder(machine, folder)?, size })
-    });
+    let folder = parameters.archive.as_deref().unwrap_or(ARCHIVE);
+    let archive = parameters.machine.as_deref().map(|machine| (machine, folder));
+    let waits = parameters.wait != Some(false);
+    let (lsn, segment) = switch(caps, &connection, archive, waits)?;
+    let outputs = json!({ "lsn": lsn, "segment": segment, "timeline": timeline(&segment), "archived": waits });
+    let summary = match waits {
+        true => format!("everything up to {lsn} is archived (segment {segment})"),
+        false => format!("switched at {lsn}; did not wait for the archive"),
+    };
+    Outcome::new(outputs, summary)
+}
+
+/// Switches, and waits until everything before is archived: also in this folder of a machine. The position of the switch, and the segment
+/// that it ended.
+pub(super) fn switch<C: Capabilities>(
+    caps: &C,
+    connection: &impl Connection,
+    archive: Option<(&str, &str)>,
+    waits: bool,
+) -> Result<(String, String), Failure> {
+    check_archiving(connection)?;
+    let size = segment_size(connection)?;
+    let archive = archive
+        .map(|(machine, folder)| Ok::<_, Failure>(Folder { caps, machine, path: caps.folder(machine, folder)?, size }));
     let archive = archive.transpose()?;
     if let Some(archive) = &archive {
         archive.has("")?;
@@ -60,18 +78,15 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     )?;
     let (lsn, segment): (String, String) = (rows.one()?.get("lsn")?, rows.one()?.get("segment")?);
     let segment = last_segment(&lsn, &segment, size)?;
-    if parameters.wait == Some(false) {
-        let outputs = json!({ "lsn": lsn, "segment": segment, "timeline": timeline(&segment), "archived": false });
-        return Outcome::new(outputs, format!("switched at {lsn}; did not wait for the archive"));
-    }
-    wait_archived(caps, &connection, &segment)?;
-    if let Some(archive) = &archive {
-        while !archive.has(&segment)? {
-            pause(caps, &segment)?;
+    if waits {
+        wait_archived(caps, connection, &segment)?;
+        if let Some(archive) = &archive {
+            while !archive.has(&segment)? {
+                pause(caps, &segment)?;
+            }
         }
     }
-    let outputs = json!({ "lsn": lsn, "segment": segment, "timeline": timeline(&segment), "archived": true });
-    Outcome::new(outputs, format!("everything up to {lsn} is archived (segment {segment})"))
+    Ok((lsn, segment))
 }
 
 /// The segment that the switch has ended. Without a record since the last switch, the switch does nothing and answers with the

@@ -219,7 +219,7 @@ pub(super) fn check_files(caps: &impl Machine, machine: &str, path: &str) -> Res
 }
 
 /// The segments from the backup's begin to the archive's end, without a gap.
-fn from_begin<'a>(archive: &'a Archive, backup: &Backup) -> Result<&'a [Segment], Failure> {
+pub(super) fn from_begin<'a>(archive: &'a Archive, backup: &Backup) -> Result<&'a [Segment], Failure> {
     let first = Segment::holding(backup.start_lsn, backup.timeline, archive.segment_size);
     let start = archive.segments.partition_point(|segment| segment.number < first.number);
     let segments = &archive.segments[start..];

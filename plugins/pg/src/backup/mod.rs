@@ -1,5 +1,6 @@
-//! Base backups: what they say about themselves, and how old they are.
+//! Base backups: what they say about themselves, how old they are, and what they must hold.
 
 pub mod age;
 pub mod base_backup;
 pub mod control;
+pub mod seal;

@@ -21,6 +21,7 @@ use crate::testbed::{
     error::TestbedError,
     place::{Call, Place},
     roles,
+    shelf::Shelf,
     site::{Room, Use},
 };
 
@@ -157,6 +158,11 @@ impl System for Machine {
             .collect();
         entries.sort();
         Ok(entries)
+    }
+
+    fn backups(&self) -> Option<Shelf> {
+        let BackupSource { place, folder, bin, .. } = &self.backups;
+        Some(Shelf { place: place.clone(), folder: folder.clone(), bin: bin.clone() })
     }
 
     async fn back_up(&self, label: &str) -> Option<Result<BackupInfo, TestbedError>> {

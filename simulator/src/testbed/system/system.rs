@@ -12,7 +12,7 @@ use crate::{
     clock::{At, Clock},
     proxy::Proxy,
     store::Endpoint,
-    testbed::{backup::BackupInfo, error::TestbedError, server::Server},
+    testbed::{backup::BackupInfo, error::TestbedError, server::Server, shelf::Shelf},
 };
 
 /// The route to a store.
@@ -74,6 +74,11 @@ pub trait System: Debug + Send + Sync {
 
     /// The server that it is, for faults.
     fn server(&self) -> Option<&Server> {
+        None
+    }
+
+    /// The base backups that it keeps, for faults.
+    fn backups(&self) -> Option<Shelf> {
         None
     }
 

@@ -77,7 +77,14 @@ fn runbooks(report: &DrillReport) -> Text {
             + Text::name(&*runbook.digest)
             + format!(", {}", episode.outcome.replace('_', " "));
     }
-    if report.episodes.is_empty() { words("none: nothing had to be recovered") } else { told }
+    let mut routines: Vec<String> =
+        report.routines.iter().map(|it| format!("{} {}", it.runbook.id, it.runbook.digest)).collect();
+    routines.dedup();
+    match (report.episodes.is_empty(), routines.is_empty()) {
+        (true, true) => words("none: nothing had to be recovered"),
+        (true, false) => words(format!("{}; nothing had to be recovered", routines.join("; "))),
+        (false, _) => told,
+    }
 }
 
 fn by(user: &str, step: Option<&str>) -> String {

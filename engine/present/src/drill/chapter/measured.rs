@@ -113,6 +113,26 @@ pub(super) fn standbys(report: &DrillReport) -> Option<Chapter> {
     (!report.lags.is_empty()).then(|| chapter("standbys", "Standbys", [table]))
 }
 
+/// How runbooks ended that recover nothing.
+pub(super) fn routines(report: &DrillReport) -> Option<Chapter> {
+    let rows = report.routines.iter().map(|routine| {
+        let faults = if routine.faults.is_empty() { "none".to_owned() } else { routine.faults.join(", ") };
+        [
+            Text::name(&*routine.runbook.id),
+            Text::name(&*routine.run),
+            words(faults),
+            words(routine.wanted()),
+            words(routine.outcome.replace('_', " ")),
+            proven(report, routine.verdict),
+            words(format!("{:.1} s", routine.until.duration_since(routine.from).as_secs_f64())),
+            words(routine.failure.clone().unwrap_or_default()),
+        ]
+    });
+    let heads = ["runbook", "run", "faults", "wanted", "ended", "verdict", "took", "failure"];
+    let table = sheet("Runbooks that recover nothing, and how each had to end", heads, rows);
+    (!report.routines.is_empty()).then(|| chapter("routines", "Routines", [table]))
+}
+
 /// Every run: of several, the report is that of the worst.
 pub(super) fn runs(report: &DrillReport) -> Chapter {
     let rows = report.samples.iter().map(|sample| {

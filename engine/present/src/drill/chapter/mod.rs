@@ -23,6 +23,7 @@ pub fn chapters(report: &DrillReport) -> Vec<Chapter> {
         Some(head::not_covered(report)),
         Some(measured::objectives(report)),
         measured::standbys(report),
+        measured::routines(report),
         Some(measured::runs(report)),
         Some(course::time_line(report)),
         course::steps(report),

@@ -5,12 +5,12 @@ use proptest::prelude::*;
 use super::*;
 use crate::drill::{
     FaultReport, SystemInfo,
-    testing::{check, lag, report, reports},
+    testing::{check, lag, report, reports, routine},
 };
 
 type Change = fn(&mut DrillReport);
 
-const STORIES: [(&str, Change); 14] = [
+const STORIES: [(&str, Change); 16] = [
     ("met", |_| {}),
     ("on a testbed that is real only in part", |report| {
         let double =
@@ -85,6 +85,18 @@ const STORIES: [(&str, Change); 14] = [
         let verdicts = [Verdict::Met, Verdict::Missed, Verdict::Missed, Verdict::Unmeasured];
         report.lags = verdicts.map(|verdict| lag(verdict, None, &["partition"])).into();
     }),
+    ("verifications of damaged backups", |report| {
+        report.drill = "BV-001".to_owned();
+        report.episodes.clear();
+        report.routines = vec![routine(Verdict::Met, None), routine(Verdict::Met, Some("pg-wal-gap"))];
+    }),
+    ("verifications that saw nothing", |report| {
+        report.drill = "BV-001".to_owned();
+        report.verdict = Verdict::Missed;
+        report.episodes.clear();
+        let verdicts = [Verdict::Met, Verdict::Missed, Verdict::Missed];
+        report.routines = verdicts.map(|verdict| routine(verdict, Some("pg-seal-differs"))).into();
+    }),
     ("nothing at all", |report| {
         report.verdict = Verdict::Unmeasured;
         report.episodes.clear();
@@ -133,7 +145,7 @@ proptest! {
         let writes = &report.writes;
         let nothing = writes.lost == Some(0) && writes.lost_loaded_rows == Some(0);
         prop_assert!(nothing || !said.contains("nothing that was acknowledged was lost"), "{}", said);
-        let recovered = !(report.episodes.is_empty() && report.lags.is_empty());
+        let recovered = !(report.episodes.is_empty() && report.lags.is_empty() && report.routines.is_empty());
         let some = writes.lost.is_some_and(|lost| lost > 0);
         prop_assert!(!(recovered && some) || said.contains(" lost"), "{}", said);
         let unknown = writes.lost.is_none() || writes.lost_loaded_rows.is_none();

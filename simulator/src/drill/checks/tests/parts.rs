@@ -48,6 +48,7 @@ pub(super) fn evidence_of(damaged_customers: i64) -> Evidence {
         episodes: vec![episode(&clock, damaged_customers)],
         rest: Episode::default(),
         lagged: Vec::new(),
+        ran: Vec::new(),
         sightings: Vec::new(),
         replicas: Vec::new(),
         writers: WriterReport { acknowledged: acknowledged - 1 - gone_on().writes(), worst_delay: 0 },

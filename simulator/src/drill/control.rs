@@ -3,14 +3,14 @@
 use crate::{
     controls::Control,
     measurement::{Interval, Verdict},
-    report::{self as document, Check, CheckKind, ControlRun, DrillReport, EpisodeReport},
+    report::{self as document, Check, CheckKind, ControlRun, DrillReport, EpisodeReport, StepReport},
 };
 
 /// A control counts as red only if the check that should detect it fails. A control that fails for another reason, such as a
 /// server that did not start before the broken step, proves nothing.
 pub(super) fn control(control: &Control, held: &DrillReport) -> document::ControlReport {
     let step = control.step.as_deref();
-    let struck = step.is_some_and(|id| held.steps().any(|step| step.id == id && step.state == "succeeded"));
+    let struck = step.is_some_and(|id| runs(held).any(|steps| has_passed(id, steps)));
     let seen = seen(&control.red_by, held);
     let turned_red = struck && seen == Some(true) && held.verdict == Verdict::Missed;
     let failed: Vec<&str> = held.checks.iter().filter(|check| !check.passed).map(|check| check.name.as_str()).collect();
@@ -28,6 +28,20 @@ pub(super) fn control(control: &Control, held: &DrillReport) -> document::Contro
             if failed.is_empty() { "none".to_owned() } else { failed.join(", ") }
         ),
     }
+}
+
+/// The steps of each run of the engine.
+fn runs(held: &DrillReport) -> impl Iterator<Item = &[StepReport]> {
+    let routines = held.routines.iter().map(|routine| routine.steps.as_slice());
+    held.episodes.iter().map(|episode| episode.steps.as_slice()).chain(routines)
+}
+
+/// Whether a step took effect, as it must for its breakage to count. What was undone took effect before, unless it was itself what
+/// failed: then no other step of the run has.
+fn has_passed(id: &str, steps: &[StepReport]) -> bool {
+    let another_failed = || steps.iter().any(|step| step.id != id && step.state == "failed");
+    let passed = |step: &StepReport| step.state == "succeeded" || (step.state == "undone" && another_failed());
+    steps.iter().any(|step| step.id == id && passed(step))
 }
 
 /// How each run of the engine ended.
@@ -107,10 +121,7 @@ pub(super) fn control_run(held: &DrillReport) -> ControlRun {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        drill::DrillRequest,
-        report::{StepReport, fixture},
-    };
+    use crate::{drill::DrillRequest, report::fixture};
 
     fn controls() -> Vec<Control> {
         DrillRequest::new("dr-003", "nowhere").unwrap().spec.controls
@@ -149,6 +160,24 @@ mod tests {
                 assert!(!seen.turned_red && seen.by.is_none(), "{story}: {seen:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_step_that_was_undone_took_effect_unless_it_is_what_failed() {
+        let step = |id: &str, state: &str| StepReport {
+            id: id.to_owned(),
+            state: state.to_owned(),
+            ..fixture().episodes[0].steps[0].clone()
+        };
+        let check = |steps: &[(&str, &str)], expect: bool| {
+            let steps: Vec<StepReport> = steps.iter().map(|(id, state)| step(id, state)).collect();
+            assert_eq!(has_passed("restore", &steps), expect, "{steps:?}");
+        };
+        check(&[("restore", "succeeded")], true);
+        check(&[("restore", "undone"), ("compare", "failed")], true);
+        check(&[("restore", "undone"), ("compare", "cancelled")], false);
+        check(&[("restore", "failed"), ("compare", "failed")], false);
+        check(&[("compare", "succeeded")], false);
     }
 
     #[test]

@@ -22,14 +22,25 @@ steps:
     uses: pg/find-damage
     with: { server: primary, machine: recovery, "#;
 
-/// A copy from just before, something that is done with it, and its end.
-const WITH_COPY: &str = r#"  - id: restore
+/// A copy from just before.
+const COPY: &str = r#"  - id: restore
     uses: pg/restore
     with:
       machine: recovery
       server: primary
       target: { before_xid: "${{ steps.find.outputs.xid }}" }
-  - id: STEP
+      promote: "${{ size(steps.find.outputs.locked) > 0 }}"
+"#;
+
+/// Another one from just after, beside the first.
+const COPY_AFTER: &str = r#"  - id: restore_after
+    uses: pg/restore
+    needs: [find]
+    with: { machine: recovery, server: primary, target: { xid: "${{ steps.find.outputs.xid }}" } }
+"#;
+
+/// Something that is done with the copy and the exact set.
+const WORK: &str = r#"  - id: STEP
     uses: pg/ACTION
     with:
       server: primary
@@ -37,50 +48,16 @@ const WITH_COPY: &str = r#"  - id: restore
       instance: "${{ steps.restore.outputs.instance }}"
       set_file: "${{ steps.find.outputs.set_file }}"
       set_digest: "${{ steps.find.outputs.set_digest }}"
-  - id: clean_up
-    uses: pg/destroy-instance
-    with: { machine: recovery, instance: "${{ steps.restore.outputs.instance }}" }
 "#;
 
-/// Copies from just before and just after, values that go back, and a look at them.
-const WITH_TWO_COPIES: &str = r#"  - id: restore
-    uses: pg/restore
-    with: { machine: recovery, server: primary, target: { before_xid: "${{ steps.find.outputs.xid }}" } }
-  - id: restore_after
-    uses: pg/restore
-    needs: [find]
-    with: { machine: recovery, server: primary, target: { xid: "${{ steps.find.outputs.xid }}" } }
-  - id: compare
-    uses: pg/compare
-    needs: [restore, restore_after]
-    with:
-      server: primary
-      machine: recovery
-      instance: "${{ steps.restore.outputs.instance }}"
-      after: "${{ steps.restore_after.outputs.instance }}"
-      set_file: "${{ steps.find.outputs.set_file }}"
-      set_digest: "${{ steps.find.outputs.set_digest }}"
-  - id: merge
-    uses: pg/merge-missing
-    with:
-      server: primary
-      machine: recovery
-      instance: "${{ steps.restore.outputs.instance }}"
-      after: "${{ steps.AFTER.outputs.instance }}"
-      set_file: "${{ steps.find.outputs.set_file }}"
-      set_digest: "${{ steps.find.outputs.set_digest }}"
-      triggers: TRIGGERS
-  - id: verify
-    uses: pg/compare
-    with:
-      server: primary
-      machine: recovery
-      instance: "${{ steps.restore.outputs.instance }}"
-      after: "${{ steps.restore_after.outputs.instance }}"
-      set_file: "${{ steps.find.outputs.set_file }}"
-      set_digest: "${{ steps.find.outputs.set_digest }}"
-      left_file: "${{ steps.merge.outputs.left_file }}"
+/// What a merge left out.
+const LEFT: &str = r#"      left_file: "${{ steps.merge.outputs.left_file }}"
       left_digest: "${{ steps.merge.outputs.left_digest }}"
+"#;
+
+const CLEAN_UP: &str = r#"  - id: clean_up
+    uses: pg/destroy-instance
+    with: { machine: recovery, instance: "${{ steps.restore.outputs.instance }}" }
 "#;
 
 /// What a run gave: the outputs of its steps by `STEP`, or what it said where it failed.
@@ -104,11 +81,20 @@ pub fn compare(stand: &Stand, parameters: &str) -> Result<Outcome> {
 /// Finds what was changed, restores two copies, and puts the values back with this meaning of triggers; `after` is the step whose copy is
 /// taken for what the change wrote.
 pub fn change_back(stand: &Stand, parameters: &str, triggers: &str, after: &str) -> Result<Outcome> {
-    find_and(stand, parameters, &WITH_TWO_COPIES.replace("TRIGGERS", triggers).replace("AFTER", after))
+    let after_of = |step: &str| format!("      after: \"${{{{ steps.{step}.outputs.instance }}}}\"\n");
+    let compare = work("compare", "compare").replace("    with:", "    needs: [restore, restore_after]\n    with:");
+    let compare = compare + &after_of("restore_after");
+    let merge = work("merge", "merge-missing") + &after_of(after) + &format!("      triggers: {triggers}\n");
+    let verify = work("verify", "compare") + &after_of("restore_after") + LEFT;
+    find_and(stand, parameters, &[COPY, COPY_AFTER, &compare, &merge, &verify].concat())
 }
 
 fn with_copy(stand: &Stand, parameters: &str, step: &str, action: &str) -> Result<Outcome> {
-    find_and(stand, parameters, &WITH_COPY.replace("STEP", step).replace("ACTION", action))
+    find_and(stand, parameters, &[COPY, &work(step, action), CLEAN_UP].concat())
+}
+
+fn work(step: &str, action: &str) -> String {
+    WORK.replace("STEP", step).replace("ACTION", action)
 }
 
 /// Finds, and goes on with these steps.

@@ -2,27 +2,10 @@
 
 use anyhow::{Context, Result, ensure};
 use lifeboat_tests::{
-    finding::{find, find_and, now, outputs, says, superuser, transaction},
+    finding::{find, now, outputs, put_back, says, superuser, transaction},
     stand::Stand,
 };
 use tokio_postgres::Client;
-
-const COPIED: &str = r#"  - id: restore
-    uses: pg/restore
-    with:
-      machine: recovery
-      server: primary
-      target: { before_xid: "${{ steps.find.outputs.xid }}" }
-      promote: "${{ size(steps.find.outputs.locked) > 0 }}"
-  - id: merge
-    uses: pg/merge-missing
-    with:
-      server: primary
-      machine: recovery
-      instance: "${{ steps.restore.outputs.instance }}"
-      set_file: "${{ steps.find.outputs.set_file }}"
-      set_digest: "${{ steps.find.outputs.set_digest }}"
-"#;
 
 /// Two levels that go with the table by cascade, one of them in partitions; a table that is only beside it.
 const SCHEMA: &str = "
@@ -67,7 +50,7 @@ async fn every_row_comes_back_beside_what_was_written_since() -> Result<()> {
     server.batch_execute("INSERT INTO shops (name) VALUES ('new 1'), ('new 2')").await?;
     server.batch_execute("INSERT INTO goods (shop, note) VALUES (1, 'new')").await?;
     let parameters = format!("table: public.goods, since: \"{since}\"");
-    let done = find_and(&stand, &parameters, COPIED)?;
+    let done = put_back(&stand, &parameters)?;
     let (found, merge) = match &done {
         Ok(steps) => (&steps["find"], &steps["merge"]),
         Err(said) => anyhow::bail!("{said}"),

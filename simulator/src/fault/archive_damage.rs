@@ -73,6 +73,7 @@ impl Fault for ArchiveDamaged {
         if !shelf.reads(segment).await {
             return Err(no_effect(format!("{segment} could not be read before it")));
         }
+        let whole = shelf.size(segment).await?;
         let began = scene.clock.now();
         let aside = shelf.put_aside(segment).await?;
         *self.aside.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(aside);
@@ -91,8 +92,12 @@ impl Fault for ArchiveDamaged {
             }
         };
         let ended = scene.clock.now();
-        // Half of a segment can be read to its end where the rest was empty: the server, which wants a whole one, cannot use it.
-        let is_unusable = *how == How::SegmentShort || !shelf.reads(segment).await;
+        let is_unusable = match how {
+            How::BitFlip => !shelf.reads(segment).await,
+            How::SegmentMissing => !shelf.names().await?.contains(segment),
+            // Half of a segment can be read to its end where the rest was empty; a server takes only a whole one.
+            How::SegmentShort => shelf.size(segment).await? == whole / 2,
+        };
         let bite = Bite {
             what: format!("segment {segment} of the archive {what}"),
             count: u64::from(is_unusable),

@@ -15,12 +15,11 @@ use tokio_postgres::{Client, Error};
 use super::{
     error::FaultError,
     fault::{Bite, DAMAGED, Fault, FaultKind, Scene, Struck, Wanted, parameters},
-    page_damage::observer,
 };
 use crate::{
     model::Collection,
     store::postgres::table,
-    testbed::{Aside, PageDamage, Shelf},
+    testbed::{Aside, Door, PageDamage, Shelf},
 };
 
 pub(super) const KIND: FaultKind = FaultKind {
@@ -81,10 +80,15 @@ impl Fault for BackupDamaged {
         let (backup, begin) = shelf.newest_backup().await?.ok_or_else(|| no_effect("there is no backup"))?;
         (scene.say)(format!("damaging the backup {backup} on {machine}"));
         let relation = table(Collection::OrderItems);
-        let found = untouched(&mut observer(scene).await?, relation, &begin).await;
+        let found = untouched(&mut scene.client(Door::Observer).await?, relation, &begin).await;
         let found = found.map_err(FaultError::doing("looking for a page of the backup"))?;
         let Untouched { file, page, rows } =
             found.ok_or_else(|| no_effect("every page with rows was written since the backup began"))?;
+        if !shelf.fits_manifest(&backup).await {
+            return Err(no_effect(&format!(
+                "{backup} did not fit its manifest before it, or that could not be looked at"
+            )));
+        }
         let began = scene.clock.now();
         let aside = shelf.put_aside(&backup).await?;
         self.keep(aside);

@@ -1,26 +1,21 @@
 //! An `UPDATE` whose `WHERE` was forgotten gives every order the same note and the same total. No row is gone; each has wrong values.
 
-use std::{collections::BTreeMap, time::Duration};
-
 use async_trait::async_trait;
 use lifeboat_core::document::Object;
-use serde_json::json;
 use tokio_postgres::{Client, Error};
 
 use super::{
     error::FaultError,
     fault::{Bite, Fault, FaultKind, Scene, Struck, Wanted},
+    mistake::{AFTER_DAMAGE, DAMAGED_TABLE},
 };
 use crate::{
     measurement::FinalState,
     model::Collection,
-    store::postgres::{connect, read_where, table},
+    store::postgres::{read_where, table},
 };
 
-const CONNECT_WITHIN: Duration = Duration::from_secs(10);
-const DAMAGED_TABLE: &str = "damaged_table";
 const DAMAGE: &str = "damage";
-const AFTER_DAMAGE: &str = "after_damage";
 /// What the server says that the transaction did to a table.
 const COUNT: &str = "SELECT pg_current_xact_id()::text::bigint, n_tup_upd FROM pg_stat_xact_user_tables WHERE relid = $1::text::regclass";
 
@@ -42,8 +37,7 @@ struct RowsChanged;
 impl Fault for RowsChanged {
     async fn strike(&self, scene: &Scene<'_>) -> Result<Struck, FaultError> {
         (scene.say)("changing the note and the total of every order in one transaction".to_owned());
-        let login = scene.testbed.login(scene.store, scene.door).ok_or(FaultError::NoServer)?;
-        let mut client = connect(&login, CONNECT_WITHIN).await?;
+        let mut client = scene.client(scene.door).await?;
         change(&mut client, scene).await.map_err(FaultError::doing("the mistaken UPDATE"))
     }
 }
@@ -62,15 +56,9 @@ async fn change(client: &mut Client, scene: &Scene<'_>) -> Result<Struck, Error>
     transaction.commit().await?;
     let ended = scene.clock.now();
     let (count, wanted) = (u64::try_from(count).unwrap_or_default(), Wanted::Exactly(changed.len() as u64));
-    Ok(Struck {
-        kind: KIND.name,
-        began,
-        ended,
-        story: format!("transaction {xid} changed {count} rows of {name}"),
-        told: BTreeMap::from([(DAMAGED_TABLE, format!("public.{name}")), (DAMAGE, "changed".to_owned())]),
-        known: BTreeMap::from([(AFTER_DAMAGE, json!(scene.clock.wall(ended)))]),
-        removed: FinalState::new(),
-        changed,
-        bite: vec![Bite { what: name.to_owned(), count, wanted }],
-    })
+    let bite = vec![Bite { what: name.to_owned(), count, wanted }];
+    let story = format!("transaction {xid} changed {count} rows of {name}");
+    let mut struck = Struck { changed, ..Struck::by_mistake(KIND.name, scene, (began, ended), name, bite, story) };
+    struck.told.insert(DAMAGE, "changed".to_owned());
+    Ok(struck)
 }

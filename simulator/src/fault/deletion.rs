@@ -1,27 +1,21 @@
 //! One transaction deletes a range of customers, and their orders and items go with them by cascade; customers whom they had
 //! referred lose their referrer. The items of some orders that stay go too.
 
-use std::{collections::BTreeMap, time::Duration};
-
 use async_trait::async_trait;
 use lifeboat_core::document::Object;
-use serde_json::json;
 use tokio_postgres::{Client, Error};
 
 use super::{
     error::FaultError,
     fault::{Bite, Fault, FaultKind, Scene, Struck, Wanted},
+    mistake::{AFTER_DAMAGE, DAMAGED_TABLE},
 };
 use crate::{
     measurement::FinalState,
     model::{Collection, Size},
-    store::postgres::{connect, read_where, table},
+    store::postgres::{read_where, table},
     workload::shop::orders_of,
 };
-
-const CONNECT_WITHIN: Duration = Duration::from_secs(10);
-const DAMAGED_TABLE: &str = "damaged_table";
-const AFTER_DAMAGE: &str = "after_damage";
 
 pub(super) const KIND: FaultKind = FaultKind {
     name: "accidental-deletion",
@@ -48,8 +42,7 @@ impl Fault for AccidentalDeletion {
         (scene.say)(format!("deleting customers {first} to {last} in one transaction"));
         let closed = scene.habits.accounts_closed(scene.size);
         let emptied = orders_of(scene.size, &closed);
-        let login = scene.testbed.login(scene.store, scene.door).ok_or(FaultError::NoServer)?;
-        let mut client = connect(&login, CONNECT_WITHIN).await?;
+        let mut client = scene.client(scene.door).await?;
         delete(&mut client, scene, &emptied).await.map_err(FaultError::doing("the mistaken deletion"))
     }
 }
@@ -86,17 +79,9 @@ async fn delete(client: &mut Client, scene: &Scene<'_>, emptied: &[i64]) -> Resu
     transaction.commit().await?;
     let ended = scene.clock.now();
     let removed_words: Vec<String> = bite.iter().map(|bite| format!("{} {}", bite.count, bite.what)).collect();
-    Ok(Struck {
-        kind: KIND.name,
-        began,
-        ended,
-        story: format!("transaction {xid} removed {}", removed_words.join(", ")),
-        told: BTreeMap::from([(DAMAGED_TABLE, format!("public.{}", table(Collection::Customers)))]),
-        known: BTreeMap::from([(AFTER_DAMAGE, json!(scene.clock.wall(ended)))]),
-        removed,
-        changed,
-        bite,
-    })
+    let story = format!("transaction {xid} removed {}", removed_words.join(", "));
+    let struck = Struck::by_mistake(KIND.name, scene, (began, ended), table(Collection::Customers), bite, story);
+    Ok(Struck { removed, changed, ..struck })
 }
 
 /// Rows that the server counted: the intended number of customers, and the rows of other tables that the cascade deleted.

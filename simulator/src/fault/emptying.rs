@@ -1,25 +1,19 @@
 //! A table is emptied by `TRUNCATE`, and with it every table that refers to it: no row is deleted; the files are replaced.
 
-use std::{collections::BTreeMap, time::Duration};
-
 use async_trait::async_trait;
 use lifeboat_core::document::Object;
-use serde_json::json;
 use tokio_postgres::{Client, Error};
 
 use super::{
     error::FaultError,
     fault::{Bite, Fault, FaultKind, Scene, Struck, Wanted},
+    mistake::{AFTER_DAMAGE, DAMAGED_TABLE},
 };
 use crate::{
     measurement::FinalState,
     model::Collection,
-    store::postgres::{connect, read_where, table},
+    store::postgres::{read_where, table},
 };
-
-const CONNECT_WITHIN: Duration = Duration::from_secs(10);
-const DAMAGED_TABLE: &str = "damaged_table";
-const AFTER_DAMAGE: &str = "after_damage";
 
 pub(super) const KIND: FaultKind = FaultKind {
     name: "table-emptied",
@@ -39,8 +33,7 @@ struct TableEmptied;
 impl Fault for TableEmptied {
     async fn strike(&self, scene: &Scene<'_>) -> Result<Struck, FaultError> {
         (scene.say)("emptying the table of the items of orders".to_owned());
-        let login = scene.testbed.login(scene.store, scene.door).ok_or(FaultError::NoServer)?;
-        let mut client = connect(&login, CONNECT_WITHIN).await?;
+        let mut client = scene.client(scene.door).await?;
         empty(&mut client, scene).await.map_err(FaultError::doing("the mistaken TRUNCATE"))
     }
 }
@@ -60,15 +53,7 @@ async fn empty(client: &mut Client, scene: &Scene<'_>) -> Result<Struck, Error> 
     let ended = scene.clock.now();
     // The remaining file size proves the removal, whatever was counted before.
     let gone = if bytes == 0 { removed.len() as u64 } else { 0 };
-    Ok(Struck {
-        kind: KIND.name,
-        began,
-        ended,
-        story: format!("transaction {xid} emptied {name} of {gone} rows"),
-        told: BTreeMap::from([(DAMAGED_TABLE, format!("public.{name}"))]),
-        known: BTreeMap::from([(AFTER_DAMAGE, json!(scene.clock.wall(ended)))]),
-        removed,
-        changed: FinalState::new(),
-        bite: vec![Bite { what: name.to_owned(), count: gone, wanted: Wanted::Some }],
-    })
+    let bite = vec![Bite { what: name.to_owned(), count: gone, wanted: Wanted::Some }];
+    let story = format!("transaction {xid} emptied {name} of {gone} rows");
+    Ok(Struck { removed, ..Struck::by_mistake(KIND.name, scene, (began, ended), name, bite, story) })
 }

@@ -13,12 +13,12 @@ use tokio_postgres::{Client, Error};
 use super::{
     error::FaultError,
     fault::{Bite, Fault, FaultKind, Scene, Struck, Wanted},
-    page_damage::observer,
 };
 use crate::{
     measurement::FinalState,
     model::Collection,
     store::postgres::{read_where, table},
+    testbed::Door,
 };
 
 pub(super) const KIND: FaultKind = FaultKind {
@@ -51,7 +51,7 @@ impl Fault for IndexIncomplete {
         let server = scene.testbed.server(scene.store).ok_or(FaultError::NoServer)?;
         let doing = |what: &'static str| FaultError::doing(what);
         let (first, last) = scene.size.damaged();
-        let mut client = observer(scene).await?;
+        let mut client = scene.client(Door::Observer).await?;
         let began = scene.clock.now();
         let transaction = client.transaction().await.map_err(doing("locking the table"))?;
         // Nothing moves until the server stops, which ends this transaction; nothing of it stays.
@@ -74,8 +74,9 @@ impl Fault for IndexIncomplete {
         server.renew_checksums().await?;
         server.start().await?;
         let ended = scene.clock.now();
-        let unfound =
-            unfound(&mut observer(scene).await?, first, last).await.map_err(doing("searching for the rows"))?;
+        let unfound = unfound(&mut scene.client(Door::Observer).await?, first, last)
+            .await
+            .map_err(doing("searching for the rows"))?;
         let bite = Bite {
             what: format!("rows of {} that their key does not find", table(Collection::Customers)),
             count: unfound,

@@ -11,6 +11,7 @@ mod error;
 mod fault;
 mod host_crash;
 mod index_incomplete;
+mod mistake;
 mod packet_loss;
 mod page_damage;
 mod partition;

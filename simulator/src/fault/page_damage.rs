@@ -5,7 +5,7 @@
 //! in good order, its files are damaged, and it is started again: what a host sees that lost power and has a bad disk. That the server
 //! does not serve the pages any more is read from the server itself.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use lifeboat_core::document::{Object, Shape, required};
@@ -20,11 +20,10 @@ use super::{
 use crate::{
     measurement::FinalState,
     model::{Collection, Size},
-    store::postgres::{connect, read_where, table},
+    store::postgres::{read_where, table},
     testbed::{Door, PageDamage},
 };
 
-const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 const DAMAGED_PAGES: &str = "damaged_pages";
 
 pub(super) const KIND: FaultKind = FaultKind {
@@ -100,7 +99,7 @@ impl Fault for PagesDamaged {
         let relation = self.part.relation();
         (scene.say)(format!("damaging pages of {relation}, with its server stopped"));
         let server = scene.testbed.server(scene.store).ok_or(FaultError::NoServer)?;
-        let target = self.target(&mut observer(scene).await?, scene.size).await;
+        let target = self.target(&mut scene.client(Door::Observer).await?, scene.size).await;
         let target = target.map_err(FaultError::doing("looking for the pages"))?;
         let began = scene.clock.now();
         server.stop().await?;
@@ -109,7 +108,7 @@ impl Fault for PagesDamaged {
         }
         server.start().await?;
         let ended = scene.clock.now();
-        let unusable = unusable(&mut observer(scene).await?, relation, &target.pages).await;
+        let unusable = unusable(&mut scene.client(Door::Observer).await?, relation, &target.pages).await;
         let unusable = unusable.map_err(FaultError::doing("reading the damaged pages"))?;
         let Target { file, pages, rows } = target;
         let bite = Bite {
@@ -137,12 +136,6 @@ impl Fault for PagesDamaged {
             known: BTreeMap::from([(DAMAGED_PAGES, json!({ "file": file, "pages": pages }))]),
         })
     }
-}
-
-/// Beside everything that stands between the application and its store.
-pub(super) async fn observer(scene: &Scene<'_>) -> Result<Client, FaultError> {
-    let login = scene.testbed.login(scene.store, Door::Observer).ok_or(FaultError::NoServer)?;
-    Ok(connect(&login, CONNECT_WITHIN).await?)
 }
 
 impl PagesDamaged {

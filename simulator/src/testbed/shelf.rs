@@ -10,8 +10,8 @@ use super::{
     server::Server,
 };
 
-/// Copies an entry aside, and prints where.
-const ASIDE: &str = r#"aside=$(mktemp -d) && cp -a "$0/$1" "$aside/entry" && echo "$aside""#;
+/// Copies an entry aside, within the folder of its system, and prints where.
+const ASIDE: &str = r#"aside=$(mktemp -d "$0.aside.XXXXXX") && cp -a "$0/$1" "$aside/entry" && echo "$aside""#;
 /// Puts it back in its place.
 const BACK: &str = r#"rm -rf "$0/$1" && cp -a "$2/entry" "$0/$1" && rm -rf "$2""#;
 /// Prints where each base backup begins: `NAME/backup_label:START WAL LOCATION: 0/2000028 (file …)`.
@@ -78,6 +78,18 @@ impl Shelf {
     /// If it cannot be written.
     pub async fn bring_back(&self, aside: &Aside) -> Result<(), TestbedError> {
         self.place.run("sh", Call::new(&["-c", BACK, &self.folder, &aside.entry, &aside.copy])).await.map(drop)
+    }
+
+    /// How many bytes a file has.
+    ///
+    /// # Errors
+    /// If it is not there.
+    pub async fn size(&self, file: &str) -> Result<u64, TestbedError> {
+        let path = self.path(file);
+        let size = self.place.run("stat", Call::new(&["-c", "%s", "--", &path])).await?;
+        let odd =
+            || TestbedError::Program { program: "stat".to_owned(), message: format!("the size of {path} is `{size}`") };
+        size.trim().parse().map_err(|_| odd())
     }
 
     /// Removes a file.
@@ -177,18 +189,22 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_changed_is_brought_back_as_it_was() {
-        let folder = tempfile::tempdir().unwrap();
-        let shelf = shelf(folder.path());
-        std::fs::create_dir_all(folder.path().join("b/base")).unwrap();
-        let file = folder.path().join("b/base/1");
+        let system = tempfile::tempdir().unwrap();
+        let folder = system.path().join("backups");
+        let shelf = shelf(&folder);
+        std::fs::create_dir_all(folder.join("b/base")).unwrap();
+        let file = folder.join("b/base/1");
         std::fs::write(&file, "content").unwrap();
         let aside = shelf.put_aside("b").await.unwrap();
+        assert_eq!(std::fs::read_dir(system.path()).unwrap().count(), 2, "what is put aside lies beside the folder");
+        assert_eq!(shelf.size("b/base/1").await.unwrap(), 7);
         shelf.cut_short("b/base/1").await.unwrap();
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "con");
         shelf.remove("b/base/1").await.unwrap();
         shelf.bring_back(&aside).await.unwrap();
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "content");
         assert_eq!(shelf.names().await.unwrap(), ["b"]);
+        assert_eq!(std::fs::read_dir(system.path()).unwrap().count(), 1, "nothing stays aside");
         shelf.put_aside("gone").await.unwrap_err();
     }
 

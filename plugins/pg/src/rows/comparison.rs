@@ -8,11 +8,8 @@ use lifeboat_plugin::{
 };
 
 use crate::{
-    rows::{content, exact_set::Tuples, left, parents::Parents, preparation::Matched},
-    server::{
-        Capabilities,
-        identifier::{TableName, quote_identifier},
-    },
+    rows::{content, exact_set::Tuples, key_texts::KeyTexts, left, parents::Parents, preparation::Matched},
+    server::{Capabilities, identifier::TableName},
 };
 
 const ROWS_AT_ONCE: usize = 10_000;
@@ -187,20 +184,9 @@ impl Statements {
     fn of(matched: &Matched) -> Self {
         let table = &matched.now;
         let (now, then) = (table.name.sql(), matched.then.sql());
-        let (mut texts, mut arrays, mut names, mut equal, mut one) = (vec![], vec![], vec![], vec![], vec![]);
-        for (position, name) in (1..).zip(&table.key) {
-            let ty = table.column(name).map_or("text", |column| column.ty.as_str());
-            let source = matched.sources.get(name).cloned().unwrap_or_else(|| quote_identifier(name));
-            texts.push(format!("({source})::text AS k{position}"));
-            arrays.push(format!("${position}::text[]"));
-            names.push(format!("k{position}"));
-            equal.push(format!("t.{} = k.k{position}::{ty}", quote_identifier(name)));
-            one.push(format!("t.{} = ${position}::text::{ty}", quote_identifier(name)));
-        }
+        let KeyTexts { texts, arrays, names, equal, one } = KeyTexts::of(matched);
         let key = table.key.len();
         let (digest_at, horizon_at) = (key + 1, key + 2);
-        let (texts, arrays, names, equal) =
-            (texts.join(", "), arrays.join(", "), names.join(", "), equal.join(" AND "));
         let (sources, values) = (content::sources(matched), content::values(table, "t"));
         let at = "WHERE ctid = ANY ($1::text::tid[])";
         let look_up = format!(
@@ -229,11 +215,7 @@ impl Statements {
             ),
             look_up,
             then: format!("SELECT {texts}, {} AS shown FROM ONLY {then} {at} ORDER BY ctid", content::shown(&sources)),
-            now: format!(
-                "SELECT {} AS shown FROM ONLY {now} AS t WHERE {} LIMIT 1",
-                content::shown(&values),
-                one.join(" AND ")
-            ),
+            now: format!("SELECT {} AS shown FROM ONLY {now} AS t WHERE {one} LIMIT 1", content::shown(&values)),
             key,
         }
     }

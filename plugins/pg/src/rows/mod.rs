@@ -5,6 +5,7 @@ pub mod cleared;
 pub mod comparison;
 pub mod content;
 pub mod exact_set;
+pub mod key_texts;
 pub mod large_objects;
 pub mod left;
 pub mod mending;

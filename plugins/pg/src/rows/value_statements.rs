@@ -4,6 +4,7 @@
 use crate::{
     rows::{
         content,
+        key_texts::KeyTexts,
         merge::{Merge, PLACE, join},
         obstacle::Triggers,
         pieces::Pieces,
@@ -33,38 +34,21 @@ impl ValueStatements {
     pub fn of(matched: &Matched) -> Self {
         let table = &matched.now;
         let (now, then) = (table.name.sql(), matched.then.sql());
-        let (mut texts, mut arrays, mut names, mut equal, mut one) = (vec![], vec![], vec![], vec![], vec![]);
-        for (position, name) in (1..).zip(&table.key) {
-            let ty = table.column(name).map_or("text", |column| column.ty.as_str());
-            let source = matched.sources.get(name).cloned().unwrap_or_else(|| quote_identifier(name));
-            texts.push(format!("({source})::text AS k{position}"));
-            arrays.push(format!("${position}::text[]"));
-            names.push(format!("k{position}"));
-            equal.push(format!("t.{} = k.k{position}::{ty}", quote_identifier(name)));
-            one.push(format!("t.{} = ${position}::text::{ty}", quote_identifier(name)));
-        }
+        let KeyTexts { texts, arrays, names, equal, one } = KeyTexts::of(matched);
         let (sources, values) = (content::sources(matched), content::values(table, "t"));
         let at = "WHERE ctid = ANY ($1::text::tid[])";
         Self {
             fetch: format!(
-                "SELECT ctid::text AS place, {}, {} AS digests FROM ONLY {then} {at}",
-                texts.join(", "),
+                "SELECT ctid::text AS place, {texts}, {} AS digests FROM ONLY {then} {at}",
                 digests(&sources)
             ),
             look_up: format!(
-                "SELECT k.n::text AS n, t.digests FROM unnest({}) WITH ORDINALITY AS k ({}, n)
-                  CROSS JOIN LATERAL (SELECT {} AS digests FROM ONLY {now} AS t WHERE {} LIMIT 1) AS t",
-                arrays.join(", "),
-                names.join(", "),
-                digests(&values),
-                equal.join(" AND ")
+                "SELECT k.n::text AS n, t.digests FROM unnest({arrays}) WITH ORDINALITY AS k ({names}, n)
+                  CROSS JOIN LATERAL (SELECT {} AS digests FROM ONLY {now} AS t WHERE {equal} LIMIT 1) AS t",
+                digests(&values)
             ),
             shown: format!("SELECT {} AS shown FROM ONLY {then} {at}", content::shown(&sources)),
-            shown_now: format!(
-                "SELECT {} AS shown FROM ONLY {now} AS t WHERE {} LIMIT 1",
-                content::shown(&values),
-                one.join(" AND ")
-            ),
+            shown_now: format!("SELECT {} AS shown FROM ONLY {now} AS t WHERE {one} LIMIT 1", content::shown(&values)),
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod measurement;
 pub mod model;
 pub mod probes;
 pub mod proxy;
+pub mod rehearsed;
 pub mod report;
 pub mod store;
 pub mod testbed;

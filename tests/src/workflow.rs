@@ -11,16 +11,18 @@ use jiff::SignedDuration;
 use lifeboat_core::{action::Catalogue, diagnostic::SourceFile, runbook::compile};
 use lifeboat_host::Limits;
 use lifeboat_launch::plugins;
+use lifeboat_simulator::drill_step;
 use lifeboat_virtual::{Selection, Settings, Subject};
 
 use crate::repository;
 
-/// The actions of the plugins that ship.
+/// The actions of the plugins that ship, and of the simulator.
 pub fn catalogue() -> &'static Catalogue {
     static CATALOGUE: OnceLock<Catalogue> = OnceLock::new();
     CATALOGUE.get_or_init(|| {
         let cache = tempfile::tempdir().expect("a folder for compiled plugins");
-        plugins::host(cache.path().to_owned()).expect("the shipped plugins load").catalogue()
+        let plugins = plugins::host(cache.path().to_owned()).expect("the shipped plugins load");
+        drill_step::behind(plugins).catalogue()
     })
 }
 

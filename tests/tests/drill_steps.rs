@@ -157,3 +157,47 @@ fn a_drill_ends_with_its_engine_and_is_held_again() -> Result<()> {
     ensure!(runbook.events("step_succeeded", "rehearse")?.len() == 1);
     Ok(())
 }
+
+/// A drill without its controls is held, and the review says of it that nothing shows what it would see.
+#[test]
+fn a_review_reads_what_the_run_has_held_and_nothing_else() -> Result<()> {
+    let _alone = alone();
+    let runbook = Runbook::new(
+        "  - { id: good, drill: { scenario: drill.yaml } }\n  \
+           - { id: metrics, uses: drill/write-metrics, with: { textfile: \"${{ inputs.textfile }}\" } }\n  \
+           - { id: look, uses: drill/review, with: { complete: false, evidence: [\
+               { point: Metrics sent to monitoring, evidence: \"${{ steps.metrics.outputs.samples }} samples\" }] } }\n  \
+           - { id: sign, uses: drill/review }\n\
+         inputs: { textfile: { type: string } }\n",
+    )?;
+    // A drill that somebody else held is no evidence.
+    let earlier = watched(runbook.rehearsal.command(&[]), |_, _| Ok(()))?;
+    ensure!(earlier.status.success(), "{}", earlier.said);
+    let textfile = runbook.rehearsal.home.path().join("lifeboat.prom");
+    let mut run = runbook.run();
+    run.arg("--input").arg(format!("textfile={}", textfile.display()));
+    let ended = watched(run, |_, _| Ok(()))?;
+    ensure!(ended.status.code() == Some(1) && ended.said.contains("drill-review"), "{}:\n{}", ended.status, ended.said);
+
+    let look = runbook.events("step_succeeded", "look")?.pop().with_context(|| ended.said.clone())?;
+    let outputs = &look["outputs"];
+    ensure!(outputs["drills"] == 1, "the one of this run: {outputs}");
+    let against: Vec<&str> =
+        outputs["against"].as_array().context("a list")?.iter().filter_map(Value::as_str).collect();
+    ensure!(against.contains(&"DR-003 was held without its controls"), "{against:?}");
+    ensure!(!against.iter().any(|it| it.contains("Metrics sent")), "the run has shown it: {against:?}");
+    ensure!(against.iter().any(|it| it.contains("Backup integrity")), "nothing in this run shows it: {against:?}");
+    let failed = runbook.events("step_failed", "sign")?.pop().context("the second one fails")?;
+    ensure!(failed["failure"]["kind"] == "permanent", "{failed}");
+    ensure!(failed["failure"]["message"].as_str().is_some_and(|it| it.contains("Metrics sent")), "{failed}");
+
+    let page = PathBuf::from(outputs["page"].as_str().context("a path")?);
+    ensure!(page.parent() == Some(runbook.folder()?.as_path()), "{}", page.display());
+    ensure!(fs::read_to_string(&page)?.contains("Point-in-time recovery to the target successful"));
+    let held = runbook.events("step_succeeded", "good")?.pop().context("it held")?;
+    let review: Value = serde_json::from_slice(&fs::read(page.with_file_name("review.json"))?)?;
+    ensure!(review["drills"][0]["run"] == held["outputs"]["run"], "{review:#}");
+    let text = fs::read_to_string(&textfile)?;
+    ensure!(text.contains("restore_drill_holdings{drill=\"DR-003\"} 2"), "{text}");
+    Ok(())
+}

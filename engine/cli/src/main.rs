@@ -17,7 +17,6 @@ mod pages;
 mod people;
 mod problem;
 mod recorded;
-mod rehearsed;
 mod signals;
 mod stepwise;
 mod table;

@@ -11,6 +11,7 @@ pub mod document;
 pub mod due;
 mod effect;
 pub mod event;
+pub mod every;
 pub mod expression;
 pub mod failure;
 pub mod feasibility;

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::{
     action::Effect,
     digest::sha256,
+    every::Every,
     expression::{Expression, Template},
     failure::FailureKind,
     name::{ActionName, RoleName, StepId},
@@ -26,6 +27,9 @@ pub struct Plan {
     pub runbook: RunbookRef,
     /// What the recovery must achieve.
     pub objectives: Objectives,
+    /// How often it has to be executed with success; `None` of what is not executed regularly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every: Option<Every>,
     /// The inputs that are given when the run starts, by name.
     pub inputs: BTreeMap<String, InputDeclaration>,
     /// The roles and what may be done with each.

@@ -112,6 +112,7 @@ pub fn plan(steps: Vec<Step>) -> Plan {
     Plan {
         runbook: RunbookRef { id: "DR-003".to_owned(), name: "Test".to_owned(), digest: "sha256:0".to_owned() },
         objectives: Objectives::default(),
+        every: None,
         inputs: BTreeMap::new(),
         targets: BTreeMap::new(),
         steps,

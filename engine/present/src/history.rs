@@ -27,6 +27,25 @@ pub struct UsualLength {
     pub holdings: usize,
 }
 
+/// How often a runbook was executed in earnest.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Executed {
+    /// How often, whatever came of it.
+    pub times: usize,
+    /// When it last succeeded, without exceptions.
+    pub succeeded: Option<Timestamp>,
+    /// How often it has to be executed with success, as it said when it was started last; `None` of a recovery.
+    pub every: Option<Every>,
+}
+
+impl Executed {
+    /// From when on it is overdue: at once where it never succeeded. `None` of what is not executed regularly.
+    pub(crate) fn due(&self) -> Option<Timestamp> {
+        let every = self.every?;
+        Some(self.succeeded.map_or(Timestamp::MIN, |last| due(every, last)))
+    }
+}
+
 /// What the holdings of one drill say together.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Record {
@@ -50,6 +69,12 @@ pub struct Record {
     pub regressions: Vec<String>,
     /// How often its runbook was executed in earnest.
     pub runs: usize,
+    /// When that last succeeded, without exceptions.
+    pub runs_succeeded: Option<Timestamp>,
+    /// How often its runbook has to be executed with success; `None` where it does not say.
+    pub runs_every: Option<Every>,
+    /// It was not executed with success for as long as it says.
+    pub runs_overdue: bool,
 }
 
 /// The holdings, in order of time. A line that is not of a drill is skipped.
@@ -64,7 +89,7 @@ pub fn holdings(lines: Vec<Value>) -> Vec<Holding> {
 pub fn records(
     holdings: &[Holding],
     known: &BTreeMap<String, Option<Every>>,
-    runs: &BTreeMap<String, usize>,
+    runs: &BTreeMap<String, Executed>,
     now: Timestamp,
 ) -> Vec<Record> {
     let held = holdings.iter().map(|holding| holding.drill.clone());
@@ -94,22 +119,31 @@ fn record(
     drill: String,
     holdings: &[Holding],
     known: &BTreeMap<String, Option<Every>>,
-    runs: &BTreeMap<String, usize>,
+    runs: &BTreeMap<String, Executed>,
     now: Timestamp,
 ) -> Record {
     let of: Vec<&Holding> = holdings.iter().filter(|holding| holding.drill == drill).collect();
     let last = of.last().map(|last| (*last).clone());
     let every = how_often(known.get(&drill).copied(), last.as_ref());
+    let executed = runs.get(&drill).copied().unwrap_or_default();
+    // What is executed regularly is a routine: it recovers nothing that a drill of its own could rehearse.
+    let is_routine = executed.every.is_some() && !known.contains_key(&drill);
     let measured: Vec<f64> = of.iter().filter_map(|holding| holding.rto_s?.high).collect();
     Record {
         held: of.len(),
         met: of.iter().filter(|holding| holding.verdict == "met").count(),
         rto_median_s: median(&measured),
         rto_trend_percent: trend(&measured),
-        overdue: last.as_ref().is_none_or(|last| every.is_some_and(|every| now > due(every, last.at))),
+        overdue: match &last {
+            None => !is_routine,
+            Some(last) => every.is_some_and(|every| now > due(every, last.at)),
+        },
         every,
         regressions: regressions(&of),
-        runs: runs.get(&drill).copied().unwrap_or(0),
+        runs: executed.times,
+        runs_succeeded: executed.succeeded,
+        runs_every: executed.every,
+        runs_overdue: executed.due().is_some_and(|due| now > due),
         last,
         drill,
     }
@@ -138,7 +172,7 @@ fn trend(values: &[f64]) -> Option<f64> {
 }
 
 /// What the last holding has lost against those before it.
-fn regressions(of: &[&Holding]) -> Vec<String> {
+pub(crate) fn regressions(of: &[&Holding]) -> Vec<String> {
     let Some((last, before)) = of.split_last() else { return Vec::new() };
     let mut found = Vec::new();
     if before.last().is_some_and(|previous| previous.verdict == "met") && last.verdict != "met" {
@@ -193,7 +227,7 @@ mod tests {
 
     #[test]
     fn what_was_never_held_is_overdue_and_so_is_what_was_held_long_ago() {
-        let runs = BTreeMap::from([("DR-001".to_owned(), 2)]);
+        let runs = BTreeMap::from([("DR-001".to_owned(), Executed { times: 2, ..Executed::default() })]);
         let found = records(&[held(0, "met", None)], &quarterly(), &runs, day(90));
         assert_eq!(
             found.iter().map(|record| (record.drill.as_str(), record.overdue)).collect::<Vec<_>>(),
@@ -201,6 +235,22 @@ mod tests {
         );
         assert_eq!(found[0].runs, 2);
         assert!(only(&[held(0, "met", None)], 91).overdue);
+    }
+
+    #[test]
+    fn a_routine_needs_no_drill_and_is_overdue_where_it_did_not_succeed() {
+        let check = |succeeded: Option<i64>, now: i64, expected: bool| {
+            let executed = Executed { times: 3, succeeded: succeeded.map(day), every: Some(Every::Quarterly) };
+            let runs = BTreeMap::from([("QD-001".to_owned(), executed)]);
+            let record = records(&[], &BTreeMap::new(), &runs, day(now)).remove(0);
+            assert_eq!((record.runs_overdue, record.overdue), (expected, false), "{succeeded:?}");
+        };
+        check(None, 1, true);
+        check(Some(0), 90, false);
+        check(Some(0), 91, true);
+        let runs =
+            BTreeMap::from([("DR-003".to_owned(), Executed { every: Some(Every::Monthly), ..Executed::default() })]);
+        assert!(records(&[], &quarterly(), &runs, day(1))[0].overdue, "it has a drill, which was never held");
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod narration;
 pub mod page;
 pub mod plan;
 pub mod progress;
+pub mod review;
 pub mod run;
 pub mod run_report;
 pub mod status;

@@ -29,6 +29,12 @@ pub fn hold_action() -> Action {
                 "A drill by its name, or the path of a drill file, relative to the runbook.",
             ),
             field("testbed", "string", false, "`process` or `container`; by default `process`."),
+            field(
+                "controls",
+                "bool",
+                false,
+                "Also hold the negative controls, and the run without a fault; by default `false`.",
+            ),
         ],
         outputs: vec![
             field("drill", "string", true, "The drill's name, as reports and `lifeboat history` show it."),
@@ -44,7 +50,7 @@ pub fn hold_action() -> Action {
     }
 }
 
-fn field(name: &str, ty: &str, required: bool, doc: &str) -> Field {
+pub(crate) fn field(name: &str, ty: &str, required: bool, doc: &str) -> Field {
     let ty = ty.parse().unwrap_or_else(|error| unreachable!("`{ty}` is a type: {error}"));
     Field { name: name.to_owned(), doc: doc.to_owned(), ty, required }
 }

@@ -43,6 +43,7 @@ mod walk;
 
 pub use error::DrillError;
 pub use grammar::schema;
+pub(crate) use hold::field;
 pub use hold::{HOLD, hold_action};
 pub use observer::{DrillObserver, Unwatched};
 pub use phase::Phase;

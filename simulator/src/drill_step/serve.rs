@@ -1,5 +1,5 @@
 //! Stands between the engine and the plugins, and holds the drills that steps ask for: by the same code as `lifeboat drill`, on their own
-//! testbeds. A drill leaves a run in the same state folder, so that the history and the reports include it.
+//! testbeds. A drill leaves a run in the same state folder, so that the history and the reports include it, and a review can read it.
 
 use std::{
     path::{Path, PathBuf},
@@ -23,9 +23,13 @@ use serde_json::Value;
 use tokio::{runtime::Runtime, sync::Mutex};
 
 use super::{
+    actions::{REVIEW, WRITE_METRICS},
+    for_step::for_step,
     notes::Notes,
     outcome::{of_error, of_report},
+    review::review,
     scenario::{folder, seen_from, testbed},
+    write_metrics::write_metrics,
 };
 use crate::{
     drill::{self, DrillError, DrillRequest, HOLD},
@@ -52,12 +56,20 @@ struct Server {
 
 impl Invoke for Server {
     fn invoke(&self, request: Request) -> Pending<Answer> {
-        // An interrupted drill needs no observation: it can be held again.
-        if request.call.action.to_string() != HOLD || request.call.purpose == Purpose::Observe {
+        // What was interrupted needs no observation: it can be done again.
+        if request.call.purpose == Purpose::Observe {
             return self.inner.invoke(request);
         }
-        let seen_from = folder(&self.plan, &self.runbook, &request.call.step);
-        Box::pin(answer(request, seen_from, self.home.clone()))
+        let home = self.home.clone();
+        match request.call.action.to_string().as_str() {
+            HOLD => {
+                let seen_from = folder(&self.plan, &self.runbook, &request.call.step);
+                Box::pin(answer(request, seen_from, home))
+            }
+            REVIEW => on_a_thread(move || review(&request, &home)),
+            WRITE_METRICS => on_a_thread(move || write_metrics(&request, &home)),
+            _ => self.inner.invoke(request),
+        }
     }
 
     fn hold(&self, holder: Holder) -> Pending<Result<Vec<Reason>, Reason>> {
@@ -69,11 +81,19 @@ impl Invoke for Server {
     }
 }
 
+/// What reads the state folder for a while.
+fn on_a_thread(work: impl FnOnce() -> Result<Done, Failure> + Send + 'static) -> Pending<Answer> {
+    Box::pin(async {
+        let done = tokio::task::spawn_blocking(work).await;
+        Answer::Ran(done.unwrap_or_else(|error| Err(of_error(&DrillError::Panicked(error.to_string())))))
+    })
+}
+
 async fn answer(request: Request, folder: PathBuf, home: Home) -> Answer {
     Answer::Ran(match asked(&request.call.parameters, &folder, &home) {
         Ok(drill) if request.mode == Mode::DryRun => Err(held_back(&drill)),
         Ok(drill) => {
-            let for_step = Some(format!("step `{}` of run `{}`", request.call.step, request.run));
+            let for_step = Some(for_step(&request.call.step, &request.run));
             held(request, DrillRequest { for_step, ..drill }, &home).await
         }
         Err(failure) => Err(failure),
@@ -86,7 +106,8 @@ fn asked(parameters: &Value, folder: &Path, home: &Home) -> Result<DrillRequest,
     let scenario = parameters["scenario"].as_str().unwrap_or_default();
     let backend = testbed(parameters).map_err(invalid)?;
     let request = DrillRequest::new(&seen_from(folder, scenario), home.path()).map_err(|error| of_error(&error))?;
-    Ok(DrillRequest { backend, ..request })
+    let controls = parameters["controls"].as_bool().unwrap_or(false);
+    Ok(DrillRequest { backend, controls, ..request })
 }
 
 /// A dry-run holds no drill: it would be the real thing.

@@ -4,9 +4,9 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use lifeboat_present::{
     chapter::Sheet,
-    coverage::{Coverage, DrillCoverage, draw, drills_sheet, exercises_sheet, matrix_sheet},
+    coverage::{Coverage, DrillCoverage, draw, drills_sheet, exercises_sheet, matrix_sheet, routines_sheet},
 };
-use lifeboat_simulator::drill::DrillError;
+use lifeboat_simulator::{drill::DrillError, rehearsed};
 
 use super::drill::shown;
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     engine,
     exit::Exit,
     output::{data, data_as_is, hint, json, painted},
-    rehearsed, table,
+    table,
 };
 
 /// Show which systems were rehearsed against which faults, what is overdue, and what never was
@@ -61,17 +61,17 @@ pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<
 }
 
 /// If a drill file is wrong, everything that is wrong with it is shown.
-pub(super) fn told(coverage: anyhow::Result<Coverage>) -> anyhow::Result<Coverage> {
-    coverage.map_err(|error| match error.downcast::<DrillError>() {
-        Ok(error) => shown(error).into(),
-        Err(error) => error,
+pub(super) fn told<T>(told: Result<T, DrillError>) -> anyhow::Result<T> {
+    told.map_err(|error| match error {
+        DrillError::Engine(error) => error.into(),
+        error => shown(error).into(),
     })
 }
 
 fn print(coverage: &Coverage) {
-    for (number, sheet) in
-        [matrix_sheet(coverage), exercises_sheet(coverage), drills_sheet(coverage)].iter().enumerate()
-    {
+    let routines = (!coverage.routines.is_empty()).then(|| routines_sheet(coverage));
+    let sheets = [matrix_sheet(coverage), exercises_sheet(coverage), drills_sheet(coverage)];
+    for (number, sheet) in sheets.iter().chain(&routines).enumerate() {
         if number > 0 {
             data("");
         }

@@ -10,7 +10,7 @@ use lifeboat_present::{
     history::{self, Holding, Record},
 };
 use lifeboat_runtime::home::Home;
-use lifeboat_simulator::drill::DrillRequest;
+use lifeboat_simulator::{drill::DrillRequest, rehearsed};
 use serde_json::json;
 
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     exit::Exit,
     output::{BAD, WARN, hint, json as print_json, painted, styled},
     problem::Problem,
-    rehearsed, table,
+    table,
 };
 
 /// Show the drills that were held: verdicts, recovery times, what got worse, what is overdue
@@ -98,8 +98,15 @@ fn remarks(record: &Record, now: Timestamp) -> String {
         }
         Some(_) => None,
     };
+    let routine = match record.runs_succeeded {
+        _ if !record.runs_overdue => None,
+        None => Some(styled(WARN, "overdue: its runbook never succeeded")),
+        Some(last) => {
+            Some(styled(WARN, format_args!("overdue: its runbook last succeeded {} ago", elapsed::between(last, now))))
+        }
+    };
     let worse = record.regressions.iter().map(|what| styled(BAD, what));
-    due.into_iter().chain(worse).collect::<Vec<_>>().join("; ")
+    due.into_iter().chain(routine).chain(worse).collect::<Vec<_>>().join("; ")
 }
 
 fn each(holdings: &[&Holding]) -> Vec<Vec<String>> {

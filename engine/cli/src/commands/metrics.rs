@@ -1,16 +1,12 @@
 //! `lifeboat metrics`: rehearsals and verified backups for monitoring.
 
-use std::{
-    fs::Permissions,
-    io::{self, Write as _},
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
 use jiff::Timestamp;
-use lifeboat_present::metrics::{LABELS, metrics};
+use lifeboat_present::metrics::LABELS;
+use lifeboat_simulator::rehearsed::{self, is_textfile, replace};
 
 use super::coverage::told;
 use crate::{
@@ -19,11 +15,7 @@ use crate::{
     exit::Exit,
     output::data_as_is,
     problem::Problem,
-    rehearsed,
 };
-
-/// The collector runs as another user, whatever the umask of whoever writes is; nothing in the file is a secret.
-const READABLE: u32 = 0o644;
 
 /// Write metrics about drills and verified backups, in the text format of Prometheus
 ///
@@ -68,11 +60,9 @@ pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<
         return Err(Problem::usage(format!("the label `{name}` is given twice")).into());
     }
     let home = engine::home_to_read(global)?;
-    let coverage = told(rehearsed::covered(&home, &arguments.files, Timestamp::now()))?;
-    let looks = rehearsed::backup_looks(&home)?;
-    let text = metrics(&coverage, &looks, &arguments.labels, env!("CARGO_PKG_VERSION"));
+    let text = told(rehearsed::metrics(&home, &arguments.files, &arguments.labels, Timestamp::now()))?;
     match &arguments.textfile {
-        Some(path) if path.extension().is_none_or(|extension| extension != "prom") => {
+        Some(path) if !is_textfile(path) => {
             let problem = Problem::usage(format!("the textfile collector does not read `{}`", path.display()));
             return Err(problem.hint("it reads files whose names end in `.prom`").into());
         }
@@ -82,50 +72,9 @@ pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<
     Ok(Exit::Done)
 }
 
-/// Replaces the file at once: the collector sees the old one or the new one. The new one lies beside it until then, under a name that the
-/// collector does not read; whatever goes wrong, the old one stays.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".lifeboat-").suffix(".tmp").tempfile_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().set_permissions(Permissions::from_mode(READABLE))?;
-    file.as_file().sync_all()?;
-    file.persist(path).map(drop).map_err(|error| error.error)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::PermissionsExt as _};
-
     use super::*;
-
-    #[test]
-    fn a_file_is_replaced_as_a_whole_and_anybody_can_read_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("lifeboat.prom");
-        fs::write(&path, "old and longer than the new one\n").unwrap();
-        let old = fs::File::open(&path).unwrap();
-        replace(&path, "new\n").unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "new\n");
-        assert_eq!(
-            io::read_to_string(old).unwrap(),
-            "old and longer than the new one\n",
-            "whoever reads it reads it whole"
-        );
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, READABLE);
-        let names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        assert_eq!(names, ["lifeboat.prom"], "nothing is left beside it");
-    }
-
-    #[test]
-    fn what_cannot_be_replaced_stays_and_leaves_nothing_behind() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("lifeboat.prom");
-        fs::create_dir(&path).unwrap();
-        assert!(replace(&path, "new\n").is_err());
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-        assert!(replace(&folder.path().join("gone/lifeboat.prom"), "new\n").is_err());
-    }
 
     #[test]
     fn a_label_has_a_name_of_its_own() {

@@ -3,7 +3,7 @@
 use clap::Args;
 use lifeboat_core::action::{Action, Effect, Field};
 use lifeboat_host::PluginInfo;
-use lifeboat_simulator::drill::hold_action;
+use lifeboat_simulator::drill_step::actions;
 use serde::Serialize;
 
 use crate::{
@@ -50,9 +50,9 @@ pub(crate) fn execute(arguments: &Arguments, global: &Global) -> anyhow::Result<
 
 /// What the simulator serves is no plugin, and used as if it were one.
 fn simulator() -> PluginInfo {
-    let action = hold_action();
-    let name = action.name.plugin().to_owned();
-    PluginInfo { name, digest: String::new(), imports: Vec::new(), actions: vec![action] }
+    let actions = actions();
+    let name = actions.first().map_or_else(String::new, |action| action.name.plugin().to_owned());
+    PluginInfo { name, digest: String::new(), imports: Vec::new(), actions }
 }
 
 fn document(plugin: &PluginInfo) -> PluginDocument<'_> {

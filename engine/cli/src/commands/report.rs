@@ -11,6 +11,7 @@ use lifeboat_present::{
     run_report::{self, RunReport},
 };
 use lifeboat_runtime::home::Home;
+use lifeboat_simulator::rehearsed;
 
 use crate::{
     arguments::Global,
@@ -18,7 +19,7 @@ use crate::{
     exit::Exit,
     output::{data, data_as_is, json, painted},
     problem::Problem,
-    recorded, rehearsed, view,
+    recorded, view,
 };
 
 /// Show what a run or a drill did

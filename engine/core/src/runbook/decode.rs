@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     action::Effect,
+    every::Every,
     failure::FailureKind,
     plan::{Clock, InputDeclaration, Objectives, OnFailure, Retry, Section, TargetDeclaration, Variant},
     types::{TargetKind, Type},
@@ -26,6 +27,7 @@ pub(super) fn decode(root: &Node) -> Runbook<'_> {
         id: root.text_of("id").unwrap_or_default().to_owned(),
         name: root.text_of("name").unwrap_or_default().to_owned(),
         objectives: root.get("objectives").map(objectives).unwrap_or_default(),
+        every: root.text_of("every").and_then(Every::from_word),
         inputs: entries(root, "inputs").map(|entry| (name(entry), input(&entry.value))).collect(),
         targets: entries(root, "targets").filter_map(|entry| Some((name(entry), target(&entry.value)?))).collect(),
         steps: SECTIONS.iter().flat_map(|(key, section)| steps(root, key, *section)).collect(),

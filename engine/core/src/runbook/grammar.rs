@@ -3,6 +3,7 @@
 use crate::{
     action::Effect,
     bindings::TARGET_KINDS,
+    every::Every,
     grammar::{Field, Object, Shape, optional, required},
     plan::Section,
 };
@@ -19,6 +20,11 @@ pub(crate) static RUNBOOK: Object = Object {
         required("name", "What it is for, in a few words.", Shape::Text),
         optional("description", "What it does, for people.", Shape::Text),
         optional("objectives", "What the recovery must achieve.", Shape::Object(&OBJECTIVES)),
+        optional(
+            "every",
+            "How often it has to be executed with success: of a routine, such as a verification.",
+            Shape::Word(&Every::WORDS),
+        ),
         optional("inputs", "Values that are given when a run starts, by name.", Shape::Names(&Shape::Object(&INPUT))),
         optional("targets", "Roles that real systems play, by name.", Shape::Names(&Shape::Object(&TARGET))),
         required("steps", "The steps, in order.", Shape::List(&Shape::Object(&STEP))),
@@ -131,6 +137,7 @@ static DRILL: Object = Object {
             Shape::Template,
         ),
         optional("testbed", "The testbed; default: `process`.", Shape::Word(&["process", "container"])),
+        optional("controls", "Whether its negative controls are held too; default: false.", Shape::Bool),
     ],
 };
 

@@ -63,6 +63,7 @@ pub(super) fn lower(library: &Library<'_>, orders: &[Order], catalogue: &Catalog
     Ok(Some(Plan {
         runbook: reference(library, 0, runbook),
         objectives,
+        every: runbook.every,
         inputs,
         targets,
         steps,

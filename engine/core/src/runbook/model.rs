@@ -2,6 +2,7 @@
 
 use crate::{
     diagnostic::Span,
+    every::Every,
     plan::{InputDeclaration, Objectives, OnFailure, Retry, Section, TargetDeclaration, Variant},
     yaml::{Entry, Node},
 };
@@ -19,6 +20,7 @@ pub(super) struct Runbook<'n> {
     pub(super) id: String,
     pub(super) name: String,
     pub(super) objectives: Objectives,
+    pub(super) every: Option<Every>,
     pub(super) inputs: Vec<(At<&'n str>, InputDeclaration)>,
     pub(super) targets: Vec<(At<&'n str>, TargetDeclaration)>,
     /// Those of the recovery, then its handlers.

@@ -17,11 +17,11 @@ use serde_json::Value;
 use self::standing::drill_coverage;
 pub use self::{
     drawing::draw,
-    sheets::{drills_sheet, exercises_sheet, matrix_sheet},
+    sheets::{drills_sheet, exercises_sheet, matrix_sheet, routines_sheet},
 };
 use crate::{
-    drill::{DrillFile, Every, PluginReport, RunbookReport, Verdict},
-    history::{Against, ControlTally, HeldSystem, Holding},
+    drill::{DrillFile, Every, PluginReport, RunbookReport, Verdict, every_schema},
+    history::{Against, ControlTally, Executed, HeldSystem, Holding},
 };
 
 /// The version of the document.
@@ -52,7 +52,7 @@ pub struct Today<'a> {
     /// The drills that can be held now.
     pub known: &'a [KnownDrill],
     /// How often each runbook was executed in earnest, by id.
-    pub runs: &'a BTreeMap<String, usize>,
+    pub runs: &'a BTreeMap<String, Executed>,
 }
 
 /// What was rehearsed, and what was not.
@@ -73,6 +73,22 @@ pub struct Coverage {
     pub drills: Vec<DrillCoverage>,
     /// Runbooks that were executed in earnest and that no drill of these rehearses.
     pub not_rehearsed: Vec<String>,
+    /// Runbooks that have to be executed regularly, such as verifications, and were begun once at least.
+    pub routines: Vec<RoutineCoverage>,
+}
+
+/// How a runbook stands that has to be executed regularly.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RoutineCoverage {
+    /// Its id.
+    pub runbook: String,
+    /// How often it has to succeed.
+    #[schemars(schema_with = "every_schema")]
+    pub every: Every,
+    /// When it last did, without exceptions; `null` where it never did.
+    pub succeeded: Option<Timestamp>,
+    /// Whether it did not for too long.
+    pub overdue: bool,
 }
 
 /// A kind of system against a kind of fault.
@@ -154,6 +170,7 @@ pub struct DrillCoverage {
     /// The command that holds it; `null` where its file was not given.
     pub command: Option<String>,
     /// How often it has to be held; `null` where its file does not say.
+    #[schemars(schema_with = "every_schema")]
     pub every: Option<Every>,
     /// From where that is known.
     pub every_from: Option<EveryFrom>,
@@ -251,7 +268,20 @@ pub fn coverage(holdings: &[Holding], today: &Today<'_>) -> Coverage {
         cells,
         drills,
         not_rehearsed: not_rehearsed(holdings, today),
+        routines: routines(today),
     }
+}
+
+fn routines(today: &Today<'_>) -> Vec<RoutineCoverage> {
+    let routine = |(id, executed): (&String, &Executed)| {
+        Some(RoutineCoverage {
+            runbook: id.clone(),
+            every: executed.every?,
+            succeeded: executed.succeeded,
+            overdue: executed.due().is_some_and(|due| today.now > due),
+        })
+    };
+    today.runs.iter().filter_map(routine).collect()
 }
 
 /// A drill in the cell that it exercises.
@@ -273,7 +303,8 @@ fn not_rehearsed(holdings: &[Holding], today: &Today<'_>) -> Vec<String> {
     let held = holdings.iter().flat_map(Holding::runbooks).map(|runbook| runbook.id);
     let known = today.known.iter().flat_map(|known| &known.runbooks).map(|runbook| runbook.id.clone());
     let drilled: BTreeSet<String> = held.chain(known).collect();
-    today.runs.keys().filter(|id| !drilled.contains(*id)).cloned().collect()
+    let recovers = today.runs.iter().filter(|(_, executed)| executed.every.is_none());
+    recovers.map(|(id, _)| id).filter(|id| !drilled.contains(*id)).cloned().collect()
 }
 
 impl CellState {

@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::{CellState, Coverage, CoverageCell, DrillCoverage, EveryFrom, ExerciseCoverage, HeldExercise};
+use super::{
+    CellState, Coverage, CoverageCell, DrillCoverage, EveryFrom, ExerciseCoverage, HeldExercise, RoutineCoverage,
+};
 use crate::{Text, Tone, chapter::Sheet, drill::verdict, elapsed, history::Against};
 
 /// The matrix: faults against kinds of system.
@@ -116,6 +118,21 @@ pub fn drills_sheet(coverage: &Coverage) -> Sheet {
     };
     let rows = coverage.drills.iter().map(row).collect();
     Sheet { caption: "Drills".to_owned(), heads: heads.map(str::to_owned).to_vec(), rows }
+}
+
+/// Each runbook that has to be executed regularly: when it last succeeded, and whether that is too long ago.
+pub fn routines_sheet(coverage: &Coverage) -> Sheet {
+    let heads = ["routine", "every", "succeeded (UTC)", ""];
+    let row = |routine: &RoutineCoverage| {
+        vec![
+            Text::name(&*routine.runbook),
+            format!("{} ({} days)", routine.every.as_str(), routine.every.days()).into(),
+            routine.succeeded.map_or_else(|| Text::toned(Tone::Warn, "never"), |at| date(at).into()),
+            if routine.overdue { Text::toned(Tone::Warn, "overdue") } else { Text::default() },
+        ]
+    };
+    let rows = coverage.routines.iter().map(row).collect();
+    Sheet { caption: "Runbooks that are executed regularly".to_owned(), heads: heads.map(str::to_owned).to_vec(), rows }
 }
 
 fn every(drill: &DrillCoverage) -> String {

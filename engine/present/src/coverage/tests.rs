@@ -49,7 +49,13 @@ fn held(at: i64, change: impl FnOnce(&mut Holding)) -> Holding {
 
 fn look(holdings: &[Holding], known: &[KnownDrill], now: i64) -> Coverage {
     let plugins = testing::report().environment.plugins;
-    let runs = BTreeMap::from([("BV-001".to_owned(), 3), ("DR-003".to_owned(), 1)]);
+    let executed = |times| Executed { times, ..Executed::default() };
+    let routine = Executed { times: 2, succeeded: Some(day(1)), every: Some(Every::Monthly) };
+    let runs = BTreeMap::from([
+        ("BS-001".to_owned(), executed(3)),
+        ("BV-001".to_owned(), routine),
+        ("DR-003".to_owned(), executed(1)),
+    ]);
     coverage(holdings, &Today { now: day(now), version: "0.1.0", plugins: &plugins, known, runs: &runs })
 }
 
@@ -171,8 +177,15 @@ fn a_watched_standby_has_its_lag_and_no_recovery() {
 
 #[test]
 fn what_was_executed_in_earnest_and_is_rehearsed_by_nothing_is_named() {
-    assert_eq!(look(&[], &all_known(), 1).not_rehearsed, ["BV-001"]);
-    assert_eq!(look(&[held(1, |_| {})], &[], 1).not_rehearsed, ["BV-001"], "a drill of it was held");
+    assert_eq!(look(&[], &all_known(), 1).not_rehearsed, ["BS-001"]);
+    assert_eq!(look(&[held(1, |_| {})], &[], 1).not_rehearsed, ["BS-001"], "a drill of it was held");
+}
+
+#[test]
+fn a_routine_is_overdue_when_it_has_not_succeeded_for_so_long() {
+    let routine = |now: i64| look(&[], &all_known(), now).routines.remove(0);
+    assert_eq!((routine(32).runbook.as_str(), routine(32).succeeded), ("BV-001", Some(day(1))));
+    assert_eq!((routine(32).overdue, routine(33).overdue), (false, true));
 }
 
 /// Rows of several states, for people.

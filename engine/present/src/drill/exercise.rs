@@ -1,48 +1,8 @@
 //! Which drill file was held, what it exercises, and how often it has to be held.
 
-use jiff::SignedDuration;
-use schemars::JsonSchema;
+pub use lifeboat_core::every::Every;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-
-/// How often a drill has to be held, as its file says. Nobody else says it: a drill whose file does not is never overdue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Every {
-    /// Each month.
-    Monthly,
-    /// Each quarter.
-    Quarterly,
-    /// Each year.
-    Annually,
-}
-
-impl Every {
-    /// The words for it in a drill file.
-    pub const WORDS: [&'static str; 3] = ["monthly", "quarterly", "annually"];
-
-    /// The word for it in a drill file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Monthly => "monthly",
-            Self::Quarterly => "quarterly",
-            Self::Annually => "annually",
-        }
-    }
-
-    /// After so many days without a holding it is overdue: the longest month and year; of a quarter 90, as plans count it.
-    pub fn days(self) -> i64 {
-        match self {
-            Self::Monthly => 31,
-            Self::Quarterly => 90,
-            Self::Annually => 366,
-        }
-    }
-
-    /// The same as a length of time.
-    pub fn at_most(self) -> SignedDuration {
-        SignedDuration::from_hours(self.days() * 24)
-    }
-}
 
 /// A drill file: what it is, and what it exercises.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -51,6 +11,7 @@ pub struct DrillFile {
     #[schemars(regex(pattern = "^sha256:[0-9a-f]{64}$"))]
     pub digest: String,
     /// How often it has to be held; `null` where it does not say.
+    #[schemars(schema_with = "every_schema")]
     pub every: Option<Every>,
     /// What it exercises.
     pub exercises: Vec<Exercise>,
@@ -67,4 +28,10 @@ pub struct Exercise {
     pub fault: String,
     /// The recovery, counted from 1; `null` where the system is only watched.
     pub episode: Option<usize>,
+}
+
+/// The schema of an [`Every`], or `null`.
+pub(crate) fn every_schema(_: &mut SchemaGenerator) -> Schema {
+    let words = Every::WORDS.map(serde_json::Value::from).into_iter().chain([serde_json::Value::Null]);
+    json_schema!({ "enum": words.collect::<Vec<_>>() })
 }

@@ -19,8 +19,9 @@ mod system;
 pub(crate) mod testing;
 mod versions;
 
+pub(crate) use self::exercise::every_schema;
 pub use self::{
-    chapter::{chapters, reasons},
+    chapter::{chapters, point_verdict, reasons},
     checklist::{Checklist, ChecklistPoint, MEASURES},
     document::{
         BiteReport, Check, CheckKind, ControlReport, ControlRun, DrawnProbe, DrillReport, EpisodeReport, FORMAT,

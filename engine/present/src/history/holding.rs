@@ -153,7 +153,7 @@ pub struct ControlTally {
 }
 
 impl ControlTally {
-    fn of(report: &DrillReport) -> Self {
+    pub(crate) fn of(report: &DrillReport) -> Self {
         let named = |is_meant: fn(bool, bool) -> bool| {
             let meant = report.controls.iter().filter(|it| is_meant(it.turned_red, it.measured));
             meant.map(|control| control.name.clone()).collect()

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 pub use self::backups::{BackupLook, look};
 use self::exposition::{Family, Labels};
 use crate::{
-    coverage::{Coverage, DrillCoverage},
+    coverage::{Coverage, DrillCoverage, RoutineCoverage},
     drill::Verdict,
     history::{Against, HeldEpisode},
 };
@@ -27,6 +27,7 @@ pub const LABELS: [&str; 8] = ["drill", "runbook", "recovery", "bound", "verdict
 pub fn metrics(coverage: &Coverage, backups: &[BackupLook], labels: &[(String, String)], version: &str) -> String {
     let mut families = drills(&coverage.drills);
     families.extend(objectives(&coverage.drills));
+    families.extend(routines(&coverage.routines));
     families.extend(self::backups(backups));
     let mut written = Family::new(
         "lifeboat_metrics_written_timestamp",
@@ -102,6 +103,24 @@ fn drills(drills: &[DrillCoverage]) -> Vec<Family> {
         }
     }
     vec![last, length, holdings, interval, overdue, by_verdict, verdict, controls, controls_at, changes]
+}
+
+/// Runbooks that have to be executed regularly.
+fn routines(routines: &[RoutineCoverage]) -> Vec<Family> {
+    let mut succeeded = Family::new(
+        "lifeboat_runbook_last_success_timestamp",
+        "When a runbook that has to be executed regularly last succeeded without exceptions, in seconds since 1970; absent where it never did.",
+    );
+    let mut interval = Family::new(
+        "lifeboat_runbook_interval_seconds",
+        "How often the runbook has to be executed with success, as it says itself.",
+    );
+    for it in routines {
+        let runbook = [("runbook", it.runbook.as_str())];
+        interval.put(runbook, it.every.at_most().as_secs_f64());
+        it.succeeded.into_iter().for_each(|at| succeeded.put(runbook, seconds(at)));
+    }
+    vec![succeeded, interval]
 }
 
 /// What is measured of a recovery.

@@ -16,7 +16,7 @@ use super::*;
 use crate::{
     coverage::{KnownDrill, Today, coverage},
     drill::{DrillFile, Every, Interval, testing},
-    history::Holding,
+    history::{Executed, Holding},
 };
 
 fn day(day: i64) -> Timestamp {
@@ -32,7 +32,9 @@ fn held(holdings: &[Holding]) -> Coverage {
         file: file.clone(),
         runbooks: Vec::new(),
     });
-    let (runs, plugins) = (BTreeMap::new(), []);
+    let routine = |succeeded| Executed { times: 2, succeeded, every: Some(Every::Quarterly) };
+    let runs = BTreeMap::from([("BV-001".to_owned(), routine(None)), ("QD-001".to_owned(), routine(Some(day(50))))]);
+    let plugins = [];
     coverage(holdings, &Today { now: day(100), version: "0.1.0", plugins: &plugins, known: &known, runs: &runs })
 }
 
@@ -175,7 +177,11 @@ fn what_never_happened_is_absent_and_never_0() {
     let samples = read(&text(&[], &[])).unwrap();
     assert_eq!(samples["restore_drill_holdings{drill=\"DR-003\"}"], 0.0);
     let timestamps = samples.keys().filter(|name| name.contains("_timestamp"));
-    assert_eq!(timestamps.collect::<Vec<_>>(), ["lifeboat_metrics_written_timestamp{version=\"0.1.0\"}"]);
+    let expected = [
+        "lifeboat_metrics_written_timestamp{version=\"0.1.0\"}",
+        "lifeboat_runbook_last_success_timestamp{runbook=\"QD-001\"}",
+    ];
+    assert_eq!(timestamps.collect::<Vec<_>>(), expected, "BV-001 never succeeded");
     assert_eq!(samples["restore_drill_overdue{drill=\"DR-003\"}"], 1.0);
 }
 

@@ -38,7 +38,7 @@ impl Home {
     fn damaged(&self, run: RunId, error: &Error) -> Listed {
         let started = self.first_record_at(&run).or_else(|| self.folder_changed_at(&run));
         let standing = Standing::Damaged(error.code());
-        Listed { run, runbook: None, started, changed: None, is_drill: false, engine: None, standing }
+        Listed { run, runbook: None, every: None, started, changed: None, is_drill: false, engine: None, standing }
     }
 
     /// What the first line of a journal says, whatever is wrong with the rest.

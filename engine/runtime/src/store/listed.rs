@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use lifeboat_core::{
     event::Outcome,
+    every::Every,
     name::RunId,
     plan::RunbookRef,
     run::{Pause, Phase, Run, StepState},
@@ -18,6 +19,8 @@ pub struct Listed {
     pub run: RunId,
     /// Its runbook; not known of a damaged run.
     pub runbook: Option<RunbookRef>,
+    /// How often its runbook has to be executed with success; `None` where that does not say so.
+    pub every: Option<Every>,
     /// When it started; of a damaged run as well as that can be told.
     pub started: Option<Timestamp>,
     /// When its last event was; not known of a damaged run.
@@ -75,6 +78,7 @@ impl Listed {
         Self {
             run: run.clone(),
             runbook: Some(loaded.plan.runbook.clone()),
+            every: loaded.plan.every,
             started: loaded.run.started.as_ref().map(|(at, _)| *at),
             changed: loaded.end.at,
             is_drill: loaded.is_drill(),

@@ -9,7 +9,7 @@ mod proven;
 mod reasons;
 mod written;
 
-pub use self::reasons::reasons;
+pub use self::{points::verdict as point_verdict, reasons::reasons};
 use super::{DrillReport, Interval};
 use crate::{
     Text,

@@ -3,7 +3,7 @@
 use crate::drill::{CheckKind, ChecklistPoint, DrillReport, Verdict};
 
 /// What the drill says of a point; `None`: nothing, because nothing in it shows the point.
-pub(super) fn verdict(point: &ChecklistPoint, report: &DrillReport) -> Option<Verdict> {
+pub fn verdict(point: &ChecklistPoint, report: &DrillReport) -> Option<Verdict> {
     point.shown_by.iter().map(|name| shown(name, report)).reduce(Verdict::and)
 }
 

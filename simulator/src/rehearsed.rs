@@ -1,31 +1,44 @@
-//! What this state folder knows of rehearsals, for the commands that tell it.
+//! What a state folder knows of rehearsals, and of backups that were verified: for those who tell it, and as metrics.
+
+mod textfile;
 
 use std::{collections::BTreeMap, fs, io};
 
 use jiff::Timestamp;
-use lifeboat_core::name::RunId;
+use lifeboat_core::{event::Outcome, name::RunId};
 use lifeboat_launch::{plugins, removal};
 use lifeboat_present::{
     coverage::{Coverage, KnownDrill, Today, coverage},
     drill::{self, PluginReport},
-    history::{self, Holding},
-    metrics::{BackupLook, look},
+    history::{self, Executed, Holding},
+    metrics::{self, BackupLook, look},
 };
-use lifeboat_runtime::home::{Home, Listed, Standing};
-use lifeboat_simulator::drill::{DrillError, DrillRequest};
+use lifeboat_runtime::{
+    error::Error,
+    home::{Home, Listed, Standing},
+};
+
+pub use self::textfile::{TEXTFILE_SUFFIX, is_textfile, replace};
+use crate::drill::{DrillError, DrillRequest};
 
 /// How often each runbook was executed in earnest, by id.
-pub(crate) fn runs(home: &Home) -> anyhow::Result<BTreeMap<String, usize>> {
-    let mut runs = BTreeMap::new();
+pub fn runs(home: &Home) -> Result<BTreeMap<String, Executed>, Error> {
+    let mut runs: BTreeMap<String, Executed> = BTreeMap::new();
+    // The newest first.
     for listed in home.runs()?.into_iter().filter(|listed| !listed.is_drill) {
-        let id = listed.runbook.map(|runbook| runbook.id).filter(|id| id != removal::RUNBOOK);
-        id.into_iter().for_each(|id| *runs.entry(id).or_default() += 1);
+        let Some(id) = listed.runbook.map(|runbook| runbook.id).filter(|id| id != removal::RUNBOOK) else { continue };
+        let first = Executed { every: listed.every, ..Executed::default() };
+        let executed = runs.entry(id).or_insert(first);
+        executed.times += 1;
+        if listed.standing == Standing::Finished(Outcome::Succeeded) {
+            executed.succeeded = executed.succeeded.max(listed.changed);
+        }
     }
     Ok(runs)
 }
 
 /// `report.json` of a drill, as it was written then.
-pub(crate) fn report(home: &Home, run: &RunId) -> io::Result<Option<String>> {
+pub fn report(home: &Home, run: &RunId) -> io::Result<Option<String>> {
     match fs::read_to_string(home.report(run)) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -34,7 +47,7 @@ pub(crate) fn report(home: &Home, run: &RunId) -> io::Result<Option<String>> {
 }
 
 /// The holdings. What a line of an earlier version lacks is taken from its report, if that is still there.
-fn holdings(home: &Home) -> anyhow::Result<Vec<Holding>> {
+pub fn holdings(home: &Home) -> Result<Vec<Holding>, Error> {
     let completed = |holding: Holding| {
         if holding.controls.is_some() {
             return holding;
@@ -67,7 +80,7 @@ fn known(home: &Home, files: &[String]) -> Result<Vec<KnownDrill>, DrillError> {
 }
 
 /// What was rehearsed and what was not, with the drills of these files beside those of the binary.
-pub(crate) fn covered(home: &Home, files: &[String], now: Timestamp) -> anyhow::Result<Coverage> {
+pub fn covered(home: &Home, files: &[String], now: Timestamp) -> Result<Coverage, DrillError> {
     let plugins = plugins::digests().into_iter().map(|(name, digest)| PluginReport { name, digest });
     let plugins: Vec<PluginReport> = plugins.collect();
     let (known, runs) = (known(home, files)?, runs(home)?);
@@ -76,7 +89,7 @@ pub(crate) fn covered(home: &Home, files: &[String], now: Timestamp) -> anyhow::
 }
 
 /// What the runs of this state folder tell of backups. A run that cannot be read tells nothing.
-pub(crate) fn backup_looks(home: &Home) -> anyhow::Result<Vec<BackupLook>> {
+pub fn backup_looks(home: &Home) -> Result<Vec<BackupLook>, Error> {
     let told = |listed: &Listed| !listed.is_drill && matches!(listed.standing, Standing::Finished(_));
     let mut looks = Vec::new();
     for listed in home.runs()?.iter().filter(|listed| told(listed)) {
@@ -84,4 +97,18 @@ pub(crate) fn backup_looks(home: &Home) -> anyhow::Result<Vec<BackupLook>> {
         looks.extend(look(&loaded.plan, &loaded.run));
     }
     Ok(looks)
+}
+
+/// The metrics about drills and verified backups, with these labels on each.
+///
+/// # Errors
+/// If a drill file is wrong, or the state folder cannot be read.
+pub fn metrics(
+    home: &Home,
+    files: &[String],
+    labels: &[(String, String)],
+    now: Timestamp,
+) -> Result<String, DrillError> {
+    let coverage = covered(home, files, now)?;
+    Ok(metrics::metrics(&coverage, &backup_looks(home)?, labels, env!("CARGO_PKG_VERSION")))
 }

@@ -7,6 +7,7 @@ pub mod scene;
 pub mod source;
 pub mod ssh;
 pub mod stand;
+pub mod two_regions;
 pub mod webhook;
 pub mod workflow;
 

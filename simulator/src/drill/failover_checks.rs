@@ -30,12 +30,29 @@ fn may_lose_writes(looked: &Looked<'_>) -> bool {
 }
 
 /// The checks of a failover.
-pub(super) static FAILOVER: [Rule; 4] = [
+pub(super) static FAILOVER: [Rule; 5] = [
     result("lost-writes-are-the-newest", lost_are_the_newest),
+    Rule {
+        applies: waits_for_a_standby,
+        needs: "a fault that may lose acknowledged writes, and a store whose commits wait for a standby",
+        ..result("synchronous-writes-survive", synchronous_survive)
+    },
     result("keys-given-once", keys_given_once),
     result("one-primary", one_primary),
     result("new-timeline-backed-up", new_timeline_backed_up),
 ];
+
+fn waits_for_a_standby(looked: &Looked<'_>) -> bool {
+    may_lose_writes(looked) && looked.spec.systems.values().any(|system| system.text("mode") == Some("sync"))
+}
+
+/// A commit that waited for the standby is on it, and an answer that never came promised nothing.
+fn synchronous_survive(looked: &Looked<'_>) -> Seen {
+    let Some(losses) = looked.losses else { return Seen::Unknown("the rows were not compared".to_owned()) };
+    let acknowledged = looked.evidence.history.count(WriteOutcome::Ok);
+    let detail = format!("{} of {acknowledged} acknowledged writes are lost", losses.lost.len());
+    seen(losses.lost.is_empty(), detail)
+}
 
 /// What a standby lacks is the end: a write that is there although it was sent after the acknowledgement of one that is lost shows that
 /// something else was lost than that end.

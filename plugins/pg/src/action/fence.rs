@@ -57,7 +57,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
 
 /// Whether it ran. An error: nothing is known of it.
 fn fence<C: Capabilities>(call: &Call, caps: &C, host: &str, identifier: u64) -> Result<bool, Failure> {
-    let files = ServerFiles::find(caps, host)?;
+    let files = find(caps, host)?;
     let data = files.data.as_str();
     let control = control::read(caps, host, data)?;
     let is_ours = made_by_us(caps, host, data)?;
@@ -75,9 +75,15 @@ fn fence<C: Capabilities>(call: &Call, caps: &C, host: &str, identifier: u64) ->
     Ok(was_running)
 }
 
+/// A binding without the folder proves as little as a host that is gone, and must not hold up a failover.
+fn find<'a, C: Capabilities>(caps: &'a C, host: &'a str) -> Result<ServerFiles<'a, C>, Failure> {
+    let unbound = |failure: Failure| Failure::permanent("pg-fence-elsewhere", failure.reason().message.clone());
+    ServerFiles::find(caps, host).map_err(unbound)
+}
+
 /// Whether the server of that host can only be a standby: it has the mark. PostgreSQL takes the file away when it is promoted.
 pub(super) fn stands(caps: &impl Capabilities, host: &str) -> Result<bool, Failure> {
-    made_by_us(caps, host, &ServerFiles::find(caps, host)?.data)
+    made_by_us(caps, host, &find(caps, host)?.data)
 }
 
 /// Whether the folder has the mark of an earlier attempt.

@@ -16,6 +16,10 @@ const SEEN_WITHIN: &str = "10s";
 struct Parameters {
     server: String,
     upstream: Option<String>,
+    #[serde(default)]
+    paused: bool,
+    #[serde(default)]
+    apply_delay_ms: u64,
 }
 
 pub(super) fn action() -> Action {
@@ -27,6 +31,8 @@ pub(super) fn action() -> Action {
     )
     .parameter("server", "target<postgres:write>", "The standby.")
     .optional("upstream", "string", "The setting; without it, what the configuration file says counts again.")
+    .optional("paused", "bool", "Pause the replay again (false).")
+    .optional("apply_delay_ms", "int", "What `recovery_min_apply_delay` becomes (what the configuration file says).")
     .output("receives", "bool", "Whether a WAL receiver runs already.")
     .idempotent()
 }
@@ -42,6 +48,14 @@ pub(super) fn run(call: &Call, caps: &impl Capabilities) -> Result<Outcome, Fail
         _ => "ALTER SYSTEM RESET primary_conninfo".to_owned(),
     };
     connection.execute(&sql, &[])?;
+    let delay = match parameters.apply_delay_ms {
+        0 => "ALTER SYSTEM RESET recovery_min_apply_delay".to_owned(),
+        delay => format!("ALTER SYSTEM SET recovery_min_apply_delay = {delay}"),
+    };
+    connection.execute(&delay, &[])?;
+    if parameters.paused {
+        connection.query("SELECT pg_wal_replay_pause()::text AS paused", &[])?;
+    }
     connection.query("SELECT pg_reload_conf() AS reloaded", &[])?;
     let Some(standby) = standby::wait(caps, &connection, SEEN_WITHIN, |seen| seen.has_upstream)? else {
         let message = "the standby follows nobody: no configuration file has a `primary_conninfo`, and none was given";

@@ -13,7 +13,7 @@ mod table;
 use std::{env, path::PathBuf, process::ExitCode};
 
 /// The plugins, by name; each is the package `plugin-<name>` in `plugins/<name>`.
-const PLUGINS: [&str; 2] = ["notify", "pg"];
+const PLUGINS: [&str; 3] = ["endpoint", "notify", "pg"];
 
 /// Built beside them for tests of the host, and not in the table.
 const HOSTILE: &str = "hostile";

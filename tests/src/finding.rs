@@ -61,7 +61,7 @@ const CLEAN_UP: &str = r#"  - id: clean_up
 "#;
 
 /// What a run gave: the outputs of its steps by `STEP`, or what it said where it failed.
-type Outcome = std::result::Result<Value, String>;
+pub type Outcome = std::result::Result<Value, String>;
 
 /// Finds with these parameters (`table: public.t, since: "…"`).
 pub fn find(stand: &Stand, parameters: &str) -> Result<Outcome> {

@@ -2,11 +2,13 @@
 
 pub mod bindings;
 pub mod finding;
+pub mod killing;
 pub mod rehearsal;
 pub mod scene;
 pub mod source;
 pub mod ssh;
 pub mod stand;
+pub mod two_regions;
 pub mod webhook;
 pub mod workflow;
 

@@ -45,6 +45,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("lifeboat-plugin", &[]),
     ("plugin-pg", &["lifeboat-plugin"]),
+    ("plugin-endpoint", &["lifeboat-plugin"]),
     ("plugin-notify", &["lifeboat-plugin"]),
     ("plugin-hostile", &["lifeboat-plugin"]),
     (

@@ -4,7 +4,10 @@
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
-use lifeboat_tests::stand::{Stand, connect};
+use lifeboat_tests::{
+    killing::{killed_at_random, seeds},
+    stand::{Stand, connect},
+};
 
 const RUNBOOK: &str = "workflows/backup-verification.yaml";
 
@@ -174,4 +177,29 @@ async fn a_damaged_file_of_the_oldest_backup_is_found() -> Result<()> {
     ensure!(told(&stand) == ["BV-001: the backups were NOT verified"], "{:?}", told(&stand));
     ensure!(stand.instances().is_empty(), "left: {:?}", stand.instances());
     stand.stop().await
+}
+
+/// An engine that is killed on its way verifies all the same, tells people that it did, and leaves nothing behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_is_killed_at_any_moment_verifies_all_the_same() -> Result<()> {
+    for seed in seeds()? {
+        let stand = kept().await?;
+        let before = stand.content().await?;
+        let mut first = stand.lifeboat(&["run", RUNBOOK, "--bindings"]);
+        first.arg(&stand.bindings);
+        let ended = killed_at_random(seed, 40, first, || stand.lifeboat(&["resume", "last"]))?;
+        let told_of =
+            format!("seed {seed}, killed after lines {:?}, {}:\n{}", ended.killed_after, ended.status, ended.said);
+        ensure!(ended.status.success(), "{told_of}");
+        ensure!(
+            told(&stand).last().is_some_and(|it| it == "BV-001: the backups can be restored"),
+            "{:?}; {told_of}",
+            told(&stand)
+        );
+        ensure!(!told(&stand).iter().any(|it| it.contains("NOT")), "{:?}; {told_of}", told(&stand));
+        ensure!(stand.instances().is_empty(), "left: {:?}; {told_of}", stand.instances());
+        ensure!(stand.content().await? == before, "the original was changed; {told_of}");
+        stand.stop().await?;
+    }
+    Ok(())
 }

@@ -4,12 +4,13 @@ use std::{
     fs,
     os::unix::fs::{FileExt, MetadataExt, chown},
     path::{Path, PathBuf},
-    process::Output,
+    process::{Command, Output},
 };
 
 use anyhow::{Context, Result, ensure};
 use lifeboat_tests::{
     bindings,
+    killing::{killed_at_random, seeds},
     scene::superuser,
     stand::{Stand, connect},
 };
@@ -89,10 +90,15 @@ impl Damaged {
     }
 
     /// DR-001, with the sign-off given.
-    fn run(&self, arguments: &[&str]) -> Result<Output> {
+    fn command(&self) -> Command {
         let runbook = "workflows/dr-001-database-corruption.yaml";
-        let mut command = self.stand.lifeboat(&["run", runbook, "--approve", "sign_off"]);
-        Ok(command.args(arguments).arg("--bindings").arg(&self.stand.bindings).output()?)
+        let mut command = self.stand.lifeboat(&["run", runbook, "--approve", "sign_off", "--bindings"]);
+        command.arg(&self.stand.bindings);
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Result<Output> {
+        Ok(self.command().args(arguments).output()?)
     }
 
     fn journal(&self) -> Result<String> {
@@ -212,4 +218,28 @@ async fn damage_that_the_newest_backup_has_too_is_repaired_from_an_older_one() -
     ensure!(output.status.success(), "{}", said(&output));
     ensure!(damaged.content().await? == damaged.before, "not every row is as it was");
     damaged.stand.stop().await
+}
+
+/// Pages of a table and of an index, and an engine that is killed on its way: it ends as without the kill.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_is_killed_at_any_moment_repairs_all_the_same() -> Result<()> {
+    for seed in seeds()? {
+        let damaged = Damaged::ready().await?;
+        let [customers, email] = damaged.files(["'customers'", "'customers_email_key'"]).await?;
+        damaged
+            .strike(|| {
+                change(&customers, 3 * PAGE as u64, 4)?;
+                change(&customers, 5 * PAGE as u64 + 8_000, 4)?;
+                change(&email, 2 * PAGE as u64 + 8_000, 4)
+            })
+            .await?;
+        let ended = killed_at_random(seed, 24, damaged.command(), || damaged.stand.resume())?;
+        let told =
+            format!("seed {seed}, killed after lines {:?}, {}:\n{}", ended.killed_after, ended.status, ended.said);
+        ensure!(ended.status.success(), "{told}");
+        ensure!(damaged.content().await? == damaged.before, "not every row is as it was; {told}");
+        ensure!(damaged.stand.instances().is_empty(), "left: {:?}; {told}", damaged.stand.instances());
+        damaged.stand.stop().await?;
+    }
+    Ok(())
 }

@@ -14,6 +14,11 @@ macro_rules! assert_test_exists {
 foreach_plugin!(assert_test_exists);
 
 #[test]
+fn endpoint() {
+    check("endpoint", &["lifeboat:endpoint/", "lifeboat:runtime/"]);
+}
+
+#[test]
 fn notify() {
     check("notify", &["lifeboat:http/", "lifeboat:runtime/"]);
 }

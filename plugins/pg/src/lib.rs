@@ -1,7 +1,7 @@
 //! The PostgreSQL plugin: finds what a transaction removed, restores a copy of a server to a moment, and puts rows back.
 //!
 //! Each action is a file of its own in `action`; what they compute is in rooms beside it. A room knows those below it and no other:
-//! `action` → `damage` → `rows` → `copy` → `repair` → `backup` → `pages` → `wal` → `server` → `call`.
+//! `action` → `damage` → `rows` → `copy` → `repair` → `backup` → `pages` → `standby` → `wal` → `server` → `call`.
 
 use lifeboat_plugin::{Action, Call, Failure, Observation, Outcome, Plugin};
 
@@ -14,6 +14,7 @@ pub mod pages;
 pub mod repair;
 pub mod rows;
 pub mod server;
+pub mod standby;
 pub mod wal;
 
 /// The plugin.

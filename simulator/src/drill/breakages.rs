@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{
     checks::results,
     control::{CONTROL_RUN, MEASURES},
-    entries::TimelineEntry,
+    entries::{Named, TimelineEntry},
     rule::Outline,
 };
 
@@ -30,13 +30,24 @@ pub(super) fn fit(document: &mut Document<'_>, entries: &[TimelineEntry], breaka
     let controls = document.get::<Vec<Value>>(&["controls"]).unwrap_or_default();
     let is_readable = entries.iter().all(|entry| entry.key.is_some());
     let has = |key: &str| entries.iter().any(|entry| entry.key == Some(key));
-    let outline = Outline { recovers: has("recover"), watches_standbys: has("lag"), runs_routines: has("routine") };
+    let outline = Outline {
+        recovers: has("recover"),
+        watches_standbys: has("lag"),
+        runs_routines: has("routine"),
+        may_lose_writes: entries.iter().any(may_lose_writes),
+    };
     for (place, control) in controls.iter().enumerate() {
         let place = place.to_string();
         has_own_name(document, &place, control, &controls);
         can_be_seen(document, &place, control, is_readable.then_some(&outline));
         breaks_a_step(document, &place, control, breakable);
     }
+}
+
+fn may_lose_writes(entry: &TimelineEntry) -> bool {
+    let Some(Named::Known(kind)) = entry.fault() else { return false };
+    let fault = entry.under("fault").and_then(|spec| (kind.make)(spec).ok());
+    fault.is_some_and(|fault| fault.may_lose_writes())
 }
 
 /// Each control has a folder of its own name.

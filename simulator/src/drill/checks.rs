@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use super::{
     episode::Episode,
+    failover_checks::FAILOVER,
     recovery_checks::RECOVERY,
     routine_checks::ROUTINES,
     rule::{Looked, Rule, Scope, Seen, always, differing, seen},
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::{
     ledger::{Name, Operation, WriteOutcome},
-    measurement::ProbeKind,
+    measurement::{Losses, ProbeKind, UnexpectedKind},
     model::Collection,
     report::{Check, CheckKind, NotApplied},
 };
@@ -55,7 +56,7 @@ static UNDISTURBED: [Rule; 6] = [
 ];
 
 fn rules() -> impl Iterator<Item = &'static Rule> {
-    UNDISTURBED.iter().chain(&RECOVERY).chain(&STANDBYS).chain(&ROUTINES)
+    UNDISTURBED.iter().chain(&RECOVERY).chain(&FAILOVER).chain(&STANDBYS).chain(&ROUTINES)
 }
 
 /// The names of all checks.
@@ -154,6 +155,9 @@ fn rows_equal_ledger(looked: &Looked<'_>) -> Seen {
         0 => format!("none {what}"),
         _ => format!("{count} {what} ({})", some.join(", ")),
     };
+    if looked.evidence.may_lose_writes() {
+        return rows_older_at_most(state.len(), losses);
+    }
     let passed = losses.wrong.is_empty() && losses.unexpected.is_empty();
     let detail = if passed {
         format!("{} rows, each as the ledger says", state.len())
@@ -162,6 +166,27 @@ fn rows_equal_ledger(looked: &Looked<'_>) -> Seen {
         format!("of {} rows {wrong}, {}", state.len(), named(losses.unexpected.len(), "unexpected", &strange))
     };
     seen(passed, detail)
+}
+
+/// Where acknowledged writes may be lost, a row may be as an older write left it, and nothing else: the RPO says how much that is.
+fn rows_older_at_most(rows: usize, losses: &Losses) -> Seen {
+    let strange: Vec<String> = losses
+        .unexpected
+        .iter()
+        .filter(|row| row.kind != UnexpectedKind::RaisedFromTheDead)
+        .map(|row| format!("{} {:?}", row.key, row.kind))
+        .collect();
+    let loaded = losses.lost_loaded.len();
+    let detail = match strange.first() {
+        Some(first) => format!("{} rows are as no write left them ({first}, …)", strange.len()),
+        None if loaded > 0 => format!("{loaded} rows of the load are gone"),
+        None => format!(
+            "{rows} rows as the ledger says; {} are as an older write left them, because {} acknowledged writes are lost",
+            losses.wrong.len(),
+            losses.lost.len()
+        ),
+    };
+    seen(strange.is_empty() && loaded == 0, detail)
 }
 
 fn endpoints_agree(looked: &Looked<'_>) -> Seen {

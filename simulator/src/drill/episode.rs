@@ -27,6 +27,8 @@ pub(super) struct Episode {
     pub(super) steady_until: At,
     /// The faults, in order.
     pub(super) struck: Vec<Struck>,
+    /// Whether one of them may lose writes that were acknowledged, and nothing is wrong.
+    pub(super) may_lose_writes: bool,
     /// What the application did to the damage because it was unaware of it.
     pub(super) gone_on: GoneOn,
     pub(super) detection: Option<Detection>,

@@ -88,6 +88,10 @@ pub(super) struct Evidence {
     /// The content of the work folder before the fault and at the end.
     pub(super) work_before: Vec<WorkEntry>,
     pub(super) work_after: Reading<Vec<WorkEntry>>,
+    /// Each server beside the one that has the application's records at the end, and whether it would take a write too.
+    pub(super) others_take_writes: Vec<(String, bool)>,
+    /// The base backups that were taken since the drill took its own: machine and name.
+    pub(super) new_backups: Reading<Vec<String>>,
     pub(super) systems: Vec<SystemInfo>,
     pub(super) notifications: Vec<Notification>,
     pub(super) bindings_digest: String,
@@ -115,6 +119,11 @@ impl Evidence {
     /// The episodes, and what came after them.
     pub(super) fn all_episodes(&self) -> impl Iterator<Item = &Episode> {
         self.episodes.iter().chain([&self.rest])
+    }
+
+    /// Whether a fault struck that may lose acknowledged writes.
+    pub(super) fn may_lose_writes(&self) -> bool {
+        self.all_episodes().any(|episode| episode.may_lose_writes)
     }
 
     /// The first episode, which includes the undisturbed time.

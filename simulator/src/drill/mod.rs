@@ -11,6 +11,7 @@ mod error;
 mod evidence;
 mod executed;
 mod exercises;
+mod failover_checks;
 mod grammar;
 mod hold;
 mod holding;

@@ -20,7 +20,7 @@ struct BuiltIn {
     runbooks: &'static [(&'static str, &'static str)],
 }
 
-const BUILT_IN: [BuiltIn; 4] = [
+const BUILT_IN: [BuiltIn; 6] = [
     BuiltIn {
         name: "dr-001",
         drill: include_str!("../../../workflows/drills/dr-001.yaml"),
@@ -28,6 +28,16 @@ const BUILT_IN: [BuiltIn; 4] = [
             "../dr-001-database-corruption.yaml",
             include_str!("../../../workflows/dr-001-database-corruption.yaml"),
         )],
+    },
+    BuiltIn {
+        name: "dr-002",
+        drill: include_str!("../../../workflows/drills/dr-002.yaml"),
+        runbooks: &[("../dr-002-region-failure.yaml", include_str!("../../../workflows/dr-002-region-failure.yaml"))],
+    },
+    BuiltIn {
+        name: "dr-002-sync",
+        drill: include_str!("../../../workflows/drills/dr-002-sync.yaml"),
+        runbooks: &[("../dr-002-region-failure.yaml", include_str!("../../../workflows/dr-002-region-failure.yaml"))],
     },
     BuiltIn {
         name: "dr-003",

@@ -50,6 +50,8 @@ pub(super) struct Outline {
     pub(super) recovers: bool,
     pub(super) watches_standbys: bool,
     pub(super) runs_routines: bool,
+    /// Whether one of its faults may lose acknowledged writes.
+    pub(super) may_lose_writes: bool,
 }
 
 /// What a check is about.

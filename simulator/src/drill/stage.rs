@@ -36,6 +36,8 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 const READ_WITHIN: Duration = Duration::from_secs(600);
 /// A machine that is not steady after this time never will be.
 const STEADY_WITHIN: Duration = Duration::from_secs(60);
+/// The lane of the beats that ask whether there is a second primary.
+const OTHERS: &str = "another server";
 const PROBES: &str = "probes.jsonl";
 const SIGHTINGS: &str = "standbys.jsonl";
 
@@ -82,6 +84,8 @@ struct Found {
     direct: Reading<FinalState>,
     replicas: Vec<(String, Reading<FinalState>)>,
     work: Reading<Vec<WorkEntry>>,
+    others_take_writes: Vec<(String, bool)>,
+    new_backups: Reading<Vec<String>>,
 }
 
 impl Stage<'_> {
@@ -96,7 +100,7 @@ impl Stage<'_> {
         (self.phase)(Phase::Reading);
         let (ledger, log) = (Arc::clone(&under_way.ledger), Arc::clone(&under_way.log));
         let sightings = Arc::clone(&under_way.sightings);
-        let found = self.unless_stopped(self.wind_up(under_way)).await?;
+        let found = self.unless_stopped(self.wind_up(under_way, &prepared.backups)).await?;
         log.kept().map_err(DrillError::file(&self.folder.join(PROBES), "written"))?;
         sightings.kept().map_err(DrillError::file(&self.folder.join(SIGHTINGS), "written"))?;
         Ok(Evidence {
@@ -119,6 +123,8 @@ impl Stage<'_> {
             marker: prepared.marker,
             work_before: prepared.work,
             work_after: found.work,
+            others_take_writes: found.others_take_writes,
+            new_backups: found.new_backups,
             systems: self.testbed.infos(),
             notifications: self.testbed.notifications(),
             bindings_digest: bindings,
@@ -177,9 +183,16 @@ impl Stage<'_> {
         self.endpoint(&self.request.spec.workload.store, self.door())
     }
 
-    /// The observer's path, which no fault can reach.
+    /// The observer's path, which no fault can reach, to the server that has the application's records now.
     pub(super) fn observer(&self) -> Result<Arc<dyn Endpoint>, DrillError> {
-        self.endpoint(&self.request.spec.workload.store, Door::Observer)
+        self.endpoint(self.store_now(), Door::Observer)
+    }
+
+    /// The server to which the application is directed: its store, until a runbook sends it to another one.
+    pub(super) fn store_now(&self) -> &str {
+        let workload = &self.request.spec.workload;
+        let directed = workload.through.as_deref().and_then(|switch| self.testbed.directed_to(switch));
+        directed.unwrap_or(&workload.store)
     }
 
     pub(super) fn endpoint(&self, store: &str, door: Door) -> Result<Arc<dyn Endpoint>, DrillError> {
@@ -254,8 +267,8 @@ impl Stage<'_> {
     }
 
     /// Stops the application and examines the result.
-    async fn wind_up(&self, under_way: UnderWay) -> Result<Found, DrillError> {
-        let UnderWay { workload, probers, lookouts, .. } = under_way;
+    async fn wind_up(&self, under_way: UnderWay, backups: &[BackupInfo]) -> Result<Found, DrillError> {
+        let UnderWay { workload, probers, lookouts, clock, .. } = under_way;
         let writers = workload.stop().await?;
         probers.stop().await;
         drop(lookouts);
@@ -266,7 +279,25 @@ impl Stage<'_> {
             direct: read_everything(self.observer()?.as_ref()).await,
             replicas: self.replicas().await?,
             work: work.map_err(|error| error.to_string()),
+            others_take_writes: self.others_take_writes(&clock).await?,
+            new_backups: self.testbed.backups_beside(backups).await.map_err(|error| error.to_string()),
         })
+    }
+
+    /// Every other server, and whether it would take a write of the application: then there are two primaries.
+    async fn others_take_writes(&self, clock: &Clock) -> Result<Vec<(String, bool)>, DrillError> {
+        let mut others = Vec::new();
+        for name in self.testbed.servers().filter(|name| *name != self.store_now()) {
+            let endpoint = self.endpoint(name, Door::Observer)?;
+            let beating = async {
+                let mut client = endpoint.connect(CONNECT_WITHIN).await.ok()?;
+                client.beat(OTHERS, clock.now()).await.ok()
+            };
+            // A commit that waits for a standby that is gone is none.
+            let taken = timeout(CONNECT_WITHIN, beating).await.ok().flatten();
+            others.push((name.to_owned(), taken.is_some()));
+        }
+        Ok(others)
     }
 }
 

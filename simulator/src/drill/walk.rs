@@ -133,6 +133,10 @@ impl Stage<'_> {
         if episode.struck.is_empty() {
             episode.steady_until = struck.began;
         }
+        if fault.may_lose_writes() {
+            episode.may_lose_writes = true;
+            under_way.ledger.doubt();
+        }
         (self.phase)(Phase::Struck { story: struck.story.clone() });
         if !struck.removed.is_empty() {
             episode.gone_on.extend(self.unless_stopped(self.go_on(under_way)).await?);

@@ -38,6 +38,12 @@ pub trait Fault: Debug + Send + Sync {
         false
     }
 
+    /// Whether writes that were acknowledged can be gone without anything being wrong: where a server is lost whose copy elsewhere was a
+    /// little behind. How much is lost is measured; what is allowed, the objective says.
+    fn may_lose_writes(&self) -> bool {
+        false
+    }
+
     /// Ends what can end by itself, such as a cut network. It is called when the drill ends at the latest, also after an error. It
     /// does not undo what a recovery has to undo.
     ///

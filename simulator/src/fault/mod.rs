@@ -15,6 +15,7 @@ mod mistake;
 mod packet_loss;
 mod page_damage;
 mod partition;
+mod region_lost;
 mod way;
 
 use lifeboat_core::document::Object;
@@ -23,7 +24,7 @@ pub use error::FaultError;
 pub use fault::{Bite, DAMAGED, Fault, FaultKind, Scene, Struck, Wanted};
 
 /// Every kind.
-pub const FAULTS: [FaultKind; 11] = [
+pub const FAULTS: [FaultKind; 12] = [
     deletion::KIND,
     emptying::KIND,
     changing::KIND,
@@ -32,6 +33,7 @@ pub const FAULTS: [FaultKind; 11] = [
     backup_damage::KIND,
     archive_damage::KIND,
     host_crash::KIND,
+    region_lost::KIND,
     partition::KIND,
     delay::KIND,
     packet_loss::KIND,

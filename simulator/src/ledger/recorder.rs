@@ -108,6 +108,11 @@ impl Ledger {
         self.inner().acknowledged
     }
 
+    /// What was acknowledged so far may be lost: the watch takes older states of the records for right again.
+    pub fn doubt(&self) {
+        self.inner().watch.doubted();
+    }
+
     /// The watched records with their last acknowledged states.
     pub fn settled(&self) -> Vec<(Key, Expectation)> {
         self.inner().watch.settled()

@@ -62,6 +62,11 @@ impl Watch {
         }
     }
 
+    /// What was acknowledged so far may be lost: every state that a record had is possible again, until a newer one is acknowledged.
+    pub fn doubted(&mut self) {
+        self.records.values_mut().for_each(|record| record.acknowledged = 0);
+    }
+
     /// Every watched record with its last acknowledged state: no older one is possible from now on.
     pub fn settled(&self) -> Vec<(Key, Expectation)> {
         let records = self.records.iter();

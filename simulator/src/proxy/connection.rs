@@ -39,11 +39,17 @@ pub(super) async fn serve(client: TcpStream, number: u64, setting: watch::Receiv
 async fn open(client: &TcpStream, number: u64, mut setting: watch::Receiver<Setting>) -> Result<Server, Ending> {
     client.set_nodelay(true).map_err(|_| Ending::Close)?;
     let accepted = Instant::now();
+    let mut has_vanished = false;
     loop {
         let now = setting.borrow_and_update().clone();
         match judge(&now.rules, number, Direction::ToServer) {
             Verdict::Cut => return Err(Ending::Close),
             Verdict::Reset => return Err(Ending::Reset),
+            Verdict::Vanish => {
+                has_vanished = true;
+                changed(&mut setting).await;
+            }
+            _ if has_vanished => return Err(Ending::Reset),
             Verdict::BlackHole => changed(&mut setting).await,
             Verdict::Delay(delay) => tokio::select! {
                 () = tokio::time::sleep_until(accepted + delay) => return reach(now.upstream).await,
@@ -100,15 +106,19 @@ fn ending_of(done: &io::Result<((), ())>) -> Ending {
 
 /// Resolves when a rule, or a switch to another server, ends the connection; this also ends idle connections.
 async fn doom(number: u64, upstream: &str, mut setting: watch::Receiver<Setting>) -> Ending {
+    let mut has_vanished = false;
     loop {
         let now = setting.borrow_and_update().clone();
         if *now.upstream != *upstream {
             return Ending::Close;
         }
         let verdicts = [Direction::ToServer, Direction::ToClient].map(|direction| judge(&now.rules, number, direction));
+        let is_gone = verdicts.contains(&Verdict::Vanish);
+        has_vanished |= is_gone;
         match verdicts.into_iter().find(|verdict| verdict.is_fatal()) {
             Some(Verdict::Reset) => return Ending::Reset,
             Some(_) => return Ending::Close,
+            None if has_vanished && !is_gone => return Ending::Reset,
             None => changed(&mut setting).await,
         }
     }

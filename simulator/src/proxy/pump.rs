@@ -119,7 +119,7 @@ async fn admit<'b>(lane: &mut Lane<'_>, pace: &mut Instant, rest: &'b [u8]) -> &
                 *pace = start + cost;
                 return &rest[..slice];
             }
-            Verdict::BlackHole => changed(&mut lane.setting).await,
+            Verdict::BlackHole | Verdict::Vanish => changed(&mut lane.setting).await,
             Verdict::Pass | Verdict::Delay(_) | Verdict::Lose { .. } | Verdict::Cut | Verdict::Reset => return rest,
         }
     }

@@ -38,6 +38,9 @@ pub enum Verdict {
     /// Connections and data are accepted, but nothing arrives and nothing is answered. When the rule is removed, the held data
     /// arrives, as after TCP's retransmissions.
     BlackHole,
+    /// As a black hole, for an end that is gone for good: what is on its way is lost. When the rule is removed, the connections that
+    /// were open are reset and nothing that was held arrives.
+    Vanish,
 }
 
 impl Verdict {

@@ -79,6 +79,39 @@ impl Testbed {
         self.systems.get(name)?.server()
     }
 
+    /// The servers in that region, for faults.
+    pub fn servers_in<'t>(&'t self, region: &'t str) -> impl Iterator<Item = &'t Server> {
+        let servers = self.systems.values().filter_map(|system| system.server());
+        servers.filter(move |server| server.end.region.as_deref() == Some(region))
+    }
+
+    /// The names of the servers.
+    pub fn servers(&self) -> impl Iterator<Item = &str> {
+        self.systems.iter().filter(|(_, system)| system.server().is_some()).map(|(name, _)| name.as_str())
+    }
+
+    /// The whole base backups on machines that are none of these, as `machine/name`.
+    ///
+    /// # Errors
+    /// If they cannot be listed.
+    pub async fn backups_beside(&self, known: &[BackupInfo]) -> Result<Vec<String>, TestbedError> {
+        let mut found = Vec::new();
+        for (machine, shelf) in self.systems.iter().filter_map(|(name, system)| Some((name, system.backups()?))) {
+            let names = shelf.whole_backups().await?;
+            let new = names.into_iter().filter(|name| known.iter().all(|backup| backup.label != *name));
+            found.extend(new.map(|name| format!("{machine}/{name}")));
+        }
+        Ok(found)
+    }
+
+    /// The name of the system to which a switch directs the application now; `None`: to none of them.
+    pub fn directed_to(&self, switch: &str) -> Option<&str> {
+        let address = self.systems.get(switch)?.switch()?.upstream();
+        let is_there = |binding: Value| format!("{}:{}", text(&binding["host"]), binding["port"]) == address;
+        let mut servers = self.systems.iter().filter(|(_, system)| system.server().is_some());
+        servers.find(|(_, system)| system.binding().is_some_and(is_there)).map(|(name, _)| name.as_str())
+    }
+
     /// The base backups that a machine keeps, for faults.
     pub fn backups(&self, machine: &str) -> Option<Shelf> {
         self.systems.get(machine)?.backups()
@@ -167,6 +200,10 @@ impl Testbed {
             Err(error) => Err(TestbedError::Leftover { left: vec![format!("{} ({error})", root.display())] }),
         }
     }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
 }
 
 /// Builds each system after the one that it names.

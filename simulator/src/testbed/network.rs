@@ -164,13 +164,14 @@ impl Path {
 /// The first rule that matches counts: verdicts that block come before verdicts that only slow.
 fn gravity(verdict: Verdict) -> u8 {
     match verdict {
-        Verdict::BlackHole => 0,
-        Verdict::Reset => 1,
-        Verdict::Cut => 2,
-        Verdict::Throttle { .. } => 3,
-        Verdict::Lose { .. } => 4,
-        Verdict::Delay(_) => 5,
-        Verdict::Pass => 6,
+        Verdict::Vanish => 0,
+        Verdict::BlackHole => 1,
+        Verdict::Reset => 2,
+        Verdict::Cut => 3,
+        Verdict::Throttle { .. } => 4,
+        Verdict::Lose { .. } => 5,
+        Verdict::Delay(_) => 6,
+        Verdict::Pass => 7,
     }
 }
 

@@ -16,6 +16,9 @@ const ASIDE: &str = r#"aside=$(mktemp -d "$0.aside.XXXXXX") && cp -a "$0/$1" "$a
 const BACK: &str = r#"rm -rf "$0/$1" && cp -a "$2/entry" "$0/$1" && rm -rf "$2""#;
 /// Prints where each base backup begins: `NAME/backup_label:START WAL LOCATION: 0/2000028 (file …)`.
 const BEGINS: &str = r#"cd "$0" && grep -H '^START WAL LOCATION' -- */backup_label"#;
+/// Prints the manifest of each base backup: `NAME/backup_manifest`.
+const WHOLE: &str =
+    r#"cd "$0" && for manifest in */backup_manifest; do if [ -f "$manifest" ]; then echo "$manifest"; fi; done"#;
 /// The digest of a manifest by itself, which is its last line.
 const OWN_DIGEST: &str = "\"Manifest-Checksum\": \"";
 
@@ -43,6 +46,15 @@ impl Shelf {
     pub async fn names(&self) -> Result<Vec<String>, TestbedError> {
         let listed = self.place.run("ls", Call::new(&["-1", "--", &self.folder])).await?;
         Ok(listed.lines().map(str::to_owned).collect())
+    }
+
+    /// The names of the base backups that have their manifest, which is written last.
+    ///
+    /// # Errors
+    /// If they cannot be listed.
+    pub async fn whole_backups(&self) -> Result<Vec<String>, TestbedError> {
+        let listed = self.place.run("sh", Call::new(&["-c", WHOLE, &self.folder])).await?;
+        Ok(listed.lines().filter_map(|path| path.strip_suffix("/backup_manifest")).map(str::to_owned).collect())
     }
 
     /// The base backup that begins last, and where: `0/2000028`. None where there is none.

@@ -7,6 +7,7 @@ mod controls;
 mod corruption;
 mod kept;
 mod met;
+mod region;
 mod timelines;
 mod verification;
 

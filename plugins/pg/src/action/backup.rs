@@ -11,9 +11,12 @@ use crate::{
         control,
     },
     call::digest::short_hash,
-    server::Capabilities,
+    server::{self, Capabilities},
     wal::cluster,
 };
+
+/// The folder of a binding with the server's socket.
+const SOCKETS: &str = "sockets";
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,8 +41,13 @@ pub(super) fn action() -> Action {
     .parameter("server", "target<postgres:read>", "The server; the backup must be one of it.")
     .parameter("machine", "target<machine:write>", "Where pg_basebackup runs and the backup is kept.")
     .optional("label", "string", "The backup's label (`lifeboat`).")
-    .optional("host", "string", "Where pg_basebackup finds the server: a host, or the folder of its socket.")
-    .optional("port", "int", "The port there.")
+    .optional(
+        "host",
+        "string",
+        "Where pg_basebackup finds the server: a host, or the folder of its socket. Without it, that is the folder \
+         `sockets` of the binding, if there is one.",
+    )
+    .optional("port", "int", "The port there; in the folder `sockets` that of the server.")
     .optional("user", "string", "The replication role.")
     .optional("backups", "string", "Folder of the binding for base backups (`backups`).")
     .output("backup", "string", "The backup's folder.")
@@ -61,7 +69,8 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
             // Each attempt has its own folder: what a killed attempt left has no manifest and is never taken for a backup, and
             // this action may not remove anything.
             let name = format!("{prefix}-{}", call.attempt);
-            take(caps, &parameters, &format!("{folder}/{name}"))?;
+            let found = Found::of(caps, &parameters)?;
+            take(caps, &parameters, &found, &format!("{folder}/{name}"))?;
             name
         }
     };
@@ -83,8 +92,28 @@ fn finished(caps: &impl Machine, machine: &str, folder: &str, prefix: &str) -> R
     Ok(backups.into_iter().map(|backup| backup.name).find(|name| name.starts_with(prefix)))
 }
 
-fn take(caps: &impl Machine, parameters: &Parameters, path: &str) -> Result<(), Failure> {
-    let output = caps.run(&parameters.machine, "pg_basebackup", &arguments(parameters, path)?, None)?;
+/// Where pg_basebackup finds the server.
+struct Found {
+    host: Option<String>,
+    port: Option<String>,
+}
+
+impl Found {
+    fn of(caps: &impl Capabilities, parameters: &Parameters) -> Result<Self, Failure> {
+        let port = parameters.port.map(|port| port.to_string());
+        let sockets = || caps.folder(&parameters.machine, SOCKETS).ok();
+        match (&parameters.host, sockets()) {
+            (None, Some(folder)) => {
+                let own = || server::setting(&caps.open(&parameters.server)?, "port");
+                Ok(Self { host: Some(folder), port: if port.is_some() { port } else { own()? } })
+            }
+            (host, _) => Ok(Self { host: host.clone(), port }),
+        }
+    }
+}
+
+fn take(caps: &impl Machine, parameters: &Parameters, found: &Found, path: &str) -> Result<(), Failure> {
+    let output = caps.run(&parameters.machine, "pg_basebackup", &arguments(parameters, found, path)?, None)?;
     if output.succeeded() {
         return Ok(());
     }
@@ -99,14 +128,13 @@ fn take(caps: &impl Machine, parameters: &Parameters, path: &str) -> Result<(), 
     Err(Failure::transient("pg-backup-failed", format!("pg_basebackup ended with {}: {says}", output.exit)))
 }
 
-fn arguments(parameters: &Parameters, path: &str) -> Result<Vec<String>, Failure> {
+fn arguments(parameters: &Parameters, found: &Found, path: &str) -> Result<Vec<String>, Failure> {
     let label = parameters.label.as_deref().unwrap_or("lifeboat");
     let mut arguments: Vec<String> =
         ["-D", path, "-F", "plain", "-X", "stream", "-c", "fast", "-w", "--manifest-checksums=SHA256", "-l", label]
             .map(str::to_owned)
             .to_vec();
-    let port = parameters.port.map(|port| port.to_string());
-    for (option, value) in [("-h", &parameters.host), ("-p", &port), ("-U", &parameters.user)] {
+    for (option, value) in [("-h", &found.host), ("-p", &found.port), ("-U", &parameters.user)] {
         if let Some(value) = value {
             if value.starts_with('-') || value.is_empty() {
                 return Err(Failure::invalid_input("pg-backup-login", format!("`{value}` cannot follow {option}")));

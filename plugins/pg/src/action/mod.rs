@@ -6,13 +6,18 @@ use crate::server::{Capabilities, refused_statement::explained};
 
 mod amcheck;
 mod archive_status;
+mod archive_tail;
 mod backup;
 mod check;
 mod check_backups;
+mod check_fence;
+mod check_history;
+mod checkpoint;
 mod compare;
 mod compare_seal;
 mod confirm_whole;
 mod destroy_instance;
+mod fence;
 mod find_corruption;
 mod find_damage;
 mod list_backups;
@@ -21,6 +26,8 @@ mod made_again;
 mod merge_missing;
 mod pick_backup;
 mod preflight;
+mod prepare_primary;
+mod promote;
 mod read_tables;
 mod rebuild_maps;
 mod reindex;
@@ -28,7 +35,11 @@ mod repair_pages;
 mod restore;
 mod seal_backup;
 mod settle_conflicts;
+mod standby_status;
+mod start_receiver;
+mod stop_receiver;
 mod switch_wal;
+mod try_write;
 mod verify_backup;
 mod wait_ready;
 
@@ -37,21 +48,28 @@ pub(crate) fn declare() -> Vec<Action> {
     vec![
         amcheck::action(),
         archive_status::action(),
+        archive_tail::action(),
         backup::action(),
         check::action(),
         check_backups::action(),
+        check_fence::action(),
+        check_history::action(),
+        checkpoint::action(),
         compare::action(),
         compare_seal::action(),
         confirm_whole::action(),
         destroy_instance::action(),
+        fence::action(),
         find_corruption::action(),
         find_damage::action(),
         list_backups::action(),
-        made_again::action(),
         list_instances::action(),
+        made_again::action(),
         merge_missing::action(),
         pick_backup::action(),
         preflight::action(),
+        prepare_primary::action(),
+        promote::action(),
         read_tables::action(),
         rebuild_maps::action(),
         reindex::action(),
@@ -59,7 +77,11 @@ pub(crate) fn declare() -> Vec<Action> {
         restore::action(),
         seal_backup::action(),
         settle_conflicts::action(),
+        standby_status::action(),
+        start_receiver::action(),
+        stop_receiver::action(),
         switch_wal::action(),
+        try_write::action(),
         verify_backup::action(),
         wait_ready::action(),
     ]
@@ -100,6 +122,25 @@ pub(crate) fn run(call: &Call, caps: &impl Capabilities) -> Option<Result<Outcom
         "switch-wal" => (switch_wal::run(call, caps), "having the WAL archived", "no row was changed"),
         "verify-backup" => (verify_backup::run(call, caps), "reading the backup", UNCHANGED),
         "wait-ready" => (wait_ready::run(call, caps), "asking whether the server is ready", UNCHANGED),
+        "archive-tail" => (archive_tail::run(call, caps), "looking for the end of the archive", UNCHANGED),
+        "check-history" => (check_history::run(call, caps), "looking for the history of a timeline", UNCHANGED),
+        "check-fence" => (check_fence::run(call, caps), "looking at the old primary", UNCHANGED),
+        "checkpoint" => (checkpoint::run(call, caps), "writing a checkpoint", "no row was changed"),
+        "fence" => (fence::run(call, caps), "ending the old primary", "whether it writes is unknown"),
+        "prepare-primary" => (
+            prepare_primary::run(call, caps),
+            "preparing the new primary",
+            "some of it may be done, and the rest is not",
+        ),
+        "promote" => {
+            (promote::run(call, caps), "promoting the standby", "look whether it is in recovery before anything else")
+        }
+        "standby-status" => (standby_status::run(call, caps), "asking the standby", UNCHANGED),
+        "start-receiver" => {
+            (start_receiver::run(call, caps), "starting the receiver again", "the standby may follow nobody")
+        }
+        "stop-receiver" => (stop_receiver::run(call, caps), "stopping the receiver", "it may still receive WAL"),
+        "try-write" => (try_write::run(call, caps), "trying a write", "no row was changed"),
         _ => return None,
     };
     Some(done.map_err(|failure| explained(failure, doing, after)))

@@ -31,6 +31,11 @@ impl Control {
         self.0.get("Database system identifier")?.parse().ok()
     }
 
+    /// What the server was doing when it last wrote its control file: `in production`, `in archive recovery`, `shut down`.
+    pub fn state(&self) -> Option<&str> {
+        self.0.get("Database cluster state").map(String::as_str)
+    }
+
     /// Fails with `pg-backup-foreign` where it is another cluster's.
     pub fn check_identifier(&self, folder: &str, expected: u64) -> Result<(), Failure> {
         match self.system_identifier() {

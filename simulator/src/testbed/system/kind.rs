@@ -1,12 +1,15 @@
 //! A kind of system, and what is needed to build one.
 
-use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
+use std::{collections::BTreeMap, future::Future, net::SocketAddr, pin::Pin, sync::Arc};
 
 use lifeboat_core::{document::Object, types::TargetKind};
 use serde::de::DeserializeOwned;
 
 use super::System;
-use crate::testbed::{error::TestbedError, network::End, server::Server, site::Site, spec::SystemSpec};
+use crate::{
+    proxy::Proxy,
+    testbed::{error::TestbedError, network::End, server::Server, site::Site, spec::SystemSpec},
+};
 
 /// The systems that are already built, by name.
 pub(in crate::testbed) type Built = BTreeMap<String, Arc<dyn System>>;
@@ -64,6 +67,12 @@ impl Order<'_> {
     pub(super) fn server(&self, name: &str) -> Result<&Server, TestbedError> {
         let found = self.built.get(name).and_then(|system| system.server());
         found.ok_or_else(|| self.wrong(format!("`{name}` is not a server")))
+    }
+
+    /// Where the switch of that name listens.
+    pub(super) fn switch(&self, name: &str) -> Result<SocketAddr, TestbedError> {
+        let found = self.built.get(name).and_then(|system| system.switch()).map(Proxy::address);
+        found.ok_or_else(|| self.wrong(format!("`{name}` is not a switch")))
     }
 
     pub(super) fn end(&self, region: Option<String>) -> End {

@@ -35,7 +35,7 @@ pub(super) const KIND: SystemKind = SystemKind {
             optional("region", "The region of the machine.", Shape::Name),
         ],
     },
-    names: &[("of", &["postgres"])],
+    names: &[("of", &["postgres", "standby"])],
     target: TargetKind::Machine,
     part: SystemPart::None,
     build: |order| Box::pin(build(order)),

@@ -28,7 +28,7 @@ pub(super) const KIND: SystemKind = SystemKind {
         one_of: &[],
         fields: &[required("of", "The server that runs on it.", Shape::Name)],
     },
-    names: &[("of", &["postgres"])],
+    names: &[("of", &["postgres", "standby"])],
     target: TargetKind::Machine,
     part: SystemPart::None,
     build: |order| Box::pin(build(order)),

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use jiff::SignedDuration;
 use lifeboat_core::{
     document::{Object, Shape, optional, required},
     types::TargetKind,
@@ -19,9 +20,11 @@ use super::{
 };
 use crate::{
     clock::{At, Clock},
+    proxy::Verdict,
     store::{Endpoint, postgres::connect},
     testbed::{
         error::TestbedError,
+        network::{Hindrance, OUTSIDE, Side},
         roles::{self, Superuser},
         server::{Server, Upstream},
     },
@@ -40,6 +43,11 @@ pub(super) const KIND: SystemKind = SystemKind {
         fields: &[
             required("of", "The server that it follows.", Shape::Name),
             optional("region", "The region of the standby.", Shape::Name),
+            optional(
+                "distance",
+                "How long everything takes each way between its region and that of the server it follows.",
+                Shape::Duration,
+            ),
             required(
                 "mode",
                 "Whether a commit waits for it (`sync`) or not (`async`).",
@@ -57,6 +65,7 @@ pub(super) const KIND: SystemKind = SystemKind {
 struct Parameters {
     of: String,
     region: Option<String>,
+    distance: Option<SignedDuration>,
     mode: Mode,
 }
 
@@ -71,7 +80,7 @@ enum Mode {
 struct Standby(Postgres);
 
 async fn build(order: Order<'_>) -> Result<Arc<dyn System>, TestbedError> {
-    let Parameters { of, region, mode } = order.parameters()?;
+    let Parameters { of, region, distance, mode } = order.parameters()?;
     let site = order.site;
     let primary = order.server(&of)?;
     let (server, origin) = server(&order, region, primary.archive_timeout_s).await?;
@@ -91,6 +100,12 @@ async fn build(order: Order<'_>) -> Result<Arc<dyn System>, TestbedError> {
             return Err(TestbedError::System { name: order.name.to_owned(), message });
         }
         make_synchronous(&superuser, &upstream.slot).await?;
+    }
+    if let Some(distance) = distance.and_then(|distance| Duration::try_from(distance).ok()) {
+        let ends =
+            [&primary.end, &server.end].map(|end| Side::Region(end.region.as_deref().unwrap_or(OUTSIDE).to_owned()));
+        let [from, to] = &ends;
+        site.network.impose(Hindrance::between(from, to, Verdict::Delay(distance)));
     }
     let postgres = Postgres::of(&order, KIND.name, server, format!("{origin}; base backup of {of}")).await?;
     Ok(Arc::new(Standby(postgres)))
@@ -146,6 +161,9 @@ impl System for Standby {
 
     /// While it is a standby, it is the protection of another server, and has no archive of its own.
     async fn protected(&self, clock: &Clock) -> Result<Option<At>, String> {
+        if !self.0.server.runs().await {
+            return Ok(None);
+        }
         let client = connect(&self.0.observer(), CONNECT_WITHIN).await.map_err(|error| error.to_string())?;
         let row = client.query_one("SELECT pg_is_in_recovery()", &[]).await.map_err(|error| error.to_string())?;
         if row.get(0) { Ok(None) } else { self.0.protected(clock).await }

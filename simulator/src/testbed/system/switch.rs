@@ -13,10 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Order, System, SystemKind, SystemPart};
-use crate::{
-    proxy::Proxy,
-    testbed::{error::TestbedError, network::End},
-};
+use crate::{proxy::Proxy, testbed::error::TestbedError};
 
 pub(super) const KIND: SystemKind = SystemKind {
     name: "switch",
@@ -45,8 +42,9 @@ struct Switch {
 async fn build(order: Order<'_>) -> Result<Arc<dyn System>, TestbedError> {
     let Parameters { to } = order.parameters()?;
     // The same address as in the engine's bindings, so that a runbook that switches back restores it.
-    let (host, port) = order.site.reach(&End::users(), order.server(&to)?).await?;
-    let proxy = Proxy::start(&format!("{host}:{port}")).await;
+    let binding = order.built.get(&to).and_then(|server| server.binding()).unwrap_or_default();
+    let host = binding["host"].as_str().unwrap_or_default();
+    let proxy = Proxy::start(&format!("{host}:{}", binding["port"])).await;
     let proxy = proxy.map_err(|source| TestbedError::Resource { what: "the switch", source })?;
     Ok(Arc::new(Switch { name: order.name.to_owned(), proxy }))
 }

@@ -29,6 +29,9 @@ const WRITERS: &[&str] = &["pg_basebackup", "pg_ctl", "initdb", "pg_dump"];
 /// Options of theirs whose value is not theirs: `pg_ctl` hands it to the server.
 const HANDED_ON: &[&str] = &["-o", "--options"];
 
+/// Programs of theirs that ask a server, and the options whose value says where its socket lies.
+const ASKS: (&[&str], &[&str]) = (&["pg_basebackup", "pg_dump"], &["-h", "--host"]);
+
 /// The paths that the arguments name, each with the folder that allows it; the text says which argument keeps to no allowed
 /// folder or program. Relative paths are those below `start`, the folder in which the program runs.
 pub(super) fn check(
@@ -86,7 +89,10 @@ fn check_text(program: &str, position: usize, argument: &str) -> Result<(), Stri
 /// What the program may do where a path in this argument points, as far as that is known.
 fn needed(program: &str, before: &str, argument: &str, last: bool) -> Effect {
     let handed_on = HANDED_ON.contains(&before) || HANDED_ON.iter().any(|option| argument.starts_with(option));
-    let writes = (program == "cp" && last) || (WRITERS.contains(&program) && !handed_on);
+    let (asking, socket) = ASKS;
+    let asked = asking.contains(&program)
+        && (socket.contains(&before) || socket.iter().any(|option| argument.starts_with(option)));
+    let writes = (program == "cp" && last) || (WRITERS.contains(&program) && !handed_on && !asked);
     if writes { Effect::Mutate } else { Effect::Read }
 }
 
@@ -204,6 +210,10 @@ mod tests {
     fn what_a_program_reads_may_lie_where_it_must_not_write() {
         assert!(checked("cp", &["-a", "/archive/1", "/jobs/1"]).is_ok());
         assert!(checked("cp", &["-a", "/jobs/1", "/archive/1"]).is_err());
+        assert!(checked("pg_basebackup", &["-D", "/jobs/a", "-h", "/archive"]).is_ok());
+        assert!(checked("pg_basebackup", &["-h", "/jobs/a", "-D", "/archive"]).is_err());
+        assert!(checked("pg_basebackup", &["-h", "/etc", "-D", "/jobs/a"]).is_err());
+        assert!(checked("pg_ctl", &["start", "-h", "/archive"]).is_err());
         let settings = "-c archive_cleanup_command='ls /archive'";
         assert!(checked("pg_ctl", &["start", "-D", "/jobs/a", "-o", settings]).is_ok());
         assert!(checked("pg_ctl", &["start", "-D", "/archive/a"]).is_err());

@@ -1,13 +1,13 @@
 //! What the capability keeps: for a run the leases of the servers that it changes, for a call the number of connections.
 
-use std::{collections::BTreeMap, sync::atomic::AtomicUsize};
+use std::{collections::BTreeMap, sync::atomic::AtomicUsize, time::Duration};
 
 use lifeboat_core::{
     bindings::{Hold, Postgres},
     failure::Reason,
     name::RoleName,
 };
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::timeout};
 
 use super::lease::{self, ServerLease, Taken};
 use crate::{
@@ -15,6 +15,9 @@ use crate::{
     capability::lifetimes::{self, Changed},
     wit::lifeboat::postgres::postgres::Error,
 };
+
+/// How long the start of a run waits for a server that it is to hold: in a region that is lost, nothing refuses.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
 
 /// For a call.
 #[derive(Default)]
@@ -39,12 +42,14 @@ enum Server {
 impl lifetimes::Session for Session {
     async fn hold(&self, context: &CallContext, target: Changed<'_>) -> Result<Option<Reason>, Reason> {
         let Hold::Server(server) = target.system.hold() else { return Ok(None) };
-        match self.take(context, target.role.as_str(), server).await {
+        let taking = timeout(ANSWERS_WITHIN, self.take(context, target.role.as_str(), server));
+        // One that does not answer may be what the run is there to bring back: it is held before it is first changed.
+        let Ok(taken) = taking.await else { return Ok(None) };
+        match taken {
             Ok(Some(holder)) => Err(target.held(&format!("the server behind `{}`", target.role), &holder)),
             Ok(None) if self.is_pooled(server).await => {
                 Ok(Some(target.unproved("a pooler gives out sessions for one transaction only")))
             }
-            // One that does not answer may be what the run is there to bring back.
             Ok(None) | Err(Error::Connection(_)) => Ok(None),
             Err(error) => Ok(Some(target.unproved(&lease::reason(error).message))),
         }

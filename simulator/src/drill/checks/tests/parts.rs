@@ -62,6 +62,8 @@ pub(super) fn evidence_of(damaged_customers: i64) -> Evidence {
             folder(COPY),
             WorkEntry { names_run: true, ..file("merge-653a080757.json") },
         ]),
+        others_take_writes: Vec::new(),
+        new_backups: Ok(Vec::new()),
         systems: Vec::new(),
         notifications: vec![notification("announce"), notification("report")],
         bindings_digest: String::new(),

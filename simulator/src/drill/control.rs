@@ -13,21 +13,36 @@ pub(super) fn control(control: &Control, held: &DrillReport) -> document::Contro
     let struck = step.is_some_and(|id| runs(held).any(|steps| has_passed(id, steps)));
     let seen = seen(&control.red_by, held);
     let turned_red = struck && seen == Some(true) && held.verdict == Verdict::Missed;
-    let failed: Vec<&str> = held.checks.iter().filter(|check| !check.passed).map(|check| check.name.as_str()).collect();
     document::ControlReport {
         name: control.name.clone(),
         turned_red,
         measured: struck && seen.is_some() && outcomes(held).all(|outcome| outcome != "stopped"),
         by: turned_red.then(|| control.red_by.clone()),
         detail: format!(
-            "{}verdict {}, {} of {} damaged rows not back; checks that did not hold: {}",
+            "{}verdict {}{}; {}",
             if struck { "" } else { "the breakage was never reached; " },
             held.verdict,
-            held.residual_damage().map_or_else(|| "an unknown number".to_owned(), |rows| rows.to_string()),
-            held.writes.damaged_rows,
-            if failed.is_empty() { "none".to_owned() } else { failed.join(", ") }
+            damage_left(held),
+            did_not_hold(held)
         ),
     }
+}
+
+/// How much damage is left, where there was any.
+fn damage_left(held: &DrillReport) -> String {
+    let damaged = held.writes.damaged_rows;
+    let left = held.residual_damage().map_or_else(|| "an unknown number".to_owned(), |rows| rows.to_string());
+    if damaged == 0 { String::new() } else { format!(", {left} of {damaged} damaged rows not back") }
+}
+
+fn did_not_hold(held: &DrillReport) -> String {
+    let mut failed: Vec<&str> = Vec::new();
+    for check in held.checks.iter().filter(|check| !check.passed) {
+        if !failed.contains(&check.name.as_str()) {
+            failed.push(&check.name);
+        }
+    }
+    format!("checks that did not hold: {}", if failed.is_empty() { "none".to_owned() } else { failed.join(", ") })
 }
 
 /// The steps of each run of the engine.
@@ -110,10 +125,12 @@ pub(super) fn control_run(held: &DrillReport) -> ControlRun {
         rpo_s: longest.and_then(|episode| episode.rpo.actual_s),
         acknowledged: held.writes.acknowledged,
         detail: format!(
-            "{} writes acknowledged, {}; {}",
+            "verdict {}, {} writes acknowledged, {}; {}; {}",
+            held.verdict,
             held.writes.acknowledged,
             held.writes.lost.map_or_else(|| "losses unmeasured".to_owned(), |lost| format!("{lost} lost")),
-            if no_probe_failed { "no probe failed" } else { "a probe failed" }
+            if no_probe_failed { "no probe failed" } else { "a probe failed" },
+            did_not_hold(held)
         ),
     }
 }

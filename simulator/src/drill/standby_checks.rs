@@ -67,7 +67,15 @@ fn service_undisturbed(looked: &Looked<'_>) -> Seen {
         Outage::Seen { .. } => {
             let failed = looked.evidence.probes.iter().filter(|probe| !probe.ok);
             let first = failed.clone().next().and_then(|probe| probe.detail.as_deref()).unwrap_or("a probe failed");
-            Seen::Fails(format!("{} probes failed, the first: {first}", failed.count()))
+            let said = format!("{} probes failed, the first: {first}", failed.clone().count());
+            // An answer that came too late may have been kept waiting by the machine as well as by the service.
+            let within = looked.spec.probes.answer_within.as_secs_f64();
+            let only_late = failed.clone().all(|probe| probe.ended.seconds_since(probe.started) >= within);
+            if looked.evidence.ready.too_busy && only_late {
+                Seen::Unknown(format!("{said}; the machine was too busy to tell whether it was the service"))
+            } else {
+                Seen::Fails(said)
+            }
         }
     }
 }

@@ -92,7 +92,8 @@ fn summary(records: &[Record], now: Timestamp) -> Vec<Vec<String>> {
 /// What needs attention.
 fn remarks(record: &Record, now: Timestamp) -> String {
     let due = match &record.last {
-        None => Some(styled(WARN, "never held")),
+        None if record.overdue => Some(styled(WARN, "never held")),
+        None => None,
         Some(last) if record.overdue => {
             Some(styled(WARN, format_args!("overdue: last held {} ago", elapsed::between(last.at, now))))
         }

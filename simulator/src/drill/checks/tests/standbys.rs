@@ -48,13 +48,30 @@ impl Watch {
 fn each_check_of_a_standby_fails_where_it_should() {
     assert_eq!(Watch::good().failed(), []);
     type Doctor = fn(&mut Watch);
-    let table: [(&str, Doctor, (&str, bool)); 7] = [
+    let table: [(&str, Doctor, (&str, bool)); 9] = [
         (
             "a fault without effect",
             |watch| watch.evidence.rest.struck[0].bite[0].count = 0,
             ("faults-had-effect", true),
         ),
         ("a probe failed", |watch| watch.evidence.probes.last_mut().unwrap().ok = false, ("service-undisturbed", true)),
+        (
+            "a probe failed at once on a busy machine",
+            |watch| {
+                watch.evidence.ready.too_busy = true;
+                watch.evidence.probes.last_mut().unwrap().ok = false;
+            },
+            ("service-undisturbed", true),
+        ),
+        (
+            "a probe had no answer in time on a busy machine",
+            |watch| {
+                watch.evidence.ready.too_busy = true;
+                let probe = watch.evidence.probes.last_mut().unwrap();
+                (probe.ok, probe.ended) = (false, At(probe.ended.0 + 60_000_000_000));
+            },
+            ("service-undisturbed", false),
+        ),
         (
             "hardly any probes",
             |watch| watch.evidence.probes.retain(|probe| probe.kind != ProbeKind::FreshWrite),

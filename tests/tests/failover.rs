@@ -154,6 +154,84 @@ async fn a_new_primary_is_prepared_before_anybody_writes() -> Result<()> {
     regions.stop().await
 }
 
+/// What the old primary goes on writing after the promotion is counted exactly from its WAL: only what committed, and by table.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_old_primary_wrote_beyond_the_fork_is_counted_exactly() -> Result<()> {
+    let regions = TwoRegions::start().await?;
+    let (east, west) = (regions.server("east").await?, regions.server("west").await?);
+    east.batch_execute("CREATE TABLE t (n int PRIMARY KEY, v int); CREATE TABLE u (n int); INSERT INTO t SELECT n, 0 FROM generate_series(1, 100) n")
+        .await?;
+    received(&east, &west).await?;
+    let promoted = outputs(regions.run(&[STOP, PROMOTE].concat())?, "promote")?;
+    let fork = promoted["fork"].as_str().context("a fork")?;
+    let count = format!(
+        "  - {{ id: count, uses: pg/count-divergence, with: {{ host: old_host, server: standby, fork: {fork}, timeline: 1 }} }}\n"
+    );
+    let nothing = outputs(regions.run(&count)?, "count")?;
+    ensure!(nothing["transactions"] == 0 && nothing["tables"].as_array().is_some_and(Vec::is_empty), "{nothing:#}");
+
+    for n in 101..=107 {
+        east.execute("INSERT INTO t VALUES ($1, 1)", &[&n]).await?;
+    }
+    east.batch_execute("UPDATE t SET v = 2 WHERE n <= 10").await?;
+    east.batch_execute("DELETE FROM t WHERE n BETWEEN 11 AND 13").await?;
+    east.batch_execute("BEGIN; INSERT INTO t SELECT n, 3 FROM generate_series(201, 205) n; ROLLBACK").await?;
+    east.batch_execute(
+        "BEGIN; INSERT INTO u VALUES (1); SAVEPOINT a; INSERT INTO u VALUES (2); ROLLBACK TO a; SAVEPOINT b; \
+                        INSERT INTO u VALUES (3); COMMIT",
+    )
+    .await?;
+    east.batch_execute("COPY u FROM PROGRAM 'seq 20'").await?;
+    let open = regions.server("east").await?;
+    open.batch_execute("BEGIN; INSERT INTO u VALUES (4)").await?;
+    east.batch_execute("ANALYZE t; VACUUM t").await?;
+    let counted = outputs(regions.run(&count)?, "count")?;
+    let expected = serde_json::json!([
+        { "table": "t", "made": 7, "removed": 3, "replaced": 10 },
+        { "table": "u", "made": 22, "removed": 0, "replaced": 0 },
+    ]);
+    ensure!(counted["tables"] == expected, "{counted:#}");
+    ensure!(counted["transactions"] == 11 && counted["unfinished"] == 1, "{counted:#}");
+    regions.stop().await
+}
+
+/// An archive that has the history of a timeline that another server began: the promotion takes the next number where the standby reads that
+/// archive, and where it does not, two servers have one timeline, which is said.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_history_of_another_promotion_in_the_archive_is_seen() -> Result<()> {
+    let regions = TwoRegions::start().await?;
+    let archive = regions.folder("west", "archive");
+    let history = archive.join("00000002.history");
+    fs::write(&history, "1\t0/100028\tno recovery target specified\n")?;
+    fs::set_permissions(&history, fs::Permissions::from_mode(0o644))?;
+    let promoted = outputs(regions.run(&[STOP, PROMOTE].concat())?, "promote")?;
+    ensure!(promoted["timeline"] == 2, "nothing reads the archive: {promoted:#}");
+    let check = format!(
+        "  - {{ id: history, uses: pg/check-history, with: {{ server: standby, machine: recovery, fork: {}, within: 2s }} }}\n",
+        promoted["fork"].as_str().context("a fork")?
+    );
+    says(&regions.run(&check)?, &["pg-history-foreign"])?;
+    fs::remove_file(&history)?;
+    let found = outputs(regions.run(&check.replace("within: 2s", "within: 2m"))?, "history")?;
+    ensure!(found["history"].as_str().is_some_and(|path| path.ends_with("/00000002.history")), "{found:#}");
+    regions.stop().await?;
+
+    let regions = TwoRegions::start().await?;
+    let west = regions.server("west").await?;
+    let archive = regions.folder("west", "archive");
+    west.batch_execute(&format!("ALTER SYSTEM SET restore_command = 'cp {}/%f %p'", archive.display())).await?;
+    west.batch_execute("ALTER SYSTEM SET recovery_target_timeline = 'current'").await?;
+    let server = regions.testbed.server("west").context("a server")?;
+    server.stop().await?;
+    let history = archive.join("00000002.history");
+    fs::write(&history, "1\t0/100028\tno recovery target specified\n")?;
+    fs::set_permissions(&history, fs::Permissions::from_mode(0o644))?;
+    server.start().await?;
+    let promoted = outputs(regions.run(&[STOP, PROMOTE].concat())?, "promote")?;
+    ensure!(promoted["timeline"] == 3, "timeline 2 is another server's: {promoted:#}");
+    regions.stop().await
+}
+
 fn runs(data: &Path) -> bool {
     Command::new("sh")
         .args(["-c", "for p in /proc/[0-9]*; do [ \"$(readlink $p/cwd)\" = \"$0\" ] && exit 0; done; exit 1"])

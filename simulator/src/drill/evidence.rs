@@ -88,6 +88,8 @@ pub(super) struct Evidence {
     /// The content of the work folder before the fault and at the end.
     pub(super) work_before: Vec<WorkEntry>,
     pub(super) work_after: Reading<Vec<WorkEntry>>,
+    /// When writes were acknowledged to clients that are not the application.
+    pub(super) inside: Vec<At>,
     /// Each server beside the one that has the application's records at the end, and whether it would take a write too.
     pub(super) others_take_writes: Vec<(String, bool)>,
     /// The base backups that were taken since the drill took its own: machine and name.

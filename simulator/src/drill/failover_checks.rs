@@ -30,7 +30,7 @@ fn may_lose_writes(looked: &Looked<'_>) -> bool {
 }
 
 /// The checks of a failover.
-pub(super) static FAILOVER: [Rule; 5] = [
+pub(super) static FAILOVER: [Rule; 6] = [
     result("lost-writes-are-the-newest", lost_are_the_newest),
     Rule {
         applies: waits_for_a_standby,
@@ -38,6 +38,11 @@ pub(super) static FAILOVER: [Rule; 5] = [
         ..result("synchronous-writes-survive", synchronous_survive)
     },
     result("keys-given-once", keys_given_once),
+    Rule {
+        applies: with_clients_inside,
+        needs: "clients that still reach the old primary while nobody else does",
+        ..result("nothing-acknowledged-elsewhere", nothing_elsewhere)
+    },
     result("one-primary", one_primary),
     result("new-timeline-backed-up", new_timeline_backed_up),
 ];
@@ -103,6 +108,24 @@ fn keys_given_once(looked: &Looked<'_>) -> Seen {
         count => format!("{count} of {} keys were given to two records ({some})", given.len()),
     };
     seen(twice.is_empty(), detail)
+}
+
+fn with_clients_inside(looked: &Looked<'_>) -> bool {
+    may_lose_writes(looked) && !looked.evidence.inside.is_empty()
+}
+
+/// The writes of clients that still reach the old primary: what it acknowledges before the promotion is lost like any other write, and what
+/// it acknowledges afterwards is a second history.
+fn nothing_elsewhere(looked: &Looked<'_>) -> Seen {
+    let Some(over) = takes_over(looked) else { return Seen::Unknown("no recovered state took over".to_owned()) };
+    let (before, after): (Vec<&At>, Vec<&At>) = looked.evidence.inside.iter().partition(|at| **at <= over);
+    let detail = format!(
+        "the old primary acknowledged {} writes to clients inside before the recovered state took over, all lost, and {} \
+         afterwards",
+        before.len(),
+        after.len()
+    );
+    seen(after.is_empty(), detail)
 }
 
 /// Asked when everything that can come back by itself is back.

@@ -342,7 +342,11 @@ fn writes(evidence: &Evidence, losses: Option<&Losses>, after_first_hole: Option
         unknown: history.count(WriteOutcome::Unknown) + evidence.pending(),
         unknown_found: losses.map(|losses| losses.unknown_found.len()),
         unknown_missing: losses.map(|losses| losses.unknown_missing.len()),
-        unexpected: losses.map(|losses| losses.unexpected.len()),
+        // A record that is back because its deletion is lost is counted there, where writes may be lost.
+        unexpected: losses.map(|losses| match evidence.may_lose_writes() {
+            true => losses.unexpected.len() - raised_from_the_dead(losses),
+            false => losses.unexpected.len(),
+        }),
         raised_from_the_dead: losses.map(raised_from_the_dead),
         rate_before_fault: (before as f64 / steady * 10.0).round() / 10.0,
         longest_pause_s: pauses.fold(0.0, f64::max),

@@ -20,7 +20,7 @@ struct BuiltIn {
     runbooks: &'static [(&'static str, &'static str)],
 }
 
-const BUILT_IN: [BuiltIn; 6] = [
+const BUILT_IN: [BuiltIn; 7] = [
     BuiltIn {
         name: "dr-001",
         drill: include_str!("../../../workflows/drills/dr-001.yaml"),
@@ -32,6 +32,11 @@ const BUILT_IN: [BuiltIn; 6] = [
     BuiltIn {
         name: "dr-002",
         drill: include_str!("../../../workflows/drills/dr-002.yaml"),
+        runbooks: &[("../dr-002-region-failure.yaml", include_str!("../../../workflows/dr-002-region-failure.yaml"))],
+    },
+    BuiltIn {
+        name: "dr-002-split",
+        drill: include_str!("../../../workflows/drills/dr-002-split.yaml"),
         runbooks: &[("../dr-002-region-failure.yaml", include_str!("../../../workflows/dr-002-region-failure.yaml"))],
     },
     BuiltIn {

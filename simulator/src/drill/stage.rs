@@ -19,7 +19,7 @@ use crate::{
     clock::{At, Clock},
     controls::{Breakage, Control},
     host::{self, Readiness},
-    ledger::{self, Baseline, History, Key, Ledger, Watch},
+    ledger::{self, Baseline, History, Inside, Key, Ledger, Watch},
     measurement::FinalState,
     model::{baseline, sample},
     probes::{Lookouts, ProbeLog, ProbePlan, Probers, Sightings},
@@ -72,6 +72,8 @@ pub(super) struct UnderWay {
     pub(super) ledger: Arc<Ledger>,
     pub(super) log: Arc<ProbeLog>,
     pub(super) sightings: Arc<Sightings>,
+    /// What clients that are not the application were told.
+    pub(super) inside: Inside,
     workload: Workload,
     probers: Probers,
     lookouts: Lookouts,
@@ -99,7 +101,7 @@ impl Stage<'_> {
         let Walked { episodes, rest, lagged, ran } = self.walk(&under_way).await?;
         (self.phase)(Phase::Reading);
         let (ledger, log) = (Arc::clone(&under_way.ledger), Arc::clone(&under_way.log));
-        let sightings = Arc::clone(&under_way.sightings);
+        let (sightings, inside) = (Arc::clone(&under_way.sightings), under_way.inside.clone());
         let found = self.unless_stopped(self.wind_up(under_way, &prepared.backups)).await?;
         log.kept().map_err(DrillError::file(&self.folder.join(PROBES), "written"))?;
         sightings.kept().map_err(DrillError::file(&self.folder.join(SIGHTINGS), "written"))?;
@@ -123,6 +125,7 @@ impl Stage<'_> {
             marker: prepared.marker,
             work_before: prepared.work,
             work_after: found.work,
+            inside: inside.all(),
             others_take_writes: found.others_take_writes,
             new_backups: found.new_backups,
             systems: self.testbed.infos(),
@@ -239,7 +242,8 @@ impl Stage<'_> {
         let workload = Workload::start(generators, schedule, &application, ledger, clock);
         let probers = Probers::start(&probes, ledger, &log, clock);
         let lookouts = Lookouts::start(watched, probes.interval, probes.answer_within, &sightings, clock);
-        Ok(UnderWay { clock, ledger: Arc::clone(ledger), log, sightings, workload, probers, lookouts })
+        let (ledger, inside) = (Arc::clone(ledger), Inside::default());
+        Ok(UnderWay { clock, ledger, log, sightings, inside, workload, probers, lookouts })
     }
 
     /// Lets the application and the probes run until they are evidence: undisturbed, long enough and often enough. Returns that

@@ -109,6 +109,7 @@ impl Stage<'_> {
             size: &self.holding.size,
             habits: &self.request.spec.workload.habits,
             clock: &under_way.clock,
+            inside: &under_way.inside,
             say,
         }
     }

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::error::FaultError;
 use crate::{
     clock::{At, Clock},
-    ledger::Key,
+    ledger::{Inside, Key},
     measurement::FinalState,
     model::Size,
     testbed::{Door, Testbed},
@@ -68,6 +68,8 @@ pub struct Scene<'a> {
     pub habits: &'a Habits,
     /// The observer's clock.
     pub clock: &'a Clock,
+    /// What is acknowledged to clients that are not the application.
+    pub inside: &'a Inside,
     /// Tells people what is about to be done.
     pub say: &'a (dyn Fn(String) + Sync),
 }

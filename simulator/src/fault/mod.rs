@@ -15,6 +15,7 @@ mod mistake;
 mod packet_loss;
 mod page_damage;
 mod partition;
+mod region_cut_off;
 mod region_lost;
 mod way;
 
@@ -24,7 +25,7 @@ pub use error::FaultError;
 pub use fault::{Bite, DAMAGED, Fault, FaultKind, Scene, Struck, Wanted};
 
 /// Every kind.
-pub const FAULTS: [FaultKind; 12] = [
+pub const FAULTS: [FaultKind; 13] = [
     deletion::KIND,
     emptying::KIND,
     changing::KIND,
@@ -34,6 +35,7 @@ pub const FAULTS: [FaultKind; 12] = [
     archive_damage::KIND,
     host_crash::KIND,
     region_lost::KIND,
+    region_cut_off::KIND,
     partition::KIND,
     delay::KIND,
     packet_loss::KIND,

@@ -3,6 +3,7 @@
 
 mod file;
 mod history;
+mod inside;
 mod planned;
 mod record;
 mod recorder;
@@ -10,6 +11,7 @@ mod watch;
 
 pub use file::{LedgerError, read};
 pub use history::{Baseline, History, Write, WriteOutcome};
+pub use inside::Inside;
 pub use planned::Planned;
 pub use record::{Change, Entry, EntryKind, Id, Key, Name, Operation, State, WriteId};
 pub use recorder::{Invocation, Ledger};

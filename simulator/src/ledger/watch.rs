@@ -80,3 +80,28 @@ impl Watch {
         &record.states[first..]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::Name;
+
+    #[test]
+    fn what_may_be_lost_is_possible_until_something_newer_is_acknowledged() {
+        let key = Key { collection: Name::fixed("orders"), id: Id::Number(1) };
+        let state = |version| Some(State { version, parent: None });
+        let mut watch = Watch::new([(key.clone(), None)]);
+        let writes = |watch: &Watch| {
+            let settled = watch.settled().remove(0).1;
+            watch.possible_since(&key, &settled).iter().map(|it| it.write).collect::<Vec<_>>()
+        };
+        watch.invoked(&key, 2, state(2));
+        watch.acknowledged(&key, 2);
+        assert_eq!(writes(&watch), [2]);
+        watch.doubted();
+        assert_eq!(writes(&watch), [0, 2]);
+        watch.invoked(&key, 3, state(2));
+        watch.acknowledged(&key, 3);
+        assert_eq!(writes(&watch), [3]);
+    }
+}

@@ -16,6 +16,7 @@ mod checkpoint;
 mod compare;
 mod compare_seal;
 mod confirm_whole;
+mod count_divergence;
 mod destroy_instance;
 mod fence;
 mod find_corruption;
@@ -58,6 +59,7 @@ pub(crate) fn declare() -> Vec<Action> {
         compare::action(),
         compare_seal::action(),
         confirm_whole::action(),
+        count_divergence::action(),
         destroy_instance::action(),
         fence::action(),
         find_corruption::action(),
@@ -99,6 +101,7 @@ pub(crate) fn run(call: &Call, caps: &impl Capabilities) -> Option<Result<Outcom
         "compare" => (compare::run(call, caps), "comparing rows", UNCHANGED),
         "compare-seal" => (compare_seal::run(call, caps), "comparing a copy with its seal", UNCHANGED),
         "confirm-whole" => (confirm_whole::run(call, caps), "reading the set of rows", UNCHANGED),
+        "count-divergence" => (count_divergence::run(call, caps), "reading what the old primary wrote", UNCHANGED),
         "destroy-instance" => (destroy_instance::run(call, caps), "removing a copy", "it may still be there"),
         "find-corruption" => (find_corruption::run(call, caps), "reading pages", UNCHANGED),
         "find-damage" => (find_damage::run(call, caps), "looking for the transaction", UNCHANGED),

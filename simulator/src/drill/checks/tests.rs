@@ -30,6 +30,7 @@ use crate::{
     workload::{WriterReport, shop::GoneOn},
 };
 
+mod failover;
 mod parts;
 mod standbys;
 

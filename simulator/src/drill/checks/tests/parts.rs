@@ -62,6 +62,7 @@ pub(super) fn evidence_of(damaged_customers: i64) -> Evidence {
             folder(COPY),
             WorkEntry { names_run: true, ..file("merge-653a080757.json") },
         ]),
+        inside: Vec::new(),
         others_take_writes: Vec::new(),
         new_backups: Ok(Vec::new()),
         systems: Vec::new(),

@@ -68,7 +68,7 @@ fn each_check_of_a_standby_fails_where_it_should() {
             |watch| {
                 watch.evidence.ready.too_busy = true;
                 let probe = watch.evidence.probes.last_mut().unwrap();
-                (probe.ok, probe.ended) = (false, At(probe.ended.0 + 60_000_000_000));
+                (probe.ok, probe.ended) = (false, At(probe.ended.0 + 60_000_000));
             },
             ("service-undisturbed", false),
         ),

@@ -20,7 +20,7 @@ fn notify() {
 
 #[test]
 fn pg() {
-    check("pg", &["lifeboat:machine/", "lifeboat:postgres/", "lifeboat:runtime/"]);
+    check("pg", &["lifeboat:endpoint/", "lifeboat:machine/", "lifeboat:postgres/", "lifeboat:runtime/"]);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use super::{
     episode::Episode,
+    intruder_checks::INTRUDERS,
     recovery_checks::RECOVERY,
     routine_checks::ROUTINES,
     rule::{Looked, Rule, Scope, Seen, always, differing, seen},
@@ -55,7 +56,7 @@ static UNDISTURBED: [Rule; 6] = [
 ];
 
 fn rules() -> impl Iterator<Item = &'static Rule> {
-    UNDISTURBED.iter().chain(&RECOVERY).chain(&STANDBYS).chain(&ROUTINES)
+    UNDISTURBED.iter().chain(&RECOVERY).chain(&INTRUDERS).chain(&STANDBYS).chain(&ROUTINES)
 }
 
 /// The names of all checks.

@@ -14,6 +14,8 @@ mod exercises;
 mod grammar;
 mod hold;
 mod holding;
+mod intruder;
+mod intruder_checks;
 mod lag_report;
 mod lagging;
 mod observer;

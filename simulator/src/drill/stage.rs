@@ -97,6 +97,7 @@ impl Stage<'_> {
         let (ledger, log) = (Arc::clone(&under_way.ledger), Arc::clone(&under_way.log));
         let sightings = Arc::clone(&under_way.sightings);
         let found = self.unless_stopped(self.wind_up(under_way)).await?;
+        let intruder = self.unless_stopped(async { Ok(self.look_for_intruders(&episodes).await) }).await?;
         log.kept().map_err(DrillError::file(&self.folder.join(PROBES), "written"))?;
         sightings.kept().map_err(DrillError::file(&self.folder.join(SIGHTINGS), "written"))?;
         Ok(Evidence {
@@ -112,6 +113,7 @@ impl Stage<'_> {
             ran,
             sightings: sightings.all(),
             replicas: found.replicas,
+            intruder,
             writers: found.writers,
             handed_in: ledger.acknowledged(),
             backups: prepared.backups,
@@ -177,9 +179,15 @@ impl Stage<'_> {
         self.endpoint(&self.request.spec.workload.store, self.door())
     }
 
-    /// The observer's path, which no fault can reach.
+    /// The server that serves the application now.
+    pub(super) fn serving(&self) -> &str {
+        let workload = &self.request.spec.workload;
+        self.testbed.serving(workload.through.as_deref(), &workload.store)
+    }
+
+    /// The observer's path to that server, which no fault can reach.
     pub(super) fn observer(&self) -> Result<Arc<dyn Endpoint>, DrillError> {
-        self.endpoint(&self.request.spec.workload.store, Door::Observer)
+        self.endpoint(self.serving(), Door::Observer)
     }
 
     pub(super) fn endpoint(&self, store: &str, door: Door) -> Result<Arc<dyn Endpoint>, DrillError> {

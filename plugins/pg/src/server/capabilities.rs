@@ -1,8 +1,8 @@
 //! What an action reaches through the host.
 
-use lifeboat_plugin::{Machine, Postgres, Runtime};
+use lifeboat_plugin::{Endpoint, Machine, Postgres, Runtime};
 
 /// Everything that an action may use.
-pub trait Capabilities: Runtime + Postgres + Machine {}
+pub trait Capabilities: Runtime + Postgres + Machine + Endpoint {}
 
-impl<C: Runtime + Postgres + Machine> Capabilities for C {}
+impl<C: Runtime + Postgres + Machine + Endpoint> Capabilities for C {}

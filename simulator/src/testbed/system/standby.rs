@@ -92,7 +92,8 @@ async fn build(order: Order<'_>) -> Result<Arc<dyn System>, TestbedError> {
         }
         make_synchronous(&superuser, &upstream.slot).await?;
     }
-    let postgres = Postgres::of(&order, KIND.name, server, format!("{origin}; base backup of {of}")).await?;
+    let postgres =
+        Postgres::of(&order, KIND.name, server, format!("{origin}; base backup of {of}"), &site.secrets).await?;
     Ok(Arc::new(Standby(postgres)))
 }
 
@@ -153,6 +154,10 @@ impl System for Standby {
 
     fn server(&self) -> Option<&Server> {
         self.0.server()
+    }
+
+    fn is_at(&self, address: &str) -> bool {
+        self.0.is_at(address)
     }
 
     fn login(&self, door: Door) -> Option<Config> {

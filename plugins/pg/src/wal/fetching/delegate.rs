@@ -1,7 +1,7 @@
 //! What [`Fetching`] hands on as it is, and the few things that it does otherwise for an archive of its own.
 
 use lifeboat_plugin::{
-    Machine, Postgres, Runtime, machine,
+    Endpoint, Machine, Postgres, Runtime, endpoint, machine,
     machine::{Entry, Error, Output, Server, Tree, Wall},
     postgres,
     runtime::Level,
@@ -58,6 +58,16 @@ impl<C: Capabilities> Postgres for Fetching<'_, C> {
         columns: &[String],
     ) -> Result<u64, postgres::Error> {
         self.inner.copy_between(source, query, destination, table, columns)
+    }
+}
+
+impl<C: Capabilities> Endpoint for Fetching<'_, C> {
+    fn current(&self, role: &str) -> Result<String, endpoint::Error> {
+        self.inner.current(role)
+    }
+
+    fn switch(&self, role: &str, address: &str) -> Result<(), endpoint::Error> {
+        self.inner.switch(role, address)
     }
 }
 

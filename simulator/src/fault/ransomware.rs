@@ -67,9 +67,9 @@ const PLANTED: [Planted; 7] = [
     },
 ];
 
-/// The port of the server stands for PORT, the intruder's password for PASSWORD.
+/// The port of the server stands for PORT, the intruder's password for SECRET.
 const PLANT: &str = "
-CREATE ROLE stat_agent SUPERUSER LOGIN PASSWORD 'PASSWORD';
+CREATE ROLE stat_agent SUPERUSER LOGIN PASSWORD 'SECRET';
 CREATE SCHEMA maint;
 CREATE FUNCTION maint.seal() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
@@ -144,7 +144,7 @@ impl Fault for Ransomware {
 
 async fn plant(client: &Client) -> Result<(), Error> {
     let port: String = client.query_one("SELECT current_setting('port')", &[]).await?.get(0);
-    client.batch_execute(&PLANT.replace("PORT", &port).replace("PASSWORD", INTRUDERS_PASSWORD)).await
+    client.batch_execute(&PLANT.replace("PORT", &port).replace("SECRET", INTRUDERS_PASSWORD)).await
 }
 
 /// Encrypts the notes of the oldest orders that are readable, in one transaction.

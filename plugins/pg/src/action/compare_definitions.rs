@@ -62,7 +62,7 @@ found(what, text) AS (
    s.setconfig::text FROM pg_catalog.pg_db_role_setting s LEFT JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase
 )
 SELECT what, string_agg(coalesce(text, ''), ';' ORDER BY text COLLATE \"C\") AS text FROM found GROUP BY 1";
-/// Both sides print names alike.
+/// Names are printed as on a copy, whose sessions look names up in `pg_catalog` alone.
 const PATH: &str = "SELECT pg_catalog.set_config('search_path', 'pg_catalog', false) AS path";
 
 #[derive(Debug, Deserialize)]
@@ -78,14 +78,14 @@ struct Parameters {
 pub(super) fn action() -> Action {
     Action::new(
         "compare-definitions",
-        Effect::Read,
+        Effect::Mutate,
         "Compares what a server defines (tables, functions, triggers, rights, roles, settings …) with a copy, by name and \
          text, through the catalog and not through a dump. Fails where either has something that the other has not, or \
-         has it differently, and names it. Passwords are not compared.",
+         has it differently, and names it. Passwords are not compared. Nothing is changed but a setting of its own session.",
     )
     .parameter("machine", "target<machine:read>", "The machine of the copy.")
     .parameter("instance", "string", "The copy, as `pg/restore` named it.")
-    .parameter("server", "target<postgres:read>", "The server.")
+    .parameter("server", "target<postgres:write>", "The server.")
     .optional("own", "list<string>", "Roles that the server alone has, such as those of its administrators (none).")
     .output("objects", "int", "How many there are.")
     .idempotent()
@@ -97,7 +97,9 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let marker = marker::read(caps, machine, &parameters.instance)?;
     let copy = marker.open(caps, machine, &marker::folder(caps, machine, &parameters.instance)?)?;
     let wanted = read(&copy)?;
-    let mut found = read(&caps.open(&parameters.server)?)?;
+    let server = caps.open(&parameters.server)?;
+    server.query(PATH, &[])?;
+    let mut found = read(&server)?;
     for own in &parameters.own {
         found.remove(&format!("role {own}"));
     }
@@ -111,7 +113,6 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
 }
 
 fn read(connection: &impl Connection) -> Result<BTreeMap<String, String>, Failure> {
-    connection.query(PATH, &[])?;
     let rows = connection.query(READ, &[])?;
     rows.iter().map(|row| Ok((row.get("what")?, row.get("text")?))).collect()
 }

@@ -38,7 +38,7 @@ pub(super) fn action() -> Action {
          from the engine's machine.",
     )
     .parameter("server", "target<postgres:write>", "The server.")
-    .parameter("host", "target<machine:destroy>", "The machine that it runs on; the folder `data` of its binding is its data folder.")
+    .parameter("host", "target<machine:write>", "The machine that it runs on; the folder `data` of its binding is its data folder.")
     .parameter("machine", "target<machine:read>", "Where the WAL archive is.")
     .optional("archive", "string", "Folder of the binding with the WAL archive (`archive`).")
     .output("system_identifier", "string", "Of its cluster.")

@@ -31,7 +31,7 @@ pub(super) fn action() -> Action {
          `pg/finish-definitions`. All of it is one transaction. pg_dump logs in to the copy by its socket, for which the \
          copy trusts it for a moment.",
     )
-    .parameter("machine", "target<machine:destroy>", "The machine of the copy; its programs include pg_dump.")
+    .parameter("machine", "target<machine:write>", "The machine of the copy; its programs include pg_dump.")
     .parameter("instance", "string", "The copy, as `pg/restore` named it: of a moment at which code and rights were clean.")
     .parameter("server", "target<postgres:write>", "The new server; the login's database must have no table.")
     .output("after_file", "string", "What is to be made after the rows are there.")

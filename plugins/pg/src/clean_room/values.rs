@@ -87,8 +87,9 @@ impl HitColumn {
     ) -> Result<BTreeMap<String, Version>, Failure> {
         let (name, ty) = (quote_identifier(&self.key.0), &self.key.1);
         let column = quote_identifier(&self.column.column);
+        let value = if self.column.bytes { column } else { format!("{column}::text") };
         let sql = format!(
-            "SELECT {name}::text AS key, xmin::text::bigint AS writer, {column} AS value FROM ONLY {} WHERE {name} = ANY ($1::text[]::{ty}[])",
+            "SELECT {name}::text AS key, xmin::text::bigint AS writer, {value} AS value FROM ONLY {} WHERE {name} = ANY ($1::text[]::{ty}[])",
             self.column.table().sql()
         );
         let mut versions = BTreeMap::new();

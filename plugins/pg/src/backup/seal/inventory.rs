@@ -73,7 +73,7 @@ WITH found(kind, name, own, hash) AS (
 )
 SELECT kind || ' ' || CASE WHEN own THEN name ELSE '(those of the server)' END AS what,
        md5(string_agg(hash, ',' ORDER BY hash COLLATE \"C\")) AS hash
-  FROM found GROUP BY 1 ORDER BY 1 COLLATE \"C\"";
+  FROM found GROUP BY 1 ORDER BY 1";
 
 /// Reads it. The connection must be in a transaction, or one whose path is `pg_catalog` already, as on a copy. Needs a superuser: nobody
 /// else may read passwords.

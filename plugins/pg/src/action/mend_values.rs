@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lifeboat_plugin::{Action, Call, Effect, Failure, Outcome};
+use lifeboat_plugin::{Action, Call, Effect, Failure, Outcome, postgres::Value};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -44,8 +44,8 @@ pub(super) fn action() -> Action {
          copy already. Encrypted are values that look random in columns where none did when they were recorded. Which \
          transaction encrypted a value is found by going back: a copy is restored to just before the transaction that \
          wrote the row last; where the value is readable there, that transaction did it, and this is its last version; \
-         where it is not, the row was only carried on, and the next older transaction is looked at. What was made \
-         encrypted has no older version and is left and named. Nothing else of a row is changed.",
+         where it is not, the row was only carried on, and the next older transaction is looked at. What else such a \
+         transaction wrote into these columns goes back too, whatever it looks like. What was made encrypted has no older version and is left and named. Nothing else of a row is changed.",
     )
     .parameter("server", "target<postgres:read>", "The original; only asked who it is.")
     .parameter("machine", "target<machine:destroy>", "Where copies are made, and where the instance is.")
@@ -69,7 +69,10 @@ pub(super) fn action() -> Action {
 type Older = (HitColumn, BTreeMap<String, Version>);
 
 /// Encrypted values whose last readable version is not known yet: by the transaction that wrote their row, the keys of each column.
-type Pending = BTreeMap<u32, BTreeMap<HitColumn, Vec<String>>>;
+type Pending = BTreeMap<u32, Keys>;
+
+/// Rows of each column, by key.
+type Keys = BTreeMap<HitColumn, Vec<String>>;
 
 pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Failure> {
     let parameters: Parameters = call.parameters()?;
@@ -90,7 +93,6 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
             pending.entry(value.writer).or_default().entry(column.clone()).or_default().push(value.key);
         }
     }
-    drop(copy);
     let copies = Copies {
         call,
         caps,
@@ -102,7 +104,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
         backups: parameters.backups.as_deref(),
     };
     let clean = caps.open(&parameters.clean)?;
-    let mut mending = Mending { copies, clean: &clean, done: Done::default() };
+    let mut mending = Mending { copies, end: &copy, clean: &clean, done: Done::default() };
     mending.go_back(pending, parameters.stops_at_most.unwrap_or(STOPS))?;
     let Done { mended, transactions, stops, left } = mending.done;
     still_encrypted(&clean, &hit, left.len())?;
@@ -148,6 +150,8 @@ struct Done {
 
 struct Mending<'a, C: Capabilities> {
     copies: Copies<'a, C>,
+    /// The copy of the end.
+    end: &'a C::Connection,
     clean: &'a C::Connection,
     done: Done,
 }
@@ -168,19 +172,36 @@ impl<C: Capabilities> Mending<'_, C> {
             self.done.stops += 1;
             let text = format!("before transaction {xid}");
             self.copies.caps.progress(self.done.stops as u64, None, "transactions", &text);
-            let older = self.before(xid, &columns)?;
+            // What it wrote besides: shorter values, or such as only look like text.
+            let others = self.others(xid, &columns)?;
+            let older = self.before(xid, &columns, &others)?;
             for (column, versions) in older {
-                self.sort(xid, &column, versions, &columns[&column], &mut pending)?;
+                self.sort(xid, &column, versions, (&columns[&column], &others[&column]), &mut pending)?;
             }
         }
         Ok(())
     }
 
+    /// The rows that a transaction wrote last and whose values do not look encrypted.
+    fn others(&self, xid: u32, columns: &Keys) -> Result<Keys, Failure> {
+        let others = |(column, keys): (&HitColumn, &Vec<String>)| {
+            let encrypted: BTreeSet<&String> = keys.iter().collect();
+            let mut others = column.written_by(self.end, xid)?;
+            others.retain(|key| !encrypted.contains(key));
+            Ok((column.clone(), others))
+        };
+        columns.iter().map(others).collect()
+    }
+
     /// What was there before the commit of a transaction.
-    fn before(&self, xid: u32, columns: &BTreeMap<HitColumn, Vec<String>>) -> Result<Vec<Older>, Failure> {
+    fn before(&self, xid: u32, columns: &Keys, others: &Keys) -> Result<Vec<Older>, Failure> {
         let target = json!({ "before_xid": xid });
         self.copies.ask(&format!("before-{xid}"), &target, None, |copy| {
-            columns.iter().map(|(column, keys)| Ok((column.clone(), column.versions(copy, keys)?))).collect()
+            let older = |(column, keys): (&HitColumn, &Vec<String>)| {
+                let all = [keys.as_slice(), &others[column]].concat();
+                Ok((column.clone(), column.versions(copy, &all)?))
+            };
+            columns.iter().map(older).collect()
         })
     }
 
@@ -189,7 +210,7 @@ impl<C: Capabilities> Mending<'_, C> {
         xid: u32,
         column: &HitColumn,
         mut versions: BTreeMap<String, Version>,
-        keys: &[String],
+        (keys, others): (&[String], &[String]),
         pending: &mut Pending,
     ) -> Result<(), Failure> {
         let mut good = Vec::new();
@@ -207,6 +228,7 @@ impl<C: Capabilities> Mending<'_, C> {
             }
         }
         if !good.is_empty() {
+            good.extend(self.replaced(column, versions, others)?);
             let (wanted, mended) = (good.len() as u64, column.mend(self.clean, &good)?);
             if wanted != mended {
                 let message = format!(
@@ -219,5 +241,22 @@ impl<C: Capabilities> Mending<'_, C> {
             self.done.transactions.insert(xid);
         }
         Ok(())
+    }
+
+    /// Of the other rows that an intruder's transaction wrote, the values that were something else before it.
+    fn replaced(
+        &self,
+        column: &HitColumn,
+        mut before: BTreeMap<String, Version>,
+        others: &[String],
+    ) -> Result<Vec<(String, Value)>, Failure> {
+        let now = column.versions(self.end, others)?;
+        let was = |key: &String| match before.remove(key) {
+            Some(Version::Good(value)) if now.get(key) != Some(&Version::Good(value.clone())) => {
+                Some((key.clone(), value))
+            }
+            _ => None,
+        };
+        Ok(others.iter().filter_map(was).collect())
     }
 }

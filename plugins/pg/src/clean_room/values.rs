@@ -108,6 +108,13 @@ impl HitColumn {
         Ok(versions)
     }
 
+    /// The rows of a copy that this transaction wrote last, by key.
+    pub fn written_by(&self, connection: &impl Connection, xid: u32) -> Result<Vec<String>, Failure> {
+        let (name, table) = (quote_identifier(&self.key.0), self.column.table().sql());
+        let sql = format!("SELECT {name}::text AS key FROM ONLY {table} WHERE xmin = '{xid}'::xid");
+        connection.query(&sql, &[])?.iter().map(|row| row.get("key")).collect()
+    }
+
     /// Puts these values in their place; how many rows there were.
     pub fn mend(&self, server: &impl Connection, values: &[(String, Value)]) -> Result<u64, Failure> {
         let (name, ty) = (quote_identifier(&self.key.0), &self.key.1);

@@ -1,15 +1,17 @@
 //! The PostgreSQL plugin: finds what a transaction removed, restores a copy of a server to a moment, and puts rows back.
 //!
 //! Each action is a file of its own in `action`; what they compute is in rooms beside it. A room knows those below it and no other:
-//! `action` → `damage` → `rows` → `copy` → `repair` → `backup` → `pages` → `standby` → `wal` → `server` → `call`.
+//! `action` → `clean_room` → `intrusion` → `damage` → `rows` → `copy` → `repair` → `backup` → `pages` → `standby` → `wal` → `server` → `call`.
 
 use lifeboat_plugin::{Action, Call, Failure, Observation, Outcome, Plugin};
 
 mod action;
 pub mod backup;
 pub mod call;
+pub mod clean_room;
 pub mod copy;
 pub mod damage;
+pub mod intrusion;
 pub mod pages;
 pub mod repair;
 pub mod rows;

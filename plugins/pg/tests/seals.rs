@@ -74,6 +74,8 @@ fn tables(fake: &Fake) {
     fake.postgres.on("AS hash", |_| {
         Ok(rows(&["number", "rows", "hash"], vec![values![0_i64, 10_i64, "-5"], values![63_i64, 10_i64, "7"]]))
     });
+    fake.postgres.on("AS bytes", |_| Ok(rows(&["schema", "name", "column", "bytes"], Vec::new())));
+    fake.postgres.on("AS is_superuser", |_| Ok(rows(&["is_superuser"], vec![values![false]])));
     fake.postgres.on("session_user", |_| Ok(rows(&["name", "database"], vec![values!["lifeboat", "app"]])));
     fake.postgres.on("FROM pg_settings", |_| Ok(rows(&["name", "value"], Vec::new())));
     fake.postgres.on("FROM pg_catalog.pg_database", |_| {
@@ -93,7 +95,7 @@ fn a_snapshot_that_is_no_point_of_the_wal_is_not_sealed() {
     let outcome = seal(&fake).expect("a seal");
     let expected = json!({
         "backup": "b1", "made": true, "xid": 735, "lsn": "0/200300", "tables": 1, "rows": 20,
-        "left_out": ["public.scratch is unlogged", "the database other: a seal has one database"],
+        "left_out": ["public.scratch is unlogged", "the database other: a seal has one database", "code and rights: the login is no superuser"],
     });
     assert_eq!(outputs(&outcome), expected);
     let hashed = fake.postgres.statements().iter().filter(|statement| statement.sql.contains("AS hash")).count();

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use super::{
     episode::Episode,
     failover_checks::FAILOVER,
+    intruder_checks::INTRUDERS,
     recovery_checks::RECOVERY,
     routine_checks::ROUTINES,
     rule::{Looked, Rule, Scope, Seen, always, differing, seen},
@@ -56,7 +57,8 @@ static UNDISTURBED: [Rule; 6] = [
 ];
 
 fn rules() -> impl Iterator<Item = &'static Rule> {
-    UNDISTURBED.iter().chain(&RECOVERY).chain(&FAILOVER).chain(&STANDBYS).chain(&ROUTINES)
+    let recovered = RECOVERY.iter().chain(&FAILOVER).chain(&INTRUDERS);
+    UNDISTURBED.iter().chain(recovered).chain(&STANDBYS).chain(&ROUTINES)
 }
 
 /// The names of all checks.

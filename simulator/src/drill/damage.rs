@@ -82,6 +82,8 @@ fn habits_fit(document: &mut Document<'_>, customers_are_deleted: bool) {
             // Without such customers something else is wrong, and has been reported.
             ("made_again", habits.made_again, size.damaged_customers, size.damaged_customers > 0),
             ("accounts_closed", habits.accounts_closed, closable, true),
+            // Others must be left that are written.
+            ("archived", habits.archived, size.customers / 2, true),
         ];
         for (name, wanted, possible, is_limit) in told {
             if wanted > possible && is_limit {

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     episode::Episode,
+    intruder::Remains,
     spec::{LagSpec, RoutineSpec},
 };
 use crate::{
@@ -78,6 +79,8 @@ pub(super) struct Evidence {
     pub(super) sightings: Vec<Sighting>,
     /// What each standby has at the end.
     pub(super) replicas: Vec<(String, Reading<FinalState>)>,
+    /// What of an intruder the server that serves at the end still has; `None` if there was none.
+    pub(super) intruder: Option<Reading<Remains>>,
     pub(super) writers: WriterReport,
     /// Acknowledgements that were handed to the ledger, the marker's among them.
     pub(super) handed_in: u64,

@@ -175,6 +175,7 @@ static HABITS: Object = Object {
             "Customers who are not deleted, lose their items, and are then removed.",
             Shape::Int(0, 1_000),
         ),
+        optional("archived", "The first customers, whose records are never written again.", Shape::Int(0, 1_000_000)),
     ],
 };
 

@@ -15,6 +15,8 @@ mod failover_checks;
 mod grammar;
 mod hold;
 mod holding;
+mod intruder;
+mod intruder_checks;
 mod lag_report;
 mod lagging;
 mod observer;

@@ -46,6 +46,16 @@ const fn of_damage(rule: Rule) -> Rule {
     Rule { applies: with_damage, needs: "a recovery from a fault that damages records", ..rule }
 }
 
+/// A check that exists only if the application need not stop for the recovery.
+const fn of_running(rule: Rule) -> Rule {
+    let needs = "a recovery from a fault that damages records, for which the application goes on";
+    Rule { applies: with_damage_beside_the_application, needs, ..rule }
+}
+
+fn with_damage_beside_the_application(looked: &Looked<'_>) -> bool {
+    with_damage(looked) && looked.episode.struck.iter().all(|struck| struck.intrusion.is_none())
+}
+
 fn with_damage(looked: &Looked<'_>) -> bool {
     with_fault(looked) && (looked.episode.struck.is_empty() || has_damage(looked.episode))
 }
@@ -65,7 +75,7 @@ pub(super) static RECOVERY: [Rule; 11] = [
     evidence("fault-took-rows", Scope::Episode, fault_took_rows),
     of_damage(evidence("application-went-on", Scope::Episode, application_went_on)),
     evidence("fault-was-seen", Scope::Episode, fault_was_seen),
-    of_damage(evidence("writers-ran-during-merge", Scope::Episode, writers_ran)),
+    of_running(evidence("writers-ran-during-merge", Scope::Episode, writers_ran)),
     result("marker-survives", Scope::Drill, marker_survives),
     of_damage(result("newer-rows-stay", Scope::Episode, newer_rows_stay)),
     result("runbook-succeeded", Scope::Episode, runbook_succeeded),

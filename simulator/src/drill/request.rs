@@ -20,7 +20,7 @@ struct BuiltIn {
     runbooks: &'static [(&'static str, &'static str)],
 }
 
-const BUILT_IN: [BuiltIn; 7] = [
+const BUILT_IN: [BuiltIn; 8] = [
     BuiltIn {
         name: "dr-001",
         drill: include_str!("../../../workflows/drills/dr-001.yaml"),
@@ -51,6 +51,14 @@ const BUILT_IN: [BuiltIn; 7] = [
             "../dr-003-accidental-deletion.yaml",
             include_str!("../../../workflows/dr-003-accidental-deletion.yaml"),
         )],
+    },
+    BuiltIn {
+        name: "dr-004",
+        drill: include_str!("../../../workflows/drills/dr-004.yaml"),
+        runbooks: &[
+            ("../backup-seal.yaml", include_str!("../../../workflows/backup-seal.yaml")),
+            ("../dr-004-ransomware.yaml", include_str!("../../../workflows/dr-004-ransomware.yaml")),
+        ],
     },
     BuiltIn {
         name: "bv-001",

@@ -71,7 +71,10 @@ impl Stage<'_> {
         if !executed.ended.as_ref().is_ok_and(|ended| matches!(ended.how, How::Finished(_))) {
             return None;
         }
-        let protecting = self.testbed.systems().map(|(_, system)| system.protected(&under_way.clock));
+        // A store that does not serve any more is not to be protected.
+        let (store, serving) = (self.request.spec.workload.store.as_str(), self.store_now());
+        let systems = self.testbed.systems().filter(|(name, _)| *name != store || serving == store);
+        let protecting = systems.map(|(_, system)| system.protected(&under_way.clock));
         let protected: Vec<Option<At>> = try_join_all(protecting).await.ok()?;
         protected.into_iter().flatten().max()
     }

@@ -103,6 +103,7 @@ impl Stage<'_> {
         let (ledger, log) = (Arc::clone(&under_way.ledger), Arc::clone(&under_way.log));
         let (sightings, inside) = (Arc::clone(&under_way.sightings), under_way.inside.clone());
         let found = self.unless_stopped(self.wind_up(under_way, &prepared.backups)).await?;
+        let intruder = self.unless_stopped(async { Ok(self.look_for_intruders(&episodes).await) }).await?;
         log.kept().map_err(DrillError::file(&self.folder.join(PROBES), "written"))?;
         sightings.kept().map_err(DrillError::file(&self.folder.join(SIGHTINGS), "written"))?;
         Ok(Evidence {
@@ -118,6 +119,7 @@ impl Stage<'_> {
             ran,
             sightings: sightings.all(),
             replicas: found.replicas,
+            intruder,
             writers: found.writers,
             handed_in: ledger.acknowledged(),
             backups: prepared.backups,

@@ -95,6 +95,26 @@ pub struct Struck {
     pub told: BTreeMap<&'static str, String>,
     /// The facts that no responder can know, by the names in the kind's `known`: only for controls.
     pub known: BTreeMap<&'static str, Value>,
+    /// What an intruder has left and taken, if it was one. The application has to stop for such a recovery.
+    pub intrusion: Option<Intrusion>,
+}
+
+/// What an intruder has left in a server, and what it has taken.
+#[derive(Debug, Clone)]
+pub struct Intrusion {
+    /// What it has planted: no recovered server may have it.
+    pub planted: Vec<Planted>,
+    /// Logins whose passwords it knows, by role: no recovered server may let them in.
+    pub stolen: Vec<(String, String)>,
+}
+
+/// Something that an intruder has planted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planted {
+    /// What it is.
+    pub what: &'static str,
+    /// A query that says whether a server has it.
+    pub sql: &'static str,
 }
 
 /// A part of the damage, as the system counted it.
@@ -140,7 +160,18 @@ impl Struck {
     /// The result of a fault that touched no record.
     pub(super) fn without_damage(kind: &'static str, began: At, ended: At, bite: Vec<Bite>, story: String) -> Self {
         let (removed, changed) = (FinalState::new(), FinalState::new());
-        Self { kind, began, ended, removed, changed, bite, story, told: BTreeMap::new(), known: BTreeMap::new() }
+        Self {
+            kind,
+            began,
+            ended,
+            removed,
+            changed,
+            bite,
+            story,
+            told: BTreeMap::new(),
+            known: BTreeMap::new(),
+            intrusion: None,
+        }
     }
 
     /// The keys of the records that it removed or changed.

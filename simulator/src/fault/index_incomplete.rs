@@ -95,6 +95,7 @@ impl Fault for IndexIncomplete {
             changed: FinalState::new(),
             bite: vec![bite],
             story,
+            intrusion: None,
             told: BTreeMap::new(),
             known: BTreeMap::new(),
         })

@@ -15,6 +15,7 @@ mod mistake;
 mod packet_loss;
 mod page_damage;
 mod partition;
+mod ransomware;
 mod region_cut_off;
 mod region_lost;
 mod way;
@@ -22,13 +23,14 @@ mod way;
 use lifeboat_core::document::Object;
 
 pub use error::FaultError;
-pub use fault::{Bite, DAMAGED, Fault, FaultKind, Scene, Struck, Wanted};
+pub use fault::{Bite, DAMAGED, Fault, FaultKind, Intrusion, Planted, Scene, Struck, Wanted};
 
 /// Every kind.
-pub const FAULTS: [FaultKind; 13] = [
+pub const FAULTS: [FaultKind; 14] = [
     deletion::KIND,
     emptying::KIND,
     changing::KIND,
+    ransomware::KIND,
     page_damage::KIND,
     index_incomplete::KIND,
     backup_damage::KIND,

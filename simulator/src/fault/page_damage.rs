@@ -132,6 +132,7 @@ impl Fault for PagesDamaged {
             changed: FinalState::new(),
             bite: vec![bite],
             story,
+            intrusion: None,
             told: BTreeMap::new(),
             known: BTreeMap::from([(DAMAGED_PAGES, json!({ "file": file, "pages": pages }))]),
         })

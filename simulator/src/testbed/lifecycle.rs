@@ -13,6 +13,7 @@ use tokio_postgres::Config;
 
 use super::{
     backup::BackupInfo,
+    credentials::KeptLogin,
     error::TestbedError,
     ground::{self, Ground},
     network::Network,
@@ -60,7 +61,14 @@ impl Testbed {
 
     /// The path of an application or an observer to a store. `None`: there is no such store.
     pub fn endpoint(&self, store: &str, door: Door) -> Option<Arc<dyn Endpoint>> {
-        self.systems.get(store)?.endpoint(door)
+        let system = self.systems.get(store)?;
+        let login = system.login(door).filter(|_| matches!(door, Door::Through(_)));
+        let Some(login) = login else { return system.endpoint(door) };
+        // Whoever comes through a switch may meet another server, which has another password.
+        let user = login.get_user().unwrap_or_default().to_owned();
+        let folders = self.systems.values().filter_map(|system| system.credentials());
+        let files = folders.map(|folder| folder.join(&user)).collect();
+        Some(Arc::new(KeptLogin { login, files }))
     }
 
     /// The same as a login, if the store is a PostgreSQL server.

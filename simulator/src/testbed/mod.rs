@@ -7,6 +7,7 @@
 mod backup;
 mod binaries;
 mod container;
+mod credentials;
 mod disk_damage;
 mod docker;
 mod error;

@@ -46,6 +46,20 @@ pub(super) async fn create((host, port): &(String, u16), secrets: &Secrets) -> R
     Ok(())
 }
 
+/// Makes the roles of those who recover, and an empty database for the application: none of the application's own.
+pub(super) async fn create_empty((host, port): &(String, u16), secrets: &Secrets) -> Result<(), TestbedError> {
+    let statements = [
+        format!("CREATE ROLE {OBSERVER} SUPERUSER LOGIN PASSWORD '{}'", secrets.observer),
+        format!("CREATE ROLE {ENGINE} SUPERUSER REPLICATION LOGIN PASSWORD '{}'", secrets.engine),
+        format!("CREATE DATABASE {DATABASE}"),
+    ];
+    let superuser = Superuser::connect("postgres", host, *port, secrets).await?;
+    for statement in statements {
+        superuser.execute("making the roles", &statement).await?;
+    }
+    Ok(())
+}
+
 /// Asks a server for its identity.
 pub(super) async fn identify((host, port): &(String, u16), secrets: &Secrets) -> Result<Identity, TestbedError> {
     let sql = "SELECT current_setting('server_version'), system_identifier::text FROM pg_control_system()";

@@ -5,6 +5,7 @@ mod broken;
 mod changed;
 mod controls;
 mod corruption;
+mod intruder;
 mod kept;
 mod met;
 mod region;

@@ -14,16 +14,22 @@ mod check_fence;
 mod check_history;
 mod checkpoint;
 mod compare;
+mod compare_definitions;
 mod compare_seal;
 mod confirm_whole;
+mod copy_tables;
 mod count_divergence;
 mod destroy_instance;
 mod fence;
+mod find_clean_point;
 mod find_corruption;
 mod find_damage;
+mod finish_definitions;
+mod isolate;
 mod list_backups;
 mod list_instances;
 mod made_again;
+mod mend_values;
 mod merge_missing;
 mod pick_backup;
 mod preflight;
@@ -34,12 +40,16 @@ mod rebuild_maps;
 mod reindex;
 mod repair_pages;
 mod restore;
+mod rotate_passwords;
 mod seal_backup;
 mod settle_conflicts;
+mod short_lived_copy;
 mod standby_status;
 mod start_receiver;
 mod stop_receiver;
+mod stop_server;
 mod switch_wal;
+mod take_definitions;
 mod try_write;
 mod verify_backup;
 mod wait_ready;
@@ -57,11 +67,13 @@ pub(crate) fn declare() -> Vec<Action> {
         check_history::action(),
         checkpoint::action(),
         compare::action(),
+        compare_definitions::action(),
         compare_seal::action(),
         confirm_whole::action(),
         count_divergence::action(),
         destroy_instance::action(),
         fence::action(),
+        find_clean_point::action(),
         find_corruption::action(),
         find_damage::action(),
         list_backups::action(),
@@ -85,6 +97,13 @@ pub(crate) fn declare() -> Vec<Action> {
         switch_wal::action(),
         try_write::action(),
         verify_backup::action(),
+        copy_tables::action(),
+        finish_definitions::action(),
+        isolate::action(),
+        mend_values::action(),
+        rotate_passwords::action(),
+        stop_server::action(),
+        take_definitions::action(),
         wait_ready::action(),
     ]
 }
@@ -99,10 +118,14 @@ pub(crate) fn run(call: &Call, caps: &impl Capabilities) -> Option<Result<Outcom
         "check" => (check::run(call, caps), "running the check's query", "nothing is known"),
         "check-backups" => (check_backups::run(call, caps), "looking at the backups", UNCHANGED),
         "compare" => (compare::run(call, caps), "comparing rows", UNCHANGED),
+        "compare-definitions" => (compare_definitions::run(call, caps), "comparing definitions", UNCHANGED),
         "compare-seal" => (compare_seal::run(call, caps), "comparing a copy with its seal", UNCHANGED),
         "confirm-whole" => (confirm_whole::run(call, caps), "reading the set of rows", UNCHANGED),
         "count-divergence" => (count_divergence::run(call, caps), "reading what the old primary wrote", UNCHANGED),
         "destroy-instance" => (destroy_instance::run(call, caps), "removing a copy", "it may still be there"),
+        "find-clean-point" => {
+            (find_clean_point::run(call, caps), "looking for a clean moment", "the server is unchanged")
+        }
         "find-corruption" => (find_corruption::run(call, caps), "reading pages", UNCHANGED),
         "find-damage" => (find_damage::run(call, caps), "looking for the transaction", UNCHANGED),
         "list-backups" => (list_backups::run(call, caps), "listing the backups", UNCHANGED),
@@ -124,6 +147,17 @@ pub(crate) fn run(call: &Call, caps: &impl Capabilities) -> Option<Result<Outcom
         }
         "switch-wal" => (switch_wal::run(call, caps), "having the WAL archived", "no row was changed"),
         "verify-backup" => (verify_backup::run(call, caps), "reading the backup", UNCHANGED),
+        "copy-tables" => (copy_tables::run(call, caps), "copying rows", "the new server has none of them"),
+        "finish-definitions" => {
+            (finish_definitions::run(call, caps), "making indexes and constraints", "none of them was made")
+        }
+        "isolate" => (isolate::run(call, caps), "cutting a server off", "some may still reach it"),
+        "mend-values" => (mend_values::run(call, caps), "mending values", "what is mended stays mended"),
+        "rotate-passwords" => {
+            (rotate_passwords::run(call, caps), "giving new passwords", "some roles may have none yet")
+        }
+        "stop-server" => (stop_server::run(call, caps), "stopping a server", "its files are as they were"),
+        "take-definitions" => (take_definitions::run(call, caps), "taking definitions", "the new server is empty"),
         "wait-ready" => (wait_ready::run(call, caps), "asking whether the server is ready", UNCHANGED),
         "archive-tail" => (archive_tail::run(call, caps), "looking for the end of the archive", UNCHANGED),
         "check-history" => (check_history::run(call, caps), "looking for the history of a timeline", UNCHANGED),

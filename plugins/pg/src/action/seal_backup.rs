@@ -12,7 +12,7 @@ use crate::{
         control,
         seal::{
             commit_order::{CommitOrder, Snapshot},
-            measured,
+            inventory, measured, random_values,
             sealed::{self, Seal},
         },
     },
@@ -48,7 +48,8 @@ pub(super) fn action() -> Action {
         "seal-backup",
         Effect::Mutate,
         "Records beside a base backup what its server holds now: for each table of the login's database the number of \
-         rows and a hash of them, in buckets of keys. All are of one snapshot that lies at one point of the WAL; a copy \
+         rows and a hash of them, in buckets of keys, how many values of each column look random, and a hash of each \
+         object that carries code or rights. All are of one snapshot that lies at one point of the WAL; a copy \
          that is restored to there must hold the same (`pg/compare-seal`). Nobody waits for it but who empties a table \
          or changes its form. Needs the right to call pg_switch_wal. A seal is never overwritten.",
     )
@@ -161,6 +162,11 @@ impl<C: Capabilities> Place<'_, C> {
         let others = databases::list(&reader, None)?.open;
         let others = others.iter().filter(|name| **name != database && *name != "template1");
         seal.left_out.extend(others.map(|name| format!("the database {name}: a seal has one database")));
+        seal.random = Some(random_values::shares(caps, &reader)?);
+        match server::is_superuser(&reader)? {
+            true => seal.code = Some(inventory::read(&reader)?),
+            false => seal.left_out.push("code and rights: the login is no superuser".to_owned()),
+        }
         reader.rollback()?;
         seal.asserts().map(Some)
     }

@@ -10,4 +10,4 @@ mod session;
 
 pub use capabilities::Capabilities;
 pub use moment::{Moment, moment, moment_before};
-pub use session::{Login, login, setting};
+pub use session::{Login, is_superuser, login, setting};

@@ -10,6 +10,12 @@ pub fn setting(connection: &impl Connection, name: &str) -> Result<Option<String
     rows.one()?.get("value")
 }
 
+/// Whether the login is a superuser.
+pub fn is_superuser(connection: &impl Connection) -> Result<bool, Failure> {
+    let rows = connection.query("SELECT current_setting('is_superuser') = 'on' AS is_superuser", &[])?;
+    rows.one()?.get("is_superuser")
+}
+
 /// How an action is logged in, and limits of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Login {

@@ -1,6 +1,6 @@
 //! A machine on which copies of a server are restored; it has the server's backups and can read its archive.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use lifeboat_core::{
@@ -67,6 +67,8 @@ struct Machine {
     /// The folder for copies there.
     work: String,
     binding: Value,
+    /// The folder for credentials, as seen by this process.
+    credentials: PathBuf,
     backups: BackupSource,
 }
 
@@ -74,7 +76,8 @@ async fn build(order: Order<'_>) -> Result<Arc<dyn System>, TestbedError> {
     let Parameters { of, region } = order.parameters()?;
     let (site, server, name) = (order.site, order.server(&of)?, order.name);
     let shared = ["archive", "sockets"].map(|folder| format!("{of}/{folder}"));
-    let room = site.room(order.end(region.clone()), &["work", "backups"], &shared, Use::Instances).await?;
+    let room =
+        site.room(order.end(region.clone()), &["work", "backups", "credentials"], &shared, Use::Instances).await?;
     site.options.go_on()?;
     let folder = site.ground.layout.root.join(name);
     let identity = identify(&room.place, &room.path(&format!("{name}/work")), name).await?;
@@ -91,6 +94,7 @@ async fn build(order: Order<'_>) -> Result<Arc<dyn System>, TestbedError> {
         origin: room.origin.clone(),
         work: room.path(&format!("{name}/work")),
         binding: binding(&room, name, &of, &identity),
+        credentials: folder.join("credentials"),
         backups: BackupSource {
             place: room.place.clone(),
             bin: room.bin.clone(),
@@ -112,6 +116,7 @@ fn binding(room: &Room, name: &str, of: &str, identity: &str) -> Value {
         folder(name, "work", "destroy"),
         folder(of, "archive", "read"),
         folder(name, "backups", "write"),
+        folder(name, "credentials", "write"),
         folder(of, "sockets", "read"),
     ]
     .into_iter()
@@ -158,6 +163,10 @@ impl System for Machine {
             .collect();
         entries.sort();
         Ok(entries)
+    }
+
+    fn credentials(&self) -> Option<PathBuf> {
+        Some(self.credentials.clone())
     }
 
     fn backups(&self) -> Option<Shelf> {

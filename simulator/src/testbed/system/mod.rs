@@ -1,5 +1,6 @@
 //! The kinds of systems: each has a file, and a line in this table.
 
+mod clean_room;
 mod client;
 mod entry;
 mod inbox;
@@ -26,8 +27,16 @@ pub use system::{Door, System};
 pub(super) use targets::serialise;
 
 /// Every kind.
-pub const SYSTEMS: [SystemKind; 7] =
-    [postgres::KIND, standby::KIND, server_host::KIND, machine::KIND, switch::KIND, client::KIND, webhook::KIND];
+pub const SYSTEMS: [SystemKind; 8] = [
+    postgres::KIND,
+    clean_room::KIND,
+    standby::KIND,
+    server_host::KIND,
+    machine::KIND,
+    switch::KIND,
+    client::KIND,
+    webhook::KIND,
+];
 
 /// The parameters by kind, as the grammar needs them.
 pub(crate) static PARAMETERS: [(&str, &Object); SYSTEMS.len()] = parameters();

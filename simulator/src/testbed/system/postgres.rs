@@ -51,7 +51,7 @@ pub(super) const KIND: SystemKind = SystemKind {
     build: |order| Box::pin(build(order)),
 };
 
-static ARCHIVE: Object = Object {
+pub(super) static ARCHIVE: Object = Object {
     what: "the block `archive`",
     one_of: &[],
     fields: &[
@@ -92,7 +92,7 @@ async fn build(order: Order<'_>) -> Result<Arc<dyn System>, TestbedError> {
     server.start().await?;
     options.go_on()?;
     roles::create(&server.direct, secrets).await?;
-    Ok(Arc::new(Postgres::of(&order, KIND.name, server, origin).await?))
+    Ok(Arc::new(Postgres::of(&order, KIND.name, server, origin, secrets).await?))
 }
 
 /// A server in its own room, without data yet; and the origin of its programs.
@@ -133,15 +133,16 @@ impl Postgres {
         kind: &'static str,
         server: Server,
         origin: String,
+        secrets: &Arc<Secrets>,
     ) -> Result<Self, TestbedError> {
         let site = order.site;
         let application = site.path(&End::users(), &server).await?;
         // A client outside all regions reaches a server without a region directly, so no network fault can affect it.
         let engine = if server.end.region.is_some() { application.clone() } else { server.direct.clone() };
-        let identity = roles::identify(&server.direct, &site.secrets).await?;
+        let identity = roles::identify(&server.direct, secrets).await?;
         let file = format!("{}-password", order.name);
-        let password = Secrets::write(&site.ground.layout, &file, &site.secrets.engine)?;
-        let (name, secrets) = (order.name.to_owned(), Arc::clone(&site.secrets));
+        let password = Secrets::write(&site.ground.layout, &file, &secrets.engine)?;
+        let (name, secrets) = (order.name.to_owned(), Arc::clone(secrets));
         Ok(Self { name, kind, server, secrets, application, engine, identity, origin, password })
     }
 

@@ -107,7 +107,8 @@ async fn build(order: Order<'_>) -> Result<Arc<dyn System>, TestbedError> {
         let [from, to] = &ends;
         site.network.impose(Hindrance::between(from, to, Verdict::Delay(distance)));
     }
-    let postgres = Postgres::of(&order, KIND.name, server, format!("{origin}; base backup of {of}")).await?;
+    let postgres =
+        Postgres::of(&order, KIND.name, server, format!("{origin}; base backup of {of}"), &site.secrets).await?;
     Ok(Arc::new(Standby(postgres)))
 }
 

@@ -1,6 +1,6 @@
 //! What all systems have in common.
 
-use std::{fmt::Debug, net::SocketAddr, sync::Arc};
+use std::{fmt::Debug, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use lifeboat_present::drill::SystemInfo;
@@ -74,6 +74,11 @@ pub trait System: Debug + Send + Sync {
 
     /// The server that it is, for faults.
     fn server(&self) -> Option<&Server> {
+        None
+    }
+
+    /// The folder in which it keeps credentials for their users, by role.
+    fn credentials(&self) -> Option<PathBuf> {
         None
     }
 

@@ -25,6 +25,9 @@ pub struct Habits {
     pub made_again: i64,
     /// Customers who are not deleted, lose only the items of their orders, and are then removed at their own request.
     pub accounts_closed: i64,
+    /// The first customers, whose records are archived: they are read, and never written again.
+    #[serde(default)]
+    pub archived: i64,
 }
 
 /// The result of the habits: the acknowledged writes.
@@ -73,7 +76,13 @@ impl Habits {
         let is_damaged = |id: i64| (first..=last).contains(&id);
         let unreferenced =
             (1..=size.customers).filter(|id| !is_damaged(*id) && referrer(size, *id).is_some_and(is_damaged));
-        self.made_again(size).into_iter().chain(self.accounts_closed(size)).chain(unreferenced).collect()
+        let archived = 1..=self.archived;
+        self.made_again(size)
+            .into_iter()
+            .chain(self.accounts_closed(size))
+            .chain(unreferenced)
+            .chain(archived)
+            .collect()
     }
 }
 
@@ -130,7 +139,7 @@ mod tests {
 
     #[test]
     fn the_customers_are_those_that_the_habits_need() {
-        let habits = Habits { made_again: 10, accounts_closed: 5 };
+        let habits = Habits { made_again: 10, accounts_closed: 5, archived: 0 };
         let (first, last) = SIZE.damaged();
         let made_again = habits.made_again(&SIZE);
         assert_eq!(made_again.iter().collect::<BTreeSet<_>>().len(), 10);

@@ -110,6 +110,15 @@ impl SealedTable {
         numbers.iter().filter_map(differ).collect()
     }
 
+    /// The buckets whose keys are all below a number, and the first key behind them; none where no such bucket has rows.
+    fn below(&self, below: i64) -> Option<(Self, i64)> {
+        let key = self.key.as_ref()?;
+        let end = |number: i64| number.saturating_add(1).saturating_mul(key.width).saturating_add(key.low);
+        let cold: Vec<Bucket> = self.buckets.iter().filter(|bucket| end(bucket.number) <= below).cloned().collect();
+        let last = cold.last()?.number;
+        Some((Self { buckets: cold, ..self.clone() }, end(last)))
+    }
+
     /// Which keys a bucket has.
     fn place(&self, number: i64) -> String {
         let Some(BucketKey { column, low, width }) = &self.key else { return String::new() };
@@ -163,7 +172,8 @@ impl FoundTable {
         self.table.plain()
     }
 
-    fn buckets(&self, key: Option<&BucketKey>) -> String {
+    /// `below`: only rows whose key is smaller.
+    fn buckets(&self, key: Option<&BucketKey>, below: Option<i64>) -> String {
         let column = |name: &String| {
             let text = if self.as_text.contains(name) { "::text" } else { "" };
             format!("lifeboat_row.{}{text}", quote_identifier(name))
@@ -174,10 +184,13 @@ impl FoundTable {
             let column = quote_identifier(column);
             format!("floor((lifeboat_row.{column}::numeric - ({low})) / {width})")
         });
+        let limit = key.zip(below).map_or(String::new(), |(key, below)| {
+            format!(" WHERE lifeboat_row.{} < {below}", quote_identifier(&key.column))
+        });
         format!(
             "SELECT ({number})::bigint AS number, count(*)::bigint AS rows,
                     sum(('x' || encode(substr(sha256(record_send(ROW({}))), 1, 8), 'hex'))::bit(64)::bigint)::text AS hash
-               FROM ONLY {} AS lifeboat_row GROUP BY 1 ORDER BY 1",
+               FROM ONLY {} AS lifeboat_row{limit} GROUP BY 1 ORDER BY 1",
             columns.join(", "),
             self.table.sql()
         )
@@ -198,7 +211,16 @@ impl FoundTable {
     }
 
     fn measure(&self, connection: &impl Connection, key: Option<BucketKey>) -> Result<SealedTable, Failure> {
-        let rows = connection.query(&self.buckets(key.as_ref()), &[])?;
+        self.measure_below(connection, key, None)
+    }
+
+    fn measure_below(
+        &self,
+        connection: &impl Connection,
+        key: Option<BucketKey>,
+        below: Option<i64>,
+    ) -> Result<SealedTable, Failure> {
+        let rows = connection.query(&self.buckets(key.as_ref(), below), &[])?;
         let bucket =
             |row: Row<'_>| Ok(Bucket { number: row.get("number")?, rows: row.get("rows")?, hash: row.get("hash")? });
         let buckets = rows.iter().map(bucket).collect::<Result<_, Failure>>()?;
@@ -277,6 +299,30 @@ pub fn differences(
     Ok(differences)
 }
 
+/// Measures again the sealed buckets whose keys are all below a number, of rows that by policy never change. Fails with `pg-not-cold` where
+/// the seal says nothing about them: that would look clean for ever.
+pub fn cold_differences(
+    connection: &impl Connection,
+    sealed: &[SealedTable],
+    table: &str,
+    below: i64,
+) -> Result<Vec<String>, Failure> {
+    let unknown = |why: String| Failure::invalid_input("pg-not-cold", format!("the cold rows of {table}: {why}"));
+    let then = sealed.iter().find(|sealed| sealed.table().plain() == table);
+    let then = then.ok_or_else(|| unknown("the seal has no table of that name".to_owned()))?;
+    let (cold, end) = then.below(below).ok_or_else(|| {
+        unknown(format!(
+            "no bucket of the seal has rows with keys below {below} alone; how wide one is depends on the table"
+        ))
+    })?;
+    let found = tables(connection)?.into_iter().find(|found| found.table == then.table());
+    let Some(found) = found else { return Ok(vec![format!("{table} is not there")]) };
+    Ok(match told(found.measure_below(connection, cold.key.clone(), Some(end)))? {
+        Ok(now) => cold.differences(&now).into_iter().map(|what| format!("{table}: cold rows, {what}")).collect(),
+        Err(why) => vec![format!("{table} cannot be read: {why}")],
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -314,6 +360,14 @@ mod tests {
     }
 
     #[test]
+    fn only_whole_buckets_are_cold() {
+        let sealed = table(Some((1, 10)), &[(0, 10, "5"), (1, 10, "7"), (3, 2, "1")]);
+        let cold = |below: i64| sealed.below(below).map(|(cold, end)| (cold.buckets.len(), end));
+        assert_eq!([cold(10), cold(11), cold(30), cold(100)], [None, Some((1, 11)), Some((2, 21)), Some((3, 41))]);
+        assert_eq!(table(None, &[(0, 3, "1")]).below(100), None);
+    }
+
+    #[test]
     fn what_has_no_binary_form_is_hashed_as_text() {
         let found = FoundTable {
             table: TableName { schema: "public".to_owned(), name: "Odd".to_owned() },
@@ -323,7 +377,7 @@ mod tests {
             left_out: None,
         };
         let key = BucketKey { column: "id".to_owned(), low: -5, width: 3 };
-        let sql = found.buckets(Some(&key));
+        let sql = found.buckets(Some(&key), None);
         assert!(sql.contains(r#"record_send(ROW(lifeboat_row."id", lifeboat_row."rights"::text))"#), "{sql}");
         assert!(sql.contains(r#"floor((lifeboat_row."id"::numeric - (-5)) / 3)"#), "{sql}");
         assert!(sql.contains(r#"FROM ONLY "public"."Odd" AS lifeboat_row"#), "{sql}");

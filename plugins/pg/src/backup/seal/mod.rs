@@ -2,5 +2,8 @@
 //! point must hold the same.
 
 pub mod commit_order;
+pub mod inventory;
 pub mod measured;
+pub mod random_values;
+pub mod randomness;
 pub mod sealed;

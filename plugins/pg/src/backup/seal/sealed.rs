@@ -4,10 +4,12 @@ use jiff::Timestamp;
 use lifeboat_plugin::{Failure, Machine, machine};
 use serde::{Deserialize, Serialize};
 
-use super::measured::SealedTable;
+use super::{inventory::CodeObject, measured::SealedTable, random_values::RandomShare};
 use crate::{backup::base_backup::Backup, call::digest, wal::segment::Lsn};
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+/// The first version, without code and shares, can still be read.
+const FIRST_FORMAT: u32 = 1;
 /// Behind the name of the backup.
 const ENDING: &str = ".seal.json";
 
@@ -34,6 +36,12 @@ pub struct Seal {
     pub tables: Vec<SealedTable>,
     /// What it says nothing about, and why.
     pub left_out: Vec<String>,
+    /// Everything that carries code or rights; `None` if the login could not read it, or an older version made the seal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Vec<CodeObject>>,
+    /// How many values of each column looked random; `None` if an older version made the seal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub random: Option<Vec<RandomShare>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -56,6 +64,8 @@ impl Seal {
             lsn: point.1,
             tables: Vec::new(),
             left_out: Vec::new(),
+            code: None,
+            random: None,
         }
     }
 
@@ -110,8 +120,8 @@ pub fn find(caps: &impl Machine, machine: &str, folder: &str, backup: &Backup) -
     };
     let damaged = |why: String| Failure::permanent("pg-seal-damaged", format!("{path}: {why}"));
     let File { seal, digest } = serde_json::from_slice(&content).map_err(|error| damaged(error.to_string()))?;
-    if seal.format != FORMAT {
-        return Err(damaged(format!("it has the format {}; {FORMAT} can be read", seal.format)));
+    if !(FIRST_FORMAT..=FORMAT).contains(&seal.format) {
+        return Err(damaged(format!("it has the format {}; up to {FORMAT} can be read", seal.format)));
     }
     if digest != seal.digest() {
         return Err(damaged("it is not as it was written: its digest differs".to_owned()));
@@ -198,9 +208,19 @@ mod tests {
             assert!(failure.reason().message.contains(why), "{failure:?}");
         };
         check(&|text| text.replace("\"rows\":3", "\"rows\":4"), &backup(), "digest differs");
-        check(&|text| text.replace("\"format\":1", "\"format\":2"), &backup(), "the format 2");
+        check(&|text| text.replace("\"format\":2", "\"format\":3"), &backup(), "the format 3");
         check(&|text| text[..40].to_owned(), &backup(), "EOF");
         check(&|text| text, &Backup { start_lsn: Lsn(101), ..backup() }, "begins at 0/64");
+    }
+
+    #[test]
+    fn a_seal_of_an_older_version_is_read() {
+        let fake = machine();
+        let older = Seal { format: FIRST_FORMAT, ..seal() };
+        older.create(&fake, "recovery", "/backups").expect("a seal");
+        let text = fake.read_file("recovery", "/backups/b.seal.json").expect("a seal");
+        assert!(!String::from_utf8_lossy(&text).contains("random"), "it has neither code nor shares");
+        assert_eq!(read(&fake, "recovery", "/backups", &backup()), Ok(older));
     }
 
     #[test]

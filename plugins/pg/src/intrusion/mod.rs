@@ -1,0 +1,5 @@
+//! What an intruder has left: which moments are clean, in what the tables hold and in what carries code or rights.
+
+pub mod look;
+pub mod points;
+pub mod search;

@@ -15,7 +15,7 @@ foreach_plugin!(assert_test_exists);
 
 #[test]
 fn endpoint() {
-    check("endpoint", &["lifeboat:endpoint/"]);
+    check("endpoint", &["lifeboat:endpoint/", "lifeboat:runtime/"]);
 }
 
 #[test]

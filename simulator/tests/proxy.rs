@@ -134,6 +134,32 @@ async fn black_hole_answers_nothing_and_delivers_after_healing() {
     assert_eq!(read(&mut fresh, 2).await.unwrap(), b"az");
 }
 
+/// What was on its way when an end vanished never arrives, also when the end is back.
+#[tokio::test]
+async fn what_vanished_comes_back_with_nothing_that_was_on_its_way() {
+    let line = line().await;
+    let mut open = greeted(&line.proxy).await;
+    let free = line.proxy.statistics().accepted + 1;
+    line.proxy
+        .set_rules([Rule { from_connection: Some(free), ..Rule::all(Verdict::Pass) }, Rule::all(Verdict::Vanish)]);
+    open.write_all(b"y").await.unwrap();
+    let mut fresh = client(&line.proxy).await;
+    fresh.write_all(b"z").await.unwrap();
+    while line.proxy.statistics().accepted <= free {
+        greeted(&line.proxy).await;
+    }
+    for stream in [&open, &fresh] {
+        assert_eq!(stream.try_read(&mut [0; 1]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    }
+    let delivered = line.proxy.statistics().to_server_bytes;
+    line.proxy.heal();
+    for stream in [&mut open, &mut fresh] {
+        assert_eq!(read(stream, 1).await.unwrap_err().kind(), ErrorKind::ConnectionReset);
+    }
+    assert_eq!(line.proxy.statistics().to_server_bytes, delivered, "what was held is gone");
+    greeted(&line.proxy).await;
+}
+
 #[tokio::test]
 async fn delay_arrives_but_not_at_once() {
     let line = line().await;

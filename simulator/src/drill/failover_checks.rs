@@ -40,7 +40,7 @@ pub(super) static FAILOVER: [Rule; 6] = [
     result("keys-given-once", keys_given_once),
     Rule {
         applies: with_clients_inside,
-        needs: "clients that still reach the old primary while nobody else does",
+        needs: "a fault that leaves the old primary within reach of clients of its own",
         ..result("nothing-acknowledged-elsewhere", nothing_elsewhere)
     },
     result("one-primary", one_primary),

@@ -13,9 +13,9 @@ mod compare;
 mod compare_definitions;
 mod compare_seal;
 mod confirm_whole;
-mod copy_tables;
 mod destroy_instance;
 mod direct_traffic;
+mod fill_tables;
 mod find_clean_point;
 mod find_corruption;
 mod find_damage;
@@ -74,7 +74,7 @@ pub(crate) fn declare() -> Vec<Action> {
         settle_conflicts::action(),
         switch_wal::action(),
         verify_backup::action(),
-        copy_tables::action(),
+        fill_tables::action(),
         direct_traffic::action(),
         finish_definitions::action(),
         isolate::action(),
@@ -124,7 +124,7 @@ pub(crate) fn run(call: &Call, caps: &impl Capabilities) -> Option<Result<Outcom
         }
         "switch-wal" => (switch_wal::run(call, caps), "having the WAL archived", "no row was changed"),
         "verify-backup" => (verify_backup::run(call, caps), "reading the backup", UNCHANGED),
-        "copy-tables" => (copy_tables::run(call, caps), "copying rows", "the new server has none of them"),
+        "fill-tables" => (fill_tables::run(call, caps), "copying rows", "the new server has none of them"),
         "direct-traffic" => (direct_traffic::run(call, caps), "directing traffic", "it goes where it went"),
         "finish-definitions" => {
             (finish_definitions::run(call, caps), "making indexes and constraints", "none of them was made")

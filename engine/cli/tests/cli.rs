@@ -403,7 +403,7 @@ fn the_history_says_how_rehearsals_went_and_what_is_due() {
     let document: serde_json::Value = serde_json::from_str(&screen.stdout(&["history", "--json"])).unwrap();
     assert_eq!(document["format"], "lifeboat.history/1");
     let drills: Vec<_> = document["drills"].as_array().unwrap().iter().map(|drill| &drill["drill"]).collect();
-    assert_eq!(drills, ["BV-001", "DR-000", "DR-001", "DR-003"]);
+    assert_eq!(drills, ["BV-001", "DR-000", "DR-001", "DR-003", "DR-004"]);
     assert_eq!(document["drills"][3]["rto_median_s"], 43.0);
     assert_eq!(document["held"].as_array().unwrap().len(), 4);
 }

@@ -114,7 +114,7 @@ fn between(said: &str, what: &str) -> Result<(u64, u64)> {
     Ok((lsn(clean)?, lsn(dirty)?))
 }
 
-/// Five cold rows are encrypted long after a role was planted; somebody encrypts more, and the application writes all the time.
+/// Two cold rows are encrypted long after a role was planted; somebody encrypts more, and the application writes all the time.
 #[tokio::test(flavor = "multi_thread")]
 async fn data_and_code_have_a_clean_moment_each() -> Result<()> {
     let watched = Watched::new().await?;
@@ -130,9 +130,9 @@ async fn data_and_code_have_a_clean_moment_each() -> Result<()> {
     for _ in 0..2 {
         watched.act(work).await?;
     }
-    let encrypted = watched.act(&format!("UPDATE customers SET name = {SEALED} WHERE id <= 5")).await?;
+    let encrypted = watched.act(&format!("UPDATE customers SET name = {SEALED} WHERE id <= 2")).await?;
     watched.act(work).await?;
-    watched.act(&format!("UPDATE customers SET name = {SEALED} WHERE id BETWEEN 6 AND 300")).await?;
+    watched.act(&format!("UPDATE customers SET name = {SEALED} WHERE id BETWEEN 3 AND 300")).await?;
     watched.act(work).await?;
     watched.archived()?;
 
@@ -145,7 +145,7 @@ async fn data_and_code_have_a_clean_moment_each() -> Result<()> {
     }
     ensure!(said.contains("compared with the seal of nightly"), "{said}");
 
-    // Without cold rows, five of many are not seen, and what is seen comes later.
+    // Without cold rows, two of many are not seen, and what is seen comes later.
     let (code, said) = watched.find("[]")?;
     ensure!(code == Some(0), "{said}");
     let (clean, _) = between(&said, "the data")?;

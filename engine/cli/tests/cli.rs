@@ -404,7 +404,7 @@ fn the_history_says_how_rehearsals_went_and_what_is_due() {
     assert_eq!(document["format"], "lifeboat.history/1");
     let records = document["drills"].as_array().unwrap();
     let drills: Vec<_> = records.iter().map(|drill| &drill["drill"]).collect();
-    assert_eq!(drills, ["BV-001", "DR-000", "DR-001", "DR-002", "DR-002-SPLIT", "DR-002-SYNC", "DR-003"]);
+    assert_eq!(drills, ["BV-001", "DR-000", "DR-001", "DR-002", "DR-002-SPLIT", "DR-002-SYNC", "DR-003", "DR-004"]);
     assert_eq!(records.iter().find(|drill| drill["drill"] == "DR-003").unwrap()["rto_median_s"], 43.0);
     assert_eq!(document["held"].as_array().unwrap().len(), 4);
 }

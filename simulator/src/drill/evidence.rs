@@ -4,7 +4,6 @@ use jiff::Timestamp;
 
 use super::{
     episode::Episode,
-    intruder::Remains,
     spec::{LagSpec, RoutineSpec},
 };
 use crate::{
@@ -18,6 +17,23 @@ use crate::{
 
 /// What was read after the disaster, or why the read failed: then the result is unmeasured, and never taken for correct.
 pub(super) type Reading<T> = Result<T, String>;
+
+/// What of an intruder is left in the server that serves at the end.
+#[derive(Debug, Default)]
+pub(super) struct Remains {
+    /// The server.
+    pub(super) server: String,
+    /// How many plants were looked for.
+    pub(super) looked_for: usize,
+    /// Those that it has.
+    pub(super) planted: Vec<&'static str>,
+    /// How many stolen passwords were tried.
+    pub(super) tried: usize,
+    /// The roles that a stolen password opens.
+    pub(super) let_in: Vec<String>,
+    /// Logins that failed for another reason than a refusal: they prove nothing.
+    pub(super) unclear: Vec<String>,
+}
 
 /// A period in which a standby was watched.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! The checks of a recovery from an intruder: the server that serves at the end has nothing of it.
 
 use super::{
-    intruder::Remains,
+    evidence::Remains,
     rule::{Looked, Outline, Rule, Scope, Seen, seen, with_fault},
 };
 use crate::report::CheckKind;

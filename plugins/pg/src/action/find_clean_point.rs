@@ -13,9 +13,9 @@ use crate::{
         seal::sealed::{self, Seal},
     },
     intrusion::{
+        boundary::{Boundary, BoundarySearch},
         look::{ColdRows, Look, look},
-        points::{Point, points},
-        search::{Boundary, Search},
+        moments::{Point, points},
     },
     server::{Capabilities, databases::some},
     wal::{
@@ -91,7 +91,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     };
     let place = Place { copies, cold: &parameters.cold, seal: &seal, points: &points };
     let mut see = |point: usize| place.look(point);
-    let mut search = Search::default();
+    let mut search = BoundarySearch::default();
     let (first, last) = (0, points.len() - 1);
     let found = search.look_at(first, &mut see)?.clone();
     if found.has_dirty_data() || found.has_dirty_code() {
@@ -131,7 +131,7 @@ fn words(look: &Look) -> String {
     some(&look.data.iter().chain(&look.code).cloned().collect::<Vec<_>>())
 }
 
-fn told(points: &[Point], search: &Search, seal: &Seal, (data, code): (&Boundary, &Boundary)) -> String {
+fn told(points: &[Point], search: &BoundarySearch, seal: &Seal, (data, code): (&Boundary, &Boundary)) -> String {
     let one = |what: &str, boundary: &Boundary| {
         let clean = points[boundary.clean].lsn;
         let until = match boundary.dirty {

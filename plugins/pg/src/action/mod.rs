@@ -17,10 +17,10 @@ mod compare;
 mod compare_definitions;
 mod compare_seal;
 mod confirm_whole;
-mod copy_tables;
 mod count_divergence;
 mod destroy_instance;
 mod fence;
+mod fill_tables;
 mod find_clean_point;
 mod find_corruption;
 mod find_damage;
@@ -97,7 +97,7 @@ pub(crate) fn declare() -> Vec<Action> {
         switch_wal::action(),
         try_write::action(),
         verify_backup::action(),
-        copy_tables::action(),
+        fill_tables::action(),
         finish_definitions::action(),
         isolate::action(),
         mend_values::action(),
@@ -147,7 +147,7 @@ pub(crate) fn run(call: &Call, caps: &impl Capabilities) -> Option<Result<Outcom
         }
         "switch-wal" => (switch_wal::run(call, caps), "having the WAL archived", "no row was changed"),
         "verify-backup" => (verify_backup::run(call, caps), "reading the backup", UNCHANGED),
-        "copy-tables" => (copy_tables::run(call, caps), "copying rows", "the new server has none of them"),
+        "fill-tables" => (fill_tables::run(call, caps), "copying rows", "the new server has none of them"),
         "finish-definitions" => {
             (finish_definitions::run(call, caps), "making indexes and constraints", "none of them was made")
         }

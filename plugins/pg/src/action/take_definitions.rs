@@ -6,8 +6,8 @@ use serde_json::json;
 
 use crate::{
     clean_room::{
-        definitions::{self, Source, TABLES},
-        roles,
+        definitions::{self, DumpSource, TABLES},
+        role_statements,
     },
     copy::run_files,
     server::{Capabilities, databases::some},
@@ -46,7 +46,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let machine = parameters.machine.as_str();
     let path = |end: &str| run_files::path(call, caps, machine, "definitions", end);
     let (before_file, after_file) = (path("-before.sql")?, path("-after.sql")?);
-    let source = Source::find(caps, machine, &parameters.instance)?;
+    let source = DumpSource::find(caps, machine, &parameters.instance)?;
     let copy = source.open()?;
     let server = caps.open(&parameters.server)?;
     let (wanted, there) = (tables(&copy)?, tables(&server)?);
@@ -56,7 +56,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
         return Err(Failure::permanent("pg-not-empty", message));
     }
     let (before, _) = source.dump(&before_file, &after_file)?;
-    let roles = roles::missing(&copy, &server)?;
+    let roles = role_statements::missing(&copy, &server)?;
     // An earlier attempt may have ended after its commit.
     if there.is_empty() {
         server.begin(Isolation::ReadCommitted)?;

@@ -33,14 +33,14 @@ impl Section {
 }
 
 /// A copy from which is dumped. It takes the login of `pg_dump` by its socket without a password while that runs: plugins see none.
-pub struct Source<'a, C> {
+pub struct DumpSource<'a, C> {
     caps: &'a C,
     machine: &'a str,
     folder: String,
     marker: Marker,
 }
 
-impl<'a, C: Machine + Postgres> Source<'a, C> {
+impl<'a, C: Machine + Postgres> DumpSource<'a, C> {
     /// Fails with `pg-no-socket` where the copy is reached over the network: others could log in then too.
     pub fn find(caps: &'a C, machine: &'a str, instance: &str) -> Result<Self, Failure> {
         let marker = marker::read(caps, machine, instance)?;

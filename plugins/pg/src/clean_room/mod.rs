@@ -1,5 +1,5 @@
 //! A new server that gets what is clean of an old one: roles and definitions from one copy, rows from another one.
 
 pub mod definitions;
-pub mod roles;
+pub mod role_statements;
 pub mod values;

@@ -6,7 +6,7 @@ use lifeboat_plugin::{Connection, Failure, postgres::Value};
 
 use crate::{
     backup::seal::{
-        random_values::{Column, RandomShare},
+        random_values::{RandomShare, ValueColumn},
         randomness::looks_random,
     },
     server::identifier::quote_identifier,
@@ -19,7 +19,7 @@ const AT_ONCE: usize = 2_000;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HitColumn {
     /// The column.
-    pub column: Column,
+    pub column: ValueColumn,
     /// The column of its table's primary key, and its type.
     pub key: (String, String),
 }
@@ -59,7 +59,7 @@ pub fn hit(
     Ok(hit)
 }
 
-fn key(connection: &impl Connection, column: &Column) -> Result<(String, String), Failure> {
+fn key(connection: &impl Connection, column: &ValueColumn) -> Result<(String, String), Failure> {
     let rows = connection.query(
         "SELECT a.attname::text AS name, pg_catalog.format_type(a.atttypid, a.atttypmod) AS type, i.indnkeyatts::bigint AS columns
            FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]

@@ -92,11 +92,11 @@ fn grown(recorded: &[RandomShare], now: &[RandomShare]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backup::seal::random_values::Column;
+    use crate::backup::seal::random_values::ValueColumn;
 
     fn share(rows: u64, random: u64) -> RandomShare {
         let (schema, table, column) = ("public".to_owned(), "orders".to_owned(), "note".to_owned());
-        RandomShare { column: Column { schema, table, column, bytes: false }, rows, random }
+        RandomShare { column: ValueColumn { schema, table, column, bytes: false }, rows, random }
     }
 
     #[test]

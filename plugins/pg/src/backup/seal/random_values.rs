@@ -13,7 +13,7 @@ const PAGES_AT_ONCE: u64 = 400;
 
 /// A column whose values can hold ciphertext.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Column {
+pub struct ValueColumn {
     /// The schema of its table.
     pub schema: String,
     /// The name of its table.
@@ -29,7 +29,7 @@ pub struct Column {
 pub struct RandomShare {
     /// The column.
     #[serde(flatten)]
-    pub column: Column,
+    pub column: ValueColumn,
     /// Its rows.
     pub rows: u64,
     /// Those whose value looks random.
@@ -57,10 +57,10 @@ SELECT n.nspname::text AS schema, c.relname::text AS name, a.attname::text AS co
  ORDER BY 1, 2, a.attnum";
 
 /// The columns whose values can hold ciphertext.
-pub fn columns(connection: &impl Connection) -> Result<Vec<Column>, Failure> {
+pub fn columns(connection: &impl Connection) -> Result<Vec<ValueColumn>, Failure> {
     let rows = connection.query(COLUMNS, &[])?;
     let column = |row: Row<'_>| {
-        Ok(Column {
+        Ok(ValueColumn {
             schema: row.get("schema")?,
             table: row.get("name")?,
             column: row.get("column")?,
@@ -86,7 +86,7 @@ pub fn shares(caps: &impl Runtime, connection: &impl Connection) -> Result<Vec<R
     Ok(shares)
 }
 
-impl Column {
+impl ValueColumn {
     /// Its table.
     pub fn table(&self) -> TableName {
         TableName { schema: self.schema.clone(), name: self.table.clone() }

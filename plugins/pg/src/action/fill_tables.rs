@@ -1,4 +1,4 @@
-//! `pg/copy-tables`: the rows of a copy, into the tables of another server.
+//! `pg/fill-tables`: the rows of a copy, into the tables of another server.
 
 use lifeboat_plugin::{Action, Call, Connection, Effect, Failure, Outcome, postgres::Isolation};
 use serde::Deserialize;
@@ -35,7 +35,7 @@ SELECT n.nspname::text AS schema, c.relname::text AS name FROM pg_catalog.pg_cla
 
 pub(super) fn action() -> Action {
     Action::new(
-        "copy-tables",
+        "fill-tables",
         Effect::Mutate,
         "Copies the rows of every table that the server defines from a copy, and the positions of its sequences, in one \
          transaction. What the copy has and the server does not define is left out and named. The tables must be empty.",

@@ -4,27 +4,14 @@ use std::time::Duration;
 
 use tokio_postgres::{Client, Config, error::SqlState};
 
-use super::{episode::Episode, evidence::Reading, stage::Stage};
+use super::{
+    episode::Episode,
+    evidence::{Reading, Remains},
+    stage::Stage,
+};
 use crate::{fault::Intrusion, store::postgres::connect, testbed::Door};
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
-
-/// What is left.
-#[derive(Debug, Default)]
-pub(super) struct Remains {
-    /// The server.
-    pub(super) server: String,
-    /// How many plants were looked for.
-    pub(super) looked_for: usize,
-    /// Those that it has.
-    pub(super) planted: Vec<&'static str>,
-    /// How many stolen passwords were tried.
-    pub(super) tried: usize,
-    /// The roles that a stolen password opens.
-    pub(super) let_in: Vec<String>,
-    /// Logins that failed for another reason than a refusal: they prove nothing.
-    pub(super) unclear: Vec<String>,
-}
 
 impl Stage<'_> {
     /// Looks for what the intruders of all episodes have left; `None` without any.

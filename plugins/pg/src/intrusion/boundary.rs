@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, btree_map::Entry};
 
 use lifeboat_plugin::Failure;
 
-use super::{look::Look, points::Point};
+use super::{look::Look, moments::Point};
 
 /// What was found for one of the two questions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,11 +21,11 @@ pub struct Boundary {
 
 /// The looks so far, by point.
 #[derive(Debug, Default)]
-pub struct Search {
+pub struct BoundarySearch {
     looks: BTreeMap<usize, Look>,
 }
 
-impl Search {
+impl BoundarySearch {
     /// How many points were looked at.
     pub fn looks(&self) -> usize {
         self.looks.len()
@@ -112,7 +112,7 @@ mod tests {
             looked.push(point);
             Ok(look(point >= data, point >= code))
         };
-        let mut search = Search::default();
+        let mut search = BoundarySearch::default();
         search.look_at(0, &mut see).expect("a look");
         search.look_at(count - 1, &mut see).expect("a look");
         let of_code = search.boundary(&points, Look::has_dirty_code, &mut see).expect("a boundary");
@@ -149,7 +149,7 @@ mod tests {
     fn a_clean_point_above_a_dirty_one_is_told() {
         let points = points(9, &[]);
         let mut see = |point: usize| Ok(look((2..5).contains(&point) || point == 8, false));
-        let mut search = Search::default();
+        let mut search = BoundarySearch::default();
         for point in [0, 8, 6, 4] {
             search.look_at(point, &mut see).expect("a look");
         }

@@ -123,9 +123,7 @@ pub(crate) fn run(call: &Call, caps: &impl Capabilities) -> Option<Result<Outcom
         "confirm-whole" => (confirm_whole::run(call, caps), "reading the set of rows", UNCHANGED),
         "count-divergence" => (count_divergence::run(call, caps), "reading what the old primary wrote", UNCHANGED),
         "destroy-instance" => (destroy_instance::run(call, caps), "removing a copy", "it may still be there"),
-        "find-clean-point" => {
-            (find_clean_point::run(call, caps), "looking for a clean moment", "the server is unchanged")
-        }
+        "find-clean-point" => (find_clean_point::run(call, caps), "looking for a clean moment", UNCHANGED),
         "find-corruption" => (find_corruption::run(call, caps), "reading pages", UNCHANGED),
         "find-damage" => (find_damage::run(call, caps), "looking for the transaction", UNCHANGED),
         "list-backups" => (list_backups::run(call, caps), "listing the backups", UNCHANGED),
@@ -164,11 +162,7 @@ pub(crate) fn run(call: &Call, caps: &impl Capabilities) -> Option<Result<Outcom
         "check-fence" => (check_fence::run(call, caps), "looking at the old primary", UNCHANGED),
         "checkpoint" => (checkpoint::run(call, caps), "writing a checkpoint", "no row was changed"),
         "fence" => (fence::run(call, caps), "ending the old primary", "whether it writes is unknown"),
-        "prepare-primary" => (
-            prepare_primary::run(call, caps),
-            "preparing the new primary",
-            "some of it may be done, and the rest is not",
-        ),
+        "prepare-primary" => (prepare_primary::run(call, caps), "preparing the primary", "some of it may be done"),
         "promote" => {
             (promote::run(call, caps), "promoting the standby", "look whether it is in recovery before anything else")
         }

@@ -18,6 +18,13 @@ const CREDENTIALS: &str = "credentials";
 const RANDOM: &str =
     "SELECT replace(pg_catalog.gen_random_uuid()::text || pg_catalog.gen_random_uuid()::text, '-', '') AS password";
 
+/// The statement that sets a password has it in its text: nothing on the server may write that down, neither its log nor what counts
+/// statements.
+const QUIET: &str = "SELECT pg_catalog.set_config(name, value, false) AS set FROM (VALUES
+        ('log_statement', 'none'), ('log_min_duration_statement', '-1'), ('log_min_duration_sample', '-1'),
+        ('log_min_error_statement', 'panic'), ('log_parameter_max_length', '0'), ('pg_stat_statements.track', 'none')
+    ) AS settings (name, value)";
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Parameters {
@@ -59,6 +66,7 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
     let machine = parameters.machine.as_str();
     let connection = caps.open(&parameters.server)?;
     check_encryption(&connection)?;
+    connection.query(QUIET, &[])?;
     let folder = caps.folder(machine, parameters.credentials.as_deref().unwrap_or(CREDENTIALS))?;
     let (mut rotated, mut kept) = (Vec::new(), Vec::new());
     for role in logins(&connection, &parameters.roles)? {

@@ -1,6 +1,6 @@
 //! `pg/direct-traffic`: the application's endpoint leads to a server.
 
-use lifeboat_plugin::{Action, Call, Connection, Effect, Failure, Outcome};
+use lifeboat_plugin::{Action, Call, Connection, Effect, Endpoint, Failure, Outcome};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -34,7 +34,20 @@ pub(super) fn action() -> Action {
 
 pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Failure> {
     let Parameters { endpoint, server, address } = call.parameters()?;
-    let connection = caps.open(&server)?;
+    let address = address_of(&caps.open(&server)?, &server, address)?;
+    let before = caps.current(&endpoint)?;
+    caps.switch(&endpoint, &address)?;
+    leads_to(caps, &endpoint, &address)?;
+    let summary = format!("the endpoint leads to {address}, and led to {before}");
+    Outcome::new(json!({ "before": before, "address": address }), summary)
+}
+
+/// Where a server that takes writes is reached: at this address, or else at that at which the engine reaches it.
+pub(super) fn address_of(
+    connection: &impl Connection,
+    server: &str,
+    address: Option<String>,
+) -> Result<String, Failure> {
     let rows = connection.query(
         "SELECT pg_catalog.pg_is_in_recovery() AS standby, pg_catalog.host(pg_catalog.inet_server_addr()) AS host,
                 pg_catalog.inet_server_port()::bigint AS port",
@@ -45,27 +58,25 @@ pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Fai
         let message = format!("`{server}` is in recovery and takes no writes");
         return Err(Failure::permanent("pg-not-primary", message));
     }
-    let address = match address.filter(|address| !address.is_empty()) {
-        Some(address) => address,
-        None => match (row.get::<Option<String>>("host")?, row.get::<Option<i64>>("port")?) {
-            (Some(host), Some(port)) if host.contains(':') => format!("[{host}]:{port}"),
-            (Some(host), Some(port)) => format!("{host}:{port}"),
-            _ => {
-                let message =
-                    format!("`{server}` is reached by a socket: say in `address` how the endpoint reaches it");
-                return Err(Failure::invalid_input("pg-no-address", message));
-            }
-        },
-    };
-    let before = caps.current(&endpoint)?;
-    caps.switch(&endpoint, &address)?;
-    let now = caps.current(&endpoint)?;
-    if now != address {
-        let message = format!("the endpoint leads to {now}, and was directed to {address}");
-        return Err(Failure::transient("pg-not-directed", message));
+    if let Some(address) = address.filter(|address| !address.is_empty()) {
+        return Ok(address);
     }
-    Outcome::new(
-        json!({ "before": before, "address": address }),
-        format!("the endpoint leads to {address}, and led to {before}"),
-    )
+    match (row.get::<Option<String>>("host")?, row.get::<Option<i64>>("port")?) {
+        (Some(host), Some(port)) if host.contains(':') => Ok(format!("[{host}]:{port}")),
+        (Some(host), Some(port)) => Ok(format!("{host}:{port}")),
+        _ => {
+            let message = format!("`{server}` is reached by a socket: say in `address` how the endpoint reaches it");
+            Err(Failure::invalid_input("pg-no-address", message))
+        }
+    }
+}
+
+/// Fails with `pg-not-directed` where the endpoint leads elsewhere.
+pub(super) fn leads_to(caps: &impl Endpoint, endpoint: &str, address: &str) -> Result<(), Failure> {
+    let now = caps.current(endpoint)?;
+    if now == address {
+        return Ok(());
+    }
+    let message = format!("the endpoint leads to {now}, and has to lead to {address}");
+    Err(Failure::transient("pg-not-directed", message))
 }

@@ -12,6 +12,7 @@ mod check_backups;
 mod compare;
 mod compare_definitions;
 mod compare_seal;
+mod confirm_cut_over;
 mod confirm_whole;
 mod destroy_instance;
 mod direct_traffic;
@@ -54,6 +55,7 @@ pub(crate) fn declare() -> Vec<Action> {
         compare::action(),
         compare_definitions::action(),
         compare_seal::action(),
+        confirm_cut_over::action(),
         confirm_whole::action(),
         destroy_instance::action(),
         find_clean_point::action(),
@@ -98,6 +100,9 @@ pub(crate) fn run(call: &Call, caps: &impl Capabilities) -> Option<Result<Outcom
         "compare" => (compare::run(call, caps), "comparing rows", UNCHANGED),
         "compare-definitions" => (compare_definitions::run(call, caps), "comparing definitions", UNCHANGED),
         "compare-seal" => (compare_seal::run(call, caps), "comparing a copy with its seal", UNCHANGED),
+        "confirm-cut-over" => {
+            (confirm_cut_over::run(call, caps), "looking at the endpoint and the old server", UNCHANGED)
+        }
         "confirm-whole" => (confirm_whole::run(call, caps), "reading the set of rows", UNCHANGED),
         "destroy-instance" => (destroy_instance::run(call, caps), "removing a copy", "it may still be there"),
         "find-clean-point" => {

@@ -12,6 +12,7 @@ mod check;
 mod check_backups;
 mod check_fence;
 mod check_history;
+mod check_stopped;
 mod checkpoint;
 mod compare;
 mod compare_definitions;
@@ -65,6 +66,7 @@ pub(crate) fn declare() -> Vec<Action> {
         check_backups::action(),
         check_fence::action(),
         check_history::action(),
+        check_stopped::action(),
         checkpoint::action(),
         compare::action(),
         compare_definitions::action(),
@@ -120,6 +122,7 @@ pub(crate) fn run(call: &Call, caps: &impl Capabilities) -> Option<Result<Outcom
         "compare" => (compare::run(call, caps), "comparing rows", UNCHANGED),
         "compare-definitions" => (compare_definitions::run(call, caps), "comparing definitions", UNCHANGED),
         "compare-seal" => (compare_seal::run(call, caps), "comparing a copy with its seal", UNCHANGED),
+        "check-stopped" => (check_stopped::run(call, caps), "looking at the old server", UNCHANGED),
         "confirm-whole" => (confirm_whole::run(call, caps), "reading the set of rows", UNCHANGED),
         "count-divergence" => (count_divergence::run(call, caps), "reading what the old primary wrote", UNCHANGED),
         "destroy-instance" => (destroy_instance::run(call, caps), "removing a copy", "it may still be there"),

@@ -34,11 +34,14 @@ pub(super) fn action() -> Action {
 
 pub(super) fn run<C: Capabilities>(call: &Call, caps: &C) -> Result<Outcome, Failure> {
     let Parameters { host, system_identifier } = call.parameters()?;
-    let identifier = system_identifier.parse().map_err(|_| {
-        Failure::invalid_input("pg-odd-answer", format!("`{system_identifier}` is not the identifier of a cluster"))
-    })?;
     let server = ServerFiles::find(caps, &host)?;
-    check_cluster(&server, identifier)?;
+    check_cluster(&server, identifier(&system_identifier)?)?;
     server.stop()?;
     Outcome::new(json!({ "data": server.data }), format!("the server does not run; its files are in {}", server.data))
+}
+
+/// The identifier of a cluster in a parameter.
+pub(super) fn identifier(text: &str) -> Result<u64, Failure> {
+    let odd = |_| Failure::invalid_input("pg-odd-answer", format!("`{text}` is not the identifier of a cluster"));
+    text.parse().map_err(odd)
 }

@@ -19,7 +19,7 @@ const TAIL: &str = "  - { id: tail, uses: pg/archive-tail, with: { server: stand
 async fn what_was_received_and_not_replayed_is_there_after_the_promotion() -> Result<()> {
     let regions = TwoRegions::start().await?;
     let (east, west) = (regions.server("east").await?, regions.server("west").await?);
-    east.batch_execute("CREATE TABLE t (n int)").await?;
+    east.batch_execute("ALTER ROLE app SET synchronous_commit = local; CREATE TABLE t (n int)").await?;
     until(&west, "SELECT to_regclass('t') IS NOT NULL").await?;
     west.batch_execute("ALTER SYSTEM SET recovery_min_apply_delay = '1h'").await?;
     west.batch_execute("SELECT pg_reload_conf()").await?;
@@ -34,6 +34,10 @@ async fn what_was_received_and_not_replayed_is_there_after_the_promotion() -> Re
     let status = outputs(regions.run(status)?, "status")?;
     ensure!(status["replay_paused"] == true && status["apply_delay_ms"] == 3_600_000, "{status:#}");
     ensure!(status["receives"] == true && status["stale"] == false, "{status:#}");
+    ensure!(
+        status["not_waiting"] == serde_json::json!(["role app"]),
+        "commits of the application do not wait: {status:#}"
+    );
 
     let all = regions.run(&[STOP, PROMOTE].concat())?;
     let stopped = outputs(all.clone(), "receiver")?;

@@ -1,6 +1,6 @@
 //! `pg/standby-status`: what a standby has, and what a promotion of it would find.
 
-use lifeboat_plugin::{Action, Call, Effect, Failure, Outcome};
+use lifeboat_plugin::{Action, Call, Connection, Effect, Failure, Outcome};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -42,8 +42,19 @@ pub(super) fn action() -> Action {
     )
     .output("stale", "bool", "Whether that is older than `stale_after`, or not known.")
     .output("prepared", "list<string>", "Prepared transactions, which keep their locks across a promotion.")
+    .output(
+        "not_waiting",
+        "list<string>",
+        "Roles and databases whose commits wait for no standby (`synchronous_commit` is `off` or `local` for them).",
+    )
     .idempotent()
 }
+
+/// The setting of a role or a database is in a table, which the standby has too. What a session sets itself is nowhere.
+const NOT_WAITING: &str = "SELECT trim(format('%s %s', 'role ' || r.rolname, 'database ' || d.datname)) AS name
+      FROM pg_db_role_setting AS s
+      LEFT JOIN pg_roles AS r ON r.oid = s.setrole LEFT JOIN pg_database AS d ON d.oid = s.setdatabase
+     WHERE EXISTS (SELECT FROM unnest(s.setconfig) AS c (text) WHERE c.text ~* '^synchronous_commit=(off|local)$') ORDER BY 1";
 
 pub(super) fn run(call: &Call, caps: &impl Capabilities) -> Result<Outcome, Failure> {
     let parameters: Parameters = call.parameters()?;
@@ -52,6 +63,8 @@ pub(super) fn run(call: &Call, caps: &impl Capabilities) -> Result<Outcome, Fail
     let standby = standby::look(&connection)?;
     standby.check_in_recovery()?;
     let timeline = cluster::facts(&connection)?.timeline;
+    let rows = connection.query(NOT_WAITING, &[])?;
+    let not_waiting = rows.iter().map(|row| row.get("name")).collect::<Result<Vec<String>, Failure>>()?;
     let end = standby.end();
     let mut outputs = json!({
         "end": end.to_string(),
@@ -61,6 +74,7 @@ pub(super) fn run(call: &Call, caps: &impl Capabilities) -> Result<Outcome, Fail
         "apply_delay_ms": standby.apply_delay_ms,
         "stale": standby.last_commit_age_s.is_none_or(|age| age > limit_s),
         "prepared": standby.prepared,
+        "not_waiting": not_waiting,
     });
     let positions = [("received", standby.received), ("replayed", standby.replayed)];
     for (name, position) in positions {

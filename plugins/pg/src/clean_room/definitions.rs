@@ -41,17 +41,19 @@ pub struct DumpSource<'a, C> {
 }
 
 impl<'a, C: Machine + Postgres> DumpSource<'a, C> {
-    /// Fails with `pg-no-socket` where the copy is reached over the network: others could log in then too.
+    /// Fails with `pg-no-socket` where the copy has no socket: over the network others could log in too.
     pub fn find(caps: &'a C, machine: &'a str, instance: &str) -> Result<Self, Failure> {
         let marker = marker::read(caps, machine, instance)?;
-        if !marker.by_socket {
+        let folder = marker::folder(caps, machine, instance)?;
+        let name = format!(".s.PGSQL.{}", marker.port);
+        if !caps.list_folder(machine, &format!("{folder}/socket"))?.iter().any(|entry| entry.name == name) {
             let message = format!(
-                "the copy {instance} is reached over the network, and pg_dump needs to log in without a password for a moment: \
-                 install bubblewrap on `{machine}`, so that copies are reached by a socket alone"
+                "the copy {instance} has no socket in {folder}/socket, and pg_dump needs to log in without a password for a \
+                 moment, which nobody may do over the network: the path of the folder `work` of `{machine}` is too long for one"
             );
             return Err(Failure::permanent("pg-no-socket", message));
         }
-        Ok(Self { caps, machine, folder: marker::folder(caps, machine, instance)?, marker })
+        Ok(Self { caps, machine, folder, marker })
     }
 
     /// A connection to the copy.
@@ -63,7 +65,7 @@ impl<'a, C: Machine + Postgres> DumpSource<'a, C> {
     pub fn dump(&self, before: &str, after: &str) -> Result<(String, String), Failure> {
         let connection = self.open()?;
         let login = server::login(&connection, &[])?;
-        let access = instance::host_access(&login.user, true);
+        let access = instance::host_access(&login.user, self.marker.by_socket);
         let trusting = format!("local all {} trust\n{access}", quote_identifier(&login.user));
         let dumped = self.configure(&connection, &trusting).and_then(|()| {
             let dump = |section: Section, path: &str| self.run(section, (&login.user, &login.database), path);

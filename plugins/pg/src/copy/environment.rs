@@ -16,6 +16,8 @@ use crate::{
     server::{self, Capabilities, Login},
 };
 
+/// Linux takes 107 bytes for the path of a socket; its name takes 15 of them.
+const SOCKET_FOLDER_MAX: usize = 90;
 /// The number in the name of a socket, where the binding gives no port.
 const SOCKET_PORT: u16 = 5432;
 
@@ -159,10 +161,12 @@ impl<'a> Environment<'a> {
             instance.caps.warn(&format!("accepted by the step: {accepted}"));
         }
         let socket = instance.socket();
+        let by_socket = self.wall.socket;
         let door = Door {
             port: configuration.port,
-            listen: &configuration.listen,
-            socket: self.wall.socket.then_some(socket.as_str()),
+            listen: if by_socket { "" } else { &configuration.listen },
+            // One that is reached over the network has a socket too, for programs on its machine.
+            socket: (by_socket || socket.len() <= SOCKET_FOLDER_MAX).then_some(socket.as_str()),
         };
         server.settings = isolation::command_line(self.version, &instance.data(), &door, self.wishes.settings);
         Ok(Startup { server, wall: self.wall.clone() })

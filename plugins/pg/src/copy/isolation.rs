@@ -43,9 +43,9 @@ pub fn can_refuse_foreign_tables(version: ServerVersion) -> bool {
 pub struct Door<'a> {
     /// Its port, also a part of its socket's name.
     pub port: u16,
-    /// Its addresses, if it has no socket.
+    /// Its addresses; empty where it is reached by its socket alone.
     pub listen: &'a str,
-    /// The folder of its socket.
+    /// The folder of its socket, which its own user alone can enter; `None` where its path is too long for one.
     pub socket: Option<&'a str>,
 }
 
@@ -106,7 +106,7 @@ pub fn command_line(
     }
     line.push(("data_directory", data.to_owned()));
     line.push(("port", door.port.to_string()));
-    line.push(("listen_addresses", if door.socket.is_some() { String::new() } else { door.listen.to_owned() }));
+    line.push(("listen_addresses", door.listen.to_owned()));
     line.push(("unix_socket_directories", door.socket.map_or(String::new(), |folder| format!("\"{folder}\""))));
     line.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
@@ -297,7 +297,7 @@ mod tests {
     #[test]
     fn the_command_line_fits_the_version() {
         let line = |version: ServerVersion, socket: Option<&str>| {
-            let door = Door { port: 7, listen: "127.0.0.1", socket };
+            let door = Door { port: 7, listen: if socket.is_some() { "" } else { "127.0.0.1" }, socket };
             let line = command_line(version, "/w/lb-1/data", &door, &settings(&[("Shared_Preload_Libraries", "pg_x")]));
             line.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>()
         };
